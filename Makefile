@@ -1,0 +1,40 @@
+# Every target sets up what it needs in .venv; nothing else has to be installed than Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+STORE_OPTION := $(if $(STORE),--store $(STORE))
+
+.PHONY: help emodb demo test lint format
+
+help:
+	@echo "make emodb SOURCE=download.zip   build Emo-DB with 75 augmented copies a recording (no SOURCE: download it)"
+	@echo "make demo                        the same on a small synthesised corpus, without a network"
+	@echo "make test | lint                 what has to pass before a change is merged"
+	@echo "STORE=folder                     where features are kept (default: the user's cache folder)"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
+	touch $@
+
+emodb: $(READY)
+	$(BIN)/featurestore build emodb --augment 75 $(if $(SOURCE),--source $(SOURCE)) $(STORE_OPTION)
+
+demo: $(READY)
+	$(BIN)/featurestore build demo --augment 10 $(STORE_OPTION)
+	$(BIN)/featurestore info demo $(STORE_OPTION)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

@@ -1,0 +1,117 @@
+"""`featurestore build`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import json_option, seed_option, source_option, store_option
+from cli.output import RowProgress, notice, print_json, printable, size
+
+if TYPE_CHECKING:
+    from pipelines.build import BuildReport, DatasetRecipe
+
+REJECTED = 3
+MOST_LISTED = 20
+
+
+@click.command(epilog="Example: featurestore build emodb --augment 75 --source download.zip")
+@click.argument("corpus")
+@click.option("--augment", "copies", type=click.IntRange(0, 100_000), default=0, help="Augmented copies a recording.")
+@click.option("--name", help="Name of the dataset. Default: the corpus.")
+@click.option("--features", "preset", default="mathworks", show_default=True, help="Feature preset.")
+@click.option("--policy", default="mathworks", show_default=True, help="Augmentation policy: a name or a TOML file.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of either; repeatable.")
+@source_option
+@click.option("--split", help="Give augmented copies to one side of this split only.")
+@click.option("--side", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True)
+@seed_option
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Worker processes. Default: all cores.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a Dask cluster that already runs.")
+@click.option("--trust-first-download", "trust", is_flag=True, help="Accept a download whose checksum is not known.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be done; write nothing.")
+@store_option
+@json_option
+def build(
+    corpus: str,
+    copies: int,
+    name: str | None,
+    preset: str,
+    policy: str,
+    settings: tuple[str, ...],
+    source: str | None,
+    split: str | None,
+    side: str,
+    seed: int | None,
+    jobs: int | None,
+    scheduler: str | None,
+    trust: bool,
+    dry_run: bool,
+    place: str | None,
+    as_json: bool,
+) -> int:
+    """Compute the features of CORPUS once and for all; what stands already is reused."""
+    from featurestore.corpus.manifest import find_manifest
+    from featurestore.datasets import check_dataset_name
+    from featurestore.store import open_store
+    from pipelines.build import build as run_build
+    from pipelines.fetch import Fetcher
+    from pipelines.ingest import ingest
+
+    check_dataset_name(name or corpus)
+    recipe = _recipe(copies, preset, policy, settings, split, side, seed)
+    store = open_store(place)
+    manifest = find_manifest(corpus)
+    fetcher = Fetcher(notice, trust_first=trust)
+    labelled = ingest(store, manifest, fetcher.local(source, manifest), fetcher.archive, write=not dry_run)
+    report = run_build(
+        store,
+        labelled,
+        recipe,
+        name=name,
+        jobs=jobs,
+        scheduler=scheduler,
+        dry_run=dry_run,
+        progress=RowProgress(labelled.name),
+    )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print(report)
+    return REJECTED if report.rejected else 0
+
+
+def _recipe(
+    copies: int, preset: str, policy: str, settings: tuple[str, ...], split: str | None, side: str, seed: int | None
+) -> DatasetRecipe:
+    """Turn options into a recipe; `--seed` is the policy's seed and the split's."""
+    import dataclasses
+
+    from featurestore.specs.overrides import override
+    from featurestore.specs.presets import feature_preset
+    from featurestore.specs.presets import policy as policy_named
+    from pipelines.build import DatasetRecipe
+
+    features, augmentation = override(feature_preset(preset), policy_named(policy), settings)
+    if augmentation is not None and seed is not None:
+        augmentation = dataclasses.replace(augmentation, seed=seed)
+    return DatasetRecipe(features, augmentation, copies, split, side, seed or 0)
+
+
+def _print(report: BuildReport) -> None:
+    for text in report.notes:
+        notice(f"note: {printable(text)}")
+    for rejection in report.rejected[:MOST_LISTED]:
+        notice(f"rejected: {printable(rejection.path)}: {printable(rejection.reason)}")
+    if len(report.rejected) > MOST_LISTED:
+        notice(f"and {len(report.rejected) - MOST_LISTED} more; --json lists all")
+    rows = f"{report.clean:,} clean + {report.augmented:,} augmented rows"
+    work = f"{report.computed:,} computed, {report.copied:,} copied, {report.reused:,} reused"
+    if report.dry:
+        click.echo(f"{report.dataset}: {rows}: would be {work}")
+        click.echo(f"about {size(report.estimated_bytes)} and {report.estimated_seconds:g} s; nothing was written")
+        return
+    click.echo(f"{report.dataset}: {rows} of {report.utterances:,} utterances")
+    click.echo(f"{work}; {size(report.bytes_written)} written in {report.seconds:.1f} s")
+    click.echo(f"digest {report.digest}")

@@ -1,0 +1,91 @@
+"""How results and progress are shown: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401
+    """Print one JSON value."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def notice(text: str) -> None:
+    """Print a line on standard error."""
+    click.echo(text, err=True)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> None:
+    """Print a plain table as wide as its content; columns named in `numbers` are aligned to the right."""
+    right = set(numbers)
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in ([list(columns), *texts])) for i in range(len(columns))]
+    for line in [list(columns), *texts]:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def size(count: float) -> str:
+    """Write a number of bytes for people.
+
+    Examples
+    --------
+    >>> size(999), size(1_500_000)
+    ('999 B', '1.5 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def printable(text: str) -> str:
+    """Return a text that cannot steer a terminal: control characters become escapes."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+class RowProgress:
+    """A bar with rate and remaining time on standard error; plain lines where that is no terminal."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def begin(self, rows: int, standing: int) -> None:
+        """Show the bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        reused = f", {standing:,} stand already" if standing else ""
+        console.print(f"{self.label}: {rows:,} rows to write{reused}", highlight=False)
+        rate = TextColumn("{task.fields[rate]}")
+        columns = (BarColumn(bar_width=24), MofNCompleteColumn(), rate, TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("rows", total=rows, rate="")
+        self._bar.start()
+
+    def advance(self, rows: int) -> None:
+        """Count rows that are written."""
+        if self._bar is None or self._task is None:
+            return
+        task = self._bar.tasks[0]
+        speed = f"{(task.completed + rows) / task.elapsed:,.0f} rows/s" if task.elapsed else ""
+        self._bar.update(self._task, advance=rows, rate=speed)
+
+    def end(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.stop()

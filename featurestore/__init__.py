@@ -1,0 +1,64 @@
+"""Speech corpora to cached, augmented, verified features in Zarr shards.
+
+The public names are imported at their first use, so that `import featurestore` is fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featurestore.corpus.corpus import Corpus, Utterance, load_corpus
+    from featurestore.errors import FeatureStoreError
+    from featurestore.specs.augmentation import AugmentationSpec, Drawn
+    from featurestore.specs.features import FeatureSpec
+    from featurestore.specs.perturbation import Perturbation
+    from featurestore.specs.presets import feature_preset, policy
+    from featurestore.store import Store, open_store
+    from featurestore.view import DatasetView
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AugmentationSpec": "featurestore.specs.augmentation",
+    "Corpus": "featurestore.corpus.corpus",
+    "DatasetView": "featurestore.view",
+    "Drawn": "featurestore.specs.augmentation",
+    "FeatureSpec": "featurestore.specs.features",
+    "FeatureStoreError": "featurestore.errors",
+    "Perturbation": "featurestore.specs.perturbation",
+    "Store": "featurestore.store",
+    "Utterance": "featurestore.corpus.corpus",
+    "feature_preset": "featurestore.specs.presets",
+    "load_corpus": "featurestore.corpus.corpus",
+    "open_store": "featurestore.store",
+    "policy": "featurestore.specs.presets",
+}
+
+__all__ = [
+    "AugmentationSpec",
+    "Corpus",
+    "DatasetView",
+    "Drawn",
+    "FeatureSpec",
+    "FeatureStoreError",
+    "Perturbation",
+    "Store",
+    "Utterance",
+    "__version__",
+    "feature_preset",
+    "load_corpus",
+    "open_store",
+    "policy",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in _HOMES:
+        raise AttributeError(f"module 'featurestore' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,149 @@
+"""From files to utterances: what each recording is, by its content, and what its path says about it.
+
+Reading a source and labelling are two steps. `read_listing` is slow and depends on the files alone, so a store can
+keep its result; `label` is a pure function of the manifest and that listing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurestore.corpus.datasheet import Manifest
+from featurestore.corpus.manifest import find_manifest
+from featurestore.corpus.sources import MemorySource, Source, Wanted, everything, open_source
+from featurestore.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One file of a source: path inside the source, sha256 of its bytes, size in bytes."""
+
+    path: str
+    content: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording of a corpus with what its name says about it."""
+
+    path: str
+    """Path inside the corpus, `/` between the parts; the same wherever the user keeps the files."""
+    content: str
+    """sha256 of the file's bytes, 64 hexadecimal digits: the identity of the recording everywhere."""
+    size: int
+    """Bytes of the file."""
+    labels: tuple[tuple[str, str], ...]
+    """All label fields as `(field, value)`, in the order of the manifest's pattern."""
+    label: str
+    """The class to predict."""
+    speaker: str | None
+    """The speaker; None where unknown."""
+    text: str | None = None
+    """The spoken sentence's name; None where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A file that is no utterance of the corpus, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A labelled corpus, sorted by path."""
+
+    name: str
+    manifest: Manifest
+    utterances: tuple[Utterance, ...]
+    rejected: tuple[Rejection, ...] = ()
+    """Files that differ from the published ones, or have a code that the manifest does not know."""
+    unlabelled: tuple[Rejection, ...] = ()
+    """Recordings whose names do not fit the manifest's pattern."""
+    notes: tuple[str, ...] = ()
+    """What else a user should know: files missing, extra, or byte-identical."""
+
+    def label_counts(self) -> dict[str, int]:
+        """Return the number of utterances of each class, sorted by class."""
+        return dict(sorted(Counter(utterance.label for utterance in self.utterances).items()))
+
+    def speaker_counts(self) -> dict[str, int]:
+        """Return the number of utterances of each known speaker, sorted by speaker."""
+        return dict(sorted(Counter(one.speaker for one in self.utterances if one.speaker is not None).items()))
+
+
+def load_corpus(name: str | Path, source: str | Path | None = None) -> Corpus:
+    """Read a corpus: find its manifest, identify every recording, parse the labels.
+
+    Parameters
+    ----------
+    name : str or path
+        A known corpus (see `manifest_names`) or the path of a manifest ending in `.toml`.
+    source : str or path, optional
+        The archive or folder that holds the recordings; not needed for a synthesised corpus such as `demo`.
+
+    Raises
+    ------
+    UnknownNameError
+        If no corpus has that name; the nearest is offered.
+    SourceError
+        If the source is missing, damaged, unsafe, or holds no recording of this corpus.
+
+    Examples
+    --------
+    >>> corpus = load_corpus("demo")
+    >>> len(corpus.utterances), corpus.utterances[0].path, corpus.utterances[0].label
+    (120, 'f1_s1_ang.wav', 'angry')
+    """
+    manifest = find_manifest(name)
+    opened = corpus_source(manifest, source)
+    corpus = label(manifest, read_listing(opened, manifest.audio.wants))
+    if not corpus.utterances:
+        raise SourceError(_nothing_found(corpus, opened))
+    return corpus
+
+
+def corpus_source(manifest: Manifest, source: str | Path | None = None) -> Source:
+    """Open the place that holds a corpus: the one given, else the corpus's own synthesiser."""
+    if source is not None:
+        return open_source(source)
+    if manifest.generator is None:
+        raise SourceError(f"corpus {manifest.name!r} needs its recordings: give the archive or folder with --source.")
+    from featurestore.corpus.synthesis import generate  # scipy's filters take 0.2 s to import
+
+    return MemorySource(f"the synthesised corpus {manifest.name!r}", generate(manifest.generator))
+
+
+def read_listing(source: Source, wanted: Wanted = everything) -> tuple[Listed, ...]:
+    """Read every wanted file of a source once and identify it by its bytes, sorted by path."""
+    return tuple(sorted((listed(path, data) for path, data in source.iterate(wanted)), key=lambda file: file.path))
+
+
+def listed(path: str, data: bytes) -> Listed:
+    """Identify one file by its bytes."""
+    return Listed(path, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def label(manifest: Manifest, listing: tuple[Listed, ...]) -> Corpus:
+    """Turn a listing into a corpus; labels come from paths alone, no byte of audio is read.
+
+    A file that does not fit is set aside with its reason and never stops the others.
+    """
+    from featurestore.corpus.labelling import assign_labels
+
+    return assign_labels(manifest, listing)
+
+
+def _nothing_found(corpus: Corpus, source: Source) -> str:
+    aside = (*corpus.rejected, *corpus.unlabelled)
+    seen = f"; first of {len(aside)} set aside: {aside[0].path!r} ({aside[0].reason})" if aside else ""
+    patterns = ", ".join(corpus.manifest.audio.include)
+    return (
+        f"no recording of corpus {corpus.name!r} ({patterns}) found in {source.name!r}{seen}. "
+        "Give the archive or folder of this corpus with --source."
+    )

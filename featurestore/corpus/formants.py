@@ -1,0 +1,154 @@
+"""A small formant synthesiser: pulses of a voice through the resonances of a vocal tract.
+
+The classical source and filter of D. H. Klatt, "Software for a cascade/parallel formant synthesizer", J. Acoust. Soc.
+Am. 67 (1980), reduced to vowels with a noisy onset. It makes material for tests and demonstrations, no good speech.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+Signal = NDArray[np.float64]
+
+RATE = 16_000
+"""Samples a second."""
+VOWELS = {
+    "a": (730.0, 1090.0, 2440.0, 3400.0),
+    "e": (530.0, 1840.0, 2480.0, 3500.0),
+    "i": (270.0, 2290.0, 3010.0, 3700.0),
+    "o": (570.0, 840.0, 2410.0, 3300.0),
+    "u": (300.0, 870.0, 2240.0, 3300.0),
+}
+"""Formants of adult male American vowels in hertz; the first three from G. E. Peterson and H. L. Barney, J. Acoust.
+Soc. Am. 24 (1952), table II."""
+BANDWIDTHS = (80.0, 100.0, 140.0, 200.0)
+"""Bandwidths of the formants in hertz."""
+CROSSFADE = 0.03
+"""Seconds over which one vowel turns into the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A speaker: `pitch_hz` of the calm voice, and `tract`, the factor on all formants (1 = adult male average)."""
+
+    pitch_hz: float
+    tract: float
+    tempo: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """A way of speaking, relative to a calm one."""
+
+    pitch: float = 1.0
+    """Factor on the mean pitch."""
+    range_semitones: float = 2.0
+    """Distance from the mean to the peak of the melody."""
+    tempo: float = 1.0
+    """Syllables a second, as a factor."""
+    level_db: float = 0.0
+    """Loudness."""
+    brightness: float = 0.5
+    """Spectral tilt of the voice: 0 damps high harmonics strongly, 1 not at all."""
+    breath: float = 0.03
+    """Breath noise as a part of the voice's amplitude."""
+    jitter: float = 0.005
+    """Irregularity of the pitch, standard deviation as a fraction."""
+
+
+def utter(syllables: Sequence[str], voice: Voice, manner: Manner, random: np.random.Generator) -> Signal:
+    """Speak a row of syllables, each one vowel with a short noisy onset.
+
+    Parameters
+    ----------
+    syllables : sequence of str
+        Keys of `VOWELS`.
+    random : numpy.random.Generator
+        The only source of chance: melody, breath, jitter, small changes of tempo.
+
+    Returns
+    -------
+    array [time], float64, root mean square 1
+    """
+    lengths = _syllable_lengths(len(syllables), voice.tempo * manner.tempo, random)
+    edges = np.concatenate(([0], np.cumsum(lengths)))
+    source = _voice_source(edges, voice, manner, random)
+    spoken = np.zeros(len(source))
+    for vowel, start, stop in zip(syllables, edges[:-1], edges[1:], strict=True):
+        spoken += _resonate(_faded(source, int(start), int(stop)), vowel, voice.tract)
+    spoken = spoken * _loudness(edges) + _onsets(edges, random)
+    return np.asarray(spoken / np.sqrt(np.mean(spoken**2)))
+
+
+def _syllable_lengths(count: int, tempo: float, random: np.random.Generator) -> NDArray[np.int64]:
+    """Return lengths in samples: 0.2 s a syllable at tempo 1, the last one longer."""
+    seconds = 0.2 / tempo * (0.92 + 0.16 * random.random(count))
+    seconds[-1] *= 1.3
+    return np.rint(seconds * RATE).astype(np.int64)
+
+
+def _voice_source(edges: NDArray[np.int64], voice: Voice, manner: Manner, random: np.random.Generator) -> Signal:
+    """Return glottal pulses with breath, tilted as the manner says; array [time]."""
+    pitch = voice.pitch_hz * manner.pitch * 2 ** (_melody(edges, manner, random) / 12)
+    phase = np.cumsum(pitch / RATE) % 1.0
+    open_part = 0.5 + 0.2 * (1 - manner.brightness)
+    flow = np.where(phase < open_part, np.sin(np.pi * phase / open_part) ** 2, 0.0)
+    pulses = np.diff(flow, prepend=0.0)
+    pulses /= np.sqrt(np.mean(pulses**2))
+    breathy = pulses + manner.breath * random.standard_normal(len(pulses)) * (0.3 + flow)
+    pole = 0.85 * (1 - manner.brightness)
+    return np.asarray(lfilter([1 - pole], [1, -pole], breathy))
+
+
+def _melody(edges: NDArray[np.int64], manner: Manner, random: np.random.Generator) -> Signal:
+    """Return the pitch over time in semitones around the mean: falling, with an accent on each syllable, and jitter."""
+    accents = manner.range_semitones * (2 * random.random(len(edges)) - 1)
+    fall = manner.range_semitones * np.linspace(0.5, -0.5, len(edges))
+    line = np.interp(np.arange(edges[-1]), edges, 0.7 * accents + fall)
+    wander = lfilter([1.0], [1, -0.98], random.standard_normal(len(line))) * np.sqrt(1 - 0.98**2)
+    return np.asarray(line + 12 * np.log2(np.e) * manner.jitter * wander)
+
+
+def _faded(source: Signal, start: int, stop: int) -> Signal:
+    """Cut one syllable out of the source, with slopes that add to one with its neighbours'."""
+    slope = CROSSFADE * RATE
+    time = np.arange(len(source))
+    rise = np.clip((time - start) / slope + 0.5, 0, 1) if start > 0 else np.ones(len(source))
+    fall = np.clip((stop - time) / slope + 0.5, 0, 1) if stop < len(source) else np.ones(len(source))
+    return source * rise * fall
+
+
+def _resonate(source: Signal, vowel: str, tract: float) -> Signal:
+    """Filter a source by the four formants of a vowel, as one cascade of two-pole resonators."""
+    poles = np.array([1.0])
+    for formant, bandwidth in zip(VOWELS[vowel], BANDWIDTHS, strict=True):
+        radius = np.exp(-np.pi * bandwidth / RATE)
+        angle = 2 * np.pi * formant * tract / RATE
+        poles = np.convolve(poles, [1.0, -2 * radius * np.cos(angle), radius**2])
+    return np.asarray(lfilter([poles.sum()], poles, source))
+
+
+def _loudness(edges: NDArray[np.int64]) -> Signal:
+    """Return an envelope that dips between syllables and fades at both ends; array [time]."""
+    middles = (edges[:-1] + edges[1:]) / 2
+    points: Signal = np.sort(np.concatenate((edges, middles))).astype(np.float64)
+    levels = np.full(len(points), 0.35)
+    levels[1::2] = 1.0
+    levels[[0, -1]] = 0.0
+    return np.asarray(np.interp(np.arange(edges[-1]), points, levels))
+
+
+def _onsets(edges: NDArray[np.int64], random: np.random.Generator) -> Signal:
+    """Return a burst of high noise at the start of each syllable, in place of consonants; array [time]."""
+    noise = random.standard_normal(int(edges[-1]))
+    hiss = np.diff(noise, n=2, prepend=[0.0, 0.0])
+    time = np.arange(edges[-1])
+    shape = np.zeros(len(hiss))
+    for start in edges[:-1]:
+        shape += np.exp(-(((time - start) / RATE - 0.02) ** 2) / (2 * 0.01**2))
+    return 0.02 * hiss * shape

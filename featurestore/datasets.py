@@ -1,0 +1,206 @@
+"""What a build leaves behind: the dataset (rows), the table (paths, labels, speakers) and the names for both."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from featurestore.canonical import canonical_json, digest
+from featurestore.corpus.corpus import Rejection, Utterance
+from featurestore.errors import DamagedObjectError, FeatureStoreError, SpecError
+from featurestore.shards.plan import Part
+from featurestore.shards.record import ShardRecord
+from featurestore.specs.rows import FORMAT, RowSpec, check_format
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+
+
+def check_dataset_name(name: str) -> str:
+    """Return a dataset name if it can be one, else raise `SpecError`."""
+    if not NAME.fullmatch(name):
+        raise SpecError(f"{name!r} is no dataset name: use 1 to 80 letters, digits, '.', '_', '+' or '-'.")
+    return name
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """The rows of a dataset and the shards that hold them; no labels, no paths, no names."""
+
+    parts: tuple[Part, ...]
+    addresses: tuple[str, ...]
+    """Shards that hold the rows, sorted."""
+    digest: str
+    """The sha256 over the sorted row keys and row checksums: the data, not the layout."""
+
+    @cached_property
+    def id(self) -> str:
+        """What the record is stored under, 32 hexadecimal digits."""
+        return digest([self.digest, list(self.addresses)])[:32]
+
+    @property
+    def key(self) -> str:
+        """The key of the record in the store."""
+        return f"datasets/{self.id}.json"
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return sum(part.rows for part in self.parts)
+
+    def to_bytes(self) -> bytes:
+        """Return the record as sealed canonical JSON."""
+        body = {
+            "format": FORMAT,
+            "digest": self.digest,
+            "addresses": list(self.addresses),
+            "parts": [
+                {"spec": p.spec.document, "first": p.first, "stop": p.stop, "contents": list(p.contents)}
+                for p in self.parts
+            ],
+        }
+        return _sealed(body)
+
+    @classmethod
+    def from_bytes(cls, key: str, data: bytes) -> DatasetRecord:
+        """Read and check a record; `DamagedObjectError` if it is not sound or stands under another's key."""
+        body = _unsealed(key, data)
+        try:
+            parts = tuple(
+                Part(RowSpec.from_document(p["spec"]), tuple(p["contents"]), p["first"], p["stop"])
+                for p in body["parts"]
+            )
+            record = cls(parts, tuple(body["addresses"]), body["digest"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedObjectError(key, f"not a dataset record: {error!r}") from error
+        if record.key != key:
+            raise DamagedObjectError(key, "the record belongs to another name")
+        return record
+
+
+def dataset_digest(parts: Sequence[Part], records: Iterable[ShardRecord]) -> str:
+    """Return the digest of the rows of a dataset: sha256 over its sorted lines `spec/content/copy checksum`.
+
+    Raises
+    ------
+    DamagedObjectError
+        If the records do not hold all rows.
+    """
+    lines: list[str] = []
+    by_spec: dict[str, dict[tuple[str, int], str]] = {part.spec.id: {} for part in parts}
+    for record in records:
+        by_spec[record.spec.id].update(zip(record.row_keys(), record.checksums, strict=True))
+    for part in parts:
+        checksums, spec = by_spec[part.spec.id], part.spec.id
+        try:
+            lines.extend(
+                f"{spec}/{content}/{copy} {checksums[content, copy]}\n"
+                for content in part.contents
+                for copy in range(part.first, part.stop)
+            )
+        except KeyError as error:
+            raise DamagedObjectError("datasets", f"no shard holds row {error}") from error
+    return hashlib.sha256("".join(sorted(lines)).encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is known about the recordings of a dataset; nothing in it enters a cache key."""
+
+    corpus: str
+    utterances: tuple[Utterance, ...]
+    """All labelled recordings, sorted by path."""
+    rejected: tuple[Rejection, ...] = ()
+    licence: str = ""
+    citation: str = ""
+
+    @cached_property
+    def id(self) -> str:
+        """The sha256 of the table's bytes."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """The key of the table in the store."""
+        return f"tables/{self.id}.json"
+
+    def to_bytes(self) -> bytes:
+        """Return the table as canonical JSON."""
+        body = {
+            "format": FORMAT,
+            "corpus": self.corpus,
+            "licence": self.licence,
+            "citation": self.citation,
+            "utterances": [dataclasses.asdict(utterance) for utterance in self.utterances],
+            "rejected": [dataclasses.asdict(rejection) for rejection in self.rejected],
+        }
+        return canonical_json(body).encode("ascii")
+
+    @classmethod
+    def from_bytes(cls, key: str, data: bytes) -> Table:
+        """Read and check a table; `DamagedObjectError` if it is not sound."""
+        if key != f"tables/{hashlib.sha256(data).hexdigest()}.json":
+            raise DamagedObjectError(key, "its bytes do not match its name")
+        try:
+            body = json.loads(data)
+            check_format(body["format"])
+            return cls(
+                body["corpus"],
+                tuple(_utterance(utterance) for utterance in body["utterances"]),
+                tuple(Rejection(**rejection) for rejection in body["rejected"]),
+                body["licence"],
+                body["citation"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedObjectError(key, f"not a table: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name for a dataset and the table that goes with it."""
+
+    name: str
+    dataset: str
+    """Id of the dataset record."""
+    table: str
+    """Id of the table."""
+
+    def to_bytes(self) -> bytes:
+        """Return the reference as sealed canonical JSON."""
+        return _sealed({"format": FORMAT, "name": self.name, "dataset": self.dataset, "table": self.table})
+
+    @classmethod
+    def from_bytes(cls, key: str, data: bytes) -> Reference:
+        """Read and check a reference; `DamagedObjectError` if it is not sound."""
+        body = _unsealed(key, data)
+        try:
+            return cls(body["name"], body["dataset"], body["table"])
+        except (KeyError, TypeError) as error:
+            raise DamagedObjectError(key, f"not a reference: {error!r}") from error
+
+
+def _utterance(fields: Mapping[str, Any]) -> Utterance:
+    return Utterance(**{**fields, "labels": tuple((name, value) for name, value in fields["labels"])})
+
+
+def _sealed(body: Mapping[str, Any]) -> bytes:
+    return canonical_json({**body, "seal": digest(body)}).encode("ascii")
+
+
+def _unsealed(key: str, data: bytes) -> dict[str, Any]:
+    try:
+        body = dict(json.loads(data))
+        check_format(body["format"])
+        seal = body.pop("seal")
+    except FeatureStoreError:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DamagedObjectError(key, "not a sealed record") from error
+    if seal != digest(body) or data != _sealed(body):
+        raise DamagedObjectError(key, "its seal does not match")
+    return body

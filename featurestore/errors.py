@@ -1,0 +1,99 @@
+"""Every error that a user can cause or meet, under one root class.
+
+A message says what is wrong, where, and what to do next, in one line. The command line prints it and exits with
+the class's `exit_code`: 1 for an expected error, 4 where stored data is damaged.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FeatureStoreError(Exception):
+    """The root of all errors that this project raises on purpose."""
+
+    exit_code = 1
+
+
+class UnknownNameError(FeatureStoreError):
+    """A corpus, preset, split, field or dataset that does not exist; the nearest name is offered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
+        choices = sorted(known)
+        self._arguments = (kind, name, choices, advice)
+        near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none yet'}."
+        super().__init__(f"unknown {kind} {name!r}: {hint}{' ' + advice if advice else ''}")
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], str]]:
+        return type(self), self._arguments
+
+
+class SpecError(FeatureStoreError):
+    """A feature or augmentation spec with a value that makes no sense."""
+
+
+class ManifestError(FeatureStoreError):
+    """A corpus data sheet that cannot be read or contradicts itself."""
+
+
+class SourceError(FeatureStoreError):
+    """A corpus source (archive, folder, URL) that is missing, damaged or not what the manifest describes."""
+
+
+class UnsafeArchiveError(SourceError):
+    """An archive with a member that must not be unpacked."""
+
+
+class ChecksumMismatchError(SourceError):
+    """Bytes whose checksum differs from the one that is pinned."""
+
+
+class DownloadError(SourceError):
+    """A download that failed; the message names `--source` as the way without a network."""
+
+
+class AudioError(FeatureStoreError):
+    """An audio file that is rejected; the message is the reason, without the file's name."""
+
+
+class SplitError(FeatureStoreError):
+    """A split that does not fit the corpus."""
+
+
+class LeakError(SplitError):
+    """A split with a speaker, source utterance or identical audio on two sides."""
+
+
+class StorageError(FeatureStoreError):
+    """A store that cannot be read or written: permission, space, a file where a folder should be."""
+
+
+class StoreTooNewError(StorageError):
+    """A store written by a newer format than this version reads."""
+
+
+class BuildError(FeatureStoreError):
+    """A build that could not finish; running it again continues."""
+
+
+class DamagedObjectError(FeatureStoreError):
+    """A stored object whose bytes are not what its record or checksum says."""
+
+    exit_code = 4
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key = key
+        self.reason = reason
+        super().__init__(f"{key} is damaged ({reason}). Run 'featurestore verify' to see all damage.")
+
+    def __reduce__(self) -> tuple[type[DamagedObjectError], tuple[str, ...]]:
+        return type(self), (self.key, self.reason)
+
+
+class MissingObjectError(DamagedObjectError):
+    """An object that a record refers to and the store does not hold."""
+
+    def __init__(self, key: str, reason: str = "missing") -> None:
+        super().__init__(key, reason)

@@ -1,0 +1,1 @@
+"""Feature presets and augmentation policies, one TOML file each."""

@@ -1,0 +1,1 @@
+"""Shards: how rows are grouped, addressed, laid out, planned, written and read."""

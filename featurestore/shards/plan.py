@@ -1,0 +1,177 @@
+"""What a build has to do: a pure function of the rows that are wanted and the shards that stand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from featurestore.shards.grouping import AUGMENTED_ENDING, CLEAN_ENDING, blocks, groups
+from featurestore.shards.record import ShardRecord, shard_address
+from featurestore.specs.rows import RowSpec
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one spec in a dataset: copies `[first, stop)` of each content."""
+
+    spec: RowSpec
+    contents: tuple[str, ...]
+    """Content ids in rising order."""
+    first: int
+    stop: int
+
+    @classmethod
+    def clean(cls, spec: RowSpec, contents: Iterable[str]) -> Part:
+        """Return the part of the clean rows."""
+        return cls(spec, tuple(sorted(set(contents))), 0, 1)
+
+    @classmethod
+    def augmented(cls, spec: RowSpec, contents: Iterable[str], copies: int) -> Part:
+        """Return the part of the augmented rows, copies 1 to `copies`."""
+        return cls(spec, tuple(sorted(set(contents))), 1, copies + 1)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.contents) * (self.stop - self.first)
+
+
+@dataclass(frozen=True)
+class PlannedShard:
+    """A shard as the grouping rule wants it, built or not."""
+
+    spec: RowSpec
+    first: int
+    stop: int
+    members: tuple[str, ...]
+
+    @cached_property
+    def address(self) -> str:
+        """Where the shard stands or will stand."""
+        return shard_address(self.spec.id, self.first, self.stop, self.members)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.members) * (self.stop - self.first)
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """A shard that has to be written: some rows are copied from donors, the others computed."""
+
+    shard: PlannedShard
+    donors: tuple[str, ...]
+    """Addresses of standing shards that hold some of the rows."""
+    copied: int
+    """Rows that donors hold."""
+
+    @property
+    def computed(self) -> int:
+        """Rows that no shard holds yet."""
+        return self.shard.rows - self.copied
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """How the rows of one part come to stand."""
+
+    part: Part
+    standing: tuple[str, ...]
+    """Addresses that are referred to as they are."""
+    tasks: tuple[ShardTask, ...]
+
+    @property
+    def computed(self) -> int:
+        """Rows to compute."""
+        return sum(task.computed for task in self.tasks)
+
+    @property
+    def copied(self) -> int:
+        """Rows to copy from other shards."""
+        return sum(task.copied for task in self.tasks)
+
+    @property
+    def reused(self) -> int:
+        """Rows that stand where they are referred to."""
+        return self.part.rows - self.computed - self.copied
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Addresses of all shards that hold the part's rows once the tasks are done, sorted."""
+        return tuple(sorted({*self.standing, *(task.shard.address for task in self.tasks)}))
+
+
+def canonical_shards(part: Part) -> list[PlannedShard]:
+    """Return the shards in which a part's rows stand if it is built at once; no history enters."""
+    clean = part.first == 0
+    ending = CLEAN_ENDING if clean else AUGMENTED_ENDING
+    spans = [(0, 1)] if clean else list(blocks(part.stop - 1))
+    return [
+        PlannedShard(part.spec, first, stop, members)
+        for members in groups(part.contents, ending)
+        for first, stop in spans
+    ]
+
+
+def plan_part(part: Part, records: Sequence[ShardRecord]) -> PartPlan:
+    """Decide for each shard of a part: refer to it, refer to others that hold all its rows, or write it.
+
+    Parameters
+    ----------
+    part : Part
+        The rows that are wanted.
+    records : sequence of ShardRecord
+        All shards of the part's spec that stand.
+    """
+    standing_addresses = {record.address for record in records}
+    holders = _Holders(records)
+    standing: set[str] = set()
+    tasks: list[ShardTask] = []
+    for shard in canonical_shards(part):
+        if shard.address in standing_addresses:
+            standing.add(shard.address)
+            continue
+        held, donors = holders.cover(shard)
+        if held == shard.rows:
+            standing.update(donors)
+        else:
+            tasks.append(ShardTask(shard, tuple(sorted(donors)), held))
+    return PartPlan(part, tuple(sorted(standing)), tuple(tasks))
+
+
+class _Holders:
+    """Which standing shards hold which rows."""
+
+    def __init__(self, records: Iterable[ShardRecord]) -> None:
+        self._spans: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        for record in records:
+            for member in record.members:
+                self._spans[member].append((record.first, record.stop, record.address))
+
+    def cover(self, shard: PlannedShard) -> tuple[int, set[str]]:
+        """Return how many of a shard's rows stand, and addresses that hold them."""
+        donors: set[str] = set()
+        held = 0
+        for member in shard.members:
+            missing = set(range(shard.first, shard.stop))
+            for first, stop, address in sorted(self._spans.get(member, ()), key=_span_order(shard, donors)):
+                found = missing & set(range(first, stop))
+                if found:
+                    donors.add(address)
+                    missing -= found
+            held += shard.stop - shard.first - len(missing)
+        return held, donors
+
+
+def _span_order(shard: PlannedShard, chosen: set[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """Prefer shards that are referred to already, then those that hold most of the rows."""
+
+    def key(span: tuple[int, int, str]) -> tuple[bool, int, str]:
+        first, stop, address = span
+        overlap = min(stop, shard.stop) - max(first, shard.first)
+        return (address not in chosen, -overlap, address)
+
+    return key

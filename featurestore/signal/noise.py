@@ -1,0 +1,87 @@
+"""White Gaussian noise as a function of a key, and its addition at an exact signal-to-noise ratio.
+
+References
+----------
+Box and Muller (1958), "A note on the generation of random normal deviates": two uniform numbers give two normal ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurestore.signal.arrays import Signal
+from featurestore.signal.kernel import fast_kernel
+from featurestore.signal.logarithm import natural_log
+from featurestore.signal.philox import philox
+
+COUNTERS = 256
+"""Counters computed together; they give 1024 samples."""
+_PLANES, _BLOCK = 4, 4 * COUNTERS
+_UNIT_31, _UNIT_32 = np.float32(2.0**-31), np.float32(2.0**-32)
+_HALF, _ONE, _TWO, _PI = np.float32(0.5), np.float32(1), np.float32(2), np.float32(np.pi)
+_POSITIVE = np.int32(0x7FFFFFFF)
+# Taylor coefficients of sine and cosine, the last ones bent so that the error on [-pi/2, pi/2] is spread evenly.
+_S3, _S5, _S7, _S9 = np.float32(-1 / 6), np.float32(1 / 120), np.float32(-1.9840874e-4), np.float32(2.7285562e-6)
+_C2, _C4, _C6, _C8, _C10 = (np.float32(c) for c in (-0.5, 1 / 24, -1.3888378e-3, 2.4760495e-5, -2.6e-7))
+
+
+def key_words(noise_key: int) -> NDArray[np.uint64]:
+    """Split a key of 64 bits into the two words of 32 bits that `philox` takes, low word first."""
+    return np.array([noise_key & 0xFFFFFFFF, noise_key >> 32], np.uint64)
+
+
+@fast_kernel
+def standard_normal(key: NDArray[np.uint64], noise: Signal) -> float:
+    """Write standard normal numbers, array [time], and return their sum of squares.
+
+    From the words (a, b) of a counter: radius sqrt(-2 log u) with u = (a + 1/2) / 2**31, angle 2 pi b / 2**32, whose
+    cosine and sine are those of the double of half the angle. Sample 1024 q + 256 p + i comes from counter 256 q + i:
+    p = 0, 1 are cosine and sine of its first two words, p = 2, 3 of its last two.
+    """
+    words = np.empty((_PLANES, COUNTERS), np.int32)
+    normal = np.empty((_PLANES, COUNTERS), np.float32)
+    samples, total = len(noise), 0.0
+    for start in range(0, samples, _BLOCK):
+        philox(start // _PLANES, key, words)
+        for pair in range(0, _PLANES, 2):
+            radius_words, angle_words = words[pair], words[pair + 1]
+            cosines, sines = normal[pair], normal[pair + 1]
+            for i in range(COUNTERS):
+                uniform = (np.float32(radius_words[i] & _POSITIVE) + _HALF) * _UNIT_31
+                radius = np.float32(math.sqrt(-_TWO * natural_log(uniform)))
+                a = np.float32(angle_words[i]) * _UNIT_32 * _PI
+                q = a * a
+                sine = a * (_ONE + q * (_S3 + q * (_S5 + q * (_S7 + q * _S9))))
+                cosine = _ONE + q * (_C2 + q * (_C4 + q * (_C6 + q * (_C8 + q * _C10))))
+                cosines[i] = radius * (_ONE - _TWO * sine * sine)
+                sines[i] = radius * _TWO * sine * cosine
+        for plane in range(_PLANES):
+            target = noise[start + plane * COUNTERS : start + (plane + 1) * COUNTERS]
+            source, partial = normal[plane], np.float32(0)
+            for i in range(len(target)):
+                target[i] = source[i]
+                partial += source[i] * source[i]
+            total += np.float64(partial)
+    return total
+
+
+def noise_gain(signal_energy: float, noise_energy: float, snr_db: float) -> np.float32:
+    """Return the gain that puts noise `snr_db` decibels below the signal, by their realised energies.
+
+    gain**2 = (signal energy / noise energy) / 10**(snr_db / 10). The noise is scaled, never the signal.
+    """
+    return np.float32(math.sqrt(signal_energy / noise_energy * 10.0 ** (-snr_db / 10)))
+
+
+@fast_kernel
+def add_scaled(signal: Signal, noise: Signal, gain: np.float32) -> np.float32:
+    """Turn noise [time] in place into signal + gain * noise, and return the largest absolute sample of the sum."""
+    found = np.float32(0)
+    for i in range(len(signal)):
+        value = signal[i] + gain * noise[i]
+        noise[i] = value
+        found = max(found, abs(value))
+    return found

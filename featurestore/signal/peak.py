@@ -1,0 +1,38 @@
+"""Levels of a signal: its power, its largest sample, and the gain that brings that sample to a target."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from featurestore.signal.arrays import Signal
+from featurestore.signal.kernel import fast_kernel
+
+_PIECE = 4096
+"""Samples summed in float32 before the sum goes to float64."""
+
+
+@fast_kernel
+def energy(signal: Signal) -> float:
+    """Return the sum of squares of a signal [time]."""
+    total = 0.0
+    for start in range(0, len(signal), _PIECE):
+        piece = signal[start : start + _PIECE]
+        partial = np.float32(0)
+        for i in range(len(piece)):
+            partial += piece[i] * piece[i]
+        total += np.float64(partial)
+    return total
+
+
+@fast_kernel
+def largest(signal: Signal) -> np.float32:
+    """Return the largest absolute sample of a signal [time]."""
+    found = np.float32(0)
+    for i in range(len(signal)):
+        found = max(found, abs(signal[i]))
+    return found
+
+
+def peak_gain(found: float, target: float) -> np.float32:
+    """Return the gain that brings the largest sample to `target`; 1 if the signal is all zero."""
+    return np.float32(target / found) if found > 0 else np.float32(1)

@@ -1,0 +1,48 @@
+"""Vocal tract length perturbation: a warp of the spectrogram's frequency axis."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurestore.signal.arrays import Float64, Real
+from featurestore.signal.kernel import exact_kernel
+
+
+def warped_frequency(frequency: Float64, alpha: float, f0: float, fmax: float) -> Float64:
+    """Return G(f): alpha * f up to f0, then the straight line that maps [f0, fmax] onto [alpha * f0, fmax].
+
+    References
+    ----------
+    Etienne et al. (2018), "CNN+LSTM architecture for speech emotion recognition with data augmentation", equation 1.
+    """
+    above = (fmax - alpha * f0) / (fmax - f0) * (frequency - f0) + alpha * f0
+    return np.where(frequency <= f0, alpha * frequency, above)
+
+
+def unwarped_frequency(frequency: Float64, alpha: float, f0: float, fmax: float) -> Float64:
+    """Return the frequency that equation 1 moves to `frequency`: the inverse of `warped_frequency`."""
+    above = (fmax - f0) / (fmax - alpha * f0) * (frequency - alpha * f0) + f0
+    return np.where(frequency <= alpha * f0, frequency / alpha, above)
+
+
+def warp_positions(bins: int, alpha: float, f0_share: float) -> tuple[NDArray[np.int64], Float64]:
+    """Return for each bin of the warped spectrum the bin below its origin, and the share of the bin above it.
+
+    The last bin is half the sampling rate, the fmax of equation 1; f0 is `f0_share` of it.
+    """
+    fmax = float(bins - 1)
+    origin = unwarped_frequency(np.arange(bins, dtype=np.float64), alpha, f0_share * fmax, fmax)
+    origin = np.clip(origin, 0.0, fmax)
+    below = np.minimum(origin.astype(np.int64), max(bins - 2, 0))
+    return below, origin - below
+
+
+@exact_kernel
+def warp(powers: Real, below: NDArray[np.int64], share: Float64, warped: Real) -> None:
+    """Write S'(G(f)) = S(f), array [frames, bins]: a peak at f moves to G(f), values between bins on a straight line."""
+    for t in range(powers.shape[0]):
+        source, target = powers[t], warped[t]
+        for k in range(len(target)):
+            low = source[below[k]]
+            target[k] = low + share[k] * (source[below[k] + 1] - low)

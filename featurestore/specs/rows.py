@@ -1,0 +1,71 @@
+"""The identity of a family of rows: features, augmentation, and the versions of what computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from featurestore.canonical import digest
+from featurestore.errors import SpecError, StoreTooNewError
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.features import FeatureSpec
+from featurestore.specs.versions import row_versions
+
+FORMAT = 1
+"""Version of the store's format; a store with a higher one is refused."""
+
+
+def check_format(found: object) -> None:
+    """Refuse objects of a newer format (`StoreTooNewError`) and of none (`ValueError`)."""
+    if not isinstance(found, int) or found < 1:
+        raise ValueError(f"{found!r} is no format version")
+    if found > FORMAT:
+        raise StoreTooNewError(f"the store has format {found}, this version reads {FORMAT}: upgrade featurestore.")
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """What every row of a shard has in common; its digest is the first half of the shard's address.
+
+    Clean rows have no augmentation, so that every experiment on the same features shares them.
+    """
+
+    features: FeatureSpec
+    augmentation: AugmentationSpec | None
+    versions: tuple[tuple[str, str | int], ...]
+
+    @classmethod
+    def current(cls, features: FeatureSpec, augmentation: AugmentationSpec | None) -> RowSpec:
+        """Return the spec as this installation computes it."""
+        return cls(features, augmentation, tuple(sorted(row_versions(features, augmentation).items())))
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The canonical JSON form: format, features, augmentation or null, versions."""
+        return {
+            "format": FORMAT,
+            "features": self.features.to_dict(),
+            "augmentation": self.augmentation.to_dict() if self.augmentation else None,
+            "versions": dict(self.versions),
+        }
+
+    @cached_property
+    def id(self) -> str:
+        """The sha256 of the document, 64 hexadecimal digits."""
+        return digest(self.document)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> RowSpec:
+        """Read the canonical form; one of a newer format is a `StoreTooNewError`."""
+        check_format(document.get("format"))
+        try:
+            augmentation = document["augmentation"]
+            return cls(
+                FeatureSpec.from_dict(document["features"]),
+                AugmentationSpec.from_dict(augmentation) if augmentation is not None else None,
+                tuple(sorted(document["versions"].items())),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise SpecError(f"a row spec is incomplete ({error!r}).") from error

@@ -1,0 +1,60 @@
+"""The versions that rows depend on: a whole number for each of our operations, and the libraries they use.
+
+A change of an operation that changes its numbers raises its number here; rows computed before then keep their own
+address. Nothing heavy is imported: the versions of libraries are read from their metadata.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.features import FeatureSpec
+
+OPERATIONS = {
+    "decode": (1, ("soundfile", "numpy")),
+    "resample": (1, ("soxr",)),
+    "stft": (1, ("scipy", "numba")),
+    "mel": (1, ("numba", "numpy")),
+    "log": (1, ("numba",)),
+    "draw": (1, ()),
+    "pitch": (1, ("scipy", "numba", "numpy")),
+    "shift": (1, ("numpy",)),
+    "noise": (1, ("numba",)),
+    "vtlp": (1, ("numba", "numpy")),
+    "peak": (1, ("numba",)),
+}
+"""Each operation's version and the libraries that its numbers depend on."""
+
+_PERTURBATIONS = {
+    "semitones": "pitch",
+    "shift_seconds": "shift",
+    "snr_db": "noise",
+    "vtlp_alpha": "vtlp",
+    "peak": "peak",
+}
+
+
+def row_versions(features: FeatureSpec, augmentation: AugmentationSpec | None) -> dict[str, str | int]:
+    """Return the versions of the operations that rows of a spec go through, and `major.minor` of their libraries.
+
+    Operations that a spec does not use are left out, so that a change of the noise leaves clean rows in place.
+
+    Examples
+    --------
+    >>> row_versions(FeatureSpec(), None)["mel"]
+    1
+    """
+    used = ["decode", "stft", "mel", "log"]
+    if features.rate is not None:
+        used.append("resample")
+    if augmentation is not None:
+        used.append("draw")
+        used += [name for field, name in _PERTURBATIONS.items() if getattr(augmentation, field) is not None]
+    versions: dict[str, str | int] = {name: OPERATIONS[name][0] for name in used}
+    libraries = {library for name in used for library in OPERATIONS[name][1]}
+    return versions | {library: _major_minor(library) for library in sorted(libraries)}
+
+
+def _major_minor(library: str) -> str:
+    return ".".join(version(library).split(".")[:2])

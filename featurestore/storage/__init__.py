@@ -1,0 +1,29 @@
+"""Where objects live: a folder today, object storage behind the same few methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from featurestore.errors import StorageError
+from featurestore.storage.local import LocalStorage
+from featurestore.storage.protocol import Storage
+
+__all__ = ["LocalStorage", "Storage", "open_storage"]
+
+
+def open_storage(uri: str | Path) -> Storage:
+    """Open the storage that a URI names: a folder or `file://`; the folder is made at the first write.
+
+    Raises
+    ------
+    StorageError
+        If the scheme is not supported or a file stands where the folder should be.
+    """
+    text = str(uri)
+    scheme = urlsplit(text).scheme if "://" in text else ""
+    if scheme == "file":
+        return LocalStorage(Path(unquote(urlsplit(text).path)))
+    if scheme:
+        raise StorageError(f"{text}: stores of kind {scheme}:// are not supported by this version; use a folder.")
+    return LocalStorage(Path(text).expanduser())

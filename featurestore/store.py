@@ -1,0 +1,223 @@
+"""The store: shards, datasets, tables, sources and the names for them, behind one object."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featurestore.datasets import DatasetRecord, Reference, Table, check_dataset_name
+from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError, SpecError, UnknownNameError
+from featurestore.shards.record import ShardRecord, data_key, record_key
+from featurestore.specs.rows import RowSpec
+from featurestore.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from featurestore.view import DatasetView
+
+SHORTEST_PREFIX = 6
+"""Fewest hexadecimal digits by which a dataset can be called."""
+
+
+class Store:
+    """Everything that builds have left in one storage.
+
+    Parameters
+    ----------
+    storage : Storage
+        Where the objects live.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._records: dict[str, ShardRecord] = {}
+
+    @property
+    def uri(self) -> str:
+        """The address that opens this store again."""
+        return self.storage.uri
+
+    def record(self, address: str) -> ShardRecord:
+        """Return a shard's record, checked; `MissingObjectError` if the shard does not stand."""
+        if address not in self._records:
+            self._records[address] = ShardRecord.from_bytes(address, self.storage.get(record_key(address)))
+        return self._records[address]
+
+    def records(self, spec: RowSpec) -> tuple[list[ShardRecord], dict[str, DamagedObjectError]]:
+        """Return the records of all shards of a spec, and what is wrong with those that are damaged, by address."""
+        folder = f"shards/{spec.id[:16]}"
+        sound: list[ShardRecord] = []
+        damaged: dict[str, DamagedObjectError] = {}
+        for name in self.storage.children(folder):
+            address = f"{folder}/{name}"
+            try:
+                record = self.record(address)
+            except MissingObjectError:
+                continue  # data whose record was never written: the shard does not exist
+            except DamagedObjectError as error:
+                damaged[address] = error
+                continue
+            if record.spec.id == spec.id:
+                sound.append(record)
+        return sound, damaged
+
+    def shard_bytes(self, address: str) -> int:
+        """Return the bytes of a shard's data object."""
+        return self.record(address).layout.object_bytes
+
+    def has_shard(self, address: str) -> bool:
+        """Tell whether a shard's record and data object both stand."""
+        return self.storage.exists(record_key(address)) and self.storage.exists(data_key(address))
+
+    def source(self, content: str) -> bytes:
+        """Return the original recording with this sha256.
+
+        Raises
+        ------
+        MissingObjectError
+            If the store does not hold it.
+        DamagedObjectError
+            If its bytes have changed.
+        """
+        key = f"sources/{content}"
+        data = self.storage.get(key)
+        if hashlib.sha256(data).hexdigest() != content:
+            raise DamagedObjectError(key, "its bytes do not match its name")
+        return data
+
+    def names(self) -> list[str]:
+        """Return the names of all named datasets, sorted."""
+        return [name.removesuffix(".json") for name in self.storage.children("refs") if name.endswith(".json")]
+
+    def dataset_ids(self) -> list[str]:
+        """Return the ids of all datasets that have not been forgotten, named or not, sorted."""
+        return [name.removesuffix(".json") for name in self.storage.children("refs/datasets")]
+
+    def reference(self, name: str) -> Reference:
+        """Return what a dataset name, or the beginning of a digest or dataset id, stands for.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such dataset; the nearest name is offered.
+        """
+        if name in self.names():
+            return self._reference(f"refs/{name}.json")
+        found = self._by_prefix(name) if len(name) >= SHORTEST_PREFIX else []
+        if len({reference.dataset for reference in found}) > 1:
+            raise SpecError(f"{name!r} is the beginning of several digests: give more digits.")
+        if not found:
+            raise UnknownNameError("dataset", name, self.names(), f"'featurestore ls' lists the datasets of {self.uri}.")
+        return found[0]
+
+    def _by_prefix(self, prefix: str) -> list[Reference]:
+        references = [self._reference(f"refs/datasets/{dataset}.json") for dataset in self.dataset_ids()]
+        return [
+            reference
+            for reference in references
+            if reference.dataset.startswith(prefix) or self.dataset(reference.dataset).digest.startswith(prefix)
+        ]
+
+    def _reference(self, key: str) -> Reference:
+        return Reference.from_bytes(key, self.storage.get(key))
+
+    def dataset(self, dataset: str) -> DatasetRecord:
+        """Return a dataset record by its id."""
+        key = f"datasets/{dataset}.json"
+        return DatasetRecord.from_bytes(key, self.storage.get(key))
+
+    def table(self, table: str) -> Table:
+        """Return a table by its id."""
+        key = f"tables/{table}.json"
+        return Table.from_bytes(key, self.storage.get(key))
+
+    def publish(self, record: DatasetRecord, table: Table, name: str) -> Reference:
+        """Make a dataset visible under a name, after checking that every shard of it stands.
+
+        Raises
+        ------
+        MissingObjectError
+            If a shard has vanished since it was planned; building again restores it.
+        """
+        for address in record.addresses:
+            if not self.has_shard(address):
+                raise MissingObjectError(address)
+        reference = Reference(check_dataset_name(name), record.id, table.id)
+        self._heal(record.key, record.to_bytes())
+        self._heal(table.key, table.to_bytes())
+        for key in (f"refs/datasets/{record.id}.json", f"refs/{name}.json"):
+            if not self._stands(key, reference.to_bytes()):
+                self.storage.replace(key, reference.to_bytes())
+        return reference
+
+    def _heal(self, key: str, data: bytes) -> None:
+        """Put an object whose bytes follow from its key, in place of damaged ones too."""
+        if not self.storage.put_if_absent(key, data) and self.storage.get(key) != data:
+            self.storage.replace(key, data)
+
+    def _stands(self, key: str, data: bytes) -> bool:
+        return self.storage.exists(key) and self.storage.get(key) == data
+
+    def forget(self, name: str) -> Reference:
+        """Remove a dataset's name, or a nameless dataset; its shards stay until garbage is collected.
+
+        A dataset is forgotten for good once none of its names is left.
+        """
+        reference = self.reference(name)
+        if name in self.names():
+            self.storage.delete(f"refs/{name}.json")
+        named = {self.reference(other).dataset for other in self.names()}
+        if reference.dataset not in named:
+            self.storage.delete(f"refs/datasets/{reference.dataset}.json")
+        return reference
+
+    def view(self, name: str) -> DatasetView:
+        """Open a dataset by name or digest prefix.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such dataset.
+        DamagedObjectError
+            If one of its records is damaged or missing.
+        """
+        from featurestore.view import DatasetView
+
+        reference = self.reference(name)
+        return DatasetView.open(self, reference)
+
+    def references(self) -> list[Reference]:
+        """Return all named datasets, then those that only a digest names, each sorted."""
+        named = [self._reference(f"refs/{name}.json") for name in self.names()]
+        ids = {reference.dataset for reference in named}
+        return named + [self._reference(f"refs/datasets/{i}.json") for i in self.dataset_ids() if i not in ids]
+
+    def bytes_of(self, addresses: Iterable[str]) -> int:
+        """Return the bytes of the data objects of some shards."""
+        return sum(self.shard_bytes(address) for address in addresses)
+
+
+def open_store(uri: str | Path | None = None) -> Store:
+    """Open a store: the given place, else `FEATURESTORE_HOME`, else the user's cache folder.
+
+    Raises
+    ------
+    StorageError
+        If the place cannot be a store.
+    """
+    return Store(open_storage(uri or default_place()))
+
+
+def default_place() -> str:
+    """Return where stores live when nobody says otherwise."""
+    place = os.environ.get("FEATURESTORE_HOME")
+    if place:
+        return place
+    import platformdirs
+
+    return platformdirs.user_cache_dir("featurestore")
+
+
+__all__ = ["FeatureStoreError", "Store", "default_place", "open_store"]

@@ -1,0 +1,236 @@
+"""A dataset as models see it: rows with labels, to be selected, split and read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurestore.corpus import splits
+from featurestore.datasets import DatasetRecord, Reference, Table
+from featurestore.draws import draw
+from featurestore.errors import DamagedObjectError, UnknownNameError
+from featurestore.shards.gather import RowIndex, RowReader
+from featurestore.shards.reader import ShardReader
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.features import FeatureSpec
+from featurestore.specs.perturbation import Perturbation
+
+if TYPE_CHECKING:
+    from featurestore.rows import RowEngine
+    from featurestore.store import Store
+
+Triple = tuple["DatasetView", "DatasetView", "DatasetView"]
+
+
+class DatasetView:
+    """Rows with labels; selecting and splitting read nothing and copy nothing but indices.
+
+    Rows are ordered by path, then by copy. Labels, speakers and splits live here and in the table alone, so that
+    changing them computes nothing.
+    """
+
+    def __init__(self, store: Store, name: str, record: DatasetRecord, table: Table) -> None:
+        self.store = store
+        self.name = name
+        self.digest = record.digest
+        self.table = table
+        self.features: FeatureSpec = record.parts[0].spec.features
+        self.augmentation: AugmentationSpec | None = next(
+            (part.spec.augmentation for part in record.parts if part.spec.augmentation), None
+        )
+        self._reader, self._index = _locate(store, record, table)
+
+    @classmethod
+    def open(cls, store: Store, reference: Reference) -> DatasetView:
+        """Open the dataset that a reference names."""
+        return cls(store, reference.name, store.dataset(reference.dataset), store.table(reference.table))
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, row: int) -> tuple[NDArray[Any], str]:
+        """Return the features of a row, `array [frames, bands]`, and its label."""
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)}")
+        return self._reader.row(self._index, row), str(self.labels[row])
+
+    def read(
+        self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False, fill: float = 0.0
+    ) -> NDArray[np.int32]:
+        """Read rows into a padded buffer, `array [rows, longest, bands]` of the storage type.
+
+        Parameters
+        ----------
+        rows : array [batch]
+            Positions in this view.
+        out : array [batch, longest, bands]
+            Overwritten; `longest` must be at least the frames of the longest row.
+        left : bool
+            Pad before the row instead of after it.
+        fill : float
+            Value of the padding.
+
+        Returns
+        -------
+        array [batch]
+            Frames of each row.
+
+        Raises
+        ------
+        DamagedObjectError
+            If the bytes of a row are not sound; nothing wrong is ever returned.
+        """
+        return self._reader.batch(self._index, rows, out, left=left, fill=fill)
+
+    @property
+    def bands(self) -> int:
+        """Values of a frame."""
+        return self._reader.bands
+
+    @property
+    def copies(self) -> NDArray[np.int32]:
+        """Copy index of each row; 0 is clean."""
+        return self._index.copy
+
+    @property
+    def frames(self) -> NDArray[np.int32]:
+        """Number of frames of each row."""
+        return self._index.frames
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Path of each row's recording."""
+        return tuple(self.table.utterances[position].path for position in self._index.utterance)
+
+    @cached_property
+    def contents(self) -> tuple[str, ...]:
+        """The sha256 of each row's recording."""
+        return tuple(self.table.utterances[position].content for position in self._index.utterance)
+
+    @cached_property
+    def labels(self) -> NDArray[np.str_]:
+        """Label of each row."""
+        return np.array([utterance.label for utterance in self.table.utterances])[self._index.utterance]
+
+    @cached_property
+    def speakers(self) -> tuple[str | None, ...]:
+        """Speaker of each row; None where the corpus does not say."""
+        return tuple(self.table.utterances[position].speaker for position in self._index.utterance)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of all labels in the table, sorted; equal on every side of a split."""
+        return tuple(sorted({utterance.label for utterance in self.table.utterances}))
+
+    def perturbation(self, row: int) -> Perturbation | None:
+        """Return the drawn parameters of a row; None for a clean one."""
+        copy = int(self._index.copy[row])
+        if copy == 0 or self.augmentation is None:
+            return None
+        return draw(self.augmentation, self.contents[row], copy)
+
+    def waveform(self, row: int) -> NDArray[np.float32]:
+        """Return the exact signal that a row was computed from, `array [time]`, synthesised again from its source.
+
+        A VTLP warp acts on the spectrogram and is not in the signal.
+        """
+        source = self._engine.load(self.store.source(self.contents[row]))
+        return self._engine.waveform(source, self.perturbation(row))
+
+    @cached_property
+    def _engine(self) -> RowEngine:
+        from featurestore.rows import RowEngine
+
+        return RowEngine(self.features, self.augmentation)
+
+    def select(self, rows: NDArray[Any]) -> DatasetView:
+        """Return the view of some rows, given by position or by a mask `array [rows]` of truth values."""
+        view = object.__new__(DatasetView)
+        kept = ("store", "name", "digest", "table", "features", "augmentation", "_reader")
+        view.__dict__.update({name: getattr(self, name) for name in kept})
+        view._index = self._index.take(np.asarray(rows))
+        return view
+
+    def split(self, name: str, *, seed: int = 0, clean_in_training: bool = False) -> Triple:
+        """Return the training, validation and test views of a split such as `mathworks` or `shuffled`.
+
+        Training takes the augmented copies if there are any (and copy 0 too with `clean_in_training`); validation
+        and test take copy 0.
+        """
+        return self.sides(splits.split(self.table.utterances, name, seed=seed), clean_in_training=clean_in_training)
+
+    def folds(self, name: str, *, seed: int = 0, clean_in_training: bool = False) -> Iterator[Triple]:
+        """Yield the three views of each fold of a protocol such as `loso`."""
+        for fold in splits.folds(self.table.utterances, name, seed=seed):
+            yield self.sides(fold, clean_in_training=clean_in_training)
+
+    def sides(self, split: splits.Split, *, clean_in_training: bool = False) -> Triple:
+        """Return the three views of a split given by paths."""
+        train = self._of(split.train)
+        clean, augmented = self.copies == 0, self.copies > 0
+        wanted = train & augmented if (train & augmented).any() else train & clean
+        if clean_in_training:
+            wanted |= train & clean
+        return (
+            self.select(wanted),
+            self.select(self._of(split.validation) & clean),
+            self.select(self._of(split.test) & clean),
+        )
+
+    def _of(self, paths: Collection[str]) -> NDArray[np.bool_]:
+        chosen = set(paths)
+        known = np.array([utterance.path in chosen for utterance in self.table.utterances], dtype=bool)
+        return np.asarray(known[self._index.utterance])
+
+
+def _locate(store: Store, record: DatasetRecord, table: Table) -> tuple[RowReader, RowIndex]:
+    """Find every row of a dataset in its shards."""
+    records = [store.record(address) for address in record.addresses]
+    spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for shard, shard_record in enumerate(records):
+        for position, member in enumerate(shard_record.members):
+            spans.setdefault((shard_record.spec.id, member), []).append((shard, position))
+    runs: list[tuple[int, int, int, int]] = []  # utterance, copy, shard, row in the shard
+    parts = [(part, set(part.contents)) for part in record.parts]
+    for utterance, entry in enumerate(table.utterances):
+        for part, contents in parts:
+            if entry.content in contents:
+                found = _rows_of(part.first, part.stop, spans.get((part.spec.id, entry.content), []), records)
+                if len(found) != part.stop - part.first:
+                    raise DamagedObjectError(record.key, f"its shards lack rows of {entry.path!r}")
+                runs.extend((utterance, copy, shard, row) for copy, (shard, row) in sorted(found.items()))
+    columns = np.array(runs, np.int64).reshape(-1, 4).T
+    starts, frames = _starts(columns[2], columns[3], records)
+    features = record.parts[0].spec.features
+    reader = RowReader(tuple(ShardReader(store.storage, r) for r in records), features.mels, features.dtype)
+    return reader, RowIndex(*(column.astype(np.int32) for column in columns[:3]), starts, frames)
+
+
+def _rows_of(first: int, stop: int, spans: list[tuple[int, int]], records: list[Any]) -> dict[int, tuple[int, int]]:
+    """Map each copy of one recording to its shard and row."""
+    found: dict[int, tuple[int, int]] = {}
+    for shard, position in spans:
+        record = records[shard]
+        for copy in range(max(first, record.first), min(stop, record.stop)):
+            found.setdefault(copy, (shard, position * record.copies + copy - record.first))
+    return found
+
+
+def _starts(
+    shards: NDArray[np.int64], rows: NDArray[np.int64], records: list[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Look up the first frame and the number of frames of each row."""
+    starts = np.empty(len(rows), np.int64)
+    frames = np.empty(len(rows), np.int32)
+    for shard, record in enumerate(records):
+        here = shards == shard
+        starts[here] = record.offsets[rows[here]]
+        frames[here] = record.offsets[rows[here] + 1] - starts[here]
+    return starts, frames
+
+
+__all__ = ["DatasetView", "UnknownNameError"]

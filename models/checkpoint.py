@@ -1,0 +1,113 @@
+"""Tensors and text on disk: safetensors and JSON, written whole or not at all, never anything that is executed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from featurestore.errors import StorageError
+from models.errors import CheckpointError
+
+PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it holds either its old bytes or the new ones, whatever happens.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written, for want of space or permission; the old one stands.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = "no space left" if error.errno == errno.ENOSPC else error.strerror
+        raise StorageError(
+            f"{path}: cannot be written ({reason}). Make room or choose another '--run' folder."
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object, indented, atomically."""
+    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; `CheckpointError` if the file is not one."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not a readable JSON file ({error}).") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: holds no JSON object.")
+    return value
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Write named tensors with text beside them, atomically; return the sha256 of the file."""
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    data = safetensors.torch.save(plain, dict(metadata))
+    write_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read what `write_tensors` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, a pickle, or no sound safetensors file.
+    """
+    refuse_pickle(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: no sound safetensors file ({error}).") from error
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise `CheckpointError` for a pickle: reading one would run code of whoever wrote it."""
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(2)
+    if path.suffix in PICKLES or head in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise CheckpointError(
+            f"{path}: a pickle could run any code and is never opened. Give a run folder with 'model.safetensors'."
+        )
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file; `CheckpointError` if there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}.") from error

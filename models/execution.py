@@ -1,0 +1,58 @@
+"""How a model meets its batches: device, precision, memory layout and padding, decided once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.data import Batch, PadCollate
+from models.devices import choose_device, computes_in_bfloat16
+from models.registry import model_card
+from models.training_spec import TrainingSpec
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The way a model is run, in training and afterwards."""
+
+    device: torch.device
+    bfloat16: bool
+    """Autocast to bfloat16; weights and batch-norm statistics stay float32."""
+    channels_last: bool
+    side: str
+    """Side of the padding."""
+    multiple: int
+    """Left padding is rounded up to multiples of this."""
+
+    @classmethod
+    def of(cls, model: str, settings: Mapping[str, Any], spec: TrainingSpec, device: str = "auto") -> Execution:
+        """Decide how to run a model of the registry."""
+        chosen = choose_device(device)
+        stride = 1 if settings.get("plain_padding") else model_card(model).time_stride
+        return cls(chosen, computes_in_bfloat16(spec.precision, chosen), spec.channels_last, spec.padding, stride)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Move a model to the device, in the memory layout."""
+        if self.channels_last:
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model.to(self.device)
+
+    def collate(self) -> PadCollate:
+        """Return a collate function with a buffer of its own."""
+        return PadCollate(self.side, self.multiple)
+
+    def logits(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the logits of a batch on the device, float32 `[batch, classes]`."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            outputs: Tensor = model(batch.features, batch.lengths, batch.starts)
+        return outputs.float()
+
+
+def by_length(frames: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Return all rows in batches of like length, shortest first: the cheapest order for inference."""
+    rows = sorted(range(len(frames)), key=lambda row: int(frames[row]))
+    return [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]

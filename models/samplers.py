@@ -1,0 +1,120 @@
+"""The order of training: which rows form which batch of an epoch, as a function of (seed, epoch) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Batches of row numbers, shuffled anew for every epoch.
+
+    Parameters
+    ----------
+    frames : sequence of int
+        Length of each row, in frames.
+    batch_size : int
+    seed : int
+    bucket_batches : int
+        Rows are shuffled, then sorted by length within pools of this many batches, and the batches are shuffled
+        again: a batch then holds clips of like length. 0 leaves them as shuffled.
+    balance : sequence of int or None
+        Class number of each row: smaller classes are filled up with their own rows until all are equal.
+    drop_last : bool
+        Leave out the last rows of the shuffled epoch that fill no batch, unless there is no full batch at all.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[int] | Tensor,
+        batch_size: int,
+        seed: int,
+        *,
+        bucket_batches: int = 0,
+        balance: Sequence[int] | Tensor | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        self.frames = torch.as_tensor(frames, dtype=torch.int64)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.bucket_batches = bucket_batches
+        self.balance = None if balance is None else torch.as_tensor(balance, dtype=torch.int64)
+        self.drop_last = drop_last
+        self.epoch = 0
+        self.first = 0
+
+    def set_epoch(self, epoch: int, first: int = 0) -> None:
+        """Choose the epoch, and the batch to begin with when an interrupted epoch goes on."""
+        self.epoch = epoch
+        self.first = first
+
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch."""
+        rows = self._all_rows
+        return rows - rows % self.batch_size if self.drop_last and rows >= self.batch_size else rows
+
+    @property
+    def _all_rows(self) -> int:
+        if self.balance is None:
+            return len(self.frames)
+        counts = torch.bincount(self.balance)
+        return int(counts.max()) * int((counts > 0).sum())
+
+    def __len__(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = epoch_generator(self.seed, self.epoch)
+        rows = shuffled(len(self.frames), generator) if self.balance is None else balanced(self.balance, generator)
+        rows = rows[: self.rows]
+        if self.bucket_batches:
+            order = bucketed(rows, self.frames, self.batch_size, self.bucket_batches, generator)
+        else:
+            order = list(torch.split(rows, self.batch_size))
+        for batch in order[self.first :]:
+            yield batch.tolist()
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Return the generator of one epoch's order."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+
+
+def shuffled(count: int, generator: torch.Generator) -> Tensor:
+    """Return the numbers below `count` in random order."""
+    return torch.randperm(count, generator=generator)
+
+
+def balanced(classes: Tensor, generator: torch.Generator) -> Tensor:
+    """Return row numbers in random order with equally many of every class that occurs.
+
+    Every row occurs; a smaller class is repeated in full before a part of it is drawn, so that no row occurs a
+    second time before all of its class occurred once.
+
+    References
+    ----------
+    Keren and Schuller, "Convolutional RNN", 2016, section on balancing.
+    """
+    members = [torch.nonzero(classes == number)[:, 0] for number in sorted(set(classes.tolist()))]
+    largest = max(len(rows) for rows in members)
+    drawn = []
+    for rows in members:
+        whole, part = divmod(largest, len(rows))
+        drawn += [rows.repeat(whole), rows[shuffled(len(rows), generator)[:part]]]
+    rows = torch.cat(drawn)
+    return rows[shuffled(len(rows), generator)]
+
+
+def bucketed(
+    rows: Tensor, frames: Tensor, batch_size: int, pool_batches: int, generator: torch.Generator
+) -> list[Tensor]:
+    """Cut shuffled rows into batches of like length: sort within pools of batches, then shuffle the batches."""
+    order: list[Tensor] = []
+    for pool in torch.split(rows, batch_size * pool_batches):
+        by_length = pool[torch.argsort(frames[pool], stable=True)]
+        order.extend(torch.split(by_length, batch_size))
+    return [order[position] for position in shuffled(len(order), generator).tolist()]

@@ -1,0 +1,113 @@
+"""How to train: a frozen description that is written into every run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from featurestore.errors import SpecError, UnknownNameError
+
+CHOICES = {
+    "padding": ("left", "right"),
+    "batch_norm": ("population", "moving"),
+    "keep": ("last", "best"),
+    "monitor": ("loss", "accuracy", "uar"),
+    "precision": ("auto", "float32", "bfloat16"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpec:
+    """Every setting of a training; the defaults are those of system A (the MathWorks example)."""
+
+    epochs: int = 3
+    """Passes over the training side."""
+    batch_size: int = 32
+    """Clips in a step of the optimiser."""
+    learning_rate: float = 0.005
+    """Adam's first learning rate; its other constants are the usual ones (0.9, 0.999, 1e-8)."""
+    drop_factor: float = 0.1
+    """The learning rate is multiplied by this after every `drop_epochs` epochs."""
+    drop_epochs: int = 2
+    """0 never drops it."""
+    l2: float = 5e-4
+    """Added to the gradient times the weights; biases and batch-norm parameters are left alone."""
+    clip_norm: float = 0.0
+    """Largest norm of the gradient; 0 does not clip."""
+    padding: str = "left"
+    """`left` (the source) or `right`."""
+    bucket_batches: int = 20
+    """Batches in a pool that is sorted by length; 0 shuffles only, as the source does."""
+    balance: bool = False
+    """Repeat rows of smaller classes until all classes are equal."""
+    drop_last: bool = False
+    """Leave out the rows that fill no batch, as the source's software does."""
+    batch_norm: str = "population"
+    """Statistics for inference: `population` measures them anew when training ends, as the source's software does;
+    `moving` keeps the moving average."""
+    population_batches: int = 0
+    """Batches to measure the population with; 0 takes the whole training side."""
+    keep: str = "last"
+    """`last` epoch (the source) or the `best` by the validation figure `monitor`."""
+    monitor: str = "loss"
+    """`loss`, `accuracy` or `uar` on the validation side."""
+    patience: int = 0
+    """Stop after this many epochs without a better `monitor`; 0 never stops early."""
+    seed: int = 0
+    """Draws the first weights and the order of batches."""
+    precision: str = "auto"
+    """`float32`, `bfloat16` (autocast) or `auto`: bfloat16 where the device computes it natively."""
+    channels_last: bool = True
+    """Memory layout of images; about a third faster on CPUs."""
+    checkpoint_minutes: float = 10.0
+    """Write a checkpoint when this much time has passed, besides one after each epoch; 0 only after epochs."""
+
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name, str(getattr(self, name)), known)
+        for field in dataclasses.fields(self):
+            self._convert(field.name, str(field.type))
+        self._check_ranges()
+
+    def _convert(self, name: str, kind: str) -> None:
+        value = getattr(self, name)
+        if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(self, name, float(value))
+        elif type(value).__name__ != kind:
+            raise SpecError(f"training: {name} must be of type {kind}, not {value!r}.")
+
+    def _check_ranges(self) -> None:
+        rules = (
+            (self.epochs >= 1 and self.batch_size >= 1, "epochs and batch_size must be at least 1"),
+            (0 < self.learning_rate < 100, "learning_rate must lie between 0 and 100"),
+            (0 < self.drop_factor <= 1, "drop_factor must lie within 0 and 1"),
+            (min(self.l2, self.clip_norm, self.checkpoint_minutes) >= 0, "l2, clip_norm, minutes must not be negative"),
+            (
+                min(self.drop_epochs, self.bucket_batches, self.population_batches, self.patience, self.seed) >= 0,
+                "drop_epochs, bucket_batches, population_batches, patience and seed must not be negative",
+            ),
+        )
+        for holds, rule in rules:
+            if not holds:
+                raise SpecError(f"training: {rule}.")
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch; the first is 1."""
+        drops = (epoch - 1) // self.drop_epochs if self.drop_epochs else 0
+        return self.learning_rate * self.drop_factor**drops
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> TrainingSpec:
+        """Read fields as written by `to_dict`; a field that does not exist is an `UnknownNameError`."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in known:
+                raise UnknownNameError("training field", name, known)
+        return cls(**fields)

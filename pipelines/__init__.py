@@ -1,0 +1,1 @@
+"""What takes hours or touches the network: download, build, export."""

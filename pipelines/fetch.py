@@ -1,0 +1,71 @@
+"""Getting a corpus's archive: from a path, a URL that the user names, or the addresses in its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from featurestore.corpus.datasheet import Archive, Manifest
+from featurestore.errors import DownloadError, SourceError
+from pipelines.download import download
+
+Tell = Callable[[str], None]
+
+
+class Fetcher:
+    """Downloads archives once into the user's cache.
+
+    Parameters
+    ----------
+    tell : callable
+        Is given one line before a download starts, with the licence.
+    trust_first : bool
+        Accept an archive whose checksum nobody has published, and pin what came.
+    folder : path, optional
+        Where archives are kept; the user's cache by default.
+    """
+
+    def __init__(self, tell: Tell, *, trust_first: bool = False, folder: Path | None = None) -> None:
+        self.tell = tell
+        self.trust_first = trust_first
+        self.folder = folder or Path(platformdirs.user_cache_dir("featurestore")) / "downloads"
+
+    def local(self, source: str | None, manifest: Manifest) -> str | None:
+        """Return a source as a local path; a URL is downloaded first.
+
+        A URL's archive needs no checksum if the manifest pins every file in it.
+        """
+        if source is None or urlsplit(source).scheme not in ("http", "https"):
+            return source
+        known = {archive.url: archive for archive in manifest.archives}
+        name = Path(urlsplit(source).path).name or "archive"
+        archive = known.get(source) or Archive(url=source, name=name)
+        return str(self._download(archive, manifest, trust_first=self.trust_first or bool(manifest.index)))
+
+    def archive(self, manifest: Manifest) -> Path:
+        """Download a corpus from the first of its addresses that answers.
+
+        Raises
+        ------
+        SourceError
+            If the corpus cannot be downloaded; the message names `--source`.
+        """
+        if not manifest.archives:
+            raise SourceError(
+                f"{manifest.name!r} cannot be downloaded ({manifest.licence}): get it from {manifest.homepage or 'its owner'} "
+                "and give its archive or folder with --source."
+            )
+        failures: list[DownloadError] = []
+        for archive in manifest.archives:
+            try:
+                return self._download(archive, manifest, trust_first=self.trust_first or bool(manifest.index))
+            except DownloadError as error:
+                failures.append(error)
+        raise failures[0]
+
+    def _download(self, archive: Archive, manifest: Manifest, *, trust_first: bool) -> Path:
+        self.tell(f"{manifest.name}: downloading {archive.url} (licence: {manifest.licence})")
+        return download(archive, self.folder / manifest.name, trust_first=trust_first)

@@ -1,0 +1,131 @@
+"""From a source to a labelled corpus whose original recordings the store keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from featurestore.canonical import canonical_json
+from featurestore.corpus.corpus import Corpus, Listed, corpus_source, label, listed
+from featurestore.corpus.datasheet import Manifest
+from featurestore.corpus.sources import FolderSource, Source
+from featurestore.errors import DamagedObjectError, FeatureStoreError, SourceError
+from featurestore.store import Store
+
+Listing = tuple[Listed, ...]
+Fetch = Callable[[Manifest], Path]
+"""Downloads a corpus and returns its archive."""
+
+
+def ingest(store: Store, manifest: Manifest, source: str | Path | None, fetch: Fetch, *, write: bool = True) -> Corpus:
+    """Identify and label the recordings of a corpus, and keep the originals in the store's `sources/`.
+
+    A corpus that the store has seen needs no source; an archive that it has seen is recognised by its checksum and
+    not read again.
+
+    Parameters
+    ----------
+    store : Store
+        Where the originals and the listing are kept.
+    manifest : Manifest
+        The corpus's data sheet.
+    source : str, path or None
+        Archive or folder; None takes what the store has, else synthesises or downloads.
+    fetch : callable
+        Downloads the corpus where nothing else helps.
+    write : bool
+        False reads only: nothing is kept.
+
+    Raises
+    ------
+    SourceError
+        If no recording of the corpus can be found.
+    """
+    known = _Known(store, manifest.name)
+    listing = known.listing() if source is None else None
+    if listing is None:
+        place = source if source is not None or manifest.generator else fetch(manifest)
+        origin = _archive_checksum(place)
+        listing = known.listing(origin) if origin else None
+        if listing is None:
+            opened = corpus_source(manifest, place)
+            listing = _read(store, opened, manifest, write=write)
+            if write:
+                known.remember(listing, origin)
+    corpus = label(manifest, listing)
+    if not corpus.utterances:
+        raise SourceError(
+            f"no recording of corpus {manifest.name!r} with a known label in {str(source or manifest.name)!r}: "
+            "give the archive or folder of this corpus with --source."
+        )
+    return corpus
+
+
+def _read(store: Store, source: Source, manifest: Manifest, *, write: bool) -> Listing:
+    """Identify every recording of a source and keep it."""
+    files: list[Listed] = []
+    for path, data in source.iterate(manifest.audio.wants):
+        file = listed(path, data)
+        files.append(file)
+        if write:
+            _keep(store, source, file, data)
+    return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _keep(store: Store, source: Source, file: Listed, data: bytes) -> None:
+    """Keep an original; it is checked against its name at every read, so it needs no sync of its own."""
+    key = f"sources/{file.content}"
+    if isinstance(source, FolderSource):
+        store.storage.adopt(key, source.folder / file.path)
+    else:
+        store.storage.put_if_absent(key, data, durable=False)
+
+
+def _archive_checksum(place: str | Path | None) -> str:
+    """Return the sha256 of an archive file; empty for folders and synthesised corpora, which are always read."""
+    if place is None or not Path(place).is_file():
+        return ""
+    with Path(place).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Known:
+    """What the store remembers of a corpus: the listing of its recordings and the archive that it came from."""
+
+    def __init__(self, store: Store, corpus: str) -> None:
+        self._store = store
+        self._key = f"refs/corpora/{corpus}.json"
+
+    def listing(self, origin: str | None = None) -> Listing | None:
+        """Return the listing, if the store has one (from this archive) and holds all its recordings."""
+        try:
+            reference = json.loads(self._store.storage.get(self._key))
+            if origin is not None and reference["origin"] != origin:
+                return None
+            listing = _parse(self._store, reference["listing"])
+        except (FeatureStoreError, KeyError, TypeError, ValueError):  # nothing known: the source is read
+            return None
+        kept = set(self._store.storage.children("sources"))
+        return listing if all(file.content in kept for file in listing) else None
+
+    def remember(self, listing: Listing, origin: str) -> None:
+        """Keep a listing under its checksum, and point the corpus at it."""
+        rows = [[file.path, file.content, file.size] for file in listing]
+        body = canonical_json(rows).encode("ascii")
+        checksum = hashlib.sha256(body).hexdigest()
+        self._store.storage.put_if_absent(f"listings/{checksum}.json", body)
+        reference = canonical_json({"listing": checksum, "origin": origin}).encode("ascii")
+        if not self._store.storage.exists(self._key) or self._store.storage.get(self._key) != reference:
+            self._store.storage.replace(self._key, reference)
+
+
+def _parse(store: Store, checksum: str) -> Listing:
+    key = f"listings/{checksum}.json"
+    body = store.storage.get(key)
+    if hashlib.sha256(body).hexdigest() != checksum:
+        raise DamagedObjectError(key, "its bytes do not match its name")
+    rows: Iterable[Any] = json.loads(body)
+    return tuple(Listed(path, content, size) for path, content, size in rows)
