@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import json_option, seed_option, source_option, store_option
-from cli.output import RowProgress, notice, print_json, printable, size
+from cli.output import DownloadProgress, RowProgress, notice, print_json, printable, size
 
 if TYPE_CHECKING:
     from pipelines.build import BuildReport, DatasetRecipe
@@ -59,11 +59,11 @@ def build(
     from pipelines.fetch import Fetcher
     from pipelines.ingest import ingest
 
-    check_dataset_name(name or corpus)
     recipe = _recipe(copies, preset, policy, settings, split, side, seed)
     store = open_store(place)
     manifest = find_manifest(corpus)
-    fetcher = Fetcher(notice, trust_first=trust)
+    check_dataset_name(name or manifest.name)
+    fetcher = Fetcher(notice, DownloadProgress(), trust_first=trust)
     labelled = ingest(store, manifest, fetcher.local(source, manifest), fetcher.archive, write=not dry_run)
     report = run_build(
         store,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import json_option, seed_option, source_option, store_option
-from cli.output import notice, print_json, print_table, printable
+from cli.output import DownloadProgress, notice, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,18 +88,17 @@ def show(name: str, as_json: bool) -> None:
 @seed_option
 @store_option
 @json_option
-def splits(
-    name: str, split_name: str, source: str | None, seed: int | None, place: str | None, as_json: bool
-) -> None:
+def splits(name: str, split_name: str, source: str | None, seed: int | None, place: str | None, as_json: bool) -> None:
     """Show the sides of a split, and what stands on more than one of them."""
-    from featurestore.corpus.splits import folds
+    from featurestore.corpus.splits import folds as folds_of
 
     utterances = _utterances(name, source, place)
-    document = {"split": split_name, **_sides(utterances, folds(utterances, split_name, seed=seed or 0))}
+    found = folds_of(utterances, split_name, seed=seed or 0)
+    document: dict[str, Any] = {"split": split_name, **_sides(utterances, found)}
     if as_json:
         print_json(document)
         return
-    folds = document.get("folds", [document])
+    folds: list[dict[str, Any]] = document.get("folds", [document])
     columns = ("fold", "train", "validation", "test", "shared speakers", "shared audio")
     print_table(
         columns,
@@ -127,7 +126,7 @@ def _utterances(name: str, source: str | None, place: str | None) -> Sequence[Ut
     if source is None and name in store.names():
         return store.view(name).table.utterances
     manifest = find_manifest(name)
-    fetcher = Fetcher(notice)
+    fetcher = Fetcher(notice, DownloadProgress())
     corpus = ingest(store, manifest, fetcher.local(source, manifest), fetcher.archive, write=False)
     for text in corpus.notes:
         notice(f"note: {printable(text)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,9 @@ def notice(text: str) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> None:
     """Print a plain table as wide as its content; columns named in `numbers` are aligned to the right."""
     right = set(numbers)
-    texts = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(line[i]) for line in ([list(columns), *texts])) for i in range(len(columns))]
-    for line in [list(columns), *texts]:
+    lines = [list(columns), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
+    for line in lines:
         cells = [
             cell.rjust(width) if column in right else cell.ljust(width)
             for cell, width, column in zip(line, widths, columns, strict=True)
@@ -89,3 +90,20 @@ class RowProgress:
         """Leave the bar as it is."""
         if self._bar is not None:
             self._bar.stop()
+
+
+class DownloadProgress:
+    """Bytes so far on standard error: one line that renews itself on a terminal, one line a tenth elsewhere."""
+
+    def __init__(self) -> None:
+        self._tenth = -1
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Show how far a download is."""
+        terminal = sys.stderr.isatty()
+        share = f" of {size(total)} ({done / total:.0%})" if total else ""
+        if terminal:
+            click.echo(f"\r{size(done)}{share}   ", err=True, nl=done == total)
+        elif total and int(10 * done / total) != self._tenth:
+            self._tenth = int(10 * done / total)
+            click.echo(f"{size(done)}{share}", err=True)

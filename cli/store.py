@@ -33,7 +33,14 @@ def ls(place: str | None, as_json: bool) -> None:
     else:
         columns = ("dataset", "corpus", "rows", "size", "shared", "digest")
         table = [
-            (r["dataset"], r["corpus"], f"{r['rows']:,}", size(r["bytes"]), size(r["shared_bytes"]), r["digest"][:DIGITS])
+            (
+                r["dataset"],
+                r["corpus"],
+                f"{r['rows']:,}",
+                size(r["bytes"]),
+                size(r["shared_bytes"]),
+                r["digest"][:DIGITS],
+            )
             for r in rows
         ]
         print_table(columns, table, numbers=("rows", "size", "shared"))
@@ -47,7 +54,9 @@ def _datasets(store: Store) -> list[dict[str, Any]]:
     named = set(store.names())
     return [
         {
-            "dataset": r.name if r.name in named and store.reference(r.name) == r else records[r.dataset].digest[:DIGITS],
+            "dataset": r.name
+            if r.name in named and store.reference(r.name) == r
+            else records[r.dataset].digest[:DIGITS],
             "corpus": store.table(r.table).corpus,
             "rows": records[r.dataset].rows,
             "bytes": store.bytes_of(records[r.dataset].addresses),

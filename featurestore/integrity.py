@@ -62,8 +62,7 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
 
 
 def _all_keys(store: Store) -> Iterator[tuple[str, int]]:
-    for key, size in store.storage.walk():
-        yield key, size
+    yield from store.storage.walk()
 
 
 def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple[str, int]]:
@@ -166,7 +165,11 @@ def _check_listing(store: Store, key: str) -> None:
 
 def _check_reject(store: Store, key: str) -> None:
     body = _json(key, store.storage.get(key))
-    if not isinstance(body, dict) or body.pop("seal", None) != digest(body) or not key.endswith(f"{body['content']}.json"):
+    if (
+        not isinstance(body, dict)
+        or body.pop("seal", None) != digest(body)
+        or not key.endswith(f"{body['content']}.json")
+    ):
         raise DamagedObjectError(key, "its seal does not match")
 
 

@@ -7,15 +7,15 @@ there are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from featurestore.errors import AudioError, SpecError
-from featurestore.signal.arrays import Real, Row, Signal
+from featurestore.signal.arrays import Row, Signal
 from featurestore.signal.audio import Recording, decode, resample
-from featurestore.signal.interpolation import LEAD, interpolate, interpolation_weights
+from featurestore.signal.interpolation import interpolate, interpolation_weights
 from featurestore.signal.noise import add_scaled, key_words, noise_gain, standard_normal
 from featurestore.signal.peak import energy, largest, peak_gain
 from featurestore.signal.pitch_grid import pitch_steps
@@ -23,15 +23,7 @@ from featurestore.signal.rounding import round_to_half
 from featurestore.signal.shift import shift, shift_samples
 from featurestore.signal.stft import frame_count
 from featurestore.signal.transform import LogMel
-from featurestore.signal.vocoder import (
-    Analysis,
-    Synthesis,
-    analyse,
-    stretch,
-    stretched_length,
-    synthesis_windows,
-    vocoder_length,
-)
+from featurestore.signal.vocoder import Analysis, Vocoder, stretched_length, vocoder_length
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
@@ -48,11 +40,13 @@ class Source:
     """Array [time], float32."""
     rate: int
     """Samples a second."""
+    vocoder: Vocoder = field(repr=False)
+    """What shifts the pitch at this rate; shared by the sources of an engine."""
 
     @cached_property
     def analysis(self) -> Analysis:
         """The spectra that pitch shifts start from."""
-        return analyse(self.signal, self.rate)
+        return self.vocoder.analyse(self.signal)
 
     @cached_property
     def silent(self) -> bool:
@@ -85,7 +79,7 @@ class RowEngine:
         self.augmentation = augmentation
         self._buffers: dict[str, Signal] = {}
         self._log_mel: dict[int, LogMel] = {}
-        self._synthesis: dict[int, Synthesis] = {}
+        self._vocoders: dict[int, Vocoder] = {}
         self._weights = interpolation_weights()
 
     def load(self, data: bytes) -> Source:
@@ -107,7 +101,10 @@ class RowEngine:
         highest = max(self.features.low_hz, self.features.high_hz or 0.0)
         if highest > recording.rate / 2:
             raise AudioError(f"a rate of {recording.rate} Hz is too low for features up to {highest:g} Hz.")
-        return Source(recording.signal, recording.rate)
+        length = vocoder_length(recording.rate)
+        if length not in self._vocoders:
+            self._vocoders[length] = Vocoder(length)
+        return Source(recording.signal, recording.rate, self._vocoders[length])
 
     def frames(self, source: Source) -> int:
         """Return the number of frames of each row of a source."""
@@ -165,13 +162,11 @@ class RowEngine:
         return self.augmentation
 
     def _pitched(self, source: Source, steps: int) -> Signal:
-        samples, length = len(source.signal), vocoder_length(source.rate)
-        if length not in self._synthesis:
-            self._synthesis[length] = synthesis_windows(length)
+        samples = len(source.signal)
         stretched = self._buffer("stretched", stretched_length(samples, steps))
-        stretch(source.analysis, steps, samples, self._synthesis[length], stretched)
+        source.vocoder.stretch(source.analysis, steps, samples, stretched)
         pitched = self._buffer("pitched", samples)
-        interpolate(stretched, LEAD, steps, self._weights, pitched)
+        interpolate(stretched, steps, self._weights, pitched)
         return pitched
 
     def _noisy(self, signal: Signal, snr_db: float, noise_key: int) -> tuple[Signal, np.float32]:
@@ -184,7 +179,7 @@ class RowEngine:
         noise_energy = standard_normal(key_words(noise_key), noisy)
         return noisy, add_scaled(signal, noisy, noise_gain(signal_energy, noise_energy, snr_db))
 
-    def _row(self, source: Source, levelled: Levelled, precision: type[Real], vtlp_alpha: float | None) -> Row:
+    def _row(self, source: Source, levelled: Levelled, precision: type[np.floating], vtlp_alpha: float | None) -> Row:
         if source.rate not in self._log_mel:
             self._log_mel[source.rate] = LogMel(self.features, source.rate)
         log_mel = self._log_mel[source.rate]

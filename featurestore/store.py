@@ -109,7 +109,9 @@ class Store:
         if len({reference.dataset for reference in found}) > 1:
             raise SpecError(f"{name!r} is the beginning of several digests: give more digits.")
         if not found:
-            raise UnknownNameError("dataset", name, self.names(), f"'featurestore ls' lists the datasets of {self.uri}.")
+            raise UnknownNameError(
+                "dataset", name, self.names(), f"'featurestore ls' lists the datasets of {self.uri}."
+            )
         return found[0]
 
     def _by_prefix(self, prefix: str) -> list[Reference]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from featurestore.corpus import splits
 from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.draws import draw
-from featurestore.errors import DamagedObjectError, UnknownNameError
+from featurestore.errors import DamagedObjectError
 from featurestore.shards.gather import RowIndex, RowReader
 from featurestore.shards.reader import ShardReader
 from featurestore.specs.augmentation import AugmentationSpec
@@ -205,9 +205,10 @@ def _locate(store: Store, record: DatasetRecord, table: Table) -> tuple[RowReade
                 runs.extend((utterance, copy, shard, row) for copy, (shard, row) in sorted(found.items()))
     columns = np.array(runs, np.int64).reshape(-1, 4).T
     starts, frames = _starts(columns[2], columns[3], records)
+    utterances, copies, shards = (column.astype(np.int32) for column in columns[:3])
     features = record.parts[0].spec.features
     reader = RowReader(tuple(ShardReader(store.storage, r) for r in records), features.mels, features.dtype)
-    return reader, RowIndex(*(column.astype(np.int32) for column in columns[:3]), starts, frames)
+    return reader, RowIndex(utterances, copies, shards, starts, frames)
 
 
 def _rows_of(first: int, stop: int, spans: list[tuple[int, int]], records: list[Any]) -> dict[int, tuple[int, int]]:
@@ -231,6 +232,3 @@ def _starts(
         starts[here] = record.offsets[rows[here]]
         frames[here] = record.offsets[rows[here] + 1] - starts[here]
     return starts, frames
-
-
-__all__ = ["DatasetView", "UnknownNameError"]

@@ -78,7 +78,8 @@ class MathworksCnnLstm(nn.Module):
         for block in self.blocks:  # the last gives [batch, 128, frames // 16, bands // 128]
             images, real = block(images, real, image_mask(real, images))
         steps, real = from_frame_zero(images.permute(0, 2, 1, 3).flatten(2), real)
-        outputs, _ = self.lstm(steps)  # [batch, steps, 256]
+        with torch.autocast(steps.device.type, enabled=False):  # few CPUs have a bfloat16 LSTM, and it costs little
+            outputs, _ = self.lstm(steps.float())  # [batch, steps, 256]
         logits: Tensor = self.classify(last_real_step(outputs, real))
         return logits
 

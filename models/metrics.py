@@ -72,7 +72,9 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _ratios(parts: NDArray[Any], wholes: NDArray[Any]) -> NDArray[np.float64]:
-    return np.divide(parts, wholes, out=np.full(len(parts), np.nan), where=wholes > 0)
+    quotients = np.full(len(parts), np.nan)
+    np.divide(parts, wholes, out=quotients, where=wholes > 0)
+    return quotients
 
 
 def _mean(values: NDArray[np.float64]) -> float:

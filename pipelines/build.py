@@ -186,7 +186,8 @@ def plan_build(store: Store, corpus: Corpus, recipe: DatasetRecipe) -> BuildPlan
     """
     rejected: dict[str, str] = {}
     plans: list[PartPlan] = []
-    for part in _parts(store, corpus, recipe, rejected):
+    augmented = recipe.augmented_paths(corpus)
+    for part in _parts(store, corpus, recipe, augmented, rejected):
         records, damaged = store.records(part.spec)
         plan = plan_part(part, records)
         for task in plan.tasks:
@@ -199,7 +200,9 @@ def plan_build(store: Store, corpus: Corpus, recipe: DatasetRecipe) -> BuildPlan
     return BuildPlan(corpus, recipe, tuple(plans), rejected)
 
 
-def _parts(store: Store, corpus: Corpus, recipe: DatasetRecipe, rejected: dict[str, str]) -> Iterator[Part]:
+def _parts(
+    store: Store, corpus: Corpus, recipe: DatasetRecipe, augmented: set[str], rejected: dict[str, str]
+) -> Iterator[Part]:
     """Yield the clean part, then the augmented one, without the recordings that are known to be bad."""
     spec = RowSpec.current(recipe.features, None)
     bad = known_rejects(store, spec)
@@ -208,8 +211,7 @@ def _parts(store: Store, corpus: Corpus, recipe: DatasetRecipe, rejected: dict[s
     yield Part.clean(spec, contents - bad.keys())
     if recipe.copies:
         spec = RowSpec.current(recipe.features, recipe.augmentation)
-        paths = recipe.augmented_paths(corpus)
-        chosen = {utterance.content for utterance in corpus.utterances if utterance.path in paths} - bad.keys()
+        chosen = {utterance.content for utterance in corpus.utterances if utterance.path in augmented} - bad.keys()
         bad = known_rejects(store, spec)
         rejected.update({content: bad[content] for content in chosen & bad.keys()})
         yield Part.augmented(spec, chosen - bad.keys(), recipe.copies)
@@ -284,9 +286,7 @@ def build(
     if plan.computed or plan.copied:
         plan = _write(store, plan, jobs, scheduler, progress or Silent(), tally)
     record = _dataset(store, plan)
-    table = Table(
-        corpus.name, corpus.utterances, plan.rejections(), corpus.manifest.licence, corpus.manifest.citation
-    )
+    table = Table(corpus.name, corpus.utterances, plan.rejections(), corpus.manifest.licence, corpus.manifest.citation)
     store.publish(record, table, name or corpus.name)
     return _report(plan, name, started, tally=tally, digest=record.digest)
 
@@ -318,9 +318,7 @@ def _bundles(store: Store, plan: BuildPlan) -> list[Bundle]:
     for part in plan.parts:
         for members, group in groupby(part.tasks, key=lambda task: task.shard.members):
             limit = rows_in_a_bundle(plan.corpus, part.part.spec.features)
-            bundles.extend(
-                Bundle(store.uri, part.part.spec, members, tasks) for tasks in _bounded(tuple(group), limit)
-            )
+            bundles.extend(Bundle(store.uri, part.part.spec, members, tasks) for tasks in _bounded(tuple(group), limit))
     return sorted(bundles, key=lambda bundle: -bundle.rows)
 
 

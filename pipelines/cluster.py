@@ -47,7 +47,9 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Client]:
             try:
                 client = Client(scheduler, timeout=15)
             except (OSError, TimeoutError, ValueError) as error:
-                raise BuildError(f"no Dask scheduler answers at {scheduler!r}: start one or leave --scheduler out.") from error
+                raise BuildError(
+                    f"no Dask scheduler answers at {scheduler!r}: start one or leave --scheduler out."
+                ) from error
             with client:
                 yield client
             return
@@ -55,7 +57,7 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Client]:
             n_workers=jobs,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
         with cluster, Client(cluster) as client:

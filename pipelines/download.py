@@ -16,12 +16,12 @@ from io import BufferedRandom, BufferedReader
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from featurestore.corpus import Archive, Manifest
+from featurestore.corpus import Archive
 from featurestore.errors import ChecksumMismatchError, DownloadError
 from pipelines.transfer import ADVICE, Patience, Progress, fill
 from pipelines.trust import trust, trusted_checksum
 
-__all__ = ["Patience", "Progress", "archive_at", "download", "download_corpus"]
+__all__ = ["Patience", "Progress", "archive_at", "download"]
 
 Pin = tuple[str, str]
 """Algorithm and checksum that an archive is held to."""
@@ -75,28 +75,6 @@ def download(
     except OSError as error:
         raise _unwritable(target, error) from error
     return target
-
-
-def download_corpus(
-    manifest: Manifest, folder: str | Path, progress: Progress = silent, *, trust_first: bool = False
-) -> Path:
-    """Fetch the first archive of a corpus that can be had; the error tells why each one failed.
-
-    Raises
-    ------
-    DownloadError
-        If the corpus is not for download, or no archive could be fetched.
-    """
-    reasons = []
-    for archive in manifest.archives:
-        try:
-            return download(archive, folder, progress, trust_first=trust_first)
-        except DownloadError as error:
-            reasons.append(str(error))
-    if reasons:
-        raise DownloadError(" / ".join(reasons))
-    place = manifest.homepage or "its owner"
-    raise DownloadError(f"corpus {manifest.name!r} cannot be downloaded. Get it from {place}; give it with --source.")
 
 
 def archive_at(url: str) -> Archive:

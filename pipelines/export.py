@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def to_hdf5(view: DatasetView, out: Path) -> None:
     text = h5py.string_dtype("utf-8")
     with h5py.File(out, "w") as file:
         features = file.create_dataset("features", (int(offsets[-1]), view.bands), dtype=view.features.dtype)
-        for row, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        for row, (start, stop) in enumerate(pairwise(offsets)):
             features[start:stop] = view[row][0]
         file["offsets"] = offsets
         file["copies"] = view.copies

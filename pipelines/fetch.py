@@ -10,7 +10,7 @@ import platformdirs
 
 from featurestore.corpus.datasheet import Archive, Manifest
 from featurestore.errors import DownloadError, SourceError
-from pipelines.download import download
+from pipelines.download import Progress, archive_at, download
 
 Tell = Callable[[str], None]
 
@@ -22,14 +22,19 @@ class Fetcher:
     ----------
     tell : callable
         Is given one line before a download starts, with the licence.
+    progress : callable
+        Is told the bytes so far and all bytes (None if unknown).
     trust_first : bool
         Accept an archive whose checksum nobody has published, and pin what came.
     folder : path, optional
         Where archives are kept; the user's cache by default.
     """
 
-    def __init__(self, tell: Tell, *, trust_first: bool = False, folder: Path | None = None) -> None:
+    def __init__(
+        self, tell: Tell, progress: Progress, *, trust_first: bool = False, folder: Path | None = None
+    ) -> None:
         self.tell = tell
+        self.progress = progress
         self.trust_first = trust_first
         self.folder = folder or Path(platformdirs.user_cache_dir("featurestore")) / "downloads"
 
@@ -41,8 +46,7 @@ class Fetcher:
         if source is None or urlsplit(source).scheme not in ("http", "https"):
             return source
         known = {archive.url: archive for archive in manifest.archives}
-        name = Path(urlsplit(source).path).name or "archive"
-        archive = known.get(source) or Archive(url=source, name=name)
+        archive = known.get(source) or archive_at(source)
         return str(self._download(archive, manifest, trust_first=self.trust_first or bool(manifest.index)))
 
     def archive(self, manifest: Manifest) -> Path:
@@ -55,8 +59,8 @@ class Fetcher:
         """
         if not manifest.archives:
             raise SourceError(
-                f"{manifest.name!r} cannot be downloaded ({manifest.licence}): get it from {manifest.homepage or 'its owner'} "
-                "and give its archive or folder with --source."
+                f"{manifest.name!r} cannot be downloaded ({manifest.licence}): get it from "
+                f"{manifest.homepage or 'its owner'} and give its archive or folder with --source."
             )
         failures: list[DownloadError] = []
         for archive in manifest.archives:
@@ -68,4 +72,4 @@ class Fetcher:
 
     def _download(self, archive: Archive, manifest: Manifest, *, trust_first: bool) -> Path:
         self.tell(f"{manifest.name}: downloading {archive.url} (licence: {manifest.licence})")
-        return download(archive, self.folder / manifest.name, trust_first=trust_first)
+        return download(archive, self.folder / manifest.name, self.progress, trust_first=trust_first)

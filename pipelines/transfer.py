@@ -23,7 +23,8 @@ Progress = Callable[[int, int | None], None]
 ADVICE = "Without a network, fetch the archive elsewhere and give it with --source."
 LARGEST_UNKNOWN = 64 * 2**30
 """Bytes fetched at most where neither the manifest nor the server says a size."""
-BLOCK = 2**18
+BLOCK = 2**15
+"""Bytes written at a time; what is lost at most when a connection breaks."""
 MOST_REDIRECTS = 5
 _TEMPORARY_FAILURES = (408, 429, 500, 502, 503, 504)
 

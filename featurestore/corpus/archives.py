@@ -62,14 +62,14 @@ class ZipSource:
 
     def iterate(self, wanted: Wanted = everything) -> Iterator[tuple[str, bytes]]:
         """Yield path and bytes of each wanted file in the archive's order."""
-        total = 0
+        total, most = 0, self.limits.produced_in_all(self.file.stat().st_size)
         with self._opened() as archive:
             for path, info in self._checked(archive):
                 if wanted(path):
                     data = self._read(archive, path, info)
                     total += len(data)
-                    if total > self.limits.total_bytes:
-                        raise unsafe(self.name, path, f"over {self.limits.total_bytes} bytes in all files up to it")
+                    if total > most:
+                        raise unsafe(self.name, path, f"over {most} bytes in all files up to it")
                     yield path, data
 
     def read(self, path: str) -> bytes:
@@ -152,7 +152,7 @@ class TarSource:
     def _walk(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
         census = Census(self.name, self.limits)
         with _damage_named(self.name), self._bytes() as raw:
-            stream = BoundedStream(raw, self.name, self._most())
+            stream = BoundedStream(raw, self.name, self.limits.produced_in_all(self.file.stat().st_size))
             with tarfile.open(fileobj=stream, mode="r:") as archive:
                 while (info := archive.next()) is not None:
                     archive.members = []  # type: ignore[attr-defined]  # kept by tarfile for names, of no use here
@@ -173,13 +173,11 @@ class TarSource:
         return census.admit_file(info.name)
 
     def _read(self, archive: tarfile.TarFile, path: str, info: tarfile.TarInfo) -> bytes:
-        stream = archive.extractfile(info)
-        if stream is None:
-            raise SourceError(f"archive {self.name!r}: {path!r} cannot be read.")
-        data = read_bounded(stream.read, info.size, self.limits.member_bytes, self.name, path)
-        if len(data) != info.size:
-            raise SourceError(_truncated(self.name))
-        return data
+        with _damage_named(self.name):
+            stream = archive.extractfile(info)
+            if stream is None:
+                raise SourceError(f"archive {self.name!r}: {path!r} cannot be read.")
+            return read_bounded(stream.read, info.size, self.limits.member_bytes, self.name, path)
 
     @contextmanager
     def _bytes(self) -> Iterator[IO[bytes]]:
@@ -191,10 +189,6 @@ class TarSource:
                 return
             with gzip.GzipFile(fileobj=stream) as unpacked:
                 yield unpacked  # type: ignore[misc]  # a GzipFile reads, seeks and tells as an IO[bytes] does
-
-    def _most(self) -> int:
-        size = self.file.stat().st_size
-        return min(self.limits.total_bytes, max(self.limits.ratio_floor, self.limits.ratio * size))
 
 
 @contextmanager

@@ -107,15 +107,26 @@ def check_leaks(
     for kind in (*allowed, *refused):
         if kind not in KINDS:
             raise UnknownNameError("kind of leak", kind, KINDS)
-    found = leaks(split, utterances)
-    wrong = {kind: names for kind, names in found.by_kind.items() if names and kind in refused and kind not in allowed}
+    used = tuple(utterances)
+    found = leaks(split, used)
+    wrong = [kind for kind in KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
     if wrong:
-        what = "; ".join(f"{len(names)} shared by {kind} ({_some(names)})" for kind, names in wrong.items())
+        what = "; ".join(f"{kind} ({_some(_names(kind, found, used))})" for kind in wrong)
         flags = " ".join(f"--allow-leak {kind}" for kind in wrong)
         raise LeakError(
-            f"split {split.name!r} leaks between its sides: {what}. Choose another split, or accept it: {flags}"
+            f"split {split.name!r} leaks: more than one side has {what}. Choose another split, or accept it: {flags}"
         )
     return found
+
+
+def _names(kind: str, found: Leaks, utterances: Iterable[SplitItem]) -> tuple[str, ...]:
+    """Return what is shared in words that a user knows: identical audio by its paths, not by its checksum."""
+    if kind != "audio":
+        return found.by_kind[kind]
+    paths = {content: set[str]() for content in found.shared_audio}
+    for one in utterances:
+        paths.get(one.content, set()).add(one.path)
+    return tuple(sorted(" = ".join(sorted(same)) for same in paths.values()))
 
 
 def _sides_of_paths(split: Split) -> dict[str, set[str]]:
@@ -128,4 +139,4 @@ def _sides_of_paths(split: Split) -> dict[str, set[str]]:
 
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(name[:60] for name in names[:MOST_NAMED]) + more
+    return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more

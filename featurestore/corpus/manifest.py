@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from featurestore.corpus.checks import check_hex, is_relative
 from featurestore.corpus.datasheet import (
     Archive,
     AudioFiles,
@@ -21,6 +22,7 @@ from featurestore.corpus.datasheet import (
     Speaker,
 )
 from featurestore.corpus.patterns import compile_pattern
+from featurestore.corpus.splits import SPLITS
 from featurestore.corpus.toml_table import Table
 from featurestore.errors import ManifestError, UnknownNameError
 
@@ -42,7 +44,6 @@ LARGEST_FILE = 64 * 2**20
 
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,120}")
-_HEX = re.compile(r"[0-9a-f]+")
 
 
 def manifest_names() -> tuple[str, ...]:
@@ -164,8 +165,8 @@ def _archive(table: Table) -> Archive:
         raise ManifestError(f"{table.where}: 'url' must start with https:// or http://, not {archive.url!r:.60}.")
     if not _FILE_NAME.fullmatch(archive.name) or archive.name.startswith("."):
         raise ManifestError(f"{table.where}: 'name' must be a plain file name, not {archive.name!r:.60}.")
-    _check_hex(archive.sha256, 64, f"{table.where}, 'sha256'")
-    _check_hex(archive.md5, 32, f"{table.where}, 'md5'")
+    check_hex(archive.sha256, 64, f"{table.where}, 'sha256'")
+    check_hex(archive.md5, 32, f"{table.where}, 'md5'")
     return archive
 
 
@@ -178,7 +179,7 @@ def _audio(table: Table) -> AudioFiles:
         depth=table.take("depth", int, default.depth),
     )
     table.done()
-    if audio.folder and not _is_relative(audio.folder):
+    if audio.folder and not is_relative(audio.folder):
         raise ManifestError(f"{table.where}: 'folder' must be a relative path without '..', not {audio.folder!r:.60}.")
     if not 1 <= audio.depth <= 16:
         raise ManifestError(f"{table.where}: 'depth' must lie within 1 and 16, not {audio.depth}.")
@@ -211,7 +212,7 @@ def _index(relative: str | None, file: Path, where: str) -> Mapping[str, IndexEn
     """Read the per-file index `path <tab> sha256 <tab> bytes` that lies beside or below the manifest."""
     if relative is None:
         return {}
-    if not _is_relative(relative):
+    if not is_relative(relative):
         raise ManifestError(f"{where}: 'index' must be a relative path without '..', not {relative!r:.60}.")
     where = f"index {relative!r}"
     lines = _text(file.parent.joinpath(*relative.split("/")), where).splitlines()
@@ -222,18 +223,8 @@ def _index_line(line: str, where: str) -> tuple[str, IndexEntry]:
     path, checksum, size = (*line.split("\t"), "", "")[:3]
     if not (path and size.isdecimal() and len(size) < 16):
         raise ManifestError(f"{where}: expected 'path<tab>sha256<tab>bytes', found {line!r:.80}.")
-    _check_hex(checksum, 64, where)
+    check_hex(checksum, 64, where)
     return path, IndexEntry(checksum, int(size))
-
-
-def _check_hex(checksum: str | None, length: int, where: str) -> None:
-    if checksum is not None and not (len(checksum) == length and _HEX.fullmatch(checksum)):
-        raise ManifestError(f"{where}: a checksum has {length} hexadecimal digits, not {checksum!r:.80}.")
-
-
-def _is_relative(path: str) -> bool:
-    parts = path.split("/")
-    return all(part not in ("", ".", "..") for part in parts) and not re.search(r"[\\\x00-\x1f:]", path)
 
 
 def _check_whole(manifest: Manifest, where: str) -> None:
@@ -249,6 +240,12 @@ def _check_whole(manifest: Manifest, where: str) -> None:
     strangers = sorted(set(expected.labels) - known) if known else []
     if strangers:
         raise ManifestError(f"{where}: expected labels {strangers} stand in no code of {rule.target!r}.")
+    unlisted = sorted(set(expected.speakers) - {speaker.id for speaker in manifest.speakers})
+    if manifest.speakers and unlisted:
+        raise ManifestError(f"{where}: expected speakers {unlisted} stand not in [speakers].")
+    for split in manifest.splits:
+        if split not in SPLITS:
+            raise ManifestError(f"{where}: unknown split {split!r}; known: {', '.join(SPLITS)}.")
     for path, entry in manifest.index.items():
-        if not _is_relative(path) or entry.bytes < 1:
+        if not is_relative(path) or entry.bytes < 1:
             raise ManifestError(f"{where}: the index names {path!r:.60}, which is no relative path to a file.")

@@ -7,6 +7,7 @@ repeated group holds no choice of its own, and the number of ways to share a nam
 from __future__ import annotations
 
 import re
+import warnings
 
 from featurestore.errors import ManifestError
 
@@ -37,8 +38,10 @@ def compile_pattern(pattern: str, where: str) -> re.Pattern[str]:
         raise ManifestError(f"{where}: the pattern has {len(pattern)} characters, at most {LONGEST_PATTERN} are read.")
     _check_cost(pattern, where)
     try:
-        return re.compile(pattern, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a doubtful set such as [[a] is better refused than read in one of two ways
+            return re.compile(pattern, re.ASCII)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise ManifestError(f"{where}: {pattern!r} is no valid regular expression ({error}).") from error
 
 

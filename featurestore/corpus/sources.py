@@ -79,7 +79,7 @@ class FolderSource:
     """The regular files of a folder and all folders below it.
 
     Links to files are followed, because corpora are often kept as links to one shared copy; links to folders are
-    not, so that a loop cannot trap the walk. Devices, pipes and sockets are passed over.
+    not, so that a loop cannot trap the walk. Devices, pipes, sockets and hidden folders are passed over.
     """
 
     folder: Path
@@ -94,7 +94,7 @@ class FolderSource:
         """Yield the files sorted by path."""
         found: list[Member] = []
         for place, folders, names in os.walk(self.folder, onerror=_refuse):
-            folders.sort()
+            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
             found.extend(self._files(Path(place), names))
             if len(found) > self.limits.members:
                 raise SourceError(

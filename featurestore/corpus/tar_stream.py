@@ -54,11 +54,14 @@ class BoundedStream(io.RawIOBase):
     def check_end(self, offset: int) -> None:
         """Refuse an archive that stops without the block of zeros that ends every tar: it was cut off.
 
-        `tarfile` takes a header that is cut off or damaged in the middle for the end.
+        `tarfile` takes a header that is cut off or damaged in the middle for the end. The rest is read too, because
+        gzip keeps the checksum of everything in its last bytes.
         """
         self.seek(offset)
         if self.read(512) != bytes(512):
             raise SourceError(f"archive {self._archive!r} is truncated or damaged; download it again.")
+        while self.read(CHUNK):
+            pass
 
     def _check(self, position: int) -> None:
         if position > self._most:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from featurestore.errors import UnsafeArchiveError
+from featurestore.errors import SourceError, UnsafeArchiveError
 
 CHUNK = 2**20
 
@@ -34,6 +34,10 @@ class Limits:
     def produced(self, stored: int) -> int:
         """Return the bytes that one member with so many stored bytes may produce."""
         return min(self.member_bytes, max(self.ratio_floor, self.ratio * stored))
+
+    def produced_in_all(self, stored: int) -> int:
+        """Return the bytes that all members of an archive of so many bytes may produce together."""
+        return min(self.total_bytes, max(self.ratio_floor, self.ratio * stored))
 
 
 def is_junk(path: str) -> bool:
@@ -107,7 +111,7 @@ class Census:
 
 
 def read_bounded(read: Callable[[int], bytes], claimed: int, most: int, archive: str, member: str) -> bytes:
-    """Read one member in blocks, and stop at the first byte above what it claims or may have.
+    """Read one member in blocks: exactly the bytes that it claims, and no more than it may have.
 
     Parameters
     ----------
@@ -123,4 +127,6 @@ def read_bounded(read: Callable[[int], bytes], claimed: int, most: int, archive:
         if produced > most or produced > claimed:
             raise unsafe(archive, member, f"more bytes than its header says ({claimed}) or than are allowed ({most})")
         blocks.append(block)
+    if produced < claimed:
+        raise SourceError(f"archive {archive!r} is damaged: {member!r} ends after {produced} of {claimed} bytes.")
     return b"".join(blocks)

@@ -101,7 +101,8 @@ def _mono(samples: Signal) -> Signal:
         raise AudioError(f"samples up to {loudest:.3g}; full scale is 1.")
     if samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0])
-    return np.mean(samples, axis=1, dtype=np.float32)
+    mean: Signal = np.mean(samples, axis=1, dtype=np.float32)
+    return mean
 
 
 def _first_line(error: Exception) -> str:

@@ -9,12 +9,12 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}
+_ANY_ORDER = {"reassoc", "contract", "arcp", "nsz"}
 
 
 def exact_kernel(function: Function) -> Function:
     """Compile a loop whose operations keep their order and rounding."""
-    return cast("Function", numba.njit(**_OPTIONS)(function))
+    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 def fast_kernel(function: Function) -> Function:
@@ -23,10 +23,10 @@ def fast_kernel(function: Function) -> Function:
     The split is fixed when the code is compiled and follows from an array's length alone, so equal inputs give equal
     bits on one kind of processor, wherever the array lies in memory.
     """
-    return cast("Function", numba.njit(fastmath={"reassoc", "contract", "arcp", "nsz"}, **_OPTIONS)(function))
+    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_ANY_ORDER)(function))
 
 
 def inlined(function: Function) -> Function:
-    """Compile a scalar formula into each kernel that uses it."""
-    options = {"nogil": True, "error_model": "numpy", "inline": "always"}
-    return cast("Function", numba.njit(fastmath={"reassoc", "contract", "arcp", "nsz"}, **options)(function))
+    """Compile a formula into each kernel that uses it."""
+    options = numba.njit(nogil=True, error_model="numpy", fastmath=_ANY_ORDER, inline="always")
+    return cast("Function", options(function))

@@ -78,11 +78,11 @@ def mel_bands(triangles: Float64, dtype: type[np.floating]) -> MelBands:
 
 @fast_kernel
 def power(spectrum: Real, powers: Real) -> None:
-    """Write |X|**2, array [frames, bins], from real and imaginary parts in turn, [frames, 2 * bins]."""
+    """Write |X|**2, array [frames, bins], of a spectrum [frames, 2, bins]."""
     for t in range(powers.shape[0]):
-        source, target = spectrum[t], powers[t]
+        real, imaginary, target = spectrum[t, 0], spectrum[t, 1], powers[t]
         for k in range(len(target)):
-            target[k] = source[2 * k] * source[2 * k] + source[2 * k + 1] * source[2 * k + 1]
+            target[k] = real[k] * real[k] + imaginary[k] * imaginary[k]
 
 
 @fast_kernel

@@ -19,7 +19,7 @@ def pitch_steps(semitones: float) -> int:
     >>> pitch_steps(0.0), pitch_steps(12.0)
     (2048, 4096)
     """
-    return max(1, round(PITCH_GRID * 2.0 ** (semitones / 12)))
+    return max(1, round(PITCH_GRID * math.pow(2.0, semitones / 12)))
 
 
 def grid_semitones(steps: int) -> float:

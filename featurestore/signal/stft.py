@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 
 from featurestore.errors import AudioError
 from featurestore.signal.arrays import Float64, Real, Signal
@@ -68,16 +67,3 @@ def cut_frames(
         piece, weights, target = signal[start + inside : start + outside], window[inside:outside], frame[inside:outside]
         for j in range(len(piece)):
             target[j] = weights[j] * np.float32(piece[j] * gain)
-
-
-def spectra(frames: Real) -> Real:
-    """Return the spectra of real frames [count, length] as real and imaginary parts in turn, [count, length + 2]."""
-    transformed = scipy.fft.rfft(frames, axis=1, workers=1)
-    return transformed.view(frames.dtype)
-
-
-def frames_of(spectrum: Real, length: int) -> Real:
-    """Return the real frames [count, length] of spectra given as real and imaginary parts in turn."""
-    complex_type = np.complex64 if spectrum.dtype == np.float32 else np.complex128
-    frames: Real = scipy.fft.irfft(spectrum.view(complex_type), n=length, axis=1, workers=1)
-    return frames

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from featurestore.signal.arrays import Float32, Real, Signal
+from featurestore.signal.arrays import Float32, Float64, Signal
+from featurestore.signal.fourier import RealFourier
 from featurestore.signal.mel import log_mel, mel_bands, mel_triangles, power
-from featurestore.signal.stft import cut_frames, frame_count, padded_window, spectra
+from featurestore.signal.stft import cut_frames, frame_count, padded_window
 from featurestore.signal.warp import warp, warp_positions
 from featurestore.specs.features import FeatureSpec
 
-_FRAMES = 32
+_FRAMES = 16
 """Frames transformed at a time."""
 
 
@@ -31,14 +32,11 @@ class LogMel:
             rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz
         )
         window = padded_window(features)
-        bins = features.fft_length // 2 + 1
-        self._windows = {dtype: window.astype(dtype) for dtype in (np.float32, np.float64)}
-        self._bands = {dtype: mel_bands(triangles, dtype) for dtype in (np.float32, np.float64)}
-        self._frames = {dtype: np.empty((_FRAMES, features.fft_length), dtype) for dtype in (np.float32, np.float64)}
-        self._powers = {dtype: np.empty((2, _FRAMES, bins), dtype) for dtype in (np.float32, np.float64)}
+        precisions = (np.float32, np.float64)
+        self._tables = {precision: _Tables(window, triangles, precision) for precision in precisions}
 
     def __call__(
-        self, signal: Signal, gain: np.float32, precision: type[Real], warping: tuple[float, float] | None
+        self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
     ) -> Float32:
         """Return log(mel power + eps), array [frames, mels], float32.
 
@@ -56,16 +54,30 @@ class LogMel:
         rows = np.empty((frame_count(features, len(signal)), features.mels), np.float32)
         padding = features.fft_length // 2 if features.centred else 0
         positions = None if warping is None else warp_positions(features.fft_length // 2 + 1, *warping)
-        bands = self._bands[precision]
+        tables = self._tables[precision]
+        bands = tables.bands
         for first in range(0, len(rows), _FRAMES):
             count = min(_FRAMES, len(rows) - first)
-            frames = self._frames[precision][:count]
-            cut_frames(signal, gain, self._windows[precision], first, features.hop_length, padding, frames)
-            powers, warped = self._powers[precision][:, :count]
-            power(spectra(frames), powers)
+            frames, powers, spectrum = tables.frames[:count], tables.powers[0, :count], tables.spectrum[:count]
+            cut_frames(signal, gain, tables.window, first, features.hop_length, padding, frames)
+            tables.fourier.forward(frames, spectrum)
+            power(spectrum, powers)
             if positions is not None:
-                warp(powers, *positions, warped)
-                powers = warped
+                warp(powers, *positions, tables.powers[1, :count])
+                powers = tables.powers[1, :count]
             part = rows[first : first + count]
             log_mel(powers, bands.first, bands.stop, bands.offset, bands.weights, features.eps, part)
         return rows
+
+
+class _Tables:
+    """Window, bands and work space of one precision."""
+
+    def __init__(self, window: Float64, triangles: Float64, precision: type[np.floating]) -> None:
+        length, bins = len(window), triangles.shape[1]
+        self.window = window.astype(precision)
+        self.bands = mel_bands(triangles, precision)
+        self.fourier = RealFourier(length, precision)
+        self.frames = np.empty((_FRAMES, length), precision)
+        self.spectrum = np.empty((_FRAMES, 2, bins), precision)
+        self.powers = np.empty((2, _FRAMES, bins), precision)

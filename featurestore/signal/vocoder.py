@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurestore.signal.arrays import Float32, Float64, Signal
+from featurestore.signal.fourier import RealFourier
 from featurestore.signal.interpolation import LEAD, TAPS, passband
 from featurestore.signal.kernel import fast_kernel
 from featurestore.signal.pitch_grid import PITCH_GRID
-from featurestore.signal.stft import cut_frames, frames_of, periodic_window, spectra
+from featurestore.signal.stft import cut_frames, periodic_window
 
 OVERLAP = 4
 """Frames that cover a sample."""
@@ -29,8 +30,10 @@ WINDOW_POWER = 1.5
 """Sum over the frames of the squared Hann window where all four cover a sample."""
 PASSBAND_EDGE = 0.97
 """Share of the spectrum below half the rate that is kept; the interpolation cannot tell apart what lies above."""
-_FRAMES = 32
+_FRAMES = 16
 """Frames transformed at a time, so that they stay in the cache."""
+_NOTHING = 1e-100
+"""Magnitudes below have no phase."""
 _GRID = PITCH_GRID
 
 
@@ -43,8 +46,6 @@ def vocoder_length(rate: int) -> int:
 class Analysis:
     """What all pitch shifts of one recording share."""
 
-    length: int
-    """Samples of a transform."""
     magnitudes: Float32
     """Array [frames + 1, bins], divided by the passband of the interpolation; the last frame is silent."""
     turns: Float32
@@ -53,52 +54,29 @@ class Analysis:
     """Array [2, bins]: the unit number of the first frame's phase."""
 
 
-def analyse(signal: Signal, rate: int) -> Analysis:
-    """Compute the centred spectra of a signal [time] and the turn of each phase from frame to frame."""
-    length = vocoder_length(rate)
-    hop, bins = length // OVERLAP, length // 2 + 1
-    count = 1 + len(signal) // hop
-    window = periodic_window("hann", length)
-    magnitudes = np.zeros((count + 1, bins), np.float32)
-    turns = np.zeros((count, 2, bins), np.float32)
-    start = np.zeros((2, bins), np.float32)
-    previous = np.zeros(2 * bins)
-    gain = 1 / passband(bins)
-    for first in range(0, count, _FRAMES):
-        frames = np.empty((min(_FRAMES, count - first), length))
-        cut_frames(signal, np.float32(1), window, first, hop, length // 2, frames)
-        spectrum = spectra(frames)
-        _turn(spectrum, previous, gain, magnitudes[first:], turns[max(first - 1, 0) :], start, first == 0)
-        previous = spectrum[-1].copy()
-    turns[count - 1, 0] = 1
-    return Analysis(length, magnitudes, turns, start)
+@fast_kernel
+def _polar(spectrum: Float64, gain: Float64, magnitudes: Float32, phases: Float64) -> None:
+    """Write |X| * gain and the unit numbers X / |X|, array [frames, 2, bins]; 1 where X is zero."""
+    for t in range(spectrum.shape[0]):
+        real, imaginary, size = spectrum[t, 0], spectrum[t, 1], magnitudes[t]
+        unit_real, unit_imaginary = phases[t, 0], phases[t, 1]
+        for k in range(len(gain)):
+            magnitude = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
+            size[k] = np.float32(magnitude * gain[k])
+            scale = 1.0 / max(magnitude, _NOTHING)
+            unit_real[k] = real[k] * scale if magnitude > _NOTHING else 1.0
+            unit_imaginary[k] = imaginary[k] * scale if magnitude > _NOTHING else 0.0
 
 
 @fast_kernel
-def _turn(
-    spectrum: Float64,
-    previous: Float64,
-    gain: Float64,
-    magnitudes: Float32,
-    turns: Float32,
-    start: Float32,
-    at_start: bool,
-) -> None:
-    """Write |X(t)| and conj(X(t - 1)) X(t) / |X(t - 1) X(t)|; a bin without a phase does not turn."""
-    for t in range(spectrum.shape[0]):
-        before = previous if t == 0 else spectrum[t - 1]
-        row = t - 1 if at_start else t
-        for k in range(len(gain)):
-            a, b, c, d = before[2 * k], before[2 * k + 1], spectrum[t, 2 * k], spectrum[t, 2 * k + 1]
-            size = math.sqrt(c * c + d * d)
-            magnitudes[t, k] = size * gain[k]
-            if at_start and t == 0:
-                start[0, k] = c / size if size > 0 else 1.0
-                start[1, k] = d / size if size > 0 else 0.0
-            else:
-                product = size * math.sqrt(a * a + b * b)
-                turns[row, 0, k] = (a * c + b * d) / product if product > 0 else 1.0
-                turns[row, 1, k] = (a * d - b * c) / product if product > 0 else 0.0
+def _turn(phases: Float64, turns: Float32) -> None:
+    """Write the unit number conj(u(t)) u(t + 1) that turns each phase into the next frame's."""
+    for t in range(phases.shape[0] - 1):
+        a, b, c, d = phases[t, 0], phases[t, 1], phases[t + 1, 0], phases[t + 1, 1]
+        real, imaginary = turns[t, 0], turns[t, 1]
+        for k in range(len(a)):
+            real[k] = np.float32(a[k] * c[k] + b[k] * d[k])
+            imaginary[k] = np.float32(a[k] * d[k] - b[k] * c[k])
 
 
 def stretched_length(samples: int, steps: int) -> int:
@@ -106,53 +84,75 @@ def stretched_length(samples: int, steps: int) -> int:
     return LEAD + samples * steps // _GRID + 2 * steps + 2 * TAPS
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Synthesis:
-    """The windows of a synthesis of one transform length."""
-
-    window: Float32
-    """The Hann window divided by `WINDOW_POWER`, array [length]."""
-    squares: Float32
-    """The squared Hann window divided by `WINDOW_POWER`, array [length]."""
-
-
-def synthesis_windows(length: int) -> Synthesis:
-    """Return the windows for overlapping the frames of a transform of `length` samples."""
-    window = periodic_window("hann", length)
-    scaled = (window / WINDOW_POWER).astype(np.float32)
-    return Synthesis(scaled, (window**2 / WINDOW_POWER).astype(np.float32))
-
-
-def stretch(analysis: Analysis, steps: int, samples: int, synthesis: Synthesis, stretched: Signal) -> None:
-    """Write the signal lasting steps / 2048 times as long; sample 0 stands at index `LEAD`.
+class Vocoder:
+    """Analysis and synthesis with transforms of one length: windows and work space, reused for many recordings.
 
     Parameters
     ----------
-    analysis : Analysis
-    steps : int
-        The factor times 2048.
-    samples : int
-        Length of the original signal.
-    synthesis : Synthesis
-        Of the analysis's transform length.
-    stretched : array [stretched_length(samples, steps)], float32
-        Overwritten.
+    length : int
+        Samples of a transform, a power of two.
     """
-    length, bins = analysis.length, analysis.length // 2 + 1
-    hop = length // OVERLAP
-    kept = _kept_bins(bins, steps)
-    count = (len(analysis.turns) * steps + _GRID - 1) // _GRID
-    used = min(count, 2 + (samples * steps // _GRID + TAPS) // hop + OVERLAP)
-    phase = analysis.start.copy()
-    spectrum = np.zeros((_FRAMES, 2 * bins), np.float32)
-    stretched[:] = 0
-    for first in range(0, used, _FRAMES):
-        part = spectrum[: min(_FRAMES, used - first)]
-        _advance(analysis.magnitudes, analysis.turns, phase, first, steps, kept, part)
-        overlap_add(frames_of(part, length), synthesis.window, first * hop - length // 2, stretched[LEAD:])
-    end = samples * steps // _GRID
-    _even_out(synthesis.squares, used, hop, stretched[LEAD:])
-    stretched[LEAD + end + TAPS :] = 0
+
+    def __init__(self, length: int) -> None:
+        self.length, self.hop, self.bins = length, length // OVERLAP, length // 2 + 1
+        self._hann = periodic_window("hann", length)
+        self._window = (self._hann / WINDOW_POWER).astype(np.float32)
+        self._squares = (self._hann**2 / WINDOW_POWER).astype(np.float32)
+        self._gain = 1 / passband(self.bins)
+        self._exact, self._fourier = RealFourier(length, np.float64), RealFourier(length, np.float32)
+        self._spectrum = np.empty((_FRAMES, 2, self.bins), np.float32)
+        self._frames = np.empty((_FRAMES, length), np.float32)
+
+    def analyse(self, signal: Signal) -> Analysis:
+        """Compute the centred spectra of a signal [time] and the turn of each phase from frame to frame."""
+        count = 1 + len(signal) // self.hop
+        magnitudes = np.zeros((count + 1, self.bins), np.float32)
+        turns = np.zeros((count, 2, self.bins), np.float32)
+        frames, spectrum = np.empty((_FRAMES, self.length)), np.empty((_FRAMES, 2, self.bins))
+        phases = np.zeros((_FRAMES + 1, 2, self.bins))
+        start = np.zeros((2, self.bins), np.float32)
+        for first in range(0, count, _FRAMES):
+            here = min(_FRAMES, count - first)
+            cut_frames(signal, np.float32(1), self._hann, first, self.hop, self.length // 2, frames[:here])
+            self._exact.forward(frames[:here], spectrum[:here])
+            phases[0] = phases[_FRAMES]
+            _polar(spectrum[:here], self._gain, magnitudes[first:], phases[1:])
+            if first == 0:
+                start[:] = phases[1]
+                _turn(phases[1 : here + 1], turns)
+            else:
+                _turn(phases[: here + 1], turns[first - 1 :])
+        turns[count - 1, 0] = 1
+        return Analysis(magnitudes, turns, start)
+
+    def stretch(self, analysis: Analysis, steps: int, samples: int, stretched: Signal) -> None:
+        """Write the signal lasting steps / 2048 times as long; sample 0 stands at index `LEAD`.
+
+        Parameters
+        ----------
+        analysis : Analysis
+        steps : int
+            The factor times 2048.
+        samples : int
+            Length of the original signal.
+        stretched : array [stretched_length(samples, steps)], float32
+            Overwritten.
+        """
+        hop, bins = self.hop, self.bins
+        kept = _kept_bins(bins, steps)
+        end = samples * steps // _GRID
+        count = (len(analysis.turns) * steps + _GRID - 1) // _GRID
+        count = min(count, (end + TAPS) // hop + OVERLAP)
+        phase = analysis.start.copy()
+        self._spectrum[:, :, kept:] = 0
+        stretched[:] = 0
+        for first in range(0, count, _FRAMES):
+            spectrum, frames = self._spectrum[: count - first], self._frames[: count - first]
+            _advance(analysis.magnitudes, analysis.turns, phase, first, steps, kept, spectrum)
+            self._fourier.inverse(spectrum, frames)
+            overlap_add(frames, self._window, first * hop - self.length // 2, stretched[LEAD:])
+        _even_out(self._squares, count, hop, stretched[LEAD:])
+        stretched[LEAD + end + TAPS :] = 0
 
 
 def _kept_bins(bins: int, steps: int) -> int:
@@ -176,11 +176,10 @@ def _advance(
         share = np.float32((position % steps) / steps)
         left, right = magnitudes[source, :kept], magnitudes[source + 1, :kept]
         turn_real, turn_imaginary = turns[source, 0, :kept], turns[source, 1, :kept]
-        target = spectrum[t, : 2 * kept]
+        target_real, target_imaginary = spectrum[t, 0, :kept], spectrum[t, 1, :kept]
         for k in range(kept):
             size, a, b = left[k] + share * (right[k] - left[k]), real[k], imaginary[k]
-            target[2 * k] = size * a
-            target[2 * k + 1] = size * b
+            target_real[k], target_imaginary[k] = size * a, size * b
             x = a * turn_real[k] - b * turn_imaginary[k]
             y = a * turn_imaginary[k] + b * turn_real[k]
             # One Newton step towards 1 / sqrt(x**2 + y**2) keeps the product of thousands of turns on the unit circle.
@@ -196,7 +195,11 @@ def overlap_add(frames: Float32, window: Float32, begin: int, signal: Signal) ->
         start = begin + t * (length // OVERLAP)
         inside, outside = max(0, -start), max(0, min(length, len(signal) - start))
         if inside < outside:
-            target, source, weight = signal[start + inside : start + outside], frames[t, inside:outside], window[inside:outside]
+            target, source, weight = (
+                signal[start + inside : start + outside],
+                frames[t, inside:outside],
+                window[inside:outside],
+            )
             for j in range(len(target)):
                 target[j] += source[j] * weight[j]
 

@@ -40,7 +40,7 @@ def warp_positions(bins: int, alpha: float, f0_share: float) -> tuple[NDArray[np
 
 @exact_kernel
 def warp(powers: Real, below: NDArray[np.int64], share: Float64, warped: Real) -> None:
-    """Write S'(G(f)) = S(f), array [frames, bins]: a peak at f moves to G(f), values between bins on a straight line."""
+    """Write S'(G(f)) = S(f), array [frames, bins]: a peak at f moves to G(f); linear between bins."""
     for t in range(powers.shape[0]):
         source, target = powers[t], warped[t]
         for k in range(len(target)):

@@ -1,0 +1,83 @@
+"""Labels for features and for audio files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from featurestore.errors import AudioError, SpecError
+from models.data import Batch
+from models.execution import Execution
+from models.runs import Run
+
+if TYPE_CHECKING:
+    from featurestore.rows import RowEngine
+
+
+@torch.no_grad()
+def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") -> list[dict[str, Any]]:
+    """Label clips of features: a list of `label` and `probabilities` by class name.
+
+    Parameters
+    ----------
+    run : Run
+    features : iterable of array [frames, bands]
+        As the run's feature spec describes them; each is judged alone.
+    device : str
+
+    Raises
+    ------
+    SpecError
+        If an array has another number of bands than the model was trained on, or no frames.
+    """
+    execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
+    model = execution.place(run.model).eval()
+    answers = []
+    for clip in features:
+        batch = _batch_of(clip, run.config.bands).to(execution.device)
+        shares = execution.logits(model, batch).softmax(1)[0].cpu().double().numpy()
+        answers.append(_answer(shares, run.config.classes))
+    return answers
+
+
+def _batch_of(clip: NDArray[Any], bands: int) -> Batch:
+    if clip.ndim != 2 or clip.shape[1] != bands or not len(clip):
+        raise SpecError(f"the model reads [frames, {bands}] features, not an array of shape {list(clip.shape)}.")
+    features = torch.from_numpy(np.ascontiguousarray(clip))[None]
+    return Batch(features, torch.tensor([len(clip)]), torch.tensor([0]), torch.tensor([0]))
+
+
+def _answer(shares: NDArray[np.float64], classes: Sequence[str]) -> dict[str, Any]:
+    probabilities = {name: float(share) for name, share in zip(classes, shares, strict=True)}
+    return {"label": classes[int(shares.argmax())], "probabilities": probabilities}
+
+
+def predict_files(run: Run, paths: Sequence[Path], device: str = "auto") -> list[dict[str, Any]]:
+    """Label audio files of any rate and number of channels: a list of `file, label, probabilities`.
+
+    Raises
+    ------
+    AudioError
+        If a file cannot be read or is too short for one frame; the message names it.
+    """
+    from featurestore.rows import RowEngine
+
+    engine = RowEngine(run.config.features)
+    clips = (file_features(engine, path) for path in paths)
+    answers = predict(run, clips, device)
+    return [{"file": str(path), **answer} for path, answer in zip(paths, answers, strict=True)]
+
+
+def file_features(engine: RowEngine, path: Path) -> NDArray[Any]:
+    """Compute the features of an audio file as a dataset's clean rows have them, `array [frames, bands]`."""
+    try:
+        return engine.clean(engine.load(path.read_bytes()))
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror}).") from error

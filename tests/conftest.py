@@ -1,0 +1,56 @@
+"""What several tests share: real corpora where they are, a store, a Dask cluster of real processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from featurestore.corpus.corpus import Corpus
+from featurestore.corpus.manifest import find_manifest
+from featurestore.store import Store, open_store
+from pipelines.ingest import ingest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("FEATURESTORE_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real recordings, which is not part of the repository."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("needs the folder of real recordings (../shared, or FEATURESTORE_SHARED)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def emodb_zip(shared: Path) -> Path:
+    """The real Emo-DB."""
+    return shared / "data" / "emodb" / "download.zip"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a Dask scheduler with two worker processes."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as running:
+        yield running.scheduler_address
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return open_store(tmp_path / "store")
+
+
+def no_download(_: object) -> Path:
+    """Stand where a download would be: these corpora need none."""
+    raise AssertionError("nothing may be downloaded here")
+
+
+def ingest_demo(store: Store) -> Corpus:
+    """Take the demo corpus into a store."""
+    return ingest(store, find_manifest("demo"), None, no_download)

@@ -1,0 +1,155 @@
+"""Splits: exact sizes, whole, repeatable, and honest about what they share."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurestore.corpus import Split, check_leaks, folds, leaks, split
+from featurestore.errors import LeakError, SplitError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Clip:
+    path: str
+    content: str
+    label: str
+    speaker: str | None
+
+
+def clips(count, labels=2, speakers=4):
+    return [Clip(f"{i:03}.wav", f"{i:064x}", f"class{i % labels}", f"s{i % speakers}") for i in range(count)]
+
+
+@pytest.mark.parametrize("name", ["mathworks", "shuffled"])
+def test_emodb_splits_into_371_training_80_validation_and_84_test_files(emodb, name):
+    found = split(emodb.utterances, name)
+
+    assert [len(side) for side in found.sides.values()] == [371, 80, 84]
+    assert {*found.train, *found.validation, *found.test} == {one.path for one in emodb.utterances}
+
+
+def test_the_mathworks_split_takes_the_first_seventy_percent_of_each_class_in_name_order(emodb):
+    found = split(emodb.utterances, "mathworks")
+    anger = [one.path for one in emodb.utterances if one.label == "anger"]
+
+    assert [path for path in found.train if path in anger] == anger[:88]
+    assert [path for path in found.test if path in anger] == anger[107:]
+
+
+def test_the_mathworks_split_shares_four_speakers_and_test_hears_only_the_last_two(emodb):
+    found = split(emodb.utterances, "mathworks")
+    tested = {one.speaker for one in emodb.utterances if one.path in set(found.test)}
+
+    assert leaks(found, emodb.utterances).shared_speakers == ("13", "14", "15", "16")
+    assert tested == {"15", "16"}
+
+
+def test_a_shuffled_split_shares_all_ten_speakers_and_is_refused_by_name(emodb):
+    found = split(emodb.utterances, "shuffled")
+
+    with pytest.raises(LeakError, match=r"speaker \(03, 08, 09, 10, 11, 12, 13, 14, 15, 16\).*--allow-leak speaker"):
+        check_leaks(found, emodb.utterances)
+    assert len(check_leaks(found, emodb.utterances, allowed=["speaker"]).shared_speakers) == 10
+
+
+def test_leaving_one_speaker_out_of_emodb_gives_ten_folds_without_a_shared_speaker(emodb):
+    found = folds(emodb.utterances, "loso")
+
+    assert [fold.name for fold in found] == [f"loso/{speaker}" for speaker in emodb.speaker_counts()]
+    assert [len(fold.test) for fold in found] == list(emodb.speaker_counts().values())
+    assert [len(fold.validation) for fold in found] == [*list(emodb.speaker_counts().values())[1:], 49]
+    assert all(check_leaks(fold, emodb.utterances).shared_speakers == () for fold in found)
+    assert all(sum(map(len, fold.sides.values())) == 535 for fold in found)
+
+
+def test_the_seed_changes_a_shuffled_split_and_nothing_else_does():
+    utterances = clips(200)
+
+    assert split(utterances, "shuffled", seed=1) == split(utterances[::-1], "shuffled", seed=1)
+    assert split(utterances, "shuffled", seed=1) != split(utterances, "shuffled", seed=2)
+    assert split(utterances, "mathworks", seed=1) == split(utterances, "mathworks", seed=2)
+
+
+def test_renaming_files_moves_none_of_them_to_another_side_of_a_shuffled_split():
+    before = clips(100)
+    after = [Clip(f"new/{one.path[::-1]}", one.content, one.label, one.speaker) for one in before]
+    names = {new.path: old.path for old, new in zip(before, after, strict=True)}
+
+    assert sorted(names[path] for path in split(after, "shuffled").test) == list(split(before, "shuffled").test)
+
+
+def test_augmented_copies_in_the_list_do_not_change_a_split():
+    utterances = clips(40)
+
+    assert split([*utterances, *utterances], "mathworks") == split(utterances, "mathworks")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(14, 300), st.integers(1, 2), st.sampled_from(["mathworks", "shuffled"]), st.integers(0, 99))
+def test_every_class_is_cut_at_seventy_and_eightyfive_percent_and_no_clip_is_lost(count, labels, name, seed):
+    utterances = clips(count, labels)
+    sizes = Counter(one.label for one in utterances)
+
+    found = split(utterances, name, seed)
+
+    assert sorted([*found.train, *found.validation, *found.test]) == [one.path for one in utterances]
+    assert len(found.train) == sum(int(size * 70) // 100 for size in sizes.values())
+    assert len(found.test) == sum(size - size * 85 // 100 for size in sizes.values())
+
+
+def test_a_split_of_a_corpus_without_speakers_says_so():
+    utterances = [Clip(f"{i}.wav", str(i), "a", None) for i in range(20)]
+
+    with pytest.raises(SplitError, match="needs speakers, and 20 utterances have none"):
+        folds(utterances, "loso")
+    assert "the speakers of 20 utterances are unknown" in leaks(split(utterances, "shuffled"), utterances).verdict
+
+
+def test_two_speakers_are_too_few_to_leave_one_out_and_validate_on_another():
+    with pytest.raises(SplitError, match="three speakers"):
+        folds(clips(20, speakers=2), "loso")
+
+
+def test_a_corpus_too_small_to_fill_all_sides_is_refused():
+    with pytest.raises(SplitError, match="empty"):
+        split(clips(3), "mathworks")
+
+
+def test_an_unknown_split_is_answered_with_the_nearest_and_folds_are_no_split():
+    with pytest.raises(UnknownNameError, match="did you mean 'shuffled'"):
+        split(clips(20), "shufled")
+    with pytest.raises(SplitError, match="fold for each speaker"):
+        split(clips(20), "loso")
+
+
+def test_identical_audio_under_two_names_is_a_leak_of_its_own_kind():
+    utterances = [Clip("a.wav", "same", "x", "s1"), Clip("b.wav", "same", "x", "s2"), Clip("c.wav", "c", "x", "s3")]
+    found = Split("own", train=("a.wav",), validation=("c.wav",), test=("b.wav",))
+
+    assert leaks(found, utterances).shared_audio == ("same",)
+    with pytest.raises(LeakError, match=r"audio \(a\.wav = b\.wav\).*--allow-leak audio"):
+        check_leaks(found, utterances, allowed=["speaker"])
+
+
+def test_an_utterance_on_two_sides_is_a_leak_of_its_source():
+    utterances = clips(3, speakers=3)
+    found = Split("own", train=("000.wav", "001.wav"), validation=("002.wav",), test=("001.wav",))
+
+    with pytest.raises(LeakError, match=r"source \(001\.wav\)"):
+        check_leaks(found, utterances, allowed=["speaker", "audio"])
+
+
+def test_shared_sentences_are_reported_and_refused_only_on_demand(demo):
+    fold = folds(demo.utterances, "loso")[0]
+
+    assert check_leaks(fold, demo.utterances).shared_sentences == ("s1", "s2", "s3", "s4", "s5")
+    with pytest.raises(LeakError, match="--allow-leak sentence"):
+        check_leaks(fold, demo.utterances, refused=["sentence"])
+
+
+def test_an_unknown_kind_of_leak_is_answered_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean 'speaker'"):
+        check_leaks(split(clips(20), "mathworks"), clips(20), allowed=["speakers"])

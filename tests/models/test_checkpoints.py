@@ -1,0 +1,128 @@
+"""What is loaded, and what is refused."""
+
+import errno
+import json
+import os
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from featurestore.errors import SpecError, StorageError
+from models.checkpoint import read_tensors, write_atomically, write_tensors
+from models.errors import CheckpointError, DamagedCheckpointError, RunError
+from models.prediction import predict
+from models.runs import load_run
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    return shutil.copytree(finished[0], tmp_path / "copied")
+
+
+def test_a_loaded_model_gives_identical_outputs(finished, copied, sides):
+    clips = [sides.test[row][0] for row in range(4)]
+
+    assert predict(load_run(copied), clips, "cpu") == predict(finished[2], clips, "cpu")
+
+
+def test_a_prediction_is_the_likeliest_class_with_all_probabilities(finished, sides):
+    answers = predict(finished[2], [sides.test[0][0]], "cpu")
+
+    assert sum(answers[0]["probabilities"].values()) == pytest.approx(1)
+    assert max(answers[0]["probabilities"], key=answers[0]["probabilities"].get) == answers[0]["label"]
+    assert tuple(answers[0]["probabilities"]) == sides.test.classes
+
+
+def test_features_of_another_shape_are_refused(finished, sides):
+    with pytest.raises(SpecError, match=r"reads \[frames, 128\] features, not an array of shape \[40, 64\]"):
+        predict(finished[2], [sides.test[0][0][:40, :64]], "cpu")
+
+
+def test_a_changed_byte_in_the_weights_is_found(copied):
+    path = copied / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(DamagedCheckpointError, match="not those that the run wrote") as caught:
+        load_run(copied)
+    assert caught.value.exit_code == 4
+
+
+def test_a_changed_configuration_is_found(copied):
+    document = json.loads((copied / "config.json").read_text())
+    document["classes"].reverse()
+    (copied / "config.json").write_text(json.dumps(document))
+
+    with pytest.raises(DamagedCheckpointError, match="belongs to another config"):
+        load_run(copied)
+
+
+def test_weights_of_another_model_are_refused(copied):
+    tensors, metadata = read_tensors(copied / "model.safetensors")
+    sha256 = write_tensors(copied / "model.safetensors", tensors, {**metadata, "model": "keren-clstm"})
+    summary = json.loads((copied / "summary.json").read_text())
+    (copied / "summary.json").write_text(json.dumps({**summary, "model_sha256": sha256}))
+
+    with pytest.raises(CheckpointError, match="weights of 'keren-clstm', not of 'mathworks-cnn-lstm'"):
+        load_run(copied)
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    trap = tmp_path / "opened"
+
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(trap),)
+
+    (tmp_path / "model.pt").write_bytes(pickle.dumps(Trap()))
+
+    for place in (tmp_path / "model.pt", tmp_path):
+        with pytest.raises(CheckpointError, match="a pickle could run any code and is never opened"):
+            load_run(place)
+    assert not trap.exists()
+
+
+def test_a_pickle_under_the_right_name_is_refused(copied):
+    torch.save({"a": torch.zeros(3)}, copied / "model.safetensors")
+
+    with pytest.raises(CheckpointError, match="a pickle could run any code"):
+        load_run(copied)
+
+
+def test_a_file_or_folder_that_is_no_run_is_named(tmp_path, copied):
+    with pytest.raises(RunError, match="is no run folder"):
+        load_run(tmp_path / "nothing")
+    with pytest.raises(RunError, match="is a file: give the run folder"):
+        load_run(copied / "summary.json")
+
+
+def test_an_unfinished_run_says_how_to_go_on(copied):
+    (copied / "summary.json").unlink()
+
+    with pytest.raises(RunError, match="not finished: go on with 'featurestore train --resume"):
+        load_run(copied)
+
+
+def test_a_configuration_that_is_no_json_is_named(copied):
+    (copied / "config.json").write_text("[" * 100_000)
+
+    with pytest.raises(CheckpointError, match=r"config\.json: not a readable JSON file"):
+        load_run(copied)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    write_atomically(path, b"old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no space left"):
+        write_atomically(path, b"new")
+
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["model.safetensors"]

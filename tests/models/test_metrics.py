@@ -1,0 +1,62 @@
+"""Figures against values worked out by hand and against scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from models import metrics
+from models.crossval import confidence_interval, spread
+
+BY_HAND = np.array([[3, 1], [2, 2]])
+
+
+def test_figures_of_a_small_table_are_those_worked_out_by_hand():
+    assert metrics.accuracy(BY_HAND) == 5 / 8
+    assert metrics.recalls(BY_HAND).tolist() == [3 / 4, 1 / 2]
+    assert metrics.uar(BY_HAND) == 5 / 8
+    assert metrics.precisions(BY_HAND).tolist() == [3 / 5, 2 / 3]
+    assert metrics.macro_f1(BY_HAND) == pytest.approx((2 / 3 + 4 / 7) / 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_figures_agree_with_scikit_learn(seed):
+    generator = np.random.default_rng(seed)
+    truth, predicted = generator.integers(0, 7, 100), generator.integers(0, 7, 100)
+    confusion = metrics.confusion_matrix(truth, predicted, 7)
+
+    assert (confusion == reference.confusion_matrix(truth, predicted)).all()
+    assert metrics.accuracy(confusion) == pytest.approx(reference.accuracy_score(truth, predicted))
+    assert metrics.uar(confusion) == pytest.approx(reference.recall_score(truth, predicted, average="macro"))
+    assert metrics.macro_f1(confusion) == pytest.approx(reference.f1_score(truth, predicted, average="macro"))
+
+
+def test_a_class_without_items_is_left_out_of_the_average_and_has_no_recall():
+    confusion = np.array([[2, 0, 0], [1, 1, 0], [0, 0, 0]])
+    summary = metrics.summary(confusion, ["a", "b", "c"])
+
+    assert metrics.uar(confusion) == 0.75
+    assert summary["per_class"]["c"] == {"precision": 0.0, "recall": None, "f1": None, "support": 0}
+    assert summary["confusion"] == {"labels": ["a", "b", "c"], "counts": confusion.tolist()}
+
+
+def test_an_empty_side_has_no_figures():
+    summary = metrics.summary(np.zeros((2, 2), np.int64), ["a", "b"])
+
+    assert [summary[name] for name in ("accuracy", "uar", "macro_f1")] == [None, None, None]
+
+
+def test_the_confidence_interval_is_students():
+    values = np.array([0.5, 0.6, 0.7])
+    low, high = confidence_interval(values)
+
+    assert (low + high) / 2 == pytest.approx(0.6)
+    assert high - 0.6 == pytest.approx(4.302653 * 0.1 / np.sqrt(3), rel=1e-6)
+
+
+def test_spread_gives_mean_and_deviation_and_no_interval_of_a_single_run():
+    several = spread([{"accuracy": 0.5, "uar": 0.4}, {"accuracy": 0.7, "uar": None}])
+
+    assert several["mean"] == {"accuracy": pytest.approx(0.6), "uar": 0.4}
+    assert several["deviation"]["accuracy"] == pytest.approx(np.sqrt(0.02))
+    assert several["deviation"]["uar"] is None
+    assert several["interval"]["uar"] is None

@@ -1,0 +1,217 @@
+"""Training from its settings to its run folder."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from featurestore.errors import SpecError, UnknownNameError
+from models.data import Batch
+from models.errors import RunError, TrainingError
+from models.evaluation import evaluate
+from models.execution import Execution, by_length
+from models.optimisation import make_optimiser
+from models.registry import build_model
+from models.training import Sides, configure, train, train_seeds
+from models.training_spec import TrainingSpec
+
+
+class Listener:
+    """Progress that remembers what it heard."""
+
+    def __init__(self):
+        self.steps, self.epochs, self.stages = [], [], []
+
+    def step(self, report):
+        self.steps.append(report)
+
+    def epoch(self, record):
+        self.epochs.append(record)
+
+    def stage(self, text):
+        self.stages.append(text)
+
+
+def test_a_training_learns_and_says_how_well(finished):
+    _, result, _ = finished
+
+    assert result["test"]["accuracy"] >= 0.75
+    assert set(result) == {
+        "run", "model", "parameters", "epochs", "best_epoch", "train", "validation", "test",
+        "seconds", "clips_per_second", "device",
+    }  # fmt: skip
+    assert result["parameters"] == 656_839 - 4 * 257
+    assert all(set(result[side]) == {"loss", "accuracy", "uar"} for side in ("train", "validation", "test"))
+
+
+def test_a_run_folder_holds_all_that_is_promised(finished):
+    folder, result, run = finished
+    names = {path.name for path in folder.iterdir()}
+
+    assert names == {
+        "config.json", "metrics.jsonl", "summary.json", "model.safetensors", "training.png", "training.svg",
+        "confusion-test.png", "confusion-test.svg", "confusion-validation.png", "confusion-validation.svg",
+    }  # fmt: skip
+    assert run.config.dataset["digest"] == "0" * 64
+    assert run.config.versions["torch"] == torch.__version__.split("+")[0] or "+" in run.config.versions["torch"]
+    assert [record["epoch"] for record in run.history] == [1, 2]
+    assert run.summary["result"] == result
+    assert json.loads((folder / "summary.json").read_text())["test"]["macro_f1"] > 0.5
+
+
+def test_a_loaded_run_evaluates_to_the_figures_that_it_wrote(finished, sides):
+    _, result, run = finished
+    figures = evaluate(run, sides.test, device="cpu")
+
+    assert figures["accuracy"] == result["test"]["accuracy"]
+    assert figures["uar"] == result["test"]["uar"]
+    assert figures["loss"] == pytest.approx(result["test"]["loss"], rel=1e-6)
+    assert sum(map(sum, figures["confusion"]["counts"])) == 12
+
+
+def test_progress_hears_of_steps_epochs_and_what_remains(sides, configured, tmp_path):
+    listener = Listener()
+    train(sides, configured(epochs=1), tmp_path / "run", device="cpu", progress=listener)
+
+    assert [report.step for report in listener.steps] == [6]
+    assert listener.steps[0].clips_per_second > 0
+    assert listener.steps[0].seconds_left == 0
+    assert [record["epoch"] for record in listener.epochs] == [1]
+    assert len(listener.stages) == 2
+
+
+def test_a_run_folder_that_exists_is_never_overwritten(finished, sides, configured):
+    folder, _, _ = finished
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    with pytest.raises(RunError, match="exists: give '--resume"):
+        train(sides, configured(), folder, device="cpu")
+
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_resuming_a_finished_run_returns_its_result(finished, sides, configured):
+    folder, result, _ = finished
+
+    assert train(sides, configured(), folder, device="cpu", resume=True) == result
+
+
+def test_resuming_with_other_settings_names_the_difference(finished, sides, configured):
+    folder, _, _ = finished
+
+    with pytest.raises(RunError, match=r"training\.learning_rate \(0\.002 then, 0\.01 now\)"):
+        train(sides, configured(learning_rate=0.01), folder, device="cpu", resume=True)
+
+
+def test_resuming_what_is_no_run_is_an_error(sides, configured, tmp_path):
+    with pytest.raises(RunError, match="is no run folder"):
+        train(sides, configured(), tmp_path, device="cpu", resume=True)
+
+
+def test_seeds_give_runs_of_their_own(sides, configured, tmp_path):
+    results = train_seeds(sides, configured(epochs=1), tmp_path, [0, 1], device="cpu")
+    again = train_seeds(sides, configured(epochs=1), tmp_path, [0, 1], device="cpu", resume=True)
+
+    assert results[0]["train"]["loss"] != results[1]["train"]["loss"]
+    assert [result["run"] for result in results] == [str(tmp_path / "seed-0"), str(tmp_path / "seed-1")]
+    assert again == results
+
+
+def test_early_stopping_keeps_the_best_weights(sides, configured, tmp_path):
+    config = configured(epochs=6, learning_rate=0.5, drop_epochs=0, patience=1, keep="best", batch_norm="moving")
+    result = train(sides, config, tmp_path / "run", device="cpu")
+    history = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = [record["validation"]["loss"] for record in history]
+
+    assert result["epochs"] < 6
+    assert result["best_epoch"] == int(np.argmin(losses)) + 1 == result["epochs"] - 1
+    assert result["validation"]["loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(sides, configured, tmp_path):
+    view = sides.train
+    broken = dataclasses.replace(configured(), training=TrainingSpec(epochs=1, batch_size=8))
+    rows = view.rows
+    view.rows = [np.full_like(row, np.inf) for row in rows]
+    try:
+        with pytest.raises(TrainingError, match="Lower the learning rate"):
+            train(sides, broken, tmp_path / "run", device="cpu")
+    finally:
+        view.rows = rows
+
+
+def test_an_empty_training_side_is_an_error_before_anything_is_written(sides):
+    empty = type(sides.train)([], [], classes=sides.train.classes)
+
+    with pytest.raises(TrainingError, match="no rows"):
+        configure(Sides(empty, sides.validation, sides.test), "mathworks-cnn-lstm", TrainingSpec(), split="x")
+
+
+def test_the_learning_rate_drops_after_its_epochs():
+    assert [TrainingSpec().rate(epoch) for epoch in (1, 2, 3)] == pytest.approx([0.005, 0.005, 0.0005])
+    assert TrainingSpec(drop_epochs=0).rate(50) == 0.005
+
+
+def test_l2_acts_on_weights_alone():
+    model = build_model("mathworks-cnn-lstm", 3, 128)
+    decayed, spared = make_optimiser(model, TrainingSpec()).param_groups
+
+    assert decayed["weight_decay"] == 5e-4
+    assert spared["weight_decay"] == 0
+    assert {parameter.ndim for parameter in spared["params"]} == {1}
+    assert len(decayed["params"]) == 4 + 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"learning_rat": 1.0}, UnknownNameError, "did you mean 'learning_rate'"),
+        ({"padding": "both"}, UnknownNameError, "left, right"),
+        ({"epochs": 0}, SpecError, "at least 1"),
+        ({"epochs": 1.5}, SpecError, "must be of type int"),
+        ({"balance": "yes"}, SpecError, "must be of type bool"),
+    ],
+)
+def test_a_wrong_training_setting_is_one_clear_error(fields, error, message):
+    with pytest.raises(error, match=message):
+        TrainingSpec.from_dict(fields)
+
+
+def test_a_training_spec_survives_its_json_form():
+    spec = TrainingSpec(epochs=9, balance=True, learning_rate=1)
+
+    assert TrainingSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_bfloat16_agrees_with_float32_to_its_precision(finished, sides):
+    _, _, run = finished
+    plain = Execution.of(run.config.model, {}, TrainingSpec(precision="float32"), "cpu")
+    rough = Execution.of(run.config.model, {}, TrainingSpec(precision="bfloat16"), "cpu")
+    batch = Batch(
+        torch.from_numpy(sides.test[0][0])[None],
+        torch.tensor([len(sides.test[0][0])]),
+        torch.tensor([0]),
+        torch.tensor([0]),
+    )
+
+    with torch.no_grad():
+        difference = plain.logits(run.model, batch.to(plain.device)) - rough.logits(run.model, batch.to(rough.device))
+
+    assert 0 < float(difference.abs().max()) < 0.3
+
+
+def test_inference_takes_every_row_shortest_first():
+    order = by_length([50, 30, 40, 20], 3)
+
+    assert order == [[3, 1, 2], [0]]
+
+
+def test_torchs_own_generator_is_left_alone(sides, configured, tmp_path):
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+
+    train(sides, configured(epochs=1), tmp_path / "run", device="cpu")
+
+    assert torch.equal(torch.get_rng_state(), before)

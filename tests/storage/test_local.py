@@ -1,0 +1,156 @@
+"""A folder as storage: objects appear whole, once, and nothing is left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from featurestore.errors import MissingObjectError, StorageError
+from featurestore.storage import LocalStorage, open_storage
+from featurestore.storage.writers import is_alive, writer_name
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path / "root")
+
+
+def test_an_object_comes_back_as_it_was_put(storage):
+    assert storage.put_if_absent("a/b/c", b"bytes")
+    assert storage.get("a/b/c") == b"bytes"
+    assert bytes(storage.buffer("a/b/c")) == b"bytes"
+
+
+def test_a_second_put_under_the_same_key_changes_nothing(storage):
+    storage.put_if_absent("key", b"first")
+
+    assert not storage.put_if_absent("key", b"second")
+    assert storage.get("key") == b"first"
+
+
+def test_replace_puts_new_bytes_in_place_of_old_ones(storage):
+    storage.replace("refs/x.json", b"old")
+    storage.replace("refs/x.json", b"new")
+
+    assert storage.get("refs/x.json") == b"new"
+
+
+def test_a_missing_object_is_an_error_that_names_it(storage):
+    with pytest.raises(MissingObjectError, match="shards/x"):
+        storage.get("shards/x")
+    with pytest.raises(MissingObjectError, match="shards/x"):
+        storage.buffer("shards/x")
+
+
+def test_an_empty_object_is_read_as_empty(storage):
+    storage.put_if_absent("empty", b"")
+
+    assert len(storage.buffer("empty")) == 0
+
+
+def test_writing_leaves_no_temporary_file(storage):
+    storage.put_if_absent("a", b"1")
+    storage.put_if_absent("a", b"2")
+    storage.replace("b", b"3")
+
+    assert list((storage.root / "tmp").iterdir()) == []
+    assert [key for key, _ in storage.walk()] == ["a", "b"]
+
+
+def test_deleting_takes_the_folders_that_become_empty(storage):
+    storage.put_if_absent("shards/x/c/0/0", b"1")
+    storage.put_if_absent("refs/y", b"1")
+
+    storage.delete("shards/x/c/0/0")
+
+    assert not (storage.root / "shards").exists()
+    assert storage.exists("refs/y")
+
+
+def test_adopting_a_file_shares_its_bytes_and_keeps_the_first(storage, tmp_path):
+    file = tmp_path / "original.wav"
+    file.write_bytes(b"audio")
+
+    assert storage.adopt("sources/1", file)
+    assert not storage.adopt("sources/1", file)
+    assert storage.get("sources/1") == b"audio"
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+
+    with pytest.raises(StorageError, match="is a file"):
+        LocalStorage(file)
+
+
+def test_a_uri_of_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(StorageError, match="gopher"):
+        open_storage("gopher://host/store")
+    assert open_storage(f"file://{tmp_path}").uri == str(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_named(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+
+    with pytest.raises(StorageError, match="permission"):
+        LocalStorage(tmp_path / "closed").put_if_absent("a", b"1")
+
+
+def test_a_full_disk_is_named_with_what_to_do():
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with pytest.raises(OSError, match="space") as caught, Path("/dev/full").open("wb", buffering=0) as full:
+        full.write(b"1")
+
+    explanation = LocalStorage(Path("store"))._explanation("shards/x", caught.value)
+
+    assert "no space left" in explanation
+    assert "free some" in explanation
+
+
+def test_sweeping_removes_what_a_dead_writer_left_and_spares_the_living(storage):
+    folder = storage.root / "tmp"
+    folder.mkdir(parents=True)
+    code = "from featurestore.storage.writers import writer_name; print(writer_name())"
+    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    (folder / f"{dead}.0").write_bytes(b"half")
+    (folder / f"{writer_name()}.0").write_bytes(b"mine")
+
+    assert storage.sweep() == 1
+    assert [path.name for path in folder.iterdir()] == [f"{writer_name()}.0"]
+
+
+def test_a_reused_process_id_does_not_keep_an_abandoned_file_alive(tmp_path):
+    host, pid, start = writer_name().split("-")
+    abandoned = tmp_path / f"{host}-{pid}-{int(start) - 1}.0"
+    abandoned.write_bytes(b"")
+
+    assert not is_alive(abandoned)
+
+
+def _put_many(root: Path, start: object, results: object) -> None:
+    storage = LocalStorage(root)
+    start.wait()
+    results.put(sum(storage.put_if_absent(f"k/{number}", b"same" * 1000) for number in range(200)))
+
+
+def test_of_many_writers_of_one_key_exactly_one_wins(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Event(), context.Queue()
+    writers = [context.Process(target=_put_many, args=(tmp_path, start, results)) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    start.set()
+    won = [results.get(timeout=60) for _ in writers]
+    for writer in writers:
+        writer.join()
+
+    assert sum(won) == 200
+    assert all(LocalStorage(tmp_path).get(f"k/{number}") == b"same" * 1000 for number in range(200))

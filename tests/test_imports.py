@@ -1,0 +1,67 @@
+"""The direction of imports: cli -> pipelines -> featurestore <- models <- cli."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+PACKAGES = ("featurestore", "pipelines", "models", "cli")
+FORBIDDEN = {
+    "featurestore": {"dask", "distributed", "torch", "click", "h5py", "rich", "pipelines", "models", "cli"},
+    "pipelines": {"click", "models", "cli"},
+    "models": {"click", "pipelines", "cli"},
+    "cli": set(),
+}
+
+
+def imported(package: str) -> dict[str, set[str]]:
+    """Return the top-level packages that each file of a package imports anywhere."""
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.partition(".")[0])
+        found[path.relative_to(ROOT).as_posix()] = names
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_in_the_direction_of_the_design(package):
+    wrong = {path: names & FORBIDDEN[package] for path, names in imported(package).items()}
+
+    assert {path: names for path, names in wrong.items() if names} == {}
+
+
+def test_torch_is_imported_by_at_most_one_module_of_the_pipelines():
+    users = [path for path, names in imported("pipelines").items() if "torch" in names]
+
+    assert len(users) <= 1
+
+
+@pytest.mark.parametrize("module", ["featurestore", "cli.main"])
+def test_importing_stays_light(module):
+    heavy = (
+        "numba",
+        "librosa",
+        "torch",
+        "dask",
+        "distributed",
+        "zarr",
+        "scipy",
+        "h5py",
+        "sklearn",
+        "matplotlib",
+        "rich",
+    )
+    code = f"import sys, {module}; print(sorted(set(sys.modules) & set({heavy!r})))"
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert result.stdout.strip() == "[]"
