@@ -9,7 +9,9 @@ import click
 
 from cli.build import build
 from cli.corpora import corpora, splits
+from cli.runs import evaluate, models, predict, report
 from cli.store import export, forget, info, ls, verify
+from cli.training import crossval, train
 from featurestore import __version__
 from featurestore.errors import FeatureStoreError
 
@@ -29,7 +31,23 @@ def featurestore() -> None:
     """
 
 
-for command in (build, corpora, export, forget, info, ls, splits, verify):
+COMMANDS = (
+    build,
+    corpora,
+    crossval,
+    evaluate,
+    export,
+    forget,
+    info,
+    ls,
+    models,
+    predict,
+    report,
+    splits,
+    train,
+    verify,
+)
+for command in COMMANDS:
     featurestore.add_command(command)
 
 

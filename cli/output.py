@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from models.progress import StepReport
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401
@@ -107,3 +109,32 @@ class DownloadProgress:
         elif total and int(10 * done / total) != self._tenth:
             self._tenth = int(10 * done / total)
             click.echo(f"{size(done)}{share}", err=True)
+
+
+class TrainingProgress:
+    """Where a training stands: a line that renews itself on a terminal, a line for each epoch everywhere."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self._terminal = sys.stderr.isatty()
+
+    def step(self, report: StepReport) -> None:
+        """Renew the line."""
+        if self._terminal:
+            where = f"epoch {report.epoch}/{report.epochs}, step {report.step:,}/{report.steps:,}"
+            speed = f"{report.clips_per_second:,.0f} clips/s, {report.seconds_left / 60:.1f} min left"
+            click.echo(f"\r{where}, loss {report.loss:.3f}, {speed}   ", err=True, nl=False)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Print a finished epoch."""
+        train, validation = record["train"], record["validation"]
+        start = "\r" if self._terminal else ""
+        click.echo(
+            f"{start}{self.label}: epoch {record['epoch']}: training loss {train['loss']:.3f}, accuracy "
+            f"{train['accuracy']:.3f}; validation accuracy {validation['accuracy']:.3f}, UAR {validation['uar']:.3f}",
+            err=True,
+        )
+
+    def stage(self, text: str) -> None:
+        """Print what begins."""
+        click.echo(f"{self.label}: {text}", err=True)

@@ -68,7 +68,7 @@ def split(utterances: Iterable[SplitItem], name: str, seed: int = 0) -> Split:
     ----------
     utterances : iterable of objects with `path`, `content`, `label`, `speaker`
     name : str
-        A key of `SPLITS`.
+        A key of `SPLITS`, or one fold of it by name, such as `loso/03`.
     seed : int
         Changes the rules that shuffle, and no other.
 
@@ -79,10 +79,23 @@ def split(utterances: Iterable[SplitItem], name: str, seed: int = 0) -> Split:
     SplitError
         If the rule gives folds, does not fit the corpus, or leaves a side empty.
     """
-    rule = _rule(name)
+    base, _, fold = name.partition("/")
+    rule = _rule(base)
+    found = rule.build(_in_name_order(utterances), seed)
+    if fold:
+        return _fold(found, name)
     if rule.folds:
-        raise SplitError(f"split {name!r} has a fold for each speaker; cross-validate with it, or choose one split.")
-    return rule.build(_in_name_order(utterances), seed)[0]
+        raise SplitError(
+            f"split {name!r} has {len(found)} folds: cross-validate with it, or choose one, such as {found[0].name!r}."
+        )
+    return found[0]
+
+
+def _fold(found: Sequence[Split], name: str) -> Split:
+    by_name = {one.name: one for one in found}
+    if name not in by_name:
+        raise UnknownNameError("fold", name, by_name)
+    return by_name[name]
 
 
 def folds(utterances: Iterable[SplitItem], name: str, seed: int = 0) -> tuple[Split, ...]:
@@ -109,6 +122,14 @@ def _by_name(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
 def _shuffled(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
     """Cut each class in an order that the seed and the audio's checksum decide, so renaming changes nothing."""
     return (_cut("shuffled", utterances, lambda one: (_ticket(seed, one.content), one.path)),)
+
+
+def _whole_speakers(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+    """Put whole speakers on one side, 15 % of them (one at least) for validation and as many for test."""
+    speakers = sorted(_known_speakers(utterances, "speakers"), key=lambda speaker: (_ticket(seed, speaker), speaker))
+    held = max(1, len(speakers) * (100 - VALIDATION_UP_TO_PERCENT) // 100)
+    tested, validated = set(speakers[:held]), set(speakers[held : 2 * held])
+    return (_speaker_split("speakers", utterances, tested, validated),)
 
 
 def _ticket(seed: int, content: str) -> str:
@@ -142,30 +163,39 @@ def _filled(found: Split) -> Split:
 
 def _leave_one_speaker_out(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
     """Fold k tests speaker k in sorted order, validates on the next one cyclically, trains on all others."""
-    unknown = sum(one.speaker is None for one in utterances)
-    speakers = sorted({one.speaker for one in utterances if one.speaker is not None})
-    if unknown:
-        raise SplitError(f"split 'loso' needs speakers, and {unknown} utterances have none. Use 'shuffled'.")
-    if len(speakers) < 3:
-        raise SplitError(f"split 'loso' needs three speakers or more; this corpus has {len(speakers)}. Use 'shuffled'.")
+    speakers = _known_speakers(utterances, "loso")
     return tuple(
-        _speaker_fold(utterances, tested, speakers[(number + 1) % len(speakers)])
+        _speaker_split(f"loso/{tested}", utterances, {tested}, {speakers[(number + 1) % len(speakers)]})
         for number, tested in enumerate(speakers)
     )
 
 
-def _speaker_fold(utterances: Sequence[SplitItem], tested: str, validated: str) -> Split:
+def _known_speakers(utterances: Sequence[SplitItem], name: str) -> list[str]:
+    """Return the speakers, sorted; `SplitError` if they are unknown or too few for three sides."""
+    unknown = sum(one.speaker is None for one in utterances)
+    speakers = sorted({one.speaker for one in utterances if one.speaker is not None})
+    if unknown:
+        raise SplitError(f"split {name!r} needs speakers, and {unknown} utterances have none. Use 'shuffled'.")
+    if len(speakers) < 3:
+        raise SplitError(
+            f"split {name!r} needs three speakers or more, this corpus has {len(speakers)}. Use 'shuffled'."
+        )
+    return speakers
+
+
+def _speaker_split(name: str, utterances: Sequence[SplitItem], tested: set[str], validated: set[str]) -> Split:
     return Split(
-        f"loso/{tested}",
-        train=tuple(one.path for one in utterances if one.speaker not in (tested, validated)),
-        validation=tuple(one.path for one in utterances if one.speaker == validated),
-        test=tuple(one.path for one in utterances if one.speaker == tested),
+        name,
+        train=tuple(one.path for one in utterances if one.speaker not in tested | validated),
+        validation=tuple(one.path for one in utterances if one.speaker in validated),
+        test=tuple(one.path for one in utterances if one.speaker in tested),
     )
 
 
 SPLITS: Mapping[str, SplitRule] = {
     "mathworks": SplitRule(_by_name, "70 / 15 / 15 % of each class in name order (MathWorks' CNN-LSTM example)"),
     "shuffled": SplitRule(_shuffled, "70 / 15 / 15 % of each class, shuffled by a seed; speakers stand on all sides"),
+    "speakers": SplitRule(_whole_speakers, "whole speakers: about 70 / 15 / 15 % of them, drawn by a seed"),
     "loso": SplitRule(_leave_one_speaker_out, "a fold for each speaker; the next one validates", folds=True),
 }
 """The rules by name."""

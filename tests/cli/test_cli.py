@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from cli.main import COMMANDS
+
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
 
 
@@ -231,7 +233,7 @@ def test_a_store_that_is_a_file_is_named(tmp_path):
     assert "is a file" in error_line(result)
 
 
-@pytest.mark.parametrize("command", ["build", "corpora", "export", "forget", "info", "ls", "splits", "verify"])
+@pytest.mark.parametrize("command", sorted(command.name for command in COMMANDS))
 def test_the_help_of_every_command_shows_an_example(command):
     result = featurestore(command, "--help")
 

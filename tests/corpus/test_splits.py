@@ -121,7 +121,7 @@ def test_a_corpus_too_small_to_fill_all_sides_is_refused():
 def test_an_unknown_split_is_answered_with_the_nearest_and_folds_are_no_split():
     with pytest.raises(UnknownNameError, match="did you mean 'shuffled'"):
         split(clips(20), "shufled")
-    with pytest.raises(SplitError, match="fold for each speaker"):
+    with pytest.raises(SplitError, match="4 folds"):
         split(clips(20), "loso")
 
 
@@ -153,3 +153,25 @@ def test_shared_sentences_are_reported_and_refused_only_on_demand(demo):
 def test_an_unknown_kind_of_leak_is_answered_with_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'speaker'"):
         check_leaks(split(clips(20), "mathworks"), clips(20), allowed=["speakers"])
+
+
+def test_one_fold_of_a_protocol_can_be_chosen_by_name():
+    utterances = clips(40)
+
+    chosen = split(utterances, "loso/s1")
+
+    assert chosen in folds(utterances, "loso")
+    assert {one.speaker for one in utterances if one.path in chosen.test} == {"s1"}
+    with pytest.raises(UnknownNameError, match="loso/s"):
+        split(utterances, "loso/s99")
+
+
+def test_the_speakers_split_puts_whole_speakers_on_one_side():
+    utterances = clips(40)
+
+    found = split(utterances, "speakers")
+
+    sides = [{one.speaker for one in utterances if one.path in paths} for paths in found.sides.values()]
+    assert all(sides)
+    assert sum(len(side) for side in sides) == len(set.union(*sides)) == 4
+    assert sum(len(paths) for paths in found.sides.values()) == 40

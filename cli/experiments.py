@@ -1,0 +1,133 @@
+"""From options to an experiment, and from a run folder back to one."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from featurestore.store import Store
+    from pipelines.experiment import Experiment
+
+SEVERAL = "seeds.json"
+"""Marks a folder that holds a run for each of several seeds."""
+
+
+def chosen_experiment(
+    store: Store,
+    dataset: str | None,
+    recipe: str | None,
+    corpus: str | None,
+    *,
+    model: str | None = None,
+    split: str | None = None,
+    allowed: tuple[str, ...] = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    settings: tuple[str, ...] = (),
+) -> Experiment:
+    """Return a recipe's experiment, or the default one of a dataset, with the options' changes.
+
+    Raises
+    ------
+    SpecError
+        If neither a recipe nor a dataset is given.
+    UnknownNameError
+        If the recipe, the dataset or a field does not exist.
+    """
+    experiment = _base(store, dataset, recipe)
+    if corpus:
+        experiment = dataclasses.replace(experiment, dataset=dataclasses.replace(experiment.dataset, corpus=corpus))
+    changed = dataclasses.replace(
+        experiment.split,
+        name=split or experiment.split.name,
+        allow_leak=tuple(sorted({*experiment.split.allow_leak, *allowed})),
+    )
+    given = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}
+    experiment = dataclasses.replace(experiment, split=changed, model=model or experiment.model, training=training)
+    return _with_settings(experiment, settings)
+
+
+def _base(store: Store, dataset: str | None, recipe: str | None) -> Experiment:
+    from featurestore.errors import SpecError
+    from pipelines.experiment import DatasetChoice, Experiment, read_experiment
+
+    if recipe and dataset:
+        raise SpecError("give either a dataset or --recipe, not both.")
+    if recipe:
+        return read_experiment(recipe)
+    if dataset is None:
+        raise SpecError("nothing to train on: give a dataset ('featurestore ls') or --recipe NAME.")
+    reference = store.reference(dataset)
+    return Experiment(name=reference.name, dataset=DatasetChoice(corpus=store.table(reference.table).corpus))
+
+
+def _with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
+    """Apply `--set`: training fields to the training, model settings to the model, the rest to the dataset."""
+    from featurestore.specs.overrides import parse_value
+    from models.registry import model_card
+    from models.training_spec import TrainingSpec
+
+    training, model, dataset = dict(experiment.training), dict(experiment.model_settings), []
+    own = model_card(experiment.model).settings
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        if key in {field.name for field in dataclasses.fields(TrainingSpec)}:
+            training[key] = parse_value(text)
+        elif key in own:
+            model[key] = parse_value(text)
+        else:
+            dataset.append(setting)
+    changed = dataclasses.replace(experiment.dataset, settings=(*experiment.dataset.settings, *dataset))
+    result = dataclasses.replace(experiment, training=training, model_settings=model, dataset=changed)
+    result.specs()  # an unknown field is an error now, not after a build
+    TrainingSpec.from_dict(training)
+    return result
+
+
+@dataclass(frozen=True)
+class InterruptedRun:
+    """What a run folder was doing."""
+
+    experiment: Experiment
+    digest: str
+    """The dataset's."""
+    seeds: int | None
+    """Number of seeds of a run with several."""
+
+
+def interrupted_run(run: Path) -> InterruptedRun:
+    """Read what a run folder was doing; `RunError` if it is no run."""
+    from models.checkpoint import read_json
+    from models.runs import read_config
+    from pipelines.experiment import Experiment
+
+    several = run / SEVERAL
+    seeds = int(read_json(several)["seeds"]) if several.is_file() else None
+    config = read_config(run / "seed-0" if seeds else run)
+    return InterruptedRun(Experiment.from_dict(config.recipe), str(config.dataset["digest"]), seeds)
+
+
+def start_seeds(run: Path, seeds: int, *, resume: bool) -> None:
+    """Note in a new folder that it holds a run for each of several seeds; `RunError` if the folder is taken."""
+    from models.checkpoint import write_json
+    from models.errors import RunError
+
+    if resume:
+        return
+    if run.exists() and any(run.iterdir()):
+        raise RunError(f"run folder {run} exists: give '--resume {run}' to go on, or another '--run'.")
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / SEVERAL, {"seeds": seeds})
+
+
+def free_folder(name: str) -> Path:
+    """Return the first folder `runs/NAME-001`, `runs/NAME-002`, ... that does not exist."""
+    return next(
+        folder for number in itertools.count(1) if not (folder := Path("runs") / f"{name}-{number:03d}").exists()
+    )

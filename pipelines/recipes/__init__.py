@@ -1,0 +1,1 @@
+"""Experiment recipes, one TOML file each."""
