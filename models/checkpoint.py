@@ -15,8 +15,12 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from featurestore.canonical import canonical_json
 from featurestore.errors import StorageError
 from models.errors import CheckpointError
+
+METADATA = "featurestore"
+"""The metadata entry of our safetensors files."""
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
 
@@ -70,9 +74,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """Write named tensors with text beside them, atomically; return the sha256 of the file."""
+    """Write named tensors with text beside them, atomically; return the sha256 of the file.
+
+    The text is one entry of canonical JSON: safetensors writes several entries in random order, and equal tensors
+    are to give equal bytes.
+    """
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    data = safetensors.torch.save(plain, dict(metadata))
+    data = safetensors.torch.save(plain, {METADATA: canonical_json(dict(metadata))})
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -88,8 +96,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     refuse_pickle(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(json.loads((file.metadata() or {}).get(METADATA, "{}")))
+    except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: no sound safetensors file ({error}).") from error
 
 

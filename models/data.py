@@ -16,6 +16,9 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from models.errors import TrainingError
 
+LENGTH_STEP = 4
+"""Batch lengths are multiples of this: oneDNN compiles kernels for every new length (12 to 27 ms) and keeps 1,024."""
+
 
 class FeatureView(Protocol):
     """What training needs of a dataset; `featurestore.view.DatasetView` is one."""
@@ -145,7 +148,8 @@ class PadCollate:
         `left` or `right`.
     multiple : int
         Left padding is rounded up to multiples of this, the model's time stride, so that pooling windows meet a
-        clip where they would meet it alone; up to `multiple` - 1 frames of padding then follow it.
+        clip where they would meet it alone; some frames of padding may then follow it. With 1, a batch is as long
+        as its longest clip; otherwise its length is rounded up to a multiple of `LENGTH_STEP`.
     """
 
     def __init__(self, side: str = "right", multiple: int = 1) -> None:
@@ -160,7 +164,9 @@ class PadCollate:
         view, rows = request.dataset.view, request.rows
         frames = view.frames[rows].astype(np.int64)
         starts = self._starts(frames)
-        out = self._room((len(rows), int((starts + frames).max()), view.bands), np.dtype(view.features.dtype))
+        step = LENGTH_STEP if self.multiple > 1 else 1
+        longest = -(-int((starts + frames).max()) // step) * step
+        out = self._room((len(rows), longest, view.bands), np.dtype(view.features.dtype))
         lengths = self._read(view, rows, out, starts, frames)
         labels = request.dataset.targets[torch.from_numpy(rows)]
         return Batch(torch.from_numpy(out), torch.from_numpy(lengths), torch.from_numpy(starts), labels)

@@ -170,9 +170,7 @@ class MaskedMoments(torch.autograd.Function):
     """Mean and variance with a gradient that takes one pass over the images instead of six."""
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, pixels: Tensor, weights: Tensor | None, count: float
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: FunctionCtx, pixels: Tensor, weights: Tensor | None, count: float) -> tuple[Tensor, Tensor]:
         """Map `pixels [batch, frames, bands, channels]` to two of `[channels]`; `weights` is 1 on real frames."""
         mean = (pixels if weights is None else pixels * weights).sum((0, 1, 2)) / count
         centred = pixels - mean

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from array_view import some_view
+from array_view import SPEC, some_view
 
 from models.runs import load_run
 from models.training import Sides, configure, train
 from models.training_spec import TrainingSpec
-
-SPEC = {"epochs": 2, "batch_size": 8, "learning_rate": 0.002, "bucket_batches": 2}
 
 
 @pytest.fixture(scope="session")

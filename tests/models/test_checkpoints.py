@@ -70,6 +70,14 @@ def test_weights_of_another_model_are_refused(copied):
         load_run(copied)
 
 
+def test_equal_tensors_give_equal_bytes(tmp_path):
+    tensors, metadata = {"b": torch.ones(3), "a": torch.zeros(2, 2)}, {str(key): "x" for key in range(9)}
+    digests = {write_tensors(tmp_path / "some.safetensors", tensors, metadata) for _ in range(10)}
+
+    assert len(digests) == 1
+    assert read_tensors(tmp_path / "some.safetensors")[1] == metadata
+
+
 def test_a_pickle_is_never_opened(tmp_path):
     trap = tmp_path / "opened"
 

@@ -38,7 +38,7 @@ def test_left_padding_is_rounded_up_to_the_time_stride():
     batch = collated(view, [0, 1, 2], "left", 16)
 
     assert batch.starts.tolist() == [32, 0, 16]
-    assert batch.features.shape == (3, 65, 128)
+    assert batch.features.shape == (3, 68, 128)  # 65 frames, rounded up to a multiple of 4
 
 
 def test_left_padding_without_a_stride_ends_every_clip_at_the_end():

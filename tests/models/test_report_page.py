@@ -4,8 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from array_view import some_view
-from conftest import SPEC
+from array_view import SPEC, some_view
 
 from models.crossval import cross_validate
 from models.report import render_report, write_report

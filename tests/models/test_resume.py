@@ -19,8 +19,7 @@ CHILD = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
-from array_view import some_view
-from conftest import SPEC
+from array_view import SPEC, some_view
 from models.training import Sides, configure, train
 from models.training_spec import TrainingSpec
 
