@@ -309,6 +309,7 @@ def _write(
                 bundles = _bundles(store, plan)
     finally:
         progress.end()
+        store.storage.sweep()  # what killed workers left
     return plan
 
 

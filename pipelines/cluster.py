@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from featurestore.errors import BuildError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -61,7 +62,23 @@ def connect(jobs: int, scheduler: str | None) -> Iterator[Client]:
             silence_logs=logging.CRITICAL,
         )
         with cluster, Client(cluster) as client:
-            yield client
+            try:
+                yield client
+            except BaseException:
+                _stop_workers(cluster)
+                raise
+
+
+def _stop_workers(cluster: LocalCluster) -> None:
+    """Kill the workers of a build that failed or was interrupted, instead of waiting for what they are at.
+
+    A kill does no harm: what a worker has not committed does not exist.
+    """
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(nanny.pid, signal.SIGKILL)
 
 
 def check_scheduler(address: str) -> None:
