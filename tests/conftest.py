@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from demo_corpus import SHARED
 
-from featurestore.corpus.corpus import Corpus
-from featurestore.corpus.manifest import find_manifest
 from featurestore.store import Store, open_store
-from pipelines.ingest import ingest
-
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("FEATURESTORE_SHARED", ROOT.parent / "shared"))
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +38,3 @@ def cluster() -> Iterator[str]:
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return open_store(tmp_path / "store")
-
-
-def no_download(_: object) -> Path:
-    """Stand where a download would be: these corpora need none."""
-    raise AssertionError("nothing may be downloaded here")
-
-
-def ingest_demo(store: Store) -> Corpus:
-    """Take the demo corpus into a store."""
-    return ingest(store, find_manifest("demo"), None, no_download)

@@ -9,7 +9,7 @@ import librosa
 import numpy as np
 import pytest
 import zarr
-from conftest import no_download
+from demo_corpus import no_download
 from scipy import stats
 
 from featurestore.corpus.manifest import find_manifest

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from demo_corpus import ROOT
 
 PACKAGES = ("featurestore", "pipelines", "models", "cli")
 FORBIDDEN = {

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
-from conftest import ingest_demo
+from demo_corpus import ingest_demo
 
 from featurestore.errors import UnknownNameError
 from featurestore.specs.presets import feature_preset, policy

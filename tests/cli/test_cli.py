@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from demo_corpus import ROOT
 
 from cli.main import COMMANDS
 

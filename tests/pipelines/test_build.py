@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import ingest_demo, no_download
+from demo_corpus import ingest_demo, no_download
 
 from featurestore.corpus.manifest import find_manifest
 from featurestore.errors import BuildError, DamagedObjectError, MissingObjectError, SpecError, StorageError

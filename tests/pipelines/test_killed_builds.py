@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from demo_corpus import ROOT
 
 from featurestore.integrity import verify
 from featurestore.store import open_store
@@ -21,7 +21,7 @@ KILLS = 6
 
 
 def start(store: Path) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-m", "cli", "build", "demo", "--augment", "30", "--jobs", "2", "--json"]
+    arguments = [sys.executable, "-m", "cli", "build", "demo", "--augment", "60", "--jobs", "2", "--json"]
     return subprocess.Popen(
         [*arguments, "--store", str(store)],
         stdout=subprocess.PIPE,
@@ -88,7 +88,9 @@ def test_a_build_killed_at_random_moments_ends_with_the_digest_of_an_undisturbed
 
 def test_ctrl_c_ends_a_build_soon_with_exit_code_130_and_it_can_go_on(tmp_path):
     process = start(tmp_path / "store")
-    time.sleep(2.5)
+    patience = time.monotonic() + 60
+    while not (tmp_path / "store" / "shards").exists() and time.monotonic() < patience:
+        time.sleep(0.05)
     interrupted = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
