@@ -24,8 +24,11 @@ emodb: $(READY)
 	$(BIN)/featurestore build emodb --augment 75 $(if $(SOURCE),--source $(SOURCE)) $(STORE_OPTION)
 
 demo: $(READY)
-	$(BIN)/featurestore build demo --augment 10 $(STORE_OPTION)
+	$(BIN)/featurestore build demo --augment 4 $(STORE_OPTION)
 	$(BIN)/featurestore info demo $(STORE_OPTION)
+	rm -rf demo-output
+	$(BIN)/featurestore train --recipe demo --run demo-output $(STORE_OPTION)
+	$(BIN)/featurestore report demo-output
 
 test: $(READY)
 	$(BIN)/python -m pytest

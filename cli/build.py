@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,9 @@ from cli.options import json_option, seed_option, source_option, store_option
 from cli.output import DownloadProgress, RowProgress, notice, print_json, printable, size
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from featurestore.corpus.datasheet import Manifest
     from pipelines.build import BuildReport, DatasetRecipe
 
 REJECTED = 3
@@ -17,11 +21,14 @@ MOST_LISTED = 20
 
 
 @click.command(epilog="Example: featurestore build emodb --augment 75 --source download.zip")
-@click.argument("corpus")
-@click.option("--augment", "copies", type=click.IntRange(0, 100_000), default=0, help="Augmented copies a recording.")
+@click.argument("corpus", required=False)
+@click.option("--augment", "copies", type=click.IntRange(0, 100_000), help="Augmented copies a recording. Default: 0.")
 @click.option("--name", help="Name of the dataset. Default: the corpus.")
-@click.option("--features", "preset", default="mathworks", show_default=True, help="Feature preset.")
-@click.option("--policy", default="mathworks", show_default=True, help="Augmentation policy: a name or a TOML file.")
+@click.option(
+    "--recipe", metavar="NAME|FILE", help="Take corpus, features, policy, copies and split from an experiment."
+)
+@click.option("--features", "preset", help="Feature preset. Default: mathworks.")
+@click.option("--policy", help="Augmentation policy: a name or a TOML file. Default: mathworks.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of either; repeatable.")
 @source_option
 @click.option("--split", help="Give augmented copies to one side of this split only.")
@@ -34,22 +41,16 @@ MOST_LISTED = 20
 @store_option
 @json_option
 def build(
-    corpus: str,
-    copies: int,
+    corpus: str | None,
     name: str | None,
-    preset: str,
-    policy: str,
-    settings: tuple[str, ...],
     source: str | None,
-    split: str | None,
-    side: str,
-    seed: int | None,
     jobs: int | None,
     scheduler: str | None,
     trust: bool,
     dry_run: bool,
     place: str | None,
     as_json: bool,
+    **choices: Any,  # noqa: ANN401 (passed on by name)
 ) -> int:
     """Compute the features of CORPUS once and for all; what stands already is reused."""
     from featurestore.corpus.manifest import find_manifest
@@ -59,12 +60,13 @@ def build(
     from pipelines.fetch import Fetcher
     from pipelines.ingest import ingest
 
-    recipe = _recipe(copies, preset, policy, settings, split, side, seed)
+    corpus, recipe = _recipe(corpus, **choices)
     store = open_store(place)
     manifest = find_manifest(corpus)
     check_dataset_name(name or manifest.name)
     fetcher = Fetcher(notice, DownloadProgress(), trust_first=trust)
-    labelled = ingest(store, manifest, fetcher.local(source, manifest), fetcher.archive, write=not dry_run)
+    fetch = _refuse_download if dry_run else fetcher.archive
+    labelled = ingest(store, manifest, fetcher.local(source, manifest), fetch, write=not dry_run)
     report = run_build(
         store,
         labelled,
@@ -82,21 +84,52 @@ def build(
     return REJECTED if report.rejected else 0
 
 
-def _recipe(
-    copies: int, preset: str, policy: str, settings: tuple[str, ...], split: str | None, side: str, seed: int | None
-) -> DatasetRecipe:
-    """Turn options into a recipe; `--seed` is the policy's seed and the split's."""
-    import dataclasses
+def _refuse_download(manifest: Manifest) -> Path:
+    """Stand in for the download in a dry run, which fetches nothing."""
+    from featurestore.errors import SourceError
 
+    raise SourceError(f"{manifest.name!r} is not here yet and a dry run downloads nothing: give it with --source.")
+
+
+def _recipe(
+    corpus: str | None,
+    *,
+    copies: int | None,
+    recipe: str | None,
+    preset: str | None,
+    policy: str | None,
+    settings: tuple[str, ...],
+    split: str | None,
+    side: str,
+    seed: int | None,
+) -> tuple[str, DatasetRecipe]:
+    """Return the corpus and which rows of it are wanted, from options and, where they are silent, from a recipe."""
     from featurestore.specs.overrides import override
     from featurestore.specs.presets import feature_preset
     from featurestore.specs.presets import policy as policy_named
     from pipelines.build import DatasetRecipe
+    from pipelines.experiment import DatasetChoice, Experiment, SplitChoice, read_experiment
 
-    features, augmentation = override(feature_preset(preset), policy_named(policy), settings)
+    if corpus is None and recipe is None:
+        raise click.UsageError("nothing to build: give a CORPUS ('featurestore corpora') or --recipe NAME.")
+    told = read_experiment(recipe) if recipe else Experiment("", DatasetChoice(str(corpus)), SplitChoice(""))
+    features, augmentation = override(
+        feature_preset(preset or told.dataset.features),
+        policy_named(policy or told.dataset.policy),
+        (*told.dataset.settings, *settings),
+    )
     if augmentation is not None and seed is not None:
         augmentation = dataclasses.replace(augmentation, seed=seed)
-    return DatasetRecipe(features, augmentation, copies, split, side, seed or 0)
+    limited = split or (told.split.name if told.dataset.side else None)
+    rows = DatasetRecipe(
+        features,
+        augmentation,
+        told.dataset.copies if copies is None else copies,
+        split=limited,
+        side=side if split else told.dataset.side or side,
+        seed=told.split.seed if seed is None else seed,
+    )
+    return corpus or told.dataset.corpus, rows
 
 
 def _print(report: BuildReport) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import json_option, seed_option, source_option, store_option
-from cli.output import DownloadProgress, notice, print_json, print_table, printable
+from cli.output import DownloadProgress, notice, print_card, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,11 +74,8 @@ def show(name: str, as_json: bool) -> None:
         print_json(card)
         return
     card["labels"] = ", ".join(f"{label} {count}" for label, count in card["labels"].items())
-    card["speakers"] = ", ".join(f"{s['id']} ({s['sex'] or '?'}{s['age'] or ''})" for s in card["speakers"])
-    for key in ("splits", "archives"):
-        card[key] = ", ".join(card[key])
-    for key, value in card.items():
-        click.echo(f"{key:13} {value if value not in (None, '') else '-'}")
+    card["speakers"] = ", ".join(f"{s['id']} ({s['sex'] or '?'}, {s['age'] or '?'})" for s in card["speakers"])
+    print_card(card)
 
 
 @click.command(epilog="Example: featurestore splits emodb --split loso --source download.zip")

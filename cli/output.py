@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,34 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], number
             for cell, width, column in zip(line, widths, columns, strict=True)
         ]
         click.echo("  ".join(cells).rstrip())
+
+
+def print_card(fields: Mapping[str, Any]) -> None:
+    """Print named values, one a paragraph, wrapped to the terminal with the names in a column of their own."""
+    column = max(map(len, fields)) + 2
+    width = max(60, shutil.get_terminal_size().columns)
+    for name, value in fields.items():
+        text = textwrap.fill(
+            printable(_phrase(value)) or "-",
+            width=width,
+            initial_indent=name.ljust(column),
+            subsequent_indent=" " * column,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        click.echo(text)
+
+
+def _phrase(value: Any) -> str:  # noqa: ANN401
+    """Write a JSON value as words."""
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    if isinstance(value, Mapping):
+        parts = ((name, _phrase(inner)) for name, inner in value.items() if inner is not None)
+        return "; ".join(f"{name} {text}" for name, text in parts)
+    if isinstance(value, list):
+        return ", ".join(_phrase(inner) for inner in value) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def size(count: float) -> str:

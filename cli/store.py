@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import json_option, store_option
-from cli.output import notice, print_json, print_table, printable, size
+from cli.output import notice, print_card, print_json, print_table, printable, size
 
 if TYPE_CHECKING:
     from featurestore.store import Store
@@ -98,17 +98,7 @@ def info(dataset: str, place: str | None, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    for key, value in document.items():
-        click.echo(f"{key:13} {_line(value)}")
-
-
-def _line(value: Any) -> str:  # noqa: ANN401
-    """Write a value of a description on one line."""
-    if isinstance(value, dict):
-        return "  ".join(f"{name} {_line(inner)}" for name, inner in value.items() if inner is not None)
-    if isinstance(value, list):
-        return ", ".join(_line(inner) for inner in value) or "none"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    print_card(document)
 
 
 @click.command(epilog="Example: featurestore verify emodb")

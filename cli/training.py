@@ -12,6 +12,8 @@ from cli.options import json_option, source_option, store_option
 from cli.output import DownloadProgress, RowProgress, TrainingProgress, notice, print_json, print_table, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from featurestore.store import Store
     from featurestore.view import DatasetView
     from models.runs import RunConfig
@@ -93,8 +95,8 @@ def _prepared(
     from models.training_spec import TrainingSpec
 
     training = TrainingSpec.from_dict(experiment.training)
-    view = store.view(dataset) if dataset else _built(store, experiment, source, jobs)
     chosen = experiment.split
+    view = store.view(dataset) if dataset else _built(store, experiment, source, jobs, split_named)
     split = split_named(view.table.utterances, chosen.name, seed=chosen.seed)
     found = check_leaks(split, view.table.utterances, chosen.allow_leak)
     sides = Sides(*view.sides(split, clean_in_training=chosen.clean_in_training))
@@ -114,8 +116,10 @@ def _prepared(
     return sides, config
 
 
-def _built(store: Store, experiment: Experiment, source: str | None, jobs: int | None) -> DatasetView:
-    """Return an experiment's dataset; every row of it stands afterwards."""
+def _built(
+    store: Store, experiment: Experiment, source: str | None, jobs: int | None, split_by: Callable[..., object]
+) -> DatasetView:
+    """Return an experiment's dataset, every row of which stands; a split that does not fit fails before the build."""
     from featurestore.corpus.manifest import find_manifest
     from pipelines.build import build
     from pipelines.fetch import Fetcher
@@ -124,6 +128,7 @@ def _built(store: Store, experiment: Experiment, source: str | None, jobs: int |
     manifest = find_manifest(experiment.dataset.corpus)
     fetcher = Fetcher(notice, DownloadProgress())
     corpus = ingest(store, manifest, fetcher.local(source, manifest), fetcher.archive)
+    split_by(corpus.utterances, experiment.split.name, seed=experiment.split.seed)
     name = experiment.dataset_name
     report = build(
         store, corpus, experiment.dataset_recipe(), name=name, jobs=jobs, progress=RowProgress(manifest.name)
@@ -205,7 +210,7 @@ def crossval(
 
     store = open_store(place)
     experiment = chosen_experiment(store, dataset, recipe, corpus, **choices)
-    view = store.view(dataset) if dataset else _built(store, experiment, source, None)
+    view = store.view(dataset) if dataset else _built(store, experiment, source, None, folds)
     chosen = experiment.split
     protocol = folds(view.table.utterances, chosen.name, seed=chosen.seed)
     for fold in protocol:

@@ -49,7 +49,7 @@ def macro_f1(confusion: Confusion) -> float:
 
 
 def summary(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
-    """Return accuracy, UAR, macro F1, the figures of each class and the confusion matrix as JSON values.
+    """Return accuracy, UAR, macro F1, the figures of each class and the confusion matrix (rows: truth) as JSON values.
 
     A figure that has no value, such as the recall of a class without items, is None.
     """
@@ -63,7 +63,8 @@ def summary(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
             name: {"precision": _number(p), "recall": _number(r), "f1": _number(f), "support": count}
             for (name, p, r, f), count in zip(columns, support, strict=True)
         },
-        "confusion": {"labels": list(classes), "counts": confusion.tolist()},
+        "classes": list(classes),
+        "confusion": confusion.tolist(),
     }
 
 

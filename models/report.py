@@ -51,7 +51,7 @@ def _sentence(run: Run) -> str:
     rows = run.config.rows.get("test", 0)
     if not rows:
         return "There is no test side."
-    right = sum(figures["confusion"]["counts"][i][i] for i in range(len(run.config.classes)))
+    right = sum(figures["confusion"][i][i] for i in range(len(run.config.classes)))
     return escape(f"{right} of {rows} test clips labelled right: accuracy {_number(figures['accuracy'])}, ") + escape(
         f"unweighted average recall {_number(figures['uar'])}. Split: {run.config.split or 'not named'}."
     )
@@ -80,7 +80,7 @@ def _names(names: Any) -> str:  # noqa: ANN401 (a list of names or a count)
 
 def _side(run: Run, side: str) -> str:
     figures = run.summary[side]
-    confusion = np.array(figures["confusion"]["counts"], dtype=np.int64)
+    confusion = np.array(figures["confusion"], dtype=np.int64)
     columns = ("precision", "recall", "f1", "support")
     rows = [(name, *(_number(values[column]) for column in columns)) for name, values in figures["per_class"].items()]
     drawing = figure_svg(confusion_figure(confusion, run.config.classes))

@@ -100,6 +100,10 @@ def _ask(url: str, size: int | None, part: BufferedRandom, progress: Progress, p
         with requests.Session() as session, _response(session, url, start, patience) as answer:
             start = _agreed_start(url, answer, part, start)
             _append(url, size, answer, part, start, progress)
+    except requests.Timeout as error:
+        raise _BrokenOffError("the server does not answer in time") from error
+    except requests.ConnectionError as error:
+        raise _BrokenOffError("the server cannot be reached, or broke off") from error
     except requests.RequestException as error:
         raise _BrokenOffError(f"{type(error).__name__}: {error}") from error
 

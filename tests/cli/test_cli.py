@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from demo_corpus import ROOT
+from command_line import error_line, featurestore
 
 from cli.main import COMMANDS
-
-ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
-
-
-def featurestore(*arguments: object, store: Path | None = None, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line as users do, in a process of its own."""
-    place = {"FEATURESTORE_HOME": str(store)} if store else {}
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**ENVIRONMENT, **place},
-        timeout=240,
-        **options,
-    )
-
-
-def error_line(result: subprocess.CompletedProcess[str]) -> str:
-    """Return the single line that an expected error prints."""
-    lines = [line for line in result.stderr.splitlines() if line.startswith("error:")]
-    assert len(lines) == 1, result.stderr
-    assert "Traceback" not in result.stderr
-    return lines[0]
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +215,21 @@ def test_the_help_of_every_command_shows_an_example(command):
 
 def test_the_version_is_told():
     assert featurestore("--version").stdout.startswith("featurestore, version ")
+
+
+def test_a_dry_run_never_downloads(tmp_path):
+    result = featurestore("build", "emodb", "--dry-run", store=tmp_path / "store")
+
+    assert result.returncode == 1
+    assert "--source" in error_line(result)
+    assert "downloading" not in result.stderr
+
+
+def test_a_build_by_a_recipe_takes_its_rows_from_there(tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('[dataset]\ncorpus = "demo"\ncopies = 3\nside = "train"\n[split]\nname = "shuffled"\n')
+
+    document = json.loads(featurestore("build", "--recipe", recipe, "--dry-run", "--json", store=tmp_path / "s").stdout)
+
+    assert document["corpus"] == "demo"
+    assert document["rows"] == {"clean": 120, "augmented": 3 * 84}

@@ -1,0 +1,223 @@
+"""Training from the command line, on the demo corpus with very short trainings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import error_line, featurestore
+from demo_corpus import ROOT
+
+RECIPE = """
+title = "A very short training"
+[dataset]
+corpus = "demo"
+copies = 1
+[split]
+name = "speakers"
+[training]
+epochs = 2
+bucket_batches = 2
+population_batches = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with a recipe, a store and a finished run."""
+    folder = tmp_path_factory.mktemp("training")
+    (folder / "short.toml").write_text(RECIPE)
+    result = featurestore(
+        "train", "--recipe", folder / "short.toml", "--run", folder / "run", "--json", store=folder / "store"
+    )
+    assert result.returncode == 0, result.stderr
+    (folder / "result.json").write_text(result.stdout)
+    return folder
+
+
+def test_training_by_a_recipe_builds_what_is_missing_and_says_so(place):
+    result = json.loads((place / "result.json").read_text())
+    (dataset,) = json.loads(featurestore("ls", "--json", store=place / "store").stdout)
+
+    assert dataset["dataset"] == "demo-short"
+    assert dataset["rows"] == 240
+    assert result["model"] == "mathworks-cnn-lstm"
+    assert result["epochs"] == 2
+    for side in ("train", "validation", "test"):
+        assert {"loss", "accuracy", "uar"} <= result[side].keys()
+        assert 0 <= result[side]["uar"] <= 1
+    assert result["clips_per_second"] > 0
+
+
+def test_a_run_folder_holds_everything_that_the_readme_names(place):
+    names = {path.name for path in (place / "run").iterdir()}
+
+    assert {"config.json", "metrics.jsonl", "summary.json", "model.safetensors"} <= names
+    assert {"confusion-test.png", "confusion-test.svg"} <= names or {"confusion.png", "confusion.svg"} <= names
+
+
+def test_evaluating_a_run_gives_the_figures_that_training_reported(place):
+    reported = json.loads((place / "result.json").read_text())["test"]
+
+    document = json.loads(featurestore("evaluate", place / "run", "--json", store=place / "store").stdout)
+
+    assert document["accuracy"] == pytest.approx(reported["accuracy"])
+    assert document["uar"] == pytest.approx(reported["uar"])
+    assert set(document["per_class"]) == {"angry", "happy", "neutral", "sad"}
+    assert len(document["confusion"]) == 4
+
+
+def test_predicting_labels_files_and_folders(place, tmp_path):
+    from featurestore.corpus.synthesis import demo_files
+
+    name, data = next(iter(sorted(demo_files().items())))
+    (tmp_path / name).write_bytes(data)
+
+    (by_file,) = json.loads(featurestore("predict", place / "run", tmp_path / name, "--json").stdout)
+    (by_folder,) = json.loads(featurestore("predict", place / "run", tmp_path, "--json").stdout)
+
+    assert by_file == by_folder
+    assert by_file["label"] in by_file["probabilities"]
+    assert sum(by_file["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_predicting_reads_stereo_at_48_kilohertz(place, shared):
+    import zipfile
+
+    archive = zipfile.ZipFile(shared / "data" / "ravdess" / "Audio_Speech_Actors_01_20.zip")
+    stereo = place / "03-01-02-01-01-02-01.wav"
+    stereo.write_bytes(archive.read(f"Actor_01/{stereo.name}"))
+
+    (answer,) = json.loads(featurestore("predict", place / "run", stereo, "--json").stdout)
+
+    assert answer["file"] == str(stereo)
+    assert len(answer["probabilities"]) == 4
+
+
+def test_a_report_is_a_page_with_the_figures(place):
+    page = place / "page.html"
+
+    assert json.loads(featurestore("report", place / "run", "--out", page, "--json").stdout) == {"path": str(page)}
+    text = page.read_text()
+    assert "<svg" in text
+    assert "speakers" in text
+
+
+def test_several_seeds_give_mean_and_deviation(place, tmp_path):
+    result = featurestore(
+        "train", "--recipe", place / "short.toml", "--seeds", 2, "--epochs", 1, "--run", tmp_path / "runs", "--json",
+        store=place / "store",
+    )  # fmt: skip
+
+    document = json.loads(result.stdout)
+    assert len(document["runs"]) == 2
+    assert set(document["mean"]) == {"accuracy", "uar"}
+    accuracies = [run["test"]["accuracy"] for run in document["runs"]]
+    assert document["mean"]["accuracy"] == pytest.approx(sum(accuracies) / 2)
+
+
+def test_a_training_killed_in_its_second_epoch_ends_with_the_same_figures_after_resume(place, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "cli",
+        "train",
+        "--recipe",
+        str(place / "short.toml"),
+        "--run",
+        str(tmp_path / "run"),
+    ]
+    process = subprocess.Popen(
+        [*command, "--store", str(place / "store")],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    patience = time.monotonic() + 120
+    while not metrics.exists() and time.monotonic() < patience:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+    resumed = json.loads(featurestore("train", "--resume", tmp_path / "run", "--json", store=place / "store").stdout)
+
+    whole = json.loads((place / "result.json").read_text())
+    for side in ("train", "validation", "test"):
+        assert resumed[side] == whole[side]
+
+
+def test_a_split_that_leaks_speakers_is_refused_by_name_until_it_is_allowed(place, tmp_path):
+    arguments = ["train", "demo-short", "--split", "shuffled", "--epochs", 1, "--run", tmp_path / "run"]
+
+    refused = featurestore(*arguments, store=place / "store")
+    allowed = featurestore(*arguments, "--allow-leak", "speaker", store=place / "store")
+
+    assert refused.returncode == 1
+    assert "speaker" in error_line(refused)
+    assert "f1" in error_line(refused)
+    assert "--allow-leak speaker" in error_line(refused)
+    assert allowed.returncode == 0, allowed.stderr
+
+
+def test_a_run_folder_that_exists_is_left_alone(place):
+    before = (place / "run" / "summary.json").read_bytes()
+
+    result = featurestore("train", "--recipe", place / "short.toml", "--run", place / "run", store=place / "store")
+
+    assert result.returncode == 1
+    assert "--resume" in error_line(result)
+    assert (place / "run" / "summary.json").read_bytes() == before
+
+
+def test_a_checkpoint_with_changed_bytes_is_refused(place, tmp_path):
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(place / "run", run)
+    weights = bytearray((run / "model.safetensors").read_bytes())
+    weights[-5] ^= 1
+    (run / "model.safetensors").write_bytes(weights)
+
+    result = featurestore("evaluate", run, store=place / "store")
+
+    assert result.returncode == 4
+    assert "model.safetensors" in error_line(result)
+
+
+def test_a_foreign_pickle_is_never_opened(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"\x80\x04cos\nsystem\n.")
+
+    result = featurestore("predict", tmp_path / "model.pt", "x.wav")
+
+    assert result.returncode == 1
+    assert "model.pt" in error_line(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "nothing"], ["nothing"]),
+        (["train"], ["--recipe"]),
+        (["train", "--recipe", "mathwork"], ["mathwork", "mathworks"]),
+        (["train", "--recipe", "demo", "--model", "mathworks-cnn"], ["mathworks-cnn-lstm"]),
+        (["train", "--recipe", "demo", "--set", "learning_rat=1"], ["learning_rat"]),
+        (["train", "--recipe", "demo", "--split", "loso"], ["loso", "folds"]),
+        (["evaluate", "no-run"], ["no-run"]),
+        (["train", "--resume", "no-run"], ["no-run"]),
+    ],
+)
+def test_a_wrong_name_or_value_is_one_line(tmp_path, arguments, words):
+    result = featurestore(*arguments, store=tmp_path / "store")
+
+    assert result.returncode == 1
+    for word in words:
+        assert word in error_line(result)
