@@ -84,9 +84,12 @@ def _difference(entry: IndexEntry | None, file: Listed) -> str | None:
     """Say how a file differs from the published one; None if it does not, or nothing is published."""
     if entry is None or entry.sha256 == file.content:
         return None
-    return (
-        f"differs from the published file: sha256 {file.content}, expected {entry.sha256}; it may be damaged or edited"
-    )
+    checksums = f"sha256 {file.content}, expected {entry.sha256}"
+    if file.size == 0:
+        return f"empty: the published file has {entry.bytes:,} bytes; {checksums}"
+    if file.size < entry.bytes:
+        return f"truncated or edited: {file.size:,} of {entry.bytes:,} bytes; {checksums}"
+    return f"differs from the published file, it may be damaged or edited: {checksums}"
 
 
 def _utterance(rule: LabelRule, path: str, file: Listed, fields: Mapping[str, str]) -> Utterance:

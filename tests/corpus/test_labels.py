@@ -98,6 +98,13 @@ def test_a_file_that_differs_from_the_published_one_is_rejected_with_both_checks
     assert f"sha256 {SOME}, expected {first.content}" in corpus.rejected[0].reason
 
 
+@pytest.mark.parametrize(("kept", "word"), [(0, "empty"), (1000, "truncated")])
+def test_a_published_file_that_has_become_shorter_is_told_so(emodb, kept, word):
+    corpus = label(emodb.manifest, (Listed(emodb.utterances[0].path, SOME, kept),))
+
+    assert corpus.rejected[0].reason.startswith(word)
+
+
 def test_missing_and_extra_files_are_noted_and_the_rest_is_used(emodb):
     listing = [Listed(one.path, one.content, one.size) for one in emodb.utterances[3:]]
 
