@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from featurestore.corpus.datasheet import Manifest
-    from pipelines.build import BuildReport, DatasetRecipe
+    from pipelines.build_report import BuildReport
+    from pipelines.dataset_recipe import DatasetRecipe
 
 REJECTED = 3
 MOST_LISTED = 20
@@ -107,7 +108,7 @@ def _recipe(
     from featurestore.specs.overrides import override
     from featurestore.specs.presets import feature_preset
     from featurestore.specs.presets import policy as policy_named
-    from pipelines.build import DatasetRecipe
+    from pipelines.dataset_recipe import DatasetRecipe
     from pipelines.experiment import DatasetChoice, Experiment, SplitChoice, read_experiment
 
     if corpus is None and recipe is None:

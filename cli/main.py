@@ -9,8 +9,9 @@ import click
 
 from cli.build import build
 from cli.corpora import corpora, splits
+from cli.maintenance import gc, repair, verify, why
 from cli.runs import evaluate, models, predict, report
-from cli.store import export, forget, info, ls, verify
+from cli.store import export, forget, info, ls
 from cli.training import crossval, train
 from featurestore import __version__
 from featurestore.errors import FeatureStoreError
@@ -38,14 +39,17 @@ COMMANDS = (
     evaluate,
     export,
     forget,
+    gc,
     info,
     ls,
     models,
     predict,
+    repair,
     report,
     splits,
     train,
     verify,
+    why,
 )
 for command in COMMANDS:
     featurestore.add_command(command)

@@ -1,4 +1,4 @@
-"""Commands that look at a store: `ls`, `info`, `verify`, `forget`, `export`."""
+"""Commands that look at a store: `ls`, `info`, `forget`, `export`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import json_option, store_option
-from cli.output import notice, print_card, print_json, print_table, printable, size
+from cli.output import print_card, print_json, print_table, size
 
 if TYPE_CHECKING:
     from featurestore.store import Store
 
-DAMAGE = 4
 DIGITS = 12
 
 
@@ -31,7 +30,7 @@ def ls(place: str | None, as_json: bool) -> None:
     elif not rows:
         click.echo(f"no datasets in {store.uri}; try: featurestore build demo --augment 10")
     else:
-        columns = ("dataset", "corpus", "rows", "size", "shared", "digest")
+        columns = ("dataset", "corpus", "rows", "size", "shared", "digest", "")
         table = [
             (
                 r["dataset"],
@@ -40,6 +39,7 @@ def ls(place: str | None, as_json: bool) -> None:
                 size(r["bytes"]),
                 size(r["shared_bytes"]),
                 r["digest"][:DIGITS],
+                "in the base" if r["base"] else "",
             )
             for r in rows
         ]
@@ -62,6 +62,7 @@ def _datasets(store: Store) -> list[dict[str, Any]]:
             "bytes": store.bytes_of(records[r.dataset].addresses),
             "shared_bytes": store.bytes_of(a for a in records[r.dataset].addresses if users[a] > 1),
             "digest": records[r.dataset].digest,
+            "base": store.borrowed(records[r.dataset].key),
         }
         for r in references
     ]
@@ -99,27 +100,6 @@ def info(dataset: str, place: str | None, as_json: bool) -> None:
         print_json(document)
         return
     print_card(document)
-
-
-@click.command(epilog="Example: featurestore verify emodb")
-@click.argument("dataset", required=False)
-@store_option
-@json_option
-def verify(dataset: str | None, place: str | None, as_json: bool) -> int:
-    """Check every byte of the store, or of DATASET; exit code 4 if anything is damaged."""
-    from featurestore.integrity import verify as check
-    from featurestore.store import open_store
-
-    findings = check(open_store(place), dataset)
-    if as_json:
-        damaged = [{"object": key, "reason": reason} for key, reason in findings.damaged]
-        print_json({"shards": findings.shards, "rows": findings.rows, "damaged": damaged})
-    else:
-        for key, reason in findings.damaged:
-            notice(f"damaged: {printable(key)}: {printable(reason)}")
-        verdict = f"{len(findings.damaged):,} damaged objects" if findings.damaged else "no damage"
-        click.echo(f"{findings.shards:,} shards, {findings.rows:,} rows: {verdict}")
-    return DAMAGE if findings.damaged else 0
 
 
 @click.command(epilog="Example: featurestore forget emodb")

@@ -13,7 +13,8 @@ from typing import Any
 
 from featurestore.canonical import canonical_json, digest
 from featurestore.corpus.corpus import Rejection, Utterance
-from featurestore.errors import DamagedObjectError, FeatureStoreError, SpecError
+from featurestore.errors import DamagedObjectError, SpecError
+from featurestore.seals import sealed, unsealed
 from featurestore.shards.plan import Part
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.rows import FORMAT, RowSpec, check_format
@@ -64,12 +65,12 @@ class DatasetRecord:
                 for p in self.parts
             ],
         }
-        return _sealed(body)
+        return sealed(body)
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> DatasetRecord:
         """Read and check a record; `DamagedObjectError` if it is not sound or stands under another's key."""
-        body = _unsealed(key, data)
+        body = unsealed(key, data)
         try:
             parts = tuple(
                 Part(RowSpec.from_document(p["spec"]), tuple(p["contents"]), p["first"], p["stop"])
@@ -170,37 +171,32 @@ class Reference:
     table: str
     """Id of the table."""
 
+    @property
+    def key(self) -> str:
+        """Where it stands as a name."""
+        return f"refs/{self.name}.json"
+
+    @property
+    def root(self) -> str:
+        """Where it stands as what keeps the dataset from being forgotten."""
+        return f"refs/datasets/{self.dataset}.json"
+
     def to_bytes(self) -> bytes:
         """Return the reference as sealed canonical JSON."""
-        return _sealed({"format": FORMAT, "name": self.name, "dataset": self.dataset, "table": self.table})
+        return sealed({"format": FORMAT, "name": self.name, "dataset": self.dataset, "table": self.table})
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> Reference:
-        """Read and check a reference; `DamagedObjectError` if it is not sound."""
-        body = _unsealed(key, data)
+        """Read and check a reference; `DamagedObjectError` if it is not sound or stands under another's key."""
+        body = unsealed(key, data)
         try:
-            return cls(body["name"], body["dataset"], body["table"])
-        except (KeyError, TypeError) as error:
+            reference = cls(str(body["name"]), str(body["dataset"]), str(body["table"]))
+        except KeyError as error:
             raise DamagedObjectError(key, f"not a reference: {error!r}") from error
+        if key not in (reference.key, reference.root):
+            raise DamagedObjectError(key, "it belongs to another name")
+        return reference
 
 
 def _utterance(fields: Mapping[str, Any]) -> Utterance:
     return Utterance(**{**fields, "labels": tuple((name, value) for name, value in fields["labels"])})
-
-
-def _sealed(body: Mapping[str, Any]) -> bytes:
-    return canonical_json({**body, "seal": digest(body)}).encode("ascii")
-
-
-def _unsealed(key: str, data: bytes) -> dict[str, Any]:
-    try:
-        body = dict(json.loads(data))
-        check_format(body["format"])
-        seal = body.pop("seal")
-    except FeatureStoreError:
-        raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DamagedObjectError(key, "not a sealed record") from error
-    if seal != digest(body) or data != _sealed(body):
-        raise DamagedObjectError(key, "its seal does not match")
-    return body

@@ -74,6 +74,10 @@ class StoreTooNewError(StorageError):
     """A store written by a newer format than this version reads."""
 
 
+class StoreBusyError(StorageError):
+    """A store that somebody else works on, where that must be done alone."""
+
+
 class BuildError(FeatureStoreError):
     """A build that could not finish; running it again continues."""
 
@@ -86,7 +90,7 @@ class DamagedObjectError(FeatureStoreError):
     def __init__(self, key: str, reason: str) -> None:
         self.key = key
         self.reason = reason
-        super().__init__(f"{key} is damaged ({reason}). Run 'featurestore verify' to see all damage.")
+        super().__init__(f"{key} is damaged ({reason}). Run 'featurestore repair' to mend it.")
 
     def __reduce__(self) -> tuple[type[DamagedObjectError], tuple[str, ...]]:
         return type(self), (self.key, self.reason)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.datasets import DatasetRecord, Reference, Table, check_dataset_name
 from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError, SpecError, UnknownNameError
+from featurestore.places import default_place, layered_place
 from featurestore.shards.record import ShardRecord, data_key, record_key
 from featurestore.specs.rows import RowSpec
-from featurestore.storage import Storage, open_storage
+from featurestore.storage import LayeredStorage, Storage, open_storage
 
 if TYPE_CHECKING:
     from featurestore.view import DatasetView
@@ -59,7 +59,7 @@ class Store:
             except DamagedObjectError as error:
                 damaged[address] = error
                 continue
-            if record.spec.id == spec.id:
+            if record.spec.id == spec.id and self.storage.exists(data_key(address)):
                 sound.append(record)
         return sound, damaged
 
@@ -135,8 +135,10 @@ class Store:
         key = f"tables/{table}.json"
         return Table.from_bytes(key, self.storage.get(key))
 
-    def publish(self, record: DatasetRecord, table: Table, name: str) -> Reference:
+    def publish(self, record: DatasetRecord, table: Table, name: str, *, named: bool = True) -> Reference:
         """Make a dataset visible under a name, after checking that every shard of it stands.
+
+        Without `named` it becomes a root that only its digest and this word in it call; no name is moved to it.
 
         Raises
         ------
@@ -149,7 +151,7 @@ class Store:
         reference = Reference(check_dataset_name(name), record.id, table.id)
         self._heal(record.key, record.to_bytes())
         self._heal(table.key, table.to_bytes())
-        for key in (f"refs/datasets/{record.id}.json", f"refs/{name}.json"):
+        for key in (f"refs/datasets/{record.id}.json", f"refs/{name}.json")[: 1 + named]:
             if not self._stands(key, reference.to_bytes()):
                 self.storage.replace(key, reference.to_bytes())
         return reference
@@ -165,15 +167,39 @@ class Store:
     def forget(self, name: str) -> Reference:
         """Remove a dataset's name, or a nameless dataset; its shards stay until garbage is collected.
 
-        A dataset is forgotten for good once none of its names is left.
+        A dataset is forgotten for good once none of its names is left. The name goes last, so that the same call
+        finishes one that was interrupted.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such dataset.
+        SpecError
+            If it belongs to the base, which is never written.
         """
         reference = self.reference(name)
-        if name in self.names():
-            self.storage.delete(f"refs/{name}.json")
-        named = {self.reference(other).dataset for other in self.names()}
-        if reference.dataset not in named:
+        key = f"refs/{name}.json" if name in self.names() else f"refs/datasets/{reference.dataset}.json"
+        if self.borrowed(key):
+            raise SpecError(f"{name!r} belongs to the base of {self.uri}, which is only read: forget it there.")
+        others = {self.reference(other).dataset for other in self.names() if other != name}
+        if reference.dataset not in others:
             self.storage.delete(f"refs/datasets/{reference.dataset}.json")
+        self._unname(reference)
+        self.storage.delete(f"refs/{name}.json")
         return reference
+
+    def _unname(self, gone: Reference) -> None:
+        """Call datasets that a lost name still stands in by their digest, so that no name is missed."""
+        for dataset in self.dataset_ids():
+            key = f"refs/datasets/{dataset}.json"
+            reference = self._reference(key)
+            if reference.name == gone.name and not self.borrowed(key):
+                called = Reference(self.dataset(dataset).digest[:12], dataset, reference.table)
+                self.storage.replace(key, called.to_bytes())
+
+    def borrowed(self, key: str) -> bool:
+        """Tell whether an object is read from a base and not from this store itself."""
+        return isinstance(self.storage, LayeredStorage) and not self.storage.own.exists(key)
 
     def view(self, name: str) -> DatasetView:
         """Open a dataset by name or digest prefix.
@@ -190,9 +216,14 @@ class Store:
         reference = self.reference(name)
         return DatasetView.open(self, reference)
 
-    def references(self) -> list[Reference]:
-        """Return all named datasets, then those that only a digest names, each sorted."""
+    def references(self, *, every: bool = False) -> list[Reference]:
+        """Return all named datasets, then those that only a digest names, each sorted.
+
+        With `every`, the second part holds the named ones too, whose table may be another.
+        """
         named = [self._reference(f"refs/{name}.json") for name in self.names()]
+        if every:
+            return named + [self._reference(f"refs/datasets/{dataset}.json") for dataset in self.dataset_ids()]
         ids = {reference.dataset for reference in named}
         return named + [self._reference(f"refs/datasets/{i}.json") for i in self.dataset_ids() if i not in ids]
 
@@ -201,25 +232,23 @@ class Store:
         return sum(self.shard_bytes(address) for address in addresses)
 
 
-def open_store(uri: str | Path | None = None) -> Store:
+def open_store(uri: str | Path | None = None, base: str | Path | None = None) -> Store:
     """Open a store: the given place, else `FEATURESTORE_HOME`, else the user's cache folder.
+
+    Parameters
+    ----------
+    uri : str or path, optional
+        Where the store is.
+    base : str or path, optional
+        A store below it that is only read, such as a group's; else `FEATURESTORE_BASE`. Rows that stand there are
+        not computed again.
 
     Raises
     ------
     StorageError
         If the place cannot be a store.
     """
-    return Store(open_storage(uri or default_place()))
-
-
-def default_place() -> str:
-    """Return where stores live when nobody says otherwise."""
-    place = os.environ.get("FEATURESTORE_HOME")
-    if place:
-        return place
-    import platformdirs
-
-    return platformdirs.user_cache_dir("featurestore")
+    return Store(open_storage(layered_place(str(uri or default_place()), str(base) if base else None)))
 
 
 __all__ = ["FeatureStoreError", "Store", "default_place", "open_store"]

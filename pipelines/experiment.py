@@ -14,7 +14,7 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy, read_toml
-from pipelines.build import DatasetRecipe
+from pipelines.dataset_recipe import DatasetRecipe
 
 DEFAULT_MODEL = "mathworks-cnn-lstm"
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from featurestore.canonical import canonical_json
 from featurestore.corpus.corpus import Corpus, Listed, corpus_source, label, listed
 from featurestore.corpus.datasheet import Manifest
 from featurestore.corpus.sources import FolderSource, Source
-from featurestore.errors import DamagedObjectError, FeatureStoreError, SourceError
+from featurestore.errors import FeatureStoreError, SourceError
+from featurestore.listings import CorpusReference, Listing, listing_key, listing_object, parse_listing
 from featurestore.store import Store
 
-Listing = tuple[Listed, ...]
 Fetch = Callable[[Manifest], Path]
 """Downloads a corpus and returns its archive."""
 
@@ -64,6 +61,12 @@ def ingest(store: Store, manifest: Manifest, source: str | Path | None, fetch: F
     return corpus
 
 
+def known_corpus(store: Store, manifest: Manifest) -> Corpus | None:
+    """Return a corpus as the store knows it; None if it does not."""
+    listing = _Known(store, manifest.name).listing()
+    return None if listing is None else label(manifest, listing)
+
+
 def _read(store: Store, source: Source, manifest: Manifest, *, write: bool) -> Listing:
     """Identify every recording of a source and keep it."""
     files: list[Listed] = []
@@ -84,6 +87,17 @@ def _keep(store: Store, source: Source, file: Listed, data: bytes) -> None:
         store.storage.put_if_absent(key, data, durable=False)
 
 
+def reread(store: Store, source: Source, contents: set[str]) -> set[str]:
+    """Put originals in place of damaged or missing ones, from a source that holds them; return which were found."""
+    found: set[str] = set()
+    for path, data in source.iterate():
+        content = listed(path, data).content
+        if content in contents:
+            store.storage.replace(f"sources/{content}", data)
+            found.add(content)
+    return found
+
+
 def _archive_checksum(place: str | Path | None) -> str:
     """Return the sha256 of an archive file; empty for folders and synthesised corpora, which are always read."""
     if place is None or not Path(place).is_file():
@@ -97,35 +111,30 @@ class _Known:
 
     def __init__(self, store: Store, corpus: str) -> None:
         self._store = store
+        self._corpus = corpus
         self._key = f"refs/corpora/{corpus}.json"
 
     def listing(self, origin: str | None = None) -> Listing | None:
         """Return the listing, if the store has one (from this archive) and holds all its recordings."""
+        storage = self._store.storage
         try:
-            reference = json.loads(self._store.storage.get(self._key))
-            if origin is not None and reference["origin"] != origin:
+            reference = CorpusReference.from_bytes(self._key, storage.get(self._key))
+            if origin is not None and reference.origin != origin:
                 return None
-            listing = _parse(self._store, reference["listing"])
-        except (FeatureStoreError, KeyError, TypeError, ValueError):  # nothing known: the source is read
+            key = listing_key(reference.listing)
+            listing = parse_listing(key, storage.get(key))
+        except FeatureStoreError:  # nothing known: the source is read
             return None
-        kept = set(self._store.storage.children("sources"))
+        kept = set(storage.children("sources"))
         return listing if all(file.content in kept for file in listing) else None
 
     def remember(self, listing: Listing, origin: str) -> None:
         """Keep a listing under its checksum, and point the corpus at it."""
-        rows = [[file.path, file.content, file.size] for file in listing]
-        body = canonical_json(rows).encode("ascii")
-        checksum = hashlib.sha256(body).hexdigest()
-        self._store.storage.put_if_absent(f"listings/{checksum}.json", body)
-        reference = canonical_json({"listing": checksum, "origin": origin}).encode("ascii")
-        if not self._store.storage.exists(self._key) or self._store.storage.get(self._key) != reference:
-            self._store.storage.replace(self._key, reference)
-
-
-def _parse(store: Store, checksum: str) -> Listing:
-    key = f"listings/{checksum}.json"
-    body = store.storage.get(key)
-    if hashlib.sha256(body).hexdigest() != checksum:
-        raise DamagedObjectError(key, "its bytes do not match its name")
-    rows: Iterable[Any] = json.loads(body)
-    return tuple(Listed(path, content, size) for path, content, size in rows)
+        storage = self._store.storage
+        checksum, body = listing_object(listing)
+        key = listing_key(checksum)
+        if not storage.put_if_absent(key, body) and storage.get(key) != body:
+            storage.replace(key, body)
+        reference = CorpusReference(self._corpus, checksum, origin).to_bytes()
+        if not storage.exists(self._key) or storage.get(self._key) != reference:
+            storage.replace(self._key, reference)

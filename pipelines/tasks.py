@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -48,10 +49,12 @@ class Receipt:
     bytes_written: int = 0
     rejected: tuple[tuple[str, str], ...] = ()
     """(content, reason) of recordings that cannot become rows; then no shard was written."""
+    leased: tuple[str, ...] = ()
+    """Addresses of shards that another builder is at."""
 
 
-def run_bundle(bundle: Bundle, before_commit: Callable[[], None] = lambda: None) -> Receipt:
-    """Write the shards of a bundle that do not stand yet.
+def run_bundle(bundle: Bundle, before_commit: Callable[[], None] = lambda: None, store: Store | None = None) -> Receipt:
+    """Write the shards of a bundle that do not stand yet and that no other builder is at.
 
     Idempotent: another task may do the same at the same time, and a killed one leaves nothing that counts.
 
@@ -61,9 +64,29 @@ def run_bundle(bundle: Bundle, before_commit: Callable[[], None] = lambda: None)
         What to write.
     before_commit : callable
         Called once between computing and writing, so that a scheduler can start the next computation meanwhile.
+    store : Store, optional
+        The bundle's store, if it is open already.
     """
-    store = open_store(bundle.store_uri)
-    wanted = [task for task in bundle.tasks if not store.has_shard(task.shard.address)]
+    store = store or open_store(bundle.store_uri)
+    with store.storage.hold(exclusive=False):
+        missing = [task for task in bundle.tasks if not store.has_shard(task.shard.address)]
+        claimed = [task for task in missing if store.storage.claim(lease_name(task.shard.address))]
+        leased = tuple(task.shard.address for task in missing if task not in claimed)
+        try:
+            receipt = _run(store, bundle, claimed, before_commit)
+        finally:
+            for task in claimed:
+                store.storage.release(lease_name(task.shard.address))
+    return dataclasses.replace(receipt, leased=leased)
+
+
+def lease_name(address: str) -> str:
+    """Return what the lease of a shard is called."""
+    return address.rpartition("/")[2]
+
+
+def _run(store: Store, bundle: Bundle, claimed: list[ShardTask], before_commit: Callable[[], None]) -> Receipt:
+    wanted = [task for task in claimed if not store.has_shard(task.shard.address)]  # finished before it was claimed
     if not wanted:
         return Receipt()
     rows = _BundleRows(store, bundle, wanted)
@@ -73,6 +96,23 @@ def run_bundle(bundle: Bundle, before_commit: Callable[[], None] = lambda: None)
     before_commit()
     written = sum(commit_shard(store, task.shard, rows.of(task.shard)) for task in wanted)
     return Receipt(rows.computed, rows.copied, written)
+
+
+def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> list[Row]:
+    """Return the rows of one shard in stored order: copies of donors' where they are sound, else computed.
+
+    Raises
+    ------
+    MissingObjectError
+        If an original that is needed is not in the store.
+    AudioError
+        If an original cannot become rows.
+    """
+    task = ShardTask(shard, tuple(donors), 0)
+    rows = _BundleRows(store, Bundle(store.uri, shard.spec, shard.members, (task,)), [task])
+    for content in shard.members:
+        rows.collect_member(content)
+    return rows.of(shard)
 
 
 class _BundleRows:
@@ -93,7 +133,7 @@ class _BundleRows:
         rejected: list[tuple[str, str]] = []
         for content in self.bundle.members:
             try:
-                self._collect_member(content)
+                self.collect_member(content)
             except AudioError as error:
                 rejected.append((content, str(error)))
         return rejected
@@ -102,7 +142,8 @@ class _BundleRows:
         """Return the rows of one shard in stored order, and let go of them."""
         return self._rows.pop(shard.address)
 
-    def _collect_member(self, content: str) -> None:
+    def collect_member(self, content: str) -> None:
+        """Gather the rows of one recording; `AudioError` if it cannot be used."""
         source: Source | None = None
         for task in self.tasks:
             for copy in range(task.shard.first, task.shard.stop):

@@ -20,7 +20,8 @@ from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store
 from featurestore.view import DatasetView
-from pipelines.build import DatasetRecipe, build
+from pipelines.build import build
+from pipelines.dataset_recipe import DatasetRecipe
 from pipelines.ingest import ingest
 
 FILES = 40

@@ -14,7 +14,8 @@ from featurestore.errors import UnknownNameError
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store
 from featurestore.view import DatasetView
-from pipelines.build import DatasetRecipe, build
+from pipelines.build import build
+from pipelines.dataset_recipe import DatasetRecipe
 
 COPIES = 4
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from featurestore.canonical import digest
-from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.errors import DamagedObjectError, FeatureStoreError
+from featurestore.integrity.records import check_dataset, check_listing, check_reference, check_reject, check_table
 from featurestore.shards.reader import decode_rows
-from featurestore.shards.record import ShardRecord, data_key, row_checksum
+from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
 from featurestore.store import Store
+
+KEY = re.compile(
+    r"shards/[0-9a-f]{16}/[0-9a-f]{32}/(zarr\.json|c/0/0)"
+    r"|datasets/[0-9a-f]{32}\.json"
+    r"|(tables|listings)/[0-9a-f]{64}\.json"
+    r"|sources/[0-9a-f]{64}"
+    r"|rejects/[0-9a-f]{16}/[0-9a-f]{64}\.json"
+    r"|refs/(datasets/[0-9a-f]{32}|corpora/[a-z0-9_]{1,40}|[A-Za-z0-9][A-Za-z0-9._+-]{0,79})\.json"
+)
+"""What the key of an object can look like."""
+FOREIGN = "a foreign file: no part of a store"
 
 
 @dataclass
@@ -47,8 +56,9 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
     UnknownNameError
         If the dataset does not exist.
     """
+    store = Store(store.storage)  # what was read before may have changed since
     findings = Findings()
-    keys = _all_keys(store) if dataset is None else _dataset_keys(store, dataset, findings)
+    keys = store.storage.walk() if dataset is None else _dataset_keys(store, dataset, findings)
     for key, size in keys:
         try:
             _check(store, key, findings)
@@ -57,12 +67,8 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
         except FeatureStoreError as error:
             findings.damaged.append((key, str(error)))
         advance(size)
-    findings.damaged = sorted(set(findings.damaged))
+    findings.damaged = sorted(dict(reversed(findings.damaged)).items())
     return findings
-
-
-def _all_keys(store: Store) -> Iterator[tuple[str, int]]:
-    yield from store.storage.walk()
 
 
 def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple[str, int]]:
@@ -74,55 +80,48 @@ def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple
     except DamagedObjectError as error:
         findings.damaged.append((error.key, error.reason))
         return
+    yield f"refs/datasets/{record.id}.json", 0
     yield record.key, len(record.to_bytes())
     yield table.key, len(table.to_bytes())
     for address in record.addresses:
-        yield f"{address}/zarr.json", 0
-        yield data_key(address), 0
+        yield record_key(address), 0
     for content in sorted({content for part in record.parts for content in part.contents}):
         yield f"sources/{content}", 0
 
 
 def _check(store: Store, key: str, findings: Findings) -> None:
     """Check one object; `DamagedObjectError` if it is not what its key says."""
-    kind, _, rest = key.partition("/")
-    checks: dict[str, Callable[[Store, str], None]] = {
-        "datasets": _check_dataset,
-        "tables": lambda store, key: _discard(Table.from_bytes(key, store.storage.get(key))),
-        "sources": lambda store, key: _discard(store.source(key.removeprefix("sources/"))),
-        "listings": _check_listing,
-        "rejects": _check_reject,
-        "refs": _check_reference,
+    if not KEY.fullmatch(key):
+        raise DamagedObjectError(key, FOREIGN)
+    kind = key.partition("/")[0]
+    checks: dict[str, Callable[[Store, str], object]] = {
+        "datasets": check_dataset,
+        "tables": check_table,
+        "sources": lambda store, key: store.source(key.removeprefix("sources/")),
+        "listings": check_listing,
+        "rejects": check_reject,
+        "refs": check_reference,
     }
     if kind == "shards":
         _check_shard_object(store, key, findings)
-    elif kind in checks and rest:
-        checks[kind](store, key)
     else:
-        raise DamagedObjectError(key, "a foreign file: no part of a store")
-
-
-def _discard(_: object) -> None:
-    """Forget a value that was read only to be checked."""
+        checks[kind](store, key)
 
 
 def _check_shard_object(store: Store, key: str, findings: Findings) -> None:
     parts = key.split("/")
     address = "/".join(parts[:3])
-    inside = "/".join(parts[3:])
-    if inside == "zarr.json":
-        _check_shard(store, address, findings)
-    elif inside == "c/0/0":
-        if not store.storage.exists(f"{address}/zarr.json"):
-            raise DamagedObjectError(key, "data without a record: an unfinished write, 'featurestore gc' removes it")
-        store.storage.get(key) if not store.storage.exists(key) else None
-    else:
-        raise DamagedObjectError(key, "a foreign file: no part of a shard")
+    if key == record_key(address):
+        record = check_shard(store, address)
+        findings.shards += 1
+        findings.rows += record.rows
+    elif not store.storage.exists(record_key(address)):
+        raise DamagedObjectError(key, "data without a record: a write that was cut short, or a lost record")
 
 
-def _check_shard(store: Store, address: str, findings: Findings) -> None:
-    """Check record and data of one shard completely."""
-    record = ShardRecord.from_bytes(address, store.storage.get(f"{address}/zarr.json"))
+def check_shard(store: Store, address: str) -> ShardRecord:
+    """Check record and data of one shard completely and return the record; `DamagedObjectError` says what is wrong."""
+    record = ShardRecord.from_bytes(address, store.storage.get(record_key(address)))
     key = data_key(address)
     data = np.frombuffer(store.storage.get(key), np.uint8)
     rows = decode_rows(record, data)
@@ -131,51 +130,4 @@ def _check_shard(store: Store, address: str, findings: Findings) -> None:
             raise DamagedObjectError(key, f"row {content[:12]}/{copy} does not match its checksum")
     if not np.array_equal(record.layout.encode(rows), data):
         raise DamagedObjectError(key, "bytes beside the rows have changed")
-    findings.shards += 1
-    findings.rows += record.rows
-
-
-def _check_dataset(store: Store, key: str) -> None:
-    record = DatasetRecord.from_bytes(key, store.storage.get(key))
-    for address in record.addresses:
-        if not store.has_shard(address):
-            raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
-
-
-def _check_reference(store: Store, key: str) -> None:
-    if key.startswith("refs/corpora/"):
-        body = _json(key, store.storage.get(key))
-        listing = body.get("listing") if isinstance(body, dict) else None
-        if not isinstance(listing, str) or not store.storage.exists(f"listings/{listing}.json"):
-            raise DamagedObjectError(key, "it names no listing that the store holds")
-        return
-    reference = Reference.from_bytes(key, store.storage.get(key))
-    expected = (f"refs/{reference.name}.json", f"refs/datasets/{reference.dataset}.json")
-    if key not in expected:
-        raise DamagedObjectError(key, "it belongs to another name")
-    for target in (f"datasets/{reference.dataset}.json", f"tables/{reference.table}.json"):
-        if not store.storage.exists(target):
-            raise DamagedObjectError(target, f"missing, and {key} needs it")
-
-
-def _check_listing(store: Store, key: str) -> None:
-    if key != f"listings/{hashlib.sha256(store.storage.get(key)).hexdigest()}.json":
-        raise DamagedObjectError(key, "its bytes do not match its name")
-
-
-def _check_reject(store: Store, key: str) -> None:
-    body = _json(key, store.storage.get(key))
-    if (
-        not isinstance(body, dict)
-        or body.pop("seal", None) != digest(body)
-        or not key.endswith(f"{body['content']}.json")
-    ):
-        raise DamagedObjectError(key, "its seal does not match")
-
-
-def _json(key: str, data: bytes) -> object:
-    try:
-        value: object = json.loads(data)
-    except ValueError as error:
-        raise DamagedObjectError(key, "not JSON") from error
-    return value
+    return record

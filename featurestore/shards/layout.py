@@ -96,6 +96,11 @@ class Layout:
             "storage_transformers": [],
         }
 
+    def chunk_checksums(self, data: NDArray[np.uint8]) -> tuple[int, ...]:
+        """Return the crc32c that stands behind each inner chunk of a data object."""
+        ends = data[: self.chunks * self.stride].reshape(self.chunks, self.stride)[:, self.chunk_bytes :]
+        return tuple(np.ascontiguousarray(ends).view("<u4")[:, 0].tolist())
+
     def encode(self, rows: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
         """Return the data object of rows `array [frames, bands]`, `array [object_bytes]` of bytes."""
         padded = np.empty((self.chunks * CHUNK, self.bands), self.dtype)

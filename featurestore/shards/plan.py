@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from featurestore.shards.grouping import AUGMENTED_ENDING, CLEAN_ENDING, blocks, groups
-from featurestore.shards.record import ShardRecord, shard_address
+from featurestore.shards.record import shard_address
 from featurestore.specs.rows import RowSpec
 
 
@@ -116,14 +117,38 @@ def canonical_shards(part: Part) -> list[PlannedShard]:
     ]
 
 
-def plan_part(part: Part, records: Sequence[ShardRecord]) -> PartPlan:
+class Standing(Protocol):
+    """What planning needs to know of a shard; both `ShardRecord` and `PlannedShard` say it."""
+
+    @property
+    def spec(self) -> RowSpec:
+        """What its rows have in common."""
+
+    @property
+    def first(self) -> int:
+        """First copy index."""
+
+    @property
+    def stop(self) -> int:
+        """One past the last copy index."""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Content ids in rising order."""
+
+    @property
+    def address(self) -> str:
+        """Where it stands."""
+
+
+def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
     """Decide for each shard of a part: refer to it, refer to others that hold all its rows, or write it.
 
     Parameters
     ----------
     part : Part
         The rows that are wanted.
-    records : sequence of ShardRecord
+    records : sequence of Standing
         All shards of the part's spec that stand.
     """
     standing_addresses = {record.address for record in records}
@@ -145,7 +170,7 @@ def plan_part(part: Part, records: Sequence[ShardRecord]) -> PartPlan:
 class _Holders:
     """Which standing shards hold which rows."""
 
-    def __init__(self, records: Iterable[ShardRecord]) -> None:
+    def __init__(self, records: Iterable[Standing]) -> None:
         self._spans: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
         for record in records:
             for member in record.members:

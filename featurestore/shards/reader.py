@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.errors import DamagedObjectError
-from featurestore.shards.layout import CHUNK, CRC_BYTES, Layout, crc32c
+from featurestore.shards.layout import CHUNK, Layout, crc32c
 from featurestore.shards.record import ShardRecord, data_key
 from featurestore.storage.protocol import Buffer, Storage
 
@@ -63,32 +63,34 @@ class ShardReader:
 
     def _open(self) -> None:
         layout, buffer = self.record.layout, self.storage.buffer(self.key)
-        check_object(self.key, layout, buffer)
+        check_object(self.record, buffer)
         self._buffer = buffer
         self._frames = [chunk.view(layout.dtype).reshape(CHUNK, layout.bands) for chunk in _chunks(layout, buffer)]
         self._verified = bytearray(layout.chunks)
         self._process = os.getpid()
 
     def _verify(self, chunk: int) -> None:
-        check_chunk(self.key, self.record.layout, self._buffer, chunk)
+        check_chunk(self.record, self._buffer, chunk)
         self._verified[chunk] = 1
 
 
-def check_object(key: str, layout: Layout, buffer: Buffer) -> None:
+def check_object(record: ShardRecord, buffer: Buffer) -> None:
     """Check size and index of a data object; `DamagedObjectError` if they are not those of the layout."""
+    key, layout = data_key(record.address), record.layout
     if len(buffer) != layout.object_bytes:
         raise DamagedObjectError(key, f"{len(buffer):,} bytes, expected {layout.object_bytes:,}")
     if buffer[layout.chunks * layout.stride :].tobytes() != layout.index:
         raise DamagedObjectError(key, "its chunk index is wrong")
 
 
-def check_chunk(key: str, layout: Layout, buffer: Buffer, chunk: int) -> None:
-    """Check the crc32c of one inner chunk; `DamagedObjectError` if it does not match."""
-    start = chunk * layout.stride
-    body = buffer[start : start + layout.chunk_bytes]
-    stored = buffer[start + layout.chunk_bytes : start + layout.stride].tobytes()
-    if crc32c(body).to_bytes(CRC_BYTES, "little") != stored:
-        raise DamagedObjectError(key, f"checksum of chunk {chunk} does not match")
+def check_chunk(record: ShardRecord, buffer: Buffer, chunk: int) -> None:
+    """Check the crc32c of one inner chunk against the record; `DamagedObjectError` if it does not match.
+
+    The checksum beside the chunk would not tell the data object of another shard of the same size.
+    """
+    start = chunk * record.layout.stride
+    if crc32c(buffer[start : start + record.layout.chunk_bytes]) != record.chunks[chunk]:
+        raise DamagedObjectError(data_key(record.address), f"checksum of chunk {chunk} does not match")
 
 
 def _chunks(layout: Layout, buffer: Buffer) -> Iterator[Buffer]:
@@ -105,9 +107,9 @@ def decode_rows(record: ShardRecord, data: Buffer) -> list[NDArray[Any]]:
         If size, index or a chunk's checksum is wrong. The rows' own checksums are the caller's to compare.
     """
     key, layout = data_key(record.address), record.layout
-    check_object(key, layout, data)
+    check_object(record, data)
     for chunk in range(layout.chunks):
-        check_chunk(key, layout, data, chunk)
+        check_chunk(record, data, chunk)
     frames = np.concatenate(list(_chunks(layout, data))).view(layout.dtype).reshape(-1, layout.bands)
     if not np.isnan(frames[layout.frames :]).all():
         raise DamagedObjectError(key, "frames behind the last row are not empty")

@@ -59,6 +59,8 @@ class ShardRecord:
     """Frames of each row."""
     checksums: tuple[str, ...]
     """Checksum of each row, see `row_checksum`."""
+    chunks: tuple[int, ...]
+    """crc32c of each inner chunk: what ties the data object to this record, so that no other can take its place."""
 
     def __post_init__(self) -> None:
         rows = len(self.members) * (self.stop - self.first)
@@ -69,6 +71,8 @@ class ShardRecord:
             and len(self.frames) == len(self.checksums) == rows > 0
             and all(isinstance(count, int) and count > 0 for count in self.frames)
             and all(CHECKSUM.fullmatch(checksum) for checksum in self.checksums)
+            and len(self.chunks) == self.layout.chunks
+            and all(isinstance(crc, int) and 0 <= crc < 1 << 32 for crc in self.chunks)
         )
         if not sound:
             raise ValueError("the members, rows, frames and checksums of a shard record do not fit together")
@@ -123,6 +127,7 @@ class ShardRecord:
             "members": list(self.members),
             "frames": list(self.frames),
             "checksums": list(self.checksums),
+            "chunks": list(self.chunks),
         }
         metadata = self.layout.zarr_metadata({"featurestore": {**body, "seal": digest(body)}})
         return canonical_json(metadata).encode("ascii")
@@ -146,6 +151,7 @@ class ShardRecord:
                 tuple(body["members"]),
                 tuple(body["frames"]),
                 tuple(body["checksums"]),
+                tuple(body["chunks"]),
             )
         except StoreTooNewError:
             raise

@@ -6,14 +6,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from featurestore.errors import StorageError
+from featurestore.storage.layered import BASE, LayeredStorage
 from featurestore.storage.local import LocalStorage
 from featurestore.storage.protocol import Storage
 
-__all__ = ["LocalStorage", "Storage", "open_storage"]
+__all__ = ["BASE", "LayeredStorage", "LocalStorage", "Storage", "open_storage"]
 
 
 def open_storage(uri: str | Path) -> Storage:
     """Open the storage that a URI names: a folder or `file://`; the folder is made at the first write.
+
+    `OWN?base=BASE` puts a storage on top of another that is only read.
 
     Raises
     ------
@@ -21,9 +24,21 @@ def open_storage(uri: str | Path) -> Storage:
         If the scheme is not supported or a file stands where the folder should be.
     """
     text = str(uri)
+    own, separator, base = text.rpartition(BASE)
+    if separator:
+        return _layered(open_storage(own), open_storage(base))
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme == "file":
         return LocalStorage(Path(unquote(urlsplit(text).path)))
     if scheme:
         raise StorageError(f"{text}: stores of kind {scheme}:// are not supported by this version; use a folder.")
     return LocalStorage(Path(text).expanduser())
+
+
+def _layered(own: Storage, base: Storage) -> Storage:
+    """Put a storage on its base; one that is its own base needs none."""
+    if own.uri == base.uri:
+        return own
+    if not base.children(""):
+        raise StorageError(f"no store at {base.uri!r}, which --base names: check the path.")
+    return LayeredStorage(own, base)

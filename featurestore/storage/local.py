@@ -7,14 +7,15 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from featurestore.errors import MissingObjectError, StorageError
+from featurestore.storage.locks import hold_folder
 from featurestore.storage.protocol import Buffer
-from featurestore.storage.writers import is_alive, writer_name
+from featurestore.storage.writers import LEASE, is_alive, lease_is_alive, writer_name
 
 TEMPORARY = "tmp"
 _counter = itertools.count()
@@ -131,6 +132,44 @@ class LocalStorage:
         for path in dead:
             path.unlink(missing_ok=True)
         return len(dead)
+
+    def modified(self, key: str) -> float:
+        """Return when an object's name was made: a linked original is as old as its link, not as its bytes."""
+        with self._explained(key):
+            return (self.root / key).stat().st_ctime
+
+    def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
+        """Hold the folder, which is made if need be."""
+        with self._explained(""):
+            self.root.mkdir(parents=True, exist_ok=True)
+        return hold_folder(self.root, exclusive=exclusive)
+
+    def claim(self, name: str) -> bool:
+        """Take a lease: a file with the holder's name."""
+        lease = self._lease(name)
+        if lease_is_alive(lease):
+            return False
+        with self._explained(lease.name), self._temporary(writer_name().encode("ascii"), durable=False) as temporary:
+            if lease.exists() and not lease_is_alive(lease):  # looked at again: it may be another's by now
+                lease.unlink(missing_ok=True)
+            try:
+                os.link(temporary, lease)
+            except FileExistsError:
+                return False
+            except OSError:  # no hard links here: the last one has it
+                temporary.replace(lease)
+            return True
+
+    def claimed(self, name: str) -> bool:
+        """Tell whether a living process holds a lease."""
+        return lease_is_alive(self._lease(name))
+
+    def release(self, name: str) -> None:
+        """Give a lease back."""
+        self._lease(name).unlink(missing_ok=True)
+
+    def _lease(self, name: str) -> Path:
+        return self.root / TEMPORARY / f"{LEASE}{name}"
 
     def _temporaries(self) -> list[Path]:
         folder = self.root / TEMPORARY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -54,3 +55,24 @@ class Storage(Protocol):
 
     def sweep(self) -> int:
         """Remove what writers that no longer live have left unfinished; return how many objects."""
+
+    def modified(self, key: str) -> float:
+        """Return when an object came to stand under its key, in seconds since 1970."""
+
+    def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
+        """Hold the storage while a body runs: builders share it, gc and repair have it alone.
+
+        `StoreBusyError` if it is to be held exclusively and somebody else holds it.
+        """
+
+    def claim(self, name: str) -> bool:
+        """Take a lease of some work, so that others do something else meanwhile; return whether it was free.
+
+        Leases save work and nothing else: one of a dead process, or an old one, is free.
+        """
+
+    def claimed(self, name: str) -> bool:
+        """Tell whether a living process holds a lease."""
+
+    def release(self, name: str) -> None:
+        """Give a lease back."""

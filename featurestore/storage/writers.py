@@ -9,6 +9,10 @@ import time
 from pathlib import Path
 
 DAY = 86_400.0
+LEASE = "lease."
+"""How the names of leases begin."""
+LONGEST_LEASE = 600.0
+"""Seconds after which a lease is free even if its holder lives: it may hang, or be on another host."""
 
 
 def writer_name() -> str:
@@ -21,11 +25,32 @@ def is_alive(temporary: Path) -> bool:
 
     Processes of other hosts (a store on a network file system) are taken to live for a day.
     """
-    match = re.fullmatch(r"(?P<host>.+)-(?P<pid>\d+)-(?P<start>\d+)\.\d+", temporary.name)
-    if match and match["host"] == _host():
-        return _start_time(int(match["pid"])) == match["start"]
+    if temporary.name.startswith(LEASE):
+        return lease_is_alive(temporary)
+    lives = _lives(temporary.name.rpartition(".")[0])
+    return _younger(temporary, DAY) if lives is None else lives
+
+
+def lease_is_alive(lease: Path) -> bool:
+    """Tell whether a lease is held: it is young, and its holder lives or is on another host."""
     try:
-        return time.time() - temporary.stat().st_mtime < DAY
+        holder = lease.read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return False
+    return _lives(holder) is not False and _younger(lease, LONGEST_LEASE)
+
+
+def _lives(writer: str) -> bool | None:
+    """Tell whether a process lives, by what `writer_name` called it; None for one of another host."""
+    match = re.fullmatch(r"(?P<host>.+)-(?P<pid>\d+)-(?P<start>\d+)", writer)
+    if match is None or match["host"] != _host():
+        return None
+    return _start_time(int(match["pid"])) == match["start"]
+
+
+def _younger(path: Path, seconds: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < seconds
     except FileNotFoundError:
         return False
 

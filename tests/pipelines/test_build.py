@@ -19,7 +19,9 @@ from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store
-from pipelines.build import BuildReport, DatasetRecipe, build
+from pipelines.build import build
+from pipelines.build_report import BuildReport
+from pipelines.dataset_recipe import DatasetRecipe
 from pipelines.ingest import ingest
 
 MANIFEST = """

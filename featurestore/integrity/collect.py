@@ -1,0 +1,150 @@
+"""Garbage collection: what no dataset needs is removed, after a grace period, record before data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from featurestore.listings import CorpusReference, listing_key, parse_listing
+from featurestore.shards.record import data_key, record_key
+from featurestore.store import Store
+
+DAY = 86_400.0
+GRACE = 7 * DAY
+"""Seconds that an object is kept after it came to stand, whether anything needs it or not."""
+COLLECTED = ("shards", "datasets", "tables", "listings", "sources", "rejects")
+"""Kinds of objects that can become garbage; names never do, and foreign files are the user's to remove."""
+
+
+Objects = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a collection found, and whether it was removed."""
+
+    objects: Objects
+    """Key and bytes of each object that nothing needs, in the order in which they are removed."""
+    young: int
+    """Objects that nothing needs and that the grace period keeps."""
+    deleted: bool
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the objects."""
+        return sum(size for _, size in self.objects)
+
+
+def collect(
+    store: Store,
+    *,
+    grace: float = GRACE,
+    delete: bool = False,
+    now: float | None = None,
+    announce: Callable[[Objects], None] = lambda _: None,
+) -> Collection:
+    """Find what no dataset needs, and remove it if asked to.
+
+    Roots are all names: datasets that were not forgotten, and what is known of corpora. They keep their records,
+    tables and shards, the originals and listings that these name, and the notes on rejected ones among them.
+
+    Parameters
+    ----------
+    store : Store
+        Where to collect; a base below it is left alone.
+    grace : float
+        Seconds that every object is kept.
+    delete : bool
+        False only tells what would be removed.
+    now : float, optional
+        The time, in seconds since 1970.
+    announce : callable
+        Is told of the objects before the first is removed.
+
+    Raises
+    ------
+    StoreBusyError
+        If something builds, repairs or collects in the store, and `delete` is set.
+    DamagedObjectError
+        If a root is damaged, so that nobody can tell what it needs.
+    """
+    store = Store(store.storage)
+    now = time.time() if now is None else now
+    if not delete:
+        found = _find(store, grace, now, delete=False)
+        announce(found.objects)
+        return found
+    with store.storage.hold(exclusive=True):
+        found = _find(store, grace, now, delete=True)
+        announce(found.objects)
+        _delete(store, found)
+        store.storage.sweep()
+    return found
+
+
+def _find(store: Store, grace: float, now: float, *, delete: bool) -> Collection:
+    needed = marked(store)
+    garbage: list[tuple[str, int]] = []
+    young = 0
+    for kind in COLLECTED:
+        for key, size in store.storage.walk(kind):
+            if key in needed:
+                continue
+            if now - store.storage.modified(key) < grace:
+                young += 1
+            else:
+                garbage.append((key, size))
+    return Collection(tuple(sorted(garbage, key=_order)), young, delete)
+
+
+def _order(entry: tuple[str, int]) -> tuple[bool, str]:
+    """Put records of shards first: without its record a shard does not exist."""
+    return not entry[0].endswith("/zarr.json"), entry[0]
+
+
+def _delete(store: Store, found: Collection) -> None:
+    """Remove objects one by one; names that changed meanwhile are looked at again before each."""
+    roots, needed = _roots(store), marked(store)
+    for key, _ in found.objects:
+        now = _roots(store)
+        if now != roots:
+            roots, needed = now, marked(store)
+        if key not in needed:
+            store.storage.delete(key)
+
+
+def _roots(store: Store) -> dict[str, bytes]:
+    """Return the bytes of all names."""
+    return {key: store.storage.get(key) for key, _ in store.storage.walk("refs")}
+
+
+def marked(store: Store) -> set[str]:
+    """Return the keys of all objects that a name needs, directly or not.
+
+    Raises
+    ------
+    DamagedObjectError
+        If a record on the way is damaged or missing.
+    """
+    needed: set[str] = set()
+    contents: set[str] = set()
+    for reference in store.references(every=True):
+        record, table = store.dataset(reference.dataset), store.table(reference.table)
+        needed |= {record.key, table.key}
+        for address in record.addresses:
+            needed |= {record_key(address), data_key(address)}
+        contents |= {content for part in record.parts for content in part.contents}
+        contents |= {utterance.content for utterance in table.utterances}
+    for name in store.storage.children("refs/corpora"):
+        key = f"refs/corpora/{name}"
+        listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
+        needed.add(listing)
+        contents |= {file.content for file in parse_listing(listing, store.storage.get(listing))}
+    needed |= {f"sources/{content}" for content in contents}
+    return needed | _notes(store, contents)
+
+
+def _notes(store: Store, contents: set[str]) -> set[str]:
+    keys = (key for key, _ in store.storage.walk("rejects"))
+    return {key for key in keys if key.rpartition("/")[2].removesuffix(".json") in contents}

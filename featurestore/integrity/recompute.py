@@ -1,0 +1,99 @@
+"""Computing a sample of stored rows once more, to see whether this installation still gives their bits."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from featurestore.draws import draw
+from featurestore.errors import FeatureStoreError
+from featurestore.rows import RowEngine
+from featurestore.shards.record import ShardRecord, record_key, row_checksum
+from featurestore.specs.rows import RowSpec
+from featurestore.store import Store
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What computing rows again has shown."""
+
+    recomputed: int
+    """Rows that were computed again."""
+    skipped: int
+    """Sampled rows of other versions of the operations or libraries, which this installation does not compute."""
+    drifted: tuple[tuple[str, str], ...]
+    """(row, reason) of those that came out differently."""
+
+
+def recompute(store: Store, rows: int, dataset: str | None = None) -> Drift:
+    """Compute a sample of rows from their originals and compare checksums.
+
+    The sample are the rows whose keys have the smallest sha256: spread evenly over the store, and the same each time.
+
+    Parameters
+    ----------
+    store : Store
+    rows : int
+        Size of the sample.
+    dataset : str, optional
+        Name or digest prefix; only shards of this dataset are sampled.
+    """
+    sample = heapq.nsmallest(rows, _all_rows(store, dataset))
+    by_spec = sorted(((record.spec.id, content, copy, record) for _, content, copy, record in sample), key=_key)
+    recomputed, skipped, drifted = 0, 0, []
+    for _, group in groupby(by_spec, key=lambda row: row[0]):
+        chosen = list(group)
+        spec = chosen[0][3].spec
+        if RowSpec.current(spec.features, spec.augmentation) != spec:
+            skipped += len(chosen)
+            continue
+        engine = RowEngine(spec.features, spec.augmentation)
+        for _, content, copy, record in chosen:
+            recomputed += 1
+            reason = _difference(store, engine, record, content, copy)
+            if reason:
+                drifted.append((f"{record.address} {content[:12]}/{copy}", reason))
+    return Drift(recomputed, skipped, tuple(drifted))
+
+
+def _key(row: tuple[str, str, int, ShardRecord]) -> tuple[str, str, int]:
+    return row[:3]
+
+
+def _all_rows(store: Store, dataset: str | None) -> Iterator[tuple[str, str, int, ShardRecord]]:
+    for address in _addresses(store, dataset):
+        try:
+            record = store.record(address)
+        except FeatureStoreError:  # what verify reports
+            continue
+        for content, copy in record.row_keys():
+            yield hashlib.sha256(f"{address}/{content}/{copy}".encode("ascii")).hexdigest(), content, copy, record
+
+
+def _addresses(store: Store, dataset: str | None) -> Iterator[str]:
+    if dataset is not None:
+        yield from store.dataset(store.reference(dataset).dataset).addresses
+        return
+    for spec in store.storage.children("shards"):
+        for name in store.storage.children(f"shards/{spec}"):
+            if store.storage.exists(record_key(f"shards/{spec}/{name}")):
+                yield f"shards/{spec}/{name}"
+
+
+def _difference(store: Store, engine: RowEngine, record: ShardRecord, content: str, copy: int) -> str:
+    """Compute one row; return what is different, or nothing."""
+    augmentation = record.spec.augmentation
+    try:
+        source = engine.load(store.source(content))
+        row = (
+            engine.clean(source)
+            if augmentation is None
+            else engine.augmented(source, draw(augmentation, content, copy))
+        )
+    except FeatureStoreError as error:
+        return str(error)
+    same = row_checksum(row) == record.checksums[record.row_index(content, copy)]
+    return "" if same else "computed again, it has other bits: another processor, or a library that changed"

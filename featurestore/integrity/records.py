@@ -1,0 +1,89 @@
+"""Checks of the small objects of a store: each is what its key says, and all that it names stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from featurestore.canonical import canonical_json, digest
+from featurestore.datasets import DatasetRecord, Reference, Table, dataset_digest
+from featurestore.errors import DamagedObjectError, FeatureStoreError
+from featurestore.listings import CorpusReference, listing_key, parse_listing
+from featurestore.seals import read_json
+from featurestore.store import Store
+
+CALLED = 12
+"""Hexadecimal digits by which a nameless dataset is called."""
+
+
+def check_dataset(store: Store, key: str) -> None:
+    """Check a dataset record: its shards stand, hold its rows with its digest, and its originals are there."""
+    record = DatasetRecord.from_bytes(key, store.storage.get(key))
+    for address in record.addresses:
+        if not store.has_shard(address):
+            raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
+    _check_originals(store, (content for part in record.parts for content in part.contents), key)
+    try:
+        found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])
+    except DamagedObjectError as error:
+        if error.key.startswith("shards/"):
+            return  # reported where it stands
+        raise DamagedObjectError(key, error.reason) from error
+    if found != record.digest:
+        raise DamagedObjectError(key, "its shards hold rows of another digest")
+
+
+def check_table(store: Store, key: str) -> None:
+    """Check a table."""
+    Table.from_bytes(key, store.storage.get(key))
+
+
+def check_listing(store: Store, key: str) -> None:
+    """Check a listing."""
+    parse_listing(key, store.storage.get(key))
+
+
+def check_reject(store: Store, key: str) -> None:
+    """Check a note on a rejected recording: its seal, and that it stands under its own spec and content."""
+    data = store.storage.get(key)
+    body = read_json(key, data)
+    seal = body.pop("seal", None)
+    sound = seal == digest(body) and key == f"rejects/{body.get('spec')}/{body.get('content')}.json"
+    if not sound or data != canonical_json({**body, "seal": seal}).encode("ascii"):
+        raise DamagedObjectError(key, "its seal does not match")
+
+
+def check_reference(store: Store, key: str) -> None:
+    """Check a name: it stands where it belongs, and what it names stands."""
+    if key.startswith("refs/corpora/"):
+        _check_corpus(store, key)
+        return
+    reference = Reference.from_bytes(key, store.storage.get(key))
+    for target in (f"datasets/{reference.dataset}.json", f"tables/{reference.table}.json", reference.root):
+        _check_stands(store, target, key)
+    if not store.storage.exists(reference.key) and not called_by_digest(store, reference):
+        raise DamagedObjectError(reference.key, f"missing, and {key} needs it")
+
+
+def called_by_digest(store: Store, reference: Reference) -> bool:
+    """Tell whether a reference has no name of its own but the beginning of its dataset's digest."""
+    try:
+        return store.dataset(reference.dataset).digest[:CALLED] == reference.name
+    except FeatureStoreError:  # reported where it stands
+        return True
+
+
+def _check_corpus(store: Store, key: str) -> None:
+    reference = CorpusReference.from_bytes(key, store.storage.get(key))
+    listing = listing_key(reference.listing)
+    _check_stands(store, listing, key)
+    _check_originals(store, (file.content for file in parse_listing(listing, store.storage.get(listing))), key)
+
+
+def _check_originals(store: Store, contents: Iterable[str], key: str) -> None:
+    for content in sorted(set(contents)):
+        _check_stands(store, f"sources/{content}", key)
+
+
+def _check_stands(store: Store, target: str, key: str) -> None:
+    if not store.storage.exists(target):
+        raise DamagedObjectError(target, f"missing, and {key} needs it")

@@ -1,0 +1,68 @@
+"""What a store remembers of a corpus: which recordings it has, and which archive they came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from featurestore.canonical import canonical_json
+from featurestore.corpus.corpus import Listed
+from featurestore.errors import DamagedObjectError
+from featurestore.seals import sealed, unsealed
+from featurestore.specs.rows import FORMAT
+
+Listing = tuple[Listed, ...]
+
+
+def listing_object(listing: Listing) -> tuple[str, bytes]:
+    """Return the checksum that a listing is stored under, and its bytes."""
+    body = canonical_json([[file.path, file.content, file.size] for file in listing]).encode("ascii")
+    return hashlib.sha256(body).hexdigest(), body
+
+
+def listing_key(checksum: str) -> str:
+    """Return the key of a listing."""
+    return f"listings/{checksum}.json"
+
+
+def parse_listing(key: str, data: bytes) -> Listing:
+    """Read and check a listing; `DamagedObjectError` if its bytes are not what its key says."""
+    if key != listing_key(hashlib.sha256(data).hexdigest()):
+        raise DamagedObjectError(key, "its bytes do not match its name")
+    try:
+        return tuple(Listed(path, content, size) for path, content, size in json.loads(data))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DamagedObjectError(key, f"not a listing: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class CorpusReference:
+    """Which listing a corpus has now."""
+
+    corpus: str
+    listing: str
+    """Checksum of the listing."""
+    origin: str
+    """Checksum of the archive that it was read from; empty for a folder."""
+
+    @property
+    def key(self) -> str:
+        """The key of the reference in the store."""
+        return f"refs/corpora/{self.corpus}.json"
+
+    def to_bytes(self) -> bytes:
+        """Return the reference as sealed canonical JSON."""
+        return sealed({"format": FORMAT, "corpus": self.corpus, "listing": self.listing, "origin": self.origin})
+
+    @classmethod
+    def from_bytes(cls, key: str, data: bytes) -> CorpusReference:
+        """Read and check a reference; `DamagedObjectError` if it is not sound or stands under another's key."""
+        body = unsealed(key, data)
+        try:
+            reference = cls(str(body["corpus"]), str(body["listing"]), str(body["origin"]))
+        except KeyError as error:
+            raise DamagedObjectError(key, f"not a reference to a listing: {error!r}") from error
+        if reference.key != key:
+            raise DamagedObjectError(key, "it belongs to another corpus")
+        return reference

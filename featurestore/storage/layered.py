@@ -1,0 +1,107 @@
+"""A personal storage on top of one that is only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from featurestore.errors import MissingObjectError
+from featurestore.storage.protocol import Buffer, Storage
+
+BASE = "?base="
+"""Stands between the two addresses in the address of a layered storage."""
+
+
+class LayeredStorage:
+    """What stands in either of two storages; all that is written, listed for checks, or deleted is the upper one's.
+
+    An object that the base holds is not written again. One that is replaced stands in the upper storage from then
+    on and hides the base's.
+
+    Parameters
+    ----------
+    own : Storage
+        The upper storage.
+    base : Storage
+        The lower one; nothing is ever written to it.
+    """
+
+    def __init__(self, own: Storage, base: Storage) -> None:
+        self.own = own
+        self.base = base
+
+    @property
+    def uri(self) -> str:
+        """Both addresses in one."""
+        return f"{self.own.uri}{BASE}{self.base.uri}"
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes, the upper one's first."""
+        try:
+            return self.own.get(key)
+        except MissingObjectError:
+            return self.base.get(key)
+
+    def buffer(self, key: str) -> Buffer:
+        """Return an object's bytes as an array, the upper one's first."""
+        try:
+            return self.own.buffer(key)
+        except MissingObjectError:
+            return self.base.buffer(key)
+
+    def exists(self, key: str) -> bool:
+        """Tell whether either holds the object."""
+        return self.own.exists(key) or self.base.exists(key)
+
+    def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
+        """Publish an object in the upper storage if neither holds it."""
+        return not self.base.exists(key) and self.own.put_if_absent(key, data, durable=durable)
+
+    def adopt(self, key: str, path: Path) -> bool:
+        """Publish a local file's bytes in the upper storage if neither holds the object."""
+        return not self.base.exists(key) and self.own.adopt(key, path)
+
+    def replace(self, key: str, data: bytes | bytearray | memoryview) -> None:
+        """Publish an object in the upper storage."""
+        self.own.replace(key, data)
+
+    def delete(self, key: str) -> None:
+        """Remove an object of the upper storage."""
+        self.own.delete(key)
+
+    def children(self, prefix: str) -> list[str]:
+        """Return the sorted names one level below a prefix in either."""
+        return sorted({*self.own.children(prefix), *self.base.children(prefix)})
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield the keys and sizes of the upper storage."""
+        return self.own.walk(prefix)
+
+    def modified(self, key: str) -> float:
+        """Return when an object of the upper storage came to stand."""
+        return self.own.modified(key)
+
+    def free_bytes(self) -> int | None:
+        """Return the space left for the upper storage."""
+        return self.own.free_bytes()
+
+    def sweep(self) -> int:
+        """Remove what dead writers left in the upper storage."""
+        return self.own.sweep()
+
+    def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
+        """Hold the upper storage."""
+        return self.own.hold(exclusive=exclusive)
+
+    def claim(self, name: str) -> bool:
+        """Take a lease in the upper storage."""
+        return self.own.claim(name)
+
+    def claimed(self, name: str) -> bool:
+        """Tell whether somebody holds a lease in the upper storage."""
+        return self.own.claimed(name)
+
+    def release(self, name: str) -> None:
+        """Give a lease of the upper storage back."""
+        self.own.release(name)

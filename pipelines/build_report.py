@@ -1,0 +1,92 @@
+"""What a build did, or would do."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from featurestore.corpus.corpus import Rejection
+from pipelines.cluster import available_cores
+from pipelines.dispatch import Tally
+from pipelines.estimate import estimate_seconds
+from pipelines.planning import BuildPlan
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did, or would do."""
+
+    corpus: str
+    dataset: str
+    digest: str | None
+    utterances: int
+    clean: int
+    augmented: int
+    computed: int
+    copied: int
+    reused: int
+    rejected: tuple[Rejection, ...]
+    bytes_written: int
+    seconds: float
+    to_compute: int = 0
+    estimated_bytes: int = 0
+    estimated_seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    dry: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        document: dict[str, Any] = {
+            "corpus": self.corpus,
+            "dataset": self.dataset,
+            "digest": self.digest,
+            "utterances": self.utterances,
+            "rows": {"clean": self.clean, "augmented": self.augmented},
+            "computed": self.computed,
+            "copied": self.copied,
+            "reused": self.reused,
+            "rejected": [{"path": one.path, "reason": one.reason} for one in self.rejected],
+            "bytes_written": self.bytes_written,
+            "seconds": round(self.seconds, 3),
+        }
+        if self.dry:
+            document |= {
+                "to_compute": self.to_compute,
+                "estimated_bytes": self.estimated_bytes,
+                "estimated_seconds": self.estimated_seconds,
+            }
+        return document
+
+
+def report_of(
+    plan: BuildPlan,
+    name: str | None,
+    started: float,
+    *,
+    tally: Tally | None = None,
+    digest: str | None = None,
+    jobs: int | None = None,
+) -> BuildReport:
+    """Say what a plan comes to, or came to with a tally of what was done."""
+    computed, copied = (tally.computed, tally.copied) if tally else (plan.computed, plan.copied)
+    clean, augmented = plan.rows(clean=True), plan.rows(clean=False)
+    return BuildReport(
+        corpus=plan.corpus.name,
+        dataset=name or plan.corpus.name,
+        digest=digest,
+        utterances=len(plan.corpus.utterances),
+        clean=clean,
+        augmented=augmented,
+        computed=computed,
+        copied=copied,
+        reused=clean + augmented - computed - copied,
+        rejected=plan.rejections(),
+        bytes_written=tally.written if tally else 0,
+        seconds=time.monotonic() - started,
+        to_compute=plan.computed,
+        estimated_bytes=plan.bytes_to_write,
+        estimated_seconds=estimate_seconds(plan.computed, jobs or available_cores()),
+        notes=plan.corpus.notes,
+        dry=tally is None,
+    )

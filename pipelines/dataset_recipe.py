@@ -1,0 +1,41 @@
+"""Which rows a dataset has: features, augmentation, copies, and the side of a split that gets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featurestore.corpus import splits
+from featurestore.corpus.corpus import Corpus
+from featurestore.errors import SpecError
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.features import FeatureSpec
+
+
+@dataclass(frozen=True)
+class DatasetRecipe:
+    """Which rows a dataset has; no corpus, no labels."""
+
+    features: FeatureSpec
+    augmentation: AugmentationSpec | None = None
+    copies: int = 0
+    """Augmented copies of each utterance."""
+    split: str | None = None
+    """Split whose `side` alone gets augmented copies; None gives them to all."""
+    side: str = "train"
+    seed: int = 0
+    """Seed of the split, where it is drawn."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.copies <= 100_000:
+            raise SpecError(f"the number of copies must lie within 0 and 100,000, not {self.copies}.")
+        if self.copies and self.augmentation is None:
+            raise SpecError("augmented copies need a policy: give --policy NAME, or leave --augment out.")
+        if self.side not in ("train", "validation", "test"):
+            raise SpecError(f"a split has the sides train, validation and test, not {self.side!r}.")
+
+    def augmented_paths(self, corpus: Corpus) -> set[str]:
+        """Return the paths of the utterances that get augmented copies."""
+        if self.split is None:
+            return {utterance.path for utterance in corpus.utterances}
+        chosen: tuple[str, ...] = getattr(splits.split(corpus.utterances, self.split, seed=self.seed), self.side)
+        return set(chosen)
