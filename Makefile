@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STORE_OPTION := $(if $(STORE),--store $(STORE))
 
-.PHONY: help emodb demo test lint format
+.PHONY: help emodb demo test chaos lint format
 
 help:
 	@echo "make emodb SOURCE=download.zip   build Emo-DB with 75 augmented copies a recording (no SOURCE: download it)"
 	@echo "make demo                        the same on a small synthesised corpus, without a network"
 	@echo "make test | lint                 what has to pass before a change is merged"
+	@echo "make chaos                       the long attacks on the store's promises (docs/reliability.md), half an hour"
 	@echo "STORE=folder                     where features are kept (default: the user's cache folder)"
 
 $(READY): pyproject.toml constraints.txt
@@ -32,6 +33,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+chaos: $(READY)
+	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos -o timeout=3600 -o faulthandler_timeout=0
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ import numpy as np
 from featurestore import presets
 from featurestore.draws import draw
 from featurestore.rows import RowEngine, warm
-from featurestore.signal import interpolation, noise, peak, rounding, shift, transform, vocoder
+from featurestore.signal import interpolation, noise, peak, rounding, shift, transform
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 
@@ -68,7 +68,9 @@ def stages(data: bytes) -> dict[str, float]:
     source = engine.load(data)
     signal, steps = source.signal, 2208
     samples = len(signal)
-    stretched = np.zeros(vocoder.stretched_length(samples, steps), np.float32)
+    stretched = source.vocoder.stretch(source.analysis, steps, samples).copy()
+    lanes = np.zeros(interpolation.lanes_length(steps), np.float32)
+    pitched = np.zeros(interpolation.blocks_of(samples) * 2048, np.float32)
     output, row = np.zeros(samples, np.float32), np.zeros(engine.frames(source) * 128, np.float32)
     weights, key = interpolation.interpolation_weights(), noise.key_words(7)
     log_mel = transform.LogMel(FEATURES, source.rate)
@@ -81,8 +83,8 @@ def stages(data: bytes) -> dict[str, float]:
         "decode (once a file)": lambda: engine.load(data),
         "analysis (once a file)": lambda: source.vocoder.analyse(signal),
         "draw": lambda: draw(POLICY, "0", 5),
-        "stretch": lambda: source.vocoder.stretch(source.analysis, steps, samples, stretched),
-        "interpolate": lambda: interpolation.interpolate(stretched, steps, weights, output),
+        "stretch": lambda: source.vocoder.stretch(source.analysis, steps, samples),
+        "interpolate": lambda: interpolation.interpolate(stretched, steps, weights, lanes, pitched),
         "shift": lambda: shift.shift(signal, 1000, False, output),
         "energy": lambda: peak.energy(signal),
         "noise": lambda: noise.standard_normal(key, output),

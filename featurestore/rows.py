@@ -15,15 +15,15 @@ import numpy as np
 from featurestore.errors import AudioError, SpecError
 from featurestore.signal.arrays import Row, Signal
 from featurestore.signal.audio import Recording, decode, resample
-from featurestore.signal.interpolation import interpolate, interpolation_weights
+from featurestore.signal.interpolation import blocks_of, interpolate, interpolation_weights, lanes_length
 from featurestore.signal.noise import add_scaled, key_words, noise_gain, standard_normal
 from featurestore.signal.peak import energy, largest, peak_gain
-from featurestore.signal.pitch_grid import pitch_steps
+from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
 from featurestore.signal.rounding import round_to_half
 from featurestore.signal.shift import shift, shift_samples
 from featurestore.signal.stft import frame_count
 from featurestore.signal.transform import LogMel
-from featurestore.signal.vocoder import Analysis, Vocoder, stretched_length, vocoder_length
+from featurestore.signal.vocoder import Analysis, Vocoder, vocoder_length
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
@@ -163,11 +163,10 @@ class RowEngine:
 
     def _pitched(self, source: Source, steps: int) -> Signal:
         samples = len(source.signal)
-        stretched = self._buffer("stretched", stretched_length(samples, steps))
-        source.vocoder.stretch(source.analysis, steps, samples, stretched)
-        pitched = self._buffer("pitched", samples)
-        interpolate(stretched, steps, self._weights, pitched)
-        return pitched
+        stretched = source.vocoder.stretch(source.analysis, steps, samples)
+        pitched = self._buffer("pitched", blocks_of(samples) * PITCH_GRID)
+        interpolate(stretched, steps, self._weights, self._buffer("lanes", lanes_length(steps)), pitched)
+        return pitched[:samples]
 
     def _noisy(self, signal: Signal, snr_db: float, noise_key: int) -> tuple[Signal, np.float32]:
         """Add noise; return the sum and its largest absolute sample. A signal that was shifted away stays silent."""

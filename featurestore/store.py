@@ -184,16 +184,17 @@ class Store:
         others = {self.reference(other).dataset for other in self.names() if other != name}
         if reference.dataset not in others:
             self.storage.delete(f"refs/datasets/{reference.dataset}.json")
-        self._unname(reference)
-        self.storage.delete(f"refs/{name}.json")
+        if name in self.names():
+            self._unname(name)
+            self.storage.delete(f"refs/{name}.json")
         return reference
 
-    def _unname(self, gone: Reference) -> None:
+    def _unname(self, name: str) -> None:
         """Call datasets that a lost name still stands in by their digest, so that no name is missed."""
         for dataset in self.dataset_ids():
             key = f"refs/datasets/{dataset}.json"
             reference = self._reference(key)
-            if reference.name == gone.name and not self.borrowed(key):
+            if reference.name == name and not self.borrowed(key):
                 called = Reference(self.dataset(dataset).digest[:12], dataset, reference.table)
                 self.storage.replace(key, called.to_bytes())
 

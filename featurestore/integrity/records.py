@@ -60,8 +60,18 @@ def check_reference(store: Store, key: str) -> None:
     reference = Reference.from_bytes(key, store.storage.get(key))
     for target in (f"datasets/{reference.dataset}.json", f"tables/{reference.table}.json", reference.root):
         _check_stands(store, target, key)
+    corpus = _corpus_of(store, reference)
+    if corpus is not None:
+        _check_stands(store, f"refs/corpora/{corpus}.json", key)
     if not store.storage.exists(reference.key) and not called_by_digest(store, reference):
         raise DamagedObjectError(reference.key, f"missing, and {key} needs it")
+
+
+def _corpus_of(store: Store, reference: Reference) -> str | None:
+    try:
+        return store.table(reference.table).corpus
+    except FeatureStoreError:  # reported where it stands
+        return None
 
 
 def called_by_digest(store: Store, reference: Reference) -> bool:

@@ -10,16 +10,14 @@ import numpy as np
 
 from featurestore.signal.arrays import Float32, Float64, Signal
 from featurestore.signal.kernel import fast_kernel
+from featurestore.signal.lanes import LANES, Lanes, load, load_rows, spread, store, store_rows, transposed
 from featurestore.signal.pitch_grid import PITCH_GRID
 
 TAPS = 16
 LEAD = TAPS // 2 - 1
 """Samples before the position that a weight applies to."""
-MOST_LANES = 32
-"""Blocks of 2048 outputs that are computed together."""
 _KAISER_BETA = 6.5
 _GRID = PITCH_GRID
-_2, _3, _4, _8, _12 = np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(8), np.uint64(12)
 
 
 def _kernel_values(offset: Float64) -> Float64:
@@ -46,57 +44,62 @@ def passband(bins: int) -> Float64:
     return np.asarray(np.sum(waves * values[None, :], axis=1) / 64)
 
 
-def interpolate(stretched: Signal, steps: int, weights: Float32, output: Signal) -> None:
-    """Write output[k] = stretched(LEAD + k * steps / 2048), array [time].
+def blocks_of(samples: int) -> int:
+    """Return how many blocks of 2048 outputs are computed: as many as fill all lanes."""
+    return -(-samples // (_GRID * LANES)) * LANES
 
-    `stretched` must hold TAPS + steps samples after the last position.
+
+def reach(samples: int, steps: int) -> int:
+    """Return the samples that `interpolate` may touch."""
+    return blocks_of(samples) * steps + TAPS + LANES
+
+
+def lanes_length(steps: int) -> int:
+    """Return the numbers of work space that `interpolate` needs."""
+    return (steps + TAPS + LANES) * LANES
+
+
+def interpolate(stretched: Signal, steps: int, weights: Float32, source: Float32, output: Signal) -> None:
+    """Write output[k] = stretched(LEAD + k * steps / 2048), array [blocks_of(samples) * 2048].
+
+    Parameters
+    ----------
+    stretched : array of `reach` samples
+    steps : int
+    weights : array [2048, 16]
+    source : array [lanes_length(steps)]
+        Work space.
+    output : array [blocks_of(samples) * 2048]
+        Overwritten.
     """
-    blocks = -(-len(output) // _GRID)
-    lanes = min(MOST_LANES, -(-blocks // 8) * 8)
-    source = np.empty((steps + TAPS) * lanes, np.float32)
-    target = np.empty(_GRID * lanes, np.float32)
-    for first in range(0, blocks, lanes):
-        _to_lanes(stretched[first * steps :], steps, lanes, source)
-        _weigh(source, steps, weights, lanes, target)
-        _from_lanes(target, lanes, output[first * _GRID : (first + lanes) * _GRID])
+    _interpolate(stretched, steps, weights.reshape(-1), source, np.empty(LANES * LANES, np.float32), output)
 
 
 @fast_kernel
-def _to_lanes(signal: Signal, steps: int, lanes: int, source: Float32) -> None:
-    """Write block b, which starts at sample b * steps, to source[b], source[b + lanes] ...; zeros after the end."""
-    for lane in range(lanes):
-        piece = signal[min(lane * steps, len(signal)) : lane * steps + steps + TAPS]
-        column, stride = source[lane:], np.uint64(lanes)
-        for p in range(len(piece)):
-            column[np.uint64(p) * stride] = piece[p]
-        for p in range(len(piece), steps + TAPS):
-            column[np.uint64(p) * stride] = 0
+def _interpolate(
+    stretched: Signal, steps: int, weights: Float32, source: Float32, tile: Float32, output: Signal
+) -> None:
+    """Take eight blocks at a time, one in each lane."""
+    for first in range(0, len(output) // _GRID, LANES):
+        for p in range(0, steps + TAPS, LANES):
+            store_rows(source, LANES * p, LANES, transposed(load_rows(stretched, first * steps + p, steps)))
+        for begin in range(0, _GRID, LANES):
+            for r in range(begin, begin + LANES):
+                store(tile, LANES * (r - begin), _weighed(source, r * steps // _GRID, weights, r * steps % _GRID))
+            store_rows(output, first * _GRID + begin, _GRID, transposed(load_rows(tile, 0, LANES)))
 
 
 @fast_kernel
-def _from_lanes(target: Float32, lanes: int, output: Signal) -> None:
-    for lane in range(lanes):
-        piece = output[min(lane * _GRID, len(output)) : (lane + 1) * _GRID]
-        column, stride = target[lane:], np.uint64(lanes)
-        for r in range(len(piece)):
-            piece[r] = column[np.uint64(r) * stride]
-
-
-@fast_kernel
-def _weigh(source: Float32, steps: int, weights: Float32, lanes: int, target: Float32) -> None:
-    """Write output r of all blocks: the sum over the 16 taps, spelled out so that the lanes are the inner loop."""
-    one = np.uint64(lanes)
-    for r in range(_GRID):
-        begin = r * steps // _GRID * lanes
-        w = weights[r * steps % _GRID]
-        w0, w1, w2, w3, w4, w5, w6, w7 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
-        w8, w9, wa, wb, wc, wd, we, wf = w[8], w[9], w[10], w[11], w[12], w[13], w[14], w[15]
-        x, total = source[begin : begin + TAPS * lanes], target[r * lanes : (r + 1) * lanes]
-        for lane in range(lanes):
-            i = np.uint64(lane)
-            j, k, m = i + _4 * one, i + _8 * one, i + _12 * one
-            a = w0 * x[i] + w1 * x[i + one] + w2 * x[i + _2 * one] + w3 * x[i + _3 * one]
-            b = w4 * x[j] + w5 * x[j + one] + w6 * x[j + _2 * one] + w7 * x[j + _3 * one]
-            c = w8 * x[k] + w9 * x[k + one] + wa * x[k + _2 * one] + wb * x[k + _3 * one]
-            d = wc * x[m] + wd * x[m + one] + we * x[m + _2 * one] + wf * x[m + _3 * one]
-            total[lane] = (a + b) + (c + d)
+def _weighed(source: Float32, begin: int, weights: Float32, phase: int) -> Lanes:
+    """Return the sum of 16 samples from `begin` on under the weights of a phase, in four parts."""
+    i, w = LANES * begin, TAPS * phase
+    a = load(source, i) * spread(weights[w])
+    b = load(source, i + 8) * spread(weights[w + 1])
+    c = load(source, i + 16) * spread(weights[w + 2])
+    d = load(source, i + 24) * spread(weights[w + 3])
+    for tap in range(4, TAPS, 4):
+        a = a + load(source, i + 8 * tap) * spread(weights[w + tap])
+        b = b + load(source, i + 8 * tap + 8) * spread(weights[w + tap + 1])
+        c = c + load(source, i + 8 * tap + 16) * spread(weights[w + tap + 2])
+        d = d + load(source, i + 8 * tap + 24) * spread(weights[w + tap + 3])
+    return (a + b) + (c + d)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64, Real
 from featurestore.signal.kernel import fast_kernel
+from featurestore.signal.lanes import LANES, load, load_rows, spread, store_narrow, store_rows, transposed
 from featurestore.signal.logarithm import natural_log
 
 _BREAK_HZ, _HZ_A_MEL, _BREAK_MEL = 1000.0, 200.0 / 3, 15.0
@@ -55,6 +56,10 @@ def mel_triangles(rate: int, fft_length: int, mels: int, scale: str, low_hz: flo
     return np.asarray(triangles * (2.0 / (corners[2:] - corners[:-2]))[:, None])
 
 
+BandArrays = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Real]
+"""First bins, stops, offsets and weights: see `MelBands`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MelBands:
     """Triangles without their zeros: band m weighs bins `first[m]` to `stop[m]` with `weights[offset[m]:]`."""
@@ -63,6 +68,11 @@ class MelBands:
     stop: NDArray[np.int64]
     offset: NDArray[np.int64]
     weights: Real
+
+    @property
+    def arrays(self) -> BandArrays:
+        """The same as a tuple, which kernels take."""
+        return self.first, self.stop, self.offset, self.weights
 
 
 def mel_bands(triangles: Float64, dtype: type[np.floating]) -> MelBands:
@@ -77,32 +87,40 @@ def mel_bands(triangles: Float64, dtype: type[np.floating]) -> MelBands:
 
 
 @fast_kernel
-def power(spectrum: Real, powers: Real) -> None:
-    """Write |X|**2, array [frames, bins], of a spectrum [frames, 2, bins]."""
-    for t in range(powers.shape[0]):
-        real, imaginary, target = spectrum[t, 0], spectrum[t, 1], powers[t]
-        for k in range(len(target)):
-            target[k] = real[k] * real[k] + imaginary[k] * imaginary[k]
+def log_mel(powers: Real, bands: BandArrays, eps: float, sums: Float32, rows: Float32, start: int) -> None:
+    """Write log(sum of weights * power + eps) of eight frames, from rows[start] on, each `mels` long.
+
+    Parameters
+    ----------
+    powers : array [bins * 8]
+        |X|**2 with bin k of frame l at 8 k + l.
+    bands : tuple of arrays
+        First bin, stop, offset and weights: see `MelBands`.
+    eps : float
+    sums : array [mels * 8], float32
+        Work space.
+    rows : array, float32
+        Overwritten from `start` on.
+    """
+    first, stop, offset, weights = bands
+    zero = spread(weights.dtype.type(0))
+    small = spread(weights.dtype.type(eps))
+    for m in range(len(first)):
+        total, shift = zero, offset[m] - first[m]
+        for k in range(first[m], stop[m]):
+            total = total + load(powers, LANES * k) * spread(weights[shift + k])
+        store_narrow(sums, LANES * m, total + small)
+    for i in range(len(sums)):
+        sums[i] = natural_log(sums[i])
+    turn_rows(sums, len(first), rows, start)
 
 
 @fast_kernel
-def log_mel(
-    powers: Real,
-    first: NDArray[np.int64],
-    stop: NDArray[np.int64],
-    offset: NDArray[np.int64],
-    weights: Real,
-    eps: float,
-    rows: Float32,
-) -> None:
-    """Write log(sum of weights * power + eps), array [frames, mels]; see `MelBands` for the bands."""
-    for t in range(powers.shape[0]):
-        source, target = powers[t], rows[t]
-        for m in range(len(target)):
-            inside, weight = source[first[m] : stop[m]], weights[offset[m] : offset[m + 1]]
-            total = weight.dtype.type(0)
-            for j in range(len(inside)):
-                total += inside[j] * weight[j]
-            target[m] = np.float32(total + eps)
-        for m in range(len(target)):
-            target[m] = natural_log(target[m])
+def turn_rows(columns: Float32, width: int, rows: Float32, start: int) -> None:
+    """Write eight rows of `width` numbers one after the other; number m of row l stands at columns[8 m + l]."""
+    whole = width - width % LANES
+    for m in range(0, whole, LANES):
+        store_rows(rows, start + m, width, transposed(load_rows(columns, LANES * m, LANES)))
+    for m in range(whole, width):
+        for lane in range(LANES):
+            rows[start + lane * width + m] = columns[LANES * m + lane]

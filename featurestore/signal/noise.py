@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from featurestore.signal.arrays import Signal
 from featurestore.signal.kernel import fast_kernel
 from featurestore.signal.logarithm import natural_log
+from featurestore.signal.peak import MAGNITUDE
 from featurestore.signal.philox import philox
 
 COUNTERS = 256
@@ -80,9 +81,9 @@ def noise_gain(signal_energy: float, noise_energy: float, snr_db: float) -> np.f
 @fast_kernel
 def add_scaled(signal: Signal, noise: Signal, gain: np.float32) -> np.float32:
     """Turn noise [time] in place into signal + gain * noise, and return the largest absolute sample of the sum."""
-    found = np.float32(0)
+    found = np.int32(0)
     for i in range(len(signal)):
-        value = signal[i] + gain * noise[i]
+        value = np.float32(signal[i] + gain * noise[i])
         noise[i] = value
-        found = max(found, abs(value))
-    return found
+        found = max(found, np.int32(value.view(np.int32) & MAGNITUDE))
+    return np.int32(found).view(np.float32)

@@ -1,4 +1,4 @@
-"""Cutting a signal into windowed frames, and the analysis windows."""
+"""Cutting a signal into windowed frames, eight at a time, and the analysis windows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from featurestore.errors import AudioError
 from featurestore.signal.arrays import Float64, Real, Signal
 from featurestore.signal.kernel import exact_kernel
+from featurestore.signal.lanes import LANES, load_rows, store_weighted, transposed
 from featurestore.specs.features import FeatureSpec
 
 
@@ -48,22 +49,22 @@ def frame_count(features: FeatureSpec, samples: int) -> int:
     return 1 + (samples - features.fft_length) // features.hop_length
 
 
-@exact_kernel
-def cut_frames(
-    signal: Signal, gain: np.float32, window: Real, first: int, hop: int, padding: int, frames: Real
-) -> None:
-    """Write frames [count, fft_length]: (signal * gain, rounded to float32) * window, zeros beyond the signal's ends.
+def padded_length(count: int, hop: int, length: int) -> int:
+    """Return the samples that `cut_frames` may touch when it cuts `count` frames, eight at a time."""
+    groups = -(-count // LANES)
+    return (groups * LANES - 1) * hop + length + LANES
 
-    Frame r starts at sample (first + r) * hop - padding.
+
+@exact_kernel
+def cut_frames(signal: Signal, begin: int, hop: int, window: Real, frames: Real) -> None:
+    """Write eight windowed frames, array [length * 8] with sample n of frame l at 8 n + l.
+
+    Frame l starts at sample begin + l * hop; the signal must reach `padded_length` samples.
     """
-    samples, length = len(signal), frames.shape[1]
-    for r in range(frames.shape[0]):
-        start = (first + r) * hop - padding
-        inside = max(0, -start)
-        outside = max(inside, min(length, samples - start))
-        frame = frames[r]
-        frame[:inside] = 0
-        frame[outside:] = 0
-        piece, weights, target = signal[start + inside : start + outside], window[inside:outside], frame[inside:outside]
-        for j in range(len(piece)):
-            target[j] = weights[j] * np.float32(piece[j] * gain)
+    length = len(window)
+    whole = length - length % LANES
+    for n in range(0, whole, LANES):
+        store_weighted(frames, LANES * n, transposed(load_rows(signal, begin + n, hop)), window, n)
+    for n in range(whole, length):
+        for lane in range(LANES):
+            frames[LANES * n + lane] = window[n] * signal[begin + lane * hop + n]

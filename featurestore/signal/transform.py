@@ -1,18 +1,23 @@
-"""The log-mel spectrogram of a signal, a few frames at a time so that they stay in the processor's cache."""
+"""The log-mel spectrogram of a signal, eight frames at a time from samples to bands, so that they stay in the cache."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from featurestore.signal.arrays import Float32, Float64, Signal
-from featurestore.signal.fourier import RealFourier
-from featurestore.signal.mel import log_mel, mel_bands, mel_triangles, power
-from featurestore.signal.stft import cut_frames, frame_count, padded_window
+import numpy as np
+from numpy.typing import NDArray
+
+from featurestore.signal.arrays import Float32, Float64, Real, Signal
+from featurestore.signal.fourier import Tables, fourier_tables, own_length, power_spectra, power_spectra_elsewhere
+from featurestore.signal.kernel import fast_kernel
+from featurestore.signal.lanes import LANES
+from featurestore.signal.mel import BandArrays, log_mel, mel_bands, mel_triangles
+from featurestore.signal.stft import cut_frames, frame_count, padded_length, padded_window
 from featurestore.signal.warp import warp, warp_positions
 from featurestore.specs.features import FeatureSpec
 
-_FRAMES = 16
-"""Frames transformed at a time."""
+_STRAIGHT = np.zeros(0, np.int64)
+"""Positions of no warp."""
 
 
 class LogMel:
@@ -28,12 +33,13 @@ class LogMel:
     def __init__(self, features: FeatureSpec, rate: int) -> None:
         self.features = features
         high_hz = features.high_hz if features.high_hz is not None else rate / 2
-        triangles = mel_triangles(
+        self._triangles = mel_triangles(
             rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz
         )
-        window = padded_window(features)
-        precisions = (np.float32, np.float64)
-        self._tables = {precision: _Tables(window, triangles, precision) for precision in precisions}
+        self._window = padded_window(features)
+        self._tables: dict[type[np.floating], _Tables] = {}
+        self._padded = np.zeros(0, np.float32)
+        self._sums = np.empty(features.mels * LANES, np.float32)
 
     def __call__(
         self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
@@ -44,30 +50,49 @@ class LogMel:
         ----------
         signal : array [time], float32
         gain : float32
-            Multiplied onto each sample before the window.
+            Multiplied onto each sample, and rounded, before the window.
         precision : float32 or float64
             In which windows, transforms and band sums are computed.
         warping : (alpha, f0 as a share of fmax) or None
             Vocal tract length perturbation.
         """
-        features = self.features
-        rows = np.empty((frame_count(features, len(signal)), features.mels), np.float32)
-        padding = features.fft_length // 2 if features.centred else 0
-        positions = None if warping is None else warp_positions(features.fft_length // 2 + 1, *warping)
+        features, count = self.features, frame_count(self.features, len(signal))
+        padded = self._pad(signal, gain, count)
+        rows = np.empty((-(-count // LANES) * LANES, features.mels), np.float32)
+        below, share = _STRAIGHT, np.zeros(0)
+        if warping is not None:
+            below, share = warp_positions(features.fft_length // 2 + 1, *warping)
+        if precision not in self._tables:
+            self._tables[precision] = _Tables(self._window, self._triangles, precision)
         tables = self._tables[precision]
-        bands = tables.bands
-        for first in range(0, len(rows), _FRAMES):
-            count = min(_FRAMES, len(rows) - first)
-            frames, powers, spectrum = tables.frames[:count], tables.powers[0, :count], tables.spectrum[:count]
-            cut_frames(signal, gain, tables.window, first, features.hop_length, padding, frames)
-            tables.fourier.forward(frames, spectrum)
-            power(spectrum, powers)
-            if positions is not None:
-                warp(powers, *positions, tables.powers[1, :count])
-                powers = tables.powers[1, :count]
-            part = rows[first : first + count]
-            log_mel(powers, bands.first, bands.stop, bands.offset, bands.weights, features.eps, part)
-        return rows
+        groups: Callable[..., None] = _groups if tables.own is not None else _groups_elsewhere
+        groups(
+            padded,
+            features.hop_length,
+            tables.window,
+            tables.own,
+            tables.bands.arrays,
+            features.eps,
+            below,
+            share.astype(precision),
+            tables.frames,
+            tables.powers,
+            tables.warped,
+            self._sums,
+            rows.reshape(-1),
+        )
+        return rows[:count]
+
+    def _pad(self, signal: Signal, gain: np.float32, count: int) -> Signal:
+        """Return the signal at its level between the zeros that frames at both ends reach into."""
+        features = self.features
+        front = features.fft_length // 2 if features.centred else 0
+        end = max(front + len(signal), padded_length(count, features.hop_length, features.fft_length))
+        if len(self._padded) < end:
+            self._padded = np.zeros(end + end // 4, np.float32)
+        np.multiply(signal, gain, out=self._padded[front : front + len(signal)])
+        self._padded[front + len(signal) : end] = 0
+        return self._padded
 
 
 class _Tables:
@@ -77,7 +102,60 @@ class _Tables:
         length, bins = len(window), triangles.shape[1]
         self.window = window.astype(precision)
         self.bands = mel_bands(triangles, precision)
-        self.fourier = RealFourier(length, precision)
-        self.frames = np.empty((_FRAMES, length), precision)
-        self.spectrum = np.empty((_FRAMES, 2, bins), precision)
-        self.powers = np.empty((2, _FRAMES, bins), precision)
+        self.own = fourier_tables(length, precision) if own_length(length) else None
+        self.frames = np.empty(length * LANES, precision)
+        self.powers = np.empty(bins * LANES, precision)
+        self.warped = np.empty(bins * LANES, precision)
+
+
+@fast_kernel
+def _groups(
+    signal: Signal,
+    hop: int,
+    window: Real,
+    tables: Tables,
+    bands: BandArrays,
+    eps: float,
+    below: NDArray[np.int64],
+    share: Real,
+    frames: Real,
+    powers: Real,
+    warped: Real,
+    sums: Float32,
+    rows: Float32,
+) -> None:
+    """Write all rows, frames [frames, mels] one after the other; without `below` nothing is warped."""
+    step = LANES * len(bands[0])
+    for group in range(len(rows) // step):
+        cut_frames(signal, group * LANES * hop, hop, window, frames)
+        power_spectra(frames, tables, powers)
+        if len(below) > 0:
+            warp(powers, below, share, warped)
+            log_mel(warped, bands, eps, sums, rows, group * step)
+        else:
+            log_mel(powers, bands, eps, sums, rows, group * step)
+
+
+def _groups_elsewhere(
+    signal: Signal,
+    hop: int,
+    window: Real,
+    tables: None,
+    bands: BandArrays,
+    eps: float,
+    below: NDArray[np.int64],
+    share: Real,
+    frames: Real,
+    powers: Real,
+    warped: Real,
+    sums: Float32,
+    rows: Float32,
+) -> None:
+    """Do the same for frames whose length is no power of two."""
+    step = LANES * len(bands[0])
+    for group in range(len(rows) // step):
+        cut_frames(signal, group * LANES * hop, hop, window, frames)
+        power_spectra_elsewhere(frames, len(window), powers)
+        if len(below) > 0:
+            warp(powers, below, share, warped)
+        log_mel(warped if len(below) > 0 else powers, bands, eps, sums, rows, group * step)

@@ -16,13 +16,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64, Signal
-from featurestore.signal.fourier import RealFourier
-from featurestore.signal.interpolation import LEAD, TAPS, passband
-from featurestore.signal.kernel import fast_kernel
+from featurestore.signal.fourier import Tables, fourier_tables, inverse
+from featurestore.signal.interpolation import LEAD, TAPS, passband, reach
+from featurestore.signal.kernel import exact_kernel, fast_kernel
+from featurestore.signal.lanes import LANES, add_rows, load, load_rows, spread, store, store_rows, transposed
 from featurestore.signal.pitch_grid import PITCH_GRID
-from featurestore.signal.stft import cut_frames, periodic_window
+from featurestore.signal.stft import periodic_window
 
 OVERLAP = 4
 """Frames that cover a sample."""
@@ -31,7 +34,7 @@ WINDOW_POWER = 1.5
 PASSBAND_EDGE = 0.97
 """Share of the spectrum below half the rate that is kept; the interpolation cannot tell apart what lies above."""
 _FRAMES = 16
-"""Frames transformed at a time, so that they stay in the cache."""
+"""Frames analysed at a time, so that they stay in the cache."""
 _NOTHING = 1e-100
 """Magnitudes below have no phase."""
 _GRID = PITCH_GRID
@@ -47,28 +50,123 @@ class Analysis:
     """What all pitch shifts of one recording share."""
 
     magnitudes: Float32
-    """Array [frames + 1, bins], divided by the passband of the interpolation; the last frame is silent."""
+    """Array [frames + 1, width], divided by the passband of the interpolation; the last frame is silent.
+
+    The width is the number of bins, rounded up to whole registers.
+    """
     turns: Float32
-    """Array [frames, 2, bins]: real and imaginary part of the unit number that turns frame t's phase into t + 1's."""
+    """Array [frames, 2, width]: real and imaginary part of the unit number that turns frame t's phase into t + 1's."""
     start: Float32
-    """Array [2, bins]: the unit number of the first frame's phase."""
+    """Array [2, width]: the unit number of the first frame's phase."""
 
 
-@fast_kernel
-def _polar(spectrum: Float64, gain: Float64, magnitudes: Float32, phases: Float64) -> None:
+class Vocoder:
+    """Analysis and synthesis with transforms of one length: windows and work space, reused for many recordings.
+
+    Parameters
+    ----------
+    length : int
+        Samples of a transform, a power of two from 64 on.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length, self.hop, self.bins = length, length // OVERLAP, length // 2 + 1
+        self._width = -(-self.bins // LANES) * LANES
+        self._hann = periodic_window("hann", length)
+        self._window = (self._hann / WINDOW_POWER).astype(np.float32)
+        self._squares = (self._hann**2 / WINDOW_POWER).astype(np.float32)
+        self._gain = 1 / passband(self.bins)
+        self._tables = fourier_tables(length, np.float32)
+        self._spectrum = np.empty(self._width * 2 * LANES, np.float32)
+        self._frames = np.empty(length * LANES, np.float32)
+        self._tile = np.empty(2 * LANES * LANES, np.float32)
+        self._stretched = np.empty(0, np.float32)
+
+    def analyse(self, signal: Signal) -> Analysis:
+        """Compute the centred spectra of a signal [time] and the turn of each phase from frame to frame."""
+        count = 1 + len(signal) // self.hop
+        magnitudes = np.zeros((count + 1, self._width), np.float32)
+        turns = np.zeros((count, 2, self._width), np.float32)
+        phases = np.zeros((_FRAMES + 1, 2, self.bins))
+        start = np.zeros((2, self._width), np.float32)
+        padded = np.concatenate([np.zeros(self.length // 2), signal, np.zeros(self.length)])
+        framed = np.lib.stride_tricks.sliding_window_view(padded, self.length)[:: self.hop]
+        for first in range(0, count, _FRAMES):
+            here = min(_FRAMES, count - first)
+            spectrum = scipy.fft.rfft(framed[first : first + here] * self._hann, axis=1, workers=1)
+            phases[0] = phases[_FRAMES]
+            _polar(spectrum, self._gain, magnitudes[first:], phases[1:])
+            if first == 0:
+                start[:, : self.bins] = phases[1]
+                _turn(phases[1 : here + 1], turns)
+            else:
+                _turn(phases[: here + 1], turns[first - 1 :])
+        turns[count - 1, 0] = 1
+        return Analysis(magnitudes, turns, start)
+
+    def stretch(self, analysis: Analysis, steps: int, samples: int) -> Signal:
+        """Return the signal lasting steps / 2048 times as long; sample 0 stands at index `LEAD`.
+
+        Parameters
+        ----------
+        analysis : Analysis
+        steps : int
+            The factor times 2048.
+        samples : int
+            Length of the original signal.
+
+        Returns
+        -------
+        array, float32
+            Long enough for `interpolate`; overwritten by the next call.
+        """
+        end = samples * steps // _GRID
+        count = (len(analysis.turns) * steps + _GRID - 1) // _GRID
+        count = min(count, (end + TAPS) // self.hop + OVERLAP)
+        margin = self.length // 2
+        room = self._room(margin + max(reach(samples, steps), LEAD + (count + LANES) * self.hop + self.length))
+        _synthesise(
+            analysis.magnitudes.reshape(-1),
+            analysis.turns.reshape(-1),
+            analysis.start.reshape(-1).copy(),
+            _frame_positions(count, steps),
+            _kept_bins(self.bins, steps),
+            self._tables,
+            self._window,
+            self._spectrum,
+            self._tile,
+            self._frames,
+            room[LEAD:],
+        )
+        stretched = room[margin:]
+        _even_out(self._squares, count, self.hop, stretched[LEAD:])
+        stretched[LEAD + end + TAPS :] = 0
+        return stretched
+
+    def _room(self, samples: int) -> Signal:
+        """Return a reused array of zeros."""
+        if len(self._stretched) < samples:
+            self._stretched = np.empty(samples + samples // 4, np.float32)
+        room = self._stretched[:samples]
+        room[:] = 0
+        return room
+
+
+@exact_kernel
+def _polar(spectrum: NDArray[np.complex128], gain: Float64, magnitudes: Float32, phases: Float64) -> None:
     """Write |X| * gain and the unit numbers X / |X|, array [frames, 2, bins]; 1 where X is zero."""
     for t in range(spectrum.shape[0]):
-        real, imaginary, size = spectrum[t, 0], spectrum[t, 1], magnitudes[t]
-        unit_real, unit_imaginary = phases[t, 0], phases[t, 1]
+        given, size, unit_real, unit_imaginary = spectrum[t], magnitudes[t], phases[t, 0], phases[t, 1]
         for k in range(len(gain)):
-            magnitude = math.sqrt(real[k] * real[k] + imaginary[k] * imaginary[k])
+            real, imaginary = given[k].real, given[k].imag
+            magnitude = math.sqrt(real * real + imaginary * imaginary)
             size[k] = np.float32(magnitude * gain[k])
             scale = 1.0 / max(magnitude, _NOTHING)
-            unit_real[k] = real[k] * scale if magnitude > _NOTHING else 1.0
-            unit_imaginary[k] = imaginary[k] * scale if magnitude > _NOTHING else 0.0
+            unit_real[k] = real * scale if magnitude > _NOTHING else 1.0
+            unit_imaginary[k] = imaginary * scale if magnitude > _NOTHING else 0.0
 
 
-@fast_kernel
+@exact_kernel
 def _turn(phases: Float64, turns: Float32) -> None:
     """Write the unit number conj(u(t)) u(t + 1) that turns each phase into the next frame's."""
     for t in range(phases.shape[0] - 1):
@@ -79,129 +177,87 @@ def _turn(phases: Float64, turns: Float32) -> None:
             imaginary[k] = np.float32(a[k] * d[k] - b[k] * c[k])
 
 
-def stretched_length(samples: int, steps: int) -> int:
-    """Return the samples that `stretch` writes: the stretched signal and room around it for the interpolation."""
-    return LEAD + samples * steps // _GRID + 2 * steps + 2 * TAPS
-
-
-class Vocoder:
-    """Analysis and synthesis with transforms of one length: windows and work space, reused for many recordings.
-
-    Parameters
-    ----------
-    length : int
-        Samples of a transform, a power of two.
-    """
-
-    def __init__(self, length: int) -> None:
-        self.length, self.hop, self.bins = length, length // OVERLAP, length // 2 + 1
-        self._hann = periodic_window("hann", length)
-        self._window = (self._hann / WINDOW_POWER).astype(np.float32)
-        self._squares = (self._hann**2 / WINDOW_POWER).astype(np.float32)
-        self._gain = 1 / passband(self.bins)
-        self._exact, self._fourier = RealFourier(length, np.float64), RealFourier(length, np.float32)
-        self._spectrum = np.empty((_FRAMES, 2, self.bins), np.float32)
-        self._frames = np.empty((_FRAMES, length), np.float32)
-
-    def analyse(self, signal: Signal) -> Analysis:
-        """Compute the centred spectra of a signal [time] and the turn of each phase from frame to frame."""
-        count = 1 + len(signal) // self.hop
-        magnitudes = np.zeros((count + 1, self.bins), np.float32)
-        turns = np.zeros((count, 2, self.bins), np.float32)
-        frames, spectrum = np.empty((_FRAMES, self.length)), np.empty((_FRAMES, 2, self.bins))
-        phases = np.zeros((_FRAMES + 1, 2, self.bins))
-        start = np.zeros((2, self.bins), np.float32)
-        for first in range(0, count, _FRAMES):
-            here = min(_FRAMES, count - first)
-            cut_frames(signal, np.float32(1), self._hann, first, self.hop, self.length // 2, frames[:here])
-            self._exact.forward(frames[:here], spectrum[:here])
-            phases[0] = phases[_FRAMES]
-            _polar(spectrum[:here], self._gain, magnitudes[first:], phases[1:])
-            if first == 0:
-                start[:] = phases[1]
-                _turn(phases[1 : here + 1], turns)
-            else:
-                _turn(phases[: here + 1], turns[first - 1 :])
-        turns[count - 1, 0] = 1
-        return Analysis(magnitudes, turns, start)
-
-    def stretch(self, analysis: Analysis, steps: int, samples: int, stretched: Signal) -> None:
-        """Write the signal lasting steps / 2048 times as long; sample 0 stands at index `LEAD`.
-
-        Parameters
-        ----------
-        analysis : Analysis
-        steps : int
-            The factor times 2048.
-        samples : int
-            Length of the original signal.
-        stretched : array [stretched_length(samples, steps)], float32
-            Overwritten.
-        """
-        hop, bins = self.hop, self.bins
-        kept = _kept_bins(bins, steps)
-        end = samples * steps // _GRID
-        count = (len(analysis.turns) * steps + _GRID - 1) // _GRID
-        count = min(count, (end + TAPS) // hop + OVERLAP)
-        phase = analysis.start.copy()
-        self._spectrum[:, :, kept:] = 0
-        stretched[:] = 0
-        for first in range(0, count, _FRAMES):
-            spectrum, frames = self._spectrum[: count - first], self._frames[: count - first]
-            _advance(analysis.magnitudes, analysis.turns, phase, first, steps, kept, spectrum)
-            self._fourier.inverse(spectrum, frames)
-            overlap_add(frames, self._window, first * hop - self.length // 2, stretched[LEAD:])
-        _even_out(self._squares, count, hop, stretched[LEAD:])
-        stretched[LEAD + end + TAPS :] = 0
-
-
 def _kept_bins(bins: int, steps: int) -> int:
     """Count the bins that stay below half the rate when the stretched signal is read faster."""
     return int(PASSBAND_EDGE * (bins - 1) * min(1.0, _GRID / steps)) + 1
 
 
+def _frame_positions(count: int, steps: int) -> tuple[NDArray[np.int64], Float32]:
+    """Return which frame of the source each output frame follows, and the share of the next: t * 2048 / steps."""
+    position = np.arange(count, dtype=np.int64) * _GRID
+    return position // steps, (position % steps / steps).astype(np.float32)
+
+
+@fast_kernel
+def _synthesise(
+    magnitudes: Float32,
+    turns: Float32,
+    phase: Float32,
+    positions: tuple[NDArray[np.int64], Float32],
+    kept: int,
+    tables: Tables,
+    window: Float32,
+    spectrum: Float32,
+    tile: Float32,
+    frames: Float32,
+    signal: Signal,
+) -> None:
+    """Add all frames of the stretched signal, eight at a time, to `signal`, the first from its begin on."""
+    source, share = positions
+    hop = len(window) // OVERLAP
+    spectrum[:] = 0
+    for first in range(0, len(source), LANES):
+        _advance(
+            magnitudes, turns, phase, source[first : first + LANES], share[first : first + LANES], kept, tile, spectrum
+        )
+        inverse(spectrum, tables, frames)
+        overlap_add(frames, window, hop, signal[first * hop :])
+
+
 @fast_kernel
 def _advance(
-    magnitudes: Float32, turns: Float32, phase: Float32, first: int, steps: int, kept: int, spectrum: Float32
+    magnitudes: Float32,
+    turns: Float32,
+    phase: Float32,
+    source: NDArray[np.int64],
+    share: Float32,
+    kept: int,
+    tile: Float32,
+    spectrum: Float32,
 ) -> None:
-    """Write frames `first`... of the stretched spectrum; output frame t lies at frame t * 2048 / steps of the source.
+    """Write up to eight frames of the stretched spectrum, eight bins at a time; frames that are left over are silent.
 
-    Its magnitude lies on a straight line between those of the two frames around; its phase is the sum of the turns.
+    A frame's magnitude lies on a straight line between those of the two frames around; its phase is the sum of the
+    turns so far.
     """
-    half, three_halves = np.float32(0.5), np.float32(1.5)
-    real, imaginary = phase[0, :kept], phase[1, :kept]
-    for t in range(spectrum.shape[0]):
-        position = (first + t) * _GRID
-        source = position // steps
-        share = np.float32((position % steps) / steps)
-        left, right = magnitudes[source, :kept], magnitudes[source + 1, :kept]
-        turn_real, turn_imaginary = turns[source, 0, :kept], turns[source, 1, :kept]
-        target_real, target_imaginary = spectrum[t, 0, :kept], spectrum[t, 1, :kept]
-        for k in range(kept):
-            size, a, b = left[k] + share * (right[k] - left[k]), real[k], imaginary[k]
-            target_real[k], target_imaginary[k] = size * a, size * b
-            x = a * turn_real[k] - b * turn_imaginary[k]
-            y = a * turn_imaginary[k] + b * turn_real[k]
+    width, real_part, imaginary_part = len(phase) // 2, 0, LANES * LANES
+    half, three_halves = spread(np.float32(0.5)), spread(np.float32(1.5))
+    tile[:] = 0
+    for k in range(0, kept, LANES):
+        a, b = load(phase, k), load(phase, width + k)
+        for t in range(len(source)):
+            left, turn = source[t] * width + k, source[t] * 2 * width + k
+            low = load(magnitudes, left)
+            size = low + spread(share[t]) * (load(magnitudes, left + width) - low)
+            store(tile, real_part + LANES * t, size * a)
+            store(tile, imaginary_part + LANES * t, size * b)
+            turn_real, turn_imaginary = load(turns, turn), load(turns, turn + width)
+            x, y = a * turn_real - b * turn_imaginary, a * turn_imaginary + b * turn_real
             # One Newton step towards 1 / sqrt(x**2 + y**2) keeps the product of thousands of turns on the unit circle.
             correction = three_halves - half * (x * x + y * y)
-            real[k], imaginary[k] = x * correction, y * correction
+            a, b = x * correction, y * correction
+        store(phase, k, a)
+        store(phase, width + k, b)
+        store_rows(spectrum, 2 * LANES * k, 2 * LANES, transposed(load_rows(tile, real_part, LANES)))
+        store_rows(spectrum, 2 * LANES * k + LANES, 2 * LANES, transposed(load_rows(tile, imaginary_part, LANES)))
+    spectrum[2 * LANES * kept : 2 * LANES * (kept + LANES)] = 0
 
 
 @fast_kernel
-def overlap_add(frames: Float32, window: Float32, begin: int, signal: Signal) -> None:
-    """Add windowed frames [count, length] to a signal [time], the first at sample `begin`, each a quarter later."""
-    length = frames.shape[1]
-    for t in range(frames.shape[0]):
-        start = begin + t * (length // OVERLAP)
-        inside, outside = max(0, -start), max(0, min(length, len(signal) - start))
-        if inside < outside:
-            target, source, weight = (
-                signal[start + inside : start + outside],
-                frames[t, inside:outside],
-                window[inside:outside],
-            )
-            for j in range(len(target)):
-                target[j] += source[j] * weight[j]
+def overlap_add(frames: Float32, window: Float32, hop: int, signal: Signal) -> None:
+    """Add eight windowed frames, array [length * 8], to a signal, the first from its begin on, each a hop later."""
+    for n in range(0, len(window), LANES):
+        add_rows(signal, n, hop, transposed(load_rows(frames, LANES * n, LANES)), load(window, n))
 
 
 @fast_kernel

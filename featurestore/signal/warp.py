@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float64, Real
-from featurestore.signal.kernel import exact_kernel
+from featurestore.signal.kernel import fast_kernel
+from featurestore.signal.lanes import LANES, load, spread, store
 
 
 def warped_frequency(frequency: Float64, alpha: float, f0: float, fmax: float) -> Float64:
@@ -38,11 +39,10 @@ def warp_positions(bins: int, alpha: float, f0_share: float) -> tuple[NDArray[np
     return below, origin - below
 
 
-@exact_kernel
-def warp(powers: Real, below: NDArray[np.int64], share: Float64, warped: Real) -> None:
-    """Write S'(G(f)) = S(f), array [frames, bins]: a peak at f moves to G(f); linear between bins."""
-    for t in range(powers.shape[0]):
-        source, target = powers[t], warped[t]
-        for k in range(len(target)):
-            low = source[below[k]]
-            target[k] = low + share[k] * (source[below[k] + 1] - low)
+@fast_kernel
+def warp(powers: Real, below: NDArray[np.int64], share: Real, warped: Real) -> None:
+    """Write S'(G(f)) = S(f) of eight frames, array [bins * 8]: a peak at f moves to G(f); linear between bins."""
+    for k in range(len(below)):
+        low = load(powers, LANES * below[k])
+        high = load(powers, LANES * below[k] + LANES)
+        store(warped, LANES * k, low + spread(share[k]) * (high - low))

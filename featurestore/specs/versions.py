@@ -14,14 +14,14 @@ from featurestore.specs.features import FeatureSpec
 OPERATIONS = {
     "decode": (1, ("soundfile", "numpy")),
     "resample": (1, ("soxr",)),
-    "stft": (1, ("scipy", "numba")),
-    "mel": (1, ("numba", "numpy")),
+    "stft": (2, ("scipy", "numba")),
+    "mel": (2, ("numba", "numpy")),
     "log": (1, ("numba",)),
     "draw": (1, ()),
-    "pitch": (1, ("scipy", "numba", "numpy")),
+    "pitch": (2, ("scipy", "numba", "numpy")),
     "shift": (1, ("numpy",)),
     "noise": (1, ("numba",)),
-    "vtlp": (1, ("numba", "numpy")),
+    "vtlp": (2, ("numba", "numpy")),
     "peak": (1, ("numba",)),
 }
 """Each operation's version and the libraries that its numbers depend on."""
@@ -43,7 +43,7 @@ def row_versions(features: FeatureSpec, augmentation: AugmentationSpec | None) -
     Examples
     --------
     >>> row_versions(FeatureSpec(), None)["mel"]
-    1
+    2
     """
     used = ["decode", "stft", "mel", "log"]
     if features.rate is not None:

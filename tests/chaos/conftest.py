@@ -1,20 +1,13 @@
-"""How much of the chaos: a short run by default, the long one with FEATURESTORE_CHAOS=long (`make chaos`)."""
+"""A store with objects of every kind, for those who injure it."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.store import Store, open_store
-
-LONG = os.environ.get("FEATURESTORE_CHAOS") == "long"
-
-
-def pytest_report_header() -> str:
-    return f"chaos: {'long' if LONG else 'short'}"
 
 
 @pytest.fixture(scope="session")

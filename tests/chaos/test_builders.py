@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import LONG
+from scale import LONG
 from tiny_corpus import build_here, recipe, tree, write_corpus
 
 from featurestore.errors import StoreBusyError

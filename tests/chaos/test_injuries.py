@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import LONG
 from injuries import INJURIES, foreign
+from scale import LONG
 from tiny_corpus import tree
 
 from featurestore.errors import DamagedObjectError, FeatureStoreError
@@ -77,7 +77,7 @@ def test_every_random_injury_is_found_and_none_is_read_as_data(varied, tmp_path)
                 wrong.append((number, injury.__name__, key))
         restored(sound, tmp_path / "store")
 
-    assert missed == []
+    assert [str(one) for one in missed] == []
     assert wrong == []
     assert sum(kinds.values()) == INJURED
     assert tree(store) == sound

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import LONG
 from dying_storage import dies
+from scale import LONG
 from tiny_corpus import build_here, file_name, recipe, tone, tree, write_corpus
 
 from featurestore.integrity import collect, verify
@@ -68,14 +68,17 @@ def test_a_growing_build_killed_at_any_operation_is_finished_by_the_same_build(t
 
 
 def grown(place: Path, folder: Path) -> Path:
-    """A store whose dataset has grown twice, so that it refers to old shards and leaves garbage."""
+    """A store whose dataset refers to shards of larger ones that are forgotten, and that holds garbage."""
     store = open_store(place)
     build_here(store, folder, recipe(27))
     (folder / file_name(0)).unlink()  # a link to the store's original, which must stay as it is
     (folder / file_name(7)).write_bytes(tone(7))
-    build_here(store, folder, recipe(3), name="other")
+    build_here(store, folder, recipe(27))
     build_here(store, folder, recipe(5))
-    store.forget("other")
+    keep = store.reference("tiny").dataset
+    for dataset in store.dataset_ids():
+        if dataset != keep:
+            store.forget(dataset)
     return place
 
 
@@ -106,6 +109,19 @@ def test_a_repair_killed_at_any_operation_is_finished_by_the_next(tmp_path, fold
     kills = attack(tmp_path / "whole", tmp_path, repair)
 
     assert kills >= 60 / STEP
+
+
+def test_after_compaction_and_collection_every_file_is_that_of_a_fresh_build(tmp_path, folder):
+    store = open_store(grown(tmp_path / "grown", folder))
+    fragmented = tree(store)
+
+    moved = compact(store)
+    clear(Store(store.storage))
+    build_here(open_store(tmp_path / "fresh"), folder, recipe(5))
+
+    assert moved == 1
+    assert len(tree(store)) < len(fragmented)
+    assert tree(store) == tree(open_store(tmp_path / "fresh"))
 
 
 @pytest.mark.parametrize("kept", [0, 0.5])

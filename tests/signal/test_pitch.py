@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from featurestore.signal.interpolation import LEAD, TAPS, interpolate, interpolation_weights
+from featurestore.signal.interpolation import TAPS, blocks_of, interpolate, interpolation_weights, lanes_length, reach
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
-from featurestore.signal.vocoder import Vocoder, overlap_add, stretched_length, vocoder_length
+from featurestore.signal.vocoder import Vocoder, overlap_add, vocoder_length
 
 WEIGHTS = interpolation_weights()
 
@@ -11,11 +11,14 @@ WEIGHTS = interpolation_weights()
 def shifted(signal, semitones, rate=16_000):
     steps = pitch_steps(semitones)
     vocoder = Vocoder(vocoder_length(rate))
-    stretched = np.full(stretched_length(len(signal), steps), np.nan, np.float32)
-    vocoder.stretch(vocoder.analyse(signal), steps, len(signal), stretched)
-    output = np.full(len(signal), np.nan, np.float32)
-    interpolate(stretched, steps, WEIGHTS, output)
-    return output
+    stretched = vocoder.stretch(vocoder.analyse(signal), steps, len(signal))
+    return interpolated(stretched, steps, len(signal))
+
+
+def interpolated(stretched, steps, samples):
+    output = np.full(blocks_of(samples) * 2048, np.nan, np.float32)
+    interpolate(stretched, steps, WEIGHTS, np.full(lanes_length(steps), np.nan, np.float32), output)
+    return output[:samples]
 
 
 def frequency(signal, rate=16_000):
@@ -93,9 +96,8 @@ def test_speech_shifted_here_and_by_librosa_differs_by_less_than_a_hundredth(emo
 @pytest.mark.parametrize("samples", [1, 2047, 2048, 2049, 70_000])
 def test_interpolation_matches_its_formula(steps, samples):
     rng = np.random.default_rng(1)
-    signal = rng.standard_normal(LEAD + (samples // 2048 + 2) * steps + TAPS).astype(np.float32)
-    output = np.full(samples, np.nan, np.float32)
-    interpolate(signal, steps, WEIGHTS, output)
+    signal = rng.standard_normal(reach(samples, steps)).astype(np.float32)
+    output = interpolated(signal, steps, samples)
 
     position = np.arange(samples) * steps
     around = signal.astype(np.float64)[(position // 2048)[:, None] + np.arange(TAPS)]
@@ -103,13 +105,13 @@ def test_interpolation_matches_its_formula(steps, samples):
     np.testing.assert_allclose(output, expected, atol=3e-6)
 
 
-def test_overlapping_adds_each_frame_a_quarter_later_and_cuts_at_both_ends():
+def test_overlapping_adds_each_windowed_frame_a_hop_later():
     rng = np.random.default_rng(2)
-    frames, window = rng.standard_normal((5, 64)).astype(np.float32), rng.random(64).astype(np.float32)
-    signal = np.zeros(100, np.float32)
-    overlap_add(frames, window, -32, signal)
+    frames, window = rng.standard_normal((8, 64)).astype(np.float32), rng.random(64).astype(np.float32)
+    signal = np.ones(7 * 16 + 64, np.float32)
+    overlap_add(frames.T.reshape(-1).copy(), window, 16, signal)
 
-    expected = np.zeros(300)
+    expected = np.ones(len(signal))
     for number, frame in enumerate(frames):
-        expected[100 - 32 + 16 * number :][:64] += frame.astype(np.float64) * window
-    np.testing.assert_allclose(signal, expected[100:200], atol=1e-5)
+        expected[16 * number :][:64] += frame.astype(np.float64) * window
+    np.testing.assert_allclose(signal, expected, atol=1e-5)

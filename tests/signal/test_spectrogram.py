@@ -2,41 +2,64 @@ import numpy as np
 import pytest
 
 from featurestore.errors import AudioError
-from featurestore.signal.fourier import RealFourier
-from featurestore.signal.mel import log_mel, mel_bands, mel_triangles, power
+from featurestore.signal.fourier import (
+    fourier_tables,
+    inverse,
+    own_length,
+    power_spectra,
+    power_spectra_elsewhere,
+)
+from featurestore.signal.mel import log_mel, mel_bands, mel_triangles
 from featurestore.signal.rounding import round_to_half
 from featurestore.signal.shift import shift, shift_samples
-from featurestore.signal.stft import cut_frames, frame_count, padded_window, periodic_window
+from featurestore.signal.stft import cut_frames, frame_count, padded_length, padded_window, periodic_window
+from featurestore.signal.transform import LogMel
 from featurestore.signal.warp import unwarped_frequency, warp, warp_positions, warped_frequency
 from featurestore.specs.features import FeatureSpec
 
 PRECISIONS = [(np.float32, 2e-6), (np.float64, 2e-15)]
+LENGTHS = [8, 16, 64, 128, 512, 1024, 2048, 4096, 8192]
+
+
+def powers_of(frames):
+    length, dtype = len(frames), frames.dtype.type
+    powers = np.full((length // 2 + 1) * 8, np.nan, dtype)
+    if own_length(length):
+        power_spectra(frames.reshape(-1).copy(), fourier_tables(length, dtype), powers)
+    else:
+        power_spectra_elsewhere(frames.reshape(-1).copy(), length, powers)
+    return powers.reshape(-1, 8)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-@pytest.mark.parametrize("length", [2, 30, 64, 128, 400, 512, 1024, 2048, 4096, 8192])
-def test_transforms_agree_with_numpy_and_invert_each_other(length, dtype, tolerance):
-    frames = np.random.default_rng(0).standard_normal((5, length)).astype(dtype)
-    fourier = RealFourier(length, dtype)
-    spectrum, back = np.full((5, 2, length // 2 + 1), np.nan, dtype), np.full_like(frames, np.nan)
-    fourier.forward(frames, spectrum)
-    fourier.inverse(spectrum, back)
+@pytest.mark.parametrize("length", [2, 30, 400, *LENGTHS])
+def test_power_spectra_agree_with_numpy(length, dtype, tolerance):
+    frames = np.random.default_rng(0).standard_normal((length, 8)).astype(dtype)
 
-    expected = np.fft.rfft(frames.astype(np.float64))
-    scale = np.sqrt(length)
-    np.testing.assert_allclose(spectrum[:, 0], expected.real, atol=tolerance * scale)
-    np.testing.assert_allclose(spectrum[:, 1], expected.imag, atol=tolerance * scale)
-    np.testing.assert_allclose(back, frames, atol=tolerance)
+    expected = np.abs(np.fft.rfft(frames.astype(np.float64), axis=0)) ** 2
+    np.testing.assert_allclose(powers_of(frames), expected, atol=tolerance * expected.max())
 
 
-def test_a_frame_is_transformed_alike_alone_and_among_others():
-    frames = np.random.default_rng(0).standard_normal((16, 2048)).astype(np.float32)
-    fourier = RealFourier(2048, np.float32)
-    together, alone = np.empty((16, 2, 1025), np.float32), np.empty((1, 2, 1025), np.float32)
-    fourier.forward(frames, together)
-    fourier.forward(frames[9:10], alone)
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_inverse_transform_gives_the_frames_of_their_spectra(length, dtype, tolerance):
+    frames = np.random.default_rng(0).standard_normal((length, 8))
+    exact = np.fft.rfft(frames, axis=0)
+    spectrum = np.stack([exact.real, exact.imag], axis=1).astype(dtype)
+    back = np.full(length * 8, np.nan, dtype)
+    inverse(spectrum.reshape(-1), fourier_tables(length, dtype), back)
 
-    np.testing.assert_array_equal(alone[0], together[9])
+    np.testing.assert_allclose(back.reshape(-1, 8), frames, atol=2 * tolerance)
+
+
+def test_a_frame_is_transformed_alike_in_every_lane_and_among_any_others():
+    rng = np.random.default_rng(0)
+    frames = rng.standard_normal((2048, 8)).astype(np.float32)
+    powers = powers_of(frames)
+    for lane in (1, 7):
+        turned = rng.standard_normal((2048, 8)).astype(np.float32)
+        turned[:, lane] = frames[:, 0]
+        np.testing.assert_array_equal(powers_of(turned)[:, lane], powers[:, 0])
 
 
 @pytest.mark.parametrize(("name", "start"), [("hamming", 0.08), ("hann", 0.0)])
@@ -56,17 +79,32 @@ def test_a_short_window_stands_in_the_middle_of_the_transform():
     np.testing.assert_array_equal(window[56:456], periodic_window("hamming", 400))
 
 
-@pytest.mark.parametrize("padding", [0, 32])
-@pytest.mark.parametrize("samples", [1, 40, 64, 200])
-def test_frames_are_cut_with_silence_around_the_signal(samples, padding):
+@pytest.mark.parametrize(("length", "hop"), [(64, 16), (30, 7), (8, 1)])
+def test_frames_are_cut_at_their_places_and_windowed(length, hop):
     rng = np.random.default_rng(0)
-    signal, window = rng.standard_normal(samples).astype(np.float32), rng.random(64)
-    frames = np.full((4, 64), np.nan)
-    cut_frames(signal, np.float32(0.3), window, 1, 16, padding, frames)
+    signal = rng.standard_normal(5 + padded_length(8, hop, length)).astype(np.float32)
+    window, frames = rng.random(length), np.full(length * 8, np.nan)
+    cut_frames(signal, 5, hop, window, frames)
 
-    padded = np.concatenate([np.zeros(padding), signal * np.float32(0.3), np.zeros(400)])
-    expected = np.stack([padded[start : start + 64] for start in (16, 32, 48, 64)]) * window
-    np.testing.assert_array_equal(frames, expected)
+    expected = np.stack([signal[5 + lane * hop :][:length] * window for lane in range(8)], axis=1)
+    np.testing.assert_array_equal(frames.reshape(length, 8), expected)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("samples", [2048, 2049, 6143, 30_372])
+@pytest.mark.parametrize(("length", "hop", "mels"), [(2048, 512, 128), (400, 160, 26)])
+def test_the_spectrogram_of_a_signal_is_that_of_its_zero_padded_frames(centred, samples, length, hop, mels):
+    features = FeatureSpec(fft_length=length, window_length=length, hop_length=hop, mels=mels, centred=centred)
+    signal = np.random.default_rng(1).standard_normal(samples).astype(np.float32)
+    count, margin = frame_count(features, samples), np.zeros(length // 2 if centred else 0)
+    padded = np.concatenate([margin, signal * np.float32(0.3), np.zeros(length)])
+    framed = np.stack([padded[hop * frame :][:length] for frame in range(count)]) * padded_window(features)
+    triangles = mel_triangles(16_000, length, mels, features.mel_scale, features.low_hz, 8000)
+    expected = np.log(np.abs(np.fft.rfft(framed)) ** 2 @ triangles.T + features.eps)
+
+    for precision in (np.float32, np.float64):
+        rows = LogMel(features, 16_000)(signal, np.float32(0.3), precision, None)
+        np.testing.assert_allclose(rows, expected, atol=2e-5)
 
 
 def test_frames_are_counted_as_in_the_sources():
@@ -97,37 +135,39 @@ def test_triangles_equal_those_of_librosa(scale, rate, length, mels, low, high):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-5), (np.float64, 5e-6)])
-def test_banded_log_mel_equals_the_matrix_product(dtype, tolerance):
-    rng = np.random.default_rng(0)
-    spectrum = rng.standard_normal((7, 2, 1025)).astype(dtype)
-    powers, rows = np.empty((7, 1025), dtype), np.empty((7, 128), np.float32)
-    triangles = mel_triangles(16_000, 2048, 128, "htk", 0, 8000)
-    bands = mel_bands(triangles, dtype)
-    power(spectrum, powers)
-    log_mel(powers, bands.first, bands.stop, bands.offset, bands.weights, 1e-10, rows)
+@pytest.mark.parametrize("mels", [128, 26])
+def test_banded_log_mel_equals_the_matrix_product(dtype, tolerance, mels):
+    powers = np.random.default_rng(0).random((1025, 8)).astype(dtype)
+    triangles = mel_triangles(16_000, 2048, mels, "htk", 0, 8000)
+    rows = np.full(9 * mels, np.nan, np.float32)
+    log_mel(powers.reshape(-1), mel_bands(triangles, dtype).arrays, 1e-10, np.empty(mels * 8, np.float32), rows, mels)
 
-    expected = np.log((spectrum.astype(np.float64) ** 2).sum(axis=1) @ triangles.T + 1e-10)
-    np.testing.assert_allclose(rows, expected, atol=tolerance)
+    expected = np.log(triangles @ powers.astype(np.float64) + 1e-10).T
+    np.testing.assert_allclose(rows[mels:].reshape(8, mels), expected, atol=tolerance)
+    assert np.all(np.isnan(rows[:mels]))
 
 
 def test_a_band_between_two_bins_holds_eps_alone():
-    bands = mel_bands(np.zeros((2, 9)), np.float64)
-    rows = np.empty((1, 2), np.float32)
-    log_mel(np.ones((1, 9)), bands.first, bands.stop, bands.offset, bands.weights, 1e-10, rows)
+    rows = np.empty(16, np.float32)
+    log_mel(np.ones(9 * 8), mel_bands(np.zeros((2, 9)), np.float64).arrays, 1e-10, np.empty(16, np.float32), rows, 0)
 
     np.testing.assert_allclose(rows, np.log(1e-10), rtol=1e-6)
 
 
+def warped_spectrum(powers, alpha):
+    below, share = warp_positions(len(powers), alpha, 0.9)
+    warped = np.full(powers.size, np.nan)
+    warp(powers.reshape(-1), below, share, warped)
+    return warped.reshape(powers.shape)
+
+
 @pytest.mark.parametrize("alpha", [0.9, 0.97, 1.0, 1.1])
 def test_a_spectral_peak_at_f_moves_to_g_of_f(alpha):
-    bins = np.arange(1025.0)
-    for peak in (100, 400, 800, 920, 1000):
-        powers = np.exp(-0.5 * ((bins - peak) / 4) ** 2)[None, :]
-        warped = np.empty_like(powers)
-        warp(powers, *warp_positions(1025, alpha, 0.9), warped)
+    peaks = np.array([100, 400, 800, 920, 1000, 50, 600, 700])
+    powers = np.exp(-0.5 * ((np.arange(1025.0)[:, None] - peaks) / 4) ** 2)
 
-        moved = warped_frequency(np.array([float(peak)]), alpha, 0.9 * 1024, 1024.0)[0]
-        assert np.argmax(warped) == pytest.approx(moved, abs=0.51)
+    moved = warped_frequency(peaks.astype(float), alpha, 0.9 * 1024, 1024.0)
+    np.testing.assert_allclose(np.argmax(warped_spectrum(powers, alpha), axis=0), moved, atol=0.51)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.9, 1.0, 1.1])
@@ -143,10 +183,9 @@ def test_the_warp_keeps_both_ends_and_can_be_undone(alpha):
 
 
 def test_a_warp_by_one_changes_nothing():
-    powers, warped = np.random.default_rng(0).random((3, 513)), np.empty((3, 513))
-    warp(powers, *warp_positions(513, 1.0, 0.9), warped)
+    powers = np.random.default_rng(0).random((513, 8))
 
-    np.testing.assert_allclose(warped, powers, rtol=1e-12)
+    np.testing.assert_allclose(warped_spectrum(powers, 1.0), powers, rtol=1e-12)
 
 
 @pytest.mark.parametrize("seconds", [-0.3, -0.01, 0.0, 0.2])

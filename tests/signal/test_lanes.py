@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from featurestore.signal.kernel import exact_kernel, fast_kernel
+from featurestore.signal.lanes import (
+    add_rows,
+    load,
+    load_rows,
+    spread,
+    store,
+    store_narrow,
+    store_rows,
+    store_weighted,
+    transposed,
+)
+
+
+@fast_kernel
+def _arithmetic(x, y, out):
+    a, b = load(x, 0), load(y, 0)
+    store(out, 0, a + b)
+    store(out, 8, a - b)
+    store(out, 16, a * b)
+    store(out, 24, spread(y[3]))
+
+
+@exact_kernel
+def _transpose(x, out):
+    store_rows(out, 0, 8, transposed(load_rows(x, 0, 8)))
+
+
+@exact_kernel
+def _weigh(x, weights, out):
+    store_weighted(out, 0, load_rows(x, 0, 8), weights, 2)
+
+
+@exact_kernel
+def _add(x, out):
+    add_rows(out, 0, 3, load_rows(x, 0, 8), load(x, 8))
+
+
+@exact_kernel
+def _narrow(x, out):
+    store_narrow(out, 1, load(x, 0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_signs_of_arithmetic_act_on_each_lane(dtype):
+    x, y = np.random.default_rng(0).standard_normal((2, 8)).astype(dtype)
+    out = np.empty((4, 8), dtype)
+    _arithmetic(x, y, out.reshape(-1))
+
+    np.testing.assert_array_equal(out, [x + y, x - y, x * y, np.full(8, y[3])])
+
+
+def test_transposing_exchanges_rows_and_lanes():
+    x, out = np.arange(64, dtype=np.float32), np.empty(64, np.float32)
+    _transpose(x, out)
+
+    np.testing.assert_array_equal(out.reshape(8, 8), x.reshape(8, 8).T)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_apply_in_the_precision_of_the_target(dtype):
+    x, weights = (
+        np.random.default_rng(0).random(64).astype(np.float32),
+        np.random.default_rng(1).random(10).astype(dtype),
+    )
+    out = np.empty(64, dtype)
+    _weigh(x, weights, out)
+
+    np.testing.assert_array_equal(out.reshape(8, 8), x.reshape(8, 8).astype(dtype) * weights[2:, None])
+
+
+def test_rows_that_overlap_are_added_one_after_the_other():
+    x = np.random.default_rng(0).random(64).astype(np.float32)
+    out, expected = np.zeros(29, np.float32), np.zeros(29)
+    _add(x, out)
+    for row in range(8):
+        expected[3 * row :][:8] += x[8 * row :][:8].astype(np.float64) * x[8:16]
+
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
+
+
+def test_narrow_stores_round_to_single_precision_and_touch_nothing_else():
+    x, out = np.random.default_rng(0).random(8), np.zeros(10, np.float32)
+    _narrow(x, out)
+
+    np.testing.assert_array_equal(out, np.concatenate([[0], x.astype(np.float32), [0]]).astype(np.float32))
