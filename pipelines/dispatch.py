@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from featurestore.errors import BuildError
@@ -68,7 +68,7 @@ def run_bundles(client: Client, bundles: Sequence[Bundle], progress: Progress, t
     running: dict[Future, Bundle] = {}
 
     def submit(count: int) -> list[Future]:
-        futures = {client.submit(_task, bundle, pure=False): bundle for bundle, _ in zip(waiting, range(count))}  # noqa: B905
+        futures = {client.submit(_task, bundle, pure=False): bundle for bundle in islice(waiting, count)}
         running.update(futures)
         return list(futures)
 

@@ -76,9 +76,10 @@ class RowReader:
             raise ValueError(f"a row of {int(lengths.max())} frames does not fit into {longest}")
         shards, starts = index.shard[rows].tolist(), index.start[rows].tolist()
         for slot, (shard, start, length) in enumerate(zip(shards, starts, lengths.tolist(), strict=True)):
-            first = longest - length if left else 0
             target = out[slot]
-            self.shards[shard].read_into(start, target[first : first + length])
-            target[:first] = fill
-            target[first + length :] = fill
+            if length < longest:
+                split = longest - length if left else length
+                padding, target = (target[:split], target[split:]) if left else (target[split:], target[:split])
+                padding.fill(fill)
+            self.shards[shard].read_into(start, target)
         return lengths

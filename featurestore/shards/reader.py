@@ -52,14 +52,18 @@ class ShardReader:
         """Copy frames `start` to `start + len(out)` of the shard into `out`, `array [frames, bands]`."""
         if self._process != os.getpid():
             self._open()
-        written = 0
-        while written < len(out):
-            chunk, inside = divmod(start + written, CHUNK)
+        chunk, inside = divmod(start, CHUNK)
+        missing = len(out)
+        while True:
             if not self._verified[chunk]:
                 self._verify(chunk)
-            taken = min(CHUNK - inside, len(out) - written)
-            out[written : written + taken] = self._frames[chunk][inside : inside + taken]
-            written += taken
+            taken = CHUNK - inside
+            if missing <= taken:  # most rows lie in one chunk, or end in their second: each step here is felt
+                out[:] = self._frames[chunk][inside : inside + missing]
+                return
+            out[:taken] = self._frames[chunk][inside:]
+            out, missing = out[taken:], missing - taken
+            chunk, inside = chunk + 1, 0
 
     def _open(self) -> None:
         layout, buffer = self.record.layout, self.storage.buffer(self.key)
