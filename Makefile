@@ -13,6 +13,7 @@ help:
 	@echo "make demo                        the same on a small synthesised corpus, without a network"
 	@echo "make test | lint                 what has to pass before a change is merged"
 	@echo "make chaos                       the long attacks on the store's promises (docs/reliability.md), half an hour"
+	@echo "make bench SOURCE=download.zip   time everything against other tools and write docs/performance.md"
 	@echo "STORE=folder                     where features are kept (default: the user's cache folder)"
 
 $(READY): pyproject.toml constraints.txt
@@ -36,6 +37,10 @@ test: $(READY)
 
 chaos: $(READY)
 	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos -o timeout=3600 -o faulthandler_timeout=0
+
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python benchmarks/run.py $(if $(SOURCE),--source $(SOURCE))
 
 lint: $(READY)
 	$(BIN)/ruff check .
