@@ -70,7 +70,7 @@ def stages(data: bytes) -> dict[str, float]:
     samples = len(signal)
     stretched = source.vocoder.stretch(source.analysis, steps, samples).copy()
     lanes = np.zeros(interpolation.lanes_length(steps), np.float32)
-    pitched = np.zeros(interpolation.blocks_of(samples) * 2048, np.float32)
+    read = np.zeros(interpolation.blocks_of(samples) * 2048, np.float32)
     output, row = np.zeros(samples, np.float32), np.zeros(engine.frames(source) * 128, np.float32)
     weights, key = interpolation.interpolation_weights(), noise.key_words(7)
     log_mel = transform.LogMel(FEATURES, source.rate)
@@ -84,7 +84,7 @@ def stages(data: bytes) -> dict[str, float]:
         "analysis (once a file)": lambda: source.vocoder.analyse(signal),
         "draw": lambda: draw(POLICY, "0", 5),
         "stretch": lambda: source.vocoder.stretch(source.analysis, steps, samples),
-        "interpolate": lambda: interpolation.interpolate(stretched, steps, weights, lanes, pitched),
+        "interpolate": lambda: interpolation.interpolate(stretched, steps, weights, lanes, read),
         "shift": lambda: shift.shift(signal, 1000, False, output),
         "energy": lambda: peak.energy(signal),
         "noise": lambda: noise.standard_normal(key, output),
