@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,8 +59,10 @@ def build(
     from featurestore.datasets import check_dataset_name
     from featurestore.store import open_store
     from pipelines.build import build as run_build
+    from pipelines.cluster import Workers
     from pipelines.fetch import Fetcher
     from pipelines.ingest import ingest
+    from pipelines.tasks import warm_worker
 
     corpus, recipe = _recipe(corpus, **choices)
     store = open_store(place)
@@ -67,17 +70,24 @@ def build(
     check_dataset_name(name or manifest.name)
     fetcher = Fetcher(notice, DownloadProgress(), trust_first=trust)
     fetch = _refuse_download if dry_run else fetcher.archive
-    labelled = ingest(store, manifest, fetcher.local(source, manifest), fetch, write=not dry_run)
-    report = run_build(
-        store,
-        labelled,
-        recipe,
-        name=name,
-        jobs=jobs,
-        scheduler=scheduler,
-        dry_run=dry_run,
-        progress=RowProgress(labelled.name),
-    )
+    with Workers(jobs, scheduler) as workers:
+        labelled = ingest(
+            store,
+            manifest,
+            fetcher.local(source, manifest),
+            fetch,
+            write=not dry_run,
+            before_reading=(lambda: None) if dry_run else partial(workers.start, partial(warm_worker, recipe)),
+        )
+        report = run_build(
+            store,
+            labelled,
+            recipe,
+            name=name,
+            dry_run=dry_run,
+            progress=RowProgress(labelled.name),
+            workers=workers,
+        )
     if as_json:
         print_json(report.to_dict())
     else:

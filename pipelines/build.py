@@ -10,7 +10,7 @@ from featurestore.datasets import DatasetRecord, dataset_digest
 from featurestore.errors import MissingObjectError, StorageError
 from featurestore.store import Store
 from pipelines.build_report import BuildReport, report_of
-from pipelines.cluster import available_cores, connect
+from pipelines.cluster import Workers
 from pipelines.dataset_recipe import DatasetRecipe
 from pipelines.dispatch import Tally, bundles_of, run_bundles
 from pipelines.planning import BuildPlan, plan_build
@@ -34,6 +34,7 @@ def build(
     scheduler: str | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
+    workers: Workers | None = None,
 ) -> BuildReport:
     """Make all rows of a dataset stand in the store and publish it under a name.
 
@@ -57,6 +58,8 @@ def build(
         Only plan and estimate.
     progress : Progress, optional
         Is told what happens.
+    workers : Workers, optional
+        Started already, in place of `jobs` and `scheduler`; they end with the build.
 
     Raises
     ------
@@ -68,16 +71,17 @@ def build(
         If a record or source that is needed is damaged.
     """
     started = time.monotonic()
+    workers = workers or Workers(jobs, scheduler)
     plan = plan_build(store, corpus, recipe)
     if dry_run:
-        return report_of(plan, name, started, jobs=jobs)
+        return report_of(plan, name, started, jobs=workers.jobs)
     tally = Tally()
     with store.storage.hold(exclusive=False):
         store.storage.sweep()
         for attempt in range(PATIENCE):
             plan = plan_build(store, corpus, recipe) if attempt else plan
             if plan.computed or plan.copied:
-                plan = _write(store, plan, jobs, scheduler, progress or Silent(), tally)
+                plan = _write(store, plan, workers, progress or Silent(), tally)
             try:
                 record = publish_plan(store, plan, name or corpus.name)
                 break
@@ -94,17 +98,15 @@ def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
     return record
 
 
-def _write(
-    store: Store, plan: BuildPlan, jobs: int | None, scheduler: str | None, progress: Progress, tally: Tally
-) -> BuildPlan:
+def _write(store: Store, plan: BuildPlan, workers: Workers, progress: Progress, tally: Tally) -> BuildPlan:
     """Run all tasks of a plan; recordings that turn out bad are dropped and the rest is planned again."""
     _check_space(store, plan)
     progress.begin(plan.computed + plan.copied, plan.reused)
     try:
         bundles = bundles_of(store, plan)
-        with connect(min(jobs or available_cores(), len(bundles)), scheduler) as client:
+        with workers:
             while bundles:
-                run_bundles(client, bundles, progress, tally)
+                run_bundles(workers.client(len(bundles)), bundles, progress, tally)
                 for spec, content, reason in tally.rejected:
                     remember_reject(store, spec, content, reason)
                 tally.rejected.clear()

@@ -64,21 +64,24 @@ def run_bundles(client: Client, bundles: Sequence[Bundle], progress: Progress, t
     from distributed import as_completed
 
     waiting = iter(bundles)
-    window = WINDOW * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     running: dict[Future, Bundle] = {}
+
+    def room() -> int:
+        """Return how many more bundles may be under way; workers join while others are at work already."""
+        return WINDOW * max(1, len(client.scheduler_info(n_workers=-1)["workers"])) - len(running)
 
     def submit(count: int) -> list[Future]:
         futures = {client.submit(_task, bundle, pure=False): bundle for bundle in islice(waiting, count)}
         running.update(futures)
         return list(futures)
 
-    finished = as_completed(submit(window))
+    finished = as_completed(submit(room()))
     for future in finished:
         bundle = running.pop(future)
         receipt = _result(future)
         tally.add(bundle, receipt)
         progress.advance(receipt.computed + receipt.copied)
-        for new in submit(1):
+        for new in submit(room()):
             finished.add(new)
 
 

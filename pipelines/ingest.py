@@ -17,7 +17,15 @@ Fetch = Callable[[Manifest], Path]
 """Downloads a corpus and returns its archive."""
 
 
-def ingest(store: Store, manifest: Manifest, source: str | Path | None, fetch: Fetch, *, write: bool = True) -> Corpus:
+def ingest(
+    store: Store,
+    manifest: Manifest,
+    source: str | Path | None,
+    fetch: Fetch,
+    *,
+    write: bool = True,
+    before_reading: Callable[[], None] = lambda: None,
+) -> Corpus:
     """Identify and label the recordings of a corpus, and keep the originals in the store's `sources/`.
 
     A corpus that the store has seen needs no source; an archive that it has seen is recognised by its checksum and
@@ -35,6 +43,8 @@ def ingest(store: Store, manifest: Manifest, source: str | Path | None, fetch: F
         Downloads the corpus where nothing else helps.
     write : bool
         False reads only: nothing is kept.
+    before_reading : callable
+        Called if the recordings have to be read, so that what comes next can be prepared meanwhile.
 
     Raises
     ------
@@ -48,6 +58,7 @@ def ingest(store: Store, manifest: Manifest, source: str | Path | None, fetch: F
         origin = _archive_checksum(place)
         listing = known.listing(origin) if origin else None
         if listing is None:
+            before_reading()
             opened = corpus_source(manifest, place)
             listing = _read(store, opened, manifest, write=write)
             if write:

@@ -21,6 +21,7 @@ from featurestore.store import Store, open_store
 
 if TYPE_CHECKING:
     from featurestore.rows import RowEngine, Source
+    from pipelines.dataset_recipe import DatasetRecipe
 
 Row = NDArray[Any]
 
@@ -196,6 +197,13 @@ class _Donors:
             if row_checksum(row) == reader.record.checksums[position]:
                 return row
         return None
+
+
+def warm_worker(recipe: DatasetRecipe) -> None:
+    """Load what rows of a recipe need, compiled code included, before the first task asks for it."""
+    from featurestore.rows import warm
+
+    warm(recipe.features, recipe.augmentation if recipe.copies else None)
 
 
 @lru_cache(maxsize=2)

@@ -18,8 +18,8 @@ from scale import LONG
 from featurestore.integrity import verify
 from featurestore.store import open_store
 
-FRESH = 24 if LONG else 1
-GROWN = 16
+FRESH = 34 if LONG else 1
+GROWN = 50
 CALM = {**os.environ, "NO_COLOR": "1"}
 
 LONG_ONLY = pytest.mark.skipif(not LONG, reason="takes minutes: make chaos")
