@@ -1,0 +1,84 @@
+"""Every model of the registry at a size that a test can afford."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from models import MODELS, build_model
+
+CLASSES = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sizes of a small model and of the clips that it is given."""
+
+    bands: int
+    frames: tuple[int, ...]
+    settings: dict = field(default_factory=dict)
+    anywhere: bool = True
+    """Clips may begin at any frame; False: at multiples of the time stride, as the loader pads them."""
+
+
+KEREN = Case(6, (47, 33, 21))
+CASES = {
+    "mathworks-cnn-lstm": Case(128, (35, 20, 17), anywhere=False),
+    "digits-base": Case(128, (44, 30, 51)),
+    "digits-crnn": Case(128, (44, 30, 51)),
+    "digits-parallel": Case(128, (44, 30, 51)),
+    "etienne-cnn-blstm": Case(32, (23, 16, 6), {"hidden": 16}),
+    "zhao-2d": Case(128, (130, 90), {"hidden": 24, "frames": 128}),
+    "zhao-2d-dense": Case(128, (130, 90), {"hidden": 24, "frames": 128}),
+    "zhao-2d-modified": Case(128, (40, 30, 32), {"hidden": 24, "frames": 32}),
+    "zhao-1d": Case(1, (1100, 700, 1024), {"hidden": 24, "samples": 1024}),
+    "keren-baseline": Case(6, (17, 9, 3)),
+    "keren-standard": KEREN,
+    "keren-clstm": KEREN,
+    "keren-extended-clstm": KEREN,
+    "keren-cblstm": Case(6, (26, 15, 5)),
+}
+
+
+def small_model(name, seed=0):
+    return build_model(name, CLASSES, CASES[name].bands, seed=seed, **CASES[name].settings)
+
+
+def some_clips(name, seed=5):
+    """Random clips whose level in some bands tells their class."""
+    generator = torch.Generator().manual_seed(seed)
+    case = CASES[name]
+    clips = [torch.randn(length, case.bands, generator=generator) for length in case.frames]
+    for number, clip in enumerate(clips):
+        clip[:, number * case.bands // CLASSES :] += 2 * number
+    return clips
+
+
+def padded(clips, *, left=False, extra=0, multiple=1, rubbish=50.0):
+    """Batch clips with padding that holds rubbish: features, lengths and starts."""
+    lengths = [len(clip) for clip in clips]
+    longest = max(lengths) + extra
+    starts = [-(-(longest - length) // multiple) * multiple if left else 0 for length in lengths]
+    frames = max(longest, *(start + length for start, length in zip(starts, lengths, strict=True)))
+    batch = torch.full((len(clips), frames, clips[0].shape[1]), rubbish)
+    for slot, (start, clip) in enumerate(zip(starts, clips, strict=True)):
+        batch[slot, start : start + len(clip)] = clip
+    return batch, torch.tensor(lengths), torch.tensor(starts)
+
+
+def unsettled(model, seed=3):
+    """Move every weight and statistic of a model away from where it started: signs, shifts, peepholes."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for values in model.parameters():
+            values += 0.3 * (torch.rand(values.shape, generator=generator) - 0.5) * (1 if values.ndim < 2 else 0.3)
+        for module in model.modules():
+            if hasattr(module, "running_var"):
+                module.weight *= torch.sign(torch.rand(module.weight.shape, generator=generator) - 0.3)
+                module.running_mean.uniform_(-1, 1, generator=generator)
+                module.running_var.uniform_(0.5, 2, generator=generator)
+    return model
+
+
+assert list(CASES) == list(MODELS)
