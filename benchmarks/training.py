@@ -1,98 +1,110 @@
 """Clips a second that a model learns from: as it is trained here, and by the plain loop that most people write.
 
-    python benchmarks/training.py STORE [--dataset emodb] [--clips 640]
+    python benchmarks/training.py STORE [--dataset emodb] [--clips 640] [--rounds 3] [--set key=value]...
 
-The plain loop reads rows one by one, shuffles without buckets, pads on the left, computes in float32 with torch's
-default memory layout, a plain Adam and `loss.item()` in each step.
+The plain loop reads rows one by one, shuffles without buckets, pads on the left to the longest clip of a batch and
+computes in float32 with torch's own layers, its default memory layout, a plain Adam and `loss.item()` in each step.
+Every measurement runs in a process of its own (how memory is given back cannot be undone in a process), in
+interleaved rounds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
+import subprocess
+import sys
 import time
+from contextlib import closing
 
-import numpy as np
 import torch
+from plain_model import BATCH, plain_rate
 from torch import nn
 
+from featurestore.specs.overrides import parse_value
 from featurestore.store import open_store
 from featurestore.view import DatasetView
-from models.data import ViewDataset, batches
+from models.data import ViewDataset
 from models.devices import keep_freed_memory
 from models.execution import Execution
 from models.optimisation import make_optimiser
 from models.registry import build_model
+from models.residence import reside, settled_residence
 from models.trainer import make_sampler
 from models.training_spec import TrainingSpec
 
 MODEL = "mathworks-cnn-lstm"
 
 
-def plain(view: DatasetView, clips: int) -> float:
-    """Return clips a second of the plain loop."""
-    model = build_model(MODEL, len(view.classes), view.bands, plain_padding=True).train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=5e-4)
-    number = {name: position for position, name in enumerate(view.classes)}
-    order = np.random.default_rng(0).permutation(len(view))[:clips].reshape(-1, 32)
-    begun = 0.0
-    for step, rows in enumerate(order):
-        if step == 1:
-            begun = time.perf_counter()
-        clips_read = [view[int(row)] for row in rows]
-        longest = max(len(features) for features, _ in clips_read)
-        inputs = torch.zeros(len(rows), longest, view.bands)
-        for slot, (features, _) in enumerate(clips_read):
-            inputs[slot, longest - len(features) :] = torch.from_numpy(features.astype(np.float32))
-        labels = torch.tensor([number[label] for _, label in clips_read])
-        optimiser.zero_grad()
-        loss = nn.functional.cross_entropy(model(inputs, torch.full((len(rows),), longest)), labels)
-        loss.backward()
-        optimiser.step()
-        loss.item()
-    return (len(order) - 1) * 32 / (time.perf_counter() - begun)
-
-
-def ours(view: DatasetView, clips: int) -> tuple[float, float]:
-    """Return clips a second as trained here, and the loader's share of the time."""
-    spec = TrainingSpec()
+def our_rate(view: DatasetView, clips: int, spec: TrainingSpec) -> tuple[float, float]:
+    """Return clips a second as trained here, the first two steps left out, and the loader's share of the time."""
+    keep_freed_memory()
     execution = Execution.of(MODEL, {}, spec, "cpu")
     model = execution.place(build_model(MODEL, len(view.classes), view.bands)).train()
     optimiser, data = make_optimiser(model, spec), ViewDataset(view, view.classes)
-    order = list(make_sampler(data, spec))[: clips // 32]
+    data = reside(data, settled_residence(spec, view, execution.device), execution.device)
+    order = [rows for rows in make_sampler(data, spec) if len(rows) == BATCH][: clips // BATCH + 2]
     begun = loading = mark = 0.0
-    for step, batch in enumerate(batches(data, order, execution.collate())):
-        if step:
-            loading += time.perf_counter() - mark
-        else:
-            begun = time.perf_counter()
-        moved = batch.to(execution.device)
-        optimiser.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(execution.logits(model, moved), moved.labels).backward()
-        optimiser.step()
-        mark = time.perf_counter()
+    with closing(execution.feed(data, order)) as feed:
+        for step, batch in enumerate(feed):
+            if step == 2:
+                begun = time.perf_counter()
+            elif step > 2:
+                loading += time.perf_counter() - mark
+            optimiser.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(execution.logits(model, batch), batch.labels).backward()
+            optimiser.step()
+            mark = time.perf_counter()
     passed = mark - begun
-    return len(order) * 32 / passed, loading / passed
+    return (len(order) - 2) * BATCH / passed, loading / passed
 
 
-def measure(store: str, dataset: str, clips: int, rounds: int = 3) -> dict[str, list[float]]:
-    """Return clips a second of both loops and the loader's share, round by round.
-
-    The plain loop runs before memory is kept from being given back, which is part of how models are trained here and
-    cannot be undone in a process; so rounds are interleaved by calling this in processes of their own.
-    """
+def once(contender: str, store: str, dataset: str, clips: int, settings: list[str]) -> dict[str, float]:
+    """Measure one contender in this process."""
     view = open_store(store).view(dataset).split("mathworks")[0]
-    figures: dict[str, list[float]] = {"plain": [plain(view, clips) for _ in range(rounds)]}
-    keep_freed_memory()
-    measured = [ours(view, clips) for _ in range(rounds)]
-    return figures | {"featurestore": [rate for rate, _ in measured], "loader": [share for _, share in measured]}
+    if contender == "plain":
+        return {"plain": plain_rate(view, clips)}
+    fields = {key: parse_value(text) for key, _, text in (setting.partition("=") for setting in settings)}
+    rate, share = our_rate(view, clips, TrainingSpec.from_dict(fields))
+    return {"featurestore": rate, "loader": share}
+
+
+def measure(arguments: list[str], rounds: int) -> dict[str, list[float]]:
+    """Return clips a second of both loops and the loader's share, round by round, each in a process of its own."""
+    figures: dict[str, list[float]] = {}
+    for number in range(rounds):
+        for contender in ("plain", "featurestore")[:: -1 if number % 2 else 1]:
+            script = [sys.executable, __file__, *arguments, "--contender", contender]
+            done = subprocess.run(script, capture_output=True, text=True, check=True)
+            for name, value in json.loads(done.stdout).items():
+                figures.setdefault(name, []).append(value)
+    return figures
+
+
+def summary(figures: dict[str, list[float]]) -> str:
+    """Return the figures in words: medians, and the smallest and largest ratio of a round."""
+    ratios = [ours / plain for ours, plain in zip(figures["featurestore"], figures["plain"], strict=True)]
+    middle = {name: statistics.median(values) for name, values in figures.items()}
+    return (
+        f"{middle['featurestore']:.1f} clips/s, plain loop {middle['plain']:.1f} ({torch.get_num_threads()} threads): "
+        f"{statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f}); "
+        f"loader {100 * middle['loader']:.2f} % of a step"
+    )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store")
     parser.add_argument("--dataset", default="emodb")
     parser.add_argument("--clips", type=int, default=640)
     parser.add_argument("--rounds", type=int, default=1)
-    arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.store, arguments.dataset, arguments.clips, arguments.rounds)))
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="a field of the training spec")
+    parser.add_argument("--contender", choices=("plain", "featurestore"), help="measure this one alone, once")
+    chosen = parser.parse_args()
+    if chosen.contender:
+        print(json.dumps(once(chosen.contender, chosen.store, chosen.dataset, chosen.clips, chosen.settings)))
+    else:
+        measured = measure(sys.argv[1:], chosen.rounds)
+        print(json.dumps(measured))
+        print(summary(measured), file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,9 +16,10 @@ from torch.utils.data import Dataset
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from models.errors import TrainingError
+from models.padding import Padding
 
-LENGTH_STEP = 4
-"""Batch lengths are multiples of this: oneDNN compiles kernels for every new length (12 to 27 ms) and keeps 1,024."""
+TORCH_TYPES = {"float16": torch.float16, "float32": torch.float32}
+"""Storage types of features."""
 
 
 class FeatureView(Protocol):
@@ -70,6 +72,14 @@ class FeatureView(Protocol):
     def speakers(self) -> Sequence[str | None]:
         """Speaker of each row."""
 
+    @property
+    def shards(self) -> NDArray[np.int32]:
+        """Number of the shard that each row stands in."""
+
+    @property
+    def mapped(self) -> bool:
+        """Whether rows are read from a memory map, not fetched shard by shard."""
+
 
 @dataclass(frozen=True)
 class RowRequest:
@@ -96,9 +106,16 @@ class Batch:
     """Positions in the class list, int64 `[batch]`."""
 
     def to(self, device: torch.device) -> Batch:
-        """Move features and labels to a device and make the features float32 there; lengths stay on the CPU."""
-        features = self.features.to(device).float()
-        return Batch(features, self.lengths, self.starts, self.labels.to(device))
+        """Move features and labels to a device and make the features float32 there; lengths stay on the CPU.
+
+        From pinned memory the copy goes on while the caller does.
+        """
+        features = self.features.to(device, non_blocking=True).float()
+        return Batch(features, self.lengths, self.starts, self.labels.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in pinned memory, from which a GPU copies by itself; torch's loader calls this."""
+        return Batch(self.features.pin_memory(), self.lengths, self.starts, self.labels.pin_memory())
 
 
 class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
@@ -136,6 +153,10 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
         """Name the rows of a batch; `PadCollate` reads them straight into its buffer."""
         return RowRequest(self, np.asarray(rows, np.int64))
 
+    def read(self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False) -> None:
+        """Read rows into `out [rows, longest, bands]`, padded with 0."""
+        self.view.read(rows, out, left=left)
+
 
 class PadCollate:
     """Reads a batch into a buffer that is used again, padded on one side.
@@ -147,56 +168,43 @@ class PadCollate:
     side : str
         `left` or `right`.
     multiple : int
-        Left padding is rounded up to multiples of this, the model's time stride, so that pooling windows meet a
-        clip where they would meet it alone; some frames of padding may then follow it. With 1, a batch is as long
-        as its longest clip; otherwise its length is rounded up to a multiple of `LENGTH_STEP`.
+        Left padding is rounded up to multiples of this, see `Padding`.
+    pinned : bool
+        Use memory that a GPU can copy from by itself.
     """
 
-    def __init__(self, side: str = "right", multiple: int = 1) -> None:
-        if side not in ("left", "right") or multiple < 1:
-            raise ValueError(f"side must be left or right and multiple at least 1, not {side!r} and {multiple}")
-        self.side = side
-        self.multiple = multiple
-        self._buffer = np.empty(0, np.uint8)
+    def __init__(self, side: str = "right", multiple: int = 1, *, pinned: bool = False) -> None:
+        self.padding = Padding(side, multiple)
+        self.pinned = pinned
+        self._buffer = torch.empty(0, dtype=torch.uint8)
 
     def __call__(self, request: RowRequest) -> Batch:
         """Read the requested rows: features `[batch, longest, bands]`, lengths, starts and class numbers."""
         view, rows = request.dataset.view, request.rows
         frames = view.frames[rows].astype(np.int64)
-        starts = self._starts(frames)
-        step = LENGTH_STEP if self.multiple > 1 else 1
-        longest = -(-int((starts + frames).max()) // step) * step
-        out = self._room((len(rows), longest, view.bands), np.dtype(view.features.dtype))
-        lengths = self._read(view, rows, out, starts, frames)
+        starts, longest = self.padding.layout(frames)
+        features = self._room((len(rows), longest, view.bands), TORCH_TYPES[view.features.dtype])
+        self._read(request, features.numpy(), starts, frames)
         labels = request.dataset.targets[torch.from_numpy(rows)]
-        return Batch(torch.from_numpy(out), torch.from_numpy(lengths), torch.from_numpy(starts), labels)
+        labels = labels.pin_memory() if self.pinned else labels
+        return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), labels)
 
-    def _starts(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self.side == "right":
-            return np.zeros_like(frames)
-        starts: NDArray[np.int64] = -(-(frames.max() - frames) // self.multiple) * self.multiple
-        return starts
-
-    def _room(self, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-        size = int(np.prod(shape)) * dtype.itemsize
-        if size > self._buffer.nbytes:
-            self._buffer = np.empty(size + size // 4, np.uint8)
-        return self._buffer[:size].view(dtype).reshape(shape)
+    def _room(self, shape: tuple[int, int, int], dtype: torch.dtype) -> Tensor:
+        size = math.prod(shape) * dtype.itemsize
+        if size > len(self._buffer):
+            self._buffer = torch.empty(size + size // 4, dtype=torch.uint8, pin_memory=self.pinned)
+        return self._buffer[:size].view(dtype).view(shape)
 
     def _read(
-        self,
-        view: FeatureView,
-        rows: NDArray[np.int64],
-        out: NDArray[Any],
-        starts: NDArray[np.int64],
-        frames: NDArray[np.int64],
-    ) -> NDArray[np.int64]:
-        if self.side == "right" or self.multiple == 1:
-            return view.read(rows, out, left=self.side == "left").astype(np.int64)
+        self, request: RowRequest, out: NDArray[Any], starts: NDArray[np.int64], frames: NDArray[np.int64]
+    ) -> None:
+        dataset, rows = request.dataset, request.rows
+        if self.padding.side == "right" or self.padding.multiple == 1:
+            dataset.read(rows, out, left=self.padding.side == "left")
+            return
         out[:] = 0
         for slot, (start, length) in enumerate(zip(starts.tolist(), frames.tolist(), strict=True)):
-            view.read(rows[slot : slot + 1], out[slot : slot + 1, start : start + length])
-        return frames
+            dataset.read(rows[slot : slot + 1], out[slot : slot + 1, start : start + length])
 
 
 def batches(dataset: ViewDataset, order: Iterable[Sequence[int]], collate: PadCollate) -> Iterator[Batch]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -50,6 +52,13 @@ def computes_in_bfloat16(precision: str, device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return a context that computes in the tensors' own types; devices without autocast do so anyway."""
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def keep_freed_memory() -> bool:
     """Let the process keep the memory it frees, and tell whether that could be set (glibc on Linux only).
 
@@ -63,3 +72,23 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
         return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
     return False
+
+
+@contextlib.contextmanager
+def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
+    """Set how a GPU computes float32 products while a body runs, and put it back afterwards.
+
+    TF32 (10 bits of mantissa, at many times the speed) serves what autocast leaves in float32, the LSTM above all;
+    `float32` asked for by name means float32 everywhere. cuDNN does not try its algorithms out: batches of speech come
+    in dozens of lengths, and each would be tried anew.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    reduced, before = precision != "float32", torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if reduced else "highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=reduced):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from models import metrics
-from models.data import FeatureView, ViewDataset, batches
+from models.data import FeatureView, ViewDataset
 from models.execution import Execution, by_length
 from models.runs import Run
 from models.tally import Tally
@@ -23,9 +24,9 @@ def view_logits(model: nn.Module, dataset: ViewDataset, execution: Execution) ->
     """Yield logits `[batch, classes]` and labels `[batch]` of all rows, shortest clips first."""
     model.eval()
     order = by_length(dataset.view.frames.tolist(), BATCH)
-    for batch in batches(dataset, order, execution.collate()):
-        moved = batch.to(execution.device)
-        yield execution.logits(model, moved), moved.labels
+    with closing(execution.feed(dataset, order)) as feed:
+        for batch in feed:
+            yield execution.logits(model, batch), batch.labels
 
 
 def tally_view(model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution) -> Tally:

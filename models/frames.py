@@ -12,43 +12,82 @@ from torch import Tensor
 class RealFrames:
     """Where each clip of a batch stands on the padded time axis.
 
-    The two tensors stay on the CPU: they decide shapes and masks, and reading them there never waits for the GPU.
+    `starts` and `lengths` stay on the CPU: they decide shapes and counts, and reading them there never waits for the
+    GPU. `placed` is the same on the model's device, where masks and indices are made of it: one small copy a batch
+    instead of one for every layer.
     """
 
     starts: Tensor
     """First real frame of each clip, int64 `[batch]`."""
     lengths: Tensor
     """Real frames of each clip, int64 `[batch]`."""
+    placed: Tensor
+    """Starts and lengths on the model's device, int64 `[2, batch]`."""
 
     @classmethod
-    def of(cls, lengths: Tensor, starts: Tensor | None = None) -> RealFrames:
-        """Describe clips that begin at `starts`, or at frame 0."""
+    def of(cls, lengths: Tensor, starts: Tensor | None = None, device: torch.device | None = None) -> RealFrames:
+        """Describe clips that begin at `starts`, or at frame 0, for images on a device (the CPU)."""
         lengths = lengths.to("cpu", torch.int64)
-        return cls(torch.zeros_like(lengths) if starts is None else starts.to("cpu", torch.int64), lengths)
+        starts = torch.zeros_like(lengths) if starts is None else starts.to("cpu", torch.int64)
+        return cls(starts, lengths, sent(torch.stack([starts, lengths]), device))
 
     @classmethod
-    def everything(cls, batch: int, frames: int) -> RealFrames:
+    def everything(cls, batch: int, frames: int, device: torch.device | None = None) -> RealFrames:
         """Describe a batch in which every frame counts as real."""
-        return cls(torch.zeros(batch, dtype=torch.int64), torch.full((batch,), frames, dtype=torch.int64))
+        return cls.of(torch.full((batch,), frames), device=device)
 
     def pooled(self, stride: int) -> RealFrames:
         """Return the real frames after pooling windows of `stride` frames; a window that is not full is dropped."""
-        return RealFrames(self.starts // stride, self.lengths // stride)
+        return RealFrames(self.starts // stride, self.lengths // stride, self.placed // stride)
+
+    def windowed(self, size: int, shift: int, padding: int = 0) -> RealFrames:
+        """Return the real steps after windows of `size` frames every `shift`, for clips that all begin at frame 0.
+
+        Only windows that end within a clip count, or within `padding` frames on either side of it: what a convolution
+        with this kernel, stride and padding leaves of a clip that stands alone.
+        """
+        lengths, placed = (
+            ((frames + 2 * padding - size).div(shift, rounding_mode="floor") + 1).clamp(min=0)
+            for frames in (self.lengths, self.placed[1])
+        )
+        return RealFrames(torch.zeros_like(lengths), lengths, torch.stack([torch.zeros_like(placed), placed]))
 
     def at_least(self, frames: int) -> RealFrames:
         """Count padding after a clip shorter than `frames` as real, so that pooling leaves one step of it."""
-        return RealFrames(self.starts, self.lengths.clamp(min=frames))
+        placed = torch.stack([self.placed[0], self.placed[1].clamp(min=frames)])
+        return RealFrames(self.starts, self.lengths.clamp(min=frames), placed)
+
+    def from_zero(self) -> RealFrames:
+        """Return clips of the same lengths that all begin at frame 0."""
+        placed = torch.stack([torch.zeros_like(self.placed[0]), self.placed[1]])
+        return RealFrames(torch.zeros_like(self.starts), self.lengths, placed)
 
     @property
     def longest(self) -> int:
         """Frames that the batch needs: the largest end of a clip."""
         return int((self.starts + self.lengths).max())
 
+    @property
+    def count(self) -> float:
+        """Real frames of all clips."""
+        return float(self.lengths.sum())
+
     def fill(self, frames: int) -> bool:
         """Tell whether all of `frames` frames are real, so that no mask is needed."""
         return bool((self.lengths == frames).all())
 
     def mask(self, frames: int) -> Tensor:
-        """Return truth values `[batch, frames]`, on the CPU: True where a frame is real."""
-        time = torch.arange(frames)
-        return (time >= self.starts[:, None]) & (time < (self.starts + self.lengths)[:, None])
+        """Return truth values `[batch, frames]` on the model's device: True where a frame is real."""
+        time = torch.arange(frames, device=self.placed.device)
+        starts, lengths = self.placed[:, :, None]
+        mask: Tensor = (time >= starts) & (time < starts + lengths)
+        return mask
+
+
+def sent(numbers: Tensor, device: torch.device | None) -> Tensor:
+    """Send a small tensor of the CPU to a device without waiting for what the device is at."""
+    if device is None or device.type == "cpu":
+        return numbers
+    if device.type == "cuda":
+        numbers = numbers.pin_memory()
+    return numbers.to(device, non_blocking=True)

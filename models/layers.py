@@ -100,7 +100,7 @@ class ConvBlock(nn.Module):
         sign = torch.where(self.norm.weight.detach() < 0, -1.0, 1.0)
         filters = self.conv.weight * sign.view(-1, 1, 1, 1)
         images, mean, variance = self._convolve(images, filters, real, mask)
-        count = float(real.lengths.sum()) * images.shape[3]
+        count = real.count * images.shape[3]
         return self._pool(images, real.pooled(self.pool[0]), sign, self._norm(mean * sign, variance, count))
 
     def _norm(self, mean: Tensor, variance: Tensor, count: float) -> tuple[Tensor, Tensor]:
@@ -151,7 +151,7 @@ def population_statistics(model: nn.Module) -> Iterator[None]:
             norm.momentum = momentum
 
 
-def conv_bias(conv: nn.Conv2d) -> Tensor:
+def conv_bias(conv: nn.Conv1d | nn.Conv2d) -> Tensor:
     """Return the bias of a convolution that has one, `[channels]`."""
     if conv.bias is None:
         raise ValueError("the convolution has no bias")
@@ -163,7 +163,7 @@ def image_mask(real: RealFrames, images: Tensor) -> Tensor | None:
     frames = images.shape[2]
     if real.fill(frames):
         return None
-    return real.mask(frames)[:, None, :, None].to(images.device, images.dtype)
+    return real.mask(frames)[:, None, :, None].to(images.dtype)
 
 
 class MaskedMoments(torch.autograd.Function):
@@ -195,7 +195,7 @@ def masked_moments(images: Tensor, real: RealFrames, mask: Tensor | None) -> tup
     `torch.var_mean`.
     """
     weights = None if mask is None else mask.float().permute(0, 2, 3, 1)
-    count = float(real.lengths.sum()) * images.shape[3]
+    count = real.count * images.shape[3]
     mean, variance = MaskedMoments.apply(images.float().permute(0, 2, 3, 1), weights, count)  # type: ignore[no-untyped-call]
     return mean, variance
 
@@ -223,7 +223,7 @@ def convolve_one_channel(
 @torch.no_grad()
 def patch_moments(patches: Tensor, real: RealFrames, mask: Tensor | None, bands: int) -> tuple[Tensor, Tensor]:
     """Return the mean `[9]` and the covariance `[9, 9]` of `patches [pixels, 9]` around real frames."""
-    count = float(real.lengths.sum()) * bands
+    count = real.count * bands
     weights = None if mask is None else mask.expand(-1, -1, -1, bands).reshape(-1, 1)
     mean = (patches if weights is None else patches * weights).sum(0) / count
     centred = patches - mean if weights is None else (patches - mean) * weights
@@ -232,7 +232,7 @@ def patch_moments(patches: Tensor, real: RealFrames, mask: Tensor | None, bands:
 
 def last_real_step(outputs: Tensor, real: RealFrames) -> Tensor:
     """Pick the last real step of each clip from `[batch, steps, features]`: `[batch, features]`."""
-    last = (real.starts + real.lengths - 1).to(outputs.device)
+    last = real.placed.sum(0) - 1
     return outputs[torch.arange(len(outputs), device=outputs.device), last]
 
 
@@ -240,7 +240,7 @@ def from_frame_zero(steps: Tensor, real: RealFrames) -> tuple[Tensor, RealFrames
     """Move every clip of `[batch, steps, features]` to step 0, so that a recurrent layer meets no padding before it."""
     if not bool(real.starts.any()):
         return steps, real
-    longest = int(real.lengths.max())
-    index = (real.starts[:, None] + torch.arange(longest)).clamp(max=steps.shape[1] - 1)
+    time = torch.arange(int(real.lengths.max()), device=steps.device)
+    index = (real.placed[0][:, None] + time).clamp(max=steps.shape[1] - 1)
     rows = torch.arange(len(steps), device=steps.device)[:, None]
-    return steps[rows, index.to(steps.device)], RealFrames.of(real.lengths)
+    return steps[rows, index], real.from_zero()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from featurestore.errors import SpecError
+from models.devices import without_autocast
 from models.frames import RealFrames
 from models.layers import ConvBlock, conv_bias, from_frame_zero, image_mask, last_real_step
 
@@ -70,7 +71,8 @@ class MathworksCnnLstm(nn.Module):
             First real frame of each clip, a multiple of 16; None means 0.
         """
         batch, frames, _ = features.shape
-        real = RealFrames.everything(batch, frames) if self.plain_padding else RealFrames.of(lengths, starts)
+        everything, device = self.plain_padding, features.device
+        real = RealFrames.everything(batch, frames, device) if everything else RealFrames.of(lengths, starts, device)
         images = features[:, None]  # [batch, 1, frames, bands]
         mask = image_mask(real, images)
         images = images if mask is None else images * mask
@@ -78,7 +80,7 @@ class MathworksCnnLstm(nn.Module):
         for block in self.blocks:  # the last gives [batch, 128, frames // 16, bands // 128]
             images, real = block(images, real, image_mask(real, images))
         steps, real = from_frame_zero(images.permute(0, 2, 1, 3).flatten(2), real)
-        with torch.autocast(steps.device.type, enabled=False):  # few CPUs have a bfloat16 LSTM, and it costs little
+        with without_autocast(steps.device):  # few CPUs have a bfloat16 LSTM, and it costs little
             outputs, _ = self.lstm(steps.float())  # [batch, steps, 256]
         logits: Tensor = self.classify(last_real_step(outputs, real))
         return logits

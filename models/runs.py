@@ -67,8 +67,12 @@ class RunConfig:
     @property
     def id(self) -> str:
         """The sha256 of what a result depends on: everything but library versions and the recipe's text."""
-        document = self.to_dict()
-        return digest({name: value for name, value in document.items() if name not in ("versions", "recipe")})
+        return digest(self.decisive())
+
+    def decisive(self) -> dict[str, Any]:
+        """Return the JSON form of what a result depends on."""
+        document = {**self.to_dict(), "training": self.training.decisive()}
+        return {name: value for name, value in document.items() if name not in ("versions", "recipe")}
 
     @property
     def features(self) -> FeatureSpec:
@@ -139,12 +143,12 @@ def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
 
 
 def _difference(before: RunConfig, now: RunConfig) -> str:
-    old, new = before.to_dict(), now.to_dict()
+    old, new = before.decisive(), now.decisive()
     for name in ("training", "dataset", "settings"):
-        for part in old[name]:
+        for part in {**old[name], **new[name]}:
             if old[name].get(part) != new[name].get(part):
                 return f"{name}.{part} ({old[name].get(part)!r} then, {new[name].get(part)!r} now)"
-    name = next((name for name in old if name not in ("versions", "recipe") and old[name] != new[name]), "settings")
+    name = next((name for name in old if old[name] != new[name]), "settings")
     return f"{name} ({old[name]!r} then, {new[name]!r} now)"
 
 

@@ -1,4 +1,10 @@
-"""The order of training: which rows form which batch of an epoch, as a function of (seed, epoch) alone."""
+"""The order of training: which rows form which batch of an epoch, as a function of (seed, epoch) alone.
+
+Where rows lie in memory or in a memory map, the order is global: any row can follow any other. Where shards are
+fetched from a remote store one by one, it is block-wise: the shards are shuffled, rows are drawn at random from
+`BLOCK_SHARDS` shards until those are used up, then from the next ones. So each shard is fetched once an epoch, a batch
+needs shards of at most two blocks, and other shards meet in every epoch.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
+
+BLOCK_SHARDS = 16
+"""Shards of a block: with some 400 rows of 16 recordings in each, a batch of 32 holds about as many recordings as in
+a global order, while two blocks of float16 rows stay below 300 MB."""
 
 
 class BatchSampler(Sampler[list[int]]):
@@ -25,6 +35,10 @@ class BatchSampler(Sampler[list[int]]):
         Class number of each row: smaller classes are filled up with their own rows until all are equal.
     drop_last : bool
         Leave out the last rows of the shuffled epoch that fill no batch, unless there is no full batch at all.
+    shards : sequence of int or None
+        Number of the shard that each row stands in: the order is block-wise. None: it is global.
+    block_shards : int
+        Shards of a block.
     """
 
     def __init__(
@@ -36,6 +50,8 @@ class BatchSampler(Sampler[list[int]]):
         bucket_batches: int = 0,
         balance: Sequence[int] | Tensor | None = None,
         drop_last: bool = False,
+        shards: Sequence[int] | Tensor | None = None,
+        block_shards: int = BLOCK_SHARDS,
     ) -> None:
         self.frames = torch.as_tensor(frames, dtype=torch.int64)
         self.batch_size = batch_size
@@ -43,6 +59,8 @@ class BatchSampler(Sampler[list[int]]):
         self.bucket_batches = bucket_batches
         self.balance = None if balance is None else torch.as_tensor(balance, dtype=torch.int64)
         self.drop_last = drop_last
+        self.shards = None if shards is None else torch.as_tensor(shards, dtype=torch.int64)
+        self.block_shards = block_shards
         self.epoch = 0
         self.first = 0
 
@@ -71,12 +89,17 @@ class BatchSampler(Sampler[list[int]]):
         generator = epoch_generator(self.seed, self.epoch)
         rows = shuffled(len(self.frames), generator) if self.balance is None else balanced(self.balance, generator)
         rows = rows[: self.rows]
-        if self.bucket_batches:
-            order = bucketed(rows, self.frames, self.batch_size, self.bucket_batches, generator)
-        else:
-            order = list(torch.split(rows, self.batch_size))
+        parts = [rows]
+        if self.shards is not None:
+            parts = blocks(rows, self.shards, self.batch_size, self.block_shards, generator)
+        order = [batch for part in parts for batch in self._batches(part, generator)]
         for batch in order[self.first :]:
             yield batch.tolist()
+
+    def _batches(self, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+        if not self.bucket_batches:
+            return list(torch.split(rows, self.batch_size))
+        return bucketed(rows, self.frames, self.batch_size, self.bucket_batches, generator)
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
@@ -118,3 +141,19 @@ def bucketed(
         by_length = pool[torch.argsort(frames[pool], stable=True)]
         order.extend(torch.split(by_length, batch_size))
     return [order[position] for position in shuffled(len(order), generator).tolist()]
+
+
+def blocks(
+    rows: Tensor, shards: Tensor, batch_size: int, block_shards: int, generator: torch.Generator
+) -> list[Tensor]:
+    """Part shuffled rows into blocks of a few shards each, drawn at random.
+
+    Rows keep their random order within a block. Every block but the last is filled up to whole batches with the first
+    rows of the next one.
+    """
+    present, number = torch.unique(shards[rows], return_inverse=True)
+    block = (shuffled(len(present), generator) // block_shards)[number]
+    ordered = rows[torch.argsort(block, stable=True)]
+    ends = torch.cumsum(torch.bincount(block), 0)
+    cuts = sorted({min(-(-end // batch_size) * batch_size, len(rows)) for end in ends.tolist()})
+    return [ordered[first:stop] for first, stop in zip([0, *cuts], cuts, strict=False)]

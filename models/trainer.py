@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
-from models.data import Batch, FeatureView, ViewDataset, batches
+from models.data import Batch, FeatureView, ViewDataset
 from models.devices import device_name
 from models.errors import TrainingError
 from models.evaluation import tally_view
@@ -21,6 +22,7 @@ from models.layers import population_statistics
 from models.optimisation import make_optimiser, set_rate
 from models.progress import Progress, StepReport
 from models.registry import build_model, count_parameters
+from models.residence import reside, row_bytes, settled_residence
 from models.run_files import finish_run, write_history
 from models.runs import RunConfig
 from models.samplers import BatchSampler
@@ -47,16 +49,26 @@ class Trainer:
         self.sides, self.config, self.folder = sides, config, folder
         self.execution, self.progress, self.spec = execution, progress, config.training
         classes = config.classes
-        self.data = ViewDataset(sides.train, classes)
+        data = ViewDataset(sides.train, classes)
         for view in (sides.validation, sides.test):
             ViewDataset(view, classes)  # labels that do not fit are found before hours are spent
+        self.data = self._resident(data)
         self.sampler = make_sampler(self.data, self.spec)
         model = build_model(config.model, len(classes), config.bands, seed=self.spec.seed, **config.settings)
         model = execution.place(model)
+        if self.spec.compile:
+            model.compile(dynamic=True)  # in place, so that weights keep their names; batches differ in length
         tally = Tally(len(classes), execution.device)
         self.state = TrainingState(model, make_optimiser(model, self.spec), tally)
         self.state.load(folder, config.id)
         self.saved = time.monotonic()
+
+    def _resident(self, dataset: ViewDataset) -> ViewDataset:
+        place = settled_residence(self.spec, dataset.view, self.execution.device)
+        if place != "none":
+            size = row_bytes(dataset.view) / 1e6
+            self.progress.stage(f"holding {len(dataset):,} rows ({size:,.0f} MB) in {place.upper()} memory")
+        return reside(dataset, place, self.execution.device)
 
     def run(self) -> dict[str, Any]:
         """Train the remaining epochs, choose the weights, measure them and write the run's files."""
@@ -78,12 +90,13 @@ class Trainer:
         set_rate(self.state.optimiser, self.spec.rate(counters.epoch))
         self.sampler.set_epoch(counters.epoch, counters.step)
         self.state.model.train()
-        for batch in batches(self.data, self.sampler, self.execution.collate()):
-            self._timed_step(batch)
-            if 0 < self.spec.checkpoint_minutes * 60 < time.monotonic() - self.saved:
-                counters.seconds += time.monotonic() - begun
-                begun = time.monotonic()
-                self._save()
+        with closing(self.execution.feed(self.data, self.sampler)) as feed:
+            for batch in feed:
+                self._timed_step(batch)
+                if 0 < self.spec.checkpoint_minutes * 60 < time.monotonic() - self.saved:
+                    counters.seconds += time.monotonic() - begun
+                    begun = time.monotonic()
+                    self._save()
         trained = self.state.tally.figures()
         validated = self._validate()
         counters.seconds += time.monotonic() - begun
@@ -91,7 +104,7 @@ class Trainer:
 
     def _timed_step(self, batch: Batch) -> None:
         begun, counters = time.monotonic(), self.state.counters
-        loss = self._step(batch.to(self.execution.device))
+        loss = self._step(batch)
         counters.step += 1
         counters.clips += len(batch.labels)
         reports = counters.step % REPORT_EVERY == 0 or counters.step == len(self.sampler)
@@ -172,8 +185,8 @@ class Trainer:
         model = self.state.model.train()
         order = list(make_sampler(self.data, replace(self.spec, drop_last=False, balance=False)))
         with population_statistics(model):
-            for batch in batches(self.data, order[: self.spec.population_batches or None], self.execution.collate()):
-                self.execution.logits(model, batch.to(self.execution.device))
+            for batch in self.execution.feed(self.data, order[: self.spec.population_batches or None]):
+                self.execution.logits(model, batch)
 
     def _evaluate(self) -> dict[str, Tally]:
         self.progress.stage("evaluating on validation and test")
@@ -211,4 +224,5 @@ def make_sampler(dataset: ViewDataset, spec: TrainingSpec) -> BatchSampler:
         bucket_batches=spec.bucket_batches,
         balance=dataset.targets if spec.balance else None,
         drop_last=spec.drop_last,
+        shards=torch.from_numpy(dataset.view.shards.astype("int64")) if spec.shuffle == "blocks" else None,
     )

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from models.checkpoint import read_json
-from models.devices import keep_freed_memory
+from models.devices import arithmetic, keep_freed_memory
 from models.errors import TrainingError
 from models.execution import Execution
 from models.progress import Progress, Silence
+from models.residence import settled_residence, settled_shuffle
 from models.runs import RunConfig, describe_dataset, library_versions, start_run
 from models.trainer import Sides, Trainer
 from models.training_spec import TrainingSpec
@@ -41,7 +42,7 @@ def configure(
     return RunConfig(
         model=model,
         settings=dict(settings or {}),
-        training=spec,
+        training=replace(spec, shuffle=settled_shuffle(spec, sides.train)),
         classes=tuple(sides.train.classes),
         bands=sides.train.bands,
         dataset=describe_dataset(sides.train),
@@ -78,14 +79,17 @@ def train(
     RunError
         If the folder holds a run and `resume` was not asked for, or holds another run.
     TrainingError
-        If labels do not fit or the loss is not finite.
+        If labels do not fit, the loss is not finite, or rows do not fit where `residence` wants them.
     """
     execution = Execution.of(config.model, config.settings, config.training, device)
+    if not resume:
+        settled_residence(config.training, sides.train, execution.device)  # refused before a folder is made
     if start_run(folder, config, resume=resume):
         return read_json(folder / "summary.json")["result"]  # type: ignore[no-any-return]
     if execution.device.type == "cpu":
         keep_freed_memory()
-    with torch.random.fork_rng(devices=[execution.device] if execution.device.type == "cuda" else []):
+    generators = torch.random.fork_rng(devices=[execution.device] if execution.device.type == "cuda" else [])
+    with generators, arithmetic(execution.device, config.training.precision):
         torch.manual_seed(config.training.seed)
         return Trainer(sides, config, folder, execution, progress or Silence()).run()
 

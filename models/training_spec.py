@@ -15,6 +15,8 @@ CHOICES = {
     "keep": ("last", "best"),
     "monitor": ("loss", "accuracy", "uar"),
     "precision": ("auto", "float32", "bfloat16"),
+    "shuffle": ("auto", "global", "blocks"),
+    "residence": ("auto", "none", "ram", "gpu"),
 }
 
 
@@ -63,6 +65,14 @@ class TrainingSpec:
     """Memory layout of images; about a third faster on CPUs."""
     checkpoint_minutes: float = 10.0
     """Write a checkpoint when this much time has passed, besides one after each epoch; 0 only after epochs."""
+    shuffle: str = "auto"
+    """`global`: any row can follow any other; `blocks`: rows of a few shards at a time, see `models.samplers`; `auto`:
+    blocks where shards are fetched from a remote store and do not all fit into memory. Settled when a run begins."""
+    residence: str = "auto"
+    """Where rows are held: `none` (they are read from the store), `ram`, `gpu`, or `auto`: on a GPU if they fit, in RAM
+    if they fit and the store is remote. It changes no bit of a batch."""
+    compile: bool = False
+    """Translate the model with `torch.compile`, which takes minutes at the start; rounding differs."""
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -102,6 +112,14 @@ class TrainingSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values."""
         return dataclasses.asdict(self)
+
+    def decisive(self) -> dict[str, Any]:
+        """Return the fields that a result depends on; those that came later count where they change something."""
+        fields = self.to_dict()
+        without = {"residence"}
+        without |= set() if self.compile else {"compile"}
+        without |= set() if self.shuffle == "blocks" else {"shuffle"}
+        return {name: value for name, value in fields.items() if name not in without}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> TrainingSpec:

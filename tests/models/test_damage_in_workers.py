@@ -1,0 +1,130 @@
+"""Damage that a loader process or the prefetching thread meets reaches the user as its one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_corpus import build_here, recipe, write_corpus
+from torch.utils.data import DataLoader
+
+from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
+from featurestore.shards.record import data_key
+from featurestore.store import Store, open_store
+from models.data import PadCollate, ViewDataset
+from models.padding import Padding
+from models.prefetch import prefetched
+from models.residence import DeviceDataset, HeldDataset
+
+LINE = r"^shards/\S+ is damaged \(checksum of chunk 0 does not match\)\. Run 'featurestore repair' to mend it\.$"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    """A dataset of real rows, one shard of which has a flipped bit."""
+    folder = tmp_path_factory.mktemp("damaged")
+    store = open_store(folder / "store")
+    build_here(store, write_corpus(folder / "tiny", range(1, 9)), recipe(3, mels=128))
+    view = store.view("tiny")
+    path = Path(store.uri) / data_key(view._reader.shards[view.shards[5]].record.address)
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    return store
+
+
+def dataset(store):
+    view = store.view("tiny")
+    return ViewDataset(view, view.classes)
+
+
+def test_damage_in_a_loader_process_is_the_one_line_with_its_exit_code(damaged):
+    loader = DataLoader(dataset(damaged), batch_size=4, num_workers=2, collate_fn=PadCollate("left", 16))
+
+    with pytest.raises(DamagedObjectError, match=LINE) as raised:
+        list(loader)
+
+    assert raised.value.exit_code == 4
+    assert raised.value.key.startswith("shards/")
+    assert raised.value.reason == "checksum of chunk 0 does not match"
+
+
+def test_damage_in_the_prefetching_thread_is_the_one_line(damaged):
+    data = dataset(damaged)
+    order = [list(range(first, first + 4)) for first in range(0, len(data), 4)]
+
+    with pytest.raises(DamagedObjectError, match=LINE):
+        list(prefetched(data, order, Padding("left", 16), CPU))
+
+
+@pytest.mark.parametrize("hold", [HeldDataset, lambda data: DeviceDataset(data, CPU)])
+def test_damage_is_met_while_rows_are_taken_into_memory(damaged, hold):
+    with pytest.raises(DamagedObjectError, match=LINE):
+        hold(dataset(damaged))
+
+
+class Failing:
+    """A dataset that raises what it is given."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, row):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MissingObjectError("shards/a/zarr.json"),
+        StorageError("/somewhere/store: permission denied. Choose another folder with --store."),
+    ],
+)
+def test_any_error_of_ours_crosses_a_loader_process_as_it_is(error):
+    with pytest.raises(type(error)) as raised:
+        list(DataLoader(Failing(error), num_workers=1))
+
+    assert str(raised.value) == str(error)
+
+
+class FetchedStorage:
+    """A storage that hands over bytes instead of a map, and counts how many objects it was asked for."""
+
+    mapped = False
+
+    def __init__(self, storage):
+        self._storage = storage
+        self.fetched = []
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+    def buffer(self, key):
+        self.fetched.append(key)
+        return np.array(self._storage.buffer(key))
+
+
+def test_of_fetched_shards_only_the_last_few_are_kept(tmp_path, monkeypatch):
+    store = open_store(tmp_path / "store")
+    build_here(store, write_corpus(tmp_path / "tiny", range(1, 9)), recipe(60, mels=8))
+    expected = store.view("tiny")
+    storage = FetchedStorage(store.storage)
+    view = Store(storage).view("tiny")
+    monkeypatch.setattr("featurestore.shards.gather.MOST_FETCHED", 2)
+    shards = len(set(view.shards.tolist()))
+
+    for row in np.random.default_rng(1).permutation(len(view))[:60].tolist():
+        assert np.array_equal(view[row][0], expected[row][0])
+        assert sum(reader._process >= 0 for reader in view._reader.shards) <= 2
+
+    assert shards > 2
+    storage.fetched.clear()
+    for row in np.argsort(view.shards, kind="stable").tolist():
+        view[row]
+    assert len(storage.fetched) <= shards
+    assert not view.mapped
