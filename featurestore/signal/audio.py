@@ -1,12 +1,14 @@
 """From the bytes of an audio file to a mono signal, or the reason why not.
 
 Only libsndfile decodes: no fallback that starts programs or guesses. The header is checked before memory is asked
-for, since a header of a few bytes can promise hours of sound.
+for, since a header of a few bytes can promise hours of sound. A decoder that a file could trap runs in a process of
+its own: see `featurestore.signal.guarded`.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +17,11 @@ import soxr
 
 from featurestore.errors import AudioError
 from featurestore.signal.arrays import Signal
-from featurestore.signal.wav_header import data_chunk
+from featurestore.signal.containers import prepare
+from featurestore.signal.limits import LOUDEST, check_channels_and_rate, check_length
 
-MAX_CHANNELS = 8
-RATES = (1_000, 384_000)
-LOUDEST = 1e6
-"""Largest absolute sample; 1 is full scale, and files of floats in 16-bit units reach 32,768."""
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_BLOCK = 2**18
+"""Samples of each channel that are decoded at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Recording:
     """Array [time], float32, full scale is 1."""
     rate: int
     """Samples a second."""
+    channels: int = 1
+    """Channels of the file, which were averaged."""
 
 
 def decode(data: bytes, max_seconds: float = 600.0) -> Recording:
@@ -40,7 +42,7 @@ def decode(data: bytes, max_seconds: float = 600.0) -> Recording:
     Parameters
     ----------
     data : bytes
-        The whole file: WAV, FLAC, Ogg, MP3, AIFF or whatever else libsndfile reads.
+        The whole file: WAV, Wave64, AIFF, AU, CAF, NIST SPHERE, FLAC, Ogg (Vorbis, Opus, Speex, FLAC) or MP3.
     max_seconds : float
         Longest recording that is accepted.
 
@@ -49,18 +51,19 @@ def decode(data: bytes, max_seconds: float = 600.0) -> Recording:
     AudioError
         If the file is empty, not audio, truncated, too long, without samples, not finite or beyond any sane level.
     """
-    _check_container(data)
+    prepared = prepare(data)
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            _check_header(file, max_seconds)
-            announced = file.frames
-            samples = file.read(dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:
+        with soundfile.SoundFile(_Bytes(prepared.data)) as file:
+            announced = file.frames if prepared.samples is None else prepared.samples
+            channels, rate = file.channels, int(file.samplerate)
+            check_channels_and_rate(channels, rate)
+            check_length(announced, rate, max_seconds)
+            signal = _read(file, announced)
+    except (soundfile.SoundFileError, TypeError, ValueError, OverflowError) as error:
         raise AudioError(f"not an audio file that libsndfile reads ({_first_line(error)}).") from error
-    if len(samples) < announced:
-        raise AudioError(f"truncated: the header announces {announced} samples, {len(samples)} could be decoded.")
-    return Recording(_mono(samples), rate)
+    if len(signal) < announced:
+        raise AudioError(f"truncated: the header announces {announced} samples, {len(signal)} could be decoded.")
+    return Recording(signal, rate, channels)
 
 
 def resample(recording: Recording, rate: int) -> Recording:
@@ -68,43 +71,61 @@ def resample(recording: Recording, rate: int) -> Recording:
     if rate == recording.rate:
         return recording
     signal = soxr.resample(recording.signal, recording.rate, rate, quality="HQ")
-    return Recording(np.ascontiguousarray(signal, np.float32), rate)
+    return Recording(np.ascontiguousarray(signal, np.float32), rate, recording.channels)
 
 
-def _check_container(data: bytes) -> None:
-    if not data:
-        raise AudioError("the file is empty.")
-    if data.startswith(LFS_POINTER):
-        raise AudioError("a Git LFS pointer, not the audio itself: run 'git lfs pull' where it came from.")
-    chunk = data_chunk(data)
-    if chunk is not None and chunk.held < chunk.promised:
-        raise AudioError(f"truncated: the header announces {chunk.promised} bytes of samples, {chunk.held} are there.")
+class _Bytes(io.BytesIO):
+    """A file in memory that answers a seek before its start as the system does, with -1, and not with an exception.
+
+    libsndfile seeks so on headers that are cut; an exception cannot pass through it.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._size = len(data)
+        self._refused = False
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: super().tell(), io.SEEK_END: self._size}[whence]
+        self._refused = base + offset < 0
+        return -1 if self._refused else super().seek(base + offset)
+
+    def tell(self) -> int:
+        refused, self._refused = self._refused, False
+        return -1 if refused else super().tell()
 
 
-def _check_header(file: soundfile.SoundFile, max_seconds: float) -> None:
-    if not RATES[0] <= file.samplerate <= RATES[1]:
-        raise AudioError(f"a rate of {file.samplerate} Hz; {RATES[0]} to {RATES[1]} are read.")
-    if not 1 <= file.channels <= MAX_CHANNELS:
-        raise AudioError(f"{file.channels} channels; at most {MAX_CHANNELS} are read.")
-    if file.frames < 1:
-        raise AudioError("the file holds no samples.")
-    seconds = file.frames / file.samplerate
-    if seconds > max_seconds:
-        raise AudioError(f"too long: {seconds:.1f} s; at most {max_seconds:g} s are read.")
+def _read(file: soundfile.SoundFile, announced: int) -> Signal:
+    """Return the mean of the channels, array [time]; shorter than announced where the file ends sooner."""
+    if announced <= _BLOCK:
+        return _mono(file.read(announced, dtype="float32", always_2d=True))
+    signal = np.empty(announced, np.float32)
+    done = 0
+    while done < announced:
+        block = file.read(min(_BLOCK, announced - done), dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        signal[done : done + len(block)] = _mono(block)
+        done += len(block)
+    return signal[:done]
 
 
 def _mono(samples: Signal) -> Signal:
+    if not len(samples):
+        return samples[:, 0]
     loudest = float(np.max(np.abs(samples)))
     if not np.isfinite(loudest):
         raise AudioError("samples that are not numbers or infinite.")
     if loudest > LOUDEST:
         raise AudioError(f"samples up to {loudest:.3g}; full scale is 1.")
     if samples.shape[1] == 1:
-        return np.ascontiguousarray(samples[:, 0])
+        return samples[:, 0]
     mean: Signal = np.mean(samples, axis=1, dtype=np.float32)
     return mean
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[-1].rstrip(".") if text else type(error).__name__
+    """Return what libsndfile says, without the address of the buffer that it names."""
+    text = re.sub(r"^Error opening <[^>]*>: ", "", str(error).strip())
+    lines = text.splitlines()
+    return lines[-1].rstrip(".") if lines else type(error).__name__

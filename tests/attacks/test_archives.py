@@ -12,12 +12,12 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featurestore.corpus import FolderSource, load_corpus, open_source, read_listing
-from featurestore.corpus.archives import ZipSource
-from featurestore.corpus.unpack import Limits, safe_name
+from featurestore.corpus.reading.archives import ZipSource
+from featurestore.corpus.reading.unpack import Limits, safe_name
 from featurestore.errors import FeatureStoreError, SourceError, UnsafeArchiveError
 
 EVIL_NAMES = [
@@ -300,6 +300,7 @@ def test_a_name_that_passes_stays_below_its_folder(name):
 
 @settings(max_examples=150, deadline=None)
 @given(position=st.integers(0, 3000), byte=st.integers(0, 255), kind=st.sampled_from(["zip", "tar"]))
+@example(position=388, byte=0, kind="zip")  # a member without a name
 def test_one_wrong_byte_anywhere_gives_the_same_files_or_one_of_our_errors(tmp_path_factory, position, byte, kind):
     folder = tmp_path_factory.mktemp("fuzz")
     members = [("a.wav", b"abc" * 99), ("b/c.wav", bytes(range(256)))]

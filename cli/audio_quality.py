@@ -1,0 +1,74 @@
+"""The part of `featurestore corpora check` that listens: which files can be decoded, and what they sound like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.output import print_table, printable
+
+if TYPE_CHECKING:
+    from featurestore.corpus.corpus import Corpus
+    from featurestore.corpus.reading.sources import Source
+    from featurestore.corpus.sheet.datasheet import Manifest
+    from featurestore.store import Store
+    from pipelines.audio_check import AudioCheck
+
+
+def is_bare(name: str) -> bool:
+    """Tell whether a name is a folder or an archive that no data sheet, and no data of another tool, describes."""
+    from featurestore.corpus.formats import recognised_format
+
+    place = Path(name)
+    if place.is_dir():
+        sheet = any(place.glob("*.toml")) or place.with_suffix(".toml").is_file()
+        return not sheet and recognised_format(place, described=True) is None
+    return place.is_file() and place.suffix != ".toml"
+
+
+def bare_report(name: str) -> tuple[dict[str, Any], AudioCheck]:
+    """Decode all that looks like audio in a folder or an archive; return the report of a corpus without a sheet."""
+    from featurestore.corpus.reading.sources import open_source
+    from featurestore.errors import SourceError
+    from pipelines.audio_check import check_audio, sound_files
+
+    found = check_audio(sound_files(open_source(name)))
+    if not found.files:
+        raise SourceError(f"{name!r:.200} holds no file whose name ends as audio does. Name the folder that does.")
+    nothing: dict[str, Any] = {"missing": [], "extra": [], "mismatched": [], "labels": {}, "speakers": {}}
+    report = {"corpus": Path(name).name, "files": found.files, "decoded": len(found.measured), **nothing}
+    return {**report, "rejected": rejections(found), "differences": [], "notes": []}, found
+
+
+def listen(manifest: Manifest, corpus: Corpus, source: Source | None, store: Store) -> AudioCheck:
+    """Decode the recordings of a corpus, from a source or from the originals that the store keeps."""
+    from pipelines.audio_check import check_audio
+
+    labels = {utterance.content: utterance.label for utterance in corpus.utterances}
+    if source is None:
+        return check_audio(((one.path, store.source(one.content)) for one in corpus.utterances), labels)
+    files = source.iterate(manifest.audio.wants)
+    return check_audio(((path, manifest.recording(path, data)) for path, data in files), labels)
+
+
+def rejections(found: AudioCheck) -> list[dict[str, str]]:
+    """Return the files that cannot be decoded as JSON values."""
+    return [{"path": one.path, "reason": one.reason} for one in found.rejected]
+
+
+def print_quality(found: AudioCheck) -> None:
+    """Print what deserves a look, and the summary."""
+    rows = [[kind, count, printable(path), printable(text)] for kind, count, path, text in found.rows()]
+    if rows:
+        print_table(("finding", "files", "for example", "what"), rows, numbers=("files",))
+    summary = found.summary
+    if summary:
+        ratio = "unknown" if summary["snr_db"] is None else f"{summary['snr_db']:.0f} dB"
+        seconds = summary["seconds"]
+        click.echo(
+            f"{len(found.measured):,} recordings, {seconds['sum'] / 3600:.2f} h, {seconds['min']:.2f} to "
+            f"{seconds['max']:.2f} s; {', '.join(summary['rates'])} Hz; channels: {', '.join(summary['channels'])}; "
+            f"medians: level {summary['level_db']:.0f} dB, signal-to-noise ratio {ratio}"
+        )

@@ -1,0 +1,147 @@
+"""What in the figures of a corpus deserves a look."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from featurestore.quality.measures import Measures
+
+MOST_NAMED = 20
+"""Files that one finding of a whole corpus names."""
+IMBALANCE = 10.0
+"""Times that the largest class is larger than the smallest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One decoded recording of a source."""
+
+    path: str
+    content: str
+    """sha256 of the file's bytes."""
+    measures: Measures
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that deserves a look, in one file or in several together."""
+
+    kind: str
+    """A key of `RULES`, or `duplicate bytes`, `duplicate sound`, `class balance`, `rates` or `channels`."""
+    paths: tuple[str, ...]
+    """The files; at most `MOST_NAMED`."""
+    value: float
+    """What was found: seconds, a share, dB or a number, as the text says."""
+    text: str
+    """What was found, in words."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
+        return {"kind": self.kind, "paths": list(self.paths), "value": round(self.value, 6), "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A figure of one recording and when it deserves a look."""
+
+    value: Callable[[Measures], float | None]
+    limit: float
+    above: bool
+    """True if values above the limit are found, False if those below are."""
+    text: str
+    """With a place for the value."""
+
+    def finding(self, kind: str, path: str, measures: Measures) -> Finding | None:
+        """Return the finding, or None if there is none."""
+        value = self.value(measures)
+        if value is None:
+            return None
+        if value > self.limit if self.above else value < self.limit:
+            return Finding(kind, (path,), value, self.text.format(value))
+        return None
+
+
+RULES = {
+    "very short": Rule(lambda one: one.seconds, 0.1, above=False, text="{:.3f} s long"),
+    "silence": Rule(lambda one: one.level_db, -70.0, above=False, text="silent: a level of {:.0f} dB of full scale"),
+    "low level": Rule(lambda one: one.level_db, -45.0, above=False, text="a level of {:.0f} dB of full scale"),
+    "clipping": Rule(lambda one: one.clipped, 1e-4, above=True, text="{:.2%} of the samples are clipped"),
+    "beyond full scale": Rule(lambda one: one.peak, 1.0, above=True, text="samples up to {:.3g}; full scale is 1"),
+    "offset": Rule(lambda one: abs(one.offset), 0.01, above=True, text="an offset (mean) of {:.3f}"),
+    "leading silence": Rule(lambda one: one.leading, 1.0, above=True, text="{:.2f} s of silence at the start"),
+    "trailing silence": Rule(lambda one: one.trailing, 1.0, above=True, text="{:.2f} s of silence at the end"),
+    "very long": Rule(lambda one: one.seconds, 60.0, above=True, text="{:.0f} s long"),
+    "low signal-to-noise ratio": Rule(lambda one: one.snr_db, 5.0, above=False, text="about {:.0f} dB"),
+}
+"""What is looked at in each recording, in this order."""
+ALONE = ("very short", "silence")
+"""Findings beside which others say nothing more."""
+
+
+def findings_of(measured: tuple[Measured, ...]) -> tuple[Finding, ...]:
+    """Return all findings of a corpus: those of single files in path order, then those of files together."""
+    ordered = sorted(measured, key=lambda one: one.path)
+    found = [finding for one in ordered for finding in _single(one)]
+    return (*found, *_duplicates(ordered), *_balance(ordered), *_odd(ordered, "rates"), *_odd(ordered, "channels"))
+
+
+def _single(one: Measured) -> Iterator[Finding]:
+    """Apply the rules to one recording; the first finding of `ALONE` is the only one."""
+    for kind, rule in RULES.items():
+        finding = rule.finding(kind, one.path, one.measures)
+        if finding:
+            yield finding
+            if kind in ALONE:
+                return
+
+
+def _duplicates(measured: list[Measured]) -> Iterator[Finding]:
+    """Find equal files, and equal sound in files that differ."""
+    contents: dict[str, list[str]] = defaultdict(list)
+    sounds: dict[str, dict[str, str]] = defaultdict(dict)
+    for one in measured:
+        contents[one.content].append(one.path)
+        sounds[one.measures.digest].setdefault(one.content, one.path)
+    for paths in contents.values():
+        if len(paths) > 1:
+            yield _together("duplicate bytes", paths, f"{len(paths)} files with equal bytes")
+    for first in sounds.values():
+        if len(first) > 1:
+            yield _together("duplicate sound", list(first.values()), f"{len(first)} different files with equal samples")
+
+
+def _balance(measured: list[Measured]) -> Iterator[Finding]:
+    """Compare the largest class with the smallest."""
+    counts = Counter(one.label for one in measured if one.label is not None)
+    if len(counts) < 2:
+        return
+    (large, most), (small, least) = counts.most_common()[0], counts.most_common()[-1]
+    if most > IMBALANCE * least:
+        text = f"{most} recordings of {large!r}, {least} of {small!r}"
+        yield Finding("class balance", (), most / least, text)
+
+
+def _odd(measured: list[Measured], kind: str) -> Iterator[Finding]:
+    """Name the files whose sampling rate or number of channels is not the usual one."""
+    name = {"rates": "rate", "channels": "channels"}[kind]
+    counts = count_of(measured, name)
+    if len(counts) < 2:
+        return
+    usual = max(counts, key=lambda value: (counts[value], value))
+    odd = [one.path for one in measured if getattr(one.measures, name) != usual]
+    listed = ", ".join(f"{value}: {count}" for value, count in sorted(counts.items()))
+    yield _together(kind, odd, f"not all files have the same ({listed} files)")
+
+
+def count_of(measured: list[Measured], name: str) -> Mapping[int, int]:
+    """Count the values of one whole-number measure."""
+    return Counter(getattr(one.measures, name) for one in measured)
+
+
+def _together(kind: str, paths: list[str], text: str) -> Finding:
+    more = f", of which {MOST_NAMED} are named" if len(paths) > MOST_NAMED else ""
+    return Finding(kind, tuple(paths[:MOST_NAMED]), len(paths), text + more)

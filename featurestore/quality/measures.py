@@ -1,0 +1,141 @@
+"""What one recording sounds like, in figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featurestore.signal.arrays import Float64, Signal
+from featurestore.signal.audio import Recording
+
+FRAME_SECONDS = 0.02
+SILENT_DB = -60.0
+"""Level in dB of full scale below which a frame is silent whatever the rest of the recording."""
+QUIET_DB = 40.0
+"""A frame so far below the loudest one counts as silence at the start and the end."""
+CLIPPED_RUN = 3
+"""Equal samples at the largest value in a row that make a clipped peak."""
+LOWEST_CLIP = 0.5
+"""Largest sample from which a run of equal ones is taken for clipping: editors scale clipped sound down."""
+NOISE_SHARE = 0.1
+"""Share of the frames, the quietest ones, whose level is taken for that of the noise."""
+MOST_SNR_DB = 100.0
+FEWEST_FRAMES = 20
+"""Frames from which a signal-to-noise ratio is estimated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The figures of one recording; levels in dB of full scale (a sine at full scale has -3)."""
+
+    rate: int
+    """Samples a second."""
+    channels: int
+    samples: int
+    """Samples of each channel."""
+    peak: float
+    """Largest absolute sample; 1 is full scale."""
+    level_db: float
+    """Root mean square of the whole recording."""
+    offset: float
+    """Mean of the samples."""
+    clipped: float
+    """Share of the samples that stand in runs of `CLIPPED_RUN` or more at the largest value."""
+    silent: float
+    """Share of the frames below `SILENT_DB`."""
+    leading: float
+    """Seconds at the start that are `QUIET_DB` below the loudest frame."""
+    trailing: float
+    """The same at the end."""
+    snr_db: float | None
+    """Estimated signal-to-noise ratio; None where there are no pauses to hear the noise in."""
+    digest: str
+    """sha256 of rate and decoded samples: equal for the same sound in two containers."""
+
+    @property
+    def seconds(self) -> float:
+        """The length."""
+        return self.samples / self.rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Measures:
+        """Read fields as written by `to_dict`; others are passed over."""
+        return cls(**{field.name: fields[field.name] for field in dataclasses.fields(cls)})
+
+
+def measure(recording: Recording) -> Measures:
+    """Measure a decoded recording of at least one sample.
+
+    The signal-to-noise ratio compares the mean power of all frames with that of the quietest tenth, which is taken
+    for the noise: right where a tenth of the recording is pause, too low where less is.
+    """
+    signal, rate = recording.signal, recording.rate
+    powers = frame_powers(signal, max(1, round(FRAME_SECONDS * rate)))
+    mean_power = float(np.mean(np.square(signal, dtype=np.float64)))
+    leading, trailing = _edges(powers)
+    return Measures(
+        rate=rate,
+        channels=recording.channels,
+        samples=len(signal),
+        peak=float(np.max(np.abs(signal))),
+        level_db=decibels(mean_power),
+        offset=float(np.mean(signal, dtype=np.float64)),
+        clipped=clipped_share(signal),
+        silent=float(np.mean(powers < 10 ** (SILENT_DB / 10))),
+        leading=min(leading * FRAME_SECONDS, len(signal) / rate),
+        trailing=min(trailing * FRAME_SECONDS, len(signal) / rate),
+        snr_db=_snr(powers),
+        digest=hashlib.sha256(f"{rate}\n".encode() + signal.tobytes()).hexdigest(),
+    )
+
+
+def frame_powers(signal: Signal, length: int) -> Float64:
+    """Return the mean power of each whole frame of `length` samples, array [frames]; of all if there is none."""
+    if len(signal) < length:
+        return np.array([np.mean(np.square(signal, dtype=np.float64))])
+    frames = signal[: len(signal) // length * length].reshape(-1, length)
+    powers: Float64 = np.einsum("ft,ft->f", frames, frames, dtype=np.float64) / length
+    return powers
+
+
+def clipped_share(signal: Signal) -> float:
+    """Return the share of samples in runs of `CLIPPED_RUN` or more that all have the largest or smallest value."""
+    clipped = 0
+    for extreme in {float(signal.max()), float(signal.min())}:
+        if abs(extreme) >= LOWEST_CLIP:
+            edges = np.flatnonzero(np.diff(signal == extreme, prepend=False, append=False))
+            runs = edges[1::2] - edges[::2]
+            clipped += int(runs[runs >= CLIPPED_RUN].sum())
+    return clipped / len(signal)
+
+
+def decibels(power: float) -> float:
+    """Return a power in dB, -200 at the least."""
+    return 10 * float(np.log10(max(power, 1e-20)))
+
+
+def _edges(powers: Float64) -> tuple[int, int]:
+    """Count the quiet frames at the start and at the end; all of them if no frame is louder than silence."""
+    loud = np.flatnonzero(powers > max(powers.max() * 10 ** (-QUIET_DB / 10), 10 ** (SILENT_DB / 10)))
+    if len(loud) == 0:
+        return len(powers), len(powers)
+    return int(loud[0]), int(len(powers) - 1 - loud[-1])
+
+
+def _snr(powers: Float64) -> float | None:
+    if len(powers) < FEWEST_FRAMES:
+        return None
+    noise = float(np.mean(np.sort(powers)[: int(NOISE_SHARE * len(powers))]))
+    sound = float(np.mean(powers)) - noise
+    if sound <= noise:
+        return None
+    return min(MOST_SNR_DB, 10 * float(np.log10(sound / max(noise, sound * 10 ** (-MOST_SNR_DB / 10)))))

@@ -1,0 +1,102 @@
+"""Containers of chunks other than WAV: whether the samples that are announced are there.
+
+AIFF and AIFF-C after Apple's specification of 1991, AU after Sun's `audio_filehdr`, CAF after Apple's Core Audio
+Format 1.0, Wave64 after Sony's draft, NIST SPHERE after the headers of its corpora.
+"""
+
+from __future__ import annotations
+
+import re
+
+from featurestore.errors import AudioError
+from featurestore.signal.containers.prepared import Prepared
+
+_PLAIN_AIFF = {b"NONE": 0, b"twos": 0, b"sowt": 0, b"in24": 3, b"in32": 4, b"fl32": 4, b"FL32": 4, b"fl64": 8}
+"""Uncompressed types of AIFF-C and the bytes of a sample; 0 follows from its bits."""
+_UNKNOWN32, _UNKNOWN64 = 0xFFFFFFFF, 2**64 - 1
+_W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
+_LONGEST_SPHERE_HEADER = 65_536
+
+
+def prepare_aiff(data: bytes) -> Prepared:
+    """Check the samples of an AIFF or AIFF-C file against both of its announcements."""
+    position, comm = 12, b""
+    while position + 8 <= len(data):
+        name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "big")
+        if name == b"COMM":
+            comm = data[position + 8 : position + 8 + min(size, 64)]
+        if name == b"SSND":
+            _check_held(size, len(data) - position - 8)
+            _check_frames(comm, size - 8)
+            return Prepared(data)
+        position += 8 + size + size % 2
+    raise AudioError("truncated or damaged: an AIFF file without its samples (SSND).")
+
+
+def _check_frames(comm: bytes, held: int) -> None:
+    """Compare the number of frames with the bytes of samples, where the samples are not compressed."""
+    kind = comm[18:22] if len(comm) >= 22 else b"NONE"
+    if len(comm) < 18 or kind not in _PLAIN_AIFF:
+        return
+    channels, frames = int.from_bytes(comm[:2], "big"), int.from_bytes(comm[2:6], "big")
+    width = (_PLAIN_AIFF[kind] or -(-int.from_bytes(comm[6:8], "big") // 8)) * channels
+    if abs(frames * width - held) > max(width, 16):
+        raise AudioError(
+            f"truncated or damaged: the header announces {frames} frames, {held} bytes are there for them."
+        )
+
+
+def prepare_au(data: bytes) -> Prepared:
+    """Check the samples of an AU file; a size of 0xFFFFFFFF reaches to the end."""
+    order = "big" if data[:1] == b"." else "little"
+    offset, size = (int.from_bytes(data[at : at + 4], "big" if order == "big" else "little") for at in (4, 8))
+    if size != _UNKNOWN32:
+        _check_held(size, len(data) - offset)
+    return Prepared(data)
+
+
+def prepare_caf(data: bytes) -> Prepared:
+    """Check the samples of a CAF file; a size of -1 reaches to the end."""
+    position = 8
+    while position + 12 <= len(data):
+        size = int.from_bytes(data[position + 4 : position + 12], "big")
+        if data[position : position + 4] == b"data" and size == _UNKNOWN64:
+            held = (len(data) - position - 12).to_bytes(8, "big")
+            return Prepared(data[: position + 4] + held + data[position + 12 :])
+        _check_held(size, len(data) - position - 12)
+        position += 12 + size
+    return Prepared(data)
+
+
+def prepare_w64(data: bytes) -> Prepared:
+    """Check the samples of a Wave64 file, whose sizes count the 24 bytes of each chunk's header."""
+    position = 40
+    while position + 24 <= len(data):
+        size = int.from_bytes(data[position + 16 : position + 24], "little")
+        if data[position : position + 16] == _W64_DATA:
+            _check_held(size - 24, len(data) - position - 24)
+            return Prepared(data)
+        position += max(24, size + -size % 8)
+    raise AudioError("truncated or damaged: a Wave64 file without its samples.")
+
+
+def prepare_nist(data: bytes) -> Prepared:
+    """Check the samples of a NIST SPHERE file against the fields of its header."""
+    length = re.match(rb"NIST_1A\n\s{0,7}(\d{1,7})\n", data)
+    if length is None or int(length[1]) > _LONGEST_SPHERE_HEADER:
+        raise AudioError("damaged: a NIST file whose header has no length.")
+    header = data[: int(length[1])]
+    fields = {name: int(value) for name, value in re.findall(rb"\n(\w{1,40}) -i (\d{1,12})", header)}
+    coding = re.search(rb"\nsample_coding -s\d+ (\S+)", header)
+    if coding and b"," in coding[1]:
+        raise AudioError(f"NIST samples compressed as {coding[1].decode(errors='replace')!r:.60}; convert it to WAV.")
+    if b"sample_count" in fields:
+        one = 1 if coding and coding[1] in (b"ulaw", b"mu-law", b"alaw") else 2
+        width = fields.get(b"channel_count", 1) * fields.get(b"sample_n_bytes", one)
+        _check_held(fields[b"sample_count"] * width, len(data) - len(header))
+    return Prepared(data)
+
+
+def _check_held(promised: int, held: int) -> None:
+    if promised > held:
+        raise AudioError(f"truncated: the header announces {promised} bytes of samples, {max(0, held)} are there.")

@@ -1,0 +1,143 @@
+"""FLAC: whether its frames reach as far as the header says.
+
+A stream that was written into a pipe says nothing of its length (RFC 9639, section 8.2), and one that lies hides
+samples. Both come out from the number in the last frame's header (section 9.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from featurestore.errors import AudioError
+from featurestore.signal.containers.prepared import Prepared
+from featurestore.signal.containers.tags import id3_length
+
+_CANDIDATES = 16
+"""Places that look like a frame header and are tried from the end; chance makes about one in thousands of files."""
+_LONGEST_FRAME = 2**20
+"""Bytes; 65,535 samples of eight channels hardly fill it."""
+
+
+def _crc_table(width: int, polynomial: int) -> tuple[int, ...]:
+    """Return the check of each byte."""
+    table = []
+    for byte in range(256):
+        value = byte << width - 8
+        for _ in range(8):
+            value = (value << 1 ^ (polynomial if value >> width - 1 & 1 else 0)) & ((1 << width) - 1)
+        table.append(value)
+    return tuple(table)
+
+
+_CRC8 = _crc_table(8, 0x07)
+_CRC16 = _crc_table(16, 0x8005)
+
+
+def prepare_flac(data: bytes) -> Prepared:
+    """Check the announced number of samples against the last frame, and fill it in where it is not told.
+
+    Raises
+    ------
+    AudioError
+        If the header is cut or malformed, or announces another length than the frames have.
+    """
+    data = data[id3_length(data) :]
+    if len(data) < 42 or data[4] & 0x7F != 0 or int.from_bytes(data[5:8], "big") != 34:
+        raise AudioError("truncated or damaged: a FLAC file without its header of 42 bytes.")
+    announced = int.from_bytes(data[21:26], "big") & (2**36 - 1)
+    ends: list[int] = []
+    behind = len(data)
+    for position, end in _frame_ends(data, _frames_start(data)):
+        if end == announced and (not ends or _is_last(data, position, behind)):
+            return Prepared(data)
+        if announced == 0 and _is_last(data, position, behind):
+            return Prepared(_with_total(data, end))
+        ends.append(end)
+        behind = position
+    if announced == 0:
+        raise AudioError("truncated or damaged: a FLAC file that tells no length and ends in no whole frame.")
+    if all(end < announced for end in ends):
+        last = ends[0] if ends else 0
+        raise AudioError(f"truncated: the header announces {announced} samples, the last frame ends at {last}.")
+    raise AudioError(f"the header announces {announced} samples, the last frame ends at {ends[0]}: joined or damaged.")
+
+
+def _frames_start(data: bytes) -> int:
+    """Return where the metadata blocks end."""
+    position = 4
+    while position + 4 <= len(data):
+        last = data[position] & 0x80
+        position += 4 + int.from_bytes(data[position + 1 : position + 4], "big")
+        if last:
+            return position
+    raise AudioError("truncated: a FLAC file whose header does not end.")
+
+
+def _frame_ends(data: bytes, start: int) -> Iterator[tuple[int, int]]:
+    """Yield position and last sample of what looks like a frame, from the end of the file to its start."""
+    block = int.from_bytes(data[8:10], "big")
+    position = len(data)
+    for _ in range(_CANDIDATES):
+        position = max(data.rfind(b"\xff\xf8", start, position), data.rfind(b"\xff\xf9", start, position))
+        if position < 0:
+            return
+        end = _frame_end(data[position : position + 16], block)
+        if end is not None:
+            yield position, end
+
+
+def _frame_end(head: bytes, block: int) -> int | None:
+    """Return the number of the sample behind a frame; None if these bytes are no frame header."""
+    if len(head) < 6 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] & 1:
+        return None
+    number = _coded_number(head[4:11])
+    if number is None:
+        return None
+    value, position = number[0], 4 + number[1]
+    size_code, rate_code = head[2] >> 4, head[2] & 15
+    size_bytes = {6: 1, 7: 2}.get(size_code, 0)
+    size = int.from_bytes(head[position : position + size_bytes], "big") + 1
+    if size_bytes == 0:
+        size = 192 if size_code == 1 else 576 << size_code - 2 if size_code < 6 else 256 << size_code - 8
+    position += size_bytes + (1 if rate_code == 12 else 2 if rate_code in (13, 14) else 0)
+    if position >= len(head) or _crc(head[:position], 8, _CRC8) != head[position]:
+        return None
+    return value + size if head[1] & 1 else value * block + size
+
+
+def _coded_number(code: bytes) -> tuple[int, int] | None:
+    """Read a number coded as UTF-8 codes letters, up to 36 bits; return it and its bytes."""
+    lead = code[0]
+    length = next((bits for bits in range(8) if not lead & 0x80 >> bits), 8)
+    if length == 0:
+        return lead, 1
+    if length in (1, 8) or len(code) < length or any(byte >> 6 != 2 for byte in code[1:length]):
+        return None
+    value = lead & 0x7F >> length
+    for byte in code[1:length]:
+        value = value << 6 | byte & 0x3F
+    return value, length
+
+
+def _is_last(data: bytes, position: int, behind: int) -> bool:
+    """Tell whether the frame at a position ends with the file and not where the next one seems to begin.
+
+    The checksum of a whole frame comes out as zero, and so does that of several.
+    """
+    if len(data) - position > _LONGEST_FRAME or _crc(data[position:], 16, _CRC16) != 0:
+        return False
+    return behind == len(data) or _crc(data[position:behind], 16, _CRC16) != 0
+
+
+def _crc(data: bytes, width: int, table: tuple[int, ...]) -> int:
+    """Return a cyclic redundancy check, most significant bit first, from zero."""
+    crc, mask = 0, (1 << width) - 1
+    for byte in data:
+        crc = (crc << 8 ^ table[crc >> width - 8 ^ byte]) & mask
+    return crc
+
+
+def _with_total(data: bytes, total: int) -> bytes:
+    """Write the number of samples into the header."""
+    field = int.from_bytes(data[21:26], "big") | total
+    return data[:21] + field.to_bytes(5, "big") + data[26:]

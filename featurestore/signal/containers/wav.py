@@ -1,0 +1,144 @@
+"""WAV: refused where it is cut or ambiguous, else brought to a form that every decoder reads alike.
+
+Plain samples (integers of 8 to 64 bits, floats, A-law, mu-law) get a new header of 44 bytes, so that no foreign chunk
+ever reaches the decoder; compressed ones and big-endian files are handed on as they are.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from featurestore.errors import AudioError
+from featurestore.signal.containers.prepared import Prepared
+from featurestore.signal.limits import check_channels_and_rate
+from featurestore.signal.wav_header import DataChunk, WavFormat, data_chunk, wav_format
+
+INTEGER, FLOAT = 1, 3
+MS_ADPCM, IMA_ADPCM = 2, 17
+PLAIN_TAGS = {INTEGER: "integer", FLOAT: "float", 6: "A-law", 7: "mu-law"}
+_WIDTHS = {INTEGER: (1, 2, 3, 4, 5, 6, 7, 8), FLOAT: (4, 8), 6: (1,), 7: (1,)}
+"""Bytes of a sample that each coding can have."""
+_WIDEST_READ = 4
+"""Bytes of an integer that libsndfile reads; wider ones become floats of 64 bits here."""
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_SHORTEST_STREAM = 0.01
+"""Seconds: a file that gives no size and ends sooner was broken off behind its header."""
+
+
+def prepare_wav(data: bytes) -> Prepared:
+    """Check a WAV file's header against its bytes and return the file that libsndfile should decode.
+
+    Raises
+    ------
+    AudioError
+        If the format or the samples are missing, cut or contradictory, or the samples stand in their containers in
+        a way that cannot be told.
+    """
+    form, chunk = wav_format(data), data_chunk(data)
+    if chunk is None:
+        raise AudioError("truncated or damaged: a WAV file without samples (no 'data' chunk).")
+    if form is None:
+        raise AudioError("truncated or damaged: a WAV file without a format ('fmt ' chunk) before its samples.")
+    _check_format(form)
+    _check_held(form, chunk)
+    if data[:4] == b"RIFX" or form.tag not in PLAIN_TAGS:
+        return _compressed(data, form, chunk)
+    return Prepared(_plain(data, form, chunk))
+
+
+def is_plain_wav(data: bytes) -> bool:
+    """Tell whether `prepare_wav` gives samples behind a header of our own: nothing that could trap a decoder."""
+    form = wav_format(data) if data[:4] in (b"RIFF", b"RF64", b"BW64") else None
+    return form is not None and form.tag in PLAIN_TAGS
+
+
+def _check_format(form: WavFormat) -> None:
+    check_channels_and_rate(form.channels, form.rate)
+    if form.tag not in PLAIN_TAGS:
+        return
+    kind, widths = PLAIN_TAGS[form.tag], _WIDTHS[form.tag]
+    if form.bits == 0 or -(-form.bits // 8) not in widths:
+        raise AudioError(
+            f"{kind} samples of {form.bits} bits in a WAV file; {8 * widths[0]} to {8 * widths[-1]} are read."
+        )
+
+
+def _check_held(form: WavFormat, chunk: DataChunk) -> None:
+    if chunk.held < chunk.promised:
+        raise AudioError(f"truncated: the header announces {chunk.promised} bytes of samples, {chunk.held} are there.")
+    if chunk.promised == 0 and chunk.held > 8:
+        raise AudioError(
+            f"no samples: the header announces 0 bytes, {chunk.held} follow; was the recording broken off?"
+        )
+    if chunk.streamed and chunk.held < _SHORTEST_STREAM * form.rate * form.block:
+        raise AudioError(f"truncated: a stream of unknown length that ends {chunk.held} bytes behind its header.")
+
+
+def _plain(data: bytes, form: WavFormat, chunk: DataChunk) -> bytes:
+    """Return the samples behind a header of 44 bytes; the file itself if it is that already."""
+    width = form.width
+    whole = chunk.promised - chunk.promised % (width * form.channels)
+    full = form.tag != INTEGER or width == 1 or form.valid_bits > 8 * (width - 1)
+    read = form.tag != INTEGER or width <= _WIDEST_READ
+    if full and read and data[: _HEADER.size] == _header(form.tag, width, form, whole) and chunk.held == whole:
+        return data
+    samples = data[chunk.start : chunk.start + whole]
+    if not full:
+        _check_justified(samples, width, form)
+    if form.tag == INTEGER and width > _WIDEST_READ:
+        return _headed(_as_doubles(samples, width), FLOAT, 8, form)
+    return _headed(samples, form.tag, width, form)
+
+
+def _compressed(data: bytes, form: WavFormat, chunk: DataChunk) -> Prepared:
+    """Fill up the last block of an ADPCM file with zeros, which libsndfile would leave out, and count what it held."""
+    head = {MS_ADPCM: 7, IMA_ADPCM: 4}.get(form.tag, 0) * form.channels
+    if not head or data[:4] == b"RIFX" or form.block <= head:
+        return Prepared(data)
+    blocks, rest = divmod(chunk.promised, form.block)
+    if rest <= head:
+        return Prepared(data)
+    first = 2 if form.tag == MS_ADPCM else 1
+    samples, last = (first + 2 * (size - head) // form.channels for size in (form.block, rest))
+    padded = data[: chunk.start + chunk.promised].ljust(chunk.start + (blocks + 1) * form.block, b"\x00")
+    size = ((blocks + 1) * form.block).to_bytes(4, "little")
+    return Prepared(padded[: chunk.start - 4] + size + padded[chunk.start :], blocks * samples + last)
+
+
+def _headed(samples: bytes, tag: int, width: int, form: WavFormat) -> bytes:
+    return _header(tag, width, form, len(samples)) + samples
+
+
+def _header(tag: int, width: int, form: WavFormat, size: int) -> bytes:
+    block = width * form.channels
+    speed = min(form.rate * block, 0xFFFFFFFF)
+    return _HEADER.pack(
+        b"RIFF", min(size + 36, 0xFFFFFFFF), b"WAVE", b"fmt ", 16, tag, form.channels, form.rate, speed, block,
+        8 * width, b"data", size,
+    )  # fmt: skip
+
+
+def _check_justified(samples: bytes, width: int, form: WavFormat) -> None:
+    """Refuse samples of fewer bits than their containers that fill the low bits and not the high ones.
+
+    The format wants them in the high bits. Some programs write them into the low ones, which then are 256 times too
+    quiet, and an old editor wrote floats under the same header.
+    """
+    spare = width - -(-form.valid_bits // 8)
+    rows = np.frombuffer(samples, np.uint8).reshape(-1, width)
+    undeclared = form.bits != 8 * width
+    if rows[:, :spare].any() and (undeclared or np.isin(rows[:, -1], (0, 255)).all()):
+        raise AudioError(
+            f"{form.valid_bits}-bit samples in containers of {8 * width} bits that do not fill the high bits; "
+            "convert it."
+        )
+
+
+def _as_doubles(samples: bytes, width: int) -> bytes:
+    """Return integers of 5 to 8 bytes as floats of 64 bits with full scale 1."""
+    rows = np.frombuffer(samples, np.uint8).reshape(-1, width)
+    wide = np.zeros((len(rows), 8), np.uint8)
+    wide[:, 8 - width :] = rows
+    return (wide.view("<i8")[:, 0] / 2.0**63).astype("<f8").tobytes()

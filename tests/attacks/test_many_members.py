@@ -1,0 +1,44 @@
+"""Ten million members in an archive of a few megabytes cost seconds and little memory."""
+
+import gzip
+import resource
+import tarfile
+import time
+
+import pytest
+
+from featurestore.corpus.reading.sources import open_source
+from featurestore.corpus.reading.unpack import Limits
+from featurestore.errors import UnsafeArchiveError
+
+
+def headers(kind, count, start=0):
+    lines = []
+    for number in range(start, start + count):
+        member = tarfile.TarInfo(f"{number}.wav")
+        member.type = kind
+        lines.append(member.tobuf(tarfile.USTAR_FORMAT))
+    return gzip.compress(b"".join(lines), 1)
+
+
+def test_ten_million_folders_in_a_tar_stop_at_its_budget(tmp_path):
+    path = tmp_path / "many.tar.gz"
+    block = headers(tarfile.DIRTYPE, 10_000)
+    with path.open("wb") as file:
+        file.writelines(block for _ in range(1_000))
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+
+    with pytest.raises(UnsafeArchiveError, match="20000 members"):
+        list(open_source(path, Limits(members=20_000)).members())
+
+    assert time.monotonic() - start < 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_members_that_are_headers_alone_stop_at_the_ratio(tmp_path):
+    path = tmp_path / "empty.tar.gz"
+    path.write_bytes(gzip.compress(headers(tarfile.DIRTYPE, 1)[:0] + bytes(2**26)))
+
+    assert list(open_source(path, Limits(ratio_floor=2**27)).members()) == []
+    with pytest.raises(UnsafeArchiveError):
+        list(open_source(path, Limits(ratio_floor=2**20)).members())
