@@ -1,0 +1,141 @@
+"""The rows of a few shards: copied from donors where they stand, else computed, source by source or many at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from featurestore.draws import draw
+from featurestore.errors import AudioError, FeatureStoreError
+from featurestore.shards.plan import PlannedShard, ShardTask
+from featurestore.shards.reader import ShardReader
+from featurestore.shards.record import row_checksum
+from featurestore.specs.rows import RowSpec
+from featurestore.store import Store
+
+if TYPE_CHECKING:
+    from featurestore.rows import Engine, Source
+    from featurestore.specs.perturbation import Perturbation
+
+Row = NDArray[Any]
+
+
+class GatheredRows:
+    """The rows of shards with the same members, gathered as many sources at a time as the engine is best given.
+
+    Parameters
+    ----------
+    store : Store
+    spec : RowSpec
+        That of all shards.
+    members : tuple of str
+        Content ids of their recordings.
+    tasks : list of ShardTask
+        What has to be written.
+    engine : Engine
+        Computes what no donor holds.
+    """
+
+    def __init__(
+        self, store: Store, spec: RowSpec, members: tuple[str, ...], tasks: list[ShardTask], engine: Engine
+    ) -> None:
+        self.computed = 0
+        self.copied = 0
+        self._store, self._spec, self._members, self._tasks, self._engine = store, spec, members, tasks, engine
+        self._donors = _Donors(store, {address for task in tasks for address in task.donors})
+        self._rows: dict[str, list[Row | None]] = {task.shard.address: [] for task in tasks}
+        self._wanted: list[tuple[Source, Perturbation | None]] = []
+        self._places: list[tuple[str, int]] = []
+
+    def collect(self) -> list[tuple[str, str]]:
+        """Gather all rows; return (content, reason) of the recordings that cannot be used.
+
+        Where there are any, rows are missing, and none may be taken.
+        """
+        rejected: list[tuple[str, str]] = []
+        together = self._engine.sources_at_once
+        for first in range(0, len(self._members), together):
+            for content in self._members[first : first + together]:
+                try:
+                    self._want(content)
+                except AudioError as error:
+                    rejected.append((content, str(error)))
+            if rejected:
+                self._wanted.clear()
+                self._places.clear()
+            else:
+                self._compute()
+        return rejected
+
+    def of(self, shard: PlannedShard) -> list[Row]:
+        """Return the rows of one shard in stored order, and let go of them."""
+        return [row for row in self._rows.pop(shard.address) if row is not None]
+
+    def _want(self, content: str) -> None:
+        """Copy the rows of a recording that donors hold and note the others; `AudioError` if it cannot be used."""
+        source: Source | None = None
+        for task in self._tasks:
+            rows = self._rows[task.shard.address]
+            for copy in range(task.shard.first, task.shard.stop):
+                row = self._donors.row(content, copy) if task.donors else None
+                if row is None:
+                    source = source or self._load(content)
+                    self._wanted.append((source, self._perturbation(content, copy)))
+                    self._places.append((task.shard.address, len(rows)))
+                else:
+                    self.copied += 1
+                rows.append(row)
+
+    def _load(self, content: str) -> Source:
+        source = self._engine.load(self._store.source(content))
+        if self._spec.augmentation is not None:
+            self._engine.check(source)
+        return source
+
+    def _perturbation(self, content: str, copy: int) -> Perturbation | None:
+        augmentation = self._spec.augmentation
+        return None if augmentation is None else draw(augmentation, content, copy)
+
+    def _compute(self) -> None:
+        """Compute the rows noted so far."""
+        for (address, place), row in zip(self._places, self._engine.rows(self._wanted), strict=True):
+            self._rows[address][place] = row
+        self.computed += len(self._wanted)
+        self._wanted.clear()
+        self._places.clear()
+
+
+class _Donors:
+    """Rows that stand in other shards of the same spec."""
+
+    def __init__(self, store: Store, addresses: set[str]) -> None:
+        self._store = store
+        self._readers: dict[str, ShardReader] = {}
+        self._holders: dict[str, list[str]] = {}
+        for address in sorted(addresses):
+            self._register(address)
+
+    def _register(self, address: str) -> None:
+        try:
+            record = self._store.record(address)
+        except FeatureStoreError:  # a donor that vanished or is damaged gives nothing; its rows are computed
+            return
+        self._readers[address] = ShardReader(self._store.storage, record)
+        for member in record.members:
+            self._holders.setdefault(member, []).append(address)
+
+    def row(self, content: str, copy: int) -> Row | None:
+        """Return a verified row, or None if no donor holds it whole."""
+        for address in self._holders.get(content, ()):
+            reader = self._readers[address]
+            if not reader.record.first <= copy < reader.record.stop:
+                continue
+            position = reader.record.row_index(content, copy)
+            try:
+                row = reader.row(position)
+            except FeatureStoreError:  # a damaged donor is no donor: the row is computed anew
+                continue
+            if row_checksum(row) == reader.record.checksums[position]:
+                return row
+        return None

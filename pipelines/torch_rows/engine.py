@@ -1,0 +1,132 @@
+"""Many rows at a time on one device: the engine that `pipelines.engines` opens for rows of `torch-1`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from featurestore.errors import BuildError
+from featurestore.rows import SINGLE_BELOW_DB, RowEngine, Source
+from featurestore.signal.arrays import Row
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.features import FeatureSpec
+from featurestore.specs.perturbation import Perturbation
+from pipelines.torch_rows.log_mel import TorchLogMel
+from pipelines.torch_rows.pitch import PitchShifter
+from pipelines.torch_rows.signals import Batch, perturbed
+
+SAMPLES = {"cpu": 2**18, "cuda": 2**24}
+"""Samples of a batch, padding included; a GPU needs about 300 bytes for each."""
+Wanted = tuple[Source, Perturbation | None]
+
+
+class TorchEngine:
+    """Computes the rows of one pair of feature and augmentation spec on a torch device.
+
+    Threads may share it: one at a time computes, others decode and commit meanwhile.
+
+    Parameters
+    ----------
+    features : FeatureSpec
+    augmentation : AugmentationSpec or None
+        None computes clean rows only.
+    device : torch.device
+    """
+
+    sources_at_once = 64
+    """Sources whose rows it is best given together."""
+
+    def __init__(self, features: FeatureSpec, augmentation: AugmentationSpec | None, device: torch.device) -> None:
+        self.features, self.augmentation, self.device = features, augmentation, device
+        self._decoders = threading.local()
+        self._lock = threading.Lock()
+        self._log_mel: dict[int, TorchLogMel] = {}
+        self._shifters: dict[int, PitchShifter] = {}
+
+    def load(self, data: bytes) -> Source:
+        """Decode a recording on the processor, as `RowEngine.load` does."""
+        return self._decoder.load(data)
+
+    def check(self, source: Source) -> AugmentationSpec:
+        """Refuse a source that cannot be augmented, as `RowEngine.check` does."""
+        return self._decoder.check(source)
+
+    def rows(self, wanted: Sequence[Wanted]) -> list[Row]:
+        """Return rows, arrays [frames, mels]: clean ones where the perturbation is None, else augmented ones.
+
+        Raises
+        ------
+        BuildError
+            If the GPU runs out of memory.
+        """
+        found: dict[int, Row] = {}
+        for places in self._batches(wanted):
+            computed = self._compute(Batch.of([wanted[place] for place in places]))
+            found.update(zip(places, computed, strict=True))
+        return [found[place] for place in range(len(wanted))]
+
+    @property
+    def _decoder(self) -> RowEngine:
+        """The thread's own, as `RowEngine` asks for: it has work space."""
+        if not hasattr(self._decoders, "engine"):
+            self._decoders.engine = RowEngine(self.features, self.augmentation)
+        engine: RowEngine = self._decoders.engine
+        return engine
+
+    def _batches(self, wanted: Sequence[Wanted]) -> Iterator[list[int]]:
+        """Yield positions of rows of one rate and similar length, as many as a batch holds."""
+        most = SAMPLES.get(self.device.type, SAMPLES["cuda"])
+        order = sorted(range(len(wanted)), key=lambda place: (wanted[place][0].rate, len(wanted[place][0].signal)))
+        batch: list[int] = []
+        for place in order:
+            source = wanted[place][0]
+            full = (len(batch) + 1) * len(source.signal) > most
+            if batch and (full or source.rate != wanted[batch[0]][0].rate):
+                yield batch
+                batch = []
+            batch.append(place)
+        if batch:
+            yield batch
+
+    @torch.inference_mode()
+    def _compute(self, batch: Batch) -> list[Row]:
+        try:
+            with self._lock:
+                return self._spectrograms(batch)
+        except torch.OutOfMemoryError as error:
+            raise BuildError(
+                f"{self.device} ran out of memory over {len(batch.source)} rows: let other programs on it end, or "
+                "leave --device out to compute on the processor. What is finished stays."
+            ) from error
+
+    def _spectrograms(self, batch: Batch) -> list[Row]:
+        source = batch.sources[0]
+        if source.rate not in self._shifters:
+            self._shifters[source.rate] = PitchShifter(source.vocoder.length, self.device)
+            self._log_mel[source.rate] = TorchLogMel(self.features, source.rate, self.device)
+        circular = self.augmentation is not None and self.augmentation.shift_fill == "circular"
+        signals = perturbed(batch, self._shifters[source.rate], circular, self.device)
+        bend = self.augmentation.vtlp_f0 if self.augmentation else 1.0
+        rows: dict[int, Row] = {}
+        for precision in (torch.float32, torch.float64):
+            places = [place for place, one in enumerate(batch.perturbations) if _precision(one) == precision]
+            if not places:
+                continue
+            found = self._log_mel[source.rate](
+                signals[torch.tensor(places, device=self.device)],
+                [batch.samples[place] for place in places],
+                precision,
+                ([batch.perturbations[place].vtlp_alpha for place in places], bend),
+            )
+            frames = [len(row) for row in found]
+            together = torch.cat(found).cpu()
+            rows.update(zip(places, (row.numpy() for row in torch.split(together, frames)), strict=True))
+        return [rows[place] for place in range(len(batch.source))]
+
+
+def _precision(perturbation: Perturbation) -> torch.dtype:
+    """Return in which precision a row is transformed: that of the processor's own engine."""
+    snr_db = perturbation.snr_db
+    return torch.float32 if snr_db is not None and snr_db <= SINGLE_BELOW_DB else torch.float64

@@ -1,0 +1,109 @@
+"""Log-mel spectrograms of many signals: the frames of all of them, in pieces of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featurestore.signal.mel import mel_triangles
+from featurestore.signal.stft import frame_count, padded_window
+from featurestore.signal.warp import warp_positions
+from featurestore.specs.features import FeatureSpec
+from pipelines.torch_rows.pieces import frames_of, piece_bounds
+
+DTYPES = {"float16": torch.float16, "float32": torch.float32}
+
+
+class TorchLogMel:
+    """The log-mel spectrogram of a feature spec at one sampling rate, on one device.
+
+    Parameters
+    ----------
+    features : FeatureSpec
+    rate : int
+        Sampling rate of the signals in hertz.
+    device : torch.device
+    """
+
+    def __init__(self, features: FeatureSpec, rate: int, device: torch.device) -> None:
+        self.features = features
+        high_hz = features.high_hz if features.high_hz is not None else rate / 2
+        triangles = mel_triangles(
+            rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz
+        )
+        self._triangles = torch.from_numpy(np.ascontiguousarray(triangles.T)).to(device)
+        window = torch.from_numpy(padded_window(features)).to(device)
+        self._windows = {precision: window.to(precision) for precision in (torch.float32, torch.float64)}
+
+    def __call__(
+        self,
+        signals: Tensor,
+        samples: Sequence[int],
+        precision: torch.dtype,
+        warps: tuple[Sequence[float | None], float],
+    ) -> list[Tensor]:
+        """Return log(mel power + eps) of each signal, tensors [frames, mels] of the spec's dtype.
+
+        Parameters
+        ----------
+        signals : tensor [rows, time], float32
+            At their level; zero behind `samples`.
+        samples : sequence of int
+            Length of each.
+        precision : torch.float32 or torch.float64
+            Of windows and transforms; band sums are in float64.
+        warps : (alpha of each row or None, f0 as a share of fmax)
+            Vocal tract length perturbation.
+        """
+        counts = [frame_count(self.features, length) for length in samples]
+        framed = self._framed(signals, max(counts))
+        rows = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        places = torch.cat([torch.arange(count) for count in counts])
+        rows, places = rows.to(signals.device), places.to(signals.device)
+        positions = self._positions(warps, signals.device)
+        size, parts = frames_of(signals.device), []
+        for first, stop in piece_bounds(len(rows), size):
+            row, place = (_filled(index[first:stop], size) for index in (rows, places))
+            parts.append(self._piece(framed[row, place].to(precision), row, positions)[: stop - first])
+        return list(torch.split(torch.cat(parts), counts))
+
+    def _framed(self, signals: Tensor, most: int) -> Tensor:
+        """Return the signals as overlapping frames, a view [rows, most, fft_length]."""
+        features = self.features
+        front = features.fft_length // 2 if features.centred else 0
+        end = (most - 1) * features.hop_length + features.fft_length
+        back = max(0, end - front - signals.shape[1])
+        padded = torch.nn.functional.pad(signals, (front, back))
+        return padded.unfold(1, features.fft_length, features.hop_length)
+
+    def _positions(
+        self, warps: tuple[Sequence[float | None], float], device: torch.device
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return for each row and bin the bin below its origin and the share of the one above; None without a warp."""
+        alphas, bend = warps
+        if all(alpha is None for alpha in alphas):
+            return None
+        bins = self.features.fft_length // 2 + 1
+        pairs = [warp_positions(bins, 1.0 if alpha is None else alpha, bend) for alpha in alphas]
+        below = torch.from_numpy(np.stack([pair[0] for pair in pairs]))
+        share = torch.from_numpy(np.stack([pair[1] for pair in pairs]))
+        return below.to(device), share.to(device)
+
+    def _piece(self, frames: Tensor, row: Tensor, positions: tuple[Tensor, Tensor] | None) -> Tensor:
+        spectrum = torch.fft.rfft(frames * self._windows[frames.dtype])
+        power = spectrum.real.square() + spectrum.imag.square()
+        if positions is not None:
+            below, share = positions[0][row], positions[1][row].to(power.dtype)
+            low = power.gather(1, below)
+            power = low + share * (power.gather(1, below + 1) - low)
+        # In float64, where the order of a sum does not matter and a GPU takes no shorter format for products.
+        bands: Tensor = power.double() @ self._triangles
+        return (bands + self.features.eps).float().log().to(DTYPES[self.features.dtype])
+
+
+def _filled(index: Tensor, size: int) -> Tensor:
+    """Repeat the first entry until there are `size`."""
+    return torch.cat([index, index[:1].expand(size - len(index))])
