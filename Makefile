@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STORE_OPTION := $(if $(STORE),--store $(STORE))
 
-.PHONY: help emodb demo test chaos lint format
+.PHONY: help emodb demo test chaos docs lint format
 
 help:
 	@echo "make emodb SOURCE=download.zip   build Emo-DB with 75 augmented copies a recording (no SOURCE: download it)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test | lint                 what has to pass before a change is merged"
 	@echo "make chaos                       the long attacks on the store's promises (docs/reliability.md), half an hour"
 	@echo "make bench SOURCE=download.zip   time everything against other tools and write docs/performance.md"
+	@echo "make docs                        write docs/corpora.md from the data sheets"
 	@echo "STORE=folder                     where features are kept (default: the user's cache folder)"
 
 $(READY): pyproject.toml constraints.txt
@@ -36,11 +37,15 @@ test: $(READY)
 	$(BIN)/python -m pytest
 
 chaos: $(READY)
-	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos -o timeout=3600 -o faulthandler_timeout=0
+	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/attacks/test_fuzz.py -o timeout=3600 -o faulthandler_timeout=0
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python benchmarks/run.py $(if $(SOURCE),--source $(SOURCE))
+
+docs: $(READY)
+	$(BIN)/featurestore corpora --markdown > corpora.md.part
+	mv corpora.md.part docs/corpora.md
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from cli.output import DownloadProgress, RowProgress, notice, print_json, printa
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from featurestore.corpus.datasheet import Manifest
+    from featurestore.corpus.sheet.datasheet import Manifest
     from pipelines.build_report import BuildReport
     from pipelines.dataset_recipe import DatasetRecipe
 
@@ -38,6 +38,14 @@ MOST_LISTED = 20
 @seed_option
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Worker processes. Default: all cores.")
 @click.option("--scheduler", metavar="ADDRESS", help="Use a Dask cluster that already runs.")
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="auto|cpu|cuda[:N]",
+    help="Where rows are computed. Those of a GPU differ in their last bits and are kept apart: '--device cuda' does "
+    "not reuse rows of the processor, nor the other way round. auto: a GPU if there is one. torch-cpu: for testing.",
+)
 @click.option("--trust-first-download", "trust", is_flag=True, help="Accept a download whose checksum is not known.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done; write nothing.")
 @store_option
@@ -48,6 +56,7 @@ def build(
     source: str | None,
     jobs: int | None,
     scheduler: str | None,
+    device: str,
     trust: bool,
     dry_run: bool,
     place: str | None,
@@ -55,35 +64,43 @@ def build(
     **choices: Any,  # noqa: ANN401 (passed on by name)
 ) -> int:
     """Compute the features of CORPUS once and for all; what stands already is reused."""
-    from featurestore.corpus.manifest import find_manifest
+    from featurestore.corpus.choice import find_choice
+    from featurestore.corpus.splitting.protocols import find_split
     from featurestore.datasets import check_dataset_name
     from featurestore.store import open_store
     from pipelines.build import build as run_build
+    from pipelines.chosen_corpus import chosen_corpus
     from pipelines.cluster import Workers
+    from pipelines.engines import chosen_device
     from pipelines.fetch import Fetcher
-    from pipelines.ingest import ingest
     from pipelines.tasks import warm_worker
 
     corpus, recipe = _recipe(corpus, **choices)
     store = open_store(place)
-    manifest = find_manifest(corpus)
-    check_dataset_name(name or manifest.name)
+    choice = find_choice(corpus)
+    check_dataset_name(name or choice.dataset)
+    if recipe.split is not None:
+        find_split(recipe.split)  # a name that does not exist is told before anything is read
     fetcher = Fetcher(notice, DownloadProgress(), trust_first=trust)
     fetch = _refuse_download if dry_run else fetcher.archive
+    device = chosen_device(device)
+    idle = dry_run or device != "cpu"
     with Workers(jobs, scheduler) as workers:
-        labelled = ingest(
+        labelled = chosen_corpus(
             store,
-            manifest,
-            fetcher.local(source, manifest),
-            fetch,
+            choice,
+            source,
+            fetcher,
+            fetch=fetch,
             write=not dry_run,
-            before_reading=(lambda: None) if dry_run else partial(workers.start, partial(warm_worker, recipe)),
+            before_reading=(lambda: None) if idle else partial(workers.start, partial(warm_worker, recipe)),
         )
         report = run_build(
             store,
             labelled,
             recipe,
-            name=name,
+            name=name or choice.dataset,
+            device=device,
             dry_run=dry_run,
             progress=RowProgress(labelled.name),
             workers=workers,

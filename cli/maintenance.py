@@ -52,8 +52,9 @@ def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool
 def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, object]:
     """Compute a sample of rows again and say how it went."""
     from featurestore.integrity.recompute import recompute
+    from pipelines.engines import open_engine
 
-    drift = recompute(store, rows, dataset)
+    drift = recompute(store, rows, dataset, open_engine)
     for row, reason in drift.drifted[:MOST_LISTED]:
         notice(f"drift: {row}: {printable(reason)}")
     notice(f"{drift.recomputed:,} rows computed again, {len(drift.drifted):,} with other bits")
@@ -149,11 +150,11 @@ def _contents_now(store: Store, dataset: str) -> set[str] | None:
 
 
 def _corpus_now(store: Store, dataset: str) -> Corpus | None:
-    from featurestore.corpus.manifest import find_manifest
+    from featurestore.corpus.choice import find_choice
     from featurestore.errors import FeatureStoreError
-    from pipelines.ingest import known_corpus
+    from pipelines.chosen_corpus import corpus_of_store
 
     try:
-        return known_corpus(store, find_manifest(store.table(store.reference(dataset).table).corpus))
+        return corpus_of_store(store, find_choice(store.table(store.reference(dataset).table).corpus))
     except FeatureStoreError:  # a corpus of the user's own, or a store without its listing
         return None

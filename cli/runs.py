@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cli.options import json_option, store_option
-from cli.output import print_json, print_table, printable
+from cli.output import notice, print_json, print_table, printable
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 DEVICES = click.Choice(["auto", "cpu", "cuda"])
@@ -23,9 +23,14 @@ def models(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("name", "parameters", "input", "source")
-    table = [[f"{row[c]:,}" if c == "parameters" else row[c] for c in columns] for row in rows]
-    print_table(columns, table, numbers=("parameters",))
+    table = [[row["name"], f"{row['parameters']:,}", _brief(row["input"])] for row in rows]
+    print_table(("name", "parameters", "input"), table, numbers=("parameters",))
+    notice("'--json' names the source of each.")
+
+
+def _brief(described: str) -> str:
+    """Leave out what follows the shape, so that a line fits a terminal."""
+    return described.partition("]")[0] + "]"
 
 
 @click.command(epilog="Example: featurestore evaluate runs/mathworks-001")

@@ -12,8 +12,9 @@ from cli.options import json_option, source_option, store_option
 from cli.output import DownloadProgress, RowProgress, TrainingProgress, notice, print_json, print_table, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from featurestore.corpus.splitting.sides import Split, SplitItem
     from featurestore.store import Store
     from featurestore.view import DatasetView
     from models.runs import RunConfig
@@ -29,7 +30,7 @@ LEAKS = ("speaker", "source", "audio", "sentence")
 @click.option("--corpus", help="Use the recipe on another corpus.")
 @source_option
 @click.option("--model", help="See 'featurestore models'.")
-@click.option("--split", help="mathworks, shuffled, speakers, loso/03, ...")
+@click.option("--split", help="speakers, loso/03, emodb/mathworks, sides.tsv, ...")
 @click.option("--allow-leak", "allowed", multiple=True, type=click.Choice(LEAKS), help="Accept this leak; repeatable.")
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch-size", type=click.IntRange(1))
@@ -89,14 +90,15 @@ def _prepared(
     store: Store, experiment: Experiment, dataset: str | None, source: str | None, jobs: int | None
 ) -> tuple[Sides, RunConfig]:
     """Build what is missing, open the three sides, refuse leaks that nobody declared, and describe the run."""
-    from featurestore.corpus.leaks import check_leaks
-    from featurestore.corpus.splits import split as split_named
+    from featurestore.corpus.splitting.leaks import check_leaks
+    from featurestore.corpus.splitting.splits import split as split_named
     from models.training import Sides, configure
     from models.training_spec import TrainingSpec
 
     training = TrainingSpec.from_dict(experiment.training)
     chosen = experiment.split
-    view = store.view(dataset) if dataset else _built(store, experiment, source, jobs, split_named)
+    view = store.view(dataset) if dataset else _built(store, experiment, source, jobs, _one_split)
+    view = view.under(chosen.name)
     split = split_named(view.table.utterances, chosen.name, seed=chosen.seed)
     found = check_leaks(split, view.table.utterances, chosen.allow_leak)
     sides = Sides(*view.sides(split, clean_in_training=chosen.clean_in_training))
@@ -109,7 +111,7 @@ def _prepared(
         experiment.model,
         training,
         settings=experiment.model_settings,
-        split=chosen.name,
+        split=split.name,
         leaks=leaks,
         recipe=experiment.to_dict(),
     )
@@ -117,26 +119,34 @@ def _prepared(
 
 
 def _built(
-    store: Store, experiment: Experiment, source: str | None, jobs: int | None, split_by: Callable[..., object]
+    store: Store, experiment: Experiment, source: str | None, jobs: int | None, split_by: Callable[..., Iterable[Split]]
 ) -> DatasetView:
-    """Return an experiment's dataset, every row of which stands; a split that does not fit fails before the build."""
-    from featurestore.corpus.manifest import find_manifest
+    """Return an experiment's dataset, whole; a split that does not fit or leaks ends before the build."""
+    from featurestore.corpus.choice import find_choice
+    from featurestore.corpus.splitting.leaks import check_leaks
+    from featurestore.corpus.splitting.protocols import labelled_under
     from pipelines.build import build
+    from pipelines.chosen_corpus import chosen_corpus
     from pipelines.fetch import Fetcher
-    from pipelines.ingest import ingest
 
-    manifest = find_manifest(experiment.dataset.corpus)
-    fetcher = Fetcher(notice, DownloadProgress())
-    corpus = ingest(store, manifest, fetcher.local(source, manifest), fetcher.archive)
-    split_by(corpus.utterances, experiment.split.name, seed=experiment.split.seed)
+    choice = find_choice(experiment.dataset.corpus)
+    corpus = chosen_corpus(store, choice, source, Fetcher(notice, DownloadProgress()))
+    chosen = experiment.split
+    utterances = labelled_under(chosen.name, corpus.utterances, corpus.name)
+    for split in split_by(utterances, chosen.name, seed=chosen.seed):
+        check_leaks(split, utterances, chosen.allow_leak)
     name = experiment.dataset_name
-    report = build(
-        store, corpus, experiment.dataset_recipe(), name=name, jobs=jobs, progress=RowProgress(manifest.name)
-    )
+    report = build(store, corpus, experiment.dataset_recipe(), name=name, jobs=jobs, progress=RowProgress(choice.name))
     for rejection in report.rejected:
         notice(f"rejected: {printable(rejection.path)}: {printable(rejection.reason)}")
     notice(f"{name}: {report.computed:,} rows computed, {report.reused + report.copied:,} stood already")
     return store.view(name)
+
+
+def _one_split(utterances: Iterable[SplitItem], name: str, seed: int) -> tuple[Split, ...]:
+    from featurestore.corpus.splitting.splits import split
+
+    return (split(utterances, name, seed=seed),)
 
 
 def _several(run: Path, results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -172,7 +182,7 @@ def _print(result: dict[str, Any], experiment: Experiment) -> None:
 @click.option("--corpus", help="Use the recipe on another corpus.")
 @source_option
 @click.option("--model", help="See 'featurestore models'.")
-@click.option("--split", required=True, help="A protocol with folds, such as loso.")
+@click.option("--split", required=True, help="One with folds: loso, group-5fold, emodb/loso, ...")
 @click.option("--allow-leak", "allowed", multiple=True, type=click.Choice(LEAKS), help="Accept this leak; repeatable.")
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch-size", type=click.IntRange(1))
@@ -201,8 +211,8 @@ def crossval(
 ) -> None:
     """Train and test once for every fold of a protocol."""
     from cli.experiments import chosen_experiment, free_folder
-    from featurestore.corpus.leaks import check_leaks
-    from featurestore.corpus.splits import folds
+    from featurestore.corpus.splitting.leaks import check_leaks
+    from featurestore.corpus.splitting.splits import folds
     from featurestore.store import open_store
     from models.crossval import cross_validate
     from models.training import configure
@@ -210,12 +220,13 @@ def crossval(
 
     store = open_store(place)
     experiment = chosen_experiment(store, dataset, recipe, corpus, **choices)
-    view = store.view(dataset) if dataset else _built(store, experiment, source, None, folds)
     chosen = experiment.split
+    view = store.view(dataset) if dataset else _built(store, experiment, source, None, folds)
+    view = view.under(chosen.name)
     protocol = folds(view.table.utterances, chosen.name, seed=chosen.seed)
     for fold in protocol:
         check_leaks(fold, view.table.utterances, chosen.allow_leak)
-    run = Path(folder) if folder else free_folder(f"{experiment.name}-{chosen.name}")
+    run = Path(folder) if folder else free_folder(f"{experiment.name}-{chosen.name}".replace("/", "-"))
     result = cross_validate(
         [view.sides(fold, clean_in_training=chosen.clean_in_training) for fold in protocol],
         lambda sides: configure(

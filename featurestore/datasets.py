@@ -29,6 +29,16 @@ def check_dataset_name(name: str) -> str:
     return name
 
 
+def dataset_name(corpus: str) -> str:
+    """Return what a corpus's dataset is called by default: `iemocap/impro4` becomes `iemocap-impro4`."""
+    return corpus.replace("/", "-")
+
+
+def corpora_of(corpus: str) -> tuple[str, ...]:
+    """Return the corpora that a table's recordings come from: `emodb+ravdess/4class` is two of them, under a scheme."""
+    return tuple(corpus.partition("/")[0].split("+"))
+
+
 @dataclass(frozen=True)
 class DatasetRecord:
     """The rows of a dataset and the shards that hold them; no labels, no paths, no names."""

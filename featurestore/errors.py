@@ -11,9 +11,31 @@ from collections.abc import Iterable
 
 
 class FeatureStoreError(Exception):
-    """The root of all errors that this project raises on purpose."""
+    """The root of all errors that this project raises on purpose.
+
+    A message stays one line on its way out of torch's loader processes, which hand over an error as one text that
+    ends with it (see `own_line`).
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(own_line(message))
+
+
+def own_line(text: str) -> str:
+    """Return the message in what torch makes of a loader process's error; any other text stays as it is.
+
+    There an error becomes `Caught NAME in DataLoader worker process 0.`, the traceback and `module.NAME: message`, and
+    the class is called with all of that as its only argument.
+    """
+    if not text.startswith("Caught ") or "\nOriginal Traceback" not in text:
+        return text
+    return text.rstrip().rpartition("\n")[2].partition(": ")[2]
+
+
+MOST_NAMES = 16
+"""Names that an error spells out before it only counts."""
 
 
 class UnknownNameError(FeatureStoreError):
@@ -23,7 +45,9 @@ class UnknownNameError(FeatureStoreError):
         choices = sorted(known)
         self._arguments = (kind, name, choices, advice)
         near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none yet'}."
+        more = f" and {len(choices) - MOST_NAMES} more" if len(choices) > MOST_NAMES else ""
+        known_names = f"known: {', '.join(choices[:MOST_NAMES]) or 'none yet'}{more}."
+        hint = f"did you mean {near[0]!r}?" if near else known_names
         super().__init__(f"unknown {kind} {name!r}: {hint}{' ' + advice if advice else ''}")
 
     def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], str]]:
@@ -82,15 +106,25 @@ class BuildError(FeatureStoreError):
     """A build that could not finish; running it again continues."""
 
 
+REPAIR = " Run 'featurestore repair' to mend it."
+
+
+def _key_and_reason(message: str) -> tuple[str, str]:
+    key, _, rest = message.partition(" is damaged (")
+    return key, rest.removesuffix(f").{REPAIR}")
+
+
 class DamagedObjectError(FeatureStoreError):
     """A stored object whose bytes are not what its record or checksum says."""
 
     exit_code = 4
 
-    def __init__(self, key: str, reason: str) -> None:
+    def __init__(self, key: str, reason: str = "damaged") -> None:
+        if "\n" in key:  # what torch makes of such an error in a loader process
+            key, reason = _key_and_reason(own_line(key))
         self.key = key
         self.reason = reason
-        super().__init__(f"{key} is damaged ({reason}). Run 'featurestore repair' to mend it.")
+        super().__init__(f"{key} is damaged ({reason}).{REPAIR}")
 
     def __reduce__(self) -> tuple[type[DamagedObjectError], tuple[str, ...]]:
         return type(self), (self.key, self.reason)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from featurestore.canonical import canonical_json
 from featurestore.corpus.corpus import Listed
@@ -45,6 +47,8 @@ class CorpusReference:
     """Checksum of the listing."""
     origin: str
     """Checksum of the archive that it was read from; empty for a folder."""
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    """`Manifest.reading` of the data sheet that it was read for; one with another reading needs another listing."""
 
     @property
     def key(self) -> str:
@@ -53,15 +57,17 @@ class CorpusReference:
 
     def to_bytes(self) -> bytes:
         """Return the reference as sealed canonical JSON."""
-        return sealed({"format": FORMAT, "corpus": self.corpus, "listing": self.listing, "origin": self.origin})
+        body = {"format": FORMAT, "corpus": self.corpus, "listing": self.listing, "origin": self.origin}
+        return sealed({**body, **({"reading": dict(self.reading)} if self.reading else {})})
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> CorpusReference:
         """Read and check a reference; `DamagedObjectError` if it is not sound or stands under another's key."""
         body = unsealed(key, data)
         try:
-            reference = cls(str(body["corpus"]), str(body["listing"]), str(body["origin"]))
-        except KeyError as error:
+            reading = dict(body.get("reading", {}))
+            reference = cls(str(body["corpus"]), str(body["listing"]), str(body["origin"]), reading)
+        except (KeyError, TypeError, ValueError) as error:
             raise DamagedObjectError(key, f"not a reference to a listing: {error!r}") from error
         if reference.key != key:
             raise DamagedObjectError(key, "it belongs to another corpus")

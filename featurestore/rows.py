@@ -7,14 +7,17 @@ there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from featurestore.errors import AudioError, SpecError
 from featurestore.signal.arrays import Row, Signal
-from featurestore.signal.audio import Recording, decode, resample
+from featurestore.signal.audio import Recording, resample
+from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.interpolation import blocks_of, interpolate, interpolation_weights, lanes_length
 from featurestore.signal.noise import add_scaled, key_words, noise_gain, standard_normal
 from featurestore.signal.peak import energy, largest, peak_gain
@@ -23,6 +26,7 @@ from featurestore.signal.rounding import round_to_half
 from featurestore.signal.shift import shift, shift_samples
 from featurestore.signal.stft import frame_count
 from featurestore.signal.transform import LogMel
+from featurestore.signal.trim import trim
 from featurestore.signal.vocoder import Analysis, Vocoder, vocoder_length
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
@@ -62,6 +66,23 @@ class Levelled:
     gain: np.float32
 
 
+class Engine(Protocol):
+    """What computes rows: `RowEngine` here, or one that lives on another device."""
+
+    @property
+    def sources_at_once(self) -> int:
+        """Sources whose rows it is best given together."""
+
+    def load(self, data: bytes) -> Source:
+        """Decode a recording from a file's bytes; `AudioError` if it cannot become rows."""
+
+    def check(self, source: Source) -> AugmentationSpec:
+        """Return the augmentation spec; `AudioError` if it cannot be applied to a source."""
+
+    def rows(self, wanted: Sequence[tuple[Source, Perturbation | None]]) -> list[Row]:
+        """Return the rows of sources that have been checked; clean ones where the perturbation is None."""
+
+
 class RowEngine:
     """Computes the rows of one pair of feature and augmentation spec.
 
@@ -74,9 +95,13 @@ class RowEngine:
         None computes clean rows only.
     """
 
+    sources_at_once = 1
+    """One source after the other, so that its analysis can be let go of."""
+
     def __init__(self, features: FeatureSpec, augmentation: AugmentationSpec | None = None) -> None:
         self.features = features
         self.augmentation = augmentation
+        self._decoder = GuardedDecoder()
         self._buffers: dict[str, Signal] = {}
         self._log_mel: dict[int, LogMel] = {}
         self._vocoders: dict[int, Vocoder] = {}
@@ -90,25 +115,32 @@ class RowEngine:
         AudioError
             If the file cannot be decoded, is shorter than one window, or has a rate below what the bands need.
         """
-        recording = decode(data)
+        recording = self._decoder.decode(data)
         if self.features.rate is not None:
             recording = resample(recording, self.features.rate)
         return self.source(recording)
 
     def source(self, recording: Recording) -> Source:
-        """Take a decoded recording at the rate of the features; errors as in `load`."""
-        frame_count(self.features, len(recording.signal))
+        """Take a decoded recording at the rate of the features, trimmed if they say so; errors as in `load`."""
+        signal = recording.signal
+        if self.features.trim_db is not None:
+            signal = trim(signal, self.features.trim_db)
+        frame_count(self.features, len(signal))
         highest = max(self.features.low_hz, self.features.high_hz or 0.0)
         if highest > recording.rate / 2:
             raise AudioError(f"a rate of {recording.rate} Hz is too low for features up to {highest:g} Hz.")
         length = vocoder_length(recording.rate)
         if length not in self._vocoders:
             self._vocoders[length] = Vocoder(length)
-        return Source(recording.signal, recording.rate, self._vocoders[length])
+        return Source(signal, recording.rate, self._vocoders[length])
 
     def frames(self, source: Source) -> int:
         """Return the number of frames of each row of a source."""
         return frame_count(self.features, len(source.signal))
+
+    def rows(self, wanted: Sequence[tuple[Source, Perturbation | None]]) -> list[Row]:
+        """Return rows, one after the other: clean ones where the perturbation is None, else augmented ones."""
+        return [self.clean(source) if one is None else self.augmented(source, one) for source, one in wanted]
 
     def clean(self, source: Source) -> Row:
         """Return the row of the recording as it is, array [frames, mels] in the dtype of the features."""
@@ -138,7 +170,7 @@ class RowEngine:
         return levelled.signal * levelled.gain
 
     def _perturbed(self, source: Source, perturbation: Perturbation) -> Levelled:
-        augmentation = self._check(source)
+        augmentation = self.check(source)
         signal = source.signal
         if perturbation.semitones is not None:
             signal = self._pitched(source, pitch_steps(perturbation.semitones))
@@ -154,7 +186,8 @@ class RowEngine:
             return Levelled(signal, np.float32(1))
         return Levelled(signal, peak_gain(float(largest(signal) if found is None else found), perturbation.peak))
 
-    def _check(self, source: Source) -> AugmentationSpec:
+    def check(self, source: Source) -> AugmentationSpec:
+        """Return the augmentation spec if it can be applied to a source; errors as in `augmented`."""
         if self.augmentation is None:
             raise SpecError("no augmentation: an engine for augmented rows needs an augmentation spec.")
         if (self.augmentation.snr_db or self.augmentation.peak) and source.silent:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import dataclasses
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestore.corpus import splits
+from featurestore.corpus.splitting import splits
+from featurestore.corpus.splitting.protocols import labelled_under
 from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.draws import draw
 from featurestore.errors import DamagedObjectError
@@ -20,6 +22,7 @@ from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
 
 if TYPE_CHECKING:
+    from featurestore.corpus.corpus import Utterance
     from featurestore.rows import RowEngine
     from featurestore.store import Store
 
@@ -101,6 +104,16 @@ class DatasetView:
         """Number of frames of each row."""
         return self._index.frames
 
+    @property
+    def shards(self) -> NDArray[np.int32]:
+        """Number of the shard that each row stands in."""
+        return self._index.shard
+
+    @property
+    def mapped(self) -> bool:
+        """Whether rows are read from memory maps; otherwise a whole shard is fetched for the first of its rows."""
+        return self.store.storage.mapped
+
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """Path of each row's recording."""
@@ -161,12 +174,34 @@ class DatasetView:
         Training takes the augmented copies if there are any (and copy 0 too with `clean_in_training`); validation
         and test take copy 0.
         """
-        return self.sides(splits.split(self.table.utterances, name, seed=seed), clean_in_training=clean_in_training)
+        view = self.under(name)
+        return view.sides(splits.split(view.table.utterances, name, seed=seed), clean_in_training=clean_in_training)
 
     def folds(self, name: str, *, seed: int = 0, clean_in_training: bool = False) -> Iterator[Triple]:
         """Yield the three views of each fold of a protocol such as `loso`."""
-        for fold in splits.folds(self.table.utterances, name, seed=seed):
-            yield self.sides(fold, clean_in_training=clean_in_training)
+        view = self.under(name)
+        for fold in splits.folds(view.table.utterances, name, seed=seed):
+            yield view.sides(fold, clean_in_training=clean_in_training)
+
+    def under(self, name: str) -> DatasetView:
+        """Return the rows that take part in a split or protocol, with the labels that its scheme gives them.
+
+        Raises
+        ------
+        SplitError
+            If it is a protocol of another corpus, or its scheme leaves nothing.
+        """
+        chosen = labelled_under(name, self.table.utterances, self.table.corpus)
+        return self if chosen == self.table.utterances else self._relabelled(chosen)
+
+    def _relabelled(self, chosen: Sequence[Utterance]) -> DatasetView:
+        """Return the view of some utterances with other labels."""
+        places = {utterance.path: place for place, utterance in enumerate(chosen)}
+        moved = np.array([places.get(one.path, -1) for one in self.table.utterances], np.int32)
+        view = self.select(moved[self._index.utterance] >= 0)
+        view.table = dataclasses.replace(self.table, utterances=tuple(chosen))
+        view._index = dataclasses.replace(view._index, utterance=moved[view._index.utterance])
+        return view
 
     def sides(self, split: splits.Split, *, clean_in_training: bool = False) -> Triple:
         """Return the three views of a split given by paths."""
@@ -207,7 +242,8 @@ def _locate(store: Store, record: DatasetRecord, table: Table) -> tuple[RowReade
     starts, frames = _starts(columns[2], columns[3], records)
     utterances, copies, shards = (column.astype(np.int32) for column in columns[:3])
     features = record.parts[0].spec.features
-    reader = RowReader(tuple(ShardReader(store.storage, r) for r in records), features.mels, features.dtype)
+    shard_readers = tuple(ShardReader(store.storage, r) for r in records)
+    reader = RowReader(shard_readers, features.mels, features.dtype, fetched=not store.storage.mapped)
     return reader, RowIndex(utterances, copies, shards, starts, frames)
 
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from featurestore.corpus.corpus import Corpus
-from featurestore.datasets import DatasetRecord, dataset_digest
-from featurestore.errors import MissingObjectError, StorageError
+from featurestore.datasets import DatasetRecord, dataset_digest, dataset_name
+from featurestore.errors import BuildError, MissingObjectError, StorageError
+from featurestore.specs.versions import CPU
 from featurestore.store import Store
 from pipelines.build_report import BuildReport, report_of
 from pipelines.cluster import Workers
 from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.dispatch import Tally, bundles_of, run_bundles
+from pipelines.dispatch import Tally, bundles_of, run_bundles, run_bundles_here
+from pipelines.engines import chosen_device, engine_of
 from pipelines.planning import BuildPlan, plan_build
 from pipelines.progress import Progress, Silent
 from pipelines.rejects import dataset_table, remember_reject
-from pipelines.tasks import lease_name
+from pipelines.tasks import Bundle, lease_name
 
 LEASE_POLL = 0.1
 """Seconds between looks at what other builders are at."""
 PATIENCE = 5
 """Times that a build plans again because shards vanished under it."""
+MOST_THREADS = 8
+"""Threads beside a device: each holds the rows of a bundle."""
 
 
 def build(
@@ -32,6 +37,7 @@ def build(
     name: str | None = None,
     jobs: int | None = None,
     scheduler: str | None = None,
+    device: str = "cpu",
     dry_run: bool = False,
     progress: Progress | None = None,
     workers: Workers | None = None,
@@ -51,9 +57,12 @@ def build(
     name : str, optional
         The dataset's name; the corpus's by default.
     jobs : int, optional
-        Local worker processes; all cores by default.
+        Local worker processes, or threads beside another device than `cpu`; all cores by default.
     scheduler : str, optional
         Address of a running Dask scheduler, in place of local processes.
+    device : str
+        Where rows are computed: `cpu`, or with torch `cuda`, `cuda:N` or (for testing) `torch-cpu`; `auto` is `cuda`
+        where there is a GPU. Rows of torch have other bits, and keys of their own.
     dry_run : bool
         Only plan and estimate.
     progress : Progress, optional
@@ -64,7 +73,7 @@ def build(
     Raises
     ------
     BuildError
-        If nothing can be built, or workers were lost; what is finished stays.
+        If nothing can be built, the device is not there, or workers were lost; what is finished stays.
     StorageError
         If the store cannot be written or lacks the space.
     DamagedObjectError
@@ -72,6 +81,10 @@ def build(
     """
     started = time.monotonic()
     workers = workers or Workers(jobs, scheduler)
+    device = chosen_device(device)
+    if workers.scheduler is not None and device != CPU:
+        raise BuildError(f"--scheduler and --device {device} exclude each other: a device computes in this process.")
+    recipe = dataclasses.replace(recipe, engine=engine_of(device))
     plan = plan_build(store, corpus, recipe)
     if dry_run:
         return report_of(plan, name, started, jobs=workers.jobs)
@@ -81,9 +94,9 @@ def build(
         for attempt in range(PATIENCE):
             plan = plan_build(store, corpus, recipe) if attempt else plan
             if plan.computed or plan.copied:
-                plan = _write(store, plan, workers, progress or Silent(), tally)
+                plan = _write(store, plan, workers, device, progress or Silent(), tally)
             try:
-                record = publish_plan(store, plan, name or corpus.name)
+                record = publish_plan(store, plan, name or dataset_name(corpus.name))
                 break
             except MissingObjectError:  # a shard was taken away since it was planned: it is built again
                 if attempt + 1 == PATIENCE:
@@ -98,7 +111,17 @@ def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
     return record
 
 
-def _write(store: Store, plan: BuildPlan, workers: Workers, progress: Progress, tally: Tally) -> BuildPlan:
+def _run(
+    store: Store, bundles: Sequence[Bundle], workers: Workers, device: str, progress: Progress, tally: Tally
+) -> None:
+    """Run bundles once each, on workers or beside a device."""
+    if device == CPU:
+        run_bundles(workers.client(len(bundles)), bundles, progress, tally)
+    else:
+        run_bundles_here(store, bundles, device, min(workers.jobs, MOST_THREADS), progress, tally)
+
+
+def _write(store: Store, plan: BuildPlan, workers: Workers, device: str, progress: Progress, tally: Tally) -> BuildPlan:
     """Run all tasks of a plan; recordings that turn out bad are dropped and the rest is planned again."""
     _check_space(store, plan)
     progress.begin(plan.computed + plan.copied, plan.reused)
@@ -106,7 +129,7 @@ def _write(store: Store, plan: BuildPlan, workers: Workers, progress: Progress, 
         bundles = bundles_of(store, plan)
         with workers:
             while bundles:
-                run_bundles(workers.client(len(bundles)), bundles, progress, tally)
+                _run(store, bundles, workers, device, progress, tally)
                 for spec, content, reason in tally.rejected:
                     remember_reject(store, spec, content, reason)
                 tally.rejected.clear()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.corpus.corpus import Rejection
+from featurestore.datasets import dataset_name
 from pipelines.cluster import available_cores
 from pipelines.dispatch import Tally
 from pipelines.estimate import estimate_seconds
@@ -73,7 +74,7 @@ def report_of(
     clean, augmented = plan.rows(clean=True), plan.rows(clean=False)
     return BuildReport(
         corpus=plan.corpus.name,
-        dataset=name or plan.corpus.name,
+        dataset=name or dataset_name(plan.corpus.name),
         digest=digest,
         utterances=len(plan.corpus.utterances),
         clean=clean,

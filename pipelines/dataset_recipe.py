@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featurestore.corpus import splits
 from featurestore.corpus.corpus import Corpus
+from featurestore.corpus.splitting import splits
 from featurestore.errors import SpecError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.versions import CPU
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class DatasetRecipe:
     side: str = "train"
     seed: int = 0
     """Seed of the split, where it is drawn."""
+    engine: str = CPU
+    """What computes the rows: `cpu` or `torch`; their bits differ, so it is in their key."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.copies <= 100_000:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from featurestore.corpus.corpus import Corpus, Listed, corpus_source, label, read_listing
-from featurestore.corpus.datasheet import Manifest
-from featurestore.corpus.manifest import find_manifest
-from featurestore.corpus.sources import Source
+from featurestore.corpus.corpus import Corpus, Listed, corpus_source, label, read_source
+from featurestore.corpus.reading.sources import Source
+from featurestore.corpus.sheet.datasheet import Manifest
+from featurestore.corpus.sheet.manifest import find_manifest
 from featurestore.datasets import DatasetRecord, Reference, Table, dataset_digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError
 from featurestore.integrity.records import CALLED
@@ -135,7 +135,10 @@ def _corpus_reference(store: Store, corpus: str) -> CorpusReference:
             fitting.append((len(listing), checksum))
     if not fitting:
         raise DamagedObjectError(f"refs/corpora/{corpus}.json", "build the corpus again with --source PATH")
-    return CorpusReference(corpus, min(fitting)[1], "")
+    reading: Mapping[str, Any] = {}
+    with suppress(FeatureStoreError):
+        reading = find_manifest(corpus).reading
+    return CorpusReference(corpus, min(fitting)[1], "", reading)
 
 
 def _sound_listings(store: Store) -> Iterator[tuple[str, Listing]]:
@@ -159,7 +162,7 @@ def _listings(store: Store) -> Iterator[tuple[str, bytes]]:
         yield listing_key(checksum), body
     for manifest in _manifests(store):
         if manifest.generator:
-            checksum, body = listing_object(read_listing(corpus_source(manifest), manifest.audio.wants))
+            checksum, body = listing_object(read_source(corpus_source(manifest), manifest)[0])
             yield listing_key(checksum), body
 
 
@@ -184,7 +187,7 @@ def _corpora(store: Store) -> Iterator[Corpus]:
     for manifest in _manifests(store):
         for _, listing in _sound_listings(store):
             with suppress(FeatureStoreError):
-                yield label(manifest, listing)
+                yield label(manifest, listing, store.source)
 
 
 def _guessed_datasets(store: Store, key: str) -> Iterator[DatasetRecord]:

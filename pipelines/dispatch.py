@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
@@ -11,6 +13,8 @@ from featurestore.errors import BuildError
 from featurestore.shards.plan import ShardTask
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
+from pipelines.culprits import isolate_culprits
+from pipelines.engines import open_engine
 from pipelines.estimate import rows_in_a_bundle
 from pipelines.planning import BuildPlan
 from pipelines.progress import Progress
@@ -19,6 +23,8 @@ from pipelines.tasks import Bundle, Receipt, run_bundle
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+WORKER_PATIENCE = 30
+"""Seconds in which a worker that died has to be back."""
 WINDOW = 4
 """Bundles in flight for each worker: enough to keep it busy, few enough to stop soon."""
 
@@ -60,9 +66,13 @@ def _bounded(tasks: tuple[ShardTask, ...], limit: int) -> Iterator[tuple[ShardTa
 
 
 def run_bundles(client: Client, bundles: Sequence[Bundle], progress: Progress, tally: Tally) -> None:
-    """Run bundles on a cluster, a few for each worker at a time."""
-    from distributed import as_completed
+    """Run bundles on a cluster, a few for each worker at a time.
 
+    Raises
+    ------
+    BuildError
+        If a bundle kills its workers and no recording of it does so alone, or if all workers are gone.
+    """
     waiting = iter(bundles)
     running: dict[Future, Bundle] = {}
 
@@ -70,32 +80,91 @@ def run_bundles(client: Client, bundles: Sequence[Bundle], progress: Progress, t
         """Return how many more bundles may be under way; workers join while others are at work already."""
         return WINDOW * max(1, len(client.scheduler_info(n_workers=-1)["workers"])) - len(running)
 
-    def submit(count: int) -> list[Future]:
-        futures = {client.submit(_task, bundle, pure=False): bundle for bundle in islice(waiting, count)}
-        running.update(futures)
-        return list(futures)
+    def submit() -> None:
+        running.update({client.submit(_task, bundle, pure=False): bundle for bundle in islice(waiting, max(0, room()))})
 
-    finished = as_completed(submit(room()))
-    for future in finished:
-        bundle = running.pop(future)
-        receipt = _result(future)
-        tally.add(bundle, receipt)
-        progress.advance(receipt.computed + receipt.copied)
-        for new in submit(room()):
-            finished.add(new)
+    submit()
+    while running:
+        for future in _finished(client, running):
+            bundle = running.pop(future)
+            receipt = _result(client, future, bundle)
+            tally.add(bundle, receipt)
+            progress.advance(receipt.computed + receipt.copied)
+        submit()
 
 
-def _result(future: Future) -> Receipt:
-    """Return a task's receipt; a lost worker becomes an error that says how to go on."""
+def _finished(client: Client, running: Collection[Future]) -> list[Future]:
+    """Wait until a bundle has ended; give up if all workers are gone and none comes back."""
+    from distributed import wait
+
+    while True:
+        try:
+            return list(wait(list(running), timeout=WORKER_PATIENCE, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:  # nothing ended meanwhile, which is no fault while there are workers
+            _await_workers(client)
+
+
+def run_bundles_here(
+    store: Store, bundles: Sequence[Bundle], device: str, threads: int, progress: Progress, tally: Tally
+) -> None:
+    """Run bundles in this process: a device computes for one thread, while others decode, encode and commit.
+
+    Raises
+    ------
+    BuildError
+        If the device is not there, or runs out of memory.
+    """
+    engines = {bundle.spec.id: open_engine(bundle.spec, device) for bundle in bundles}
+    with ThreadPoolExecutor(threads, "rows") as pool:
+        running = {
+            pool.submit(run_bundle, bundle, store=store, engine=engines[bundle.spec.id]): bundle for bundle in bundles
+        }
+        try:
+            for future in futures.as_completed(running):
+                receipt = future.result()
+                tally.add(running[future], receipt)
+                progress.advance(receipt.computed + receipt.copied)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _result(client: Client, future: Future, bundle: Bundle) -> Receipt:
+    """Return a task's receipt; of one whose workers died, the recordings that kill them, or an error if none does."""
     from distributed import KilledWorker
 
     try:
         receipt: Receipt = future.result()
     except KilledWorker as error:
-        raise BuildError(
-            f"a worker died three times over the same task ({error.task}): run the same command again to continue."
-        ) from error
+        culprits = isolate_culprits(bundle)
+        _await_workers(client)
+        receipt = Receipt(rejected=culprits) if culprits else _again(client, bundle, error.task)
     return receipt
+
+
+def _again(client: Client, bundle: Bundle, task: str) -> Receipt:
+    """Run a bundle once more: it may only have waited where another one killed the worker."""
+    from distributed import KilledWorker
+
+    try:
+        receipt: Receipt = client.submit(_task, bundle, pure=False).result()
+    except KilledWorker as error:
+        raise _lost(task) from error
+    return receipt
+
+
+def _await_workers(client: Client) -> None:
+    try:
+        client.wait_for_workers(1, timeout=WORKER_PATIENCE)
+    except TimeoutError as error:
+        raise BuildError(
+            f"all workers are gone and none came back within {WORKER_PATIENCE} s: "
+            "run the same command again to continue."
+        ) from error
+
+
+def _lost(task: str) -> BuildError:
+    return BuildError(f"a worker died three times over the same task ({task}): run the same command again to continue.")
 
 
 def _task(bundle: Bundle) -> Receipt:

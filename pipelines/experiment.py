@@ -24,7 +24,7 @@ class DatasetChoice:
     """The dataset of an experiment."""
 
     corpus: str
-    """A corpus by name, or the path of a manifest."""
+    """A corpus by name, `NAME/SCHEME`, several as `NAME+NAME`, or the path of a manifest."""
     features: str = "mathworks"
     """Feature preset."""
     policy: str = "mathworks"
@@ -67,7 +67,9 @@ class Experiment:
     @property
     def dataset_name(self) -> str:
         """What the experiment's dataset is called in the store: it never takes the place of the user's own build."""
-        return f"{Path(self.dataset.corpus).stem}-{self.name}"
+        corpus = self.dataset.corpus
+        shown = Path(corpus).stem if corpus.endswith(".toml") else corpus.replace("/", "-")
+        return f"{shown}-{self.name}"
 
     def specs(self) -> tuple[FeatureSpec, AugmentationSpec | None]:
         """Return the feature and augmentation spec."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from featurestore.corpus.datasheet import Archive, Manifest
+from featurestore.corpus.sheet.datasheet import Archive, Manifest
 from featurestore.errors import DownloadError, SourceError
 from pipelines.download import Progress, archive_at, download
 
@@ -21,7 +21,7 @@ class Fetcher:
     Parameters
     ----------
     tell : callable
-        Is given one line before a download starts, with the licence.
+        Is given one line before a first download starts, with the licence and the citation.
     progress : callable
         Is told the bytes so far and all bytes (None if unknown).
     trust_first : bool
@@ -71,5 +71,13 @@ class Fetcher:
         raise failures[0]
 
     def _download(self, archive: Archive, manifest: Manifest, *, trust_first: bool) -> Path:
-        self.tell(f"{manifest.name}: downloading {archive.url} (licence: {manifest.licence})")
-        return download(archive, self.folder / manifest.name, self.progress, trust_first=trust_first)
+        folder = self.folder / manifest.name
+        if not (folder / archive.name).exists():
+            self.tell(f"{manifest.name}: downloading {archive.url} (licence: {terms(manifest)})")
+        return download(archive, folder, self.progress, trust_first=trust_first)
+
+
+def terms(manifest: Manifest) -> str:
+    """Return a corpus's licence with the address of its text, and whom to cite."""
+    said = (manifest.licence, manifest.licence_url, manifest.citation and f"cite: {manifest.citation}")
+    return "; ".join(filter(None, said))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from featurestore.corpus.corpus import Corpus, Listed, corpus_source, label, listed
-from featurestore.corpus.datasheet import Manifest
-from featurestore.corpus.sources import FolderSource, Source
+from featurestore.corpus.corpus import Corpus, Listed, corpus_source, label, listed, read_source
+from featurestore.corpus.reading.raw_audio import RawFormat
+from featurestore.corpus.reading.sources import FolderSource, Source
+from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.errors import FeatureStoreError, SourceError
 from featurestore.listings import CorpusReference, Listing, listing_key, listing_object, parse_listing
 from featurestore.store import Store
@@ -51,46 +53,68 @@ def ingest(
     SourceError
         If no recording of the corpus can be found.
     """
-    known = _Known(store, manifest.name)
+    known = _Known(store, manifest)
     listing = known.listing() if source is None else None
     if listing is None:
         place = source if source is not None or manifest.generator else fetch(manifest)
         origin = _archive_checksum(place)
         listing = known.listing(origin) if origin else None
         if listing is None:
-            before_reading()
             opened = corpus_source(manifest, place)
-            listing = _read(store, opened, manifest, write=write)
-            if write:
-                known.remember(listing, origin)
-    corpus = label(manifest, listing)
+            before_reading()
+            if not write:
+                corpus = label(manifest, *_read_only(opened, manifest))
+                return _with_utterances(corpus, source)
+            listing = _read(store, opened, manifest)
+            known.remember(listing, origin)
+    return _with_utterances(label(manifest, listing, store.source), source)
+
+
+def _read_only(source: Source, manifest: Manifest) -> tuple[Listing, Callable[[str], bytes]]:
+    """Identify every recording of a source and keep nothing but the label files, in memory."""
+    listing, label_files = read_source(source, manifest)
+    return listing, label_files.__getitem__
+
+
+def _with_utterances(corpus: Corpus, source: str | Path | None) -> Corpus:
     if not corpus.utterances:
         raise SourceError(
-            f"no recording of corpus {manifest.name!r} with a known label in {str(source or manifest.name)!r}: "
+            f"no recording of corpus {corpus.name!r} with a known label in {str(source or corpus.name)!r}: "
             "give the archive or folder of this corpus with --source."
         )
     return corpus
 
 
+def known_listing(store: Store, manifest: Manifest) -> Listing | None:
+    """Return the files of a corpus that the store knows and holds; None if it does not."""
+    return _Known(store, manifest).listing()
+
+
 def known_corpus(store: Store, manifest: Manifest) -> Corpus | None:
     """Return a corpus as the store knows it; None if it does not."""
-    listing = _Known(store, manifest.name).listing()
-    return None if listing is None else label(manifest, listing)
+    listing = known_listing(store, manifest)
+    return None if listing is None else label(manifest, listing, store.source)
 
 
-def _read(store: Store, source: Source, manifest: Manifest, *, write: bool) -> Listing:
-    """Identify every recording of a source and keep it."""
+def _read(store: Store, source: Source, manifest: Manifest) -> Listing:
+    """Identify every recording and label file of a source and keep it."""
     files: list[Listed] = []
-    for path, data in source.iterate(manifest.audio.wants):
-        file = listed(path, data)
+    for path, data in source.iterate(manifest.wants):
+        kept = manifest.recording(path, data)
+        file = listed(path, kept)
         files.append(file)
-        if write:
-            _keep(store, source, file, data)
+        _keep(store, source if kept is data else None, file, kept)
+    for path, data in manifest.beside.items():
+        files.append(listed(path, data))
+        _keep(store, None, files[-1], data)
     return tuple(sorted(files, key=lambda file: file.path))
 
 
-def _keep(store: Store, source: Source, file: Listed, data: bytes) -> None:
-    """Keep an original; it is checked against its name at every read, so it needs no sync of its own."""
+def _keep(store: Store, source: Source | None, file: Listed, data: bytes) -> None:
+    """Keep an original; it is checked against its name at every read, so it needs no sync of its own.
+
+    `source` is None where the bytes are not those of a file: headerless audio that got a header.
+    """
     key = f"sources/{file.content}"
     if isinstance(source, FolderSource):
         store.storage.adopt(key, source.folder / file.path)
@@ -101,12 +125,25 @@ def _keep(store: Store, source: Source, file: Listed, data: bytes) -> None:
 def reread(store: Store, source: Source, contents: set[str]) -> set[str]:
     """Put originals in place of damaged or missing ones, from a source that holds them; return which were found."""
     found: set[str] = set()
+    formats = _raw_formats(store)
     for path, data in source.iterate():
-        content = listed(path, data).content
-        if content in contents:
-            store.storage.replace(f"sources/{content}", data)
-            found.add(content)
+        for kept in (data, *(raw.wrap(data) for raw in formats)):
+            content = listed(path, kept).content
+            if content in contents:
+                store.storage.replace(f"sources/{content}", kept)
+                found.add(content)
     return found
+
+
+def _raw_formats(store: Store) -> tuple[RawFormat, ...]:
+    """Return what the store's corpora declare headerless audio to be: a recording from it is kept with a header."""
+    formats: list[RawFormat] = []
+    for name in store.storage.children("refs/corpora"):
+        key = f"refs/corpora/{name}"
+        with suppress(FeatureStoreError, TypeError):
+            raw = CorpusReference.from_bytes(key, store.storage.get(key)).reading.get("raw")
+            formats += [RawFormat(**raw)] if raw else []
+    return tuple(dict.fromkeys(formats))
 
 
 def _archive_checksum(place: str | Path | None) -> str:
@@ -120,17 +157,18 @@ def _archive_checksum(place: str | Path | None) -> str:
 class _Known:
     """What the store remembers of a corpus: the listing of its recordings and the archive that it came from."""
 
-    def __init__(self, store: Store, corpus: str) -> None:
+    def __init__(self, store: Store, manifest: Manifest) -> None:
         self._store = store
-        self._corpus = corpus
-        self._key = f"refs/corpora/{corpus}.json"
+        self._corpus = manifest.name
+        self._reading = manifest.reading
+        self._key = f"refs/corpora/{manifest.name}.json"
 
     def listing(self, origin: str | None = None) -> Listing | None:
         """Return the listing, if the store has one (from this archive) and holds all its recordings."""
         storage = self._store.storage
         try:
             reference = CorpusReference.from_bytes(self._key, storage.get(self._key))
-            if origin is not None and reference.origin != origin:
+            if (origin is not None and reference.origin != origin) or reference.reading != self._reading:
                 return None
             key = listing_key(reference.listing)
             listing = parse_listing(key, storage.get(key))
@@ -146,6 +184,6 @@ class _Known:
         key = listing_key(checksum)
         if not storage.put_if_absent(key, body) and storage.get(key) != body:
             storage.replace(key, body)
-        reference = CorpusReference(self._corpus, checksum, origin).to_bytes()
+        reference = CorpusReference(self._corpus, checksum, origin, self._reading).to_bytes()
         if not storage.exists(self._key) or storage.get(self._key) != reference:
             storage.replace(self._key, reference)

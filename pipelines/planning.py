@@ -88,13 +88,13 @@ def _parts(
     store: Store, corpus: Corpus, recipe: DatasetRecipe, augmented: set[str], rejected: dict[str, str]
 ) -> Iterator[Part]:
     """Yield the clean part, then the augmented one, without the recordings that are known to be bad."""
-    spec = RowSpec.current(recipe.features, None)
+    spec = RowSpec.current(recipe.features, None, recipe.engine)
     bad = known_rejects(store, spec)
     contents = {utterance.content for utterance in corpus.utterances}
     rejected.update({content: bad[content] for content in contents & bad.keys()})
     yield Part.clean(spec, contents - bad.keys())
     if recipe.copies:
-        spec = RowSpec.current(recipe.features, recipe.augmentation)
+        spec = RowSpec.current(recipe.features, recipe.augmentation, recipe.engine)
         chosen = {utterance.content for utterance in corpus.utterances if utterance.path in augmented} - bad.keys()
         bad = known_rejects(store, spec)
         rejected.update({content: bad[content] for content in chosen & bad.keys()})

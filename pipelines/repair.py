@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.commit import encode_shard
-from featurestore.corpus.sources import open_source
+from featurestore.corpus.reading.sources import open_source
 from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError
 from featurestore.integrity.collect import marked
 from featurestore.integrity.verify import FOREIGN, verify
 from featurestore.shards.plan import PlannedShard, plan_part
 from featurestore.shards.record import ShardRecord, data_key, record_key
 from featurestore.specs.rows import RowSpec
+from featurestore.specs.versions import CPU
 from featurestore.store import Store
 from pipelines.derive import derive_dataset, derive_reference, derive_table, known_shard, synthesised
 from pipelines.ingest import reread
@@ -121,7 +122,7 @@ def _mend_shard(store: Store, key: str) -> None:
     if shard is None:
         _replace_shard(store, address)
         return
-    if not _current(shard.spec) and old is None:
+    if not shard.spec.computable and old is None:
         raise DamagedObjectError(address, "its record is lost, and other versions of the libraries wrote it")
     try:
         record, data = encode_shard(shard, gather_rows(store, shard, donors_of(store, shard)))
@@ -132,10 +133,19 @@ def _mend_shard(store: Store, key: str) -> None:
         _remove(store, address)
         return
     if old is not None and old.checksums != record.checksums:
-        raise DamagedObjectError(address, "its rows come out differently here: build it again into a fresh store")
+        raise DamagedObjectError(address, _elsewhere(shard.spec))
     for key, wanted in ((data_key(address), data.tobytes()), (record_key(address), record.to_bytes())):
         if not store.storage.exists(key) or store.storage.get(key) != wanted:
             store.storage.replace(key, wanted)
+
+
+def _elsewhere(spec: RowSpec) -> str:
+    """Say what is needed for rows that come out differently here."""
+    kind = "processor" if spec.engine == CPU else "GPU"
+    return (
+        f"its rows come out differently here: repair it with the kind of {kind} that made it, or build it again into "
+        "a fresh store"
+    )
 
 
 def _sound_record(store: Store, address: str) -> ShardRecord | None:
@@ -143,10 +153,6 @@ def _sound_record(store: Store, address: str) -> ShardRecord | None:
         return ShardRecord.from_bytes(address, store.storage.get(record_key(address)))
     except FeatureStoreError:
         return None
-
-
-def _current(spec: RowSpec) -> bool:
-    return RowSpec.current(spec.features, spec.augmentation) == spec
 
 
 def _remove(store: Store, address: str) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from featurestore.corpus.corpus import Corpus
-from featurestore.corpus.manifest import find_manifest
+from featurestore.corpus.sheet.manifest import find_manifest
 from featurestore.store import Store
 from pipelines.ingest import ingest
 

@@ -12,7 +12,7 @@ import zarr
 from demo_corpus import no_download
 from scipy import stats
 
-from featurestore.corpus.manifest import find_manifest
+from featurestore.corpus.sheet.manifest import find_manifest
 from featurestore.draws import draw
 from featurestore.integrity import verify
 from featurestore.rows import RowEngine

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from demo_corpus import no_download
 
-from featurestore.corpus.manifest import find_manifest
+from featurestore.corpus.sheet.manifest import find_manifest
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store

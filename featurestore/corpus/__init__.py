@@ -11,10 +11,10 @@ from featurestore.corpus.corpus import (
     load_corpus,
     read_listing,
 )
-from featurestore.corpus.leaks import Leaks, check_leaks, leaks
-from featurestore.corpus.manifest import Archive, Manifest, find_manifest, manifest_names, read_manifest
-from featurestore.corpus.sources import FolderSource, MemorySource, Source, open_source
-from featurestore.corpus.splits import SPLITS, Split, folds, split
+from featurestore.corpus.reading.sources import FolderSource, MemorySource, Source, open_source
+from featurestore.corpus.sheet.manifest import Archive, Manifest, find_manifest, manifest_names, read_manifest
+from featurestore.corpus.splitting.leaks import Leaks, check_leaks, leaks
+from featurestore.corpus.splitting.splits import SPLITS, Split, folds, split
 
 __all__ = [
     "SPLITS",

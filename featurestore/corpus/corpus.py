@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurestore.corpus.datasheet import Manifest
-from featurestore.corpus.manifest import find_manifest
-from featurestore.corpus.sources import MemorySource, Source, Wanted, everything, open_source
+from featurestore.corpus.reading.sources import MemorySource, Source, Wanted, everything, open_source
+from featurestore.corpus.sheet.datasheet import Manifest
+from featurestore.corpus.sheet.label_rules import is_label_file
 from featurestore.errors import SourceError
+
+Read = Callable[[str], bytes]
+"""Returns the bytes of a kept file by its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Utterance:
     size: int
     """Bytes of the file."""
     labels: tuple[tuple[str, str], ...]
-    """All label fields as `(field, value)`, in the order of the manifest's pattern."""
+    """All label fields as `(field, value)`: of the label files, of the manifest's pattern, then those made of them."""
     label: str
     """The class to predict."""
     speaker: str | None
@@ -83,9 +87,12 @@ def load_corpus(name: str | Path, source: str | Path | None = None) -> Corpus:
     Parameters
     ----------
     name : str or path
-        A known corpus (see `manifest_names`) or the path of a manifest ending in `.toml`.
+        A known corpus (see `manifest_names`), the path of a manifest ending in `.toml`, or a folder with one manifest
+        or with data in a format of another tool (see `featurestore.corpus.formats`); with `/SCHEME` behind it a
+        selection of it, and several known ones or manifests joined by `+`.
     source : str or path, optional
-        The archive or folder that holds the recordings; not needed for a synthesised corpus such as `demo`.
+        The archive or folder that holds the recordings; not needed for a synthesised corpus such as `demo`. For
+        several corpora `NAME=PATH,NAME=PATH`.
 
     Raises
     ------
@@ -100,23 +107,45 @@ def load_corpus(name: str | Path, source: str | Path | None = None) -> Corpus:
     >>> len(corpus.utterances), corpus.utterances[0].path, corpus.utterances[0].label
     (120, 'f1_s1_ang.wav', 'angry')
     """
-    manifest = find_manifest(name)
+    from featurestore.corpus.choice import find_choice
+
+    choice = find_choice(str(name))
+    sources = choice.sources(None if source is None else str(source))
+    parts = zip(choice.manifests, sources, strict=True)
+    return choice.corpus([_whole_corpus(manifest, place) for manifest, place in parts])
+
+
+def _whole_corpus(manifest: Manifest, source: str | Path | None) -> Corpus:
     opened = corpus_source(manifest, source)
-    corpus = label(manifest, read_listing(opened, manifest.audio.wants))
+    listing, label_files = read_source(opened, manifest)
+    corpus = label(manifest, listing, label_files.__getitem__)
     if not corpus.utterances:
         raise SourceError(_nothing_found(corpus, opened))
     return corpus
 
 
 def corpus_source(manifest: Manifest, source: str | Path | None = None) -> Source:
-    """Open the place that holds a corpus: the one given, else the corpus's own synthesiser."""
-    if source is not None:
-        return open_source(source)
+    """Open the place that holds a corpus: the one given, else that of its sheet, else the corpus's own synthesiser."""
+    place = source if source is not None else manifest.place
+    if place is not None:
+        return _located(open_source(place), manifest)
     if manifest.generator is None:
-        raise SourceError(f"corpus {manifest.name!r} needs its recordings: give the archive or folder with --source.")
-    from featurestore.corpus.synthesis import generate  # scipy's filters take 0.2 s to import
+        advice = f"get them from {manifest.homepage} ({manifest.licence}) and " if manifest.homepage else ""
+        raise SourceError(
+            f"corpus {manifest.name!r} needs its recordings: {advice}give the archive or folder with --source."
+        )
+    from featurestore.corpus.synthesised.synthesis import generate  # scipy's filters take 0.2 s to import
 
     return MemorySource(f"the synthesised corpus {manifest.name!r}", generate(manifest.generator))
+
+
+def _located(source: Source, manifest: Manifest) -> Source:
+    """Give the files of a source the paths under which another tool's data names them, if the sheet is made of such."""
+    if manifest.translation is None:
+        return source
+    from featurestore.corpus.formats.located import located
+
+    return located(source, manifest.translation)
 
 
 def read_listing(source: Source, wanted: Wanted = everything) -> tuple[Listed, ...]:
@@ -124,19 +153,41 @@ def read_listing(source: Source, wanted: Wanted = everything) -> tuple[Listed, .
     return tuple(sorted((listed(path, data) for path, data in source.iterate(wanted)), key=lambda file: file.path))
 
 
+def read_source(source: Source, manifest: Manifest) -> tuple[tuple[Listed, ...], dict[str, bytes]]:
+    """Read the recordings and label files of a corpus once; return the listing and the label files by content."""
+    found: list[Listed] = []
+    label_files: dict[str, bytes] = {}
+    for path, data in source.iterate(manifest.wants):
+        file = listed(path, manifest.recording(path, data))
+        found.append(file)
+        if is_label_file(manifest.label_files, path):
+            label_files[file.content] = data
+    for path, data in manifest.beside.items():
+        found.append(listed(path, data))
+        label_files[found[-1].content] = data
+    return tuple(sorted(found, key=lambda file: file.path)), label_files
+
+
 def listed(path: str, data: bytes) -> Listed:
     """Identify one file by its bytes."""
     return Listed(path, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def label(manifest: Manifest, listing: tuple[Listed, ...]) -> Corpus:
-    """Turn a listing into a corpus; labels come from paths alone, no byte of audio is read.
+def label(manifest: Manifest, listing: tuple[Listed, ...], read: Read | None = None) -> Corpus:
+    """Turn a listing into a corpus; labels come from paths and label files, no byte of audio is read.
 
-    A file that does not fit is set aside with its reason and never stops the others.
+    A recording that does not fit is set aside with its reason and never stops the others.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    listing : tuple of Listed
+    read : callable, optional
+        Returns the bytes of a file by its content; needed where the manifest has label files.
     """
-    from featurestore.corpus.labelling import assign_labels
+    from featurestore.corpus.labels.labelling import assign_labels
 
-    return assign_labels(manifest, listing)
+    return assign_labels(manifest, listing, read)
 
 
 def _nothing_found(corpus: Corpus, source: Source) -> str:

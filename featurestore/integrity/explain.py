@@ -8,7 +8,6 @@ from typing import Any
 
 from featurestore.datasets import DatasetRecord, Table
 from featurestore.shards.plan import Part
-from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 
 MOST_LABELS = 20
@@ -59,9 +58,7 @@ def explain_build(store: Store, dataset: str, known: Iterable[str] | None) -> li
         Content ids of the corpus as it is now; None if the store does not know.
     """
     record = store.dataset(store.reference(dataset).dataset)
-    now = [
-        Part(RowSpec.current(p.spec.features, p.spec.augmentation), p.contents, p.first, p.stop) for p in record.parts
-    ]
+    now = [Part(p.spec.renewed(), p.contents, p.first, p.stop) for p in record.parts]
     found = list(_fields(_description(*record.parts), _description(*now)))
     if known is not None:
         found += _recordings(_contents(record), set(known))

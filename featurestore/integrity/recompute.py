@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from featurestore.draws import draw
 from featurestore.errors import FeatureStoreError
-from featurestore.rows import RowEngine
+from featurestore.rows import Engine, RowEngine
 from featurestore.shards.record import ShardRecord, record_key, row_checksum
 from featurestore.specs.rows import RowSpec
+from featurestore.specs.versions import CPU
 from featurestore.store import Store
 
 
@@ -23,12 +24,14 @@ class Drift:
     recomputed: int
     """Rows that were computed again."""
     skipped: int
-    """Sampled rows of other versions of the operations or libraries, which this installation does not compute."""
+    """Sampled rows of other versions of the operations or libraries, which are not computed here."""
     drifted: tuple[tuple[str, str], ...]
     """(row, reason) of those that came out differently."""
 
 
-def recompute(store: Store, rows: int, dataset: str | None = None) -> Drift:
+def recompute(
+    store: Store, rows: int, dataset: str | None = None, open_engine: Callable[[RowSpec], Engine] | None = None
+) -> Drift:
     """Compute a sample of rows from their originals and compare checksums.
 
     The sample are the rows whose keys have the smallest sha256: spread evenly over the store, and the same each time.
@@ -40,6 +43,8 @@ def recompute(store: Store, rows: int, dataset: str | None = None) -> Drift:
         Size of the sample.
     dataset : str, optional
         Name or digest prefix; only shards of this dataset are sampled.
+    open_engine : callable, optional
+        Gives an engine for the rows of any spec; without it only those of the processor's own engine are computed.
     """
     sample = heapq.nsmallest(rows, _all_rows(store, dataset))
     by_spec = sorted(((record.spec.id, content, copy, record) for _, content, copy, record in sample), key=_key)
@@ -47,10 +52,10 @@ def recompute(store: Store, rows: int, dataset: str | None = None) -> Drift:
     for _, group in groupby(by_spec, key=lambda row: row[0]):
         chosen = list(group)
         spec = chosen[0][3].spec
-        if RowSpec.current(spec.features, spec.augmentation) != spec:
+        if not spec.computable or (open_engine is None and spec.engine != CPU):
             skipped += len(chosen)
             continue
-        engine = RowEngine(spec.features, spec.augmentation)
+        engine = open_engine(spec) if open_engine else RowEngine(spec.features, spec.augmentation)
         for _, content, copy, record in chosen:
             recomputed += 1
             reason = _difference(store, engine, record, content, copy)
@@ -83,17 +88,13 @@ def _addresses(store: Store, dataset: str | None) -> Iterator[str]:
                 yield f"shards/{spec}/{name}"
 
 
-def _difference(store: Store, engine: RowEngine, record: ShardRecord, content: str, copy: int) -> str:
+def _difference(store: Store, engine: Engine, record: ShardRecord, content: str, copy: int) -> str:
     """Compute one row; return what is different, or nothing."""
     augmentation = record.spec.augmentation
     try:
         source = engine.load(store.source(content))
-        row = (
-            engine.clean(source)
-            if augmentation is None
-            else engine.augmented(source, draw(augmentation, content, copy))
-        )
+        row = engine.rows([(source, None if augmentation is None else draw(augmentation, content, copy))])[0]
     except FeatureStoreError as error:
         return str(error)
     same = row_checksum(row) == record.checksums[record.row_index(content, copy)]
-    return "" if same else "computed again, it has other bits: another processor, or a library that changed"
+    return "" if same else "computed again, it has other bits: another processor or GPU, or a library that changed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from featurestore.canonical import canonical_json, digest
-from featurestore.datasets import DatasetRecord, Reference, Table, dataset_digest
+from featurestore.datasets import DatasetRecord, Reference, Table, corpora_of, dataset_digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError
 from featurestore.listings import CorpusReference, listing_key, parse_listing
 from featurestore.seals import read_json
@@ -60,18 +60,17 @@ def check_reference(store: Store, key: str) -> None:
     reference = Reference.from_bytes(key, store.storage.get(key))
     for target in (f"datasets/{reference.dataset}.json", f"tables/{reference.table}.json", reference.root):
         _check_stands(store, target, key)
-    corpus = _corpus_of(store, reference)
-    if corpus is not None:
+    for corpus in _corpora_of(store, reference):
         _check_stands(store, f"refs/corpora/{corpus}.json", key)
     if not store.storage.exists(reference.key) and not called_by_digest(store, reference):
         raise DamagedObjectError(reference.key, f"missing, and {key} needs it")
 
 
-def _corpus_of(store: Store, reference: Reference) -> str | None:
+def _corpora_of(store: Store, reference: Reference) -> tuple[str, ...]:
     try:
-        return store.table(reference.table).corpus
+        return corpora_of(store.table(reference.table).corpus)
     except FeatureStoreError:  # reported where it stands
-        return None
+        return ()
 
 
 def called_by_digest(store: Store, reference: Reference) -> bool:

@@ -65,6 +65,12 @@ class ShardReader:
             out, missing = out[taken:], missing - taken
             chunk, inside = chunk + 1, 0
 
+    def close(self) -> None:
+        """Let go of the shard's bytes; the next read opens it again, and verifies again."""
+        if self._process == os.getpid():
+            del self._buffer, self._frames, self._verified
+        self._process = -1
+
     def _open(self) -> None:
         layout, buffer = self.record.layout, self.storage.buffer(self.key)
         check_object(self.record, buffer)

@@ -13,6 +13,8 @@ WINDOWS = ("hamming", "hann")
 MEL_SCALES = ("htk", "slaney")
 DTYPES = ("float16", "float32")
 KINDS = ("logmel",)
+ADDED = ("trim_db",)
+"""Fields that rows of the first stores do not name; None is what those were computed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ class FeatureSpec:
     """Added to the power before the logarithm; at least 1e-30."""
     dtype: str = "float16"
     """Storage type of the rows, a name in `DTYPES`."""
+    trim_db: float | None = None
+    """Cut silence away at the start and the end of a recording, before it is augmented: what is so many dB below the
+    loudest part; above 0, at most 200. None keeps it, and then stands in no address."""
 
     def __post_init__(self) -> None:
         choices = {"kind": KINDS, "window": WINDOWS, "mel_scale": MEL_SCALES, "dtype": DTYPES}
@@ -56,8 +61,9 @@ class FeatureSpec:
                 raise UnknownNameError(field, str(getattr(self, field)), known)
         object.__setattr__(self, "low_hz", float(self.low_hz))
         object.__setattr__(self, "eps", float(self.eps))
-        if self.high_hz is not None:
-            object.__setattr__(self, "high_hz", float(self.high_hz))
+        for field in ("high_hz", "trim_db"):
+            if getattr(self, field) is not None:
+                object.__setattr__(self, field, float(getattr(self, field)))
         self._check_numbers()
 
     def _check_numbers(self) -> None:
@@ -71,14 +77,19 @@ class FeatureSpec:
             (1 <= self.mels <= 1024, "mels must lie within 1 and 1,024"),
             (0 <= self.low_hz < high <= half, "low_hz and high_hz must satisfy 0 <= low < high <= rate / 2"),
             (1e-30 <= self.eps <= 1, "eps must lie within 1e-30 and 1"),
+            (self.trim_db is None or 0 < self.trim_db <= 200, "trim_db must lie above 0 and be at most 200"),
         )
         for holds, rule in rules:
             if not holds:
                 raise SpecError(f"feature spec: {rule}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as JSON values."""
-        return dataclasses.asdict(self)
+        """Return all fields as JSON values, those that were added later only where they are used.
+
+        Rows that stood before a field was added keep their address.
+        """
+        fields = dataclasses.asdict(self)
+        return {name: value for name, value in fields.items() if name not in ADDED or value is not None}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> FeatureSpec:

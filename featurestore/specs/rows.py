@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from featurestore.canonical import digest
-from featurestore.errors import SpecError, StoreTooNewError
+from featurestore.errors import SpecError, StoreTooNewError, UnknownNameError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.versions import row_versions
+from featurestore.specs.versions import CPU, row_versions
 
 FORMAT = 1
 """Version of the store's format; a store with a higher one is refused."""
@@ -37,9 +37,32 @@ class RowSpec:
     versions: tuple[tuple[str, str | int], ...]
 
     @classmethod
-    def current(cls, features: FeatureSpec, augmentation: AugmentationSpec | None) -> RowSpec:
-        """Return the spec as this installation computes it."""
-        return cls(features, augmentation, tuple(sorted(row_versions(features, augmentation).items())))
+    def current(cls, features: FeatureSpec, augmentation: AugmentationSpec | None, engine: str = CPU) -> RowSpec:
+        """Return the spec as an engine of this installation computes it."""
+        return cls(features, augmentation, tuple(sorted(row_versions(features, augmentation, engine).items())))
+
+    @property
+    def engine(self) -> str:
+        """What computes the rows: `cpu`, or the first part of the engine that they name, such as `torch`."""
+        return str(dict(self.versions).get("engine", CPU)).partition("-")[0]
+
+    def renewed(self) -> RowSpec:
+        """Return the spec as this installation computes it with the same engine.
+
+        Raises
+        ------
+        UnknownNameError
+            If this installation does not know the engine.
+        """
+        return RowSpec.current(self.features, self.augmentation, self.engine)
+
+    @property
+    def computable(self) -> bool:
+        """True if this installation computes such rows: it has the engine, and all versions are the same."""
+        try:
+            return self.renewed() == self
+        except UnknownNameError:
+            return False
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class LayeredStorage:
         """Both addresses in one."""
         return f"{self.own.uri}{BASE}{self.base.uri}"
 
+    @property
+    def mapped(self) -> bool:
+        """Whether both map their objects."""
+        return self.own.mapped and self.base.mapped
+
     def get(self, key: str) -> bytes:
         """Return an object's bytes, the upper one's first."""
         try:

@@ -38,6 +38,11 @@ class LocalStorage:
         """The folder's absolute path."""
         return str(self.root)
 
+    @property
+    def mapped(self) -> bool:
+        """Files are mapped."""
+        return True
+
     def get(self, key: str) -> bytes:
         """Return an object's bytes."""
         with self._explained(key):

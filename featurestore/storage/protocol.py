@@ -23,6 +23,10 @@ class Storage(Protocol):
     def uri(self) -> str:
         """The address that opens this storage again, in this process or another."""
 
+    @property
+    def mapped(self) -> bool:
+        """Whether `buffer` maps an object into memory; otherwise it fetches all of its bytes."""
+
     def get(self, key: str) -> bytes:
         """Return an object's bytes; `MissingObjectError` if there is none."""
 

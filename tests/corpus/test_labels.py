@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.corpus import Listed, find_manifest, label, load_corpus, read_listing
-from featurestore.corpus.sources import FolderSource, MemorySource, open_source
+from featurestore.corpus.reading.sources import FolderSource, MemorySource, open_source
 from featurestore.errors import SourceError
 
 SOME = "0" * 64

@@ -39,7 +39,7 @@ def test_a_small_manifest_needs_only_a_name_a_title_and_a_pattern(tmp_path):
 
 
 def test_the_example_of_the_readme_is_a_manifest(tmp_path):
-    first, second = re.findall(r"```toml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    first, second = re.findall(r"```toml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[:2]
     top, tables = second.split("[[archives]]", 1)
     head, body = first.split("[audio]", 1)
     index = "\n".join(f"takes/anna_{number:02}_joy.wav\t{'0' * 64}\t44" for number in range(40))
@@ -123,7 +123,7 @@ def test_a_pattern_that_could_run_away_is_refused(tmp_path, pattern):
 
 @pytest.mark.timeout(20)
 def test_the_costliest_pattern_that_is_allowed_still_ends_soon(tmp_path):
-    from featurestore.corpus.patterns import compile_pattern, match_groups
+    from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
 
     pattern = compile_pattern(r"(?P<a>[a-z]+)(?P<b>[a-z]+)(?P<c>[a-z]+)x", "test")
 
@@ -157,7 +157,7 @@ PIECES = [
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14))
 def test_any_pattern_is_refused_or_answers_soon(pieces):
-    from featurestore.corpus.patterns import compile_pattern, match_groups
+    from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
 
     try:
         groups = match_groups(compile_pattern("".join(pieces), "fuzz"), "a" * 254 + "c")
@@ -190,8 +190,8 @@ KEYS = st.sampled_from(
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(KEYS, VALUES))
 def test_any_values_under_the_known_keys_give_a_manifest_or_one_of_our_errors(values):
-    from featurestore.corpus.manifest import _manifest
-    from featurestore.corpus.toml_table import Table
+    from featurestore.corpus.sheet.manifest import _manifest
+    from featurestore.corpus.sheet.toml_table import Table
 
     base = {**tomllib.loads(SMALL), **values}
     try:

@@ -1,0 +1,116 @@
+"""`featurestore corpora check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.audio_quality import bare_report, is_bare, listen, print_quality, rejections
+from cli.options import json_option, source_option, store_option
+from cli.output import DownloadProgress, notice, print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from featurestore.corpus.completeness import Completeness
+    from featurestore.corpus.sheet.datasheet import Manifest
+    from pipelines.audio_check import AudioCheck
+
+REJECTED = 3
+MOST_LISTED = 10
+
+
+@click.command(epilog="Example: featurestore corpora check emodb --source download.zip")
+@click.argument("name", metavar="NAME|FOLDER")
+@source_option
+@click.option("--quality", is_flag=True, help="Also decode every recording, and tell what it sounds like.")
+@store_option
+@json_option
+def check(name: str, source: str | None, quality: bool, place: str | None, as_json: bool) -> int:
+    """Tell what is missing, extra or different in a copy of corpus NAME, or in a FOLDER with its sheet.
+
+    A FOLDER or archive without a sheet is decoded, to tell which of its files are sound. Exit code 3 if anything is
+    missing, different or rejected.
+    """
+    heard: AudioCheck | None
+    if source is None and is_bare(name):
+        report, heard = bare_report(name)
+        complete = not report["rejected"]
+    else:
+        found, heard = _completeness(name, source, place, quality)
+        report = found.to_dict()
+        known = {one["path"] for one in report["rejected"]}
+        report["rejected"] += [one for one in rejections(heard) if one["path"] not in known] if heard else []
+        complete = found.complete and not (heard and heard.rejected)
+    if quality and heard:
+        report["quality"] = heard.to_dict()
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+        if quality and heard:
+            print_quality(heard)
+    return 0 if complete else REJECTED
+
+
+def _completeness(
+    name: str, source: str | None, place: str | None, quality: bool
+) -> tuple[Completeness, AudioCheck | None]:
+    """Compare the source of a corpus, or what the store knows of it, with its sheet; listen to it if `quality`."""
+    from featurestore.corpus.completeness import check_completeness
+    from featurestore.corpus.corpus import corpus_source, read_source
+    from featurestore.store import open_store
+    from pipelines.fetch import Fetcher
+    from pipelines.ingest import known_listing
+
+    manifest, source = _sheet_of(name, source)
+    store = open_store(place)
+    known = known_listing(store, manifest) if source is None else None
+    if known is not None:
+        found = check_completeness(manifest, known, store.source)
+        return found, listen(manifest, found.corpus, None, store) if quality else None
+    opened = corpus_source(manifest, Fetcher(notice, DownloadProgress()).local(source, manifest))
+    listing, label_files = read_source(opened, manifest)
+    found = check_completeness(manifest, listing, label_files.__getitem__)
+    return found, listen(manifest, found.corpus, opened, store) if quality else None
+
+
+def _sheet_of(name: str, source: str | None) -> tuple[Manifest, str | None]:
+    """Return the sheet and the source: a folder is a source that holds its sheet, has it beside it, or needs none."""
+    from featurestore.corpus.formats import folder_manifest
+    from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
+
+    folder = Path(name)
+    if not folder.is_dir() or (source is not None and name.replace("-", "_") in manifest_names()):
+        return find_manifest(name), source
+    beside = folder.with_suffix(".toml")
+    if beside.is_file() and not any(folder.glob("*.toml")):
+        return find_manifest(beside), source or name
+    return folder_manifest(folder), source or name
+
+
+def _print(report: dict[str, Any]) -> None:
+    labelled = f"{sum(report['labels'].values()):,} with a label"
+    what = f"{report['decoded']:,} decoded" if "decoded" in report else labelled
+    click.echo(f"{printable(report['corpus'])}: {report['files']:,} files, {what}")
+    for kind in ("missing", "extra"):
+        _print_some(kind, [printable(path) for path in report[kind]])
+    for kind in ("mismatched", "rejected"):
+        _print_some(kind, [f"{printable(one['path'])}: {printable(one['reason'])}" for one in report[kind]])
+    for note in report["notes"]:
+        notice(f"note: {printable(note)}")
+    if report["differences"]:
+        columns = ("scheme", "field", "value", "expected", "found")
+        cells = [[printable(str(one[column])) or "-" for column in columns] for one in report["differences"]]
+        print_table(columns, cells, numbers=columns[3:])
+    if "decoded" in report:
+        return
+    if not any(report[kind] for kind in ("missing", "extra", "mismatched", "rejected", "differences")):
+        click.echo("complete: all files, labels and speakers as published")
+
+
+def _print_some(kind: str, lines: list[str]) -> None:
+    for line in lines[:MOST_LISTED]:
+        click.echo(f"{kind}: {line}")
+    if len(lines) > MOST_LISTED:
+        click.echo(f"{kind}: and {len(lines) - MOST_LISTED:,} more; --json lists all")

@@ -1,0 +1,137 @@
+"""Audio folders as Hugging Face datasets has them: `metadata.csv` or `.jsonl`, or a folder for each class.
+
+The folders `train`, `validation`, `test` and their usual other names are sides of the official split.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from featurestore.corpus.formats.found import MOST_FIELDS, DataFolder, FoundCorpus, written_path
+from featurestore.corpus.labels.tables.json_lines import json_object, scalar_text
+from featurestore.corpus.proposal.audio_names import is_audio
+from featurestore.corpus.proposal.guess import are_speakers
+from featurestore.corpus.proposal.roles import SIDES, side_of, speaker_field, split_field, text_field
+from featurestore.corpus.reading.sources import FolderSource
+from featurestore.errors import SourceError
+
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.tsv")
+KEY = "file_name"
+DEEPEST = 2
+"""Folders below the first in which metadata is looked for, such as `data/train`."""
+
+
+def has_metadata(folder: DataFolder) -> bool:
+    """Tell whether a folder, or one of its sides, holds metadata with a column `file_name`."""
+    return any(KEY.encode() in part.head(name) for part, name in _metadata_files(folder))
+
+
+def read_metadata(folder: DataFolder) -> FoundCorpus:
+    """Read all metadata files of an audio folder; paths are relative to the metadata that names them.
+
+    Raises
+    ------
+    SourceError
+        If a row names no file, or a table has too many columns.
+    """
+    rows: list[tuple[str, dict[str, str]]] = []
+    for part, name in _metadata_files(folder):
+        above = part.place.relative_to(folder.place).as_posix()
+        for place, row in _metadata_rows(part, name):
+            path = written_path(row.pop(KEY, ""), place)
+            inside = path if above == "." or path.startswith("/") else f"{above}/{path}"
+            rows.append((inside, row))
+    return FoundCorpus("Hugging Face audio folder", tuple(_with_roles(rows)))
+
+
+def is_class_folder(folder: DataFolder) -> bool:
+    """Tell whether all audio lies in folders of one depth with two names or more, below the sides if there are some.
+
+    Folders that are numbered as speakers are, such as `Actor_01`, are no classes.
+    """
+    places = {_without_sides(path) for path in _audio_paths(folder)}
+    names = {place[-1] for place in places if place}
+    return len(places) >= 2 and {len(place) for place in places} == {1} and not are_speakers(names)
+
+
+def read_class_folder(folder: DataFolder) -> FoundCorpus:
+    """Read an audio folder without metadata: the class of a recording is the folder that it lies in."""
+    rows = []
+    for path in _audio_paths(folder):
+        side = side_of(PurePosixPath(path).parts[:-1])
+        rows.append((path, {"label": _without_sides(path)[-1], **({"split": side} if side else {})}))
+    notes = ("the classes are the names of the folders; speakers are unknown",)
+    return FoundCorpus("folders of classes", tuple(rows), notes=notes)
+
+
+def _audio_paths(folder: DataFolder) -> list[str]:
+    return [member.path for member in FolderSource(folder.place).members() if is_audio(member.path)]
+
+
+def _without_sides(path: str) -> tuple[str, ...]:
+    """Return the folders of a path, without the folder `data` on top and without sides."""
+    parts = PurePosixPath(path).parts[:-1]
+    parts = parts[1:] if len(parts) > 1 and parts[0] == "data" else parts
+    return tuple(part for part in parts if part.casefold() not in SIDES)
+
+
+def _metadata_files(folder: DataFolder, depth: int = DEEPEST) -> Iterator[tuple[DataFolder, str]]:
+    names = [name for name in METADATA if folder.has(name)]
+    if names:
+        yield folder, names[0]
+        return
+    for part in folder.below() if depth else ():
+        if depth < DEEPEST or part.place.name == "data" or part.place.name.casefold() in SIDES:
+            yield from _metadata_files(part, depth - 1)
+
+
+def _metadata_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    if name.endswith(".jsonl"):
+        for place, line in folder.lines(name):
+            values = {key: scalar_text(value) for key, value in json_object(line, place).items()}
+            yield place, {key: text for key, text in values.items() if text}
+        return
+    yield from table_rows(folder, name)
+
+
+def table_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield place and fields of each row of a CSV or TSV file with a header; empty values are left out.
+
+    Raises
+    ------
+    SourceError
+        If it has more columns than a table of labels has, or cannot be told into columns.
+    """
+    text = folder.text(name)
+    reader = csv.reader(text.splitlines(), delimiter="\t" if name.endswith(".tsv") else ",")
+    header: list[str] = []
+    try:
+        for cells in reader:
+            place = f"{name!r:.120}, line {reader.line_num}"
+            if len(cells) > MOST_FIELDS:
+                raise SourceError(f"{place}: {len(cells):,} columns, at most {MOST_FIELDS} are read.")
+            if not header:
+                header = [cell.strip() for cell in cells]
+            elif any(cells):
+                yield (
+                    place,
+                    {key: cell.strip() for key, cell in zip(header, cells, strict=False) if key and cell.strip()},
+                )
+    except csv.Error as error:
+        raise SourceError(f"{name!r:.120}, line {reader.line_num}: {error}. Mend the file.") from error
+
+
+def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Give speaker, sentence and split the names that a data sheet has for them; folders name the split else."""
+    counts: dict[str, dict[str, int]] = {}
+    for _, row in rows:
+        for name, value in row.items():
+            counts.setdefault(name, {})[value] = 1
+    split = split_field(counts)
+    roles = {speaker_field(counts): "speaker", text_field(counts): "text", split: "split"}
+    for path, row in rows:
+        fields = {roles.get(name, name): value for name, value in row.items()}
+        side = fields.get("split") or side_of(Path(path).parts[:-1])
+        yield path, {**fields, **({"split": SIDES.get(side.casefold(), side)} if side else {})}

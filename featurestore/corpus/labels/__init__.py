@@ -1,0 +1,1 @@
+"""What is known of each recording: fields from paths, tables and lists, votes of raters, label schemes."""

@@ -1,0 +1,132 @@
+"""Joining the label files of a source, tables and lists, with its recordings."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from featurestore.corpus.corpus import Listed, Read
+from featurestore.corpus.labels.derived import filled
+from featurestore.corpus.labels.tables import TABLE_FORMATS
+from featurestore.corpus.labels.tables.rows import label_text
+from featurestore.corpus.sheet.datasheet import AudioFiles, Manifest
+from featurestore.corpus.sheet.label_rules import ListRule, TableRule, is_label_file
+from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
+from featurestore.errors import SourceError
+
+KEY_FIELD = "file"
+"""The field that names the recording in a row and is no label."""
+
+
+@dataclass
+class LabelFiles:
+    """What the label files of one source say about its recordings."""
+
+    audio: AudioFiles
+    rows: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    """Fields by kind of key (`name` or `path`) and key."""
+    conflicts: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Reason by key, where two rows contradict each other."""
+
+    @cached_property
+    def _extensions(self) -> frozenset[str]:
+        return frozenset(pattern.casefold().rpartition(".")[2] for pattern in self.audio.include)
+
+    @cached_property
+    def _kinds(self) -> tuple[str, ...]:
+        """The kinds of keys that rows have; all rows are there before the first recording is looked up."""
+        return tuple(sorted({kind for kind, _ in self.rows}, reverse=True))
+
+    def add(self, kind: str, key: str, row: Mapping[str, str]) -> None:
+        """Take a row; a second row for the same key may add fields and must not change one."""
+        place = (kind, self.key(kind, key))
+        known = self.rows.setdefault(place, {})
+        for name, value in row.items():
+            if known.setdefault(name, value) != value:
+                self.conflicts.setdefault(place, f"two rows of the labels differ in {name}: {known[name]!r}, {value!r}")
+
+    def key(self, kind: str, text: str) -> str:
+        """Bring a path or a row's key to the form in which they are compared: no extension, no leading folders."""
+        path = unicodedata.normalize("NFC", text).replace("\\", "/")
+        path = path.rsplit("/", 1)[-1] if kind == "name" else self.audio.corpus_path(path)
+        stem, dot, extension = path.rpartition(".")
+        return stem if dot and ("*" in self._extensions or extension.casefold() in self._extensions) else path
+
+    def fields(self, path: str) -> tuple[dict[str, str], str | None]:
+        """Return the fields of a recording by its path inside the corpus, and why its rows cannot be used."""
+        found: dict[str, str] = {}
+        for kind in self._kinds:
+            place = (kind, self.key(kind, path))
+            if place in self.conflicts:
+                return {}, self.conflicts[place]
+            found |= self.rows.get(place, {})
+        return found, None
+
+    def orphans(self, paths: Iterable[str]) -> list[str]:
+        """Return the keys of rows that no recording has, sorted."""
+        known = {(kind, self.key(kind, path)) for path in paths for kind in self._kinds}
+        return sorted(key for kind, key in self.rows.keys() - known)
+
+
+def read_label_files(manifest: Manifest, listing: Iterable[Listed], read: Read | None) -> LabelFiles:
+    """Read the tables and lists that a manifest names.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    listing : iterable of Listed
+        All kept files of the source.
+    read : callable, optional
+        Returns the bytes of a file by its content; needed where the manifest has tables or lists.
+
+    Raises
+    ------
+    SourceError
+        If a label file is missing or cannot be read.
+    """
+    found = LabelFiles(manifest.audio)
+    files = [file for file in listing if is_label_file(manifest.label_files, file.path)]
+    for rule in manifest.tables:
+        for file in _files_of(rule, files, manifest):
+            _add_table(found, rule, file, _bytes(file, read))
+    for listed in manifest.lists:
+        for file in _files_of(listed, files, manifest):
+            for line in label_text(_bytes(file, read), ("utf-8-sig",), file.path).splitlines():
+                if line.strip():
+                    found.add(listed.match, line.strip(), {listed.field: listed.value})
+    return found
+
+
+def _files_of(rule: TableRule | ListRule, files: list[Listed], manifest: Manifest) -> list[Listed]:
+    found = [file for file in files if is_label_file((rule,), file.path)]
+    if not found and isinstance(rule, TableRule):
+        raise SourceError(
+            f"corpus {manifest.name!r}: no label file {' or '.join(map(repr, rule.files))} in the source. "
+            "Give the folder that holds it, with the audio below, to --source."
+        )
+    return found
+
+
+def _bytes(file: Listed, read: Read | None) -> bytes:
+    if read is None:
+        raise SourceError(f"the label file {file.path!r} is needed and its bytes are not at hand. Give --source.")
+    return read(file.content)
+
+
+def _add_table(found: LabelFiles, rule: TableRule, file: Listed, data: bytes) -> None:
+    of_path = _path_fields(rule, file.path)
+    for row in TABLE_FORMATS[rule.format](rule, file.path, data):
+        whole = {**of_path, **row}
+        key = filled(rule.key, whole)
+        if key:
+            found.add(rule.match, key, {name: value for name, value in whole.items() if name != KEY_FIELD})
+
+
+def _path_fields(rule: TableRule, path: str) -> dict[str, str]:
+    if rule.pattern is None:
+        return {}
+    return (
+        match_groups(compile_pattern(rule.pattern, "the pattern of a table"), unicodedata.normalize("NFC", path)) or {}
+    )

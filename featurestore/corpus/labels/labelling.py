@@ -1,0 +1,218 @@
+"""Labels from paths and label files, by the manifest's rules; pure functions of paths, checksums and label files."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from featurestore.corpus.corpus import Corpus, Listed, Read, Rejection, Utterance
+from featurestore.corpus.labels.derived import DERIVATIONS, filled
+from featurestore.corpus.labels.label_files import LabelFiles, read_label_files
+from featurestore.corpus.reading.unpack import has_control_characters, is_junk
+from featurestore.corpus.sheet.datasheet import IndexEntry, LabelRule, Manifest
+from featurestore.corpus.sheet.label_rules import is_label_file
+from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
+
+MOST_NAMED = 5
+"""Names that a note spells out before it only counts."""
+
+
+def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | None = None) -> Corpus:
+    """Sort a listing into utterances, rejected files and files without a label.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    listing : iterable of Listed
+        Recordings, and label files where the manifest has some.
+    read : callable, optional
+        Returns the bytes of a label file by its content.
+
+    Raises
+    ------
+    SourceError
+        If a label file is missing or cannot be read.
+    """
+    kept = tuple(listing)
+    beside = read_label_files(manifest, kept, read)
+    files, twins, notes = _by_corpus_path(manifest, kept)
+    rule = manifest.labels
+    pattern = compile_pattern(rule.pattern, f"manifest {manifest.name!r}", any_case=rule.any_case)
+    utterances: list[Utterance] = []
+    rejected, unlabelled = list(twins), []
+    for path, file in sorted(files.items()):
+        reason = _fault(manifest, path) or difference(manifest.index.get(path), file)
+        parsed = reason or parse_label(rule, pattern, path, beside)
+        if reason is None and parsed is None:
+            unlabelled.append(Rejection(shown(path), _without_label(manifest, pattern)))
+        elif isinstance(parsed, str):
+            rejected.append(Rejection(shown(path), parsed))
+        elif parsed is not None:
+            utterances.append(_utterance(rule, path, file, parsed))
+    notes += manifest.translation.notes if manifest.translation else ()
+    notes += (*_completeness(manifest, files), *_duplicates(utterances), *_orphans(beside, files))
+    return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
+
+
+def parse_label(
+    rule: LabelRule, pattern: re.Pattern[str], path: str, beside: LabelFiles | None = None
+) -> dict[str, str] | str | None:
+    """Read the label fields of one path: from the path, from the files beside the audio, then composed and derived.
+
+    Returns
+    -------
+    dict of field to value; a string with the reason if a code is unknown; None if the name does not fit or nothing
+    says its label.
+    """
+    if not path.isprintable() and has_control_characters(path):
+        return None
+    named = match_groups(pattern, path if rule.match == "path" else path.rsplit("/", 1)[-1]) if rule.pattern else {}
+    if named is None:
+        return None
+    tabled, reason = beside.fields(path) if beside else ({}, None)
+    if reason is not None:
+        return reason
+    fields = {**tabled, **named}
+    unknown = _translate(fields, rule)
+    if unknown is not None:
+        return unknown
+    _complete(fields, rule, path)
+    if rule.target in fields:
+        return fields
+    return None if beside and beside.rows else f"the name says no {rule.target}"
+
+
+def _translate(fields: dict[str, str], rule: LabelRule) -> str | None:
+    """Replace codes by what they mean; return the reason if one is unknown."""
+    for name, table in rule.codes.items():
+        code = fields.get(name)
+        meaning = None if code is None else _meaning(code, table, any_case=rule.any_case)
+        if code is not None and meaning is None:
+            return f"unknown code {code!r} for {name}; known: {', '.join(sorted(table))}"
+        if meaning is not None:
+            fields[name] = meaning
+    return None
+
+
+def _meaning(code: str, table: Mapping[str, str], *, any_case: bool) -> str | None:
+    if code in table or not any_case:
+        return table.get(code)
+    return next((meaning for known, meaning in table.items() if known.casefold() == code.casefold()), None)
+
+
+def _complete(fields: dict[str, str], rule: LabelRule, path: str) -> None:
+    """Add the fields that are composed of others, and those that a rule derives where nothing else gives them."""
+    for name, template in rule.compose.items():
+        value = filled(template, fields)
+        if value:
+            fields[name] = value
+    for name, derivation in rule.derived.items():
+        value = fields.get(name) or DERIVATIONS[derivation](path)
+        if value:
+            fields[name] = value
+
+
+def _is_recording(manifest: Manifest, path: str) -> bool:
+    return manifest.audio.wants(path) and not is_junk(path) and not is_label_file(manifest.label_files, path)
+
+
+def _without_label(manifest: Manifest, pattern: re.Pattern[str]) -> str:
+    if manifest.translation:
+        return f"the {manifest.translation.format} data says no {manifest.labels.target} of it"
+    if manifest.tables:
+        files = ", ".join(name for rule in manifest.tables for name in rule.files)
+        return f"no row of {files} gives its {manifest.labels.target}"
+    return f"the name does not fit the pattern {pattern.pattern}"
+
+
+def _orphans(beside: LabelFiles, files: Iterable[str]) -> list[str]:
+    """Say which rows of label files have no recording."""
+    orphans = beside.orphans(files)
+    return [f"{len(orphans)} rows of the label files have no recording: {_some(orphans)}"] if orphans else []
+
+
+def recordings_of(manifest: Manifest, listing: Iterable[Listed]) -> dict[str, Listed]:
+    """Return the recordings of a listing by their paths inside the corpus, without second copies."""
+    return _by_corpus_path(manifest, listing)[0]
+
+
+def shown(path: str) -> str:
+    """Return a path that is safe to print: control characters and undecodable bytes become escapes."""
+    return repr(path)[1:-1] if has_control_characters(path) else path
+
+
+def _by_corpus_path(
+    manifest: Manifest, listing: Iterable[Listed]
+) -> tuple[dict[str, Listed], list[Rejection], tuple[str, ...]]:
+    """Give each file its path inside the corpus; the second copy of a file is dropped, a second version rejected."""
+    files: dict[str, Listed] = {}
+    rejected: list[Rejection] = []
+    copies = 0
+    wanted = (file for file in listing if _is_recording(manifest, file.path))
+    for file in sorted(wanted, key=lambda one: (one.path.count("/"), one.path)):
+        path = manifest.audio.corpus_path(unicodedata.normalize("NFC", file.path))
+        first = files.setdefault(path, file)
+        copies += first is not file and first.content == file.content
+        if first.content != file.content:
+            rejected.append(
+                Rejection(shown(file.path), f"other bytes than {shown(first.path)!r}, which has the same name")
+            )
+    notes = (f"{copies} files are second copies of others and were left out",) if copies else ()
+    return files, rejected, notes
+
+
+def _fault(manifest: Manifest, path: str) -> str | None:
+    fault = manifest.audio.fault(path)
+    return None if fault is None else f"known to be bad in the published corpus: {fault}"
+
+
+def difference(entry: IndexEntry | None, file: Listed) -> str | None:
+    """Say how a file differs from the published one; None if it does not, or nothing is published."""
+    if entry is None or entry.sha256 == file.content:
+        return None
+    checksums = f"sha256 {file.content}, expected {entry.sha256}"
+    if file.size == 0:
+        return f"empty: the published file has {entry.bytes:,} bytes; {checksums}"
+    if file.size < entry.bytes:
+        return f"truncated or edited: {file.size:,} of {entry.bytes:,} bytes; {checksums}"
+    return f"differs from the published file, it may be damaged or edited: {checksums}"
+
+
+def _utterance(rule: LabelRule, path: str, file: Listed, fields: Mapping[str, str]) -> Utterance:
+    return Utterance(
+        path=path,
+        content=file.content,
+        size=file.size,
+        labels=tuple(fields.items()),
+        label=fields[rule.target],
+        speaker=fields.get(rule.speaker) if rule.speaker else None,
+        text=fields.get(rule.text) if rule.text else None,
+    )
+
+
+def _completeness(manifest: Manifest, files: Mapping[str, Listed]) -> list[str]:
+    """Compare the files found with the ones published, by name where an index is pinned, else by number."""
+    if not manifest.index:
+        expected = manifest.expected.files
+        differs = expected is not None and expected != len(files)
+        return [f"{len(files)} files found, a complete copy has {expected}"] if differs else []
+    missing = sorted(set(manifest.index) - set(files))
+    extra = sorted(set(files) - set(manifest.index))
+    notes = (
+        [f"{len(missing)} of {len(manifest.index)} published files are missing: {_some(missing)}"] if missing else []
+    )
+    return [*notes, f"{len(extra)} files are not in the published index: {_some(extra)}"] if extra else notes
+
+
+def _duplicates(utterances: Iterable[Utterance]) -> list[str]:
+    """Name recordings that are byte-identical under different names."""
+    by_content: dict[str, list[str]] = {}
+    for utterance in utterances:
+        by_content.setdefault(utterance.content, []).append(utterance.path)
+    return [f"byte-identical: {_some(paths)}" for paths in by_content.values() if len(paths) > 1]
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
+    return ", ".join(shown(path) for path in paths[:MOST_NAMED]) + more

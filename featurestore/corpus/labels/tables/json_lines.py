@@ -1,0 +1,60 @@
+"""Label files of JSON objects, one a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from featurestore.corpus.labels.tables.rows import Place, Row, label_text
+from featurestore.corpus.sheet.label_rules import TableRule
+from featurestore.errors import SourceError
+
+
+def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
+    """Yield the fields of each line as text; lists, objects and nulls are left out, as are lines without content.
+
+    Columns of the sheet are keys of the objects; without `columns` every key is a field of its own name.
+
+    Raises
+    ------
+    SourceError
+        If a line is no JSON object.
+    """
+    for number, line in enumerate(label_text(data, rule.encoding, path).splitlines(), 1):
+        if line.strip():
+            values = json_object(line, Place(path, number))
+            yield _row(rule.columns, {name: scalar_text(value) for name, value in values.items()}, lower=rule.lower)
+
+
+def json_object(line: str, place: object) -> Mapping[str, Any]:
+    """Return one line's object; `SourceError` naming the place if it holds none."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{place}: not JSON ({error}). Mend the file or its sheet.") from error
+    if not isinstance(values, dict):
+        raise SourceError(f"{place}: an object such as {{...}} is needed, not {line!r:.60}. Mend the file.")
+    return values
+
+
+def scalar_text(value: object) -> str:
+    """Write a JSON value as a label; an empty text for a null, a list or an object.
+
+    Examples
+    --------
+    >>> scalar_text(3), scalar_text(True), scalar_text(["a"])
+    ('3', 'true', '')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).strip() if isinstance(value, str | int | float) else ""
+
+
+def _row(columns: Mapping[str, Sequence[str | int]], values: Mapping[str, str], *, lower: bool) -> Row:
+    if columns:
+        values = {
+            field: next((values[key] for key in map(str, keys) if values.get(key)), "")
+            for field, keys in columns.items()
+        }
+    return {field: text.lower() if lower and field != "file" else text for field, text in values.items() if text}

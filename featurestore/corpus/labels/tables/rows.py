@@ -1,0 +1,46 @@
+"""What every reader of label files shares: a row, and the text of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from featurestore.errors import SourceError
+
+Row = Mapping[str, str]
+"""Fields of one recording; which recording is told by the key of the table's rule."""
+
+LARGEST_LABEL_FILE = 64 * 2**20
+"""Bytes of a label file that is read; a line for each of 250,000 recordings takes about 40 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a label file, for messages."""
+
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"label file {self.path!r:.120}, line {self.line}"
+
+
+def label_text(data: bytes, encodings: tuple[str, ...], path: str) -> str:
+    """Decode a label file by the first encoding that fits.
+
+    Raises
+    ------
+    SourceError
+        If the file is too large or none fits.
+    """
+    if len(data) > LARGEST_LABEL_FILE:
+        raise SourceError(f"label file {path!r:.120} has {len(data):,} bytes; at most {LARGEST_LABEL_FILE:,} are read.")
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise SourceError(
+        f"label file {path!r:.120} is no {' or '.join(encodings)} text. Say its 'encoding' in the data sheet, "
+        "or get the file again."
+    )

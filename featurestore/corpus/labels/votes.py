@@ -1,0 +1,135 @@
+"""Rater votes: kept with each recording as one field, turned into a class or into soft labels by named rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One rater's emotion for one recording; a rater may give several."""
+
+    rater: str
+    label: str
+    strength: int = 1
+    """How strong the rater found it; 1 where the corpus asks for none."""
+
+
+def votes_text(votes: Iterable[Vote]) -> str:
+    """Write votes as one field: `E1:neutral;E2:anger*2`.
+
+    Examples
+    --------
+    >>> votes_text([Vote("E1", "neutral"), Vote("E2", "anger", 2)])
+    'E1:neutral;E2:anger*2'
+    """
+    return ";".join(f"{vote.rater}:{_plain(vote.label)}{_times(vote.strength)}" for vote in votes)
+
+
+def parse_votes(text: str) -> tuple[Vote, ...]:
+    """Read what `votes_text` wrote.
+
+    Raises
+    ------
+    ValueError
+        If a part is no `rater:label` or `rater:label*strength`.
+    """
+    return tuple(_vote(part) for part in text.split(";") if part)
+
+
+def _vote(part: str) -> Vote:
+    rater, colon, rest = part.partition(":")
+    label, star, strength = rest.partition("*")
+    if not (colon and rater and label and (not star or strength.isdecimal())):
+        raise ValueError(f"{part!r} is no vote such as E1:anger or E1:anger*2")
+    return Vote(rater, label, int(strength) if star else 1)
+
+
+def _plain(label: str) -> str:
+    return "".join("_" if character in ":;*" else character for character in label)
+
+
+def _times(strength: int) -> str:
+    return "" if strength == 1 else f"*{strength}"
+
+
+def _shares(votes: Sequence[Vote]) -> dict[str, float]:
+    """Give each rater one voice, shared equally among the labels that the rater named."""
+    named: dict[str, list[str]] = {}
+    for vote in votes:
+        named.setdefault(vote.rater, []).append(vote.label)
+    shares: dict[str, float] = {}
+    for labels in named.values():
+        for label in labels:
+            shares[label] = shares.get(label, 0.0) + 1 / len(labels)
+    return shares
+
+
+def _raters(votes: Sequence[Vote]) -> dict[str, int]:
+    """Count the raters who named each label."""
+    pairs = dict.fromkeys((vote.rater, vote.label) for vote in votes)
+    counts: dict[str, int] = {}
+    for _, label in pairs:
+        counts[label] = counts.get(label, 0) + 1
+    return counts
+
+
+def _most(weights: Mapping[str, float], least: float = 0.0) -> str | None:
+    """Return the label with the largest weight, which must reach `least`; None where two are level."""
+    best = max(weights.values(), default=0.0)
+    leaders = [label for label, weight in weights.items() if weight == best]
+    return leaders[0] if len(leaders) == 1 and best >= least else None
+
+
+def majority(votes: Sequence[Vote]) -> str | None:
+    """Return the label that more raters named than any other; None where two are level."""
+    return _most(_raters(votes))
+
+
+def majority_of_three(votes: Sequence[Vote]) -> str | None:
+    """Return the label that three raters or more named, if it leads alone."""
+    return _most(_raters(votes), 3)
+
+
+def weighted(votes: Sequence[Vote], silent: str = "neutral") -> str | None:
+    """Return the label with the largest sum of strengths; `silent` if every strength is 0; None where two are level."""
+    strengths: dict[str, float] = {}
+    for vote in votes:
+        strengths[vote.label] = strengths.get(vote.label, 0) + vote.strength
+    if votes and not any(strengths.values()):
+        return silent
+    return _most(strengths)
+
+
+def first(votes: Sequence[Vote]) -> str | None:
+    """Return the label of the first vote, whatever the others say."""
+    return votes[0].label if votes else None
+
+
+def soft(votes: Sequence[Vote]) -> str | None:
+    """Return the label with the largest share where each rater has one voice; None where two are level."""
+    return _most(_shares(votes))
+
+
+VOTE_RULES: Mapping[str, Callable[[Sequence[Vote]], str | None]] = {
+    "majority": majority,
+    "majority>=3": majority_of_three,
+    "weighted": weighted,
+    "first": first,
+    "soft": soft,
+}
+"""From votes to one class, or None where they do not decide."""
+
+
+def soft_label(votes: Sequence[Vote], classes: Sequence[str]) -> NDArray[np.float32]:
+    """Return the share of the voices that each class got, array [classes], summing to 1.
+
+    Voices for labels outside `classes` are left out; all are 0 if none is left.
+    """
+    shares = _shares(votes)
+    kept = np.array([shares.get(name, 0.0) for name in classes])
+    return np.asarray(kept / kept.sum() if kept.sum() else kept, np.float32)

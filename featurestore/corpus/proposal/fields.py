@@ -1,0 +1,122 @@
+"""The parts of paths that vary: folders, and pieces of file names between `_`, `-`, blanks, or letters and digits."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+NAMES_OF_ONE_FORM = 0.9
+"""Share of the names that must be put together in the same way."""
+
+_COARSE = re.compile(r"[_\-. ]+|[^_\-. ]+")
+_FINE = re.compile(r"[_\-. ]+|\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^_\-. \dA-Za-z]+")
+_CODES = re.compile(r"[_\-. ]+|\d+|[A-Z]|[a-z]+|[^_\-. \dA-Za-z]+")
+
+SPLITTERS: Sequence[re.Pattern[str]] = (_COARSE, _FINE, _CODES)
+"""From the plainest way to put a name together to the finest."""
+
+
+@dataclass(frozen=True)
+class PathField:
+    """One piece of every path: a folder, or a part of the file name."""
+
+    values: tuple[str, ...]
+    """Its value in each path."""
+    folder: bool
+    """Whether it is a folder's name."""
+    widest: bool = False
+    """Whether only a sample of paths is known, so that others may be longer or shorter."""
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How often each value occurs, the most frequent first."""
+        return Counter(dict(Counter(self.values).most_common()))
+
+    @property
+    def varies(self) -> bool:
+        """Whether it has more than one value."""
+        return len(self.counts) > 1
+
+    @property
+    def expression(self) -> str:
+        """A regular expression, without choices of its own, that fits every value."""
+        if not self.varies and not self.widest:
+            return re.sub(r"\\([ -])", r"\1", re.escape(self.values[0]))
+        lengths = [len(value) for value in self.counts]
+        least, most = (1, max(lengths) + 8) if self.widest else (min(lengths), max(lengths))
+        width = str(least) if least == most else f"{least},{most}"
+        return self._characters if width == "1" else f"{self._characters}{{{width}}}"
+
+    @property
+    def _characters(self) -> str:
+        """Return a set of characters that all values are made of."""
+        for kind in (r"\d", "[a-z]", "[A-Z]", "[A-Za-z]", "[A-Za-z0-9]", r"\w", r"[\w.-]", r"[\w .-]"):
+            if all(re.fullmatch(f"{kind}+", value, re.ASCII) for value in self.counts):
+                return kind
+        return "[^/]"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How most file names of a corpus are put together."""
+
+    pieces: tuple[PathField, ...]
+    """The pieces of a name without its ending, separators among them."""
+    paths: tuple[str, ...]
+    """The paths whose names have this form, in the order of the values."""
+    others: int
+    """Paths whose names have another form."""
+
+    @property
+    def varying(self) -> list[PathField]:
+        """The pieces with more than one value."""
+        return [piece for piece in self.pieces if piece.varies]
+
+
+def forms_of(paths: Sequence[str], *, sampled: bool) -> Iterator[Form]:
+    """Yield the form of the file names for each way to split them that fits most names, the plainest first."""
+    for splitter in SPLITTERS:
+        split = {path: tuple(splitter.findall(_stem(path))) for path in paths}
+        kinds = Counter(map(_kind, split.values()))
+        kind, count = kinds.most_common(1)[0]
+        if kind and count >= NAMES_OF_ONE_FORM * len(paths):
+            fitting = [path for path in paths if _kind(split[path]) == kind]
+            columns = zip(*(split[path] for path in fitting), strict=True)
+            pieces = tuple(
+                PathField(column, folder=False, widest=sampled and _is_text(column[0])) for column in columns
+            )
+            if splitter is not _FINE or not any(map(_is_pair_of_codes, pieces)):
+                yield Form(pieces, tuple(fitting), len(paths) - count)
+
+
+def folders_of(paths: Sequence[str], depth: int, *, sampled: bool) -> list[PathField]:
+    """Return the folders that the last `depth` parts of every path name, the outermost first."""
+    parts = [path.split("/")[-depth - 1 : -1] for path in paths]
+    return [PathField(column, folder=True, widest=sampled) for column in zip(*parts, strict=True)]
+
+
+def common_depth(paths: Sequence[str]) -> int:
+    """Return how many folders every path has."""
+    return min(path.count("/") for path in paths)
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _kind(pieces: Sequence[str]) -> tuple[str, ...]:
+    """Return what tells forms apart: the number of pieces, and where which separators stand."""
+    return tuple("" if _is_text(piece) else piece for piece in pieces)
+
+
+def _is_pair_of_codes(piece: PathField) -> bool:
+    """Tell whether all values are a capital and a small letter that vary on their own, as the end of `03a01Wb`."""
+    pairs = all(re.fullmatch("[A-Z][a-z]", value) for value in piece.counts)
+    return pairs and all(len({value[place] for value in piece.counts}) > 1 for place in (0, 1))
+
+
+def _is_text(piece: str) -> bool:
+    return not re.fullmatch(r"[_\-. ]+", piece)

@@ -1,0 +1,1 @@
+"""Data sheets: what a corpus's TOML file says, read strictly into frozen values."""

@@ -1,0 +1,169 @@
+"""Protocols: names for the choice of recordings, labels and sides, so that two results compare by one string.
+
+`iemocap/impro4-loso10@etienne2018` fixes a corpus, a label scheme, a split and where it was published. A protocol
+stands in the corpus's data sheet; a rule such as `loso` is one without a corpus.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from featurestore.corpus.sheet.protocol_rules import Protocol, Scheme
+from featurestore.corpus.splitting.given_sides import by_field
+from featurestore.corpus.splitting.sides import Split, SplitItem, SplitRule, in_name_order
+from featurestore.corpus.splitting.split_rules import find_rule, is_rule, table_rule
+from featurestore.errors import SplitError, UnknownNameError
+
+if TYPE_CHECKING:
+    from featurestore.corpus.corpus import Utterance
+    from featurestore.corpus.sheet.datasheet import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSplit:
+    """What the name of a split stands for."""
+
+    name: str
+    """The whole name without the fold; with the citation, also where the user left it out."""
+    rule: SplitRule
+    fold: str = ""
+    """The only fold that is wanted; empty for all."""
+    corpora: tuple[str, ...] = ()
+    """The corpora that a protocol belongs to: one, or a family; none for a rule."""
+    scheme: Scheme | None = None
+    protocol: Protocol | None = None
+
+    @property
+    def folds(self) -> bool:
+        """Whether there is more than one split."""
+        return self.rule.folds and not self.fold
+
+    def build(self, utterances: Iterable[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return the split or all folds, named after the protocol.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such fold.
+        SplitError
+            If the rule does not fit the corpus.
+        """
+        found = {
+            one.name: one for one in map(self._named, self.rule.build(in_name_order(self.select(utterances)), seed))
+        }
+        if not self.fold:
+            return tuple(found.values())
+        name = f"{self.name}/{self.fold}"
+        if name not in found:
+            raise UnknownNameError("fold", name, found)
+        return (found[name],)
+
+    def select(self, utterances: Iterable[Any]) -> tuple[Any, ...]:
+        """Return the utterances that take part, with the classes of the scheme."""
+        from featurestore.corpus.labels.schemes import under_scheme
+
+        return tuple(utterances) if self.scheme is None else under_scheme(utterances, self.scheme)
+
+    def check_corpus(self, corpus: str) -> None:
+        """Refuse a protocol of one corpus for another, or for another selection of it.
+
+        Raises
+        ------
+        SplitError
+            Naming both.
+        """
+        base, _, scheme = corpus.partition("/")
+        wrong_scheme = bool(scheme) and (self.scheme is None or self.scheme.name != scheme)
+        if self.corpora and (base not in self.corpora or wrong_scheme):
+            raise SplitError(
+                f"split {self.name!r} is a protocol of {' and '.join(self.corpora)}, and this is {corpus!r}. "
+                "Build that corpus whole, or choose a split that fits any, such as 'loso'."
+            )
+
+    def _named(self, found: Split) -> Split:
+        if not self.corpora:
+            return found
+        fold = found.name.rpartition("/")[2] if self.rule.folds else ""
+        return dataclasses.replace(found, name=f"{self.name}/{fold}" if fold else self.name)
+
+
+def find_split(name: str) -> ChosenSplit:
+    """Return what a split's name stands for: a rule, a protocol, one fold of either, or a user's table.
+
+    Parameters
+    ----------
+    name : str
+        `loso`, `loso/03`, `emodb/loso`, `iemocap/impro4-loso10@etienne2018/Ses01F`, `own.toml/NAME`, `sides.tsv`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the nearest is offered.
+    """
+    if name.endswith((".tsv", ".csv")):
+        return ChosenSplit(name, table_rule(name))
+    base, _, rest = name.partition("/")
+    if is_rule(base) or (not rest and not name.endswith(".toml")):
+        return ChosenSplit(base, find_rule(base), rest)
+    sheet, dot, behind = name.partition(".toml/")
+    corpus, rest = (f"{sheet}.toml", behind) if dot else (base, rest)
+    return _protocol_split(corpus, rest)
+
+
+def _protocol_split(corpus: str, rest: str) -> ChosenSplit:
+    from featurestore.corpus.labels.schemes import find_scheme
+
+    family = _family(corpus)
+    wanted, _, fold = rest.partition("/")
+    protocol = _find_protocol(corpus, family[0], wanted)
+    return ChosenSplit(
+        name=f"{corpus}/{protocol.name}",
+        rule=_rule_of(family[0], protocol.split),
+        fold=fold,
+        corpora=tuple(manifest.name for manifest in family),
+        scheme=find_scheme(protocol.scheme, family[0]) if protocol.scheme else None,
+        protocol=protocol,
+    )
+
+
+def _family(corpus: str) -> tuple[Manifest, ...]:
+    """Return the corpus of a name, or all versions of a corpus, such as `speech-commands`."""
+    from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
+
+    if not corpus.endswith(".toml") and corpus.replace("-", "_") not in manifest_names():
+        family = tuple(one for one in map(find_manifest, manifest_names()) if one.family == corpus)
+        if family:
+            return family
+    return (find_manifest(corpus),)
+
+
+def _find_protocol(corpus: str, manifest: Manifest, wanted: str) -> Protocol:
+    """Find a protocol by its name, with or without the citation; a rule or the sheet's sides serve too."""
+    known = manifest.protocols
+    without_citation: Mapping[str, Protocol] = {name.partition("@")[0]: one for name, one in known.items()}
+    if wanted in known or wanted in without_citation:
+        return known.get(wanted) or without_citation[wanted]
+    if is_rule(wanted) or wanted in manifest.side_rules:
+        return Protocol(wanted, split=wanted)
+    raise UnknownNameError(f"protocol of {corpus!r}", wanted, {*known, *manifest.side_rules, *manifest.splits})
+
+
+def _rule_of(manifest: Manifest, split: str) -> SplitRule:
+    sides = manifest.side_rules.get(split)
+    return find_rule(split) if sides is None else SplitRule(by_field(sides), sides.description)
+
+
+def labelled_under(name: str, utterances: Iterable[Utterance], corpus: str) -> tuple[Utterance, ...]:
+    """Return the utterances that take part in a split by its name, with the classes that it trains on.
+
+    Raises
+    ------
+    SplitError
+        If the split is a protocol of another corpus than `corpus`.
+    """
+    chosen = find_split(name)
+    chosen.check_corpus(corpus)
+    return chosen.select(utterances)

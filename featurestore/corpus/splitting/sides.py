@@ -1,0 +1,116 @@
+"""The nouns of splitting: what is split, the three sides, and a rule that makes them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from featurestore.errors import SplitError
+
+
+class SplitItem(Protocol):
+    """What a split needs to know of an utterance; rules that go by other fields look at `labels` too."""
+
+    @property
+    def path(self) -> str:
+        """Path inside the corpus."""
+
+    @property
+    def content(self) -> str:
+        """sha256 of the audio file."""
+
+    @property
+    def label(self) -> str:
+        """The class."""
+
+    @property
+    def speaker(self) -> str | None:
+        """The speaker, None where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Three sides of a corpus, as utterance paths in name order."""
+
+    name: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @property
+    def sides(self) -> dict[str, tuple[str, ...]]:
+        """The sides by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+Build = Callable[[Sequence[SplitItem], int], tuple[Split, ...]]
+"""From utterances in name order and a seed to one split or several folds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRule:
+    """A named way to split: a function of the utterances and a seed that returns one split or several folds."""
+
+    build: Build
+    description: str
+    folds: bool = False
+    """Whether the rule gives folds for cross-validation instead of one split."""
+
+
+def in_name_order(utterances: Iterable[SplitItem]) -> Sequence[SplitItem]:
+    """Sort by path and drop repeated ones, such as the augmented copies of an utterance."""
+    return tuple(dict(sorted({one.path: one for one in utterances}.items())).values())
+
+
+def field_of(one: SplitItem, name: str) -> str | None:
+    """Return a field of an utterance by name: `speaker`, `label`, or one of its label fields; None if it has none."""
+    if name in ("speaker", "label"):
+        value: str | None = getattr(one, name)
+        return value
+    return dict(getattr(one, "labels", ())).get(name)
+
+
+def known_values(utterances: Sequence[SplitItem], field: str, name: str, least: int = 3) -> list[str]:
+    """Return the values of a field, sorted; `SplitError` if one utterance has none or there are fewer than `least`."""
+    values = [field_of(one, field) for one in utterances]
+    unknown, found = values.count(None), sorted({value for value in values if value is not None})
+    what = "speakers" if field == "speaker" else f"values of {field!r}"
+    if unknown:
+        raise SplitError(f"split {name!r} needs {what}, and {unknown} utterances have none. Use 'shuffled'.")
+    if len(found) < least:
+        words = {2: "two", 3: "three"}.get(least, str(least))
+        raise SplitError(f"split {name!r} needs {words} {what} or more, this corpus has {len(found)}. Use 'shuffled'.")
+    return found
+
+
+def sides_by(name: str, utterances: Iterable[SplitItem], side: Callable[[SplitItem], str | None]) -> Split:
+    """Return a split by a function that names the side of each utterance, None for neither."""
+    sides: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
+    for one in utterances:
+        chosen = side(one)
+        if chosen is not None:
+            sides[chosen].append(one.path)
+    return Split(name, *(tuple(sorted(paths)) for paths in sides.values()))
+
+
+def filled_sides(found: Split) -> Split:
+    """Return a split whose three sides hold something; else raise `SplitError`."""
+    for side, paths in found.sides.items():
+        if not paths:
+            raise SplitError(f"split {found.name!r} leaves the {side} side empty: the corpus has too few utterances.")
+    return found
+
+
+def by_value(utterances: Sequence[SplitItem], field: str) -> Mapping[str | None, list[SplitItem]]:
+    """Group utterances by a field, in the order in which its values first occur."""
+    groups: dict[str | None, list[SplitItem]] = {}
+    for one in utterances:
+        groups.setdefault(field_of(one, field), []).append(one)
+    return groups
+
+
+def ticket(seed: int, name: str) -> str:
+    """Return what orders names at random, the same on every machine."""
+    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()

@@ -1,0 +1,240 @@
+"""Data in the formats of other tools is read as it is."""
+
+import json
+
+import pytest
+from data_folders import (
+    AUDFORMAT_HEADER,
+    EMOTIONS,
+    RECORDINGS,
+    SPEAKERS,
+    audformat,
+    audio,
+    audio_folder,
+    class_folder,
+    kaldi,
+    lhotse,
+    lhotse_recording,
+    lhotse_supervision,
+    lines,
+    write,
+)
+from tiny_corpus import tone
+
+from cli.main import run
+from featurestore.corpus import load_corpus
+from featurestore.corpus.choice import find_choice
+from featurestore.corpus.corpus import listed
+from featurestore.corpus.formats import FORMATS, folder_manifest, recognised_format
+from featurestore.corpus.splitting.splits import split
+from featurestore.errors import ManifestError, SourceError
+from pipelines.chosen_corpus import chosen_corpus
+from pipelines.fetch import Fetcher
+from pipelines.ingest import known_corpus
+
+WRITERS = {
+    "audformat": audformat,
+    "lhotse": lhotse,
+    "kaldi": kaldi,
+    "huggingface": audio_folder,
+    "class-folders": class_folder,
+}
+
+
+def sides_by_number(corpus):
+    found = split(corpus.utterances, "official")
+    return {side: {path[-5] for path in paths} for side, paths in found.sides.items()}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_told_from_the_others(tmp_path, name):
+    WRITERS[name](tmp_path)
+
+    assert recognised_format(tmp_path) == name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_recording_gets_its_own_class_and_bytes(tmp_path, name):
+    WRITERS[name](tmp_path)
+
+    corpus = load_corpus(tmp_path)
+
+    assert corpus.rejected == corpus.unlabelled == ()
+    assert {(one.path[-5], one.label, one.content) for one in corpus.utterances} == {
+        (str(number), emotion, listed("", tone(number)).content) for number, _, _, emotion, _ in RECORDINGS
+    }
+
+
+@pytest.mark.parametrize("name", ["audformat", "lhotse", "kaldi", "huggingface"])
+def test_speakers_are_those_that_the_data_names(tmp_path, name):
+    WRITERS[name](tmp_path)
+
+    corpus = load_corpus(str(tmp_path))
+
+    assert corpus.speaker_counts() == SPEAKERS
+    assert corpus.label_counts() == EMOTIONS
+
+
+@pytest.mark.parametrize("name", ["audformat", "lhotse", "huggingface", "class-folders"])
+def test_the_sides_of_the_data_are_the_official_split(tmp_path, name):
+    WRITERS[name](tmp_path)
+
+    assert sides_by_number(load_corpus(tmp_path)) == {"train": set("12347"), "validation": set(), "test": set("568")}
+
+
+def test_traits_of_a_speaker_become_fields_of_the_recordings(tmp_path):
+    kaldi_fields = dict(load_corpus(kaldi(tmp_path / "k")).utterances[2].labels)
+    lhotse_fields = dict(load_corpus(lhotse(tmp_path / "l", packed=False)).utterances[2].labels)
+    database_fields = [dict(one.labels) for one in load_corpus(audformat(tmp_path / "a")).utterances]
+
+    assert kaldi_fields["gender"] == "m"
+    assert "dur" not in kaldi_fields
+    assert (lhotse_fields["gender"], lhotse_fields["arousal"], lhotse_fields["language"]) == ("male", "0.5", "English")
+    assert (database_fields[2]["age"], database_fields[2]["gender"]) == ("32", "male")
+    assert "age" not in database_fields[4]
+
+
+def test_another_field_is_the_class_where_the_user_names_it(tmp_path):
+    corpus = load_corpus(f"{kaldi(tmp_path / 'takes')}/gender")
+
+    assert corpus.name == "takes/gender"
+    assert corpus.label_counts() == {"f": 6, "m": 2}
+
+
+def test_a_database_tells_its_licence_and_where_it_comes_from(tmp_path):
+    sheet = folder_manifest(audformat(tmp_path / "moods"))
+
+    assert (sheet.title, sheet.licence, sheet.homepage) == ("moods", "CC-BY-4.0", "https://example.org/moods")
+    assert sheet.description == "Three people in two moods."
+
+
+def test_kaldi_folders_side_by_side_are_one_corpus_with_a_split(tmp_path):
+    for side, count in (("train", 6), ("test", 2)):
+        ones = RECORDINGS[:count] if side == "train" else RECORDINGS[6:]
+        files = {
+            "wav.scp": "".join(f"u{one[0]} {side}/wav/u{one[0]}.wav\n" for one in ones),
+            "utt2label": "".join(f"u{one[0]} {one[3]}\n" for one in ones),
+            **{f"wav/u{one[0]}.wav": tone(one[0]) for one in ones},
+        }
+        write(tmp_path / side, files)
+
+    corpus = load_corpus(tmp_path)
+
+    assert sides_by_number(corpus) == {"train": set("123456"), "validation": set(), "test": set("78")}
+    assert corpus.speaker_counts() == {}
+    assert any("speakers are unknown" in note for note in corpus.notes)
+
+
+def test_utterances_that_are_their_own_speakers_have_unknown_speakers(tmp_path):
+    folder = kaldi(tmp_path, utt2spk="".join(f"u{number} u{number}\n" for number, *_ in RECORDINGS))
+
+    assert load_corpus(folder).speaker_counts() == {}
+
+
+def test_a_recording_that_is_named_and_missing_is_told(tmp_path, capsys):
+    folder = audio_folder(tmp_path)
+    (folder / "data" / "test" / "clips" / "u8.wav").unlink()
+
+    code = run(["corpora", "check", str(folder), "--store", str(tmp_path / "store"), "--json"])
+    report = json.loads(capsys.readouterr().out)
+
+    assert code == 3
+    assert report["missing"] == ["data/test/clips/u8"]
+    assert report["labels"] == {"anger": 4, "sadness": 3}
+
+
+def test_a_segment_that_is_a_whole_recording_is_read_and_a_part_is_refused(tmp_path):
+    lengths = {"reco2dur": "".join(f"u{number} 0.16\n" for number, *_ in RECORDINGS)}
+    whole = "".join(f"u{number} u{number} 0.00 0.16\n" for number, *_ in RECORDINGS)
+    part = whole.replace("u3 u3 0.00 0.16", "u3 u3 0.05 0.16")
+
+    assert load_corpus(kaldi(tmp_path / "whole", segments=whole, **lengths)).label_counts() == EMOTIONS
+    with pytest.raises(SourceError, match=r"'segments', line 3.*only a part of 'u3'"):
+        load_corpus(kaldi(tmp_path / "part", segments=part, **lengths))
+
+
+def test_a_supervision_of_a_part_is_refused(tmp_path):
+    files = {
+        "recordings.jsonl": lines([lhotse_recording(1)]),
+        "supervisions.jsonl": lines([lhotse_supervision(*RECORDINGS[0][:4], start=0.02, duration=0.1)]),
+    }
+
+    with pytest.raises(SourceError, match=r"line 1: this supervision is only a part of the recording 'rec-1'"):
+        load_corpus(write(tmp_path, {**files, **audio()}))
+
+
+def test_segmented_tables_of_a_database_are_left_out_unless_they_are_whole_files(tmp_path):
+    header = AUDFORMAT_HEADER.replace(
+        "misc_tables:", "  turns:\n    type: segmented\n    columns: {mood: {}}\nmisc_tables:"
+    )
+    whole = "file,start,end,mood\n" + "".join(f"wav/u{one[0]}.wav,0 days,NaT,m{one[0] % 2}\n" for one in RECORDINGS)
+    part = whole.replace("u2.wav,0 days,NaT", "u2.wav,0 days 00:00:01,0 days 00:00:02")
+
+    read = load_corpus(audformat(tmp_path / "whole", header, **{"db.turns.csv": whole}))
+    left_out = load_corpus(audformat(tmp_path / "part", header, **{"db.turns.csv": part}))
+
+    assert dict(read.utterances[0].labels)["mood"] == "m1"
+    assert "mood" not in dict(left_out.utterances[0].labels)
+    assert any("'turns' is left out" in note for note in left_out.notes)
+
+
+def test_a_table_that_is_stored_in_another_way_is_named_with_the_way_out(tmp_path):
+    folder = audformat(tmp_path)
+    for table in ("files", "emotion.train", "emotion.test"):
+        (folder / f"db.{table}.csv").rename(folder / f"db.{table}.parquet")
+
+    with pytest.raises(SourceError, match=r"stored as parquet.*storage_format='csv'"):
+        load_corpus(folder)
+
+
+def test_a_change_of_labels_changes_what_a_store_must_read(tmp_path):
+    folder = kaldi(tmp_path)
+    before = folder_manifest(folder).reading
+    (folder / "utt2emotion").write_text((folder / "utt2emotion").read_text().replace("u1 anger", "u1 sadness"))
+
+    assert folder_manifest(folder).reading != before
+
+
+def test_a_folder_with_one_sheet_is_that_corpus_and_its_own_source(tmp_path):
+    sheet = "name = 'takes'\ntitle = 'x'\n[labels]\npattern = 'u(?P<label>.)\\.wav'\ntarget = 'label'\nspeaker = ''\n"
+
+    corpus = load_corpus(write(tmp_path, {**audio(), "takes.toml": sheet}))
+
+    assert corpus.name == "takes"
+    assert len(corpus.label_counts()) == len(RECORDINGS)
+
+
+def test_folders_of_speakers_are_not_taken_for_classes(tmp_path):
+    write(tmp_path, {f"Actor_0{one[0]}/take.wav": tone(one[0]) for one in RECORDINGS})
+
+    assert recognised_format(tmp_path) is None
+
+
+def test_a_folder_in_no_known_format_is_told_what_to_do(tmp_path):
+    write(tmp_path, audio(""))
+
+    with pytest.raises(ManifestError, match=r"in no known format.*corpora new"):
+        load_corpus(tmp_path)
+
+
+def test_a_known_corpus_wins_over_a_folder_of_its_name(tmp_path, monkeypatch):
+    kaldi(tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+
+    assert find_choice("demo").manifests[0].generator is not None
+    assert load_corpus("./demo").name == "demo_own"
+
+
+def test_a_store_keeps_the_recordings_with_their_labels(tmp_path, store):
+    choice = find_choice(str(lhotse(tmp_path / "moods")))
+
+    corpus = chosen_corpus(store, choice, None, Fetcher(print, no_progress))
+    kept = known_corpus(store, choice.manifests[0])
+
+    assert kept == corpus
+    assert corpus.label_counts() == EMOTIONS
+    assert all(store.source(one.content) == tone(int(one.path[-5])) for one in corpus.utterances)
+
+
+def no_progress(done, total):
+    """Nothing is downloaded here."""

@@ -1,0 +1,174 @@
+"""Proposed data sheets: what is guessed, that it is accepted at once, and that nothing makes it run away."""
+
+import json
+
+import pytest
+from data_folders import CODES, RECORDINGS, TAKERS, audio_folder, kaldi, named, write
+
+from cli.main import run
+from featurestore.corpus import load_corpus
+from featurestore.corpus.proposal.propose import propose_sheet
+from featurestore.corpus.sheet.manifest import parse_manifest
+
+FORMS = {
+    "names with underscores": "{speaker}_{mood}_{take}",
+    "names with dashes": "{take}-{speaker}-{mood}",
+    "a folder for each speaker": "{speaker}/{mood}_{take}",
+    "a folder for each class": "{mood}/{speaker}_{take}",
+    "two levels of folders": "{speaker}/{mood}/{take}",
+    "leading folders": "data/all/{mood}/{speaker}_{take}",
+    "names with blanks": "take {take} {speaker} {mood}",
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_class_and_speaker_are_found_wherever_they_stand(tmp_path, form):
+    corpus = propose_sheet(named(tmp_path, form)).corpus
+
+    assert corpus.label_counts() == dict.fromkeys(CODES.values(), 9)
+    assert corpus.speaker_counts() == dict.fromkeys(TAKERS, 12)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_proposal_is_accepted_at_once(tmp_path, form, capsys):
+    folder = named(tmp_path / "takes", form)
+    sheet = tmp_path / "sheet.toml"
+
+    assert run(["corpora", "new", str(folder), "--out", str(sheet)]) == 0
+    checked = run(
+        ["corpora", "check", str(sheet), "--source", str(folder), "--store", str(tmp_path / "store"), "--json"]
+    )
+    report = json.loads(capsys.readouterr().out)
+
+    assert checked == 0
+    assert (report["files"], report["labels"]) == (36, dict.fromkeys(CODES.values(), 9))
+    assert len(load_corpus(sheet, folder).utterances) == 36
+
+
+def test_letters_and_digits_without_separators_are_told_apart(tmp_path):
+    numbers = [(speaker, mood, text) for speaker in ("03", "08", "11") for mood in "WLEF" for text in ("a01a", "b10b")]
+    folder = write(tmp_path, {f"{speaker}{text[:3]}{mood}{text[3]}.wav": b"" for speaker, mood, text in numbers})
+
+    corpus = propose_sheet(folder).corpus
+
+    assert corpus.label_counts() == dict.fromkeys("EFLW", 6)
+    assert corpus.speaker_counts() == dict.fromkeys(("03", "08", "11"), 8)
+
+
+def test_speakers_that_are_numbered_as_such_are_found_behind_the_class(tmp_path):
+    names = [
+        f"{mood}_x{take}_spk{number}.flac" for mood in ("on", "off", "up") for take in "12" for number in (1, 2, 3)
+    ]
+
+    corpus = propose_sheet(write(tmp_path, dict.fromkeys(names, b""))).corpus
+
+    assert corpus.speaker_counts() == {"spk1": 6, "spk2": 6, "spk3": 6}
+    assert corpus.label_counts() == {"off": 6, "on": 6, "up": 6}
+
+
+def test_sides_are_read_from_folders_and_brought_to_their_usual_names(tmp_path):
+    files = {f"{side}/{one[3]}/u{one[0]}.wav": b"" for side in ("train", "dev", "test") for one in RECORDINGS}
+
+    corpus = propose_sheet(write(tmp_path, files)).corpus
+
+    assert {dict(one.labels)["split"] for one in corpus.utterances} == {"train", "validation", "test"}
+    assert corpus.label_counts() == {"anger": 15, "sadness": 9}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_beside_the_audio_is_joined_by_the_column_that_names_files(tmp_path, encoding, delimiter):
+    header = ("번호", "wav_id", "speaker_id", "감정")
+    rows = [
+        header,
+        *((str(one[0]), f"u{one[0]}", one[1], "화남" if one[3] == "anger" else "슬픔") for one in RECORDINGS),
+    ]
+    table = "\n".join(delimiter.join(row) for row in rows).encode(encoding)
+    files = {f"wav/u{one[0]}.wav": b"" for one in RECORDINGS}
+
+    corpus = propose_sheet(write(tmp_path, {**files, "labels.csv": table})).corpus
+
+    assert corpus.label_counts() == {"슬픔": 3, "화남": 5}
+    assert corpus.speaker_counts() == {"ann": 3, "ben": 2, "cleo": 3}
+
+
+def test_a_table_without_a_header_is_joined_by_its_numbers(tmp_path):
+    table = "".join(f"u{one[0]}.wav {one[3]} {one[1]}\n" for one in RECORDINGS)
+    files = {f"u{one[0]}.wav": b"" for one in RECORDINGS}
+
+    corpus = propose_sheet(write(tmp_path, {**files, "list.txt": table})).corpus
+
+    assert corpus.label_counts() == {"anger": 5, "sadness": 3}
+
+
+def test_a_table_of_json_lines_is_joined(tmp_path):
+    table = "".join(json.dumps({"audio": f"wav/u{one[0]}.wav", "label": one[3], "x": [1]}) + "\n" for one in RECORDINGS)
+    files = {f"wav/u{one[0]}.wav": b"" for one in RECORDINGS}
+
+    assert propose_sheet(write(tmp_path, {**files, "all.jsonl": table})).corpus.label_counts() == {
+        "anger": 5,
+        "sadness": 3,
+    }
+
+
+def test_lists_of_sides_become_lists_of_the_sheet(tmp_path):
+    words = {f"{word}/a{take}.wav": b"" for word in ("yes", "no") for take in range(10)}
+    lists = {"testing_list.txt": "yes/a0.wav\nno/a0.wav\n", "validation_list.txt": "yes/a1.wav\nno/a1.wav\n"}
+
+    proposal = propose_sheet(write(tmp_path, {**words, **lists}))
+    sides = {one.path: dict(one.labels).get("split") for one in proposal.corpus.utterances}
+
+    assert (sides["yes/a0.wav"], sides["no/a1.wav"], sides["no/a2.wav"]) == ("test", "validation", None)
+
+
+def test_a_hugging_face_folder_gets_a_sheet_too(tmp_path):
+    assert propose_sheet(audio_folder(tmp_path)).corpus.label_counts() == {"anger": 5, "sadness": 3}
+
+
+def test_names_that_say_nothing_give_one_class_and_say_so(tmp_path):
+    folder = write(tmp_path, dict.fromkeys(("a song.wav", "Recording (2).WAV", "x_1_2_3.mp3"), b""))
+
+    proposal = propose_sheet(folder)
+
+    assert proposal.corpus.label_counts() == {"unlabelled": 3}
+    assert "neither folders nor names seem to hold a label" in proposal.toml
+
+
+def test_comments_tell_what_was_guessed_from_which_values(tmp_path):
+    toml = propose_sheet(named(tmp_path, "{speaker}_{mood}_{take}")).toml
+
+    assert "#   1. name, 3 values: anna 12, ben 12, cleo 12 -> speaker" in toml
+    assert "#   2. name, 4 values: ang 9, hap 9, neu 9, sad 9 -> emotion, because" in toml
+    assert "#   3. name, 3 values: 01 12, 02 12, 03 12 -> not used" in toml
+    assert 'ang = "anger"  # 9' in toml
+
+
+def test_a_folder_without_audio_is_told_in_one_line(tmp_path, capsys):
+    write(tmp_path, {"notes.txt": "x"})
+
+    assert run(["corpora", "new", str(tmp_path)]) == 1
+    assert "holds no audio among its 1 files" in capsys.readouterr().err
+
+
+def test_data_that_needs_no_sheet_is_told_so(tmp_path, capsys):
+    assert run(["corpora", "new", str(kaldi(tmp_path))]) == 1
+    assert "needs no sheet" in capsys.readouterr().err
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path, capsys):
+    folder = named(tmp_path / "takes", "{speaker}_{mood}_{take}")
+    sheet = tmp_path / "mine.toml"
+    sheet.write_text("precious")
+
+    assert run(["corpora", "new", str(folder), "--out", str(sheet)]) == 1
+    assert sheet.read_text() == "precious"
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_json_is_one_object_with_the_sheet_in_it(tmp_path, capsys):
+    assert run(["corpora", "new", str(named(tmp_path, "{speaker}_{mood}_{take}")), "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+
+    assert (told["files"], told["labelled"], told["labels"]["anger"]) == (36, 36, 9)
+    assert parse_manifest(told["toml"], "here").labels.speaker == "speaker"
