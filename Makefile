@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STORE_OPTION := $(if $(STORE),--store $(STORE))
 
-.PHONY: help emodb demo test chaos docs lint format
+.PHONY: help emodb demo test chaos bench docs lint format
 
 help:
 	@echo "make emodb SOURCE=download.zip   build Emo-DB with 75 augmented copies a recording (no SOURCE: download it)"
@@ -41,7 +41,9 @@ chaos: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	$(BIN)/python benchmarks/run.py $(if $(SOURCE),--source $(SOURCE))
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	$(BIN)/python benchmarks/run.py --peers-python $(VENV)-peers/bin/python $(if $(SOURCE),--source $(SOURCE))
 
 docs: $(READY)
 	$(BIN)/featurestore corpora --markdown > corpora.md.part

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.util
 import json
 import os
 import platform
@@ -35,12 +34,12 @@ DOCS = HERE.parent / "docs"
 FILES, COPIES = 24, 15
 PEERS = {"librosa": "librosa", "audiomentations": "audiomentations", "datasets": "datasets", "lhotse": "lhotse"}
 """Peers by the library that must be there."""
-LIBRARIES = ("numpy", "scipy", "numba", "zarr", "dask", "torch", "librosa", "h5py", *PEERS, "tensorstore")
+LIBRARIES = ("numpy", "scipy", "numba", "zarr", "dask", "torch", "h5py", "tensorstore")
 
 
-def peer(name: str, folder: Path) -> float:
+def peer(python: str, name: str, folder: Path) -> float:
     """Return the seconds that a peer needs for the whole job in two processes, from a part of it."""
-    script = [sys.executable, str(HERE / f"peer_{name}.py"), str(folder), str(COPIES), "2"]
+    script = [python, str(HERE / f"peer_{name}.py"), str(folder), str(COPIES), "2"]
     single = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
     done = subprocess.run(script, capture_output=True, text=True, check=True, env=os.environ | single)
     return float(done.stdout.split()[-1]) / (FILES * COPIES) * WHOLE
@@ -59,8 +58,19 @@ def prototype(yardstick: Path) -> float:
     return float(done.stdout.split()[-1]) * WHOLE
 
 
+def peer_versions(python: str) -> dict[str, str]:
+    """Return the versions of the peers' libraries that are there, by library."""
+    code = (
+        "import json, sys, importlib.util as u, importlib.metadata as m\n"
+        "print(json.dumps({name: m.version(name) for name in sys.argv[1:] if u.find_spec(name)}))\n"
+    )
+    done = subprocess.run([python, "-c", code, *PEERS.values()], capture_output=True, text=True, check=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
 def build_rounds(
-    source: Path, scratch: Path, rounds: int, yardstick: Path | None, peers: list[str]
+    source: Path, scratch: Path, rounds: int, yardstick: Path | None, peers: list[str], python: str
 ) -> dict[str, list[float]]:
     """Return the seconds of the whole job for every contender, round by round."""
     unpacked(source, scratch / "corpus", FILES)
@@ -71,9 +81,10 @@ def build_rounds(
     }
     if yardstick is not None:
         contenders["prototype, 2 processes, warm"] = lambda: prototype(yardstick)
+    there = peer_versions(python)
     for name, library in PEERS.items():
-        if name in peers and importlib.util.find_spec(library) is not None:
-            contenders[f"{name}, 2 processes"] = lambda name=name: peer(name, scratch / "corpus")  # type: ignore[misc]
+        if name in peers and library in there:
+            contenders[f"{name}, 2 processes"] = lambda name=name: peer(python, name, scratch / "corpus")  # type: ignore[misc]
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, contender in contenders.items():
@@ -122,9 +133,9 @@ def scaling(source: Path) -> dict[str, list[float]]:
     return rates
 
 
-def machine() -> dict[str, Any]:
+def machine(python: str) -> dict[str, Any]:
     """Describe the machine and the libraries."""
-    versions = {}
+    versions = peer_versions(python)
     for library in sorted(set(LIBRARIES)):
         try:
             versions[library] = version(library)
@@ -138,7 +149,7 @@ def machine() -> dict[str, Any]:
         "vectors": "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "other",
         "python": platform.python_version(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "versions": versions,
+        "versions": dict(sorted(versions.items())),
     }
 
 
@@ -153,6 +164,7 @@ def main() -> None:
     parser.add_argument("--only", default="build,reading,training,commands,stages,scaling")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default=",".join(PEERS), help="which other tools to build with")
+    parser.add_argument("--peers-python", default=sys.executable, help="interpreter that has benchmarks/peers.txt")
     parser.add_argument("--yardstick", type=Path, help="folder with prototype.py")
     arguments = parser.parse_args()
     if arguments.source is None:
@@ -164,7 +176,12 @@ def main() -> None:
         scratch = Path(folder)
         sections: dict[str, Callable[[], dict[str, list[float]]]] = {
             "build": lambda: build_rounds(
-                source, scratch, arguments.rounds, arguments.yardstick, arguments.peers.split(",")
+                source,
+                scratch,
+                arguments.rounds,
+                arguments.yardstick,
+                arguments.peers.split(","),
+                arguments.peers_python,
             ),
             "reading": lambda: reading.measure(str(scratch / "store"), "emodb", arguments.rounds),
             "training": lambda: training_rounds(scratch / "store", arguments.rounds),
@@ -178,7 +195,7 @@ def main() -> None:
         for name in chosen:
             measured = sections[name]()
             figures[name] = {key: [float(f"{value:.5g}") for value in values] for key, values in measured.items()}
-            figures["machine"] = machine()
+            figures["machine"] = machine(arguments.peers_python)
             place.write_text(json.dumps(figures, indent=1) + "\n")
             write_page(figures, DOCS / "performance.md")
             for key, values in figures[name].items():
