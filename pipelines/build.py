@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from featurestore.corpus.corpus import Corpus
 from featurestore.datasets import DatasetRecord, dataset_digest, dataset_name
@@ -88,20 +89,11 @@ def build(
     plan = plan_build(store, corpus, recipe)
     if dry_run:
         return report_of(plan, name, started, jobs=workers.jobs)
-    tally = Tally()
+    work = _Work(store, workers, device, progress or Silent())
     with store.storage.hold(exclusive=False):
         store.storage.sweep()
-        for attempt in range(PATIENCE):
-            plan = plan_build(store, corpus, recipe) if attempt else plan
-            if plan.computed or plan.copied:
-                plan = _write(store, plan, workers, device, progress or Silent(), tally)
-            try:
-                record = publish_plan(store, plan, name or dataset_name(corpus.name))
-                break
-            except MissingObjectError:  # a shard was taken away since it was planned: it is built again
-                if attempt + 1 == PATIENCE:
-                    raise
-    return report_of(plan, name, started, tally=tally, digest=record.digest)
+        plan, digest = work.until_published(plan, name or dataset_name(corpus.name))
+    return report_of(plan, name, started, tally=work.tally, digest=digest)
 
 
 def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
@@ -111,36 +103,58 @@ def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
     return record
 
 
-def _run(
-    store: Store, bundles: Sequence[Bundle], workers: Workers, device: str, progress: Progress, tally: Tally
-) -> None:
-    """Run bundles once each, on workers or beside a device."""
-    if device == CPU:
-        run_bundles(workers.client(len(bundles)), bundles, progress, tally)
-    else:
-        run_bundles_here(store, bundles, device, min(workers.jobs, MOST_THREADS), progress, tally)
+@dataclass
+class _Work:
+    """What computes the rows of a build, and what it has done so far."""
 
+    store: Store
+    workers: Workers
+    device: str
+    progress: Progress
+    tally: Tally = field(default_factory=Tally)
 
-def _write(store: Store, plan: BuildPlan, workers: Workers, device: str, progress: Progress, tally: Tally) -> BuildPlan:
-    """Run all tasks of a plan; recordings that turn out bad are dropped and the rest is planned again."""
-    _check_space(store, plan)
-    progress.begin(plan.computed + plan.copied, plan.reused)
-    try:
-        bundles = bundles_of(store, plan)
-        with workers:
-            while bundles:
-                _run(store, bundles, workers, device, progress, tally)
-                for spec, content, reason in tally.rejected:
-                    remember_reject(store, spec, content, reason)
-                tally.rejected.clear()
-                wait_for_leases(store, tally.leased)
-                tally.leased.clear()
-                plan = plan_build(store, plan.corpus, plan.recipe)
-                bundles = bundles_of(store, plan)
-    finally:
-        progress.end()
-        store.storage.sweep()  # what killed workers left
-    return plan
+    def until_published(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:
+        """Write what a plan lacks and publish its dataset; return what became of the plan, and the digest."""
+        left = PATIENCE
+        while True:
+            if plan.computed or plan.copied:
+                plan = self._write(plan)
+            try:
+                return plan, publish_plan(self.store, plan, name).digest
+            except MissingObjectError:  # a shard was taken away since it was planned: it is built again
+                left -= 1
+                if not left:
+                    raise
+                plan = plan_build(self.store, plan.corpus, plan.recipe)
+
+    def _write(self, plan: BuildPlan) -> BuildPlan:
+        """Run all tasks of a plan; recordings that turn out bad are dropped and the rest is planned again."""
+        _check_space(self.store, plan)
+        self.progress.begin(plan.computed + plan.copied, plan.reused)
+        try:
+            bundles = bundles_of(self.store, plan)
+            with self.workers:
+                while bundles:
+                    self._run(bundles)
+                    plan = plan_build(self.store, plan.corpus, plan.recipe)
+                    bundles = bundles_of(self.store, plan)
+        finally:
+            self.progress.end()
+            self.store.storage.sweep()  # what killed workers left
+        return plan
+
+    def _run(self, bundles: Sequence[Bundle]) -> None:
+        """Run bundles once each, on workers or beside a device; remember rejects, and wait for other builders."""
+        if self.device == CPU:
+            run_bundles(self.workers.client(len(bundles)), bundles, self.progress, self.tally)
+        else:
+            threads = min(self.workers.jobs, MOST_THREADS)
+            run_bundles_here(self.store, bundles, self.device, threads, self.progress, self.tally)
+        for spec, content, reason in self.tally.rejected:
+            remember_reject(self.store, spec, content, reason)
+        self.tally.rejected.clear()
+        wait_for_leases(self.store, self.tally.leased)
+        self.tally.leased.clear()
 
 
 def wait_for_leases(store: Store, leased: Collection[str]) -> None:
