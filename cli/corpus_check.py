@@ -79,8 +79,11 @@ def _sheet_of(name: str, source: str | None) -> tuple[Manifest, str | None]:
     """Return the sheet and the source: a folder is a source that holds its sheet, has it beside it, or needs none."""
     from featurestore.corpus.formats import folder_manifest
     from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
+    from featurestore.errors import SourceError
 
     folder = Path(name)
+    if "/" in name and not name.endswith(".toml") and not folder.exists():
+        raise SourceError(f"folder {name!r} does not exist. Check the path, or give a corpus by its name.")
     if not folder.is_dir() or (source is not None and name.replace("-", "_") in manifest_names()):
         return find_manifest(name), source
     beside = folder.with_suffix(".toml")
@@ -106,7 +109,7 @@ def _print(report: dict[str, Any]) -> None:
     if "decoded" in report:
         return
     if not any(report[kind] for kind in ("missing", "extra", "mismatched", "rejected", "differences")):
-        click.echo("complete: all files, labels and speakers as published")
+        click.echo("nothing is missing or different, as far as the data sheet says what there should be")
 
 
 def _print_some(kind: str, lines: list[str]) -> None:

@@ -141,6 +141,11 @@ class DownloadProgress:
             click.echo(f"{size(done)}{share}", err=True)
 
 
+def figure(value: float | None, form: str = ".3f") -> str:
+    """Return a figure as text; a dash where there is none, as for a side without rows."""
+    return "-" if value is None else format(value, form)
+
+
 class TrainingProgress:
     """Where a training stands: a line that renews itself on a terminal, a line for each epoch everywhere."""
 
@@ -160,8 +165,9 @@ class TrainingProgress:
         train, validation = record["train"], record["validation"]
         start = "\r" if self._terminal else ""
         click.echo(
-            f"{start}{self.label}: epoch {record['epoch']}: training loss {train['loss']:.3f}, accuracy "
-            f"{train['accuracy']:.3f}; validation accuracy {validation['accuracy']:.3f}, UAR {validation['uar']:.3f}",
+            f"{start}{self.label}: epoch {record['epoch']}: training loss {figure(train['loss'])}, accuracy "
+            f"{figure(train['accuracy'])}; validation accuracy {figure(validation['accuracy'])}, "
+            f"UAR {figure(validation['uar'])}",
             err=True,
         )
 

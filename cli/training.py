@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import json_option, source_option, store_option
-from cli.output import DownloadProgress, RowProgress, TrainingProgress, notice, print_json, print_table, printable
+from cli.output import (
+    DownloadProgress,
+    RowProgress,
+    TrainingProgress,
+    figure,
+    notice,
+    print_json,
+    print_table,
+    printable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -158,10 +167,8 @@ def _several(run: Path, results: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _print(result: dict[str, Any], experiment: Experiment) -> None:
     runs = result.get("runs", [result])
-    rows = [
-        [run["run"], *(f"{run[side][name]:.4f}" for side in ("validation", "test") for name in ("accuracy", "uar"))]
-        for run in runs
-    ]
+    shown = [(side, name) for side in ("validation", "test") for name in ("accuracy", "uar")]
+    rows = [[run["run"], *(figure(run[side][name], ".4f") for side, name in shown)] for run in runs]
     columns = ("run", "val accuracy", "val UAR", "test accuracy", "test UAR")
     print_table(columns, rows, numbers=columns[1:])
     if "mean" in result and len(runs) > 1:
@@ -169,8 +176,8 @@ def _print(result: dict[str, Any], experiment: Experiment) -> None:
             f"{name} {result['mean'][name]:.4f} +- {result['deviation'][name]:.4f}" for name in result["mean"]
         )
         click.echo(f"test over {len(runs)} seeds, mean and deviation: {means}")
-    for name, figure in experiment.published.items():
-        click.echo(f"published test {name}: {figure:.4f} ({experiment.source})")
+    for name, value in experiment.published.items():
+        click.echo(f"published test {name}: {value:.4f} ({experiment.source})")
     click.echo(
         f"{runs[0]['clips_per_second']:.0f} clips/s on {runs[0]['device']}; 'featurestore report {runs[0]['run']}'"
     )

@@ -1,6 +1,7 @@
 """Labels come from names, exactly, and what does not fit is set aside with its reason."""
 
 import re
+import tarfile
 
 import pytest
 from hypothesis import given, settings
@@ -171,3 +172,12 @@ def test_every_listed_recording_ends_as_utterance_rejected_unlabelled_or_second_
     junk = {path for path in wanted if path.rsplit("/", 1)[-1].startswith("._")}
     assert len(corpus.utterances) + len(corpus.rejected) + len(corpus.unlabelled) == len(wanted - junk)
     assert all(one.label in manifest.labels.codes["emotion"].values() for one in corpus.utterances)
+
+
+def test_a_tar_that_begins_with_the_folder_that_was_packed_is_read(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"sound")
+    with tarfile.open(tmp_path / "packed.tar", "w") as packed:
+        packed.add(tmp_path, arcname=".", recursive=False)
+        packed.add(tmp_path / "a.wav", arcname="./a.wav")
+
+    assert [path for path, _ in open_source(tmp_path / "packed.tar").iterate()] == ["a.wav"]

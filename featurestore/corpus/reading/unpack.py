@@ -64,6 +64,7 @@ def safe_name(name: str, archive: str) -> str:
     while path.startswith("./"):
         path = path[2:]
     path = path.rstrip("/")
+    path = "" if path == "." else path  # the folder that was packed: `tar -c .` begins with it
     parts = path.split("/")
     if has_control_characters(name) or "\\" in name:
         raise unsafe(archive, name, "a backslash, a control character or a byte that is no text in its name")
