@@ -124,6 +124,7 @@ def stages(source: Path) -> dict[str, list[float]]:
 def scaling(source: Path) -> dict[str, list[float]]:
     """Return rows a second of one process for short, middle and long recordings and for few and many copies."""
     files = rows.recordings(source)
+    rows.build(files[:1], 1)  # loads what is compiled
     rates: dict[str, list[float]] = {}
     for length, part in {"shortest eight": files[:8], "middle eight": files[8:16], "longest eight": files[16:]}.items():
         for copies in (5, 25, 75):
