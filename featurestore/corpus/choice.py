@@ -16,7 +16,7 @@ from featurestore.corpus.labels.schemes import find_scheme, under_scheme
 from featurestore.corpus.sheet.datasheet import Expected, LabelRule, Manifest
 from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
 from featurestore.corpus.sheet.protocol_rules import Scheme
-from featurestore.errors import SourceError, SpecError
+from featurestore.errors import ManifestError, SourceError, SpecError
 
 TOGETHER = "emotions"
 """The common scheme that several corpora get where none is named."""
@@ -136,7 +136,15 @@ def _is_own_folder(text: str) -> bool:
 def _is_described(folder: Path) -> bool:
     from featurestore.corpus.formats import recognised_format
 
-    return any(folder.glob("*.toml")) or recognised_format(folder, described=True) is not None
+    return recognised_format(folder, described=True) is not None or any(map(_is_sheet, folder.glob("*.toml")))
+
+
+def _is_sheet(file: Path) -> bool:
+    try:
+        find_manifest(file)
+    except ManifestError:  # some other tool's TOML
+        return False
+    return True
 
 
 def _without_scheme(text: str) -> tuple[str, str]:

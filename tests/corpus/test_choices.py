@@ -209,6 +209,7 @@ def test_counts_are_compared_for_every_label_session_and_scheme(tmp_path):
 def test_a_mistyped_path_is_no_scheme_of_the_folder_above_it(tmp_path):
     (tmp_path / "anger").mkdir()
     (tmp_path / "joy").mkdir()
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'something else'\n")
 
     with pytest.raises(UnknownNameError, match="missing"):
         find_choice(f"{tmp_path}/missing")
