@@ -50,7 +50,7 @@ def build(
     Parameters
     ----------
     store : Store
-        Where the rows go; its `sources/` must hold the corpus's recordings.
+        Its `sources/` must hold the corpus's recordings.
     corpus : Corpus
         The labelled recordings.
     recipe : DatasetRecipe
@@ -62,8 +62,7 @@ def build(
     scheduler : str, optional
         Address of a running Dask scheduler, in place of local processes.
     device : str
-        Where rows are computed: `cpu`, or with torch `cuda`, `cuda:N` or (for testing) `torch-cpu`; `auto` is `cuda`
-        where there is a GPU. Rows of torch have other bits, and keys of their own.
+        `cpu`, or with torch `cuda`, `cuda:N`, `auto` or (for testing) `torch-cpu`: other bits, and keys of their own.
     dry_run : bool
         Only plan and estimate.
     progress : Progress, optional

@@ -29,7 +29,7 @@ SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS"
 SETTINGS = {
     "distributed.admin.tick.limit": "1h",
     "distributed.worker.daemon": True,
-    "distributed.worker.profile.enabled": False,  # a sample every 10 ms takes 2 % of the processor
+    "distributed.worker.profile.enabled": False,  # it takes a sample of every worker each 10 ms
     "distributed.nanny.environ": SINGLE_THREAD,
     "distributed.nanny.pre-spawn-environ": {},  # these would stay behind here, and a training that follows be slow
     "distributed.comm.retry.count": 2,
