@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from featurestore.store import Store
+    from models.runs import RunConfig
     from pipelines.experiment import Experiment
 
 SEVERAL = "seeds.json"
@@ -39,9 +40,7 @@ def chosen_experiment(
     UnknownNameError
         If the recipe, the dataset or a field does not exist.
     """
-    experiment = _base(store, dataset, recipe)
-    if corpus:
-        experiment = dataclasses.replace(experiment, dataset=dataclasses.replace(experiment.dataset, corpus=corpus))
+    experiment = _base(store, dataset, recipe, corpus)
     changed = dataclasses.replace(
         experiment.split,
         name=split or experiment.split.name,
@@ -50,24 +49,27 @@ def chosen_experiment(
     given = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}
     experiment = dataclasses.replace(experiment, split=changed, model=model or experiment.model, training=training)
-    return _with_settings(experiment, settings)
+    return with_settings(experiment, settings)
 
 
-def _base(store: Store, dataset: str | None, recipe: str | None) -> Experiment:
+def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | None) -> Experiment:
     from featurestore.errors import SpecError
-    from pipelines.experiment import DatasetChoice, Experiment, read_experiment
+    from pipelines.experiment import DatasetChoice, Experiment
+    from pipelines.recipe_files import read_recipe
 
     if recipe and dataset:
         raise SpecError("give either a dataset or --recipe, not both.")
     if recipe:
-        return read_experiment(recipe)
+        return read_recipe(recipe).experiment(corpus)
     if dataset is None:
         raise SpecError("nothing to train on: give a dataset ('featurestore ls') or --recipe NAME.")
+    if corpus:
+        raise SpecError("--corpus goes with --recipe: a dataset has its corpus.")
     reference = store.reference(dataset)
     return Experiment(name=reference.name, dataset=DatasetChoice(corpus=store.table(reference.table).corpus))
 
 
-def _with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
+def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
     """Apply `--set`: training fields to the training, model settings to the model, the rest to the dataset."""
     from featurestore.specs.overrides import parse_value
     from models.registry import model_card
@@ -95,8 +97,8 @@ class InterruptedRun:
     """What a run folder was doing."""
 
     experiment: Experiment
-    digest: str
-    """The dataset's."""
+    config: RunConfig
+    """Of the first of its trainings."""
     seeds: int | None
     """Number of seeds of a run with several."""
 
@@ -110,7 +112,9 @@ def interrupted_run(run: Path) -> InterruptedRun:
     several = run / SEVERAL
     seeds = int(read_json(several)["seeds"]) if several.is_file() else None
     config = read_config(run / "seed-0" if seeds else run)
-    return InterruptedRun(Experiment.from_dict(config.recipe), str(config.dataset["digest"]), seeds)
+    experiment = Experiment.from_dict(config.recipe)
+    settled = dataclasses.replace(experiment, training=config.training.to_dict())  # as it began: defaults may change
+    return InterruptedRun(settled, config, seeds)
 
 
 def start_seeds(run: Path, seeds: int, *, resume: bool) -> None:

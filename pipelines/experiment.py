@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from featurestore.errors import SpecError, UnknownNameError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
-from featurestore.specs.presets import feature_preset, policy, read_toml
+from featurestore.specs.presets import feature_preset, policy
 from pipelines.dataset_recipe import DatasetRecipe
 
 DEFAULT_MODEL = "mathworks-cnn-lstm"
@@ -47,6 +46,19 @@ class SplitChoice:
     """Kinds of leak that the protocol carries and declares."""
     clean_in_training: bool = False
     """Train on the recordings as they are, besides their augmented copies."""
+    validation_copy: int = 0
+    """Copy of each utterance that validates; 0 is the recording as it is."""
+    first_folds: int = 0
+    """Of a protocol with folds, only so many are run; 0 runs all."""
+
+
+@dataclass(frozen=True)
+class VoteChoice:
+    """Perturbed copies of each test utterance whose predictions are put together by a majority vote."""
+
+    policy: str = ""
+    """Augmentation policy of the copies; empty tests each recording as it is."""
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class Experiment:
     name: str
     dataset: DatasetChoice
     split: SplitChoice = SplitChoice()
+    vote: VoteChoice = VoteChoice()
     model: str = DEFAULT_MODEL
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -71,10 +84,22 @@ class Experiment:
         shown = Path(corpus).stem if corpus.endswith(".toml") else corpus.replace("/", "-")
         return f"{shown}-{self.name}"
 
+    @property
+    def votes_name(self) -> str:
+        """What the dataset of the copies that vote is called."""
+        return f"{self.dataset_name}-votes"
+
     def specs(self) -> tuple[FeatureSpec, AugmentationSpec | None]:
         """Return the feature and augmentation spec."""
         chosen = self.dataset
         return override(feature_preset(chosen.features), policy(chosen.policy), chosen.settings)
+
+    def vote_recipe(self) -> DatasetRecipe | None:
+        """Return which perturbed rows the test utterances are told by; None where there is no vote."""
+        if not self.vote.policy:
+            return None
+        features, _ = self.specs()
+        return DatasetRecipe(features, policy(self.vote.policy), self.vote.copies)
 
     def dataset_recipe(self) -> DatasetRecipe:
         """Return which rows the experiment needs."""
@@ -97,59 +122,22 @@ class Experiment:
     def from_dict(cls, document: Mapping[str, Any]) -> Experiment:
         """Read what `to_dict` wrote."""
         fields = dict(document)
-        fields["dataset"] = _section(DatasetChoice, "dataset", fields["dataset"])
-        fields["split"] = _section(SplitChoice, "split", fields["split"])
+        fields["dataset"] = section(DatasetChoice, "dataset", fields["dataset"])
+        fields["split"] = section(SplitChoice, "split", fields["split"])
+        fields["vote"] = section(VoteChoice, "vote", fields.get("vote", {}))
         return cls(**fields)
 
 
-def recipe_names() -> tuple[str, ...]:
-    """Return the names of the recipes that come with the package, sorted."""
-    files = resources.files("pipelines.recipes").iterdir()
-    return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
-
-
-def read_experiment(name: str) -> Experiment:
-    """Read a recipe by name, or from a path that ends in `.toml`.
+def section(kind: type[Any], name: str, table: Any) -> Any:  # noqa: ANN401 (one of the dataclasses above)
+    """Read a table of a recipe into its dataclass; lists become tuples.
 
     Raises
     ------
     UnknownNameError
-        If there is no such recipe, or it has a key that does not exist.
+        If a key does not exist.
     SpecError
-        If it cannot be read or a value makes no sense.
+        If it is no table, or a key that has to be there is missing.
     """
-    if name.endswith(".toml"):
-        return _experiment(Path(name).stem, read_toml(Path(name)))
-    if name not in recipe_names():
-        raise UnknownNameError("recipe", name, recipe_names(), "A path to your own recipe ends in .toml.")
-    return _experiment(name, read_toml(resources.files("pipelines.recipes") / f"{name}.toml"))
-
-
-KEYS = ("title", "source", "dataset", "split", "model", "training", "published")
-
-
-def _experiment(name: str, document: Mapping[str, Any]) -> Experiment:
-    for key in document:
-        if key not in KEYS:
-            raise UnknownNameError(f"key of recipe {name!r}", key, KEYS)
-    if "dataset" not in document:
-        raise SpecError(f"recipe {name!r} has no [dataset] with a corpus.")
-    model = dict(document.get("model", {}))
-    return Experiment(
-        name=name,
-        dataset=_section(DatasetChoice, "dataset", document["dataset"]),
-        split=_section(SplitChoice, "split", document.get("split", {})),
-        model=str(model.pop("name", DEFAULT_MODEL)),
-        model_settings=model,
-        training=dict(document.get("training", {})),
-        title=str(document.get("title", "")),
-        source=str(document.get("source", "")),
-        published=dict(document.get("published", {})),
-    )
-
-
-def _section(kind: type[Any], name: str, table: Any) -> Any:  # noqa: ANN401 (one of the two dataclasses above)
-    """Read a table into a dataclass; lists become tuples."""
     known = [item.name for item in dataclasses.fields(kind)]
     if not isinstance(table, Mapping):
         raise SpecError(f"[{name}] of a recipe must be a table, not {table!r}.")
@@ -161,10 +149,3 @@ def _section(kind: type[Any], name: str, table: Any) -> Any:  # noqa: ANN401 (on
         return kind(**values)
     except TypeError as error:
         raise SpecError(f"[{name}] of a recipe: {error}.") from error
-
-
-def split_settings(settings: Iterable[str], training: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Separate `--set` values into those of the training and those of features and augmentation."""
-    fields = set(training)
-    of_training = [setting for setting in settings if setting.partition("=")[0].strip() in fields]
-    return of_training, [setting for setting in settings if setting not in of_training]

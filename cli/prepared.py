@@ -1,0 +1,153 @@
+"""What the trainings of an experiment start from: the dataset built, leaks refused, sides opened, runs described."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cli.output import DownloadProgress, RowProgress, notice, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from featurestore.corpus.corpus import Corpus
+    from featurestore.corpus.splitting.sides import Split
+    from featurestore.store import Store
+    from featurestore.view import DatasetView
+    from models.runs import RunConfig
+    from models.training import Sides
+    from pipelines.dataset_recipe import DatasetRecipe
+    from pipelines.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the trainings of an experiment start from: one split, or the folds of a protocol."""
+
+    experiment: Experiment
+    view: DatasetView
+    voters: DatasetView | None
+    """Perturbed copies that test utterances are told by, if the recipe votes."""
+    splits: tuple[Split, ...]
+    leaks: tuple[dict[str, Any], ...]
+    """Of each split: `declared` kinds, and what was `found`."""
+
+    @cached_property
+    def all_sides(self) -> list[Sides]:
+        """The three sides of each split."""
+        return [self._sides(split) for split in self.splits]
+
+    def _sides(self, split: Split) -> Sides:
+        from models.training import Sides
+
+        chosen = self.experiment.split
+        train, validation, test = self.view.sides(
+            split, clean_in_training=chosen.clean_in_training, validation_copy=chosen.validation_copy
+        )
+        return Sides(train, validation, test if self.voters is None else self.voters.copies_of(split.test))
+
+    def describe(self, sides: Sides, seed: int | None = None) -> RunConfig:
+        """Describe the training on sides that are among `all_sides`; of several, the run's recipe names this one."""
+        from models.training import configure
+        from models.training_spec import TrainingSpec
+
+        number = next(place for place, known in enumerate(self.all_sides) if known.train is sides.train)
+        experiment, name = self.experiment, self.splits[number].name
+        training = {**experiment.training, **({} if seed is None else {"seed": seed})}
+        told = dataclasses.replace(experiment, split=dataclasses.replace(experiment.split, name=name))
+        return configure(
+            sides,
+            experiment.model,
+            TrainingSpec.from_dict(training),
+            settings=experiment.model_settings,
+            split=name,
+            leaks=self.leaks[number],
+            recipe=(told if len(self.splits) > 1 else experiment).to_dict(),
+        )
+
+
+def prepare(
+    store: Store,
+    experiment: Experiment,
+    *,
+    dataset: str | None = None,
+    source: str | None = None,
+    jobs: int | None = None,
+    every_fold: bool = False,
+) -> Prepared:
+    """Build what is missing and open it; an unknown field or a split that leaks is refused before anything is built.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        A dataset that stands, in place of the experiment's own.
+    source : str, optional
+        Where the corpus lies.
+    jobs : int, optional
+        Worker processes of a build.
+    every_fold : bool
+        Take all folds of a protocol; otherwise the split must be one.
+    """
+    from models.training_spec import TrainingSpec
+
+    TrainingSpec.from_dict(experiment.training)
+    if dataset:
+        view = store.view(dataset)
+        voters = store.view(experiment.votes_name) if experiment.vote.policy else None
+    else:
+        view, voters = _built(store, experiment, source, jobs, every_fold)
+    view = view.under(experiment.split.name)
+    voters = voters and voters.under(experiment.split.name)
+    splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds)
+    return Prepared(experiment, view, voters, splits, leaks)
+
+
+def _chosen_splits(
+    experiment: Experiment, utterances: Sequence[Any], every_fold: bool, sounds: Mapping[str, str] | None = None
+) -> tuple[tuple[Split, ...], tuple[dict[str, Any], ...]]:
+    """Return the splits and what was found of leaks; one that nobody declared is a `LeakError`."""
+    from featurestore.corpus.splitting.leaks import check_leaks
+    from featurestore.corpus.splitting.splits import folds
+    from featurestore.corpus.splitting.splits import split as split_named
+
+    chosen = experiment.split
+    find: Callable[..., Any] = folds if every_fold else split_named
+    found = find(utterances, chosen.name, seed=chosen.seed)
+    splits = tuple(found[: chosen.first_folds or None]) if every_fold else (found,)
+    shared = [check_leaks(split, utterances, chosen.allow_leak, sounds=sounds) for split in splits]
+    return splits, tuple(
+        {
+            "declared": list(chosen.allow_leak),
+            "found": {kind: list(one.named(kind)) for kind, names in one.by_kind.items() if names},
+        }
+        for one in shared
+    )
+
+
+def _built(
+    store: Store, experiment: Experiment, source: str | None, jobs: int | None, every_fold: bool
+) -> tuple[DatasetView, DatasetView | None]:
+    """Return an experiment's dataset, and the one that test utterances are told by."""
+    from featurestore.corpus.choice import find_choice
+    from featurestore.corpus.splitting.protocols import labelled_under
+    from pipelines.chosen_corpus import chosen_corpus
+    from pipelines.fetch import Fetcher
+
+    choice = find_choice(experiment.dataset.corpus)
+    corpus = chosen_corpus(store, choice, source, Fetcher(notice, DownloadProgress()))
+    _chosen_splits(experiment, labelled_under(experiment.split.name, corpus.utterances, corpus.name), every_fold)
+    name, voting = experiment.dataset_name, experiment.vote_recipe()
+    view = _build(store, corpus, experiment.dataset_recipe(), name, jobs)
+    return view, _build(store, corpus, voting, experiment.votes_name, jobs) if voting else None
+
+
+def _build(store: Store, corpus: Corpus, recipe: DatasetRecipe, name: str, jobs: int | None) -> DatasetView:
+    from pipelines.build import build
+
+    report = build(store, corpus, recipe, name=name, jobs=jobs, progress=RowProgress(corpus.name))
+    for rejection in report.rejected:
+        notice(f"rejected: {printable(rejection.path)}: {printable(rejection.reason)}")
+    notice(f"{name}: {report.computed:,} rows computed, {report.reused + report.copied:,} stood already")
+    return store.view(name)

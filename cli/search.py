@@ -1,0 +1,159 @@
+"""A search for hyper-parameters, by Optuna: each trial is a training of the recipe with other settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.experiments import with_settings
+from cli.output import notice
+from cli.prepared import prepare
+from cli.trainings import mean_figure, train_prepared
+
+if TYPE_CHECKING:
+    import optuna
+
+    from featurestore.store import Store
+    from pipelines.experiment import Experiment
+
+FAILURE = "failure"
+"""Attribute of a trial that gave no value: the reason."""
+RULES = ("low", "high", "log", "step", "choices")
+
+
+@dataclass(frozen=True)
+class Search:
+    """Trials of an experiment, in `folder/trial-000` and so on; rows that trials share are computed once.
+
+    The journal in the folder keeps every trial, so that a search that was interrupted goes on, with the trial that it
+    was at. Which settings a trial tries depends on the seed and on the trials before it alone.
+    """
+
+    experiment: Experiment
+    space: Mapping[str, Any]
+    """Of each field: `low`, `high` and optionally `log` or `step`, or `choices`."""
+    folder: Path
+    objective: str = "validation accuracy"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        from featurestore.errors import SpecError
+
+        if not self.space:
+            raise SpecError(f"recipe {self.experiment.name!r} has no [tune] that says what to search.")
+        if not self.objective.startswith("validation "):
+            raise SpecError(f"the objective must be a figure of the validation side, not {self.objective!r}.")
+        for field, rule in self.space.items():
+            check_rule(field, rule)
+
+    def run(self, store: Store, trials: int, **how: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (passed on by name)
+        """Go on until so many trials have ended; return them all, those that failed without a value."""
+        study = self._study()
+        for trial in study.get_trials(states=(_states().RUNNING,)):  # interrupted: the same settings are drawn again
+            study.tell(trial.number, state=_states().FAIL)
+        while len(self._ended(study)) < trials:
+            self._train(store, study, how)
+        return [
+            {"trial": number, "value": trial.value, "settings": trial.params}
+            for number, trial in enumerate(self._ended(study))
+        ]
+
+    def _study(self) -> optuna.Study:
+        library = optuna_library()
+        self._mark()
+        journal = library.storages.journal.JournalFileBackend(str(self.folder / "trials.log"))
+        study: optuna.Study = library.create_study(
+            study_name=self.experiment.name,
+            storage=library.storages.JournalStorage(journal),
+            direction="minimize" if self.objective.endswith(" loss") else "maximize",
+            load_if_exists=True,
+        )
+        return study
+
+    def _mark(self) -> None:
+        """Note what is searched in a new folder; `RunError` if the folder is at another search."""
+        from models.checkpoint import read_json, write_json
+        from models.errors import RunError
+
+        file = self.folder / "search.json"
+        document = {
+            "experiment": self.experiment.to_dict(),
+            "space": dict(self.space),
+            "objective": self.objective,
+            "seed": self.seed,
+        }
+        document = json.loads(json.dumps(document))
+        if not file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(file, document)
+        elif read_json(file) != document:
+            raise RunError(f"{self.folder} is at another search: give the same options as then, or another '--run'.")
+
+    def _ended(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+        """Return the trials that came to an end, with a value or with a reason why there is none."""
+        return [
+            trial for trial in study.get_trials() if trial.state == _states().COMPLETE or FAILURE in trial.user_attrs
+        ]
+
+    def _train(self, store: Store, study: optuna.Study, how: dict[str, Any]) -> None:
+        from models.errors import TrainingError
+
+        number = len(self._ended(study))
+        study.sampler = optuna_library().samplers.TPESampler(seed=self.seed * 1_000_003 + number)
+        trial = study.ask()
+        settings = tuple(f"{field}={suggested(trial, field, rule)}" for field, rule in self.space.items())
+        experiment = with_settings(self.experiment, settings)
+        prepared = prepare(store, experiment, source=how["source"], every_fold=how["every_fold"])
+        name = f"trial-{number:03d}"
+        title = f"{name}: {', '.join(settings)}"
+        try:
+            results = train_prepared(prepared, self.folder / name, title, device=how["device"], jobs=how["jobs"])
+        except TrainingError as error:
+            notice(f"{name} failed: {error}")
+            trial.set_user_attr(FAILURE, str(error))
+            study.tell(trial, state=_states().FAIL)
+        else:
+            study.tell(trial, mean_figure(results, self.objective))
+
+
+def check_rule(field: str, rule: Any) -> None:  # noqa: ANN401 (checked here)
+    """Refuse a rule of the search space that says nothing to search in; `SpecError`."""
+    from featurestore.errors import SpecError, UnknownNameError
+
+    if not isinstance(rule, Mapping):
+        raise SpecError(f"[tune]: {field} must be a table with low and high, or choices, not {rule!r}.")
+    for key in rule:
+        if key not in RULES:
+            raise UnknownNameError(f"key of {field} in [tune]", key, RULES)
+    ranged = {"low", "high"} <= set(rule)
+    if ranged == ("choices" in rule) or (ranged and not rule["low"] < rule["high"]):
+        raise SpecError(f"[tune]: {field} needs either low below high, or choices.")
+
+
+def suggested(trial: optuna.Trial, field: str, rule: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a number or a choice)
+    """Return the value of a field that a trial tries; whole numbers where both bounds are whole."""
+    if "choices" in rule:
+        return trial.suggest_categorical(field, list(rule["choices"]))
+    low, high = rule["low"], rule["high"]
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(field, low, high, step=rule.get("step", 1), log=rule.get("log", False))
+    return trial.suggest_float(field, low, high, step=rule.get("step"), log=rule.get("log", False))
+
+
+def optuna_library() -> Any:  # noqa: ANN401 (a module that may be missing)
+    """Return Optuna, quiet; `SpecError` if it is not installed."""
+    from featurestore.errors import SpecError
+
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise SpecError("'tune' needs Optuna: pip install 'featurestore[tune]'.") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _states() -> Any:  # noqa: ANN401 (an enumeration of a module that may be missing)
+    return optuna_library().trial.TrialState

@@ -1,0 +1,193 @@
+"""`reproduce` and `tune` as users run them, on the demo corpus with a small network and one epoch a training."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import ENVIRONMENT, error_line, featurestore
+from demo_corpus import ROOT
+
+RECIPE = """
+title = "A table of two rows"
+[dataset]
+corpus = "demo"
+features = "keren"
+policy = "none"
+[split]
+name = "speakers"
+[model]
+name = "keren-standard"
+[training]
+epochs = 30
+learning_rate = 0.01
+[reduced]
+training = { epochs = 1 }
+[[rows]]
+name = "Slow & steady"
+published = { "test uar" = [0.9, 0.02], "validation accuracy" = 0.8 }
+[[rows]]
+name = "folds"
+split = { name = "loso", first_folds = 2 }
+published = { "test accuracy" = 0.5 }
+[tune]
+learning_rate = { low = 0.0001, high = 0.1, log = true }
+batch_size = { choices = [16, 64] }
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with a recipe and its reproduction."""
+    folder = tmp_path_factory.mktemp("reproduction")
+    (folder / "table.toml").write_text(RECIPE)
+    return folder
+
+
+def run(place: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return featurestore(*arguments, "--json", store=place / "store")
+
+
+def reproduced(place: Path) -> list[dict]:
+    result = run(place, "reproduce", place / "table.toml", "--run", place / "runs", "--keep", place / "kept.json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def lines(place) -> list[dict]:
+    return reproduced(place)
+
+
+def test_every_published_figure_stands_beside_ours(lines):
+    assert [(line["row"], line["metric"], line["published"]) for line in lines] == [
+        ("Slow & steady", "test uar", 0.9),
+        ("Slow & steady", "validation accuracy", 0.8),
+        ("folds", "test accuracy", 0.5),
+    ]
+    keys = {"row", "metric", "published", "ours", "deviation", "runs", "corpus", "protocol", "setting"}
+    for line in lines:
+        assert keys <= line.keys()
+        assert 0 <= line["ours"] <= 1
+        assert line["setting"] == "reduced"
+    assert [line["runs"] for line in lines] == [1, 1, 2]
+    assert lines[2]["protocol"] == "loso"
+    assert lines[2]["deviation"] is not None
+
+
+def test_the_figures_are_those_of_the_runs(place, lines):
+    folds = sorted((place / "runs" / "folds" / "seed-0").glob("fold-*"))
+    found = [json.loads((fold / "summary.json").read_text())["result"]["test"]["accuracy"] for fold in folds]
+
+    assert len(found) == 2
+    assert lines[2]["ours"] == pytest.approx(sum(found) / 2)
+
+
+def test_the_same_command_again_trains_nothing(place, lines):
+    weights = {path: path.stat().st_mtime_ns for path in (place / "runs").rglob("model.safetensors")}
+
+    assert reproduced(place) == lines
+    assert {path: path.stat().st_mtime_ns for path in weights} == weights
+
+
+def test_results_are_kept_once_a_row_under_the_name_of_the_recipe(place, lines):
+    reproduced(place)
+
+    assert json.loads((place / "kept.json").read_text())["table"]["rows"] == lines
+
+
+def test_the_results_of_the_repository_are_shown_without_training():
+    result = featurestore("reproduce", "mathworks", "--show", "--json")
+    (line,) = json.loads(result.stdout)
+
+    assert (line["published"], line["metric"], line["setting"]) == (0.6329, "test accuracy", "full")
+    assert line["runs"] >= 5
+    assert line["deviation"] > 0
+
+
+def test_rows_and_recipes_that_do_not_exist_are_one_line(place):
+    assert "'CNN'" in error_line(run(place, "reproduce", place / "table.toml", "--row", "CNN"))
+    assert "mathworks" in error_line(run(place, "reproduce", "mathwork"))
+    assert "no [[rows]]" in error_line(run(place, "reproduce", "demo"))
+
+
+def tune(place: Path, folder: str, trials: int) -> dict:
+    result = run(
+        place, "tune", "--recipe", place / "table.toml", "--epochs", 1, "--trials", trials, "--run", place / folder
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def search(place) -> dict:
+    return tune(place, "search", 3)
+
+
+def test_trials_differ_and_the_best_validates_best(search):
+    values = [trial["value"] for trial in search["trials"]]
+
+    assert len({str(trial["settings"]) for trial in search["trials"]}) == 3
+    assert search["best"]["value"] == max(values)
+    for trial in search["trials"]:
+        assert 0.0001 <= trial["settings"]["learning_rate"] <= 0.1
+        assert trial["settings"]["batch_size"] in (16, 64)
+
+
+def test_a_trial_is_a_training_with_its_settings(place, search):
+    config = json.loads((place / "search" / "trial-001" / "config.json").read_text())
+
+    assert config["training"]["learning_rate"] == search["trials"][1]["settings"]["learning_rate"]
+    assert config["training"]["batch_size"] == search["trials"][1]["settings"]["batch_size"]
+
+
+def test_a_killed_search_goes_on_with_the_same_trials(place, search):
+    folder = place / "killed"
+    command = [sys.executable, "-m", "cli", "tune", "--recipe", place / "table.toml", "--epochs", "1", "--trials", "3"]
+    home = {**ENVIRONMENT, "FEATURESTORE_HOME": str(place / "store")}
+    with subprocess.Popen(
+        [*map(str, command), "--run", str(folder)],
+        cwd=ROOT,
+        env=home,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not (folder / "trial-001").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    found = tune(place, "killed", 3)
+
+    assert process.returncode == -signal.SIGKILL
+    assert found["trials"] == search["trials"]
+
+
+def test_a_folder_of_another_search_is_left_alone(place, search):
+    result = run(place, "tune", "--recipe", place / "table.toml", "--trials", 3, "--run", place / "search")
+
+    assert "another search" in error_line(result)
+
+
+def test_the_test_side_is_no_objective(place):
+    result = run(place, "tune", "--recipe", place / "table.toml", "--objective", "test uar", "--run", place / "x")
+
+    assert "validation side" in error_line(result)
+
+
+def test_a_recipe_without_a_space_says_so(place):
+    assert "no [tune]" in error_line(run(place, "tune", "--recipe", "demo", "--run", place / "x"))
+
+
+def test_without_optuna_one_line_says_what_to_install(monkeypatch):
+    from cli.search import optuna_library
+    from featurestore.errors import SpecError
+
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(SpecError, match=r"featurestore\[tune\]"):
+        optuna_library()

@@ -1,0 +1,155 @@
+"""Recipes: every part of those that come with the package is usable, and the parts are put together as they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from featurestore.corpus.choice import find_choice
+from featurestore.corpus.splitting.protocols import find_split
+from featurestore.errors import SpecError, UnknownNameError
+from models.registry import build_model, model_card
+from models.training_spec import TrainingSpec
+from pipelines.recipe_files import Recipe, read_recipe, recipe_names
+
+SYSTEMS = ("digits", "etienne", "keren", "mathworks", "zhao")
+OWN = """
+[dataset]
+corpus = "demo"
+copies = 3
+[split]
+name = "speakers"
+[training]
+epochs = 9
+learning_rate = 0.1
+[corpora.emodb]
+split = { name = "mathworks" }
+[reduced]
+training = { epochs = 1 }
+[[rows]]
+name = "small"
+split = { name = "shuffled" }
+training = { learning_rate = 0.2 }
+published = { "test uar" = [0.5, 0.01] }
+[[rows]]
+name = "elsewhere"
+corpus = "emodb"
+split = { name = "loso/03" }
+published = { "test accuracy" = 0.6 }
+"""
+
+
+@pytest.fixture
+def own(tmp_path) -> Recipe:
+    (tmp_path / "own.toml").write_text(OWN)
+    return read_recipe(str(tmp_path / "own.toml"))
+
+
+def every_experiment(recipe: Recipe):
+    """All experiments that a recipe can become."""
+    for reduced in (False, True):
+        for corpus in recipe.corpora:
+            yield recipe.experiment(corpus, reduced=reduced)
+            for row in recipe.rows():
+                yield recipe.experiment(corpus, row, reduced=reduced)
+
+
+def test_the_five_systems_are_recipes():
+    assert set(SYSTEMS) <= set(recipe_names())
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_part_of_a_recipe_names_things_that_exist(name):
+    for experiment in every_experiment(read_recipe(name)):
+        card = model_card(experiment.model)
+        features, _ = experiment.specs()
+
+        assert set(experiment.model_settings) <= set(card.settings)
+        assert TrainingSpec.from_dict(experiment.training).epochs >= 1
+        assert find_split(experiment.split.name).name
+        assert find_choice(experiment.dataset.corpus).name
+        assert features.dtype in ("float16", "float32")
+        assert (experiment.vote_recipe() is None) == (not experiment.vote.policy)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_models_of_a_recipe_can_be_made_with_its_settings(name):
+    wanted = {(one.model, tuple(sorted(one.model_settings.items()))) for one in every_experiment(read_recipe(name))}
+
+    for model, settings in wanted:
+        assert build_model(model, 4, model_card(model).bands, seed=0, **dict(settings)).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "metric", "published"),
+    [
+        ("mathworks", "CNN-LSTM", "test accuracy", (0.6329, None)),
+        ("digits", "BaseModel", "test accuracy", (0.276, None)),
+        ("digits", "ParallelNet", "validation accuracy", (0.8492, None)),
+        ("etienne", "4 kHz", "test uar", (0.577, None)),
+        ("etienne", "8 kHz, oversampling, VTLP", "fold 10 test uar", (0.442, None)),
+        ("etienne", "batch norm, batches of 64", "test accuracy", (0.654, None)),
+        ("zhao", "modified", "validation accuracy", (0.8, None)),
+        ("zhao", "modified, Korean", "validation accuracy", (0.49, None)),
+        ("keren", "table I, 5 classes, extended CLSTM", "test uar", (0.3972, 0.002)),
+        ("keren", "table II, gender, eGeMAPS, CBLSTM", "test uar", (0.7823, 0.0049)),
+        ("keren", "table III, age, log mel, standard", "test uar", (0.4593, 0.0052)),
+        ("keren", "table IV, age, cell, mean", "test uar", (0.462, 0.0033)),
+    ],
+)
+def test_a_recipe_prints_the_figures_of_its_source(name, row, metric, published):
+    found = {one.name: one for one in read_recipe(name).rows()}
+
+    assert found[row].published[metric] == published
+
+
+def test_ten_published_folds_average_to_the_published_mean():
+    rows = {row.name: row.published for row in read_recipe("etienne").rows()}
+    figures = rows["8 kHz, oversampling, VTLP"]
+
+    for measure in ("test accuracy", "test uar"):
+        folds = [figures[f"fold {number} {measure}"][0] for number in range(1, 11)]
+        assert sum(folds) / 10 == pytest.approx(figures[measure][0], abs=0.001)
+
+
+def test_a_row_changes_what_it_names_and_keeps_the_rest(own):
+    row = next(own.rows())
+    experiment = own.experiment(row=row)
+
+    assert experiment.split.name == "shuffled"
+    assert experiment.training == {"epochs": 9, "learning_rate": 0.2}
+    assert experiment.dataset.copies == 3
+
+
+def test_the_reduced_setting_has_the_last_word(own):
+    assert own.experiment(row=next(own.rows()), reduced=True).training == {"epochs": 1, "learning_rate": 0.2}
+
+
+def test_a_corpus_that_a_row_was_not_published_for_decides_about_the_split(own):
+    small, elsewhere = own.rows()
+
+    assert own.experiment("emodb", small).split.name == "mathworks"
+    assert own.experiment("emodb", small).dataset.corpus == "emodb"
+    assert own.experiment("emodb", elsewhere).split.name == "loso/03"
+
+
+def test_an_unknown_key_of_a_part_that_is_not_used_is_an_error_all_the_same(tmp_path):
+    (tmp_path / "own.toml").write_text(OWN.replace("learning_rate = 0.2", "x = 1").replace("[reduced]", "[reducd]"))
+
+    with pytest.raises(UnknownNameError, match=r"'reducd'.*did you mean 'reduced'"):
+        read_recipe(str(tmp_path / "own.toml"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('split = { name = "shuffled" }', 'split = { nam = "shuffled" }', "did you mean 'name'"),
+        ('published = { "test accuracy" = 0.6 }', "", "published figures"),
+        ('corpus = "demo"', "", "no \\[dataset\\] with a corpus"),
+        ('split = { name = "mathworks" }', "copies = 3", "key of \\[corpora.emodb\\]"),
+    ],
+)
+def test_a_recipe_that_cannot_be_meant_is_refused(tmp_path, old, new, said):
+    (tmp_path / "own.toml").write_text(OWN.replace(old, new))
+
+    with pytest.raises((SpecError, UnknownNameError), match=said):
+        read_recipe(str(tmp_path / "own.toml"))
