@@ -22,7 +22,8 @@ import numpy as np
 from featurestore import presets
 from featurestore.draws import draw
 from featurestore.rows import RowEngine, warm
-from featurestore.signal import interpolation, noise, peak, rounding, shift, transform
+from featurestore.signal import interpolation, noise, peak, rounding, shift
+from featurestore.signal.kinds.registry import open_transform
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 
@@ -71,9 +72,9 @@ def stages(data: bytes) -> dict[str, float]:
     stretched = source.vocoder.stretch(source.analysis, steps, samples).copy()
     lanes = np.zeros(interpolation.lanes_length(steps), np.float32)
     read = np.zeros(interpolation.blocks_of(samples) * 2048, np.float32)
-    output, row = np.zeros(samples, np.float32), np.zeros(engine.frames(source) * 128, np.float32)
+    output, row = np.zeros(samples, np.float32), np.zeros(engine.clean(source).size, np.float32)
     weights, key = interpolation.interpolation_weights(), noise.key_words(7)
-    log_mel = transform.LogMel(FEATURES, source.rate)
+    log_mel = open_transform(FEATURES, source.rate)
     halves = np.zeros(len(row), np.uint16)
     plain, pitched = draw(POLICY, "0", 1), draw(POLICY, "0", 1)
     for copy in range(1, 50):

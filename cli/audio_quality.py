@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from cli.output import print_table, printable
+from cli.output import printable
+from cli.wrapping import print_fitting_table, say
 
 if TYPE_CHECKING:
     from featurestore.corpus.corpus import Corpus
@@ -31,15 +30,18 @@ def is_bare(name: str) -> bool:
 def bare_report(name: str) -> tuple[dict[str, Any], AudioCheck]:
     """Decode all that looks like audio in a folder or an archive; return the report of a corpus without a sheet."""
     from featurestore.corpus.reading.sources import open_source
+    from featurestore.corpus.resemblance import resembled_corpus
     from featurestore.errors import SourceError
     from pipelines.audio_check import check_audio, sound_files
 
-    found = check_audio(sound_files(open_source(name)))
+    source = open_source(name)
+    found = check_audio(sound_files(source))
     if not found.files:
         raise SourceError(f"{name!r:.200} holds no file whose name ends as audio does. Name the folder that does.")
     nothing: dict[str, Any] = {"missing": [], "extra": [], "mismatched": [], "labels": {}, "speakers": {}}
     report = {"corpus": Path(name).name, "files": found.files, "decoded": len(found.measured), **nothing}
-    return {**report, "rejected": rejections(found), "differences": [], "notes": []}, found
+    other = resembled_corpus(member.path for member in source.members())
+    return {**report, "rejected": rejections(found), "differences": [], "notes": [], "looks_like": other}, found
 
 
 def listen(manifest: Manifest, corpus: Corpus, source: Source | None, store: Store) -> AudioCheck:
@@ -50,7 +52,8 @@ def listen(manifest: Manifest, corpus: Corpus, source: Source | None, store: Sto
     if source is None:
         return check_audio(((one.path, store.source(one.content)) for one in corpus.utterances), labels)
     files = source.iterate(manifest.audio.wants)
-    return check_audio(((path, manifest.recording(path, data)) for path, data in files), labels)
+    kept = ((manifest.audio.corpus_path(path), manifest.recording(path, data)) for path, data in files)
+    return check_audio(kept, labels)
 
 
 def rejections(found: AudioCheck) -> list[dict[str, str]]:
@@ -62,13 +65,21 @@ def print_quality(found: AudioCheck) -> None:
     """Print what deserves a look, and the summary."""
     rows = [[kind, count, printable(path), printable(text)] for kind, count, path, text in found.rows()]
     if rows:
-        print_table(("finding", "files", "for example", "what"), rows, numbers=("files",))
-    summary = found.summary
-    if summary:
-        ratio = "unknown" if summary["snr_db"] is None else f"{summary['snr_db']:.0f} dB"
-        seconds = summary["seconds"]
-        click.echo(
-            f"{len(found.measured):,} recordings, {seconds['sum'] / 3600:.2f} h, {seconds['min']:.2f} to "
-            f"{seconds['max']:.2f} s; {', '.join(summary['rates'])} Hz; channels: {', '.join(summary['channels'])}; "
-            f"medians: level {summary['level_db']:.0f} dB, signal-to-noise ratio {ratio}"
+        print_fitting_table(
+            ("finding", "files", "for example", "what"), rows, numbers=("files",), paths=("for example",)
         )
+    if found.summary:
+        say(_summary(found))
+
+
+def _summary(found: AudioCheck) -> str:
+    from featurestore.quality.measures import MOST_SNR_DB
+
+    summary = found.summary
+    seconds, ratio = summary["seconds"], summary["snr_db"]
+    told = "unknown" if ratio is None else f"{ratio:.0f} dB{' or more' if ratio >= MOST_SNR_DB else ''}"
+    return (
+        f"{len(found.measured):,} recordings, {seconds['sum'] / 3600:.2f} h, {seconds['min']:.2f} to "
+        f"{seconds['max']:.2f} s; {', '.join(summary['rates'])} Hz; channels: {', '.join(summary['channels'])}; "
+        f"medians: level {summary['level_db']:.0f} dB, signal-to-noise ratio {told}"
+    )

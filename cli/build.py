@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, seed_option, source_option, store_option
+from cli.options import json_option, seed_option, source_option, store_option, trust_code_option
 from cli.output import DownloadProgress, RowProgress, notice, print_json, printable, size
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from featurestore.corpus.sheet.datasheet import Manifest
     from pipelines.build_report import BuildReport
+    from pipelines.cluster import Workers
     from pipelines.dataset_recipe import DatasetRecipe
 
 REJECTED = 3
@@ -29,7 +31,7 @@ MOST_LISTED = 20
 @click.option(
     "--recipe", metavar="NAME|FILE", help="Take corpus, features, policy, copies and split from an experiment."
 )
-@click.option("--features", "preset", help="Feature preset. Default: mathworks.")
+@click.option("--features", "preset", help="Feature preset: a name or a TOML file. Default: mathworks.")
 @click.option("--policy", help="Augmentation policy: a name or a TOML file. Default: mathworks.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of either; repeatable.")
 @source_option
@@ -47,6 +49,7 @@ MOST_LISTED = 20
     "not reuse rows of the processor, nor the other way round. auto: a GPU if there is one. torch-cpu: for testing.",
 )
 @click.option("--trust-first-download", "trust", is_flag=True, help="Accept a download whose checksum is not known.")
+@trust_code_option
 @click.option("--dry-run", is_flag=True, help="Tell what would be done; write nothing.")
 @store_option
 @json_option
@@ -64,15 +67,47 @@ def build(
     **choices: Any,  # noqa: ANN401 (passed on by name)
 ) -> int:
     """Compute the features of CORPUS once and for all; what stands already is reused."""
+    from pipelines.cluster import Workers
+
+    with Workers(jobs, scheduler) as workers:
+        if not (dry_run or device != "cpu" or _has_a_dataset(place, name or corpus)):
+            workers.start()  # they import meanwhile what this process does not need
+        report = _build(corpus, name, source, workers, device, trust=trust, dry_run=dry_run, place=place, **choices)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print(report)
+    return REJECTED if report.rejected else 0
+
+
+def _has_a_dataset(place: str | None, name: str | None) -> bool:
+    """Tell whether a store seems to have a dataset of this name, so that perhaps no worker is needed."""
+    from featurestore.places import default_place
+
+    return os.path.exists(f"{place or default_place()}/refs/{(name or '').replace('/', '-')}.json")  # noqa: PTH110 (any text)
+
+
+def _build(
+    corpus: str | None,
+    name: str | None,
+    source: str | None,
+    workers: Workers,
+    device: str,
+    *,
+    trust: bool,
+    dry_run: bool,
+    place: str | None,
+    **choices: Any,  # noqa: ANN401 (passed on by name)
+) -> BuildReport:
     from featurestore.corpus.choice import find_choice
     from featurestore.corpus.splitting.protocols import find_split
     from featurestore.datasets import check_dataset_name
     from featurestore.store import open_store
     from pipelines.build import build as run_build
     from pipelines.chosen_corpus import chosen_corpus
-    from pipelines.cluster import Workers
     from pipelines.engines import chosen_device
     from pipelines.fetch import Fetcher
+    from pipelines.policy_inputs import with_inputs
     from pipelines.tasks import warm_worker
 
     corpus, recipe = _recipe(corpus, **choices)
@@ -81,35 +116,30 @@ def build(
     check_dataset_name(name or choice.dataset)
     if recipe.split is not None:
         find_split(recipe.split)  # a name that does not exist is told before anything is read
+    recipe = with_inputs(store, recipe, write=not dry_run)
     fetcher = Fetcher(notice, DownloadProgress(), trust_first=trust)
     fetch = _refuse_download if dry_run else fetcher.archive
-    device = chosen_device(device)
+    device = chosen_device(device, recipe)
     idle = dry_run or device != "cpu"
-    with Workers(jobs, scheduler) as workers:
-        labelled = chosen_corpus(
-            store,
-            choice,
-            source,
-            fetcher,
-            fetch=fetch,
-            write=not dry_run,
-            before_reading=(lambda: None) if idle else partial(workers.start, partial(warm_worker, recipe)),
-        )
-        report = run_build(
-            store,
-            labelled,
-            recipe,
-            name=name or choice.dataset,
-            device=device,
-            dry_run=dry_run,
-            progress=RowProgress(labelled.name),
-            workers=workers,
-        )
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        _print(report)
-    return REJECTED if report.rejected else 0
+    labelled = chosen_corpus(
+        store,
+        choice,
+        source,
+        fetcher,
+        fetch=fetch,
+        write=not dry_run,
+        before_reading=(lambda: None) if idle else partial(workers.prepare, partial(warm_worker, recipe)),
+    )
+    return run_build(
+        store,
+        labelled,
+        recipe,
+        name=name or choice.dataset,
+        device=device,
+        dry_run=dry_run,
+        progress=RowProgress(labelled.name),
+        workers=workers,
+    )
 
 
 def _refuse_download(manifest: Manifest) -> Path:
@@ -136,11 +166,16 @@ def _recipe(
     from featurestore.specs.presets import feature_preset
     from featurestore.specs.presets import policy as policy_named
     from pipelines.dataset_recipe import DatasetRecipe
-    from pipelines.experiment import DatasetChoice, Experiment, SplitChoice, read_experiment
+    from pipelines.experiment import DatasetChoice, Experiment, SplitChoice
+    from pipelines.recipe_files import read_recipe
 
     if corpus is None and recipe is None:
         raise click.UsageError("nothing to build: give a CORPUS ('featurestore corpora') or --recipe NAME.")
-    told = read_experiment(recipe) if recipe else Experiment("", DatasetChoice(str(corpus)), SplitChoice(""))
+    told = (
+        read_recipe(recipe).experiment(corpus)
+        if recipe
+        else Experiment("", DatasetChoice(str(corpus)), SplitChoice(""))
+    )
     features, augmentation = override(
         feature_preset(preset or told.dataset.features),
         policy_named(policy or told.dataset.policy),
@@ -171,7 +206,9 @@ def _print(report: BuildReport) -> None:
     work = f"{report.computed:,} computed, {report.copied:,} copied, {report.reused:,} reused"
     if report.dry:
         click.echo(f"{report.dataset}: {rows}: would be {work}")
-        click.echo(f"about {size(report.estimated_bytes)} and {report.estimated_seconds:g} s; nothing was written")
+        seconds = report.estimated_seconds
+        time = "; how long torch takes is not known" if seconds is None else f" and {seconds:g} s"
+        click.echo(f"about {size(report.estimated_bytes)}{time}; nothing was written")
         return
     click.echo(f"{report.dataset}: {rows} of {report.utterances:,} utterances")
     click.echo(f"{work}; {size(report.bytes_written)} written in {report.seconds:.1f} s")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import json_option
-from cli.output import notice, print_json, printable
+from cli.output import print_json, printable
+from cli.wrapping import say, say_command, say_resemblance
 
 if TYPE_CHECKING:
     from featurestore.corpus.proposal.propose import Proposal
@@ -23,6 +24,8 @@ def new(folder: str, out: str | None, as_json: bool) -> None:
     from featurestore.corpus.formats import FORMATS, recognised_format
     from featurestore.errors import SourceError
 
+    if not Path(folder).exists():
+        raise SourceError(f"{folder!r:.200} does not exist. Name a folder or an archive of audio.")
     known = recognised_format(folder, described=True)
     if known is not None and known != "huggingface":
         raise SourceError(
@@ -30,15 +33,20 @@ def new(folder: str, out: str | None, as_json: bool) -> None:
             "It needs no sheet: 'featurestore build FOLDER', 'featurestore corpora check FOLDER'."
         )
     from featurestore.corpus.proposal.propose import propose_sheet
+    from featurestore.corpus.reading.sources import open_source
+    from featurestore.corpus.resemblance import resembled_corpus
 
     proposal = propose_sheet(folder)
+    other = resembled_corpus(member.path for member in open_source(folder).members())
     if out is not None:
         _write(Path(out), proposal.toml)
     if as_json:
-        print_json({**proposal.to_dict(), "path": out})
+        print_json({**proposal.to_dict(), "path": out, "looks_like": other})
     elif out is None:
         click.echo(proposal.toml, nl=False)
     _summary(proposal, folder, out)
+    if other is not None:
+        say_resemblance(other, folder, err=True)
 
 
 def _write(file: Path, text: str) -> None:
@@ -59,12 +67,17 @@ def _write(file: Path, text: str) -> None:
 def _summary(proposal: Proposal, folder: str, out: str | None) -> None:
     corpus = proposal.corpus
     classes, speakers = corpus.label_counts(), corpus.speaker_counts()
-    notice(
+    say(
         f"{proposal.files:,} recordings, {len(corpus.utterances):,} with a label: {len(classes)} classes of "
-        f"{corpus.manifest.labels.target!r}, {len(speakers) or 'unknown'} speakers"
+        f"{corpus.manifest.labels.target!r}, {len(speakers) or 'unknown'} speakers",
+        err=True,
     )
     aside = (*corpus.rejected, *corpus.unlabelled)
     if aside:
-        notice(f"{len(aside):,} set aside, such as {printable(aside[0].path)}: {printable(aside[0].reason)}")
+        say(
+            f"{len(aside):,} set aside, such as {printable(aside[0].path)}: {printable(aside[0].reason)}",
+            err=True,
+        )
     if out is not None:
-        notice(f"next: featurestore corpora check {printable(out)} --source {printable(folder)}")
+        say("next:", err=True)
+        say_command("featurestore", "corpora", "check", out, "--source", folder, err=True)

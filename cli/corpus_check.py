@@ -9,7 +9,8 @@ import click
 
 from cli.audio_quality import bare_report, is_bare, listen, print_quality, rejections
 from cli.options import json_option, source_option, store_option
-from cli.output import DownloadProgress, notice, print_json, print_table, printable
+from cli.output import DownloadProgress, notice, print_json, printable
+from cli.wrapping import print_fitting_table, say, say_resemblance
 
 if TYPE_CHECKING:
     from featurestore.corpus.completeness import Completeness
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from pipelines.audio_check import AudioCheck
 
 REJECTED = 3
-MOST_LISTED = 10
+FEW, SEVERAL = 3, 10
+"""Paths of missing and extra files, and files with reasons, that are listed before they are only counted."""
+MOST_COUNTS = 12
+"""Counts that differ which are all shown."""
 
 
 @click.command(epilog="Example: featurestore corpora check emodb --source download.zip")
@@ -39,18 +43,25 @@ def check(name: str, source: str | None, quality: bool, place: str | None, as_js
     else:
         found, heard = _completeness(name, source, place, quality)
         report = found.to_dict()
-        known = {one["path"] for one in report["rejected"]}
-        report["rejected"] += [one for one in rejections(heard) if one["path"] not in known] if heard else []
-        complete = found.complete and not (heard and heard.rejected)
+        unheard = _undecoded(report, heard) if heard else []
+        report["rejected"] += unheard
+        report["looks_like"] = found.looks_like
+        complete = found.complete and not unheard
     if quality and heard:
         report["quality"] = heard.to_dict()
     if as_json:
         print_json(report)
     else:
-        _print(report)
+        _print(report, source or name)
         if quality and heard:
             print_quality(heard)
     return 0 if complete else REJECTED
+
+
+def _undecoded(report: dict[str, Any], heard: AudioCheck) -> list[dict[str, str]]:
+    """Return the recordings that cannot be decoded, without those that are told already or known to be bad."""
+    told = {one["path"] for one in (*report["rejected"], *report["known_bad"])}
+    return [one for one in rejections(heard) if one["path"] not in told]
 
 
 def _completeness(
@@ -59,6 +70,8 @@ def _completeness(
     """Compare the source of a corpus, or what the store knows of it, with its sheet; listen to it if `quality`."""
     from featurestore.corpus.completeness import check_completeness
     from featurestore.corpus.corpus import corpus_source, read_source
+    from featurestore.corpus.first_look import FirstLook, stand_ins
+    from featurestore.corpus.instead import with_what_is_there_instead
     from featurestore.store import open_store
     from pipelines.fetch import Fetcher
     from pipelines.ingest import known_listing
@@ -67,11 +80,13 @@ def _completeness(
     store = open_store(place)
     known = known_listing(store, manifest) if source is None else None
     if known is not None:
-        found = check_completeness(manifest, known, store.source)
+        found = check_completeness(manifest, known, store.source, stand_ins(manifest, known, store.source))
         return found, listen(manifest, found.corpus, None, store) if quality else None
     opened = corpus_source(manifest, Fetcher(notice, DownloadProgress()).local(source, manifest))
-    listing, label_files = read_source(opened, manifest)
-    found = check_completeness(manifest, listing, label_files.__getitem__)
+    look = FirstLook(opened, manifest)
+    listing, label_files = read_source(look, manifest)
+    found = check_completeness(manifest, listing, label_files.__getitem__, look.faults)
+    found = with_what_is_there_instead(found, opened)
     return found, listen(manifest, found.corpus, opened, store) if quality else None
 
 
@@ -92,28 +107,47 @@ def _sheet_of(name: str, source: str | None) -> tuple[Manifest, str | None]:
     return folder_manifest(folder), source or name
 
 
-def _print(report: dict[str, Any]) -> None:
-    labelled = f"{sum(report['labels'].values()):,} with a label"
-    what = f"{report['decoded']:,} decoded" if "decoded" in report else labelled
-    click.echo(f"{printable(report['corpus'])}: {report['files']:,} files, {what}")
+def _print(report: dict[str, Any], place: str) -> None:
+    say(_headline(report))
     for kind in ("missing", "extra"):
-        _print_some(kind, [printable(path) for path in report[kind]])
-    for kind in ("mismatched", "rejected"):
-        _print_some(kind, [f"{printable(one['path'])}: {printable(one['reason'])}" for one in report[kind]])
+        _print_some(kind, [printable(path) for path in report[kind]], FEW)
+    for kind in ("mismatched", "rejected", "known_bad"):
+        reasons = [f"{printable(one['path'])}: {printable(one['reason'])}" for one in report.get(kind, ())]
+        _print_some(kind.replace("_", " "), reasons, SEVERAL)
     for note in report["notes"]:
-        notice(f"note: {printable(note)}")
-    if report["differences"]:
-        columns = ("scheme", "field", "value", "expected", "found")
-        cells = [[printable(str(one[column])) or "-" for column in columns] for one in report["differences"]]
-        print_table(columns, cells, numbers=columns[3:])
-    if "decoded" in report:
-        return
-    if not any(report[kind] for kind in ("missing", "extra", "mismatched", "rejected", "differences")):
+        say(f"note: {printable(note)}", err=True)
+    _print_differences(report["differences"], alike=bool(report["labels"]))
+    other = report.get("looks_like")
+    if other:
+        say_resemblance(other, place)
+    kinds = ("missing", "extra", "mismatched", "rejected", "differences")
+    if "decoded" not in report and not any(report[kind] for kind in kinds):
         click.echo("nothing is missing or different, as far as the data sheet says what there should be")
 
 
-def _print_some(kind: str, lines: list[str]) -> None:
-    for line in lines[:MOST_LISTED]:
-        click.echo(f"{kind}: {line}")
-    if len(lines) > MOST_LISTED:
-        click.echo(f"{kind}: and {len(lines) - MOST_LISTED:,} more; --json lists all")
+def _headline(report: dict[str, Any]) -> str:
+    labelled = sum(report["labels"].values())
+    what = f"{report['decoded']:,} decoded" if "decoded" in report else f"{labelled:,} with a label"
+    sound = report.get("sound", labelled)
+    doubt = "" if sound == labelled else f", {sound:,} of them sound"
+    return f"{printable(report['corpus'])}: {report['files']:,} files, {what}{doubt}"
+
+
+def _print_differences(differences: list[dict[str, Any]], *, alike: bool) -> None:
+    """Print the counts that differ: the first ones, of files and classes; none of a copy that is unlike its sheet."""
+    shown = differences if len(differences) <= MOST_COUNTS else differences[:SEVERAL]
+    shown = shown if alike else []
+    columns = ("scheme", "field", "value", "expected", "found")
+    cells = [[printable(str(one[column])) or "-" for column in columns] for one in shown]
+    if cells:
+        print_fitting_table(columns, cells, numbers=columns[3:], paths=("scheme", "value"))
+    if len(shown) < len(differences):
+        more = "more " if shown else ""
+        click.echo(f"{len(differences) - len(shown):,} {more}counts differ from a complete copy; --json lists all")
+
+
+def _print_some(kind: str, lines: list[str], most: int) -> None:
+    for line in lines[:most]:
+        say(f"{kind}: {line}")
+    if len(lines) > most:
+        click.echo(f"{kind}: and {len(lines) - most:,} more; --json lists all")

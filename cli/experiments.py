@@ -72,15 +72,18 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
 def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
     """Apply `--set`: training fields to the training, model settings to the model, the rest to the dataset."""
     from featurestore.specs.overrides import parse_value
+    from models.optimisation_settings import with_setting
     from models.registry import model_card
+    from models.training import check_module_names
     from models.training_spec import TrainingSpec
 
     training, model, dataset = dict(experiment.training), dict(experiment.model_settings), []
     own = model_card(experiment.model).settings
     for setting in settings:
         key, _, text = setting.partition("=")
-        if key in {field.name for field in dataclasses.fields(TrainingSpec)}:
-            training[key] = parse_value(text)
+        if key.partition(".")[0] in {field.name for field in dataclasses.fields(TrainingSpec)}:
+            value = parse_value(text)
+            training = with_setting(training, key.strip(), "none" if value is None else value)  # a choice, not a lack
         elif key in own:
             model[key] = parse_value(text)
         else:
@@ -88,7 +91,7 @@ def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experime
     changed = dataclasses.replace(experiment.dataset, settings=(*experiment.dataset.settings, *dataset))
     result = dataclasses.replace(experiment, training=training, model_settings=model, dataset=changed)
     result.specs()  # an unknown field is an error now, not after a build
-    TrainingSpec.from_dict(training)
+    check_module_names(experiment.model, model, TrainingSpec.from_dict(training))
     return result
 
 

@@ -8,11 +8,16 @@ from collections.abc import Sequence
 import click
 
 from cli.build import build
-from cli.corpora import corpora, splits
+from cli.corpora import corpora
+from cli.crossval import crossval
+from cli.evaluation import compare, evaluate
 from cli.maintenance import gc, repair, verify, why
-from cli.runs import evaluate, models, predict, report
+from cli.reproduce import reproduce
+from cli.runs import models, predict, report
+from cli.splits import splits
 from cli.store import export, forget, info, ls
-from cli.training import crossval, train
+from cli.training import train
+from cli.tune import tune
 from featurestore import __version__
 from featurestore.errors import FeatureStoreError
 
@@ -34,6 +39,7 @@ def featurestore() -> None:
 
 COMMANDS = (
     build,
+    compare,
     corpora,
     crossval,
     evaluate,
@@ -46,8 +52,10 @@ COMMANDS = (
     predict,
     repair,
     report,
+    reproduce,
     splits,
     train,
+    tune,
     verify,
     why,
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import json_option, source_option, store_option
-from cli.output import notice, print_json, print_table, printable, size
+from cli.output import notice, print_card, print_json, printable, size
 
 if TYPE_CHECKING:
     from featurestore.corpus.corpus import Corpus
@@ -126,7 +126,7 @@ def _announce(objects: Iterable[tuple[str, int]]) -> None:
 @json_option
 def why(dataset: str, against: str | None, place: str | None, as_json: bool) -> None:
     """Tell what makes DATASET and another differ, or why a build would compute its rows again."""
-    from featurestore.integrity.explain import compare_datasets, explain_build
+    from featurestore.integrity.explain import compare_datasets, explain_build, readable
     from featurestore.store import open_store
 
     store = open_store(place)
@@ -137,8 +137,7 @@ def why(dataset: str, against: str | None, place: str | None, as_json: bool) -> 
     if as_json:
         print_json([difference.to_dict() for difference in found])
     elif found:
-        cells = [(printable(one.field), printable(str(one.old)), printable(str(one.new))) for one in found]
-        print_table(("field", "old", "new"), cells)
+        print_card({printable(name): printable(text) for name, text in readable(found)})
     else:
         click.echo("no difference" if against else "nothing: a build like it would compute no row")
 

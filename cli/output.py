@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401
-    """Print one JSON value."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    r"""Print one JSON value on one line; what a terminal would obey, or is no text, is written as `\u` escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    click.echo(text)
 
 
 def notice(text: str) -> None:
@@ -40,17 +44,49 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], number
         click.echo("  ".join(cells).rstrip())
 
 
+def columns_to_fit(*, err: bool = False) -> int | None:
+    """Return the columns of the terminal that is written to, or of `COLUMNS`; None where there is neither."""
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return max(40, shutil.get_terminal_size().columns)
+    return None
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, 60 at least; 80 where there is none."""
+    return max(60, shutil.get_terminal_size().columns)
+
+
+def some_names(names: Sequence[str], width: int) -> str:
+    """Write names in so many columns: all of them, else their number and the first ones.
+
+    Examples
+    --------
+    >>> some_names(["a1", "a2", "a3"], 12), some_names(["a1", "a2", "a3"], 9), some_names([], 9)
+    ('a1, a2, a3', '3: a1, …', 'none')
+    """
+    whole = ", ".join(names) or "none"
+    if len(whole) <= width:
+        return whole
+    shown, start = "", f"{len(names)}: "
+    for name in names:
+        if len(f"{start}{shown}{name}, …") > width:
+            break
+        shown += f"{name}, "
+    return f"{start}{shown}…"
+
+
 def print_card(fields: Mapping[str, Any]) -> None:
     """Print named values, one a paragraph, wrapped to the terminal with the names in a column of their own."""
     column = max(map(len, fields)) + 2
-    width = max(60, shutil.get_terminal_size().columns)
+    width = terminal_width()
     for name, value in fields.items():
         text = textwrap.fill(
             printable(_phrase(value)) or "-",
             width=width,
             initial_indent=name.ljust(column),
             subsequent_indent=" " * column,
-            break_long_words=False,
+            break_long_words=columns_to_fit() is not None,  # an address that is longer than a line
             break_on_hyphens=False,
         )
         click.echo(text)

@@ -1,4 +1,4 @@
-"""Commands about models and finished runs: `models`, `evaluate`, `predict`, `report`."""
+"""Commands about models and finished runs: `models`, `predict`, `report`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import json_option, store_option
+from cli.options import json_option, trust_code_option
 from cli.output import notice, print_json, print_table, printable
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
@@ -33,40 +33,11 @@ def _brief(described: str) -> str:
     return described.partition("]")[0] + "]"
 
 
-@click.command(epilog="Example: featurestore evaluate runs/mathworks-001")
-@click.argument("run", type=click.Path())
-@click.option("--side", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
-@store_option
-@json_option
-def evaluate(run: str, side: str, device: str, place: str | None, as_json: bool) -> None:
-    """Evaluate RUN on a side of its split, from the dataset that it was trained on."""
-    from featurestore.store import open_store
-    from models.evaluation import evaluate as evaluate_run
-    from models.runs import load_run
-    from pipelines.experiment import Experiment
-
-    trained = load_run(run)
-    chosen = Experiment.from_dict(trained.config.recipe).split
-    view = open_store(place).view(str(trained.config.dataset["digest"]))
-    train, validation, test = view.split(chosen.name, seed=chosen.seed, clean_in_training=chosen.clean_in_training)
-    result = evaluate_run(trained, {"train": train, "validation": validation, "test": test}[side], device)
-    if as_json:
-        print_json(result)
-        return
-    click.echo(f"{side}: accuracy (WA) {result['accuracy']:.4f}, UAR (UA) {result['uar']:.4f}")
-    columns = ("class", "recall", "precision", "f1", "support")
-    rows = [
-        [name, *(f"{row[c]:.3f}" if row[c] is not None else "-" for c in columns[1:4]), row["support"]]
-        for name, row in result["per_class"].items()
-    ]
-    print_table(columns, rows, numbers=columns[1:])
-
-
 @click.command(epilog="Example: featurestore predict runs/mathworks-001 recording.wav")
 @click.argument("run", type=click.Path())
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option("--device", type=DEVICES, default="auto", show_default=True)
+@trust_code_option
 @json_option
 def predict(run: str, files: tuple[str, ...], device: str, as_json: bool) -> None:
     """Label audio FILES, or all those in folders, with RUN's model."""
@@ -81,6 +52,8 @@ def predict(run: str, files: tuple[str, ...], device: str, as_json: bool) -> Non
         shares = sorted(answer["probabilities"].items(), key=lambda share: -share[1])[:3]
         likely = "  ".join(f"{name} {share:.3f}" for name, share in shares)
         click.echo(f"{printable(answer['file'])}: {answer['label']}  ({likely})")
+    for remark in {answer["normalised_as"] for answer in answers if "normalised_as" in answer}:
+        notice(f"normalised as {remark}")
 
 
 def _audio_files(places: tuple[str, ...]) -> list[Path]:
@@ -98,17 +71,17 @@ def _audio_files(places: tuple[str, ...]) -> list[Path]:
     return files
 
 
-@click.command(epilog="Example: featurestore report runs/mathworks-001 --out report.html")
+@click.command(
+    epilog="Examples: featurestore report runs/mathworks-001 --out page.html;  featurestore report runs/emodb-loso-001"
+)
 @click.argument("run", type=click.Path())
 @click.option("--out", type=click.Path(dir_okay=False), help="Default: report.html in the run folder.")
 @json_option
 def report(run: str, out: str | None, as_json: bool) -> None:
-    """Write a page about RUN: figures, curves, confusion matrix, settings, leaks."""
-    from models.report import write_report
-    from models.runs import load_run
+    """Write a page about RUN, the folds of a cross-validation or several seeds: figures, curves, settings, leaks."""
+    from models.report import write_any_report
 
-    trained = load_run(run)
-    path = write_report(trained, Path(out) if out else trained.folder / "report.html")
+    path = write_any_report(Path(run), Path(out) if out else None)
     if as_json:
         print_json({"path": str(path)})
     else:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from featurestore.store import Store
 
 DIGITS = 12
+WIDEST_CORPUS = 20
+"""Characters of a corpus in a list; more are cut, and `info` has them all."""
 
 
 @click.command(epilog="Example: featurestore ls")
@@ -34,7 +36,7 @@ def ls(place: str | None, as_json: bool) -> None:
         table = [
             (
                 r["dataset"],
-                r["corpus"],
+                _shown_corpus(r["corpus"]),
                 f"{r['rows']:,}",
                 size(r["bytes"]),
                 size(r["shared_bytes"]),
@@ -46,11 +48,15 @@ def ls(place: str | None, as_json: bool) -> None:
         print_table(columns, table, numbers=("rows", "size", "shared"))
 
 
+def _shown_corpus(corpus: str) -> str:
+    return corpus if len(corpus) <= WIDEST_CORPUS else f"{corpus[: WIDEST_CORPUS - 1]}…"
+
+
 def _datasets(store: Store) -> list[dict[str, Any]]:
-    """Describe every dataset; bytes in shards that another dataset refers to count as shared."""
+    """Describe every dataset; bytes in shards that another line refers to count as shared."""
     references = store.references()
     records = {reference.dataset: store.dataset(reference.dataset) for reference in references}
-    users = Counter(address for record in records.values() for address in record.addresses)
+    users = Counter(address for reference in references for address in records[reference.dataset].addresses)
     named = set(store.names())
     return [
         {
@@ -76,6 +82,7 @@ def info(dataset: str, place: str | None, as_json: bool) -> None:
     """Describe DATASET, a name or the beginning of a digest."""
     import numpy as np
 
+    from featurestore.specs.recordings import briefly
     from featurestore.store import open_store
 
     view = open_store(place).view(dataset)
@@ -99,7 +106,7 @@ def info(dataset: str, place: str | None, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    print_card(document)
+    print_card({**document, "augmentation": briefly(view.augmentation.to_dict() if view.augmentation else {})})
 
 
 @click.command(epilog="Example: featurestore forget emodb")

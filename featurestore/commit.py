@@ -53,7 +53,7 @@ def commit_shard(store: Store, shard: PlannedShard, rows: Rows) -> int:
 def encode_shard(shard: PlannedShard, rows: Rows) -> tuple[ShardRecord, NDArray[np.uint8]]:
     """Return the record and the data object of a shard's rows; both are pure functions of them."""
     frames = tuple(len(row) for row in rows)
-    layout = Layout(sum(frames), shard.spec.features.mels, shard.spec.features.dtype)
+    layout = Layout(sum(frames), shard.spec.features.width, shard.spec.features.dtype)
     data = layout.encode(rows)
     checksums = tuple(row_checksum(row) for row in rows)
     chunks = layout.chunk_checksums(data)

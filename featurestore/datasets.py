@@ -64,6 +64,12 @@ class DatasetRecord:
         """Number of rows."""
         return sum(part.rows for part in self.parts)
 
+    @property
+    def originals(self) -> tuple[str, ...]:
+        """The sha256 of all that rows were computed from, sorted: recordings, noises and room responses."""
+        contents = {content for part in self.parts for content in part.contents}
+        return tuple(sorted(contents.union(*(part.spec.inputs for part in self.parts))))
+
     def to_bytes(self) -> bytes:
         """Return the record as sealed canonical JSON."""
         body = {

@@ -6,8 +6,9 @@ the class's `exit_code`: 1 for an expected error, 4 where stored data is damaged
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+from featurestore.nearest import nearest_name
 
 
 class FeatureStoreError(Exception):
@@ -39,23 +40,30 @@ MOST_NAMES = 16
 
 
 class UnknownNameError(FeatureStoreError):
-    """A corpus, preset, split, field or dataset that does not exist; the nearest name is offered."""
+    """A corpus, preset, split, field or dataset that does not exist; a name that is near is offered, else all.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
+    `meant` is offered instead where the caller knows better.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "", meant: str | None = None) -> None:
         choices = sorted(known)
-        self._arguments = (kind, name, choices, advice)
-        near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+        self._arguments = (kind, name, choices, advice, meant)
+        near = nearest_name(name, choices) if meant is None else meant
         more = f" and {len(choices) - MOST_NAMES} more" if len(choices) > MOST_NAMES else ""
         known_names = f"known: {', '.join(choices[:MOST_NAMES]) or 'none yet'}{more}."
-        hint = f"did you mean {near[0]!r}?" if near else known_names
+        hint = f"did you mean {near!r}?" if near is not None else known_names
         super().__init__(f"unknown {kind} {name!r}: {hint}{' ' + advice if advice else ''}")
 
-    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], str]]:
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], str, str | None]]:
         return type(self), self._arguments
 
 
 class SpecError(FeatureStoreError):
     """A feature or augmentation spec with a value that makes no sense."""
+
+
+class MissingPackageError(FeatureStoreError):
+    """An optional package that is not installed; the message says how to install it and names its licence."""
 
 
 class ManifestError(FeatureStoreError):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from featurestore.storage import BASE
-
 
 def default_place() -> str:
     """Return where stores live when nobody says otherwise."""
@@ -20,4 +18,8 @@ def default_place() -> str:
 def layered_place(place: str, base: str | None) -> str:
     """Return the address of a store with its base: the given one, else `FEATURESTORE_BASE`, else none."""
     base = base or os.environ.get("FEATURESTORE_BASE")
-    return f"{place}{BASE}{base}" if base and BASE not in place else place
+    if not base:
+        return place
+    from featurestore.storage import BASE  # numpy, which nobody needs to know where a store lies
+
+    return place if BASE in place else f"{place}{BASE}{base}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featurestore.called import labelled_reference, reference_called
 from featurestore.datasets import DatasetRecord, Reference, Table, check_dataset_name
 from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError, SpecError, UnknownNameError
 from featurestore.places import default_place, layered_place
@@ -98,29 +99,36 @@ class Store:
     def reference(self, name: str) -> Reference:
         """Return what a dataset name, or the beginning of a digest or dataset id, stands for.
 
+        `DIGEST@TABLE` is a dataset with the labels of a table, as runs name it.
+
         Raises
         ------
         UnknownNameError
             If there is no such dataset; the nearest name is offered.
+        SpecError
+            If it is the beginning of several digests, or of one with several tables of labels.
         """
+        name, _, table = name.partition("@")
         if name in self.names():
-            return self._reference(f"refs/{name}.json")
-        found = self._by_prefix(name) if len(name) >= SHORTEST_PREFIX else []
-        if len({reference.dataset for reference in found}) > 1:
-            raise SpecError(f"{name!r} is the beginning of several digests: give more digits.")
-        if not found:
+            reference = self._reference(f"refs/{name}.json")
+            return labelled_reference(table, [reference]) if table else reference
+        roots = self._roots(name) if len(name) >= SHORTEST_PREFIX else {}
+        if not roots:
             raise UnknownNameError(
                 "dataset", name, self.names(), f"'featurestore ls' lists the datasets of {self.uri}."
             )
-        return found[0]
+        named = [found for found in map(self.reference, self.names()) if found.dataset in roots]
+        if table:
+            return labelled_reference(table, [*named, *roots.values()])
+        return reference_called(name, named, roots, {self.dataset(dataset).digest for dataset in roots})
 
-    def _by_prefix(self, prefix: str) -> list[Reference]:
-        references = [self._reference(f"refs/datasets/{dataset}.json") for dataset in self.dataset_ids()]
-        return [
-            reference
-            for reference in references
-            if reference.dataset.startswith(prefix) or self.dataset(reference.dataset).digest.startswith(prefix)
-        ]
+    def _roots(self, prefix: str) -> dict[str, Reference]:
+        """Return the datasets whose id or digest begins so, by id."""
+        return {
+            dataset: self._reference(f"refs/datasets/{dataset}.json")
+            for dataset in self.dataset_ids()
+            if dataset.startswith(prefix) or self.dataset(dataset).digest.startswith(prefix)
+        }
 
     def _reference(self, key: str) -> Reference:
         return Reference.from_bytes(key, self.storage.get(key))
@@ -203,7 +211,7 @@ class Store:
         return isinstance(self.storage, LayeredStorage) and not self.storage.own.exists(key)
 
     def view(self, name: str) -> DatasetView:
-        """Open a dataset by name or digest prefix.
+        """Open a dataset by name, digest prefix or `DIGEST@TABLE`.
 
         Raises
         ------

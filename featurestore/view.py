@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class DatasetView:
         self.store = store
         self.name = name
         self.digest = record.digest
-        self.table = table
+        self.table = self._stored = table
         self.features: FeatureSpec = record.parts[0].spec.features
         self.augmentation: AugmentationSpec | None = next(
             (part.spec.augmentation for part in record.parts if part.spec.augmentation), None
@@ -88,6 +88,11 @@ class DatasetView:
             If the bytes of a row are not sound; nothing wrong is ever returned.
         """
         return self._reader.batch(self._index, rows, out, left=left, fill=fill)
+
+    @property
+    def table_id(self) -> str:
+        """Id of the table in the store that the view was opened with; a split's own labels do not change it."""
+        return self._stored.id
 
     @property
     def bands(self) -> int:
@@ -139,6 +144,22 @@ class DatasetView:
         """Names of all labels in the table, sorted; equal on every side of a split."""
         return tuple(sorted({utterance.label for utterance in self.table.utterances}))
 
+    @cached_property
+    def sounds(self) -> Mapping[str, str]:
+        """What the features hear of each recording, by content: the checksum of its clean row.
+
+        Files with equal samples, in whatever containers, have equal ones. Other audio has so only where the features
+        cannot tell it apart, such as a copy with its sign changed: for a model that is the same leak.
+        """
+        records = (reader.record for reader in self._reader.shards)
+        return {
+            content: checksum
+            for record in records
+            if record.first == 0
+            for (content, copy), checksum in zip(record.row_keys(), record.checksums, strict=True)
+            if copy == 0
+        }
+
     def perturbation(self, row: int) -> Perturbation | None:
         """Return the drawn parameters of a row; None for a clean one."""
         copy = int(self._index.copy[row])
@@ -149,7 +170,8 @@ class DatasetView:
     def waveform(self, row: int) -> NDArray[np.float32]:
         """Return the exact signal that a row was computed from, `array [time]`, synthesised again from its source.
 
-        A VTLP warp acts on the spectrogram and is not in the signal.
+        It has the length that the features give every clip, if they give one. A VTLP warp acts on the spectrogram and
+        is not in the signal.
         """
         source = self._engine.load(self.store.source(self.contents[row]))
         return self._engine.waveform(source, self.perturbation(row))
@@ -158,12 +180,12 @@ class DatasetView:
     def _engine(self) -> RowEngine:
         from featurestore.rows import RowEngine
 
-        return RowEngine(self.features, self.augmentation)
+        return RowEngine(self.features, self.augmentation, self.store.source)
 
     def select(self, rows: NDArray[Any]) -> DatasetView:
         """Return the view of some rows, given by position or by a mask `array [rows]` of truth values."""
         view = object.__new__(DatasetView)
-        kept = ("store", "name", "digest", "table", "features", "augmentation", "_reader")
+        kept = ("store", "name", "digest", "table", "_stored", "features", "augmentation", "_reader")
         view.__dict__.update({name: getattr(self, name) for name in kept})
         view._index = self._index.take(np.asarray(rows))
         return view
@@ -203,8 +225,8 @@ class DatasetView:
         view._index = dataclasses.replace(view._index, utterance=moved[view._index.utterance])
         return view
 
-    def sides(self, split: splits.Split, *, clean_in_training: bool = False) -> Triple:
-        """Return the three views of a split given by paths."""
+    def sides(self, split: splits.Split, *, clean_in_training: bool = False, validation_copy: int = 0) -> Triple:
+        """Return the three views of a split given by paths; `validation_copy` is the copy that validates."""
         train = self._of(split.train)
         clean, augmented = self.copies == 0, self.copies > 0
         wanted = train & augmented if (train & augmented).any() else train & clean
@@ -212,9 +234,13 @@ class DatasetView:
             wanted |= train & clean
         return (
             self.select(wanted),
-            self.select(self._of(split.validation) & clean),
+            self.select(self._of(split.validation) & (self.copies == validation_copy)),
             self.select(self._of(split.test) & clean),
         )
+
+    def copies_of(self, paths: Collection[str]) -> DatasetView:
+        """Return the view of all augmented copies of some recordings."""
+        return self.select(self._of(paths) & (self.copies > 0))
 
     def _of(self, paths: Collection[str]) -> NDArray[np.bool_]:
         chosen = set(paths)
@@ -243,7 +269,7 @@ def _locate(store: Store, record: DatasetRecord, table: Table) -> tuple[RowReade
     utterances, copies, shards = (column.astype(np.int32) for column in columns[:3])
     features = record.parts[0].spec.features
     shard_readers = tuple(ShardReader(store.storage, r) for r in records)
-    reader = RowReader(shard_readers, features.mels, features.dtype, fetched=not store.storage.mapped)
+    reader = RowReader(shard_readers, features.width, features.dtype, fetched=not store.storage.mapped)
     return reader, RowIndex(utterances, copies, shards, starts, frames)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +13,45 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy.special import stdtrit
 
+from featurestore.errors import FeatureStoreError
+from models.checkpoint import write_json
 from models.data import FeatureView
-from models.errors import TrainingError
-from models.progress import Progress
+from models.errors import RunError, TrainingError
+from models.progress import Progress, Silence
+from models.run_folders import fold_folder, has_begun, pooled_summary
 from models.runs import RunConfig
 from models.training import Sides, train
 
 MEASURES = ("accuracy", "uar")
 CONFIDENCE = 0.95
+RESULT = "crossval.json"
+"""What a cross-validation leaves in its folder beside the folds."""
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """The training of one fold, as it is sent to a worker."""
+
+    sides: Sides
+    config: RunConfig
+    folder: Path
+    device: str
+    progress: Progress | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Train the fold or go on with it, and return its result, or `run` and `error`: other folds need not wait."""
+        try:
+            resume = has_begun(self.folder)
+            return train(
+                self.sides, self.config, self.folder, device=self.device, resume=resume, progress=self.progress
+            )
+        except Exception as error:  # a GPU without memory, say: it is told, and the other folds are worth having
+            return self.failed(error)
+
+    def failed(self, error: Exception) -> dict[str, Any]:
+        """Return what stands in the place of a result."""
+        kind = "" if isinstance(error, FeatureStoreError) else f"{type(error).__name__}: "
+        return {"run": str(self.folder), "error": " ".join(f"{kind}{error}".split())}
 
 
 def cross_validate(
@@ -27,10 +61,13 @@ def cross_validate(
     *,
     device: str = "auto",
     jobs: int = 1,
+    executor: Executor | None = None,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train and test on every fold, into `folder/fold-01`, `folder/fold-02` and so on.
+
+    A fold that fails does not stop the others. What there is stands in `folder/crossval.json` either way.
 
     Parameters
     ----------
@@ -39,31 +76,109 @@ def cross_validate(
         Makes the configuration of a fold from its sides, such as a call of `models.training.configure`.
     folder : Path
     jobs : int
-        Folds at a time; each has its own process if this is above 1, and `progress` then hears nothing.
+        Folds at a time; each has its own process if this is above 1, and `progress` then hears of whole folds only.
+    executor : Executor, optional
+        Where folds are trained instead, such as a Dask client's; its workers must see the store and the folder under
+        the same paths, and train one fold at a time each.
     resume : bool
-        Read finished folds, go on with the one that was interrupted.
+        Read finished folds, go on with those that were interrupted.
 
     Returns
     -------
     dict
-        `folds` (results of `train`), `mean`, `deviation` (of single folds) and `interval` (95 % confidence of the
-        mean, by Student's t) of test accuracy and UAR.
+        `run`, `folds` (results of `train`), `mean`, `deviation` (of single folds) and `interval` (95 % confidence of
+        the mean, by Student's t) of test accuracy and UAR, and `pooled`: the figures of all test items together, with
+        their confusion matrix and intervals by bootstrap over speakers.
+
+    Raises
+    ------
+    TrainingError
+        If there are no folds or, after all others have ended, if one failed.
+    RunError
+        If the folder holds folds and `resume` was not asked for.
     """
     sides = [Sides(*fold) for fold in folds]
     if not sides:
         raise TrainingError("cross-validation needs at least one fold.")
-    heard = progress if jobs == 1 else None
-    results = Parallel(n_jobs=jobs)(
-        delayed(_train_fold)(fold, describe(fold), folder / f"fold-{number:02d}", device, resume, heard)
-        for number, fold in enumerate(sides, start=1)
+    folders = [fold_folder(folder, number) for number in range(1, len(sides) + 1)]
+    if not resume and any(has_begun(run) for run in folders):
+        raise RunError(f"run folder {folder} holds folds: resume it, or choose another folder.")
+    tasks = [FoldTask(fold, describe(fold), run, device) for fold, run in zip(sides, folders, strict=True)]
+    outcomes = list(_trained(tasks, jobs, executor, progress or Silence()))
+    result = gathered(folder, outcomes)
+    write_json(folder / RESULT, result)
+    _refuse_failures(folder, result)
+    return result
+
+
+def _trained(
+    tasks: Sequence[FoldTask], jobs: int, executor: Executor | None, progress: Progress
+) -> Iterator[dict[str, Any]]:
+    """Yield the outcome of each fold in their order, and tell of it."""
+    for number, outcome in enumerate(_outcomes(tasks, jobs, executor, progress), start=1):
+        progress.stage(f"fold {number} of {len(tasks)}: {_told(outcome)}")
+        yield outcome
+
+
+def _outcomes(
+    tasks: Sequence[FoldTask], jobs: int, executor: Executor | None, progress: Progress
+) -> Iterator[dict[str, Any]]:
+    if executor is not None:
+        futures = [executor.submit(task) for task in tasks]
+        yield from (_awaited(future, task) for future, task in zip(futures, tasks, strict=True))
+    elif jobs == 1:
+        yield from (replace(task, progress=progress)() for task in tasks)
+    else:
+        try:
+            yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(task)() for task in tasks)
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "a process that trained a fold was killed, perhaps for want of memory: run the same command again, "
+                f"with fewer than {jobs} --jobs. Finished folds stand."
+            ) from error
+
+
+def _awaited(future: Future[dict[str, Any]], task: FoldTask) -> dict[str, Any]:
+    """Return what a worker answered; if it died, that its fold failed."""
+    try:
+        return future.result()
+    except Exception as error:  # other folds are on other workers
+        return task.failed(error)
+
+
+def _told(outcome: Mapping[str, Any]) -> str:
+    if "error" in outcome:
+        return f"failed: {outcome['error']}"
+    figures = outcome["test"]
+    if figures["accuracy"] is None:
+        return "no test items"
+    return f"test accuracy (WA) {figures['accuracy']:.4f}, UAR (UA) {figures['uar']:.4f}"
+
+
+def gathered(folder: Path, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the outcomes of folds together: `run, folds, mean, deviation, interval, pooled, failed`."""
+    results = [outcome for outcome in outcomes if "error" not in outcome]
+    return {
+        "run": str(folder),
+        "folds": results,
+        **spread([result["test"] for result in results]),
+        "pooled": pooled_summary([Path(result["run"]) for result in results]) if results else None,
+        "failed": [outcome for outcome in outcomes if "error" in outcome],
+    }
+
+
+def _refuse_failures(folder: Path, result: Mapping[str, Any]) -> None:
+    """Raise `TrainingError` if folds failed; where all did, their reason is most likely one."""
+    failed, done = result["failed"], len(result["folds"])
+    if not failed:
+        return
+    if not done:
+        raise TrainingError(f"none of the {len(failed)} folds in {folder} could be trained: {failed[0]['error']}")
+    reasons = "; ".join(f"{Path(one['run']).name}: {one['error'].rstrip('.')}" for one in failed)
+    raise TrainingError(
+        f"{len(failed)} of {len(failed) + done} folds in {folder} failed ({reasons}). The others stand: resume the "
+        "folder to train what is missing."
     )
-    return {"folds": results, **spread([result["test"] for result in results])}
-
-
-def _train_fold(
-    sides: Sides, config: RunConfig, folder: Path, device: str, resume: bool, progress: Progress | None
-) -> dict[str, Any]:
-    return train(sides, config, folder, device=device, resume=resume and folder.exists(), progress=progress)
 
 
 def spread(figures: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,6 +104,8 @@ class Batch:
     """First real frame of each clip, int64 `[batch]`."""
     labels: Tensor
     """Positions in the class list, int64 `[batch]`."""
+    rows: Tensor | None = None
+    """Row of each clip in the view, int64 `[batch]` on the CPU; None for clips of no view."""
 
     def to(self, device: torch.device) -> Batch:
         """Move features and labels to a device and make the features float32 there; lengths stay on the CPU.
@@ -111,11 +113,11 @@ class Batch:
         From pinned memory the copy goes on while the caller does.
         """
         features = self.features.to(device, non_blocking=True).float()
-        return Batch(features, self.lengths, self.starts, self.labels.to(device, non_blocking=True))
+        return replace(self, features=features, labels=self.labels.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """Return the batch in pinned memory, from which a GPU copies by itself; torch's loader calls this."""
-        return Batch(self.features.pin_memory(), self.lengths, self.starts, self.labels.pin_memory())
+        return replace(self, features=self.features.pin_memory(), labels=self.labels.pin_memory())
 
 
 class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
@@ -185,9 +187,10 @@ class PadCollate:
         starts, longest = self.padding.layout(frames)
         features = self._room((len(rows), longest, view.bands), TORCH_TYPES[view.features.dtype])
         self._read(request, features.numpy(), starts, frames)
-        labels = request.dataset.targets[torch.from_numpy(rows)]
+        numbers = torch.from_numpy(rows)
+        labels = request.dataset.targets[numbers]
         labels = labels.pin_memory() if self.pinned else labels
-        return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), labels)
+        return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), labels, numbers)
 
     def _room(self, shape: tuple[int, int, int], dtype: torch.dtype) -> Tensor:
         size = math.prod(shape) * dtype.itemsize

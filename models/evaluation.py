@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from models import metrics
+from models.bootstrap import intervals
 from models.data import FeatureView, ViewDataset
+from models.errors import TrainingError
 from models.execution import Execution, by_length
+from models.predictions import Predictions
 from models.runs import Run
 from models.tally import Tally
+from models.voting import voted
 
 BATCH = 32
 
@@ -37,8 +43,112 @@ def tally_view(model: nn.Module, view: FeatureView, classes: Sequence[str], exec
     return tally
 
 
-def evaluate(run: Run, view: FeatureView, device: str = "auto") -> dict[str, Any]:
-    """Return loss, accuracy, UAR, macro F1, the figures of each class and the confusion matrix of a run on a view."""
+@dataclass(frozen=True)
+class Judgement:
+    """What a model said about each item of a view, and what that is worth."""
+
+    loss: float | None
+    """Mean cross entropy over rows; None without rows."""
+    predictions: Predictions
+    """One for each row, or for each utterance after a vote."""
+    copies: int = 0
+    """Copies of an utterance that voted; 0 where nobody did."""
+    ties: int = 0
+    """Utterances whose vote was a tie, broken by the mean probability."""
+
+    @property
+    def confusion(self) -> metrics.Confusion:
+        """Counts `array [true, predicted]`."""
+        return self.predictions.confusion
+
+    def figures(self) -> dict[str, float | None]:
+        """Return loss, accuracy and UAR; None where there were no rows."""
+        if not len(self.predictions):
+            return {"loss": None, "accuracy": None, "uar": None}
+        return {"loss": self.loss, "accuracy": metrics.accuracy(self.confusion), "uar": metrics.uar(self.confusion)}
+
+    def summary(self) -> dict[str, Any]:
+        """Return accuracy, UAR, macro F1 with their intervals, the figures of each class and the confusion matrix."""
+        vote = {"vote": {"copies": self.copies, "ties": self.ties}} if self.copies else {}
+        figures = metrics.summary(self.confusion, self.predictions.classes)
+        return {"items": len(self.predictions), **figures, **intervals([self.predictions]), **vote}
+
+
+def has_copies(view: FeatureView) -> bool:
+    """Tell whether a view holds several rows of one recording, which may then vote."""
+    return len(set(view.paths)) < len(view)
+
+
+def judge(
+    model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution, *, vote: bool = False
+) -> Judgement:
+    """Let a model label all rows of a view; with `vote`, the copies of an utterance vote for its class.
+
+    Raises
+    ------
+    TrainingError
+        If a label is none of the classes, or a vote has one copy of each utterance only.
+    """
+    dataset = ViewDataset(view, classes)
+    order = [row for batch in by_length(view.frames.tolist(), BATCH) for row in batch]
+    found = [logits for logits, _ in view_logits(model, dataset, execution)]
+    logits = torch.empty(len(order), len(classes), dtype=torch.float64)
+    if found:
+        logits[order] = torch.cat(found).double().cpu()
+    loss = float(F.cross_entropy(logits, dataset.targets)) if found else None
+    rows = Predictions.of(view, classes, dataset.targets.numpy(), logits.numpy())
+    if not vote:
+        return Judgement(loss, rows)
+    answers, ties = voted(rows)
+    return Judgement(loss, answers, round(len(rows) / len(answers)), ties)
+
+
+def judge_run(run: Run, view: FeatureView, device: str = "auto", *, vote: bool = False) -> Judgement:
+    """Let a finished run label all rows of a view.
+
+    Raises
+    ------
+    TrainingError
+        If the view has labels that the run does not know, or features of another kind.
+    """
+    unknown = sorted(set(np.unique(view.labels).tolist()) - set(run.config.classes))
+    if unknown:
+        raise TrainingError(
+            f"dataset {view.name} has labels that run {run.folder} does not know ({', '.join(unknown)}); "
+            f"its classes are {', '.join(run.config.classes)}. Choose a label scheme that has those."
+        )
+    if view.features != run.config.features:
+        raise TrainingError(
+            f"dataset {view.name} has other features than run {run.folder} was trained on ({_difference(run, view)}). "
+            "Build it with those."
+        )
     execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
-    tally = tally_view(execution.place(run.model), view, run.config.classes, execution)
-    return {"loss": tally.figures()["loss"], **metrics.summary(tally.confusion, run.config.classes)}
+    execution = execution.normalising(run.normalisation)
+    return judge(execution.place(run.model), view, run.config.classes, execution, vote=vote)
+
+
+def _difference(run: Run, view: FeatureView) -> str:
+    trained, found = run.config.features.to_dict(), view.features.to_dict()
+    names = [name for name in {**trained, **found} if trained.get(name) != found.get(name)]
+    return ", ".join(f"{name} {found.get(name)} in place of {trained.get(name)}" for name in names)
+
+
+def evaluate(run: Run, view: FeatureView, device: str = "auto", *, vote: bool = False) -> dict[str, Any]:
+    """Return what a run is worth on a view.
+
+    Parameters
+    ----------
+    run : Run
+    view : FeatureView
+    device : str
+    vote : bool
+        Let all rows of an utterance vote for its class; a tie is broken by their mean probability.
+
+    Returns
+    -------
+    dict
+        `loss, items, accuracy, uar, macro_f1, per_class, macro_avg, weighted_avg, classes, confusion`, the 95 %
+        intervals `interval` and what was resampled for them, `interval_over`; with a vote also `vote`.
+    """
+    judgement = judge_run(run, view, device, vote=vote)
+    return {"loss": judgement.loss, **judgement.summary()}

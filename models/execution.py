@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from models.data import Batch, PadCollate, ViewDataset, batches
 from models.devices import choose_device, computes_in_bfloat16
+from models.normalisation import Normalisation
 from models.padding import Padding
 from models.prefetch import prefetched
 from models.registry import model_card
@@ -30,6 +32,8 @@ class Execution:
     """Side of the padding."""
     multiple: int
     """Left padding is rounded up to multiples of this."""
+    normalisation: Normalisation | None = None
+    """What batches are normalised by on the device."""
 
     @classmethod
     def of(cls, model: str, settings: Mapping[str, Any], spec: TrainingSpec, device: str = "auto") -> Execution:
@@ -38,6 +42,10 @@ class Execution:
         stride = 1 if settings.get("plain_padding") else model_card(model).time_stride
         bfloat16 = computes_in_bfloat16(spec.precision, chosen)
         return cls(chosen, bfloat16, spec.channels_last, spec.padding, stride)
+
+    def normalising(self, normalisation: Normalisation | None) -> Execution:
+        """Return the same execution with batches normalised by fitted statistics, or not at all."""
+        return replace(self, normalisation=normalisation)
 
     def place(self, model: nn.Module) -> nn.Module:
         """Move a model to the device, in the memory layout."""
@@ -50,11 +58,20 @@ class Execution:
         return PadCollate(self.side, self.multiple)
 
     def feed(self, dataset: ViewDataset, order: Iterable[Sequence[int]]) -> Generator[Batch, None, None]:
-        """Yield the batches of an order, float32 on the device; close the generator when a loop ends early.
+        """Yield the batches of an order, float32 on the device and normalised; close it when a loop ends early.
 
         Rows that lie on the device are gathered there. For a GPU, others are read and copied ahead by a thread. On a
         CPU the reader takes less than a hundredth of a step, and a thread would take it from the same cores.
         """
+        if self.normalisation is None:
+            yield from self._plain(dataset, order)
+            return
+        change = self.normalisation.change(self.device, dataset)
+        with closing(self._plain(dataset, order)) as plain:
+            for batch in plain:
+                yield change(batch)
+
+    def _plain(self, dataset: ViewDataset, order: Iterable[Sequence[int]]) -> Generator[Batch, None, None]:
         padding = Padding(self.side, self.multiple)
         if isinstance(dataset, DeviceDataset):
             for rows in order:

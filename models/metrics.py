@@ -1,8 +1,12 @@
-"""Figures of a classification, all derived from its confusion matrix."""
+"""Figures of a classification, all derived from its confusion matrix.
+
+Speech emotion papers call the share of right predictions weighted accuracy (WA) and the mean of the class recalls
+unweighted accuracy (UA) or unweighted average recall (UAR). `DISPLAY` has both names of each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +14,10 @@ from numpy.typing import NDArray
 
 Confusion = NDArray[np.int64]
 """Counts `[true, predicted]`."""
+
+MEASURES = ("accuracy", "uar", "macro_f1")
+DISPLAY: Mapping[str, str] = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
+"""What a measure is called wherever people read it."""
 
 
 def confusion_matrix(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> Confusion:
@@ -20,67 +28,104 @@ def confusion_matrix(truth: NDArray[np.int64], predicted: NDArray[np.int64], cla
 
 def accuracy(confusion: Confusion) -> float:
     """Return the share of right predictions, also called weighted accuracy (WA); NaN without items."""
-    return _ratio(np.trace(confusion), confusion.sum())
+    return float(measures(confusion)[0])
 
 
-def recalls(confusion: Confusion) -> NDArray[np.float64]:
-    """Return the recall of each class; NaN for a class without items."""
-    return _ratios(np.diag(confusion), confusion.sum(axis=1))
+def recalls(confusions: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the recall of each class, `array [..., classes]`; NaN for a class without items."""
+    return _ratios(_right(confusions), confusions.sum(axis=-1))
 
 
-def precisions(confusion: Confusion) -> NDArray[np.float64]:
-    """Return the precision of each class; 0 for a class that is never predicted."""
-    return np.nan_to_num(_ratios(np.diag(confusion), confusion.sum(axis=0)))
+def precisions(confusions: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the precision of each class, `array [..., classes]`; 0 for a class that is never predicted."""
+    return np.nan_to_num(_ratios(_right(confusions), confusions.sum(axis=-2)))
 
 
-def f1_scores(confusion: Confusion) -> NDArray[np.float64]:
+def f1_scores(confusions: NDArray[Any]) -> NDArray[np.float64]:
     """Return the harmonic mean of precision and recall of each class; NaN for one without items or predictions."""
-    return _ratios(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
+    return _ratios(2 * _right(confusions), confusions.sum(axis=-2) + confusions.sum(axis=-1))
 
 
 def uar(confusion: Confusion) -> float:
     """Return the unweighted average recall, also called unweighted accuracy (UA), over the classes that occur."""
-    return _mean(recalls(confusion))
+    return float(measures(confusion)[1])
 
 
 def macro_f1(confusion: Confusion) -> float:
     """Return the mean F1 over the classes that occur or are predicted, as scikit-learn does."""
-    return _mean(f1_scores(confusion))
+    return float(measures(confusion)[2])
+
+
+def measures(confusions: NDArray[Any]) -> NDArray[np.float64]:
+    """Return accuracy, UAR and macro F1 of one or many confusion matrices.
+
+    Parameters
+    ----------
+    confusions : array [..., true, predicted]
+
+    Returns
+    -------
+    array [..., 3]
+        In the order of `MEASURES`; NaN where there are no items.
+    """
+    right, items = _right(confusions).sum(axis=-1), confusions.sum(axis=(-2, -1))
+    return np.stack([_ratios(right, items), _mean(recalls(confusions)), _mean(f1_scores(confusions))], axis=-1)
 
 
 def summary(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
     """Return accuracy, UAR, macro F1, the figures of each class and the confusion matrix (rows: truth) as JSON values.
 
-    A figure that has no value, such as the recall of a class without items, is None.
+    `macro_avg` is the unweighted mean over classes, `weighted_avg` the mean weighted by their support. A figure that
+    has no value, such as the recall of a class without items, is None.
     """
-    columns = zip(classes, precisions(confusion), recalls(confusion), f1_scores(confusion), strict=True)
-    support = confusion.sum(axis=1).tolist()
+    support = confusion.sum(axis=1)
+    columns = {"precision": precisions(confusion), "recall": recalls(confusion), "f1": f1_scores(confusion)}
+    per_class = {
+        name: {**{key: _number(column[place]) for key, column in columns.items()}, "support": int(support[place])}
+        for place, name in enumerate(classes)
+    }
+    figures = dict(zip(MEASURES, map(_number, measures(confusion)), strict=True))
     return {
-        "accuracy": _number(accuracy(confusion)),
-        "uar": _number(uar(confusion)),
-        "macro_f1": _number(macro_f1(confusion)),
-        "per_class": {
-            name: {"precision": _number(p), "recall": _number(r), "f1": _number(f), "support": count}
-            for (name, p, r, f), count in zip(columns, support, strict=True)
-        },
+        **figures,
+        "per_class": per_class,
+        "macro_avg": _macro_average(columns, confusion),
+        "weighted_avg": _weighted_average(columns, support),
         "classes": list(classes),
         "confusion": confusion.tolist(),
     }
 
 
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else float("nan")
+def _macro_average(columns: Mapping[str, NDArray[np.float64]], confusion: Confusion) -> dict[str, Any]:
+    """Average over the classes that occur or are predicted; recall over those that occur, so that it is the UAR."""
+    seen = ~np.isnan(columns["f1"])
+    means = {name: _number(float(_mean(np.where(seen, column, np.nan)))) for name, column in columns.items()}
+    return {**means, "support": int(confusion.sum())}
+
+
+def _weighted_average(columns: Mapping[str, NDArray[np.float64]], support: NDArray[np.int64]) -> dict[str, Any]:
+    occurs, items = support > 0, int(support.sum())
+    means = {
+        name: _number(float(column[occurs] @ support[occurs]) / items if items else float("nan"))
+        for name, column in columns.items()
+    }
+    return {**means, "support": items}
+
+
+def _right(confusions: NDArray[Any]) -> NDArray[Any]:
+    diagonal: NDArray[Any] = np.diagonal(confusions, axis1=-2, axis2=-1)
+    return diagonal
 
 
 def _ratios(parts: NDArray[Any], wholes: NDArray[Any]) -> NDArray[np.float64]:
-    quotients = np.full(len(parts), np.nan)
-    np.divide(parts, wholes, out=quotients, where=wholes > 0)
+    quotients = np.full(np.shape(parts), np.nan)
+    np.divide(parts, wholes, out=quotients, where=np.asarray(wholes) > 0)
     return quotients
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    real = values[~np.isnan(values)]
-    return float(real.mean()) if len(real) else float("nan")
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average over the last axis, without the values that are NaN."""
+    real = ~np.isnan(values)
+    return _ratios(np.where(real, values, 0.0).sum(axis=-1), real.sum(axis=-1))
 
 
 def _number(value: float) -> float | None:

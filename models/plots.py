@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
             axes.plot(
                 epochs, values, color=colour, marker="o", markersize=4, label="training" if side == "train" else side
             )
-        _plain(axes, "epoch", name)
+        _plain(axes, "epoch", "accuracy (WA)" if name == "accuracy" else name)
         axes.set_xlim(left=0)
         axes.set_xticks(epochs if len(epochs) <= 12 else epochs[:: len(epochs) // 8])
     loss.set_ylim(bottom=0)
@@ -97,3 +97,37 @@ def write_figure(figure: Figure, path: Path) -> None:
     figure.savefig(image, format="png", dpi=150)
     write_atomically(path.with_suffix(".png"), image.getvalue())
     write_atomically(path.with_suffix(".svg"), figure_svg(figure).encode())
+
+
+def gradient_norms_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the norm of each layer's gradient over a training on a logarithmic axis: pale in single steps, then means.
+
+    References
+    ----------
+    Etienne et al., "CNN+LSTM architecture for speech emotion recognition with data augmentation", 2018, figure 3.
+    """
+    records = [record for record in history if record.get("gradient_norms")]
+    layers = list(records[0]["gradient_norms"]) if records else []
+    figure = _figure(8.0, max(3.2, 0.22 * len(layers)))
+    axes = figure.subplots()
+    epochs = [record["epoch"] for record in records]
+    for number, layer in enumerate(layers):
+        colour = colormaps["viridis"](number / max(len(layers) - 1, 1) * 0.92)  # first layers dark, last ones light
+        times, norms = _step_norms(records, number)
+        axes.plot(times, norms, color=colour, alpha=0.3, linewidth=0.8)
+        means = [record["gradient_norms"][layer] or np.nan for record in records]
+        axes.plot(epochs, means, color=colour, marker="o", markersize=3, label=layer)
+    axes.set_yscale("log", nonpositive="mask")
+    axes.set_xlim(left=0)
+    _plain(axes, "epoch", "norm of the gradient")
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+    return figure
+
+
+def _step_norms(records: Sequence[Mapping[str, Any]], layer: int) -> tuple[list[float], list[float]]:
+    points = [
+        (record["epoch"] - 1 + step / record["gradient_norm_steps"][-1][0], norms[layer] or np.nan)
+        for record in records
+        for step, norms in record["gradient_norm_steps"]
+    ]
+    return [time for time, _ in points], [norm for _, norm in points]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from featurestore.errors import AudioError, SpecError
 from models.data import Batch
 from models.execution import Execution
+from models.normalisation import of_one_speaker
 from models.runs import Run
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") -> list[dict[str, Any]]:
     """Label clips of features: a list of `label` and `probabilities` by class name.
 
+    If the model normalises each speaker, the clips are taken as those of one speaker whom nobody knows, and every
+    answer says so under `normalised_as`.
+
     Parameters
     ----------
     run : Run
     features : iterable of array [frames, bands]
-        As the run's feature spec describes them; each is judged alone.
+        As the run's feature spec describes them; each is judged alone, but for what its speaker sounds like.
     device : str
 
     Raises
@@ -37,17 +41,32 @@ def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") ->
     """
     execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
     model = execution.place(run.model).eval()
+    normalisation, remark = run.normalisation, {}
+    if normalisation is not None and normalisation.kind == "speaker":
+        features = [_checked(clip, run.config.bands) for clip in features]
+        normalisation = of_one_speaker(features, run.config.bands, single=normalisation.single)
+        remark = {"normalised_as": f"one unknown speaker (clips measured together: {len(features)})"}
+    change = normalisation.change(execution.device) if normalisation else _unchanged
     answers = []
     for clip in features:
-        batch = _batch_of(clip, run.config.bands).to(execution.device)
+        batch = change(_batch_of(_checked(clip, run.config.bands)).to(execution.device))
         shares = execution.logits(model, batch).softmax(1)[0].cpu().double().numpy()
-        answers.append(_answer(shares, run.config.classes))
+        answers.append({**_answer(shares, run.config.classes), **remark})
     return answers
 
 
-def _batch_of(clip: NDArray[Any], bands: int) -> Batch:
+def _unchanged(batch: Batch) -> Batch:
+    return batch
+
+
+def _checked(clip: NDArray[Any], bands: int) -> NDArray[Any]:
+    """Return the clip if a model of `bands` can read it; `SpecError` if not."""
     if clip.ndim != 2 or clip.shape[1] != bands or not len(clip):
         raise SpecError(f"the model reads [frames, {bands}] features, not an array of shape {list(clip.shape)}.")
+    return clip
+
+
+def _batch_of(clip: NDArray[Any]) -> Batch:
     features = torch.from_numpy(np.ascontiguousarray(clip))[None]
     return Batch(features, torch.tensor([len(clip)]), torch.tensor([0]), torch.tensor([0]))
 
@@ -59,6 +78,8 @@ def _answer(shares: NDArray[np.float64], classes: Sequence[str]) -> dict[str, An
 
 def predict_files(run: Run, paths: Sequence[Path], device: str = "auto") -> list[dict[str, Any]]:
     """Label audio files of any rate and number of channels: a list of `file, label, probabilities`.
+
+    Files that are given together are taken as one speaker's where the model normalises speakers, see `predict`.
 
     Raises
     ------

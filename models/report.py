@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from featurestore.specs.recordings import briefly
+from models import metrics
+from models.bootstrap import intervals
 from models.checkpoint import write_atomically
-from models.plots import confusion_figure, figure_svg, training_figure
-from models.report_style import STYLE
-from models.runs import Run
-
-CONDITIONS = ("seed", "epochs", "batch_size", "learning_rate", "l2", "padding", "bucket_batches", "batch_norm", "keep")
+from models.plots import figure_svg, gradient_norms_figure, training_figure
+from models.predictions import predictions_name, read_predictions
+from models.report_parts import (
+    class_table,
+    confusion_drawing,
+    drawing,
+    leak_verdict,
+    measure_table,
+    normalisation_verdict,
+    number,
+    page,
+    paragraph,
+    settings,
+    table,
+)
+from models.runs import Run, RunConfig, load_run
 
 
 def write_report(run: Run, out: Path) -> Path:
@@ -26,34 +39,63 @@ def write_report(run: Run, out: Path) -> Path:
     return out
 
 
+def write_any_report(folder: Path, out: Path | None = None) -> Path:
+    """Write the report of a run, of a cross-validation or of several seeds; return its path.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder, or one with folders `fold-01` or `seed-0`.
+    out : Path, optional
+        Default: `report.html` in the folder.
+
+    Raises
+    ------
+    RunError
+        If the folder holds no run, or none that is finished.
+    """
+    from models.report_folder import render_folder
+    from models.run_folders import RunFolder
+
+    path = out or folder / "report.html"
+    single = folder.is_file() or (folder / "config.json").is_file()  # of a file, loading says what is wrong with it
+    text = render_report(load_run(folder)) if single else render_folder(RunFolder.of(folder))
+    write_atomically(path, text.encode())
+    return path
+
+
 def render_report(run: Run) -> str:
     """Return the report of a run as HTML."""
-    title = f"{run.config.model} on {run.config.dataset['name']}"
+    sides = [side for side in ("test", "validation") if run.config.rows.get(side)]
     parts = (
-        f"<h1>{escape(title)}</h1>",
-        f"<p class='lead'>{_sentence(run)}</p>",
-        _table(("", "loss", "accuracy (WA)", "UAR (UA)", "macro F1"), _side_rows(run)),
-        f"<p class='leak'>{_leaks(run.config.leaks)}</p>",
+        paragraph(_sentence(run), "lead"),
+        table(("", "loss", *metrics.DISPLAY.values()), _side_rows(run)),
+        paragraph(leak_verdict(run.config.leaks), "leak"),
         "<h2>Training</h2>",
-        _figure(figure_svg(training_figure(run.history)), "Training; pale: single batches"),
-        *(_side(run, side) for side in ("test", "validation") if run.config.rows.get(side)),
+        *_training_drawings(run),
+        *(_side(run, side) for side in sides),
         "<h2>How it was made</h2>",
-        _table(("", ""), _conditions(run)),
+        table(("", ""), _conditions(run)),
     )
-    body = "\n".join(parts)
-    head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>{STYLE}"
-    head += f"<title>{escape(title)}</title>"
-    return f"<!doctype html>\n<html lang='en'>\n<head>{head}</head>\n<body><main>\n{body}\n</main></body>\n</html>\n"
+    return page(f"{run.config.model} on {run.config.dataset['name']}", parts)
+
+
+def side_figures(config: RunConfig, summary: Mapping[str, Any], side: str) -> dict[str, Any]:
+    """Return all figures of a side from its confusion matrix; a run of any age has that."""
+    classes = len(config.classes)
+    confusion = np.array(summary[side]["confusion"], dtype=np.int64).reshape(classes, classes)
+    return metrics.summary(confusion, config.classes)
 
 
 def _sentence(run: Run) -> str:
-    figures = run.summary["test"]
-    rows = run.config.rows.get("test", 0)
-    if not rows:
+    figures = side_figures(run.config, run.summary, "test")
+    items = figures["macro_avg"]["support"]
+    if not items:
         return "There is no test side."
-    right = sum(figures["confusion"][i][i] for i in range(len(run.config.classes)))
-    return escape(f"{right} of {rows} test clips labelled right: accuracy {_number(figures['accuracy'])}, ") + escape(
-        f"unweighted average recall {_number(figures['uar'])}. Split: {run.config.split or 'not named'}."
+    right = int(np.trace(np.array(figures["confusion"])))
+    return (
+        f"{right} of {items} test clips labelled right: accuracy (WA) {number(figures['accuracy'])}, unweighted "
+        f"average recall, UAR (UA), {number(figures['uar'])}. Split: {run.config.split or 'not named'}."
     )
 
 
@@ -61,69 +103,64 @@ def _side_rows(run: Run) -> Iterable[tuple[Any, ...]]:
     for side in ("train", "validation", "test"):
         figures = run.summary["result"][side]
         macro_f1 = run.summary.get(side, {}).get("macro_f1")
-        yield side, *(_number(figures[name]) for name in ("loss", "accuracy", "uar")), _number(macro_f1)
+        yield side, *(number(figures[name]) for name in ("loss", "accuracy", "uar")), number(macro_f1)
 
 
-def _leaks(leaks: Mapping[str, Any]) -> str:
-    found: Mapping[str, Any] = leaks.get("found") or {}
-    declared = ", ".join(leaks.get("declared") or []) or "none"
-    kinds = "; ".join(f"{kind}: {_names(names)}" for kind, names in found.items() if names)
-    verdict = f"Leaks between sides: {kinds}." if kinds else "No leak between sides was reported."
-    return escape(f"{verdict} Declared by the recipe or the user: {declared}.")
-
-
-def _names(names: Any) -> str:  # noqa: ANN401 (a list of names or a count)
-    if not isinstance(names, (list, tuple)):
-        return str(names)
-    return ", ".join(map(str, names[:12])) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+def _training_drawings(run: Run) -> Iterable[str]:
+    history = run.history
+    yield drawing(figure_svg(training_figure(history)), "Training; pale: single batches")
+    if any(record.get("gradient_norms") for record in history):
+        yield drawing(
+            figure_svg(gradient_norms_figure(history)),
+            "Norm of the gradient with respect to each layer's parameters; pale: single steps",
+        )
 
 
 def _side(run: Run, side: str) -> str:
-    figures = run.summary[side]
-    confusion = np.array(figures["confusion"], dtype=np.int64)
-    columns = ("precision", "recall", "f1", "support")
-    rows = [(name, *(_number(values[column]) for column in columns)) for name, values in figures["per_class"].items()]
-    drawing = figure_svg(confusion_figure(confusion, run.config.classes))
-    caption = f"Confusion on the {side} side: counts, shaded by the share of each true class"
-    return f"<h2>{side.capitalize()} side</h2>" + _table(("class", *columns), rows) + _figure(drawing, caption)
+    figures = side_figures(run.config, run.summary, side)
+    parts = [
+        f"<h2>{side.capitalize()} side</h2>",
+        measure_table(figures, _found_intervals(run, side)),
+        class_table(figures),
+        confusion_drawing(figures, f"the {side} side"),
+    ]
+    vote = run.summary[side].get("vote")
+    if vote:
+        told = f"Majority vote of {vote['copies']} copies of each recording; {vote['ties']} ties, by mean probability."
+        parts.insert(1, paragraph(told))
+    return "".join(parts)
+
+
+def _found_intervals(run: Run, side: str) -> Mapping[str, Any]:
+    """Return the intervals that the run wrote, or those of predictions that were written later."""
+    summary: Mapping[str, Any] = run.summary[side]
+    path = run.folder / predictions_name(side)
+    if summary.get("interval_over") or not path.is_file():
+        return summary
+    return intervals([read_predictions(path)])
 
 
 def _conditions(run: Run) -> list[tuple[str, Any]]:
-    result, dataset = run.summary["result"], run.config.dataset
-    training = run.config.training.to_dict()
+    result = run.summary["result"]
     return [
-        ("dataset", f"{dataset['name']}, digest {dataset['digest']}"),
-        ("rows", ", ".join(f"{side} {count}" for side, count in run.config.rows.items())),
-        ("features", _settings(dataset["features"])),
-        ("augmentation", _settings(dataset["augmentation"] or {}) or "none"),
-        ("model", f"{run.config.model}, {result['parameters']:,} parameters. {_settings(run.config.settings)}"),
-        ("training", ", ".join(f"{name} {training[name]}" for name in CONDITIONS)),
+        *shared_conditions(run.config),
+        ("model", f"{run.config.model}, {result['parameters']:,} parameters. {settings(run.config.settings)}"),
         ("epochs", f"{result['epochs']}, best on validation: {result['best_epoch']}"),
         ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
-        ("versions", _settings(run.config.versions)),
+        ("versions", settings(run.config.versions)),
         ("weights", f"sha256 {run.summary['model_sha256']}"),
     ]
 
 
-def _settings(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
-    top = "".join(f"<th>{escape(name)}</th>" for name in head) if any(head) else ""
-    lines = "".join(
-        f"<tr><th>{escape(str(row[0]))}</th>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row[1:]) + "</tr>"
-        for row in rows
-    )
-    kind = " class='words'" if not any(head) else ""
-    return f"<div class='wide'><table{kind}><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
-
-
-def _figure(svg: str, caption: str) -> str:
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"
+def shared_conditions(config: RunConfig) -> list[tuple[str, Any]]:
+    """Return what runs of one experiment have in common: dataset, features, normalisation, training."""
+    dataset = config.dataset
+    labels = f", labels {dataset['table'][:12]}" if dataset.get("table") else ""
+    return [
+        ("dataset", f"{dataset['name']}, digest {dataset['digest']}{labels}"),
+        ("rows", ", ".join(f"{side} {count}" for side, count in config.rows.items())),
+        ("features", settings(dataset["features"])),
+        ("augmentation", settings(briefly(dataset["augmentation"] or {})) or "none"),
+        ("normalisation", normalisation_verdict(config.normalisation)),
+        ("training", settings(config.training.decisive())),
+    ]

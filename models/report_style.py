@@ -8,6 +8,7 @@ h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .4rem; overflow-wrap: any
 h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; }
 .lead { font-size: 1.1rem; color: #444; margin: 0 0 1.4rem; }
 .leak { border-left: 3px solid #c8553d; padding: .1rem 0 .1rem .8rem; margin: 1.2rem 0; overflow-wrap: anywhere; }
+.note { color: #666; font-size: .88rem; margin: .4rem 0 1.4rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .95rem; }
 th, td { padding: .32rem .6rem .32rem 0; text-align: right; border-bottom: 1px solid #e6e6e6; vertical-align: top; }

@@ -178,7 +178,8 @@ class DeviceDataset(ViewDataset):
         real = (time >= 0) & (time < length)
         index = torch.where(real, place + time, len(self._rows) - 1)
         features = self._rows[index].float()
-        return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), self._labels[row[:, 0]])
+        labels = self._labels[row[:, 0]]
+        return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), labels, torch.from_numpy(chosen))
 
 
 def pieces(

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models import metrics
-from models.checkpoint import write_atomically, write_json, write_tensors
-from models.plots import confusion_figure, training_figure, write_figure
+from models.checkpoint import write_atomically, write_json
+from models.evaluation import Judgement
+from models.model_file import write_model
+from models.normalisation import Normalisation
+from models.plots import confusion_figure, gradient_norms_figure, training_figure, write_figure
+from models.predictions import predictions_name, write_predictions
 from models.runs import RunConfig
-from models.tally import Tally
 from models.training_state import CHECKPOINT, TrainingState
 
 
@@ -22,19 +24,28 @@ def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
 
 
 def finish_run(
-    folder: Path, config: RunConfig, state: TrainingState, figures: Mapping[str, Tally], result: Mapping[str, Any]
+    folder: Path,
+    config: RunConfig,
+    state: TrainingState,
+    figures: Mapping[str, Judgement],
+    result: Mapping[str, Any],
+    normalisation: Normalisation | None = None,
 ) -> None:
-    """Write weights, plots and, last, `summary.json`: a run with a summary is complete.
+    """Write weights, plots, predictions and, last, `summary.json`: a run with a summary is complete.
 
     The checkpoint is removed then.
     """
     metadata = {"model": config.model, "config": config.id}
-    sha256 = write_tensors(folder / "model.safetensors", state.model.state_dict(), metadata)
+    sha256 = write_model(folder / "model.safetensors", state.model.state_dict(), normalisation, metadata)
     write_history(folder, state.counters.history)
     write_figure(training_figure(state.counters.history), folder / "training")
+    if config.training.gradient_norms:
+        write_figure(gradient_norms_figure(state.counters.history), folder / "gradient-norms")
     summaries = {}
-    for side, tally in figures.items():
-        summaries[side] = metrics.summary(tally.confusion, config.classes)
-        write_figure(confusion_figure(tally.confusion, config.classes, side), folder / f"confusion-{side}")
-    write_json(folder / "summary.json", {"result": result, "model_sha256": sha256, **summaries})
+    for side, judgement in figures.items():
+        summaries[side] = judgement.summary()
+        write_figure(confusion_figure(judgement.confusion, config.classes, side), folder / f"confusion-{side}")
+        write_predictions(folder / predictions_name(side), judgement.predictions)
+    told = {"result": result, "model_sha256": sha256, "normalisation": dict(config.normalisation)}
+    write_json(folder / "summary.json", {**told, **summaries})
     (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -17,7 +17,10 @@ from featurestore.canonical import digest
 from featurestore.specs.features import FeatureSpec
 from models.checkpoint import PICKLES, file_digest, read_json, read_tensors, refuse_pickle, write_json
 from models.data import FeatureView
+from models.data_settings import BEFORE
 from models.errors import CheckpointError, DamagedCheckpointError, RunError
+from models.model_file import apart
+from models.normalisation import Normalisation, stated
 from models.registry import MODELS, build_model
 from models.training_spec import TrainingSpec
 
@@ -36,12 +39,14 @@ class RunConfig:
     """Label names in the order of the model's outputs."""
     bands: int
     dataset: Mapping[str, Any]
-    """Name, digest, feature and augmentation spec."""
+    """Name, digest, table of labels, feature and augmentation spec."""
     split: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)
     """Rows of each side."""
     leaks: Mapping[str, Any] = field(default_factory=dict)
     """`declared`: kinds that are allowed; `found`: what each kind shares between sides."""
+    normalisation: Mapping[str, Any] = field(default_factory=dict)
+    """How the training says that it normalises, in words: `kind, moments, fitted_on, leakage`."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """The recipe as it was read, if one was."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -59,20 +64,22 @@ class RunConfig:
         """Read the JSON form; `CheckpointError` if a field is missing or too many."""
         try:
             fields = dict(document)
-            training = TrainingSpec.from_dict(fields.pop("training"))
+            training = TrainingSpec.from_dict({**BEFORE, **fields.pop("training")})
+            fields.setdefault("normalisation", stated(training))
             return cls(training=training, classes=tuple(fields.pop("classes")), **fields)
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"config.json does not describe a run ({error}).") from error
 
     @property
     def id(self) -> str:
-        """The sha256 of what a result depends on: everything but library versions and the recipe's text."""
+        """The sha256 of what a result depends on: not library versions, the recipe's text and what is said twice."""
         return digest(self.decisive())
 
     def decisive(self) -> dict[str, Any]:
         """Return the JSON form of what a result depends on."""
-        document = {**self.to_dict(), "training": self.training.decisive()}
-        return {name: value for name, value in document.items() if name not in ("versions", "recipe")}
+        dataset = {name: value for name, value in self.dataset.items() if name != "table"}  # see `start_run`
+        document = {**self.to_dict(), "training": self.training.decisive(), "dataset": dataset}
+        return {name: value for name, value in document.items() if name not in ("versions", "recipe", "normalisation")}
 
     @property
     def features(self) -> FeatureSpec:
@@ -81,10 +88,11 @@ class RunConfig:
 
 
 def describe_dataset(view: FeatureView) -> dict[str, Any]:
-    """Return name, digest and specs of a view's dataset."""
+    """Return name, digest, table and specs of a view's dataset."""
     return {
         "name": view.name,
         "digest": view.digest,
+        "table": getattr(view, "table_id", ""),
         "features": view.features.to_dict(),
         "augmentation": view.augmentation.to_dict() if view.augmentation else None,
     }
@@ -109,6 +117,8 @@ class Run:
     config: RunConfig
     summary: Mapping[str, Any]
     model: nn.Module
+    normalisation: Normalisation | None = None
+    """What the model's features are normalised by."""
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -139,6 +149,11 @@ def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
     before = read_config(folder)
     if before.id != config.id:
         raise RunError(f"run {folder} differs in {_difference(before, config)}: it cannot go on with that.")
+    tables = {str(one.dataset.get("table", "")) for one in (before, config)} - {""}  # runs of old name none
+    if len(tables) > 1:
+        raise RunError(
+            f"run {folder} was begun with other labels of {config.dataset['name']}: it cannot go on with these."
+        )
     return (folder / "summary.json").exists()
 
 
@@ -178,8 +193,8 @@ def load_run(folder: Path | str) -> Run:
         raise RunError(f"run {folder} is not finished: go on with 'featurestore train --resume {folder}'.")
     summary = read_json(folder / "summary.json")
     model = build_model(config.model, len(config.classes), config.bands, **config.settings)
-    _load_weights(model, folder / "model.safetensors", config, str(summary.get("model_sha256")))
-    return Run(folder, config, summary, model.eval())
+    normalisation = _load_weights(model, folder / "model.safetensors", config, str(summary.get("model_sha256")))
+    return Run(folder, config, summary, model.eval(), normalisation)
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -191,7 +206,8 @@ def _refuse_foreign(path: Path) -> None:
         refuse_pickle(pickles[0])
 
 
-def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str) -> None:
+def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str) -> Normalisation | None:
+    """Load weights into a model and return the statistics that stand beside them."""
     refuse_pickle(path)
     if file_digest(path) != expected:
         raise DamagedCheckpointError(f"{path}: its bytes are not those that the run wrote. Train again or restore it.")
@@ -200,8 +216,10 @@ def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str
         raise CheckpointError(f"{path}: weights of {metadata.get('model')!r}, not of {config.model!r}.")
     if metadata.get("config") != config.id:
         raise DamagedCheckpointError(f"{path}: belongs to another config.json. Restore the run folder or train again.")
+    tensors, normalisation = apart(path, tensors, metadata, config.training.normalisation)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: does not fit the model {config.model} ({reason}).") from error
+    return normalisation

@@ -1,5 +1,8 @@
 """The order of training: which rows form which batch of an epoch, as a function of (seed, epoch) alone.
 
+An epoch takes all rows, or a few copies of each utterance in turn (`models.turns`); rows of chosen labels can come
+several times, or classes can be made equal.
+
 Where rows lie in memory or in a memory map, the order is global: any row can follow any other. Where shards are
 fetched from a remote store one by one, it is block-wise: the shards are shuffled, rows are drawn at random from
 `BLOCK_SHARDS` shards until those are used up, then from the next ones. So each shard is fetched once an epoch, a batch
@@ -13,6 +16,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
+
+from models.turns import CopyTurns
 
 BLOCK_SHARDS = 16
 """Shards of a block: with some 400 rows of 16 recordings in each, a batch of 32 holds about as many recordings as in
@@ -39,6 +44,10 @@ class BatchSampler(Sampler[list[int]]):
         Number of the shard that each row stands in: the order is block-wise. None: it is global.
     block_shards : int
         Shards of a block.
+    repeat : sequence of int or None
+        How often each row comes in an epoch that takes it.
+    turns : CopyTurns or None
+        Which rows an epoch takes. None: all.
     """
 
     def __init__(
@@ -52,6 +61,8 @@ class BatchSampler(Sampler[list[int]]):
         drop_last: bool = False,
         shards: Sequence[int] | Tensor | None = None,
         block_shards: int = BLOCK_SHARDS,
+        repeat: Sequence[int] | Tensor | None = None,
+        turns: CopyTurns | None = None,
     ) -> None:
         self.frames = torch.as_tensor(frames, dtype=torch.int64)
         self.batch_size = batch_size
@@ -61,6 +72,8 @@ class BatchSampler(Sampler[list[int]]):
         self.drop_last = drop_last
         self.shards = None if shards is None else torch.as_tensor(shards, dtype=torch.int64)
         self.block_shards = block_shards
+        self.repeat = None if repeat is None else torch.as_tensor(repeat, dtype=torch.int64)
+        self.turns = turns
         self.epoch = 0
         self.first = 0
 
@@ -77,17 +90,27 @@ class BatchSampler(Sampler[list[int]]):
 
     @property
     def _all_rows(self) -> int:
+        taken = self._taken()
         if self.balance is None:
-            return len(self.frames)
-        counts = torch.bincount(self.balance)
+            return len(taken)
+        counts = torch.bincount(self.balance[taken])
         return int(counts.max()) * int((counts > 0).sum())
+
+    def _taken(self) -> Tensor:
+        """Return the rows of the epoch in the order of the view, each as often as it is repeated."""
+        rows = torch.arange(len(self.frames)) if self.turns is None else self.turns.rows(self.epoch)
+        return rows if self.repeat is None else rows.repeat_interleave(self.repeat[rows])
 
     def __len__(self) -> int:
         return -(-self.rows // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = epoch_generator(self.seed, self.epoch)
-        rows = shuffled(len(self.frames), generator) if self.balance is None else balanced(self.balance, generator)
+        rows = self._taken()
+        if self.balance is None:
+            rows = rows[shuffled(len(rows), generator)]
+        else:
+            rows = rows[balanced(self.balance[rows], generator)]
         rows = rows[: self.rows]
         parts = [rows]
         if self.shards is not None:

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from models.data import Batch, FeatureView, ViewDataset
-from models.devices import device_name
+from models.distributed import ALONE, Ranks
 from models.errors import TrainingError
-from models.evaluation import tally_view
+from models.evaluation import Judgement, has_copies, judge, tally_view
 from models.execution import Execution
-from models.layers import population_statistics
+from models.gradient_norms import GradientNorms
+from models.losses import make_loss
+from models.monitoring import best_epoch, stale_epochs
+from models.normalisation import SCOPES, Normalisation, fit
 from models.optimisation import make_optimiser, set_rate
+from models.order import make_sampler, measure_population
 from models.progress import Progress, StepReport
-from models.registry import build_model, count_parameters
+from models.registry import build_model
 from models.residence import reside, row_bytes, settled_residence
 from models.run_files import finish_run, write_history
+from models.run_result import kept_by, run_result
 from models.runs import RunConfig
-from models.samplers import BatchSampler
+from models.schedules import Moment, rate_factor
+from models.spec_augment import SpecAugment
 from models.tally import Tally
-from models.training_spec import TrainingSpec
 from models.training_state import TrainingState
 
 REPORT_EVERY = 10
@@ -43,24 +46,40 @@ class Sides(NamedTuple):
 
 
 class Trainer:
-    """One training, from its first step or its last checkpoint to the finished run."""
+    """One training, from its first step or its last checkpoint to the finished run.
 
-    def __init__(self, sides: Sides, config: RunConfig, folder: Path, execution: Execution, progress: Progress) -> None:
+    With several ranks each has a trainer; see `models.distributed` for who does what.
+    """
+
+    def __init__(
+        self,
+        sides: Sides,
+        config: RunConfig,
+        folder: Path,
+        execution: Execution,
+        progress: Progress,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.ranks = ranks
         self.sides, self.config, self.folder = sides, config, folder
         self.execution, self.progress, self.spec = execution, progress, config.training
         classes = config.classes
         data = ViewDataset(sides.train, classes)
-        for view in (sides.validation, sides.test):
-            ViewDataset(view, classes)  # labels that do not fit are found before hours are spent
+        others = [ViewDataset(view, classes) for view in (sides.validation, sides.test)]  # labels have to fit here too
         self.data = self._resident(data)
+        self.execution = execution.normalising(self._measured([self.data, *others]))
+        self.masks = SpecAugment(self.spec, ranks.rank, ranks.count)
         self.sampler = make_sampler(self.data, self.spec)
         model = build_model(config.model, len(classes), config.bands, seed=self.spec.seed, **config.settings)
         model = execution.place(model)
         if self.spec.compile:
             model.compile(dynamic=True)  # in place, so that weights keep their names; batches differ in length
+        self.loss = make_loss(self.spec, classes, data.targets).to(execution.device)
         tally = Tally(len(classes), execution.device)
-        self.state = TrainingState(model, make_optimiser(model, self.spec), tally)
-        self.state.load(folder, config.id)
+        norms = GradientNorms(model) if self.spec.gradient_norms else None
+        self.state = TrainingState(model, make_optimiser(model, self.spec), tally, norms=norms)
+        self.state.load(folder, config.id, ranks)
+        self.steps = len(self.sampler)
         self.saved = time.monotonic()
 
     def _resident(self, dataset: ViewDataset) -> ViewDataset:
@@ -70,107 +89,142 @@ class Trainer:
             self.progress.stage(f"holding {len(dataset):,} rows ({size:,.0f} MB) in {place.upper()} memory")
         return reside(dataset, place, self.execution.device)
 
+    def _measured(self, datasets: list[ViewDataset]) -> Normalisation | None:
+        if self.spec.normalisation not in ("none", "utterance"):
+            self.progress.stage(f"measuring mean and deviation over {SCOPES[self.spec.normalisation].fitted_on}")
+        return fit(self.spec, datasets)
+
     def run(self) -> dict[str, Any]:
         """Train the remaining epochs, choose the weights, measure them and write the run's files."""
         counters = self.state.counters
         while counters.epoch <= self.spec.epochs and not self._stale:
             self._epoch()
-        self._choose_weights()
-        figures = self._evaluate()
-        result = self._result(figures)
-        finish_run(self.folder, self.config, self.state, figures, result)
-        return result
+        return self.ranks.told(self._finish)
 
     @property
     def _stale(self) -> bool:
-        return 0 < self.spec.patience <= self.state.counters.stale
+        return 0 < self.spec.patience <= stale_epochs(self.state.counters.history, self.spec.monitor)
+
+    def _finish(self) -> dict[str, Any]:
+        self._choose_weights()
+        figures, device = self._evaluate(), self.execution.device
+        result = run_result(self.folder, self.config, self.state, figures, device, self.ranks.count)
+        finish_run(self.folder, self.config, self.state, figures, result, self.execution.normalisation)
+        return result
 
     def _epoch(self) -> None:
         counters, begun = self.state.counters, time.monotonic()
-        set_rate(self.state.optimiser, self.spec.rate(counters.epoch))
         self.sampler.set_epoch(counters.epoch, counters.step)
         self.state.model.train()
-        with closing(self.execution.feed(self.data, self.sampler)) as feed:
-            for batch in feed:
-                self._timed_step(batch)
-                if 0 < self.spec.checkpoint_minutes * 60 < time.monotonic() - self.saved:
+        order = list(self.sampler)
+        self.steps = counters.step + len(order)
+        with closing(self.execution.feed(self.data, map(self.ranks.share, order))) as feed:
+            for rows, batch in zip(order, feed, strict=True):
+                self._timed_step(rows, batch)
+                if self._checkpoint_is_due():
                     counters.seconds += time.monotonic() - begun
                     begun = time.monotonic()
                     self._save()
+        self.ranks.add(self.state.tally.tensors().values())
         trained = self.state.tally.figures()
-        validated = self._validate()
+        validated = self.ranks.told(self._validate)
         counters.seconds += time.monotonic() - begun
         self._close_epoch(trained, validated)
 
-    def _timed_step(self, batch: Batch) -> None:
+    def _checkpoint_is_due(self) -> bool:
+        """Tell whether enough time passed; several ranks agree on that only where they wait for each other anyway."""
+        if not self.spec.checkpoint_minutes or (self.ranks.count > 1 and not self._reports):
+            return False
+        return self.ranks.told(lambda: self.spec.checkpoint_minutes * 60 < time.monotonic() - self.saved)
+
+    @property
+    def _reports(self) -> bool:
+        step = self.state.counters.step
+        return step % REPORT_EVERY == 0 or step == self.steps
+
+    def _timed_step(self, rows: Sequence[int], batch: Batch) -> None:
         begun, counters = time.monotonic(), self.state.counters
-        loss = self._step(batch)
+        self._set_rate()
+        loss = self._step(self.masks(batch, counters.epoch, counters.step), self.ranks.counted(rows))
         counters.step += 1
-        counters.clips += len(batch.labels)
-        reports = counters.step % REPORT_EVERY == 0 or counters.step == len(self.sampler)
-        value = float(loss) if reports else 0.0
+        counters.clips += len(rows)
+        value = float(loss) if self._reports else 0.0
         counters.step_seconds += time.monotonic() - begun
-        if reports:
+        if self._reports:
             self._report(value)
 
-    def _step(self, batch: Batch) -> Tensor:
+    def _set_rate(self) -> None:
+        counters = self.state.counters
+        moment = Moment(counters.epoch, counters.step, self.steps, counters.history)
+        counters.rate = self.spec.learning_rate * set_rate(self.state.optimiser, rate_factor(self.spec, moment))
+
+    def _step(self, batch: Batch, clips: int) -> Tensor:
+        """Move the weights by a batch of which `clips` rows count; return its mean loss over all ranks."""
+        model = self.state.model
         self.state.optimiser.zero_grad(set_to_none=True)
-        logits = self.execution.logits(self.state.model, batch)
-        loss = F.cross_entropy(logits, batch.labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        logits = self.execution.logits(model, batch)
+        losses = self.loss(logits, batch.labels)
+        loss = self.ranks.backward(losses, clips, model)
+        if self.state.norms:
+            self.state.norms.add()
         if self.spec.clip_norm:
-            nn.utils.clip_grad_norm_(self.state.model.parameters(), self.spec.clip_norm)
+            nn.utils.clip_grad_norm_(model.parameters(), self.spec.clip_norm)
         self.state.optimiser.step()
-        self.state.tally.add(loss, logits, batch.labels)
-        return loss.detach()
+        if clips:
+            self.state.tally.add(losses.plain, logits, batch.labels)
+        return loss
 
     def _report(self, loss: float) -> None:
-        counters, steps = self.state.counters, len(self.sampler)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"run {self.folder}: the loss is {loss} in epoch {counters.epoch}, step {counters.step}. "
-                "Lower the learning rate ('--set learning_rate=...') or set clip_norm."
-            )
+        counters, steps = self.state.counters, self.steps
+        self._refuse_infinite(loss, f"loss is {loss} in epoch {counters.epoch}, step {counters.step}")
         counters.losses.append((counters.step, loss))
+        if self.state.norms:
+            counters.norms.append((counters.step, self.state.norms.latest()))
         rate = counters.clips / max(counters.step_seconds, 1e-9)
         left = (self.spec.epochs - counters.epoch + 1) * steps - counters.step
         seconds_left = left * self.spec.batch_size / rate
         self.progress.step(StepReport(counters.epoch, self.spec.epochs, counters.step, steps, loss, rate, seconds_left))
+
+    def _refuse_infinite(self, value: float | None, what: str) -> None:
+        if value is not None and not math.isfinite(value):
+            raise TrainingError(
+                f"run {self.folder}: the {what}. Lower the learning rate ('--set learning_rate=...') or set clip_norm."
+            )
 
     def _validate(self) -> dict[str, Any]:
         return tally_view(self.state.model, self.sides.validation, self.config.classes, self.execution).figures()
 
     def _close_epoch(self, trained: dict[str, Any], validated: dict[str, Any]) -> None:
         counters = self.state.counters
+        self._refuse_infinite(validated["loss"], f"validation loss is {validated['loss']} in epoch {counters.epoch}")
         record = {
             "epoch": counters.epoch,
-            "learning_rate": self.spec.rate(counters.epoch),
+            "learning_rate": counters.rate,
             "train": trained,
             "validation": validated,
             "seconds": counters.seconds,
             "clips_per_second": counters.clips / max(counters.step_seconds, 1e-9),
             "losses": counters.losses,
+            **self._gradient_norms(),
         }
         counters.history.append(record)
-        self._compare_with_best(validated[self.spec.monitor])
-        counters.epoch, counters.step, counters.losses = counters.epoch + 1, 0, []
-        self.state.tally = Tally(len(self.config.classes), self.execution.device)
+        if self.spec.keep == "best" and best_epoch(counters.history, kept_by(self.spec)) == counters.epoch:
+            self.state.keep_as_best()
+        self.state.begin_epoch()
         self._save()
-        write_history(self.folder, counters.history)
+        if self.ranks.first:
+            write_history(self.folder, counters.history)
         self.progress.epoch(record)
 
-    def _compare_with_best(self, value: float | None) -> None:
-        counters = self.state.counters
-        worth = None if value is None else (-value if self.spec.monitor == "loss" else value)
-        if worth is None or (counters.best_value is not None and worth <= counters.best_value):
-            counters.stale += 1
-            return
-        counters.best_epoch, counters.best_value, counters.stale = counters.epoch, worth, 0
-        if self.spec.keep == "best":
-            self.state.keep_as_best()
+    def _gradient_norms(self) -> dict[str, Any]:
+        """Return the mean of each layer's gradient norm over the epoch, and its norm in the reported steps."""
+        norms = self.state.norms
+        if norms is None:
+            return {}
+        return {"gradient_norms": norms.means(), "gradient_norm_steps": self.state.counters.norms}
 
     def _save(self) -> None:
-        self.state.save(self.folder, self.config.id)
+        self.state.save(self.folder, self.config.id, self.ranks)
         self.saved = time.monotonic()
 
     def _choose_weights(self) -> None:
@@ -178,51 +232,16 @@ class Trainer:
             self.state.model.load_state_dict(self.state.best)
         if self.spec.batch_norm == "population":
             self.progress.stage("measuring batch-norm statistics of the training side")
-            self._measure_population()
+            measure_population(self.state.model, self.data, self.spec, self.execution)
 
-    @torch.no_grad()
-    def _measure_population(self) -> None:
-        model = self.state.model.train()
-        order = list(make_sampler(self.data, replace(self.spec, drop_last=False, balance=False)))
-        with population_statistics(model):
-            for batch in self.execution.feed(self.data, order[: self.spec.population_batches or None]):
-                self.execution.logits(model, batch)
-
-    def _evaluate(self) -> dict[str, Tally]:
+    def _evaluate(self) -> dict[str, Judgement]:
+        """Judge validation and test; the copies of an utterance vote where a side holds several."""
         self.progress.stage("evaluating on validation and test")
         sides = {"validation": self.sides.validation, "test": self.sides.test}
         return {
-            name: tally_view(self.state.model, view, self.config.classes, self.execution)
+            name: judge(self.state.model, view, self.config.classes, self.execution, vote=has_copies(view))
             for name, view in sides.items()
         }
 
-    def _result(self, figures: dict[str, Tally]) -> dict[str, Any]:
-        counters = self.state.counters
-        last = counters.history[-1]
-        kept = counters.history[counters.best_epoch - 1] if self.spec.keep == "best" and counters.best_epoch else last
-        return {
-            "run": str(self.folder),
-            "model": self.config.model,
-            "parameters": count_parameters(self.state.model),
-            "epochs": last["epoch"],
-            "best_epoch": counters.best_epoch or last["epoch"],
-            "train": kept["train"],
-            "validation": figures["validation"].figures(),
-            "test": figures["test"].figures(),
-            "seconds": round(counters.seconds, 3),
-            "clips_per_second": round(counters.clips / max(counters.step_seconds, 1e-9), 1),
-            "device": device_name(self.execution.device),
-        }
 
-
-def make_sampler(dataset: ViewDataset, spec: TrainingSpec) -> BatchSampler:
-    """Return the order of batches that a training spec asks for."""
-    return BatchSampler(
-        torch.from_numpy(dataset.view.frames.astype("int64")),
-        spec.batch_size,
-        spec.seed,
-        bucket_batches=spec.bucket_batches,
-        balance=dataset.targets if spec.balance else None,
-        drop_last=spec.drop_last,
-        shards=torch.from_numpy(dataset.view.shards.astype("int64")) if spec.shuffle == "blocks" else None,
-    )
+__all__ = ["Sides", "Trainer", "make_sampler"]

@@ -9,15 +9,24 @@ from typing import Any
 
 import torch
 
+from featurestore.errors import UnknownNameError
 from models.checkpoint import read_json
 from models.devices import arithmetic, keep_freed_memory
+from models.distributed import ALONE, Ranks, refuse_ranks
 from models.errors import TrainingError
 from models.execution import Execution
+from models.losses import class_weights
+from models.normalisation import speakers_of, stated
+from models.optimisation import check_modules
 from models.progress import Progress, Silence
+from models.registry import build_model, model_card
 from models.residence import settled_residence, settled_shuffle
 from models.runs import RunConfig, describe_dataset, library_versions, start_run
 from models.trainer import Sides, Trainer
 from models.training_spec import TrainingSpec
+
+RANK_STRIDE = 1_000_003
+"""Between the seeds of two ranks' dropout, so that no rank has that of another run's seed."""
 
 
 def configure(
@@ -35,10 +44,14 @@ def configure(
     Raises
     ------
     TrainingError
-        If there is nothing to train on.
+        If there is nothing to train on, or rows lack what a setting goes by.
+    UnknownNameError
+        If `repeat` or `class_weights` names a label that is none, or `modules` a module that the model has not.
     """
     if not len(sides.train):
         raise TrainingError(f"dataset {sides.train.name}: the training side of split {split!r} has no rows.")
+    _check_rows(sides, spec)
+    check_module_names(model, settings or {}, spec, len(sides.train.classes), sides.train.bands)
     return RunConfig(
         model=model,
         settings=dict(settings or {}),
@@ -49,9 +62,50 @@ def configure(
         split=split,
         rows={name: len(view) for name, view in zip(Sides._fields, sides, strict=True)},
         leaks=dict(leaks or {}),
+        normalisation=stated(spec),
         recipe=dict(recipe or {}),
         versions=library_versions(),
     )
+
+
+def check_module_names(
+    model: str, settings: Mapping[str, Any], spec: TrainingSpec, classes: int | None = None, bands: int | None = None
+) -> None:
+    """Raise `UnknownNameError` if a spec has settings for a module that the model, by default as published, has not."""
+    if spec.modules:
+        card = model_card(model)
+        check_modules(build_model(model, classes or card.classes, bands or card.bands, **settings), spec)
+
+
+def _check_rows(sides: Sides, spec: TrainingSpec) -> None:
+    """Raise an error if the rows lack what the training's settings go by."""
+    _check_validation(sides, spec)
+    class_weights(spec, sides.train.classes, torch.zeros(1, dtype=torch.int64))
+    for label in spec.repeat:
+        if label not in sides.train.classes:
+            raise UnknownNameError("label of repeat", label, sides.train.classes)
+    if spec.normalisation == "speaker":
+        for view in sides:
+            speakers_of(view)
+    if spec.spec_augment_frequency > sides.train.bands:
+        raise TrainingError(
+            f"dataset {sides.train.name}: spec_augment_frequency {spec.spec_augment_frequency} is more than its "
+            f"{sides.train.bands} bands."
+        )
+
+
+def _check_validation(sides: Sides, spec: TrainingSpec) -> None:
+    by = {
+        "keep best": spec.keep == "best",
+        "patience": spec.patience > 0,
+        "schedule plateau": spec.schedule == "plateau",
+    }
+    needed = [setting for setting, wanted in by.items() if wanted]
+    if needed and not len(sides.validation):
+        raise TrainingError(
+            f"dataset {sides.train.name}: {needed[0]} goes by the validation side, which has no rows. Choose another "
+            "split or setting."
+        )
 
 
 def train(
@@ -62,11 +116,15 @@ def train(
     device: str = "auto",
     resume: bool = False,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Train a model into a run folder and return its result.
 
     A run that was interrupted, even killed, goes on from its last checkpoint with `resume` and ends with the
     metrics of an undisturbed one on the same machine. Torch's own generator is left as it was.
+
+    With several ranks (see `models.distributed.joined`) each calls this, with the same arguments, and has the same
+    result; the first one alone writes and reports.
 
     Returns
     -------
@@ -81,17 +139,20 @@ def train(
     TrainingError
         If labels do not fit, the loss is not finite, or rows do not fit where `residence` wants them.
     """
-    execution = Execution.of(config.model, config.settings, config.training, device)
+    if ranks.count == 1:
+        refuse_ranks("this command")
+    execution = Execution.of(config.model, config.settings, config.training, ranks.device(device))
     if not resume:
         settled_residence(config.training, sides.train, execution.device)  # refused before a folder is made
-    if start_run(folder, config, resume=resume):
+    if ranks.told(lambda: start_run(folder, config, resume=resume)):
         return read_json(folder / "summary.json")["result"]  # type: ignore[no-any-return]
     if execution.device.type == "cpu":
         keep_freed_memory()
     generators = torch.random.fork_rng(devices=[execution.device] if execution.device.type == "cuda" else [])
     with generators, arithmetic(execution.device, config.training.precision):
-        torch.manual_seed(config.training.seed)
-        return Trainer(sides, config, folder, execution, progress or Silence()).run()
+        torch.manual_seed(config.training.seed + ranks.rank * RANK_STRIDE)
+        heard = progress if progress and ranks.first else Silence()
+        return Trainer(sides, config, folder, execution, heard, ranks).run()
 
 
 def train_seeds(
@@ -103,14 +164,17 @@ def train_seeds(
     device: str = "auto",
     resume: bool = False,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> list[dict[str, Any]]:
     """Train once for every seed, into `folder/seed-N`; with `resume`, finished seeds are read and not trained."""
     results = []
     for seed in seeds:
         seeded = replace(config, training=replace(config.training, seed=seed))
         run = folder / f"seed-{seed}"
-        results.append(train(sides, seeded, run, device=device, resume=resume and run.exists(), progress=progress))
+        begun = ranks.told(run.exists)
+        again = train(sides, seeded, run, device=device, resume=resume and begun, progress=progress, ranks=ranks)
+        results.append(again)
     return results
 
 
-__all__ = ["Sides", "configure", "train", "train_seeds"]
+__all__ = ["Sides", "check_module_names", "configure", "train", "train_seeds"]

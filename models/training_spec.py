@@ -8,12 +8,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
+from models.data_settings import DATA_CHOICES, DATA_TABLES, DataSettings, check_data, used_data_fields
+from models.optimisation_settings import (
+    MONITORS,
+    OPTIMISATION_CHOICES,
+    TABLES,
+    OptimisationSettings,
+    changed_fields,
+    check_optimisation,
+)
 
 CHOICES = {
+    **OPTIMISATION_CHOICES,
+    **DATA_CHOICES,
     "padding": ("left", "right"),
     "batch_norm": ("population", "moving"),
     "keep": ("last", "best"),
-    "monitor": ("loss", "accuracy", "uar"),
+    "monitor": MONITORS,
     "precision": ("auto", "float32", "bfloat16"),
     "shuffle": ("auto", "global", "blocks"),
     "residence": ("auto", "none", "ram", "gpu"),
@@ -21,17 +32,21 @@ CHOICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingSpec:
-    """Every setting of a training; the defaults are those of system A (the MathWorks example)."""
+class TrainingSpec(OptimisationSettings, DataSettings):
+    """Every setting of a training; the defaults are those of system A (the MathWorks example).
+
+    Optimiser, schedule and loss are fields too, see `OptimisationSettings`; so are normalisation, repetition and
+    masks, see `DataSettings`.
+    """
 
     epochs: int = 3
     """Passes over the training side."""
     batch_size: int = 32
     """Clips in a step of the optimiser."""
     learning_rate: float = 0.005
-    """Adam's first learning rate; its other constants are the usual ones (0.9, 0.999, 1e-8)."""
+    """The first learning rate; see `schedule`, and `modules` for rates of single modules."""
     drop_factor: float = 0.1
-    """The learning rate is multiplied by this after every `drop_epochs` epochs."""
+    """The learning rate is multiplied by this after every `drop_epochs` epochs, or on a plateau, see `schedule`."""
     drop_epochs: int = 2
     """0 never drops it."""
     l2: float = 5e-4
@@ -79,8 +94,11 @@ class TrainingSpec:
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, str(getattr(self, name)), known)
         for field in dataclasses.fields(self):
-            self._convert(field.name, str(field.type))
+            if field.name not in (*TABLES, *DATA_TABLES):
+                self._convert(field.name, str(field.type))
         self._check_ranges()
+        check_optimisation(self)
+        check_data(self, self.balance)
 
     def _convert(self, name: str, kind: str) -> None:
         value = getattr(self, name)
@@ -104,11 +122,6 @@ class TrainingSpec:
             if not holds:
                 raise SpecError(f"training: {rule}.")
 
-    def rate(self, epoch: int) -> float:
-        """Return the learning rate of an epoch; the first is 1."""
-        drops = (epoch - 1) // self.drop_epochs if self.drop_epochs else 0
-        return self.learning_rate * self.drop_factor**drops
-
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values."""
         return dataclasses.asdict(self)
@@ -116,7 +129,9 @@ class TrainingSpec:
     def decisive(self) -> dict[str, Any]:
         """Return the fields that a result depends on; those that came later count where they change something."""
         fields = self.to_dict()
-        without = {"residence"}
+        without = {"residence", "gradient_norms"}
+        without |= {field.name for field in dataclasses.fields(OptimisationSettings)} - changed_fields(self)
+        without |= {field.name for field in dataclasses.fields(DataSettings)} - used_data_fields(self)
         without |= set() if self.compile else {"compile"}
         without |= set() if self.shuffle == "blocks" else {"shuffle"}
         return {name: value for name, value in fields.items() if name not in without}

@@ -12,11 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint import read_tensors, write_tensors
+from models.distributed import ALONE, Ranks
 from models.errors import CheckpointError
+from models.gradient_norms import GradientNorms
 from models.optimisation import optimiser_tensors, restore_optimiser
 from models.tally import Tally
 
 CHECKPOINT = "checkpoint.safetensors"
+DERIVED = ("best_epoch", "best_value", "stale")
+"""Counters of earlier checkpoints that are now read from the history."""
 
 
 @dataclass
@@ -27,10 +31,8 @@ class Counters:
     """The epoch under way."""
     step: int = 0
     """Steps done in it."""
-    best_epoch: int = 0
-    best_value: float | None = None
-    stale: int = 0
-    """Epochs since the best one."""
+    rate: float = 0.0
+    """Learning rate of the last step."""
     seconds: float = 0.0
     """Spent in all epochs before the last checkpoint, validation included."""
     step_seconds: float = 0.0
@@ -39,6 +41,8 @@ class Counters:
     """Clips that went through a step."""
     losses: list[tuple[int, float]] = field(default_factory=list)
     """Step and loss of its batch, every few steps of the epoch under way."""
+    norms: list[tuple[int, list[float]]] = field(default_factory=list)
+    """Step and gradient norm of each layer, as often, where they are recorded."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """The line of each finished epoch."""
 
@@ -54,31 +58,45 @@ class TrainingState:
     counters: Counters = field(default_factory=Counters)
     best: dict[str, Tensor] = field(default_factory=dict)
     """Weights of the best epoch, if those are to be kept."""
+    norms: GradientNorms | None = None
+    """Of the epoch under way, if they are recorded."""
 
     def keep_as_best(self) -> None:
         """Remember the weights as they are now."""
         self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
 
-    def save(self, folder: Path, config: str) -> None:
-        """Write the state into a run folder, atomically."""
+    def begin_epoch(self) -> None:
+        """Go on to the next epoch, with nothing counted in it."""
+        counters = self.counters
+        counters.epoch, counters.step, counters.losses, counters.norms = counters.epoch + 1, 0, [], []
+        self.tally = Tally(self.tally.classes, self.tally.loss.device)
+        if self.norms:
+            self.norms.clear()
+
+    def save(self, folder: Path, config: str, ranks: Ranks = ALONE) -> None:
+        """Write the state of all ranks into a run folder, atomically; the first rank does."""
+        apart = [ranks.gathered(named) for named in (self.tally.tensors(), random_state(self.tally.loss.device))]
+        if not ranks.first:
+            return
         groups = {
             "model": self.model.state_dict(),
             "optimiser": optimiser_tensors(self.model, self.optimiser),
-            "tally": self.tally.tensors(),
             "best": self.best,
-            "random": random_state(self.tally.loss.device),
+            "norms": self.norms.tensors() if self.norms else {},
         }
+        for rank, (tally, random) in enumerate(zip(*apart, strict=True)):
+            groups |= {of_rank("tally", rank): tally, of_rank("random", rank): random}
         tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
         metadata = {"config": config, "counters": json.dumps(dataclasses.asdict(self.counters))}
-        write_tensors(folder / CHECKPOINT, tensors, metadata)
+        write_tensors(folder / CHECKPOINT, tensors, {**metadata, "ranks": str(ranks.count)})
 
-    def load(self, folder: Path, config: str) -> bool:
+    def load(self, folder: Path, config: str, ranks: Ranks = ALONE) -> bool:
         """Go on from the state in a run folder; False if there is none yet.
 
         Raises
         ------
         CheckpointError
-            If the file is damaged or belongs to another configuration.
+            If the file is damaged or belongs to another configuration or number of ranks.
         """
         path = folder / CHECKPOINT
         if not path.exists():
@@ -86,23 +104,36 @@ class TrainingState:
         tensors, metadata = read_tensors(path)
         if metadata.get("config") != config:
             raise CheckpointError(f"{path}: belongs to another configuration. Remove it to start this run over.")
+        written_by = int(metadata.get("ranks", "1"))
+        if written_by != ranks.count:
+            raise CheckpointError(
+                f"{path}: was written by {written_by} processes, not {ranks.count}: go on with "
+                f"'torchrun --nproc-per-node {written_by}' or remove it to start this run over."
+            )
         try:
-            self._restore(tensors, json.loads(metadata["counters"]))
+            self._restore(tensors, json.loads(metadata["counters"]), ranks.rank)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{path}: does not fit this run. Remove it to start this run over.") from error
         return True
 
-    def _restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
+    def _restore(self, tensors: dict[str, Tensor], counters: dict[str, Any], rank: int) -> None:
         groups: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             group, name = key.split("/", 1)
             groups.setdefault(group, {})[name] = tensor
         self.model.load_state_dict(groups["model"])
         restore_optimiser(self.model, self.optimiser, groups.get("optimiser", {}))
-        self.tally.restore(groups["tally"])
+        self.tally.restore(groups[of_rank("tally", rank)])
         self.best = groups.get("best", {})
-        restore_random_state(groups["random"])
-        self.counters = Counters(**counters)
+        if self.norms and "norms" in groups:
+            self.norms.restore(groups["norms"])
+        restore_random_state(groups[of_rank("random", rank)])
+        self.counters = Counters(**{name: value for name, value in counters.items() if name not in DERIVED})
+
+
+def of_rank(group: str, rank: int) -> str:
+    """Return the name of what each rank has of its own; the first one's is that of a training in one process."""
+    return f"{group}-{rank}" if rank else group
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

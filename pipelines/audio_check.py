@@ -20,6 +20,8 @@ from pipelines.cluster import available_cores
 
 WINDOW = 4
 """Files in memory for each worker."""
+MOST_BYTES = 96 * 2**20
+"""Bytes of files that wait in memory, beside the one that is read."""
 ENDINGS = (
     "3gp", "aac", "ac3", "aif", "aifc", "aiff", "amr", "ape", "au", "bwf", "caf", "flac", "m4a", "mka", "mp2",
     "mp3", "mp4", "nist", "oga", "ogg", "opus", "pcm", "raw", "rf64", "snd", "sph", "spx", "tta", "voc", "w64",
@@ -135,6 +137,7 @@ def _measure_all(files: Files, jobs: int) -> Iterator[tuple[str, str, Measures |
     """Yield path, content and measures, or the reason why there are none, of each file in the given order."""
     decoder = GuardedDecoder()
     waiting: deque[tuple[str, str, Future[Measures | str]]] = deque()
+    sizes: deque[int] = deque()
     with ThreadPoolExecutor(jobs, "decoders") as pool:
         for path, data in files:
             if isinstance(data, str):
@@ -142,7 +145,9 @@ def _measure_all(files: Files, jobs: int) -> Iterator[tuple[str, str, Measures |
                 continue
             content = hashlib.sha256(data).hexdigest()
             waiting.append((path, content, pool.submit(_measure, decoder, data)))
-            if len(waiting) > WINDOW * jobs:
+            sizes.append(len(data))
+            while len(waiting) > WINDOW * jobs or (sum(sizes) > MOST_BYTES and waiting):
+                sizes.popleft()
                 yield _finished(waiting)
         while waiting:
             yield _finished(waiting)

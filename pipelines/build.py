@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from featurestore.corpus.corpus import Corpus
 from featurestore.datasets import DatasetRecord, dataset_digest, dataset_name
@@ -17,10 +18,12 @@ from pipelines.cluster import Workers
 from pipelines.dataset_recipe import DatasetRecipe
 from pipelines.dispatch import Tally, bundles_of, run_bundles, run_bundles_here
 from pipelines.engines import chosen_device, engine_of
+from pipelines.local_dispatch import run_bundles_locally
 from pipelines.planning import BuildPlan, plan_build
+from pipelines.policy_inputs import with_inputs
 from pipelines.progress import Progress, Silent
 from pipelines.rejects import dataset_table, remember_reject
-from pipelines.tasks import Bundle, lease_name
+from pipelines.tasks import Bundle, lease_name, warm_worker
 
 LEASE_POLL = 0.1
 """Seconds between looks at what other builders are at."""
@@ -74,6 +77,9 @@ def build(
     ------
     BuildError
         If nothing can be built, the device is not there, or workers were lost; what is finished stays.
+    SpecError
+        If a noise or room response of the policy cannot be used, or rows have to be computed by a function of the
+        user's own whose module is not allowed.
     StorageError
         If the store cannot be written or lacks the space.
     DamagedObjectError
@@ -81,13 +87,15 @@ def build(
     """
     started = time.monotonic()
     workers = workers or Workers(jobs, scheduler)
-    device = chosen_device(device)
+    device = chosen_device(device, recipe)
     if workers.scheduler is not None and device != CPU:
         raise BuildError(f"--scheduler and --device {device} exclude each other: a device computes in this process.")
-    recipe = dataclasses.replace(recipe, engine=engine_of(device))
+    recipe = with_inputs(store, dataclasses.replace(recipe, engine=engine_of(device)), write=not dry_run)
     plan = plan_build(store, corpus, recipe)
     if dry_run:
         return report_of(plan, name, started, jobs=workers.jobs)
+    if plan.computed:
+        recipe.check_code()
     work = _Work(store, workers, device, progress or Silent())
     with store.storage.hold(exclusive=False):
         store.storage.sweep()
@@ -134,7 +142,7 @@ class _Work:
             bundles = bundles_of(self.store, plan)
             with self.workers:
                 while bundles:
-                    self._run(bundles)
+                    self._run(bundles, plan.recipe)
                     plan = plan_build(self.store, plan.corpus, plan.recipe)
                     bundles = bundles_of(self.store, plan)
         finally:
@@ -142,13 +150,16 @@ class _Work:
             self.store.storage.sweep()  # what killed workers left
         return plan
 
-    def _run(self, bundles: Sequence[Bundle]) -> None:
+    def _run(self, bundles: Sequence[Bundle], recipe: DatasetRecipe) -> None:
         """Run bundles once each, on workers or beside a device; remember rejects, and wait for other builders."""
-        if self.device == CPU:
-            run_bundles(self.workers.client(len(bundles)), bundles, self.progress, self.tally)
+        jobs, watched = self.workers.jobs, (self.progress, self.tally)
+        if self.device != CPU:
+            run_bundles_here(self.store, bundles, self.device, min(jobs, MOST_THREADS), *watched)
+        elif self.workers.scheduler is not None:
+            run_bundles(self.workers.client(), bundles, *watched)
         else:
-            threads = min(self.workers.jobs, MOST_THREADS)
-            run_bundles_here(self.store, bundles, self.device, threads, self.progress, self.tally)
+            self.workers.prepare(partial(warm_worker, recipe))
+            run_bundles_locally(self.workers.local(), jobs, bundles, *watched)
         for spec, content, reason in self.tally.rejected:
             remember_reject(self.store, spec, content, reason)
         self.tally.rejected.clear()

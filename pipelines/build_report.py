@@ -8,6 +8,7 @@ from typing import Any
 
 from featurestore.corpus.corpus import Rejection
 from featurestore.datasets import dataset_name
+from featurestore.specs.versions import CPU
 from pipelines.cluster import available_cores
 from pipelines.dispatch import Tally
 from pipelines.estimate import estimate_seconds
@@ -32,7 +33,8 @@ class BuildReport:
     seconds: float
     to_compute: int = 0
     estimated_bytes: int = 0
-    estimated_seconds: float = 0.0
+    estimated_seconds: float | None = 0.0
+    """None where another engine than that of the processor computes: how fast it is depends on the device."""
     notes: tuple[str, ...] = ()
     dry: bool = False
 
@@ -87,7 +89,14 @@ def report_of(
         seconds=time.monotonic() - started,
         to_compute=plan.computed,
         estimated_bytes=plan.bytes_to_write,
-        estimated_seconds=estimate_seconds(plan.computed, jobs or available_cores()),
+        estimated_seconds=_seconds(plan, jobs or available_cores()),
         notes=plan.corpus.notes,
         dry=tally is None,
     )
+
+
+def _seconds(plan: BuildPlan, jobs: int) -> float | None:
+    """Estimate how long the processor's engine takes; other engines are as fast as their device."""
+    if plan.recipe.engine != CPU and plan.computed:
+        return None
+    return estimate_seconds(plan.computed, jobs, plan.recipe.features)

@@ -1,15 +1,11 @@
-"""Dask clusters: local processes by default, one that already runs on request."""
+"""The workers of a build: processes of this machine by default, those of a running Dask scheduler on request."""
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import forkserver
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -18,22 +14,12 @@ from featurestore.errors import BuildError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client
+
+    from pipelines.local_workers import LocalWorkers
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EARLY_WORKERS = 4
-"""Most local workers that start before it is known how much there is to do."""
-IMPORTED_ONCE = ("distributed", "pipelines.tasks", "featurestore.rows")
-"""What the process imports that local workers are forked from."""
-SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-SETTINGS = {
-    "distributed.admin.tick.limit": "1h",
-    "distributed.worker.daemon": True,
-    "distributed.worker.profile.enabled": False,  # it takes a sample of every worker each 10 ms
-    "distributed.nanny.environ": SINGLE_THREAD,
-    "distributed.nanny.pre-spawn-environ": {},  # these would stay behind here, and a training that follows be slow
-    "distributed.comm.retry.count": 2,
-}
+SETTINGS = {"distributed.admin.tick.limit": "1h", "distributed.comm.retry.count": 2}
 
 
 def available_cores() -> int:
@@ -44,8 +30,8 @@ def available_cores() -> int:
 class Workers:
     """The workers of a build: local processes with one thread each, or those of a running scheduler.
 
-    Local ones take a second to start. `start` lets them do so in the background, while the corpus is still being
-    read; `client` waits for them, or starts them. As a context it ends them.
+    Local ones take a second to import and load what they need. `start` and `prepare` let that happen in the background,
+    while the corpus is still being read. As a context it ends them.
 
     Parameters
     ----------
@@ -59,143 +45,85 @@ class Workers:
         self.jobs = jobs or available_cores()
         self.scheduler = scheduler
         self._opened = ExitStack()
-        self._starting: threading.Thread | None = None
+        self._local: LocalWorkers | None = None
         self._client: Client | None = None
-        self._cluster: LocalCluster | None = None
-        self._failure: BaseException | None = None
-        self._first: list[Future] = []
+        self._importing: threading.Thread | None = None
 
-    def start(self, prepare: Callable[[], None] | None = None) -> None:
-        """Start a few local workers in the background, and let each run `prepare` before its first task."""
-        if self._starting is None and self._client is None and self.scheduler is None:
-            self._starting = threading.Thread(target=self._start, args=(prepare,), name="starting workers")
-            self._starting.start()
+    def start(self) -> None:
+        """Start the process that local workers are forked from, which imports what all of them need."""
+        if self._local is None and self.scheduler is None:
+            from pipelines.local_workers import LocalWorkers
 
-    def client(self, tasks: int) -> Client:
-        """Return a client of as many workers as `tasks` can use.
+            self._local = LocalWorkers()
 
-        A Dask scheduler runs the code it is sent, so one on another machine must be reached by `tls://`.
+    def prepare(self, task: Callable[[], None]) -> None:
+        """Let local workers find a task done, such as loading compiled code; only the first call counts."""
+        self.start()
+        if self._local is None:
+            return
+        self._local.prepare(task)
+        if self._importing is None:
+            self._importing = threading.Thread(target=_import_dask, name="importing dask")
+            self._importing.start()
 
-        Raises
-        ------
-        BuildError
-            If the scheduler cannot be reached, or must not.
-        """
-        wanted = max(1, min(self.jobs, tasks))
-        self._wait()
+    def local(self) -> LocalWorkers:
+        """Return the local workers; they start if they have not been started."""
+        self.start()
+        if self._local is None:
+            raise BuildError(f"the workers are those of {self.scheduler!r}: leave --scheduler out for local ones.")
+        return self._local
+
+    def client(self) -> Client:
+        """Return a client of the running scheduler; errors as of `connect`."""
+        if self.scheduler is None:
+            raise BuildError("no Dask scheduler is known: give its address with --scheduler.")
         if self._client is None:
-            self._open(wanted)
-        elif self._cluster is not None and len(self._cluster.workers) < wanted:
-            self._cluster.scale(wanted)
-        if self._client is None:
-            raise BuildError("the workers did not start: run the same command again.")
+            self._client = self._opened.enter_context(connect(self.scheduler))
         return self._client
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with suppress(BaseException):  # a start that failed has nothing to end
-            self._wait()
-        if self._cluster is not None:
-            _kill_workers(self._cluster)
-        self._client = self._cluster = None
-        self._first.clear()
+        if self._local is not None:
+            self._local.end()
+        if self._importing is not None:
+            self._importing.join()  # an interpreter that shuts down under an import prints a traceback
+        self._local = self._client = self._importing = None
         self._opened.close()
 
-    def _start(self, prepare: Callable[[], None] | None) -> None:
-        try:
-            self._open(min(self.jobs, EARLY_WORKERS))
-            if prepare is not None:
-                self._prepare(prepare)
-        except BaseException as failure:  # raised again in the thread that waits
-            self._failure = failure
 
-    def _prepare(self, prepare: Callable[[], None]) -> None:
-        """Give every worker the same first task; what it raises, the next task raises again."""
-        if self._client is not None:
-            workers = self._client.scheduler_info(n_workers=-1)["workers"]
-            self._first = [self._client.submit(prepare, workers=[name], pure=False) for name in workers]
-
-    def _wait(self) -> None:
-        if self._starting is not None:
-            self._starting.join()
-            self._starting = None
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-
-    def _open(self, count: int) -> None:
-        method = _start_method() if self.scheduler is None else "spawn"
-        import dask  # takes as long as the process above needs for its own imports
-        from distributed import Client
-
-        self._opened.enter_context(dask.config.set({**SETTINGS, "distributed.worker.multiprocessing-method": method}))
-        if self.scheduler is not None:
-            self._client = _reach(self.scheduler)
-        else:
-            self._cluster = self._opened.enter_context(_local(count))
-            self._client = Client(self._cluster)
-        self._opened.callback(self._client.close)  # not entered: a client must be left in the thread that entered it
+def _import_dask() -> None:
+    """Import Dask's local scheduler while the main thread unpacks a corpus, which leaves it the interpreter."""
+    import dask.threaded  # noqa: F401  # for whoever imports it next
 
 
 @contextmanager
-def connect(jobs: int, scheduler: str | None) -> Iterator[Client]:
-    """Yield a client of `jobs` local workers or of a running scheduler; errors as of `Workers.client`."""
-    with Workers(jobs, scheduler) as workers:
-        yield workers.client(jobs)
+def connect(scheduler: str) -> Iterator[Client]:
+    """Yield a client of a running scheduler.
 
+    A Dask scheduler runs the code it is sent, so one on another machine must be reached by `tls://`.
 
-def _reach(scheduler: str) -> Client:
+    Raises
+    ------
+    BuildError
+        If the scheduler cannot be reached, or must not.
+    """
+    check_scheduler(scheduler)
+    import dask
     from distributed import Client
 
-    check_scheduler(scheduler)
-    try:
-        return Client(scheduler, timeout=15)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise BuildError(f"no Dask scheduler answers at {scheduler!r}: start one or leave --scheduler out.") from error
-
-
-def _start_method() -> str:
-    """Return how local workers start: forked from a process that has imported everything, where the system can.
-
-    That process starts here, alone and without threads of its own; it ends with this one.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return "spawn"
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(IMPORTED_ONCE))
-    before = {name: os.environ.get(name) for name in SINGLE_THREAD}
-    os.environ.update(SINGLE_THREAD)
-    try:
-        forkserver.ensure_running()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-    return "forkserver"
-
-
-def _local(count: int) -> LocalCluster:
-    from distributed import LocalCluster
-
-    return LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-    )
-
-
-def _kill_workers(cluster: LocalCluster) -> None:
-    """Kill local workers instead of waiting for what they are at, or for their farewells.
-
-    A kill does no harm: what a worker has committed stands, and the rest does not exist.
-    """
-    for nanny in cluster.workers.values():
-        nanny.auto_restart = False
-        if nanny.pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(nanny.pid, signal.SIGKILL)
+    with dask.config.set(SETTINGS):
+        try:
+            client = Client(scheduler, timeout=15)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise BuildError(
+                f"no Dask scheduler answers at {scheduler!r}: start one or leave --scheduler out."
+            ) from error
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 def check_scheduler(address: str) -> None:

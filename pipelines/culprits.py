@@ -64,7 +64,7 @@ def _load_in_a_process(bundle: Bundle, contents: tuple[str, ...]) -> int:
 def probe() -> None:
     """Be that process: print a line for each recording that has been loaded and made a row of."""
     question = json.loads(sys.stdin.buffer.read())
-    engine = kept_engine(RowSpec.from_document(question["spec"]))
+    engine = kept_engine(RowSpec.from_document(question["spec"]), question["store"])
     store = open_store(question["store"])
     for content in question["contents"]:
         with suppress(FeatureStoreError):  # one that is merely bad is rejected by the task itself

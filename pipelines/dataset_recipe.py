@@ -10,6 +10,7 @@ from featurestore.errors import SpecError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.versions import CPU
+from featurestore.trusted_code import check_trusted
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class DatasetRecipe:
             raise SpecError("augmented copies need a policy: give --policy NAME, or leave --augment out.")
         if self.side not in ("train", "validation", "test"):
             raise SpecError(f"a split has the sides train, validation and test, not {self.side!r}.")
+
+    def check_code(self) -> None:
+        """Refuse functions of the user's own whose modules are not allowed, with `SpecError`; nothing is imported."""
+        own = self.augmentation.own if self.augmentation and self.copies else ()
+        for function in (self.features.function, *(one.function for one in own)):
+            if function is not None:
+                check_trusted(function)
 
     def augmented_paths(self, corpus: Corpus) -> set[str]:
         """Return the paths of the utterances that get augmented copies."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from featurestore.errors import UnknownNameError
+from featurestore.errors import SpecError, UnknownNameError
 from featurestore.specs.rows import RowSpec
-from featurestore.specs.versions import CPU, TORCH
+from featurestore.specs.versions import CPU, TORCH, check_together
+from featurestore.store import open_store
 
 if TYPE_CHECKING:
     from featurestore.rows import Engine
+    from pipelines.dataset_recipe import DatasetRecipe
 
 DEVICES = ("auto", "cpu", "cuda", "torch-cpu")
 
 
-def chosen_device(name: str) -> str:
-    """Return the device of a name; `auto` is `cuda` where torch finds a GPU, else `cpu`.
+def chosen_device(name: str, recipe: DatasetRecipe | None = None) -> str:
+    """Return the device of a name; `auto` is `cuda` where torch finds a GPU and computes the recipe, else `cpu`.
 
     Raises
     ------
@@ -30,7 +33,16 @@ def chosen_device(name: str) -> str:
         return name
     from pipelines.torch_rows.device import has_gpu
 
-    return "cuda" if has_gpu() else "cpu"
+    return "cuda" if has_gpu() and (recipe is None or _torch_computes(recipe)) else "cpu"
+
+
+def _torch_computes(recipe: DatasetRecipe) -> bool:
+    """Tell whether the torch engine has the features and perturbations of a recipe."""
+    try:
+        check_together(recipe.features, recipe.augmentation if recipe.copies else None, TORCH)
+    except SpecError:
+        return False
+    return True
 
 
 def engine_of(device: str) -> str:
@@ -38,7 +50,7 @@ def engine_of(device: str) -> str:
     return CPU if device == "cpu" else TORCH
 
 
-def open_engine(spec: RowSpec, device: str | None = None) -> Engine:
+def open_engine(spec: RowSpec, device: str | None = None, recordings: Callable[[str], bytes] | None = None) -> Engine:
     """Return an engine for the rows of a spec.
 
     Parameters
@@ -47,6 +59,8 @@ def open_engine(spec: RowSpec, device: str | None = None) -> Engine:
         Says which engine.
     device : str, optional
         Where the torch engine computes; by default a GPU if there is one, else the processor.
+    recordings : callable, optional
+        Returns the bytes of a noise or room response by its sha256, as `Store.source` does.
 
     Raises
     ------
@@ -56,7 +70,7 @@ def open_engine(spec: RowSpec, device: str | None = None) -> Engine:
     if spec.engine == CPU:
         from featurestore.rows import RowEngine
 
-        return RowEngine(spec.features, spec.augmentation)
+        return RowEngine(spec.features, spec.augmentation, recordings)
     from pipelines.torch_rows.device import any_device, open_device
     from pipelines.torch_rows.engine import TorchEngine
 
@@ -64,6 +78,6 @@ def open_engine(spec: RowSpec, device: str | None = None) -> Engine:
 
 
 @lru_cache(maxsize=2)
-def kept_engine(spec: RowSpec) -> Engine:
-    """Keep tables, buffers and compiled kernels from one task of a worker to the next."""
-    return open_engine(spec)
+def kept_engine(spec: RowSpec, store_uri: str) -> Engine:
+    """Keep tables, buffers, compiled kernels and decoded noises from one task of a worker to the next."""
+    return open_engine(spec, recordings=open_store(store_uri).source)

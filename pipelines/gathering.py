@@ -15,7 +15,8 @@ from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 
 if TYPE_CHECKING:
-    from featurestore.rows import Engine, Source
+    from featurestore.rows import Engine
+    from featurestore.source import Source
     from featurestore.specs.perturbation import Perturbation
 
 Row = NDArray[Any]
@@ -61,11 +62,10 @@ class GatheredRows:
                     self._want(content)
                 except AudioError as error:
                     rejected.append((content, str(error)))
-            if rejected:
-                self._wanted.clear()
-                self._places.clear()
-            else:
-                self._compute()
+            if not rejected:
+                rejected += self._compute(self._members[first : first + together])
+            self._wanted.clear()
+            self._places.clear()
         return rejected
 
     def of(self, shard: PlannedShard) -> list[Row]:
@@ -97,13 +97,21 @@ class GatheredRows:
         augmentation = self._spec.augmentation
         return None if augmentation is None else draw(augmentation, content, copy)
 
-    def _compute(self) -> None:
-        """Compute the rows noted so far."""
-        for (address, place), row in zip(self._places, self._engine.rows(self._wanted), strict=True):
+    def _compute(self, members: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Compute the rows noted so far; return the recording that turned out bad only now, and why.
+
+        Only a function of the user's own refuses a recording so late, and it is never given several.
+        """
+        try:
+            rows = self._engine.rows(self._wanted)
+        except AudioError as error:
+            if len(members) > 1:
+                raise
+            return [(members[0], str(error))]
+        for (address, place), row in zip(self._places, rows, strict=True):
             self._rows[address][place] = row
         self.computed += len(self._wanted)
-        self._wanted.clear()
-        self._places.clear()
+        return []
 
 
 class _Donors:

@@ -55,6 +55,7 @@ def ingest(
     """
     known = _Known(store, manifest)
     listing = known.listing() if source is None else None
+    place = source
     if listing is None:
         place = source if source is not None or manifest.generator else fetch(manifest)
         origin = _archive_checksum(place)
@@ -64,10 +65,11 @@ def ingest(
             before_reading()
             if not write:
                 corpus = label(manifest, *_read_only(opened, manifest))
-                return _with_utterances(corpus, source)
+                return _with_utterances(corpus, opened)
             listing = _read(store, opened, manifest)
             known.remember(listing, origin)
-    return _with_utterances(label(manifest, listing, store.source), source)
+    corpus = label(manifest, listing, store.source)
+    return corpus if corpus.utterances else _with_utterances(corpus, corpus_source(manifest, place))
 
 
 def _read_only(source: Source, manifest: Manifest) -> tuple[Listing, Callable[[str], bytes]]:
@@ -76,12 +78,11 @@ def _read_only(source: Source, manifest: Manifest) -> tuple[Listing, Callable[[s
     return listing, label_files.__getitem__
 
 
-def _with_utterances(corpus: Corpus, source: str | Path | None) -> Corpus:
+def _with_utterances(corpus: Corpus, source: Source) -> Corpus:
     if not corpus.utterances:
-        raise SourceError(
-            f"no recording of corpus {corpus.name!r} with a known label in {str(source or corpus.name)!r}: "
-            "give the archive or folder of this corpus with --source."
-        )
+        from featurestore.corpus.nothing_found import nothing_found
+
+        raise SourceError(nothing_found(corpus, source))
     return corpus
 
 

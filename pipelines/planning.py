@@ -11,7 +11,7 @@ from featurestore.shards.plan import Part, PartPlan, plan_part
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.estimate import estimate_bytes
+from pipelines.estimate import estimate_bytes, mean_duration
 from pipelines.rejects import known_rejects, rejections
 
 
@@ -52,7 +52,10 @@ class BuildPlan:
     @property
     def bytes_to_write(self) -> int:
         """Bytes that the tasks will write, estimated."""
-        rows = sum(task.shard.rows for part in self.parts for task in part.tasks)
+        rows = 0.0
+        for part in self.parts:
+            share = mean_duration(self.recipe.features, part.part.spec.augmentation)
+            rows += share * sum(task.shard.rows for task in part.tasks)
         return estimate_bytes(self.corpus, self.recipe.features, rows)
 
     def rejections(self) -> tuple[Rejection, ...]:

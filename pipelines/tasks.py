@@ -97,7 +97,7 @@ def _run(
     wanted = [task for task in claimed if not store.has_shard(task.shard.address)]  # finished before it was claimed
     if not wanted:
         return Receipt()
-    rows = GatheredRows(store, bundle.spec, bundle.members, wanted, engine or kept_engine(bundle.spec))
+    rows = GatheredRows(store, bundle.spec, bundle.members, wanted, engine or kept_engine(bundle.spec, store.uri))
     rejected = rows.collect()
     if rejected:
         return Receipt(rejected=tuple(rejected))
@@ -116,7 +116,8 @@ def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> lis
     AudioError
         If an original cannot become rows.
     """
-    rows = GatheredRows(store, shard.spec, shard.members, [ShardTask(shard, tuple(donors), 0)], kept_engine(shard.spec))
+    engine = kept_engine(shard.spec, store.uri)
+    rows = GatheredRows(store, shard.spec, shard.members, [ShardTask(shard, tuple(donors), 0)], engine)
     rejected = rows.collect()
     if rejected:
         raise AudioError(rejected[0][1])

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from featurestore.corpus.corpus import Corpus, Listed, Read, Rejection, Utterance
 from featurestore.corpus.labels.agreement import krippendorff_alpha
 from featurestore.corpus.labels.label_files import read_label_files
-from featurestore.corpus.labels.labelling import assign_labels, difference, recordings_of, shown
+from featurestore.corpus.labels.labelling import (
+    assign_labels,
+    count_notes,
+    difference,
+    orphan_notes,
+    recordings_of,
+    shown,
+)
 from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.labels.votes import parse_votes
 from featurestore.corpus.sheet.datasheet import Expected, Manifest
 from featurestore.errors import SplitError
+
+STATED = "stated_"
+"""Begins the field that holds what a list says of a field, where that differs from what its other columns give."""
+NOT_STATED = "(not stated)"
+"""The value of a field in the counts where a recording has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +59,28 @@ class Completeness:
     extra: tuple[str, ...]
     """Recordings that are not published, or have no label; sorted paths."""
     mismatched: tuple[Rejection, ...]
-    """Recordings whose bytes differ from the published ones."""
+    """Recordings whose bytes differ from the published ones, or whose label files contradict themselves."""
     rejected: tuple[Rejection, ...]
     """Recordings that cannot be used for another reason."""
     differences: tuple[Difference, ...]
     """Counts that differ from the expected ones."""
+    known_bad: tuple[Rejection, ...] = ()
+    """Recordings that are bad in the published corpus too; a complete copy holds them."""
+    notes: tuple[str, ...] = ()
+    """What else a user should know, without what `missing`, `extra` and `differences` say."""
+    looks_like: str | None = None
+    """The corpus that the source seems to be instead, where it is another one."""
 
     @property
     def complete(self) -> bool:
         """Whether nothing is missing, extra or different."""
         return not (self.missing or self.extra or self.mismatched or self.rejected or self.differences)
+
+    @property
+    def sound(self) -> int:
+        """The number of labelled recordings of which nothing bad is known."""
+        bad = {one.path for one in (*self.mismatched, *self.rejected, *self.known_bad)}
+        return sum(shown(one.path) not in bad for one in self.corpus.utterances)
 
     @property
     def agreement(self) -> float | None:
@@ -69,25 +93,34 @@ class Completeness:
         return {
             "corpus": self.corpus.name,
             "files": self.files,
+            "sound": self.sound,
             "missing": list(self.missing),
             "extra": list(self.extra),
             "mismatched": _listed(self.mismatched),
             "rejected": _listed(self.rejected),
+            "known_bad": _listed(self.known_bad),
             "labels": self.corpus.label_counts(),
             "speakers": self.corpus.speaker_counts(),
             "differences": [one.to_dict() for one in self.differences],
             "agreement": self.agreement,
-            "notes": list(self.corpus.notes),
+            "notes": list(self.notes),
         }
 
 
-def check_completeness(manifest: Manifest, listing: tuple[Listed, ...], read: Read | None = None) -> Completeness:
+def check_completeness(
+    manifest: Manifest,
+    listing: tuple[Listed, ...],
+    read: Read | None = None,
+    faults: Mapping[str, str] | None = None,
+) -> Completeness:
     """Compare a listing with a data sheet: files with its index, counts with all its expectations.
 
     Parameters
     ----------
     manifest, listing, read
         As `featurestore.corpus.corpus.label` takes them.
+    faults : mapping of str to str, optional
+        Why files are no recordings, by their paths in the source; see `featurestore.corpus.first_look`.
 
     Raises
     ------
@@ -96,32 +129,47 @@ def check_completeness(manifest: Manifest, listing: tuple[Listed, ...], read: Re
     """
     corpus = assign_labels(_as_published(manifest), listing, read)
     files = recordings_of(manifest, listing)
-    wrong = {shown(path) for path, file in files.items() if difference(manifest.index.get(path), file)}
+    faulty = {shown(path): faults[file.path] for path, file in files.items() if faults and file.path in faults}
+    wrong = {shown(path) for path, file in files.items() if difference(manifest.index.get(path), file)} - set(faulty)
     unpublished = set(files) - set(manifest.index) if manifest.index else set()
+    beside = read_label_files(manifest, listing, read)
+    told = {*count_notes(manifest, files), *orphan_notes(beside, files)}
+    other = [one for one in corpus.rejected if one.path not in wrong and one.path not in faulty]
+    other += [Rejection(path, reason) for path, reason in faulty.items()]
     return Completeness(
         corpus=corpus,
         files=len(files),
-        missing=tuple(sorted(_missing(manifest, listing, read, files))),
+        missing=tuple(sorted(set(manifest.index) - set(files) if manifest.index else beside.orphans(files))),
         extra=tuple(sorted({shown(path) for path in unpublished} | {one.path for one in corpus.unlabelled})),
-        mismatched=tuple(one for one in corpus.rejected if one.path in wrong),
-        rejected=tuple(one for one in corpus.rejected if one.path not in wrong),
+        mismatched=(*(one for one in corpus.rejected if one.path in wrong), *_contradictions(corpus)),
+        rejected=tuple(sorted(other, key=lambda one: one.path)),
         differences=tuple(_differences(corpus, len(files))),
+        known_bad=tuple(_known_bad(manifest, files)),
+        notes=tuple(note for note in corpus.notes if note not in told),
     )
+
+
+def _contradictions(corpus: Corpus) -> Iterator[Rejection]:
+    """Yield the recordings for which a list states a field (as `stated_FIELD`) that its other columns do not give."""
+    for one in corpus.utterances:
+        fields = dict(one.labels)
+        for name, value in one.labels:
+            stated = name.removeprefix(STATED)
+            if stated != name and fields.get(stated, value) != value:
+                reason = f"the list states the {stated} {value!r}, and its other columns give {fields[stated]!r}"
+                yield Rejection(shown(one.path), reason)
+
+
+def _known_bad(manifest: Manifest, files: Iterable[str]) -> Iterator[Rejection]:
+    for path in sorted(files):
+        fault = manifest.audio.fault(path)
+        if fault is not None:
+            yield Rejection(shown(path), fault)
 
 
 def _as_published(manifest: Manifest) -> Manifest:
     """Return the sheet without its known-bad files: a complete copy holds them, and expected counts include them."""
     return replace(manifest, audio=replace(manifest.audio, known_bad={}))
-
-
-def _missing(
-    manifest: Manifest, listing: tuple[Listed, ...], read: Read | None, files: Mapping[str, Listed]
-) -> Iterator[str]:
-    """Yield published recordings that are not there; without an index, those that only label files name."""
-    if manifest.index:
-        yield from set(manifest.index) - set(files)
-    elif manifest.label_files:
-        yield from read_label_files(manifest, listing, read).orphans(files)
 
 
 def _differences(corpus: Corpus, files: int) -> Iterator[Difference]:
@@ -154,8 +202,9 @@ def _counts(scheme: str, expected: Expected, utterances: tuple[Utterance, ...]) 
 
 
 def _value(one: Utterance, field: str) -> str:
-    value = {"label": one.label, "speaker": one.speaker}.get(field, dict(one.labels).get(field))
-    return "unknown" if value is None else value
+    if field == "speaker":
+        return one.speaker or "unknown"
+    return one.label if field == "label" else dict(one.labels).get(field, NOT_STATED)
 
 
 def _listed(rejections: tuple[Rejection, ...]) -> list[dict[str, str]]:

@@ -120,7 +120,9 @@ def _whole_corpus(manifest: Manifest, source: str | Path | None) -> Corpus:
     listing, label_files = read_source(opened, manifest)
     corpus = label(manifest, listing, label_files.__getitem__)
     if not corpus.utterances:
-        raise SourceError(_nothing_found(corpus, opened))
+        from featurestore.corpus.nothing_found import nothing_found
+
+        raise SourceError(nothing_found(corpus, opened))
     return corpus
 
 
@@ -188,13 +190,3 @@ def label(manifest: Manifest, listing: tuple[Listed, ...], read: Read | None = N
     from featurestore.corpus.labels.labelling import assign_labels
 
     return assign_labels(manifest, listing, read)
-
-
-def _nothing_found(corpus: Corpus, source: Source) -> str:
-    aside = (*corpus.rejected, *corpus.unlabelled)
-    seen = f"; first of {len(aside)} set aside: {aside[0].path!r} ({aside[0].reason})" if aside else ""
-    patterns = ", ".join(corpus.manifest.audio.include)
-    return (
-        f"no recording of corpus {corpus.name!r} ({patterns}) found in {source.name!r}{seen}. "
-        "Give the archive or folder of this corpus with --source."
-    )

@@ -134,7 +134,7 @@ def marked(store: Store) -> set[str]:
         needed |= {record.key, table.key}
         for address in record.addresses:
             needed |= {record_key(address), data_key(address)}
-        contents |= {content for part in record.parts for content in part.contents}
+        contents |= set(record.originals)
         contents |= {utterance.content for utterance in table.utterances}
     for name in store.storage.children("refs/corpora"):
         key = f"refs/corpora/{name}"

@@ -30,7 +30,7 @@ class Drift:
 
 
 def recompute(
-    store: Store, rows: int, dataset: str | None = None, open_engine: Callable[[RowSpec], Engine] | None = None
+    store: Store, rows: int, dataset: str | None = None, open_engine: Callable[..., Engine] | None = None
 ) -> Drift:
     """Compute a sample of rows from their originals and compare checksums.
 
@@ -44,7 +44,8 @@ def recompute(
     dataset : str, optional
         Name or digest prefix; only shards of this dataset are sampled.
     open_engine : callable, optional
-        Gives an engine for the rows of any spec; without it only those of the processor's own engine are computed.
+        Gives an engine for the rows of any spec, with `recordings` as `pipelines.engines.open_engine` takes them;
+        without it only those of the processor's own engine are computed.
     """
     sample = heapq.nsmallest(rows, _all_rows(store, dataset))
     by_spec = sorted(((record.spec.id, content, copy, record) for _, content, copy, record in sample), key=_key)
@@ -55,13 +56,17 @@ def recompute(
         if not spec.computable or (open_engine is None and spec.engine != CPU):
             skipped += len(chosen)
             continue
-        engine = open_engine(spec) if open_engine else RowEngine(spec.features, spec.augmentation)
+        engine = (open_engine or _own_engine)(spec, recordings=store.source)
         for _, content, copy, record in chosen:
             recomputed += 1
             reason = _difference(store, engine, record, content, copy)
             if reason:
                 drifted.append((f"{record.address} {content[:12]}/{copy}", reason))
     return Drift(recomputed, skipped, tuple(drifted))
+
+
+def _own_engine(spec: RowSpec, recordings: Callable[[str], bytes]) -> Engine:
+    return RowEngine(spec.features, spec.augmentation, recordings)
 
 
 def _key(row: tuple[str, str, int, ShardRecord]) -> tuple[str, str, int]:

@@ -21,7 +21,7 @@ def check_dataset(store: Store, key: str) -> None:
     for address in record.addresses:
         if not store.has_shard(address):
             raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
-    _check_originals(store, (content for part in record.parts for content in part.contents), key)
+    _check_originals(store, record.originals, key)
     try:
         found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])
     except DamagedObjectError as error:

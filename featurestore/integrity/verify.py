@@ -85,7 +85,7 @@ def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple
     yield table.key, len(table.to_bytes())
     for address in record.addresses:
         yield record_key(address), 0
-    for content in sorted({content for part in record.parts for content in part.contents}):
+    for content in record.originals:
         yield f"sources/{content}", 0
 
 

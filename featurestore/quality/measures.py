@@ -24,9 +24,12 @@ LOWEST_CLIP = 0.5
 """Largest sample from which a run of equal ones is taken for clipping: editors scale clipped sound down."""
 NOISE_SHARE = 0.1
 """Share of the frames, the quietest ones, whose level is taken for that of the noise."""
-MOST_SNR_DB = 100.0
+DIGITAL_SILENCE_DB = 20 * float(np.log10(2.0**-15))
+"""Level of one step of 16 bits: a quieter frame holds rounding and no sound of a room."""
+MOST_SNR_DB = 60.0
+"""Largest ratio that is told: no room and microphone do better, so a larger one tells of gates and fades."""
 FEWEST_FRAMES = 20
-"""Frames from which a signal-to-noise ratio is estimated."""
+"""Frames with sound from which a signal-to-noise ratio is estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Measures:
     trailing: float
     """The same at the end."""
     snr_db: float | None
-    """Estimated signal-to-noise ratio; None where there are no pauses to hear the noise in."""
+    """Estimated signal-to-noise ratio, `MOST_SNR_DB` at the most; None where there are no pauses to hear noise in."""
     digest: str
     """sha256 of rate and decoded samples: equal for the same sound in two containers."""
 
@@ -75,11 +78,13 @@ class Measures:
 def measure(recording: Recording) -> Measures:
     """Measure a decoded recording of at least one sample.
 
-    The signal-to-noise ratio compares the mean power of all frames with that of the quietest tenth, which is taken
-    for the noise: right where a tenth of the recording is pause, too low where less is.
+    The signal-to-noise ratio compares the mean power of the frames with that of the quietest tenth, which is taken
+    for the noise: right where a tenth of the recording is pause, too low where less is. Frames of digital silence,
+    which editors put around recordings and gates into their pauses, are no noise and are left out; so is an offset.
     """
     signal, rate = recording.signal, recording.rate
-    powers = frame_powers(signal, max(1, round(FRAME_SECONDS * rate)))
+    length = max(1, round(FRAME_SECONDS * rate))
+    powers = frame_powers(signal, length)
     mean_power = float(np.mean(np.square(signal, dtype=np.float64)))
     leading, trailing = _edges(powers)
     return Measures(
@@ -93,7 +98,7 @@ def measure(recording: Recording) -> Measures:
         silent=float(np.mean(powers < 10 ** (SILENT_DB / 10))),
         leading=min(leading * FRAME_SECONDS, len(signal) / rate),
         trailing=min(trailing * FRAME_SECONDS, len(signal) / rate),
-        snr_db=_snr(powers),
+        snr_db=_snr(frame_variances(signal, length)),
         digest=hashlib.sha256(f"{rate}\n".encode() + signal.tobytes()).hexdigest(),
     )
 
@@ -105,6 +110,14 @@ def frame_powers(signal: Signal, length: int) -> Float64:
     frames = signal[: len(signal) // length * length].reshape(-1, length)
     powers: Float64 = np.einsum("ft,ft->f", frames, frames, dtype=np.float64) / length
     return powers
+
+
+def frame_variances(signal: Signal, length: int) -> Float64:
+    """Return the power of each whole frame without its own offset, array [frames]; of all if there is none."""
+    frames = signal[: max(1, len(signal) // length) * length].reshape(-1, min(length, len(signal)))
+    means = np.mean(frames, axis=1, dtype=np.float64)
+    variances: Float64 = np.maximum(frame_powers(signal, length) - means**2, 0)
+    return variances
 
 
 def clipped_share(signal: Signal) -> float:
@@ -131,11 +144,10 @@ def _edges(powers: Float64) -> tuple[int, int]:
     return int(loud[0]), int(len(powers) - 1 - loud[-1])
 
 
-def _snr(powers: Float64) -> float | None:
-    if len(powers) < FEWEST_FRAMES:
+def _snr(variances: Float64) -> float | None:
+    heard = np.sort(variances[variances > 10 ** (DIGITAL_SILENCE_DB / 10)])
+    if len(heard) < FEWEST_FRAMES:
         return None
-    noise = float(np.mean(np.sort(powers)[: int(NOISE_SHARE * len(powers))]))
-    sound = float(np.mean(powers)) - noise
-    if sound <= noise:
-        return None
-    return min(MOST_SNR_DB, 10 * float(np.log10(sound / max(noise, sound * 10 ** (-MOST_SNR_DB / 10)))))
+    noise = float(np.mean(heard[: int(NOISE_SHARE * len(heard))]))
+    sound = float(np.mean(heard)) - noise
+    return None if sound <= noise else min(MOST_SNR_DB, 10 * float(np.log10(sound / noise)))

@@ -100,7 +100,7 @@ class ShardRecord:
     @cached_property
     def layout(self) -> layout.Layout:
         """The physical layout of the data object."""
-        return layout.Layout(int(self.offsets[-1]), self.spec.features.mels, self.spec.features.dtype)
+        return layout.Layout(int(self.offsets[-1]), self.spec.features.width, self.spec.features.dtype)
 
     def row_index(self, content: str, copy: int) -> int:
         """Return the position of a row in the shard; `KeyError` if it is not there."""

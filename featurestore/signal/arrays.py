@@ -12,4 +12,4 @@ Float64 = NDArray[np.float64]
 Real = NDArray[np.float32] | NDArray[np.float64]
 """Values in the precision of the computation at hand."""
 Row = NDArray[np.float16] | NDArray[np.float32]
-"""One row of the store, array [frames, mels]."""
+"""One row of the store, array [frames, width]."""

@@ -1,4 +1,4 @@
-"""The log-mel spectrogram of a signal, eight frames at a time from samples to bands, so that they stay in the cache."""
+"""The log power of a signal in bands, eight frames at a time from samples to bands, so that they stay in the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from featurestore.signal.arrays import Float32, Float64, Real, Signal
 from featurestore.signal.fourier import Tables, fourier_tables, own_length, power_spectra, power_spectra_elsewhere
 from featurestore.signal.kernel import fast_kernel
 from featurestore.signal.lanes import LANES
-from featurestore.signal.mel import BandArrays, log_mel, mel_bands, mel_triangles
+from featurestore.signal.mel import BandArrays, log_mel, mel_bands
 from featurestore.signal.stft import cut_frames, frame_count, padded_length, padded_window
 from featurestore.signal.warp import warp, warp_positions
 from featurestore.specs.features import FeatureSpec
@@ -20,31 +20,36 @@ _STRAIGHT = np.zeros(0, np.int64)
 """Positions of no warp."""
 
 
-class LogMel:
-    """The log-mel spectrogram of a feature spec at one sampling rate, with its window and mel bands.
+class LogBands:
+    """The logarithm of the power in bands of the frames of a signal, with its window and bands.
 
     Parameters
     ----------
     features : FeatureSpec
-    rate : int
-        Sampling rate of the signals in hertz.
+        Window, transform and hop.
+    triangles : array [bands, bins]
+        Weight of each bin of the transform in each band.
+    eps : float
+        Added to the power before the logarithm.
+    warped : int, optional
+        Bins, from the first on, that a warp of the frequency axis maps onto themselves; the last of them is the fmax
+        of its equation. All by default.
     """
 
-    def __init__(self, features: FeatureSpec, rate: int) -> None:
+    def __init__(self, features: FeatureSpec, triangles: Float64, eps: float, warped: int | None = None) -> None:
         self.features = features
-        high_hz = features.high_hz if features.high_hz is not None else rate / 2
-        self._triangles = mel_triangles(
-            rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz
-        )
+        self._triangles = triangles
+        self._eps = eps
+        self._bins = features.fft_length // 2 + 1 if warped is None else warped
         self._window = padded_window(features)
         self._tables: dict[type[np.floating], _Tables] = {}
         self._padded = np.zeros(0, np.float32)
-        self._sums = np.empty(features.mels * LANES, np.float32)
+        self._sums = np.empty(len(triangles) * LANES, np.float32)
 
     def __call__(
         self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
     ) -> Float32:
-        """Return log(mel power + eps), array [frames, mels], float32.
+        """Return log(power in the band + eps), array [frames, bands], float32.
 
         Parameters
         ----------
@@ -58,10 +63,10 @@ class LogMel:
         """
         features, count = self.features, frame_count(self.features, len(signal))
         padded = self._pad(signal, gain, count)
-        rows = np.empty((-(-count // LANES) * LANES, features.mels), np.float32)
+        rows = np.empty((-(-count // LANES) * LANES, len(self._triangles)), np.float32)
         below, share = _STRAIGHT, np.zeros(0)
         if warping is not None:
-            below, share = warp_positions(features.fft_length // 2 + 1, *warping)
+            below, share = warp_positions(self._bins, *warping)
         if precision not in self._tables:
             self._tables[precision] = _Tables(self._window, self._triangles, precision)
         tables = self._tables[precision]
@@ -72,7 +77,7 @@ class LogMel:
             tables.window,
             tables.own,
             tables.bands.arrays,
-            features.eps,
+            self._eps,
             below,
             share.astype(precision),
             tables.frames,

@@ -13,19 +13,19 @@ modification of audio". Transform, hop and frame positions are those of `librosa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from featurestore.signal.arrays import Float32, Float64, Signal
+from featurestore.signal.arrays import Float32, Signal
 from featurestore.signal.fourier import Tables, fourier_tables, inverse
 from featurestore.signal.interpolation import LEAD, TAPS, passband, reach
-from featurestore.signal.kernel import exact_kernel, fast_kernel
+from featurestore.signal.kernel import fast_kernel
 from featurestore.signal.lanes import LANES, add_rows, load, load_rows, spread, store, store_rows, transposed
 from featurestore.signal.pitch_grid import PITCH_GRID
 from featurestore.signal.stft import periodic_window
+from featurestore.signal.vocoder_analysis import Analysis, write_polar, write_turns
 
 OVERLAP = 4
 """Frames that cover a sample."""
@@ -35,29 +35,12 @@ PASSBAND_EDGE = 0.97
 """Share of the spectrum below half the rate that is kept; the interpolation cannot tell apart what lies above."""
 _FRAMES = 16
 """Frames analysed at a time, so that they stay in the cache."""
-_NOTHING = 1e-100
-"""Magnitudes below have no phase."""
 _GRID = PITCH_GRID
 
 
 def vocoder_length(rate: int) -> int:
     """Return the length of the transform: the power of two nearest to 0.128 s, 2048 at 16 kHz."""
     return int(2 ** max(6, round(math.log2(0.128 * rate))))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Analysis:
-    """What all pitch shifts of one recording share."""
-
-    magnitudes: Float32
-    """Array [frames + 1, width], divided by the passband of the interpolation; the last frame is silent.
-
-    The width is the number of bins, rounded up to whole registers.
-    """
-    turns: Float32
-    """Array [frames, 2, width]: real and imaginary part of the unit number that turns frame t's phase into t + 1's."""
-    start: Float32
-    """Array [2, width]: the unit number of the first frame's phase."""
 
 
 class Vocoder:
@@ -95,16 +78,32 @@ class Vocoder:
             here = min(_FRAMES, count - first)
             spectrum = scipy.fft.rfft(framed[first : first + here] * self._hann, axis=1, workers=1)
             phases[0] = phases[_FRAMES]
-            _polar(spectrum, self._gain, magnitudes[first:], phases[1:])
+            write_polar(spectrum, self._gain, magnitudes[first:], phases[1:])
             if first == 0:
                 start[:, : self.bins] = phases[1]
-                _turn(phases[1 : here + 1], turns)
+                write_turns(phases[1 : here + 1], turns)
             else:
-                _turn(phases[: here + 1], turns[first - 1 :])
+                write_turns(phases[: here + 1], turns[first - 1 :])
         turns[count - 1, 0] = 1
         return Analysis(magnitudes, turns, start)
 
-    def stretch(self, analysis: Analysis, steps: int, samples: int) -> Signal:
+    def evened(self, analysis: Analysis) -> Analysis:
+        """Return the spectra without what makes up for the passband of an interpolation: for `lengthen`."""
+        magnitudes = analysis.magnitudes.copy()
+        magnitudes[:, : self.bins] *= (1 / self._gain).astype(np.float32)
+        return Analysis(magnitudes, analysis.turns, analysis.start)
+
+    def lengthen(self, analysis: Analysis, steps: int, samples: int, length: int) -> Signal:
+        """Return the first `length` samples of the signal lasting steps / 2048 times as long, at its own pitch.
+
+        It is not read by an interpolation, so all its bins are kept; `analysis` comes from `evened`. The array is
+        overwritten by the next call.
+        """
+        return self._stretch(analysis, steps, samples, self.bins, LEAD + length)[LEAD : LEAD + length]
+
+    def stretch(
+        self, analysis: Analysis, steps: int, samples: int, reading: int | None = None, needed: int | None = None
+    ) -> Signal:
         """Return the signal lasting steps / 2048 times as long; sample 0 stands at index `LEAD`.
 
         Parameters
@@ -114,23 +113,32 @@ class Vocoder:
             The factor times 2048.
         samples : int
             Length of the original signal.
+        reading : int, optional
+            How much faster the result is read, times 2048; `steps` by default, which keeps the duration.
+        needed : int, optional
+            Samples that are touched then; those of `reach` by default.
 
         Returns
         -------
         array, float32
             Long enough for `interpolate`; overwritten by the next call.
         """
+        kept = _kept_bins(self.bins, steps if reading is None else reading)
+        return self._stretch(analysis, steps, samples, kept, reach(samples, steps) if needed is None else needed)
+
+    def _stretch(self, analysis: Analysis, steps: int, samples: int, kept: int, needed: int) -> Signal:
+        """Synthesise `kept` bins of the stretched signal into at least `needed` samples."""
         end = samples * steps // _GRID
         count = (len(analysis.turns) * steps + _GRID - 1) // _GRID
         count = min(count, (end + TAPS) // self.hop + OVERLAP)
         margin = self.length // 2
-        room = self._room(margin + max(reach(samples, steps), LEAD + (count + LANES) * self.hop + self.length))
+        room = self._room(margin + max(needed, LEAD + (count + LANES) * self.hop + self.length))
         _synthesise(
             analysis.magnitudes.reshape(-1),
             analysis.turns.reshape(-1),
             analysis.start.reshape(-1).copy(),
             _frame_positions(count, steps),
-            _kept_bins(self.bins, steps),
+            kept,
             self._tables,
             self._window,
             self._spectrum,
@@ -150,31 +158,6 @@ class Vocoder:
         room = self._stretched[:samples]
         room[:] = 0
         return room
-
-
-@exact_kernel
-def _polar(spectrum: NDArray[np.complex128], gain: Float64, magnitudes: Float32, phases: Float64) -> None:
-    """Write |X| * gain and the unit numbers X / |X|, array [frames, 2, bins]; 1 where X is zero."""
-    for t in range(spectrum.shape[0]):
-        given, size, unit_real, unit_imaginary = spectrum[t], magnitudes[t], phases[t, 0], phases[t, 1]
-        for k in range(len(gain)):
-            real, imaginary = given[k].real, given[k].imag
-            magnitude = math.sqrt(real * real + imaginary * imaginary)
-            size[k] = np.float32(magnitude * gain[k])
-            scale = 1.0 / max(magnitude, _NOTHING)
-            unit_real[k] = real * scale if magnitude > _NOTHING else 1.0
-            unit_imaginary[k] = imaginary * scale if magnitude > _NOTHING else 0.0
-
-
-@exact_kernel
-def _turn(phases: Float64, turns: Float32) -> None:
-    """Write the unit number conj(u(t)) u(t + 1) that turns each phase into the next frame's."""
-    for t in range(phases.shape[0] - 1):
-        a, b, c, d = phases[t, 0], phases[t, 1], phases[t + 1, 0], phases[t + 1, 1]
-        real, imaginary = turns[t, 0], turns[t, 1]
-        for k in range(len(a)):
-            real[k] = np.float32(a[k] * c[k] + b[k] * d[k])
-            imaginary[k] = np.float32(a[k] * d[k] - b[k] * c[k])
 
 
 def _kept_bins(bins: int, steps: int) -> int:

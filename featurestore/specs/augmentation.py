@@ -6,69 +6,47 @@ A policy never says how many copies are made: copy 7 is the same whether 10 or 1
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
+from featurestore.specs.drawn import Drawn, read_table
+from featurestore.specs.own import OwnPerturbation
+from featurestore.specs.recordings import Recordings
+
+__all__ = ["LIMITS", "PERTURBATIONS", "RECORDINGS", "SHIFT_FILLS", "AugmentationSpec", "Drawn", "Needed"]
 
 SHIFT_FILLS = ("zero", "circular")
-PERTURBATIONS = ("semitones", "shift_seconds", "snr_db", "vtlp_alpha", "peak")
-"""The perturbations in the order in which they are applied."""
+PERTURBATIONS = (
+    "semitones",
+    "stretch",
+    "shift_seconds",
+    "reverb",
+    "recorded_snr_db",
+    "snr_db",
+    "gain_db",
+    "vtlp_alpha",
+    "peak",
+)
+"""The perturbations in the order in which they are applied; functions of the user come after the gain."""
+RECORDINGS = {"reverb": "rirs", "recorded_snr_db": "noises"}
+"""Which field names the recordings that a perturbation takes in."""
 
 LIMITS = {
     "semitones": (-24.0, 24.0),
+    "stretch": (0.25, 4.0),
     "shift_seconds": (-60.0, 60.0),
+    "reverb": (0.0, 1.0),
+    "recorded_snr_db": (-100.0, 100.0),
     "snr_db": (-100.0, 100.0),
+    "gain_db": (-100.0, 100.0),
     "vtlp_alpha": (0.5, 1.1),  # above 1 / 0.9 the warped f0 of equation 1 would leave the frequency axis
     "peak": (1e-6, 1.0),
 }
 
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """How often a perturbation is applied, and the rule for its value.
-
-    The value is uniform in `[low, high]`, drawn anew for each row (`per="row"`) or once for each copy index and
-    shared by all files (`per="copy"`), or taken from `listed` in turn: copy k takes entry (k - 1) mod length.
-    """
-
-    probability: float = 1.0
-    """Share of the copies it is applied to, in [0, 1]."""
-    uniform: tuple[float, float] | None = None
-    """Lower and upper bound of the value."""
-    per: str = "row"
-    """`row` or `copy`: what a uniform value is drawn for."""
-    listed: tuple[float, ...] = ()
-    """The values, where they are listed and not drawn."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise SpecError(f"a probability must lie within 0 and 1, not {self.probability}.")
-        if self.per not in ("row", "copy"):
-            raise UnknownNameError("value rule", self.per, ("row", "copy"))
-        if (self.uniform is None) == (not self.listed):
-            raise SpecError("a perturbation needs either 'uniform = [low, high]' or 'listed = [...]'.")
-        object.__setattr__(self, "probability", float(self.probability))
-        object.__setattr__(self, "listed", tuple(float(value) for value in self.listed))
-        if self.uniform is not None:
-            low, high = (float(bound) for bound in self.uniform)
-            if not low <= high:
-                raise SpecError(f"a range must rise: {low:g} is above {high:g}.")
-            object.__setattr__(self, "uniform", (low, high))
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """The bounds or the listed values."""
-        return self.uniform or self.listed
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields that matter as JSON values."""
-        rule: dict[str, Any] = {"listed": list(self.listed)}
-        if self.uniform is not None:
-            rule = {"uniform": list(self.uniform), "per": self.per}
-        return {"probability": self.probability, **rule}
+Needed = dict[str, Recordings]
+"""Recordings by the field that names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +73,20 @@ class AugmentationSpec:
     """Peak normalisation: the largest absolute sample afterwards."""
     seed: int = 0
     """Chooses the draws; equal seeds give equal copies on every machine."""
+    stretch: Drawn | None = None
+    """Time stretch: the duration is multiplied by this factor, the pitch is kept."""
+    gain_db: Drawn | None = None
+    """Change of volume in decibels; nothing is clipped."""
+    recorded_snr_db: Drawn | None = None
+    """A recording of `noises` at this signal-to-noise ratio in decibels, as with `snr_db`."""
+    noises: Recordings | None = None
+    """The noises of `recorded_snr_db`."""
+    reverb: Drawn | None = None
+    """A room: the share of the signal convolved with one of `rirs`, in [0, 1]; the rest is the signal as it was."""
+    rirs: Recordings | None = None
+    """The room impulse responses of `reverb`."""
+    own: tuple[OwnPerturbation, ...] = ()
+    """Functions of the user, applied in this order after the gain."""
 
     def __post_init__(self) -> None:
         if self.shift_fill not in SHIFT_FILLS:
@@ -104,23 +96,58 @@ class AugmentationSpec:
             raise SpecError(f"vtlp_f0 must lie between 0 and 1, not {self.vtlp_f0:g}.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise SpecError(f"the seed must be a whole number, not {self.seed!r}.")
-        for name in PERTURBATIONS:
-            self._check_values(name)
+        for name, drawn in self.drawn.items():
+            drawn.check(name, *LIMITS[name])
 
-    def _check_values(self, name: str) -> None:
-        drawn: Drawn | None = getattr(self, name)
-        low, high = LIMITS[name]
-        for value in drawn.values if drawn else ():
-            if not (math.isfinite(value) and low <= value <= high):
-                raise SpecError(f"{name} must lie within {low:g} and {high:g}, not {value:g}.")
+    @property
+    def drawn(self) -> dict[str, Drawn]:
+        """The perturbations that are present, by name, in the order in which they are applied."""
+        rules = {name: getattr(self, name) for name in PERTURBATIONS}
+        return {name: rule for name, rule in rules.items() if rule is not None}
+
+    @property
+    def recordings(self) -> Needed:
+        """The recordings that rows take in, by the field that names them.
+
+        Raises
+        ------
+        SpecError
+            If a perturbation needs recordings and none are named.
+        """
+        needed = {RECORDINGS[name]: getattr(self, RECORDINGS[name]) for name in self.drawn if name in RECORDINGS}
+        for name, recordings in needed.items():
+            if recordings is None:
+                raise SpecError(f"the policy names no {name}: give them as '[{name}] source = FOLDER' in its file.")
+        return needed
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The sha256 of each recording that rows take in, sorted; the store keeps them as long as rows need them."""
+        return tuple(sorted({content for chosen in self.recordings.values() for content in chosen.contents}))
+
+    @property
+    def mean_duration(self) -> float:
+        """How long copies last on average, as a share of their recording."""
+        if self.stretch is None:
+            return 1.0
+        values = self.stretch.values
+        return 1.0 + self.stretch.probability * (sum(values) / len(values) - 1.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the canonical JSON form: absent perturbations and the settings that belong to them are left out."""
+        """Return the canonical JSON form: absent perturbations and the settings that belong to them are left out.
+
+        Raises
+        ------
+        SpecError
+            If recordings that rows take in have not been read.
+        """
         document: dict[str, Any] = {"seed": self.seed}
-        for name in PERTURBATIONS:
-            drawn: Drawn | None = getattr(self, name)
-            if drawn is not None:
-                document[name] = drawn.to_dict()
+        for name, drawn in self.drawn.items():
+            document[name] = drawn.to_dict()
+        for name, recordings in self.recordings.items():
+            document[name] = recordings.to_dict()
+        if self.own:
+            document["own"] = [one.to_dict() for one in self.own]
         if self.shift_seconds is not None:
             document["shift_fill"] = self.shift_fill
         if self.vtlp_alpha is not None:
@@ -131,27 +158,29 @@ class AugmentationSpec:
     def from_dict(cls, document: Mapping[str, Any]) -> AugmentationSpec:
         """Read the canonical form or a policy file; a field that does not exist is an `UnknownNameError`."""
         known = [field.name for field in dataclasses.fields(cls)]
-        fields: dict[str, Any] = {}
-        for name, value in document.items():
+        for name in document:
             if name not in known:
                 raise UnknownNameError("augmentation field", name, known)
-            fields[name] = _drawn(name, value) if name in PERTURBATIONS else value
         try:
-            return cls(**fields)
+            return cls(**{name: _field(name, value) for name, value in document.items()})
         except (TypeError, ValueError) as error:
             raise SpecError(f"augmentation spec: a field has the wrong type ({error}).") from error
 
 
-def _drawn(name: str, table: Any) -> Drawn | None:  # noqa: ANN401 (checked here)
-    if table is None:
-        return None
-    known = [field.name for field in dataclasses.fields(Drawn)]
-    if not isinstance(table, Mapping):
-        raise SpecError(f"{name} must be a table with 'uniform' or 'listed', not {table!r}.")
-    for key in table:
-        if key not in known:
-            raise UnknownNameError(f"field of {name}", key, known)
-    try:
-        return Drawn(**table)
-    except (TypeError, ValueError) as error:
-        raise SpecError(f"{name}: {error}") from error
+def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
+    """Read one field; tables become what they describe."""
+    if name in RECORDINGS.values():
+        return read_table(Recordings, name, value, "'source' or 'corpus'")
+    if name == "own":
+        return tuple(read_table(OwnPerturbation, "own", one, "'function' and 'version'") for one in _list(value))
+    if name not in PERTURBATIONS:
+        return value
+    if name == "reverb" and isinstance(value, Mapping) and not {"uniform", "listed"} & value.keys():
+        value = {**value, "listed": (1.0,)}  # a room is heard alone unless a share of it is asked for
+    return read_table(Drawn, name, value, "'uniform' or 'listed'")
+
+
+def _list(value: Any) -> list[Any]:  # noqa: ANN401
+    if not isinstance(value, list | tuple):
+        raise SpecError(f"own perturbations are a list of tables [[own]], not {value!r}.")
+    return list(value)

@@ -8,20 +8,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
+from featurestore.specs.feature_rules import broken_rules
+from featurestore.specs.kinds import KINDS
 
 WINDOWS = ("hamming", "hann")
 MEL_SCALES = ("htk", "slaney")
 DTYPES = ("float16", "float32")
-KINDS = ("logmel",)
-ADDED = ("trim_db",)
-"""Fields that rows of the first stores do not name; None is what those were computed with."""
+DECIBELS = ("absolute", "relative")
+ADDED = ("trim_db", "seconds", "decibels", "range_db", "coefficients", "function", "version", "bands", "settings")
+"""Fields that stand in an address only where they are set: rows of the first stores do not name them."""
+NUMBERS = ("low_hz", "eps", "high_hz", "trim_db", "seconds", "range_db")
+"""Fields that may be given as whole numbers and are kept as floats."""
+COEFFICIENTS = 20
+"""Coefficients that `mfcc` has where none are given, those of librosa."""
+
+Setting = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """A log-mel spectrogram, described completely; part of the address of every row computed from it.
+    """A feature, described completely; part of the address of every row computed from it.
 
-    Rows have the shape `[frames, mels]` and hold log(power in the band + eps), natural logarithm.
+    Rows have the shape `[frames, width]`. The kind says which fields describe it (`featurestore.specs.kinds.KINDS`);
+    a field of another kind is refused, so that no two specs describe the same rows.
+
+    - `logmel`: log(power in the mel band + eps), natural logarithm, or decibels; also `mfcc` starts from it.
+    - `spectrogram`: the same of each bin of the transform from `low_hz` to `high_hz`.
+    - `mfcc`: the first `coefficients` of the orthonormal DCT-II of `logmel`.
+    - `waveform`: the samples, one a frame.
+    - `egemaps`: the 25 low-level descriptors of eGeMAPS by the openSMILE package, 100 frames a second.
+    - `function`: what a function of the user's own returns.
     """
 
     kind: str = "logmel"
@@ -47,58 +63,102 @@ class FeatureSpec:
     high_hz: float | None = None
     """Upper edge of the last band in hertz; None is half the sampling rate."""
     eps: float = 2.0**-52
-    """Added to the power before the logarithm; at least 1e-30."""
+    """Added to the power before the logarithm; for decibels the least power. At least 1e-30."""
     dtype: str = "float16"
     """Storage type of the rows, a name in `DTYPES`."""
     trim_db: float | None = None
     """Cut silence away at the start and the end of a recording, before it is augmented: what is so many dB below the
     loudest part; above 0, at most 200. None keeps it, and then stands in no address."""
+    seconds: float | None = None
+    """Length that every signal is cut to, or lengthened to by zeros at its end, right before the transform and after
+    all perturbations: draws and noise levels are those of the recording itself. None keeps each length."""
+    decibels: str | None = None
+    """None is the natural logarithm. `absolute` is 10 log10(max(power, eps)); `relative` subtracts the clip's maximum,
+    so that it lies at 0 dB."""
+    range_db: float | None = None
+    """What lies more than so many dB below the clip's maximum is raised to that; above 0, at most 400."""
+    coefficients: int | None = None
+    """Cepstral coefficients of `mfcc`, the 0th included, at most `mels`; None is librosa's 20."""
+    function: str | None = None
+    """The user's own feature as `module:function`; see `featurestore.signal.kinds.own_function`."""
+    version: int | None = None
+    """Version of the function, to be raised with every change of what it returns."""
+    bands: int | None = None
+    """Values of a frame of the function."""
+    settings: tuple[tuple[str, Setting], ...] = ()
+    """Keyword arguments of the function: texts, numbers and truth values; given as a table."""
 
     def __post_init__(self) -> None:
-        choices = {"kind": KINDS, "window": WINDOWS, "mel_scale": MEL_SCALES, "dtype": DTYPES}
+        if self.kind not in KINDS:
+            raise UnknownNameError("kind", str(self.kind), KINDS)
+        self._refuse_foreign()
+        choices = {"window": WINDOWS, "mel_scale": MEL_SCALES, "dtype": DTYPES}
+        if self.decibels is not None:
+            choices["decibels"] = DECIBELS
         for field, known in choices.items():
             if getattr(self, field) not in known:
                 raise UnknownNameError(field, str(getattr(self, field)), known)
-        object.__setattr__(self, "low_hz", float(self.low_hz))
-        object.__setattr__(self, "eps", float(self.eps))
-        for field in ("high_hz", "trim_db"):
+        self._normalise()
+        for rule in broken_rules(self):
+            raise SpecError(f"feature spec: {rule}.")
+
+    def _refuse_foreign(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name not in KINDS[self.kind].fields and getattr(self, field.name) != field.default:
+                raise SpecError(_foreign(field.name, self.kind))
+
+    def _normalise(self) -> None:
+        """Give equal specs equal fields: whole numbers become floats, a table becomes sorted pairs."""
+        for field in NUMBERS:
             if getattr(self, field) is not None:
                 object.__setattr__(self, field, float(getattr(self, field)))
-        self._check_numbers()
+        object.__setattr__(self, "settings", tuple(sorted(dict(self.settings).items())))
+        if self.kind == "mfcc" and self.coefficients is None:
+            object.__setattr__(self, "coefficients", min(COEFFICIENTS, self.mels))
 
-    def _check_numbers(self) -> None:
-        half = (self.rate or 384_000) / 2
-        high = self.high_hz if self.high_hz is not None else half
-        rules = (
-            (self.rate is None or 1000 <= self.rate <= 384_000, "rate must lie within 1,000 and 384,000 Hz"),
-            (2 <= self.fft_length <= 65_536 and self.fft_length % 2 == 0, "fft_length must be even, 2 to 65,536"),
-            (1 <= self.window_length <= self.fft_length, "window_length must lie within 1 and fft_length"),
-            (1 <= self.hop_length <= self.fft_length, "hop_length must lie within 1 and fft_length"),
-            (1 <= self.mels <= 1024, "mels must lie within 1 and 1,024"),
-            (0 <= self.low_hz < high <= half, "low_hz and high_hz must satisfy 0 <= low < high <= rate / 2"),
-            (1e-30 <= self.eps <= 1, "eps must lie within 1e-30 and 1"),
-            (self.trim_db is None or 0 < self.trim_db <= 200, "trim_db must lie above 0 and be at most 200"),
-        )
-        for holds, rule in rules:
-            if not holds:
-                raise SpecError(f"feature spec: {rule}.")
+    @property
+    def width(self) -> int:
+        """Values of a frame: the bands of a row."""
+        return KINDS[self.kind].width(self)
+
+    def samples(self, rate: int) -> int | None:
+        """Return the samples that `seconds` are at a sampling rate in hertz; None where lengths are kept."""
+        return None if self.seconds is None else round(self.seconds * rate)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as JSON values, those that were added later only where they are used.
+        """Return the fields of the kind as JSON values, those that were added later only where they are used.
 
         Rows that stood before a field was added keep their address.
         """
-        fields = dataclasses.asdict(self)
-        return {name: value for name, value in fields.items() if name not in ADDED or value is not None}
+        fields = {name: getattr(self, name) for name in (field.name for field in dataclasses.fields(self))}
+        fields["settings"] = dict(self.settings) or None
+        kept = KINDS[self.kind].fields
+        return {n: value for n, value in fields.items() if n in kept and (n not in ADDED or value is not None)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> FeatureSpec:
-        """Read fields as written by `to_dict`; a field that does not exist is an `UnknownNameError`."""
+        """Read fields as written by `to_dict`.
+
+        Raises
+        ------
+        UnknownNameError
+            If a field does not exist; the nearest one is named.
+        SpecError
+            If a field belongs to another kind, or its value makes no sense.
+        """
         known = [field.name for field in dataclasses.fields(cls)]
+        kind = str(fields.get("kind", "logmel"))
         for name in fields:
             if name not in known:
                 raise UnknownNameError("feature field", name, known)
+            if kind in KINDS and name not in KINDS[kind].fields:
+                raise SpecError(_foreign(name, kind))
         try:
             return cls(**fields)
         except (TypeError, ValueError) as error:
             raise SpecError(f"feature spec: a field has the wrong type ({error}).") from error
+
+
+def _foreign(field: str, kind: str) -> str:
+    owners = [name for name, known in KINDS.items() if field in known.fields]
+    return f"feature spec: {field!r} does not belong to kind {kind!r}, but to {', '.join(owners)}: leave it out."

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.augmentation import PERTURBATIONS, AugmentationSpec, Drawn
+from featurestore.specs.augmentation import PERTURBATIONS, RECORDINGS, AugmentationSpec, Drawn
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.recordings import Recordings
 
 FEATURE_FIELDS = tuple(field.name for field in dataclasses.fields(FeatureSpec))
 AUGMENTATION_FIELDS = tuple(field.name for field in dataclasses.fields(AugmentationSpec))
 DRAWN_FIELDS = tuple(field.name for field in dataclasses.fields(Drawn))
+RECORDING_FIELDS = ("source", "corpus", "files", "per")
 
 
 def override(
@@ -20,7 +22,9 @@ def override(
 ) -> tuple[FeatureSpec, AugmentationSpec | None]:
     """Apply settings such as `dtype=float32`, `mels=64`, `snr_db=-5,20` or `semitones.probability=0.3`.
 
-    A perturbation takes two numbers as the bounds of a uniform draw and one number as a fixed value.
+    Those of features are applied together, so that their order does not matter; `settings.NAME=VALUE` is an argument
+    of the user's own function. A perturbation takes two numbers as the bounds of a uniform draw and one number as a
+    fixed value; `noises` and `rirs` take a folder or an archive.
 
     Raises
     ------
@@ -29,18 +33,21 @@ def override(
     SpecError
         If a value does not fit its field.
     """
+    changed = features.to_dict()
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator:
             raise SpecError(f"--set needs key=value, not {setting!r}.")
         field, _, inner = key.strip().partition(".")
-        if field in FEATURE_FIELDS and not inner:
-            features = _with_feature(features, field, text)
+        if field == "settings" and inner:
+            changed[field] = {**changed.get(field, {}), inner: parse_value(text)}
+        elif field in FEATURE_FIELDS and not inner:
+            changed[field] = parse_value(text)
         elif field in AUGMENTATION_FIELDS:
             augmentation = _with_augmentation(augmentation or AugmentationSpec(), field, inner, text)
         else:
             raise UnknownNameError("field", key, FEATURE_FIELDS + AUGMENTATION_FIELDS)
-    return features, augmentation
+    return FeatureSpec.from_dict(changed), augmentation
 
 
 def parse_value(text: str) -> Any:  # noqa: ANN401 (any TOML-like scalar)
@@ -58,20 +65,23 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 (any TOML-like scalar)
     return text.strip()
 
 
-def _with_feature(features: FeatureSpec, field: str, text: str) -> FeatureSpec:
-    return FeatureSpec.from_dict({**features.to_dict(), field: parse_value(text)})
-
-
 def _with_augmentation(spec: AugmentationSpec, field: str, inner: str, text: str) -> AugmentationSpec:
     document = {name: getattr(spec, name) for name in AUGMENTATION_FIELDS}
-    document.update({name: document[name] and document[name].to_dict() for name in PERTURBATIONS})
     if field in PERTURBATIONS:
-        document[field] = _drawn(field, document[field] or {}, inner, text)
+        document[field] = _drawn(field, _table(document[field]), inner, text)
+    elif field in RECORDINGS.values():
+        document[field] = _recordings(field, document[field], inner, text)
+    elif field == "own":
+        raise SpecError("own perturbations are set in a policy file, as tables [[own]].")
     elif inner:
         raise UnknownNameError("field", f"{field}.{inner}", AUGMENTATION_FIELDS)
     else:
         document[field] = parse_value(text)
     return AugmentationSpec.from_dict(document)
+
+
+def _table(drawn: Drawn | None) -> dict[str, Any]:
+    return drawn.to_dict() if drawn else {}
 
 
 def _drawn(field: str, table: dict[str, Any], inner: str, text: str) -> dict[str, Any] | None:
@@ -88,6 +98,19 @@ def _drawn(field: str, table: dict[str, Any], inner: str, text: str) -> dict[str
     if len(numbers) != 2:
         raise SpecError(f"{field} takes one number or low,high, not {text!r}.")
     return {**kept, "uniform": numbers, **({"per": table["per"]} if "per" in table else {})}
+
+
+def _recordings(field: str, before: Recordings | None, inner: str, text: str) -> Recordings | None:
+    """Return recordings with another place (`noises=FOLDER`, `noises.corpus=NAME`) or another rule."""
+    known = [f"{field}.{name}" for name in RECORDING_FIELDS]
+    if inner and inner not in RECORDING_FIELDS:
+        raise UnknownNameError("field", f"{field}.{inner}", known)
+    if not inner and text.strip().lower() == "none":
+        return None
+    changed: dict[str, Any] = {inner or "source": text.strip()}
+    if inner in ("", "source", "corpus"):
+        changed = {"contents": (), "source": "", "corpus": "", **changed}
+    return dataclasses.replace(before or Recordings(), **changed)
 
 
 def _numbers(field: str, text: str) -> list[float]:

@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import RECORDINGS, AugmentationSpec
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.recordings import beside
 
 NO_POLICY = "none"
 """The policy name that stands for no augmentation."""
 
 
 def feature_preset(name: str) -> FeatureSpec:
-    """Return the feature spec of a preset such as `mathworks` or `logmel`.
+    """Return the feature spec of a preset such as `mathworks` or `logmel`, or of a path that ends in `.toml`.
 
     Raises
     ------
     UnknownNameError
         If there is no such preset.
+    SpecError
+        If the file cannot be read or describes something impossible.
     """
+    if name.endswith(".toml"):
+        return FeatureSpec.from_dict(read_toml(Path(name)))
     return FeatureSpec.from_dict(_read("features", "feature preset", name))
 
 
@@ -40,7 +45,8 @@ def policy(name: str) -> AugmentationSpec | None:
     if name == NO_POLICY:
         return None
     if name.endswith(".toml"):
-        return AugmentationSpec.from_dict(read_toml(Path(name)))
+        document = read_toml(Path(name))
+        return AugmentationSpec.from_dict(beside(document, RECORDINGS.values(), Path(name).parent))
     return AugmentationSpec.from_dict(_read("policies", "policy", name, extra=(NO_POLICY,)))
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from featurestore.canonical import digest
-from featurestore.errors import SpecError, StoreTooNewError, UnknownNameError
+from featurestore.errors import MissingPackageError, SpecError, StoreTooNewError, UnknownNameError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.versions import CPU, row_versions
@@ -53,6 +53,8 @@ class RowSpec:
         ------
         UnknownNameError
             If this installation does not know the engine.
+        MissingPackageError
+            If it lacks a package that the features need.
         """
         return RowSpec.current(self.features, self.augmentation, self.engine)
 
@@ -61,8 +63,13 @@ class RowSpec:
         """True if this installation computes such rows: it has the engine, and all versions are the same."""
         try:
             return self.renewed() == self
-        except UnknownNameError:
+        except (UnknownNameError, SpecError, MissingPackageError):
             return False
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The sha256 of each noise and room response that rows take in, sorted."""
+        return self.augmentation.inputs if self.augmentation else ()
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -6,11 +6,12 @@ address. Nothing heavy is imported: the versions of libraries are read from thei
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
-from featurestore.errors import UnknownNameError
+from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.kinds import KINDS
 
 OPERATIONS = {
     "decode": (1, ("soundfile", "numpy")),
@@ -19,12 +20,24 @@ OPERATIONS = {
     "stft": (2, ("scipy", "numba")),
     "mel": (2, ("numba", "numpy")),
     "log": (1, ("numba",)),
+    "bins": (1, ("numba", "numpy")),
+    "decibels": (1, ("numpy",)),
+    "dct": (1, ("numba", "numpy")),
+    "length": (1, ()),
+    "waveform": (1, ("numpy",)),
+    "egemaps": (1, ("opensmile",)),
+    "function": (1, ()),
     "draw": (1, ()),
     "pitch": (2, ("scipy", "numba", "numpy")),
     "shift": (1, ("numpy",)),
     "noise": (1, ("numba",)),
     "vtlp": (2, ("numba", "numpy")),
     "peak": (1, ("numba",)),
+    "stretch": (1, ("scipy", "numba", "numpy")),
+    "reverb": (1, ("scipy", "numpy", "soxr")),
+    "recorded noise": (1, ("numba", "numpy", "soxr")),
+    "gain": (1, ("numpy",)),
+    "own": (1, ("numpy",)),
 }
 """Each operation's version and the libraries that its numbers depend on."""
 
@@ -34,8 +47,12 @@ _PERTURBATIONS = {
     "snr_db": "noise",
     "vtlp_alpha": "vtlp",
     "peak": "peak",
+    "stretch": "stretch",
+    "reverb": "reverb",
+    "recorded_snr_db": "recorded noise",
+    "gain_db": "gain",
 }
-
+_PREPARATIONS = {"rate": "resample", "trim_db": "trim", "seconds": "length", "decibels": "decibels"}
 
 CPU, TORCH = "cpu", "torch"
 ENGINES = {CPU: "", TORCH: "torch-1"}
@@ -44,8 +61,18 @@ ENGINES = {CPU: "", TORCH: "torch-1"}
 The number of the torch engine is raised when its own arithmetic changes; the operations keep theirs, which say what
 is computed.
 """
+TORCH_KINDS = ("logmel",)
+TORCH_PERTURBATIONS = ("semitones", "shift_seconds", "snr_db", "gain_db", "vtlp_alpha", "peak")
+"""What the torch engine does to a copy."""
 _REPLACED = {"scipy", "numba"}
 """Libraries that the torch engine does without."""
+
+
+OPTIONAL = {
+    "opensmile": "features 'egemaps' need the package opensmile, whose licence allows non-commercial use only: "
+    "if yours is, pip install 'featurestore[egemaps]'."
+}
+"""What to say where a package that only some features need is missing."""
 
 
 def row_versions(
@@ -56,6 +83,13 @@ def row_versions(
     Operations that a spec does not use are left out, so that a change of the noise leaves clean rows in place. An
     engine whose bits differ from the processor's own adds its name.
 
+    Raises
+    ------
+    SpecError
+        If the features cannot be warped and the augmentation does so, or the engine does not compute them.
+    MissingPackageError
+        If an optional package that they need is not installed.
+
     Examples
     --------
     >>> row_versions(FeatureSpec(), None)["mel"]
@@ -65,14 +99,13 @@ def row_versions(
     """
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
-    used = ["decode", "stft", "mel", "log"]
-    if features.rate is not None:
-        used.append("resample")
-    if features.trim_db is not None:
-        used.append("trim")
+    check_together(features, augmentation, engine)
+    used = ["decode", *KINDS[features.kind].operations]
+    used += [name for field, name in _PREPARATIONS.items() if getattr(features, field) is not None]
     if augmentation is not None:
         used.append("draw")
         used += [name for field, name in _PERTURBATIONS.items() if getattr(augmentation, field) is not None]
+        used += ["own"] if augmentation.own else []
     versions: dict[str, str | int] = {name: OPERATIONS[name][0] for name in used}
     libraries = {library for name in used for library in OPERATIONS[name][1]}
     if engine == TORCH:
@@ -81,5 +114,34 @@ def row_versions(
     return versions | {library: _major_minor(library) for library in sorted(libraries)}
 
 
+def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None, engine: str = CPU) -> None:
+    """Refuse an augmentation or engine that features cannot have, with `SpecError`."""
+    if augmentation is not None and augmentation.vtlp_alpha is not None and not KINDS[features.kind].warps:
+        raise SpecError(
+            f"vtlp_alpha bends a frequency axis, and features of kind {features.kind!r} have none: "
+            "choose another policy, or --set vtlp_alpha=none."
+        )
+    if engine == TORCH and (features.kind not in TORCH_KINDS or features.decibels or features.seconds):
+        raise SpecError(
+            "the torch engine computes 'logmel' as natural logarithm and in full length only: "
+            "leave --device out to compute these features on the processor."
+        )
+    if engine == TORCH and augmentation is not None:
+        _check_torch(augmentation)
+
+
+def _check_torch(augmentation: AugmentationSpec) -> None:
+    wanted = [*augmentation.drawn, *(["own"] if augmentation.own else [])]
+    missing = [name for name in wanted if name not in TORCH_PERTURBATIONS]
+    if missing:
+        raise SpecError(
+            f"the torch engine does not do {', '.join(missing)}; it does {', '.join(TORCH_PERTURBATIONS)}: "
+            "leave --device out to compute these copies on the processor."
+        )
+
+
 def _major_minor(library: str) -> str:
-    return ".".join(version(library).split(".")[:2])
+    try:
+        return ".".join(version(library).split(".")[:2])
+    except PackageNotFoundError as error:
+        raise MissingPackageError(OPTIONAL.get(library, f"the package {library} is not installed.")) from error

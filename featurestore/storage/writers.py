@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import time
+from functools import lru_cache
 from pathlib import Path
 
 DAY = 86_400.0
@@ -17,7 +18,13 @@ LONGEST_LEASE = 600.0
 
 def writer_name() -> str:
     """Name this process: host, process id and start time, which together never repeat."""
-    return f"{_host()}-{os.getpid()}-{_start_time(os.getpid())}"
+    return _name_of(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _name_of(living: int) -> str:
+    """Return the name of this process, by its id so that a fork gets its own."""
+    return f"{_host()}-{living}-{_start_time(living)}"
 
 
 def is_alive(temporary: Path) -> bool:

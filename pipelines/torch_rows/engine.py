@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from featurestore.errors import BuildError
-from featurestore.rows import SINGLE_BELOW_DB, RowEngine, Source
+from featurestore.rows import SINGLE_BELOW_DB, RowEngine
 from featurestore.signal.arrays import Row
+from featurestore.source import Source
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.versions import TORCH, check_together
 from pipelines.torch_rows.log_mel import TorchLogMel
 from pipelines.torch_rows.pitch import PitchShifter
 from pipelines.torch_rows.signals import Batch, perturbed
@@ -39,6 +41,7 @@ class TorchEngine:
     """Sources whose rows it is best given together."""
 
     def __init__(self, features: FeatureSpec, augmentation: AugmentationSpec | None, device: torch.device) -> None:
+        check_together(features, augmentation, TORCH)
         self.features, self.augmentation, self.device = features, augmentation, device
         self._decoders = threading.local()
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The perturbed signals of many rows, in the fixed order pitch, shift, noise, peak."""
+"""The perturbed signals of many rows, in the fixed order pitch, shift, noise, volume, peak."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featurestore.rows import Source
+from featurestore.signal.perturbations.volume import volume_gain
 from featurestore.signal.pitch_grid import pitch_steps
 from featurestore.signal.shift import shift_samples
+from featurestore.source import Source
 from featurestore.specs.perturbation import Perturbation
 from pipelines.torch_rows.noise import key_words, standard_normal
 from pipelines.torch_rows.pitch import PitchShifter, Shifts
@@ -68,7 +69,7 @@ def perturbed(batch: Batch, shifter: PitchShifter, circular: bool, device: torch
     signals = _shifted(batch, signals, samples, circular)
     inside = torch.arange(signals.shape[1], device=device) < samples[:, None]
     signals = _noisy(batch, signals, inside)
-    return _levelled(batch, signals)
+    return _levelled(batch, _louder(batch, signals))
 
 
 def _padded(sources: Sequence[Source]) -> Tensor:
@@ -130,6 +131,14 @@ def _noisy(batch: Batch, signals: Tensor, inside: Tensor) -> Tensor:
     ratio = torch.tensor([10.0 ** (-(one.snr_db or 0.0) / 10) for one in chosen], dtype=torch.float64)
     gain = torch.sqrt(_energy(signals[rows]) / _energy(noise) * ratio.to(signals.device)).float()
     return signals.index_copy(0, rows, signals[rows] + gain[:, None] * noise)
+
+
+def _louder(batch: Batch, signals: Tensor) -> Tensor:
+    """Change the volume of the rows that want it."""
+    if all(one.gain_db is None for one in batch.perturbations):
+        return signals
+    gains = [1.0 if one.gain_db is None else float(volume_gain(one.gain_db)) for one in batch.perturbations]
+    return signals * torch.tensor(gains, dtype=torch.float32, device=signals.device)[:, None]
 
 
 def _levelled(batch: Batch, signals: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
 """One recording that hangs or kills what reads it is rejected; the rest of the corpus is built."""
 
+import sys
+from functools import partial
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,10 +10,12 @@ from demo_corpus import no_download
 from distributed import LocalCluster
 
 from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.errors import BuildError
 from featurestore.signal import guarded
 from featurestore.specs.presets import feature_preset
 from pipelines import culprits
 from pipelines.build import build
+from pipelines.cluster import Workers
 from pipelines.culprits import REASON, isolate_culprits
 from pipelines.dataset_recipe import DatasetRecipe
 from pipelines.dispatch import bundles_of
@@ -99,3 +104,68 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
     bad = next(one.content for one in plan.corpus.utterances if one.path.endswith(f"{BAD}.wav"))
     assert found == ((bad, REASON),)
     assert known_rejects(store, bundle.spec) == {bad: REASON}
+
+
+ARMED = (
+    "import os\n"
+    "from featurestore.rows import RowEngine\n"
+    "load = RowEngine.load\n"
+    "def once(self, data):\n"
+    "    try:\n"
+    "        os.mkdir(os.environ['DIED_ONCE'])\n"
+    "    except FileExistsError:\n"
+    "        return load(self, data)\n"
+    "    os.kill(os.getpid(), 9)\n"
+    "def marked(self, data):\n"
+    "    return os.kill(os.getpid(), 9) if b'trap' in data else load(self, data)\n"
+    "def any_time(self, data):\n"
+    "    os.kill(os.getpid(), 9)\n"
+    "def arm(name):\n"
+    "    RowEngine.load = globals()[name]\n"
+)
+
+
+@pytest.fixture
+def build_with(tmp_path, store, monkeypatch):
+    """Build clean rows with two local workers in which loading a recording kills."""
+    (tmp_path / "armed.py").write_text(ARMED)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("DIED_ONCE", str(tmp_path / "died"))
+
+    def run(corpus, name):
+        from armed import arm
+
+        with Workers(2) as workers:
+            workers.prepare(partial(arm, name))
+            return build(store, corpus, DatasetRecipe(feature_preset("mathworks"), None, 0), workers=workers)
+
+    yield run
+    sys.modules.pop("armed", None)
+
+
+def test_a_worker_that_is_killed_once_costs_no_row(corpus, build_with, tmp_path):
+    labelled = corpus("wav")
+
+    report = build_with(labelled, "once")
+
+    assert (tmp_path / "died").exists()
+    assert [one.path for one in report.rejected] == [f"{BAD}.wav"]  # which is no recording at all
+    assert report.clean == 6
+
+
+def test_a_recording_that_kills_local_workers_is_rejected_and_the_rest_is_built(corpus, build_with, monkeypatch):
+    deadly = (
+        "import os, sys; sys.path[:0] = [sys.argv[1], os.path.dirname(os.environ['DIED_ONCE'])]\n"
+        "from armed import arm; arm('marked'); from pipelines.culprits import probe; probe()"
+    )
+    monkeypatch.setattr(culprits, "_START", deadly)
+
+    report = build_with(corpus("wav"), "marked")
+
+    assert [(one.path, one.reason) for one in report.rejected] == [(f"{BAD}.wav", REASON)]
+    assert report.clean == 6
+
+
+def test_workers_that_die_whatever_they_read_end_the_build_with_one_line(corpus, build_with):
+    with pytest.raises(BuildError, match=r"6 workers died over the same 7 rows.* run the same command again"):
+        build_with(corpus("wav"), "any_time")

@@ -44,6 +44,19 @@ def test_a_dry_run_estimates_and_writes_nothing(built):
     assert sorted(path for path in built.rglob("*")) == before
 
 
+def test_a_dry_run_for_torch_gives_no_time_since_only_the_cpu_engine_is_known(built):
+    arguments = ("build", "demo", "--dry-run", "--device", "torch-cpu")
+
+    document = json.loads(featurestore(*arguments, "--json", store=built).stdout)
+    shown = featurestore(*arguments, store=built).stdout
+
+    assert document["to_compute"] == 120
+    assert document["estimated_bytes"] > 0
+    assert document["estimated_seconds"] is None
+    assert "how long torch takes is not known" in shown
+    assert " s; nothing was written" not in shown
+
+
 def test_ls_lists_datasets_with_their_sizes(built):
     (row,) = json.loads(featurestore("ls", "--json", store=built).stdout)
 

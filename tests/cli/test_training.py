@@ -221,3 +221,30 @@ def test_a_wrong_name_or_value_is_one_line(tmp_path, arguments, words):
     assert result.returncode == 1
     for word in words:
         assert word in error_line(result)
+
+
+@pytest.mark.slow
+def test_torchrun_trains_in_two_processes_of_which_one_speaks(place):
+    arguments = (
+        "train", "--recipe", place / "short.toml", "--epochs", 1, "--run", place / "two", "--json", "--device", "cpu",
+        "--set", "optimiser=sgd", "--set", "modules.lstm.learning_rate=0.001", "--set", "gradient_norms=true",
+    )  # fmt: skip
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "cli")
+    result = subprocess.run(
+        [sys.executable, "-m", *torchrun, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "FEATURESTORE_HOME": str(place / "store"), "OMP_NUM_THREADS": "1"},
+        timeout=240,
+    )
+
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    config = json.loads((place / "two" / "config.json").read_text())
+    assert told["device"].startswith("2 x cpu")
+    assert told == json.loads((place / "two" / "summary.json").read_text())["result"]
+    assert result.stderr.count("two: epoch 1:") == 1
+    assert config["training"]["modules"] == {"lstm": {"learning_rate": 0.001}}
+    assert (place / "two" / "gradient-norms.svg").exists()

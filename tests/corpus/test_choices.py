@@ -11,7 +11,7 @@ from featurestore.corpus.completeness import check_completeness
 from featurestore.corpus.corpus import read_source
 from featurestore.corpus.reading.sources import FolderSource, open_source
 from featurestore.corpus.sheet.manifest import find_manifest, read_manifest
-from featurestore.errors import SourceError, SpecError, SplitError, UnknownNameError
+from featurestore.errors import SourceError, SpecError, UnknownNameError
 from featurestore.specs.presets import feature_preset
 from featurestore.store import open_store
 from pipelines.build import build
@@ -50,12 +50,13 @@ def test_a_common_scheme_keeps_its_classes(emodb_zip, scheme, classes):
     assert find_choice(corpus.name).dataset == f"emodb-{scheme}"
 
 
-def test_leaving_one_corpus_out_needs_three_and_speakers_never_leak(together):
-    with pytest.raises(SplitError, match="needs three values of 'corpus' or more"):
-        folds(together.utterances, "leave-one-corpus-out")
-    assert all(
-        check_leaks(one, together.utterances).shared_speakers == () for one in folds(together.utterances, "loso")
-    )
+def test_each_of_two_corpora_is_tested_in_turn_and_speakers_never_leak(together):
+    found = folds(together.utterances, "leave-one-corpus-out")
+
+    assert [one.name.rpartition("/")[2] for one in found] == ["demo", "emodb"]
+    assert all(one.train and one.validation for one in found)
+    for one in (*found, *folds(together.utterances, "loso")):
+        assert check_leaks(one, together.utterances).shared_speakers == ()
 
 
 @pytest.mark.parametrize(
@@ -152,10 +153,12 @@ def test_a_complete_copy_of_emodb_is_complete(emodb_zip):
     assert found.to_dict() | {"notes": []} == {
         "corpus": "emodb",
         "files": 535,
+        "sound": 535,
         "missing": [],
         "extra": [],
         "mismatched": [],
         "rejected": [],
+        "known_bad": [],
         "labels": dict(sorted(find_manifest("emodb").expected.labels.items())),
         "speakers": dict(find_manifest("emodb").expected.speakers),
         "differences": [],
@@ -199,10 +202,10 @@ def test_counts_are_compared_for_every_label_session_and_scheme(tmp_path):
     assert [(one.scheme, one.field, one.value, one.expected, one.found) for one in found.differences] == [
         ("", "label", "joy", 2, 1),
         ("", "room", "a", 3, 0),
-        ("", "room", "unknown", 0, 2),
+        ("", "room", "(not stated)", 0, 2),
         ("happy", "files", "", 2, 1),
     ]
-    assert found.missing == ("gone",)
+    assert found.missing == ("gone.wav",)
     assert found.extra == ("c.wav",)
 
 

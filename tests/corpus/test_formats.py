@@ -139,7 +139,7 @@ def test_a_recording_that_is_named_and_missing_is_told(tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
 
     assert code == 3
-    assert report["missing"] == ["data/test/clips/u8"]
+    assert report["missing"] == ["data/test/clips/u8.wav"]
     assert report["labels"] == {"anger": 4, "sadness": 3}
 
 

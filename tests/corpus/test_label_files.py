@@ -62,7 +62,7 @@ def test_labels_and_speakers_come_from_a_table_with_or_without_extensions(tmp_pa
     ]
     assert corpus.unlabelled[0].path == "c.wav"
     assert corpus.unlabelled[0].reason == "no row of labels.csv gives its mood"
-    assert "1 rows of the label files have no recording: gone" in corpus.notes
+    assert "1 rows of the label files have no recording: gone.wav" in corpus.notes
 
 
 def test_a_zip_a_tar_and_a_folder_give_the_same_labels(tmp_path):

@@ -1,5 +1,6 @@
 """Proposed data sheets: what is guessed, that it is accepted at once, and that nothing makes it run away."""
 
+import hashlib
 import json
 
 import pytest
@@ -53,6 +54,79 @@ def test_letters_and_digits_without_separators_are_told_apart(tmp_path):
 
     assert corpus.label_counts() == dict.fromkeys("EFLW", 6)
     assert corpus.speaker_counts() == dict.fromkeys(("03", "08", "11"), 8)
+
+
+BY_POSITION = {
+    "digits alone": ("03{mood:02}01{speaker:02}{take}", range(1, 9), range(1, 13)),
+    "letters alone": ("{speaker}{mood}{take}", ("ang", "hap", "neu", "sad"), ("dc", "je", "jk", "kl")),
+    "capitals alone": ("{speaker}{mood}{take}", ("AN", "HA", "NE", "SO"), ("DC", "JE", "RK", "KL")),
+}
+
+
+@pytest.mark.parametrize(("form", "moods", "speakers"), BY_POSITION.values(), ids=BY_POSITION)
+def test_fields_are_told_by_their_position_in_names_of_one_length(tmp_path, form, moods, speakers):
+    takes = "abc" if "letters" in form or isinstance(speakers, tuple) else "123"
+    names = [
+        form.format(mood=mood, speaker=speaker, take=take) for mood in moods for speaker in speakers for take in takes
+    ]
+    proposal = propose_sheet(write(tmp_path, {f"{name}.wav": b"" for name in names}))
+
+    assert sorted(proposal.corpus.label_counts().values()) == [3 * len(speakers)] * len(moods)
+    assert len(proposal.corpus.speaker_counts()) == len(speakers)
+    assert len(proposal.corpus.utterances) == proposal.files == len(names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{number:06}" for number in range(100)],
+        [f"rec{number:03}" for number in range(7, 200)],
+        [hashlib.sha256(bytes([number])).hexdigest()[:12] for number in range(200)],
+        [f"{7919 * number % 100_000:05}" for number in range(100)],
+    ],
+    ids=["a counter", "a counter behind a word", "checksums", "numbers by chance"],
+)
+def test_names_that_only_tell_files_apart_are_not_cut_into_fields(tmp_path, names):
+    proposal = propose_sheet(write(tmp_path, {f"{name}.wav": b"" for name in names}))
+
+    assert proposal.corpus.label_counts() == {"unlabelled": len(names)}
+
+
+def test_a_corpus_that_is_known_by_name_is_told(tmp_path, emodb_zip, capsys):
+    assert run(["corpora", "new", str(emodb_zip), "--out", str(tmp_path / "mine.toml")]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+
+    assert "this looks like emodb" in told
+    assert f"featurestore corpora check emodb --source {emodb_zip}" in told.replace("\\ ", "")
+
+
+def test_recordings_of_ones_own_look_like_no_known_corpus(tmp_path, capsys):
+    assert run(["corpora", "new", str(named(tmp_path, FORMS["names with underscores"])), "--json"]) == 0
+
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["looks_like"] is None
+    assert "looks like" not in captured.err
+
+
+def test_a_place_that_does_not_exist_is_told_without_an_option_that_there_is_not(capsys):
+    assert run(["corpora", "new", "/nowhere/at/all"]) == 1
+
+    error = capsys.readouterr().err
+    assert "'/nowhere/at/all' does not exist" in error
+    assert "--source" not in error
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_sheet_fits_eighty_columns_but_for_its_pattern(tmp_path, form):
+    table = "name,temperature of the room in degrees\n" + "".join(
+        f"{one},{20 + n}.125\n" for n, one in enumerate(RECORDINGS)
+    )
+    folder = named(tmp_path / "takes", form)
+    (folder / "table_of_everything_else.csv").write_text(table)
+
+    lines = propose_sheet(folder).toml.splitlines()
+
+    assert [line for line in lines if len(line) > 80 and not line.startswith("pattern = ")] == []
 
 
 def test_speakers_that_are_numbered_as_such_are_found_behind_the_class(tmp_path):

@@ -108,9 +108,9 @@ def test_a_split_of_a_corpus_without_speakers_says_so():
     assert "the speakers of 20 utterances are unknown" in leaks(split(utterances, "shuffled"), utterances).verdict
 
 
-def test_two_speakers_are_too_few_to_leave_one_out_and_validate_on_another():
-    with pytest.raises(SplitError, match="three speakers"):
-        folds(clips(20, speakers=2), "loso")
+def test_two_speakers_are_too_few_to_train_validate_and_test_on_speakers_of_their_own():
+    with pytest.raises(SplitError, match=r"three speakers or more, this corpus has 2\. Use 'loso'"):
+        split(clips(20, speakers=2), "speakers")
 
 
 def test_a_corpus_too_small_to_fill_all_sides_is_refused():

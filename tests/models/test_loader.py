@@ -140,7 +140,7 @@ def test_batches_of_like_length_still_come_in_random_order():
     assert all(max(FRAMES[r] for r in batch) - min(FRAMES[r] for r in batch) < 40 for batch in order)
 
 
-def test_balancing_repeats_no_row_before_all_of_its_class_came():
+def test_balancing_takes_none_twice_before_all_of_its_class_once():
     classes = torch.tensor([0] * 10 + [1] * 4 + [2] * 1)
     rows = balanced(classes, epoch_generator(1, 1))
     counts = torch.bincount(rows, minlength=15)

@@ -3,13 +3,7 @@
 import dataclasses
 import re
 
-import pytest
-from array_view import SPEC, some_view
-
-from models.crossval import cross_validate
 from models.report import render_report, write_report
-from models.training import configure
-from models.training_spec import TrainingSpec
 
 
 def test_a_report_shows_figures_dataset_and_leaks(finished, tmp_path):
@@ -18,7 +12,7 @@ def test_a_report_shows_figures_dataset_and_leaks(finished, tmp_path):
 
     assert f"{result['test']['accuracy']:.4f}" in text
     assert "0" * 64 in text
-    assert "No leak between sides was reported" in text
+    assert "Leaks between sides were not looked for" in text
     assert text.count("<svg") == 3
 
 
@@ -42,16 +36,33 @@ def test_text_from_a_corpus_is_escaped(finished):
     assert text.count("&lt;script&gt;") >= 3
 
 
-def test_folds_give_runs_mean_and_interval_and_finished_folds_are_read(tmp_path):
-    folds = [tuple(some_view(count, seed=10 * fold + count) for count in (24, 6, 6)) for fold in range(2)]
+def test_a_report_has_both_names_of_measures_intervals_and_a_macro_average(finished):
+    text = render_report(finished[2])
 
-    def describe(sides):
-        return configure(sides, "mathworks-cnn-lstm", TrainingSpec.from_dict({**SPEC, "epochs": 1}), split="folds")
+    for words in ("accuracy (WA)", "UAR (UA)", "macro F1", "95 % interval", "macro avg", "weighted avg",
+                  "bootstrap over 12 items, since only 1 speaker where 3 are needed", "normalisation"):  # fmt: skip
+        assert words in text
 
-    first = cross_validate(folds, describe, tmp_path, device="cpu")
-    again = cross_validate(folds, describe, tmp_path, device="cpu", resume=True)
 
-    accuracies = [fold["test"]["accuracy"] for fold in first["folds"]]
-    assert first["mean"]["accuracy"] == pytest.approx(sum(accuracies) / 2)
-    assert first["interval"]["uar"][0] <= first["mean"]["uar"] <= first["interval"]["uar"][1]
-    assert again == first
+def test_a_normalisation_that_has_seen_the_test_side_says_so(finished):
+    run = finished[2]
+    stated = {"kind": "everything", "fitted_on": "all sides", "leakage": "features of the test side"}
+    config = dataclasses.replace(run.config, normalisation=stated)
+
+    assert "everything, fitted on all sides; leakage: features of the test side" in render_report(
+        dataclasses.replace(run, config=config)
+    )
+
+
+def test_a_run_of_before_intervals_were_kept_is_reported_without_them(finished, tmp_path):
+    run = finished[2]
+    kept = ("accuracy", "uar", "macro_f1", "per_class", "classes", "confusion")
+    summary = {
+        **run.summary, **{side: {name: run.summary[side][name] for name in kept} for side in ("validation", "test")}
+    }  # fmt: skip
+    old = dataclasses.replace(run, summary=summary, folder=tmp_path)
+    (tmp_path / "metrics.jsonl").write_bytes((run.folder / "metrics.jsonl").read_bytes())
+
+    assert "No intervals: the run was made before predictions were kept" in render_report(old)
+    (tmp_path / "predictions-test.csv").write_bytes((run.folder / "predictions-test.csv").read_bytes())
+    assert "bootstrap over 12 items" in render_report(old)

@@ -14,6 +14,7 @@ from models.evaluation import evaluate
 from models.execution import Execution, by_length
 from models.optimisation import make_optimiser
 from models.registry import build_model
+from models.schedules import Moment, rate_factor
 from models.training import Sides, configure, train, train_seeds
 from models.training_spec import TrainingSpec
 
@@ -53,6 +54,7 @@ def test_a_run_folder_holds_all_that_is_promised(finished):
     assert names == {
         "config.json", "metrics.jsonl", "summary.json", "model.safetensors", "training.png", "training.svg",
         "confusion-test.png", "confusion-test.svg", "confusion-validation.png", "confusion-validation.svg",
+        "predictions-test.csv", "predictions-validation.csv",
     }  # fmt: skip
     assert run.config.dataset["digest"] == "0" * 64
     assert run.config.versions["torch"] == torch.__version__.split("+")[0] or "+" in run.config.versions["torch"]
@@ -79,7 +81,7 @@ def test_progress_hears_of_steps_epochs_and_what_remains(sides, configured, tmp_
     assert listener.steps[0].clips_per_second > 0
     assert listener.steps[0].seconds_left == 0
     assert [record["epoch"] for record in listener.epochs] == [1]
-    assert len(listener.stages) == 2
+    assert len(listener.stages) == 3
 
 
 def test_a_run_folder_that_exists_is_never_overwritten(finished, sides, configured):
@@ -132,7 +134,7 @@ def test_early_stopping_keeps_the_best_weights(sides, configured, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_with_advice(sides, configured, tmp_path):
     view = sides.train
-    broken = dataclasses.replace(configured(), training=TrainingSpec(epochs=1, batch_size=8))
+    broken = dataclasses.replace(configured(), training=TrainingSpec(epochs=1, batch_size=8, normalisation="none"))
     rows = view.rows
     view.rows = [np.full_like(row, np.inf) for row in rows]
     try:
@@ -150,8 +152,10 @@ def test_an_empty_training_side_is_an_error_before_anything_is_written(sides):
 
 
 def test_the_learning_rate_drops_after_its_epochs():
-    assert [TrainingSpec().rate(epoch) for epoch in (1, 2, 3)] == pytest.approx([0.005, 0.005, 0.0005])
-    assert TrainingSpec(drop_epochs=0).rate(50) == 0.005
+    factors = [rate_factor(TrainingSpec(), Moment(epoch, 0, 6)) for epoch in (1, 2, 3)]
+
+    assert factors == pytest.approx([1, 1, 0.1])
+    assert rate_factor(TrainingSpec(drop_epochs=0), Moment(50, 0, 6)) == 1
 
 
 def test_l2_acts_on_weights_alone():

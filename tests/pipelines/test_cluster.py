@@ -1,71 +1,134 @@
-"""Local workers: they start in the background, share what is imported once, and leave nothing behind."""
+"""Local workers: forked from one warm process, replaced when they die, and none is left behind."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+from demo_corpus import ROOT
 
+from featurestore.errors import BuildError, UnknownNameError
+from featurestore.specs.presets import feature_preset
 from pipelines.cluster import Workers
+from pipelines.local_workers import LocalWorkers, WorkerDiedError
+
+NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for left processes")
 
 
-def number_of_threads() -> str:
-    return os.environ["OMP_NUM_THREADS"]
+@pytest.fixture(scope="module")
+def local() -> Iterator[LocalWorkers]:
+    """Workers that several tests share, since each start takes a second."""
+    with Workers(2) as workers:
+        yield workers.local()
 
 
-def note(folder: Path) -> None:
-    (folder / str(os.getpid())).touch()
-
-
-def running(pid: int) -> bool:
+def status(pid: int) -> list[str]:
+    """Return the state of a process and its parent; empty if it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
     except OSError:
-        return False
+        return []
 
 
-def test_workers_that_started_in_the_background_ran_their_preparation_and_take_tasks(tmp_path):
-    with Workers(2) as workers:
-        workers.start(lambda: note(tmp_path))
-        client = workers.client(tasks=5)
-
-        assert client.submit(sum, [1, 2]).result() == 3
-        assert len(client.scheduler_info(n_workers=-1)["workers"]) == 2
-        until = time.monotonic() + 30
-        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until:
-            time.sleep(0.05)
-        assert len(list(tmp_path.iterdir())) == 2
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for left processes")
-def test_no_worker_is_left_after_the_end(tmp_path):
-    with Workers(2) as workers:
-        pids = workers.client(tasks=2).run(os.getpid)
-
+def has_ended(pid: int) -> bool:
     until = time.monotonic() + 30
-    while any(map(running, pids.values())) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert len(pids) == 2
-    assert not any(map(running, pids.values()))
+    while status(pid)[:1] not in ([], ["Z"]) and time.monotonic() < until:
+        time.sleep(0.02)
+    return status(pid)[:1] in ([], ["Z"])
 
 
-def test_few_tasks_start_few_workers():
-    with Workers(8) as workers:
-        assert len(workers.client(tasks=1).scheduler_info(n_workers=-1)["workers"]) == 1
+def test_what_was_prepared_once_is_found_by_every_worker(tmp_path):
+    with Workers(2) as workers:
+        workers.prepare(partial(os.mkdir, tmp_path / "made"))
+        workers.prepare(partial(os.mkdir, tmp_path / "too late"))
+        local = workers.local()
+
+        assert local.ask(os.path.isdir, tmp_path / "made")
+        assert not local.ask(os.path.isdir, tmp_path / "too late")
+
+
+def test_two_threads_get_two_workers_and_the_next_task_finds_one_of_them(local, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(local.ask, Path.write_text, gate, "open")  # until somebody reads
+        first = local.ask(os.getpid)
+        again = local.ask(os.getpid)
+        assert gate.read_text() == "open"
+        assert waiting.result() == 4
+
+        assert first == again != os.getpid()
+
+
+def test_an_error_of_a_task_is_raised_where_it_was_asked_and_the_worker_lives_on(local):
+    pid = local.ask(os.getpid)
+
+    with pytest.raises(UnknownNameError, match="unknown feature preset 'none such'"):
+        local.ask(feature_preset, "none such")
+    assert local.ask(os.getpid) == pid
+
+
+def test_a_worker_that_dies_is_told_and_replaced(local):
+    pid = local.ask(os.getpid)
+
+    with pytest.raises(WorkerDiedError):
+        local.ask(os._exit, 0)
+    assert local.ask(os.getpid) not in (pid, os.getpid())
+
+
+@NEEDS_PROC
+def test_no_process_is_left_after_the_end_even_of_a_worker_at_work_and_none_starts_any_more():
+    with Workers(2) as workers, ThreadPoolExecutor(1) as pool:
+        local = workers.local()
+        pid = local.ask(os.getpid)
+        forker = int(status(pid)[1])
+        busy = pool.submit(local.ask, time.sleep, 3600)
+        while local._idle:  # until it has its worker
+            time.sleep(0.01)
+        begun = time.monotonic()
+        local.end()
+
+        assert time.monotonic() - begun < 10
+        assert isinstance(busy.exception(), WorkerDiedError)
+        with pytest.raises(BuildError, match="ended"):
+            local.ask(os.getpid)
+    assert has_ended(pid)
+    assert has_ended(forker)
+
+
+@NEEDS_PROC
+def test_workers_end_with_a_caller_that_is_killed(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from pipelines.local_workers import LocalWorkers\n"
+        "local = LocalWorkers(); Path(sys.argv[1]).write_text(str(local.ask(os.getpid))); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "pid")], cwd=ROOT, check=False)
+
+    assert has_ended(int((tmp_path / "pid").read_text()))
 
 
 def test_a_worker_uses_one_native_thread_and_the_caller_keeps_its_own_setting(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     with Workers(1) as workers:
-        assert workers.client(tasks=1).submit(number_of_threads).result() == "1"
+        assert workers.local().ask(os.getenv, "OMP_NUM_THREADS") == "1"
     assert "OMP_NUM_THREADS" not in os.environ
 
 
-def test_workers_can_be_used_again_after_their_end():
+def test_workers_find_the_modules_that_the_caller_finds(tmp_path, monkeypatch):
+    (tmp_path / "of_the_user.py").write_text("def answer():\n    return 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from of_the_user import answer
+
     workers = Workers(1)
-    for _ in range(2):
+    for _ in range(2):  # after their end they start again
         with workers:
-            assert workers.client(tasks=1).submit(abs, -1).result() == 1
+            workers.prepare(partial(os.listdir, tmp_path))
+            assert workers.local().ask(answer) == 42

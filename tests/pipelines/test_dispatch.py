@@ -26,7 +26,7 @@ def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store: Stor
     ]
     assert len(bundles) > 2 * WINDOW + 2
     tally = Tally()
-    with connect(2, cluster) as client:
+    with connect(cluster) as client:
         run_bundles(client, bundles, Silent(), tally)
 
     assert tally.computed == sum(bundle.rows for bundle in bundles)

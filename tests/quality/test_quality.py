@@ -1,13 +1,15 @@
 """What the quality check finds in recordings that were made to have it."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from odd_audio_bytes import flac_of, wav_of
 
 from featurestore.corpus.reading.sources import FolderSource, MemorySource
 from featurestore.quality.findings import Measured, findings_of
-from featurestore.quality.measures import clipped_share, measure
-from featurestore.signal.audio import Recording
+from featurestore.quality.measures import MOST_SNR_DB, clipped_share, measure
+from featurestore.signal.audio import Recording, decode
 from pipelines.audio_check import check_audio, looks_like_audio, sound_files
 
 RATE = 16_000
@@ -58,6 +60,61 @@ def test_the_signal_to_noise_ratio_of_speech_with_pauses_is_estimated_within_two
     estimate = measure(Recording((clean + noise).astype(np.float32), RATE)).snr_db
 
     assert abs(estimate - snr_db) < 2
+
+
+def noisy(speech, snr_db):
+    clean = speech.astype(np.float64)
+    noise = np.random.default_rng(1).standard_normal(len(clean)) * np.sqrt(np.mean(clean**2) / 10 ** (snr_db / 10))
+    return clean + noise
+
+
+DITHER = np.random.default_rng(2).integers(-1, 2, RATE) / 2**16
+PADDING = {
+    "zeros": np.zeros(RATE),
+    "a constant value, as of unsigned 8-bit samples": np.full(RATE, -1 / 128),
+    "dither of less than a step of 16 bits": DITHER,
+}
+
+
+@pytest.mark.parametrize("padding", PADDING)
+@pytest.mark.parametrize("snr_db", [5, 10, 20, 30])
+def test_digital_silence_at_the_ends_does_not_change_the_estimated_signal_to_noise_ratio(speechlike, snr_db, padding):
+    silence = PADDING[padding]
+    sound = noisy(speechlike, snr_db)
+
+    estimate = measure(Recording(np.concatenate([silence, sound, silence]).astype(np.float32), RATE)).snr_db
+
+    assert abs(estimate - snr_db) < 2
+
+
+@pytest.mark.parametrize("snr_db", [10, 20])
+def test_an_offset_is_not_taken_for_noise(speechlike, snr_db):
+    estimate = measure(Recording((noisy(speechlike, snr_db) + 0.3).astype(np.float32), RATE)).snr_db
+
+    assert abs(estimate - snr_db) < 2
+
+
+def test_a_ratio_beyond_what_rooms_have_is_given_as_the_largest_that_is_told(speechlike):
+    loud = 4 * noisy(np.where(np.abs(speechlike) > 0.01, speechlike, 0), 75)
+
+    assert measure(Recording(loud.astype(np.float32), RATE)).snr_db == MOST_SNR_DB == 60.0
+
+
+def test_sound_between_digital_silence_that_is_too_short_has_no_ratio(speechlike):
+    burst = np.concatenate([np.zeros(RATE), speechlike[: RATE // 5], np.zeros(RATE)])
+
+    assert measure(Recording(burst, RATE)).snr_db is None
+
+
+def test_studio_recordings_with_gated_ends_have_a_plausible_ratio(shared):
+    archive = shared / "data" / "ravdess" / "Audio_Speech_Actors_01_20.zip"
+    with zipfile.ZipFile(archive) as opened:
+        names = [name for name in opened.namelist() if name.endswith(".wav")][::10]
+        ratios = [measure(decode(opened.read(name))).snr_db for name in names]
+
+    assert len(ratios) == 12
+    assert all(10 < ratio <= 60 for ratio in ratios)
+    assert np.median(ratios) < 55
 
 
 def test_a_loud_sine_is_not_taken_for_clipping():

@@ -9,11 +9,11 @@ from featurestore.signal.fourier import (
     power_spectra,
     power_spectra_elsewhere,
 )
+from featurestore.signal.kinds.log_mel import LogMel
 from featurestore.signal.mel import log_mel, mel_bands, mel_triangles
 from featurestore.signal.rounding import round_to_half
 from featurestore.signal.shift import shift, shift_samples
 from featurestore.signal.stft import cut_frames, frame_count, padded_length, padded_window, periodic_window
-from featurestore.signal.transform import LogMel
 from featurestore.signal.warp import unwarped_frequency, warp, warp_positions, warped_frequency
 from featurestore.specs.features import FeatureSpec
 

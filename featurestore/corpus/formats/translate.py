@@ -129,7 +129,7 @@ def _splits(fields: Mapping[str, Counter[str]]) -> tuple[str, ...]:
     sides = set(fields.get("split", ()))
     official = ("official",) if {"train", "test"} <= sides else ()
     speakers = len(fields.get("speaker", ()))
-    return (*official, *(("loso",) if 3 <= speakers <= 30 else ("speakers",) if speakers >= 3 else ()), "shuffled")
+    return (*official, *(("loso",) if 2 <= speakers <= 30 else ("speakers",) if speakers >= 3 else ()), "shuffled")
 
 
 def _about(found: FoundCorpus, target: str, others: Mapping[str, Counter[str]]) -> str:

@@ -18,6 +18,8 @@ from featurestore.errors import SourceError
 
 KEY_FIELD = "file"
 """The field that names the recording in a row and is no label."""
+EITHER = "either"
+"""The kind of key that is compared with the path, and where no path is like it with the name."""
 
 
 @dataclass
@@ -26,7 +28,9 @@ class LabelFiles:
 
     audio: AudioFiles
     rows: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
-    """Fields by kind of key (`name` or `path`) and key."""
+    """Fields by kind of key (`name`, `path` or `either`) and key."""
+    endings: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The extension that each key was written with, with its dot."""
     conflicts: dict[tuple[str, str], str] = field(default_factory=dict)
     """Reason by key, where two rows contradict each other."""
 
@@ -42,6 +46,7 @@ class LabelFiles:
     def add(self, kind: str, key: str, row: Mapping[str, str]) -> None:
         """Take a row; a second row for the same key may add fields and must not change one."""
         place = (kind, self.key(kind, key))
+        self.endings.setdefault(place, self._ending(key))
         known = self.rows.setdefault(place, {})
         for name, value in row.items():
             if known.setdefault(name, value) != value:
@@ -51,23 +56,54 @@ class LabelFiles:
         """Bring a path or a row's key to the form in which they are compared: no extension, no leading folders."""
         path = unicodedata.normalize("NFC", text).replace("\\", "/")
         path = path.rsplit("/", 1)[-1] if kind == "name" else self.audio.corpus_path(path)
-        stem, dot, extension = path.rpartition(".")
-        return stem if dot and ("*" in self._extensions or extension.casefold() in self._extensions) else path
+        return path.removesuffix(self._ending(path))
+
+    def _ending(self, path: str) -> str:
+        """Return the extension of a path with its dot; nothing where it is none of a recording."""
+        _, dot, extension = path.rpartition(".")
+        known = dot and "/" not in extension and ("*" in self._extensions or extension.casefold() in self._extensions)
+        return f".{extension}" if known else ""
 
     def fields(self, path: str) -> tuple[dict[str, str], str | None]:
         """Return the fields of a recording by its path inside the corpus, and why its rows cannot be used."""
         found: dict[str, str] = {}
         for kind in self._kinds:
-            place = (kind, self.key(kind, path))
-            if place in self.conflicts:
-                return {}, self.conflicts[place]
-            found |= self.rows.get(place, {})
+            of_kind: dict[str, str] = {}
+            for place in self._places(kind, path):
+                if place in self.conflicts:
+                    return {}, self.conflicts[place]
+                for name, value in self.rows.get(place, {}).items():
+                    if of_kind.setdefault(name, value) != value:
+                        return {}, f"two rows of the labels differ in {name}: {of_kind[name]!r}, {value!r}"
+            found |= of_kind
         return found, None
 
+    def _places(self, kind: str, path: str) -> list[tuple[str, str]]:
+        """Return the keys that may be about a recording: its own, else for `either` all that end in its name."""
+        own = (kind, self.key(kind, path))
+        if kind != EITHER or own in self.rows:
+            return [own]
+        return [(kind, key) for key in self._keys_by_name.get(self.key("name", path), [])]
+
+    @cached_property
+    def _keys_by_name(self) -> Mapping[str, list[str]]:
+        """The keys of kind `either` by their last part."""
+        found: dict[str, list[str]] = {}
+        for kind, key in self.rows:
+            if kind == EITHER:
+                found.setdefault(key.rsplit("/", 1)[-1], []).append(key)
+        return found
+
     def orphans(self, paths: Iterable[str]) -> list[str]:
-        """Return the keys of rows that no recording has, sorted."""
-        known = {(kind, self.key(kind, path)) for path in paths for kind in self._kinds}
-        return sorted(key for kind, key in self.rows.keys() - known)
+        """Return the keys of rows that no recording has, sorted, with the extension of a recording."""
+        known = {place for path in paths for kind in self._kinds for place in self._places(kind, path)}
+        return sorted(place[1] + (self.endings[place] or self._usual_ending) for place in self.rows.keys() - known)
+
+    @cached_property
+    def _usual_ending(self) -> str:
+        """The extension of a recording whose row has none: the first that the sheet includes."""
+        endings = (pattern.rpartition(".")[2] for pattern in self.audio.include if "." in pattern)
+        return next((f".{ending}" for ending in endings if ending.isalnum()), "")
 
 
 def read_label_files(manifest: Manifest, listing: Iterable[Listed], read: Read | None) -> LabelFiles:
@@ -119,7 +155,7 @@ def _add_table(found: LabelFiles, rule: TableRule, file: Listed, data: bytes) ->
     of_path = _path_fields(rule, file.path)
     for row in TABLE_FORMATS[rule.format](rule, file.path, data):
         whole = {**of_path, **row}
-        key = filled(rule.key, whole)
+        key = filled(rule.key, whole) or (whole.get(KEY_FIELD) if rule.match == EITHER else None)
         if key:
             found.add(rule.match, key, {name: value for name, value in whole.items() if name != KEY_FIELD})
 

@@ -51,7 +51,7 @@ def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | No
         elif parsed is not None:
             utterances.append(_utterance(rule, path, file, parsed))
     notes += manifest.translation.notes if manifest.translation else ()
-    notes += (*_completeness(manifest, files), *_duplicates(utterances), *_orphans(beside, files))
+    notes += (*count_notes(manifest, files), *_duplicates(utterances), *orphan_notes(beside, files))
     return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
 
 
@@ -126,7 +126,7 @@ def _without_label(manifest: Manifest, pattern: re.Pattern[str]) -> str:
     return f"the name does not fit the pattern {pattern.pattern}"
 
 
-def _orphans(beside: LabelFiles, files: Iterable[str]) -> list[str]:
+def orphan_notes(beside: LabelFiles, files: Iterable[str]) -> list[str]:
     """Say which rows of label files have no recording."""
     orphans = beside.orphans(files)
     return [f"{len(orphans)} rows of the label files have no recording: {_some(orphans)}"] if orphans else []
@@ -191,7 +191,7 @@ def _utterance(rule: LabelRule, path: str, file: Listed, fields: Mapping[str, st
     )
 
 
-def _completeness(manifest: Manifest, files: Mapping[str, Listed]) -> list[str]:
+def count_notes(manifest: Manifest, files: Mapping[str, Listed]) -> list[str]:
     """Compare the files found with the ones published, by name where an index is pinned, else by number."""
     if not manifest.index:
         expected = manifest.expected.files

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+
+from featurestore.corpus.proposal.positions import cuts_by_position
 
 NAMES_OF_ONE_FORM = 0.9
 """Share of the names that must be put together in the same way."""
@@ -14,9 +17,6 @@ NAMES_OF_ONE_FORM = 0.9
 _COARSE = re.compile(r"[_\-. ]+|[^_\-. ]+")
 _FINE = re.compile(r"[_\-. ]+|\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^_\-. \dA-Za-z]+")
 _CODES = re.compile(r"[_\-. ]+|\d+|[A-Z]|[a-z]+|[^_\-. \dA-Za-z]+")
-
-SPLITTERS: Sequence[re.Pattern[str]] = (_COARSE, _FINE, _CODES)
-"""From the plainest way to put a name together to the finest."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,34 @@ class Form:
 
 def forms_of(paths: Sequence[str], *, sampled: bool) -> Iterator[Form]:
     """Yield the form of the file names for each way to split them that fits most names, the plainest first."""
-    for splitter in SPLITTERS:
-        split = {path: tuple(splitter.findall(_stem(path))) for path in paths}
-        kinds = Counter(map(_kind, split.values()))
-        kind, count = kinds.most_common(1)[0]
-        if kind and count >= NAMES_OF_ONE_FORM * len(paths):
-            fitting = [path for path in paths if _kind(split[path]) == kind]
-            columns = zip(*(split[path] for path in fitting), strict=True)
-            pieces = tuple(
-                PathField(column, folder=False, widest=sampled and _is_text(column[0])) for column in columns
-            )
-            if splitter is not _FINE or not any(map(_is_pair_of_codes, pieces)):
-                yield Form(pieces, tuple(fitting), len(paths) - count)
+    yield from _form_by_splitting(paths, _COARSE, sampled=sampled)
+    yield from _form_by_splitting(paths, _FINE, sampled=sampled)
+    if not sampled:
+        yield from _form_by_position(paths)
+    yield from _form_by_splitting(paths, _CODES, sampled=sampled)
+
+
+def _form_by_splitting(paths: Sequence[str], splitter: re.Pattern[str], *, sampled: bool) -> Iterator[Form]:
+    """Yield the form of names whose pieces are of different kinds, or have separators between them."""
+    split = {path: tuple(splitter.findall(_stem(path))) for path in paths}
+    kinds = Counter(map(_kind, split.values()))
+    kind, count = kinds.most_common(1)[0]
+    if kind and count >= NAMES_OF_ONE_FORM * len(paths):
+        fitting = [path for path in paths if _kind(split[path]) == kind]
+        columns = zip(*(split[path] for path in fitting), strict=True)
+        pieces = tuple(PathField(column, folder=False, widest=sampled and _is_text(column[0])) for column in columns)
+        if splitter is not _FINE or not any(map(_is_pair_of_codes, pieces)):
+            yield Form(pieces, tuple(fitting), len(paths) - count)
+
+
+def _form_by_position(paths: Sequence[str]) -> Iterator[Form]:
+    """Yield the form of names of one length whose fields are told by their position."""
+    usual = Counter(len(_stem(path)) for path in paths).most_common(1)[0][0]
+    fitting = tuple(path for path in paths if len(_stem(path)) == usual)
+    cuts = cuts_by_position([_stem(path) for path in fitting])
+    if cuts is not None and len(fitting) >= NAMES_OF_ONE_FORM * len(paths):
+        columns = (tuple(_stem(path)[slice(*pair)] for path in fitting) for pair in pairwise(cuts))
+        yield Form(tuple(PathField(column, folder=False) for column in columns), fitting, len(paths) - len(fitting))
 
 
 def folders_of(paths: Sequence[str], depth: int, *, sampled: bool) -> list[PathField]:

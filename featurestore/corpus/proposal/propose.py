@@ -13,7 +13,7 @@ from featurestore.corpus.labels.labelling import assign_labels
 from featurestore.corpus.proposal.look import Seen, look
 from featurestore.corpus.proposal.naming import corpus_name
 from featurestore.corpus.proposal.plan import SheetPlan, plan_sheet
-from featurestore.corpus.proposal.sheet_text import sheet_text
+from featurestore.corpus.proposal.sheet_text import comment, sheet_text
 from featurestore.corpus.reading.sources import Source, open_source
 from featurestore.corpus.sheet.manifest import manifest_names, parse_manifest
 from featurestore.errors import FeatureStoreError
@@ -73,7 +73,8 @@ def propose_for(source: Source, place: str | Path) -> Proposal:
             raise
         without = _proposal(place, replace(seen, beside={}))
         why = "".join(character if character.isprintable() else "?" for character in str(error))
-        return replace(without, toml=f"# The tables beside the audio are not used: {why[:300]}\n{without.toml}")
+        unused = "\n".join(comment(f"The tables beside the audio are not used: {why[:300]}"))
+        return replace(without, toml=f"{unused}\n{without.toml}")
 
 
 def _proposal(place: str | Path, seen: Seen) -> Proposal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 
 from featurestore.corpus.proposal.fields import PathField
@@ -14,6 +15,8 @@ from featurestore.corpus.proposal.plan import UNLABELLED, SheetPlan
 
 MOST_SHOWN = 8
 """Values that a comment names before it only counts."""
+WIDTH = 78
+"""Columns of a line, which may get two more where it is made a comment; a pattern can be longer."""
 
 
 def sheet_text(name: str, title: str, seen: Seen, plan: SheetPlan) -> str:
@@ -42,6 +45,17 @@ def counted(counts: Mapping[str, int]) -> str:
     return f"{len(counts)} values: {shown}{more}"
 
 
+def comment(text: str, first: str = "# ", more: str = "#   ") -> list[str]:
+    """Return a comment as lines of at most `WIDTH` columns."""
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=more, break_on_hyphens=False)
+
+
+def noted(code: str, note: str) -> list[str]:
+    """Return a line of a sheet with a comment behind it, or above it where both are too long for one line."""
+    line = f"{code}  # {note}"
+    return [line] if len(line) <= WIDTH else [*comment(note), code]
+
+
 def _shown(value: str) -> str:
     text = value if value.isprintable() else repr(value)[1:-1]
     return text if len(text) <= 40 else f"{text[:37]}..."
@@ -56,12 +70,14 @@ def _list(values: list[str]) -> str:
 
 
 def _head(name: str, title: str, seen: Seen) -> Iterator[str]:
-    yield "# A data sheet that was proposed by looking at names and tables; no audio was opened."
-    yield "# Read what was guessed, mend it, then: featurestore corpora check THIS.toml --source FOLDER"
+    yield "# A data sheet that was proposed by looking at names and tables alone."
+    yield "# Read what was guessed, mend it, then:"
+    yield "#   featurestore corpora check THIS.toml --source FOLDER"
     if len(seen.studied) < len(seen.audio):
-        yield f"# Of {len(seen.audio)} recordings, the names of {len(seen.studied)} were studied; counts are of these."
+        studied = f"the names of {len(seen.studied)} were studied; counts are of these."
+        yield from comment(f"Of {len(seen.audio)} recordings, {studied}")
     if seen.strange:
-        yield f"# {seen.strange} recordings have control characters in their names and will be set aside."
+        yield from comment(f"{seen.strange} recordings have control characters in their names and will be set aside.")
     yield ""
     yield f"name = {toml_text(name)}"
     yield f"title = {toml_text(title)}"
@@ -73,9 +89,9 @@ def _head(name: str, title: str, seen: Seen) -> Iterator[str]:
 def _audio(seen: Seen, plan: SheetPlan) -> Iterator[str]:
     yield "[audio]"
     endings = ", ".join(f"{ending} {count}" for ending, count in seen.endings.items())
-    yield f"include = {_list([f'*{ending}' for ending in seen.endings])}  # {endings}"
+    yield from noted(f"include = {_list([f'*{ending}' for ending in seen.endings])}", endings)
     why = "names of files are all different" if plan.depth == 1 else "folders are needed to tell recordings apart"
-    yield f"depth = {plan.depth}  # trailing parts of a path that name a recording: {why}"
+    yield from noted(f"depth = {plan.depth}", f"trailing parts of a path that name a recording: {why}")
     yield ""
 
 
@@ -87,17 +103,19 @@ def _labels(plan: SheetPlan) -> Iterator[str]:
         yield f"pattern = {toml_text(plan.pattern)}"
     elif not any(map(plan.is_used, plan.tables)):
         yield "pattern = '.+'  # neither folders nor names seem to hold a label"
-    yield f"target = {toml_text(plan.target)}  # the class to predict{_target_note(plan)}"
+    yield from noted(f"target = {toml_text(plan.target)}", f"the class to predict{_target_note(plan)}")
     yield f"speaker = {toml_text(plan.speaker or '')}" + ("" if plan.speaker else "  # unknown: none was recognised")
     if plan.text:
         yield f"text = {toml_text(plan.text)}"
     if plan.target == UNLABELLED:
-        yield f"compose = {{ {UNLABELLED} = {toml_text(UNLABELLED)} }}  # one class for all, until you know better"
+        yield "# one class for all, until you know better"
+        yield f"compose = {{ {UNLABELLED} = {toml_text(UNLABELLED)} }}"
     for field, counts in _coded(plan).items():
         yield ""
-        yield f"[labels.codes.{_key(field)}]  # code = what it means; a code that is not here rejects the recording"
+        yield "# code = what it means; a code that is not here rejects the recording"
+        yield f"[labels.codes.{_key(field)}]"
         for value, meaning in meanings(counts, field).items():
-            yield f"{_key(value)} = {toml_text(meaning)}  # {counts[value]}"
+            yield from noted(f"{_key(value)} = {toml_text(meaning)}", str(counts[value]))
     yield ""
 
 
@@ -123,13 +141,13 @@ def _pieces(plan: SheetPlan) -> Iterator[str]:
     named = {id(guess.piece): guess for guess in plan.guesses}
     varying = [*(one for one in plan.folders if one.varies), *(plan.form.varying if plan.form else ())]
     if plan.form is None:
-        yield "# The file names are not all put together in the same way, so nothing is read from them."
+        yield from comment("The file names are not all put together in the same way, so nothing is read from them.")
     elif plan.form.others:
         yield f"# {plan.form.others} file names are put together in another way than the rest."
     if varying:
         yield "# What varies in the paths, from left to right:"
     for number, piece in enumerate(varying, 1):
-        yield f"#   {number}. {_piece(piece, named.get(id(piece)))}"
+        yield from comment(f"{number}. {_piece(piece, named.get(id(piece)))}", "#   ", "#      ")
 
 
 def _piece(piece: PathField, guess: Guess | None) -> str:
@@ -142,10 +160,11 @@ def _beside(plan: SheetPlan) -> Iterator[str]:
     for table in plan.tables:
         used = plan.is_used(table)
         if not used:
-            yield "# Not used, as it seems to give neither class nor speaker; take the signs # away to have its fields:"
+            yield "# Not used, as it seems to give neither class nor speaker;"
+            yield "# take the signs # away to have its fields:"
         yield from (line if used or not line else f"# {line}" for line in _table(table, plan))
     for one in plan.lists:
-        yield f"[[lists]]  # {one.joined} lines name recordings; the side is in the file's name"
+        yield from noted("[[lists]]", f"{one.joined} lines name recordings; the side is in the file's name")
         yield f"files = {toml_text(_pattern_of(one.path))}"
         yield f"value = {toml_text(one.side)}"
         yield f"match = {toml_text('path' if plan.depth > 1 else 'name')}"
@@ -153,7 +172,7 @@ def _beside(plan: SheetPlan) -> Iterator[str]:
 
 
 def _table(table: LabelTable, plan: SheetPlan) -> Iterator[str]:
-    yield f"[[tables]]  # {table.joined} of {table.rows} rows name a recording in {_shown(table.key)!r}"
+    yield from noted("[[tables]]", f"{table.joined} of {table.rows} rows name a recording in {_shown(table.key)!r}")
     yield f"files = {toml_text(_pattern_of(table.path))}"
     yield f"format = {toml_text(table.format)}"
     if table.encoding != "utf-8-sig":
@@ -170,7 +189,8 @@ def _table(table: LabelTable, plan: SheetPlan) -> Iterator[str]:
     yield "[tables.columns]"
     yield f"file = {_column(table, table.key)}"
     for field, column in plan.columns[table.path].items():
-        yield f"{_key(field)} = {_column(table, column)}  # {counted(dict(table.columns[column].most_common()))}"
+        counts = counted(dict(table.columns[column].most_common()))
+        yield from noted(f"{_key(field)} = {_column(table, column)}", counts)
     yield ""
 
 
@@ -185,5 +205,6 @@ def _pattern_of(path: str) -> str:
 
 
 def _tail(seen: Seen) -> Iterator[str]:
-    yield "# [expected]  # what a complete copy holds; 'corpora check' then tells what is missing"
+    yield "# what a complete copy holds; 'corpora check' then tells what is missing:"
+    yield "# [expected]"
     yield f"# files = {len(seen.audio)}"

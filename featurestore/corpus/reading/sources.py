@@ -139,7 +139,9 @@ def _regular_size(file: Path) -> int | None:
 
 
 def _refuse(error: OSError) -> None:
-    raise SourceError(f"folder {error.filename!r} cannot be read ({error.strerror}). Check its permissions.") from error
+    raise SourceError(
+        f"folder {error.filename!r:.200} cannot be read ({error.strerror}). Check its permissions."
+    ) from error
 
 
 def open_source(place: str | Path, limits: Limits | None = None) -> Source:

@@ -52,7 +52,8 @@ class TableRule:
     key: str = "{file}"
     """The recording that a row is about, put together from the row's fields; its extension may be left out."""
     match: str = "name"
-    """What the key is compared with: `name` (the file name) or `path` (the path inside the corpus)."""
+    """What the key is compared with: `name` (the file name), `path` (the path inside the corpus), or `either`: the
+    path, and where none is like it the name alone."""
     pattern: str | None = None
     """Regular expression for the label file's own path, whose groups are fields of each row."""
     lower: bool = False

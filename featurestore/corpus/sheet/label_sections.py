@@ -78,7 +78,7 @@ def read_table_rule(table: Table) -> TableRule:
         lower=table.take("lower", bool, False),
     )
     table.done()
-    _check_match(rule.match, table.where)
+    _check_match(rule.match, table.where, ("name", "path", "either"))
     if rule.format not in TABLE_FORMATS:
         raise ManifestError(f"{table.where}: unknown format {rule.format!r}; known: {', '.join(TABLE_FORMATS)}.")
     if rule.format == "columns" and not rule.header and not rule.columns:
@@ -126,9 +126,9 @@ def _column(table: Table, field: str) -> tuple[str | int, ...]:
     raise ManifestError(f"{table.where}: {field!r} must be a column's name, a list of names, or a number from 1.")
 
 
-def _check_match(match: str, where: str) -> None:
-    if match not in ("name", "path"):
-        raise ManifestError(f"{where}: 'match' must be 'name' or 'path', not {match!r:.60}.")
+def _check_match(match: str, where: str, allowed: tuple[str, ...] = ("name", "path")) -> None:
+    if match not in allowed:
+        raise ManifestError(f"{where}: 'match' must be {' or '.join(map(repr, allowed))}, not {match!r:.60}.")
 
 
 def _check_encodings(encodings: tuple[str, ...], where: str) -> None:

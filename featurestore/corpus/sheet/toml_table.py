@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from featurestore.errors import ManifestError
+from featurestore.nearest import nearest_name
 
 Value = TypeVar("Value")
 
@@ -77,8 +77,8 @@ class Table:
         """Refuse keys that were not read, naming the nearest known one."""
         for key in self._values:
             if key not in self._asked:
-                near = difflib.get_close_matches(key, self._asked, n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(self._asked))}."
+                near = nearest_name(key, self._asked)
+                hint = f"did you mean {near!r}?" if near is not None else f"known: {', '.join(sorted(self._asked))}."
                 raise ManifestError(f"{self.where}: unknown key {key!r}: {hint}")
 
 

@@ -11,6 +11,7 @@ from featurestore.corpus.splitting.sides import (
     by_value,
     field_of,
     filled_sides,
+    held_speakers,
     known_values,
     sides_by,
     ticket,
@@ -21,10 +22,16 @@ MOST_FOLDS = 100
 
 
 def leave_one_out(field: str, name: str) -> Build:
-    """Return a rule whose fold k tests value k of a field, in sorted order, and validates on the next one."""
+    """Return a rule whose fold k tests value k of a field, in sorted order, and validates on the next one.
+
+    With two values one tests and the other trains. Of that one, some whole speakers validate if it has several;
+    otherwise nobody does, since everybody else would be a speaker of the training or of the test.
+    """
 
     def build(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
-        values = known_values(utterances, field, name)
+        values = known_values(utterances, field, name, least=2)
+        if len(values) == 2:
+            return tuple(_one_against_one(f"{name}/{tested}", utterances, field, tested, seed) for tested in values)
         following = dict(zip(values, [*values[1:], values[0]], strict=True))
         return tuple(
             _placed(f"{name}/{tested}", utterances, field, {tested: "test", following[tested]: "validation"})
@@ -32,6 +39,18 @@ def leave_one_out(field: str, name: str) -> Build:
         )
 
     return build
+
+
+def _one_against_one(name: str, utterances: Sequence[SplitItem], field: str, tested: str, seed: int) -> Split:
+    """Return the split that tests one of two values and trains on the other, without the speakers that validate."""
+    held = held_speakers([one for one in utterances if field_of(one, field) != tested], seed)
+
+    def side(one: SplitItem) -> str:
+        if field_of(one, field) == tested:
+            return "test"
+        return "validation" if one.speaker in held else "train"
+
+    return sides_by(name, utterances, side)
 
 
 def _placed(name: str, utterances: Sequence[SplitItem], field: str, places: Mapping[str | None, str]) -> Split:
@@ -46,7 +65,10 @@ def partner_validates(utterances: Sequence[SplitItem], seed: int) -> tuple[Split
     """
     name = "loso-in-session"
     known_values(utterances, "session", name, least=2)
-    sessions = {one.speaker: field_of(one, "session") for one in utterances}
+    sessions: dict[str | None, str | None] = {}
+    for one in utterances:
+        if sessions.setdefault(one.speaker, field_of(one, "session")) != field_of(one, "session"):
+            raise SplitError(f"split {name!r}: speaker {one.speaker!r} speaks in several sessions. Use 'loso'.")
     found = []
     for tested in known_values(utterances, "speaker", name):
         places = {

@@ -27,6 +27,11 @@ SIDE_NAMES = {
 """Names of sides as people write them."""
 
 
+def names_of_side(side: str) -> tuple[str, ...]:
+    """Return how people write one of `train`, `validation` and `test`."""
+    return tuple(name for name, meant in SIDE_NAMES.items() if meant == side)
+
+
 def by_field(rule: SideRule) -> Build:
     """Return the split in which a field decides the side, and some groups of the training side may validate.
 

@@ -6,7 +6,7 @@ when it is asked for by its kind, and always reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from featurestore.corpus.splitting.splits import Split, SplitItem
@@ -24,7 +24,11 @@ class Leaks:
     shared_sources: tuple[str, ...] = ()
     """Utterances (by path) that stand on two sides, themselves or as augmented copies."""
     shared_audio: tuple[str, ...] = ()
-    """Checksums of byte-identical audio on two sides, whatever the names."""
+    """Identical audio on two sides, whatever the names: for each sound the lowest checksum of its files."""
+    audio_paths: tuple[str, ...] = ()
+    """The same for people: `a.wav = b.flac`."""
+    heard: bool = False
+    """Whether audio was compared by what the features hear of it; else by the bytes of the files alone."""
     shared_sentences: tuple[str, ...] = ()
     """Spoken sentences on two sides, where the corpus names them."""
     unknown_speakers: int = 0
@@ -43,11 +47,16 @@ class Leaks:
     @property
     def verdict(self) -> str:
         """One sentence for a report."""
-        found = [f"{len(names)} {kind}s ({_some(names)})" for kind, names in self.by_kind.items() if names]
+        found = [
+            f"{len(self.by_kind[kind])} {kind}s ({_some(self.named(kind))})" for kind in KINDS if self.by_kind[kind]
+        ]
         said = f"on more than one side: {'; '.join(found)}" if found else "nothing is shared between the sides"
-        return (
-            f"{said}; the speakers of {self.unknown_speakers} utterances are unknown" if self.unknown_speakers else said
-        )
+        unknown = f"; the speakers of {self.unknown_speakers} utterances are unknown" if self.unknown_speakers else ""
+        return f"{said}{unknown}{'' if self.heard else '; audio was compared by the bytes of the files alone'}"
+
+    def named(self, kind: str) -> tuple[str, ...]:
+        """Return what is shared of one kind in words that a user knows: identical audio by its paths."""
+        return self.audio_paths if kind == "audio" else self.by_kind[kind]
 
 
 KINDS = ("speaker", "source", "audio", "sentence")
@@ -55,7 +64,7 @@ REFUSED_KINDS = ("speaker", "source", "audio")
 """Kinds refused unless allowed; shared sentences are reported only, since most acted corpora repeat theirs."""
 
 
-def leaks(split: Split, utterances: Iterable[SplitItem]) -> Leaks:
+def leaks(split: Split, utterances: Iterable[SplitItem], sounds: Mapping[str, str] | None = None) -> Leaks:
     """Find what the sides of a split share.
 
     Parameters
@@ -63,6 +72,8 @@ def leaks(split: Split, utterances: Iterable[SplitItem]) -> Leaks:
     split : Split
     utterances : iterable
         The utterances that the split was made of, with `path`, `content`, `label`, `speaker`, and `text` if known.
+    sounds : mapping of content to name, optional
+        What tells equal sound in files that differ (`DatasetView.sounds`); without it bytes are compared.
     """
     sides = _sides_of_paths(split)
     used = [one for one in utterances if one.path in sides]
@@ -75,13 +86,29 @@ def leaks(split: Split, utterances: Iterable[SplitItem]) -> Leaks:
                 places.setdefault(name, set()).update(sides[one.path])
         return tuple(sorted(name for name, found in places.items() if len(found) > 1))
 
+    heard = sounds or {}
+    same = _files_of_sounds(used, heard, shared(lambda one: heard.get(one.content, one.content)))
     return Leaks(
         shared_speakers=shared(lambda one: one.speaker),
         shared_sources=tuple(sorted(path for path, found in sides.items() if len(found) > 1)),
-        shared_audio=shared(lambda one: one.content),
+        shared_audio=tuple(sorted(min(one.content for one in files) for files in same)),
+        audio_paths=tuple(sorted(" = ".join(sorted({one.path for one in files})) for files in same)),
+        heard=sounds is not None,
         shared_sentences=shared(lambda one: getattr(one, "text", None)),
         unknown_speakers=len({one.path for one in used if one.speaker is None}),
     )
+
+
+def _files_of_sounds(
+    used: Iterable[SplitItem], heard: Mapping[str, str], names: Collection[str]
+) -> list[list[SplitItem]]:
+    """Return the utterances of each of some sounds."""
+    files: dict[str, list[SplitItem]] = {name: [] for name in names}
+    for one in used:
+        name = heard.get(one.content, one.content)
+        if name in files:
+            files[name].append(one)
+    return list(files.values())
 
 
 def check_leaks(
@@ -89,8 +116,18 @@ def check_leaks(
     utterances: Iterable[SplitItem],
     allowed: Collection[str] = (),
     refused: Collection[str] = REFUSED_KINDS,
+    sounds: Mapping[str, str] | None = None,
 ) -> Leaks:
     """Refuse a split that leaks, unless the kind of leak is allowed by name.
+
+    Parameters
+    ----------
+    split, utterances, sounds
+        As `leaks` takes them.
+    allowed : collection of str
+        Kinds of `KINDS` that are reported only.
+    refused : collection of str
+        Kinds that are refused otherwise.
 
     Returns
     -------
@@ -107,26 +144,15 @@ def check_leaks(
     for kind in (*allowed, *refused):
         if kind not in KINDS:
             raise UnknownNameError("kind of leak", kind, KINDS)
-    used = tuple(utterances)
-    found = leaks(split, used)
+    found = leaks(split, utterances, sounds)
     wrong = [kind for kind in KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
     if wrong:
-        what = "; ".join(f"{kind} ({_some(_names(kind, found, used))})" for kind in wrong)
+        what = "; ".join(f"{kind} ({_some(found.named(kind))})" for kind in wrong)
         flags = " ".join(f"--allow-leak {kind}" for kind in wrong)
         raise LeakError(
             f"split {split.name!r} leaks: more than one side has {what}. Choose another split, or accept it: {flags}"
         )
     return found
-
-
-def _names(kind: str, found: Leaks, utterances: Iterable[SplitItem]) -> tuple[str, ...]:
-    """Return what is shared in words that a user knows: identical audio by its paths, not by its checksum."""
-    if kind != "audio":
-        return found.by_kind[kind]
-    paths = {content: set[str]() for content in found.shared_audio}
-    for one in utterances:
-        paths.get(one.content, set()).add(one.path)
-    return tuple(sorted(" = ".join(sorted(same)) for same in paths.values()))
 
 
 def _sides_of_paths(split: Split) -> dict[str, set[str]]:

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 from featurestore.corpus.sheet.protocol_rules import Protocol, Scheme
 from featurestore.corpus.splitting.given_sides import by_field
 from featurestore.corpus.splitting.sides import Split, SplitItem, SplitRule, in_name_order
-from featurestore.corpus.splitting.split_rules import find_rule, is_rule, table_rule
+from featurestore.corpus.splitting.split_rules import FIELD, SPLITS, find_rule, is_rule, table_rule
 from featurestore.errors import SplitError, UnknownNameError
+from featurestore.nearest import nearest_name
 
 if TYPE_CHECKING:
     from featurestore.corpus.corpus import Utterance
     from featurestore.corpus.sheet.datasheet import Manifest
+
+
+WITHOUT_CORPUS = "Protocols are named as 'emodb/loso', tables end in .tsv."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class ChosenSplit:
     def _named(self, found: Split) -> Split:
         if not self.corpora:
             return found
-        fold = found.name.rpartition("/")[2] if self.rule.folds else ""
+        fold = found.name.partition("/")[2] if self.rule.folds else ""  # a speaker's name may hold a slash
         return dataclasses.replace(found, name=f"{self.name}/{fold}" if fold else self.name)
 
 
@@ -106,11 +110,28 @@ def find_split(name: str) -> ChosenSplit:
     if name.endswith((".tsv", ".csv")):
         return ChosenSplit(name, table_rule(name))
     base, _, rest = name.partition("/")
-    if is_rule(base) or (not rest and not name.endswith(".toml")):
+    if is_rule(base):
         return ChosenSplit(base, find_rule(base), rest)
+    if not rest and not name.endswith(".toml"):
+        known = [rule.replace("Nfold", "5fold").replace(FIELD, "session") for rule in SPLITS]
+        meant = None if nearest_name(name, known) else _protocol_like(name)
+        raise UnknownNameError("split", name, known, WITHOUT_CORPUS, meant)
     sheet, dot, behind = name.partition(".toml/")
     corpus, rest = (f"{sheet}.toml", behind) if dot else (base, rest)
     return _protocol_split(corpus, rest)
+
+
+def _protocol_like(name: str) -> str | None:
+    """Return the whole name of the protocol that a name without its corpus may mean; None if it is like none."""
+    from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
+
+    whole = {
+        protocol.partition("@")[0]: f"{sheet.name}/{protocol}"
+        for sheet in map(find_manifest, manifest_names())
+        for protocol in (*sheet.side_rules, *sheet.protocols)
+    }
+    found = nearest_name(name.partition("@")[0], whole)
+    return None if found is None else whole[found]
 
 
 def _protocol_split(corpus: str, rest: str) -> ChosenSplit:

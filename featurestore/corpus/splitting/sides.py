@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from featurestore.errors import SplitError
@@ -57,6 +57,8 @@ class SplitRule:
     description: str
     folds: bool = False
     """Whether the rule gives folds for cross-validation instead of one split."""
+    needs: Mapping[str, int] = field(default_factory=dict)
+    """Fields that every utterance must have, and how many values of each there must be."""
 
 
 def in_name_order(utterances: Iterable[SplitItem]) -> Sequence[SplitItem]:
@@ -72,6 +74,24 @@ def field_of(one: SplitItem, name: str) -> str | None:
     return dict(getattr(one, "labels", ())).get(name)
 
 
+FEWEST_TO_HOLD = 3
+"""Speakers from which some can be taken away to validate."""
+HELD_PERCENT = 15
+
+
+def held_speakers(utterances: Sequence[SplitItem], seed: int) -> frozenset[str]:
+    """Return the speakers, about 15 % of them and one at least, that the seed draws to validate.
+
+    None if one is unknown or there are fewer than three.
+    """
+    speakers = {one.speaker for one in utterances}
+    known = sorted(speaker for speaker in speakers if speaker is not None)
+    if len(known) < max(FEWEST_TO_HOLD, len(speakers)):
+        return frozenset()
+    known.sort(key=lambda speaker: (ticket(seed, speaker), speaker))
+    return frozenset(known[: max(1, len(known) * HELD_PERCENT // 100)])
+
+
 def known_values(utterances: Sequence[SplitItem], field: str, name: str, least: int = 3) -> list[str]:
     """Return the values of a field, sorted; `SplitError` if one utterance has none or there are fewer than `least`."""
     values = [field_of(one, field) for one in utterances]
@@ -81,7 +101,8 @@ def known_values(utterances: Sequence[SplitItem], field: str, name: str, least: 
         raise SplitError(f"split {name!r} needs {what}, and {unknown} utterances have none. Use 'shuffled'.")
     if len(found) < least:
         words = {2: "two", 3: "three"}.get(least, str(least))
-        raise SplitError(f"split {name!r} needs {words} {what} or more, this corpus has {len(found)}. Use 'shuffled'.")
+        other = "loso" if field == "speaker" and len(found) == 2 else "shuffled"
+        raise SplitError(f"split {name!r} needs {words} {what} or more, this corpus has {len(found)}. Use {other!r}.")
     return found
 
 

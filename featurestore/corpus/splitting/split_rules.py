@@ -13,33 +13,59 @@ from featurestore.corpus.splitting.fold_rules import (
     partner_validates,
     stratified_folds,
 )
-from featurestore.corpus.splitting.given_sides import by_field, by_file
+from featurestore.corpus.splitting.given_sides import by_field, by_file, names_of_side
 from featurestore.corpus.splitting.share_rules import by_name, random, stratified, whole_speakers
 from featurestore.corpus.splitting.sides import SplitRule
 from featurestore.errors import SplitError, UnknownNameError
+
+OFFICIAL_FIELD = "split"
+"""The field that holds the sides a corpus comes with."""
+FIELD = "FIELD"
+"""Stands for any field in the name and in the needs of a rule."""
+_OFFICIAL = SideRule(
+    "official",
+    field=OFFICIAL_FIELD,
+    train=names_of_side("train"),
+    validation=names_of_side("validation"),
+    test=names_of_side("test"),
+)
 
 SPLITS: Mapping[str, SplitRule] = {
     "mathworks": SplitRule(by_name, "70 / 15 / 15 % of each class in name order (MathWorks' CNN-LSTM example)"),
     "shuffled": SplitRule(stratified, "70 / 15 / 15 % of each class, shuffled by a seed; speakers stand on all sides"),
     "random": SplitRule(random, "70 / 15 / 15 % of all, shuffled by a seed whatever the classes and speakers"),
-    "speakers": SplitRule(whole_speakers, "whole speakers: about 70 / 15 / 15 % of them, drawn by a seed"),
-    "official": SplitRule(by_field(SideRule("official")), "the sides that the corpus comes with"),
-    "loso": SplitRule(leave_one_out("speaker", "loso"), "a fold for each speaker; the next one validates", folds=True),
+    "speakers": SplitRule(
+        whole_speakers, "whole speakers: about 70 / 15 / 15 % of them, drawn by a seed", needs={"speaker": 3}
+    ),
+    "official": SplitRule(by_field(_OFFICIAL), "the sides that the corpus comes with", needs={OFFICIAL_FIELD: 2}),
+    "loso": SplitRule(
+        leave_one_out("speaker", "loso"),
+        "a fold for each speaker; the next one validates (of two speakers nobody does)",
+        folds=True,
+        needs={"speaker": 2},
+    ),
     "loso-in-session": SplitRule(
-        partner_validates, "a fold for each speaker; the others of the same session validate", folds=True
+        partner_validates,
+        "a fold for each speaker; the others of the same session validate",
+        folds=True,
+        needs={"session": 2, "speaker": 3},
     ),
     "stratified-Nfold": SplitRule(
         stratified_folds(5, "stratified-5fold"),
         "N folds of each class, shuffled by a seed; the next one validates",
-        True,
+        folds=True,
     ),
     "group-Nfold": SplitRule(
-        group_folds(5, "group-5fold"), "N folds of whole speakers of about equal size; the next one validates", True
+        group_folds(5, "group-5fold"),
+        "N folds of whole speakers of about equal size; the next one validates",
+        folds=True,
+        needs={"speaker": 3},
     ),
     "leave-one-FIELD-out": SplitRule(
         leave_one_out("session", "leave-one-session-out"),
-        "a fold for each session (corpus, dialog, ... any field); the next one validates",
+        "a fold for each value of a field; the next one validates",
         folds=True,
+        needs={FIELD: 2},
     ),
 }
 """The rules by name; N is a number and FIELD a label field, as in `group-5fold` and `group-5fold-by-dialog`."""

@@ -10,18 +10,22 @@ import re
 
 from featurestore.errors import AudioError
 from featurestore.signal.containers.prepared import Prepared
+from featurestore.signal.containers.wav import PLAIN_TAGS
+from featurestore.signal.wav_header import EXTENSIBLE
 
 _PLAIN_AIFF = {b"NONE": 0, b"twos": 0, b"sowt": 0, b"in24": 3, b"in32": 4, b"fl32": 4, b"FL32": 4, b"fl64": 8}
 """Uncompressed types of AIFF-C and the bytes of a sample; 0 follows from its bits."""
 _UNKNOWN32, _UNKNOWN64 = 0xFFFFFFFF, 2**64 - 1
 _W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
+_W64_FORMAT = bytes.fromhex("666d7420f3acd3118cd100c04f8edb8a")
+_MOST_CHUNKS = 10_000
 _LONGEST_SPHERE_HEADER = 65_536
 
 
 def prepare_aiff(data: bytes) -> Prepared:
     """Check the samples of an AIFF or AIFF-C file against both of its announcements."""
     position, comm = 12, b""
-    while position + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
         name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "big")
         if name == b"COMM":
             comm = data[position + 8 : position + 8 + min(size, 64)]
@@ -30,6 +34,8 @@ def prepare_aiff(data: bytes) -> Prepared:
             _check_frames(comm, size - 8)
             return Prepared(data)
         position += 8 + size + size % 2
+        if position + 8 > len(data):
+            break
     raise AudioError("truncated or damaged: an AIFF file without its samples (SSND).")
 
 
@@ -58,26 +64,44 @@ def prepare_au(data: bytes) -> Prepared:
 def prepare_caf(data: bytes) -> Prepared:
     """Check the samples of a CAF file; a size of -1 reaches to the end."""
     position = 8
-    while position + 12 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if position + 12 > len(data):
+            return Prepared(data)
         size = int.from_bytes(data[position + 4 : position + 12], "big")
         if data[position : position + 4] == b"data" and size == _UNKNOWN64:
             held = (len(data) - position - 12).to_bytes(8, "big")
             return Prepared(data[: position + 4] + held + data[position + 12 :])
         _check_held(size, len(data) - position - 12)
         position += 12 + size
-    return Prepared(data)
+    raise AudioError(f"damaged: a CAF file of more than {_MOST_CHUNKS:,} chunks.")
 
 
 def prepare_w64(data: bytes) -> Prepared:
-    """Check the samples of a Wave64 file, whose sizes count the 24 bytes of each chunk's header."""
-    position = 40
-    while position + 24 <= len(data):
+    """Check the samples of a Wave64 file, whose sizes count the 24 bytes of each chunk's header.
+
+    libsndfile takes what stands behind the samples for more of them, so it is cut off and the samples are counted.
+    """
+    position, form = 40, b""
+    for _ in range(_MOST_CHUNKS):
         size = int.from_bytes(data[position + 16 : position + 24], "little")
-        if data[position : position + 16] == _W64_DATA:
+        name = data[position : position + 16]
+        if name == _W64_FORMAT:
+            form = data[position + 24 : position + 24 + min(size, 64)]
+        if name == _W64_DATA:
             _check_held(size - 24, len(data) - position - 24)
-            return Prepared(data)
+            return Prepared(data[: position + max(24, size)], _frames(form, size - 24))
         position += max(24, size + -size % 8)
+        if position + 24 > len(data):
+            break
     raise AudioError("truncated or damaged: a Wave64 file without its samples.")
+
+
+def _frames(form: bytes, held: int) -> int | None:
+    """Return the samples of each channel in so many bytes, after a WAVEFORMATEX; None where they are compressed."""
+    tag, channels, block, bits = (int.from_bytes(form[at : at + 2], "little") for at in (0, 2, 12, 14))
+    if tag not in (*PLAIN_TAGS, EXTENSIBLE) or not block or block != channels * -(-bits // 8):
+        return None
+    return held // block
 
 
 def prepare_nist(data: bytes) -> Prepared:

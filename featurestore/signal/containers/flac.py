@@ -14,6 +14,8 @@ from featurestore.signal.containers.tags import id3_length
 
 _CANDIDATES = 16
 """Places that look like a frame header and are tried from the end; chance makes about one in thousands of files."""
+_MOST_BLOCKS = 10_000
+"""Metadata blocks that are passed over."""
 _LONGEST_FRAME = 2**20
 """Bytes; 65,535 samples of eight channels hardly fill it."""
 
@@ -65,7 +67,9 @@ def prepare_flac(data: bytes) -> Prepared:
 def _frames_start(data: bytes) -> int:
     """Return where the metadata blocks end."""
     position = 4
-    while position + 4 <= len(data):
+    for _ in range(_MOST_BLOCKS):
+        if position + 4 > len(data):
+            break
         last = data[position] & 0x80
         position += 4 + int.from_bytes(data[position + 1 : position + 4], "big")
         if last:

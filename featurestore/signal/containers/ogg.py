@@ -18,6 +18,8 @@ from featurestore.signal.containers.prepared import Prepared
 _FIRST, _LAST = 2, 4
 """Flags of the first and the last page of a stream."""
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_MOST_PAGES = 100_000
+"""Ten minutes are 30,000 pages where each holds one packet of 20 ms, the smallest usual."""
 _CODECS = (b"\x01vorbis", b"OpusHead", b"Speex   ")
 
 
@@ -59,7 +61,7 @@ def prepare_ogg(data: bytes) -> Prepared:
 
 def _pages(data: bytes) -> Iterator[Page]:
     """Yield the pages up to the one that is marked as the last and has no page behind it."""
-    position, ended = 0, False
+    position, pages, ended = 0, 0, False
     while data[position : position + 4] == b"OggS":
         count = data[position + 26] if position + 27 <= len(data) else 0
         lacing = data[position + 27 : position + 27 + count]
@@ -72,6 +74,9 @@ def _pages(data: bytes) -> Iterator[Page]:
             raise AudioError(f"damaged: the checksum of Ogg page {number} is wrong.")
         flags = data[position + 5]
         ended = bool(flags & _LAST)
+        pages += 1
+        if pages > _MOST_PAGES:
+            raise AudioError(f"more than {_MOST_PAGES:,} Ogg pages.")
         yield Page(flags, data[position + 14 : position + 18], number, lacing, data[body:stop])
         position = stop
     if not ended and position < len(data):

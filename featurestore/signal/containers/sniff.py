@@ -42,9 +42,10 @@ _STRANGERS = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a zip archive"),
     (b"\x1f\x8b", "a gzip file"),
+    (b"/annex/objects/", "a git-annex pointer, not the audio: run 'git annex get' where it came from"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x80\x04", "a Python pickle"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the audio itself: run 'git lfs pull' where it came from"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the audio: run 'git lfs pull' where it came from"),
 )
 CONVERT = "convert it to WAV or FLAC"
 
@@ -74,6 +75,8 @@ def container_of(data: bytes) -> str:
     start = id3_length(data)
     if start and data[start : start + 4] == b"fLaC":
         return "flac"
+    if start and data[start : start + 4] in _WAVES:
+        raise AudioError("not an audio file that is read: a WAV file behind an ID3 tag; take the tag away.")
     if start or frame_header(data[:4]):
         return "mp3"
     raise AudioError(f"not an audio file that is read: {_likeness(data)}.")
@@ -84,7 +87,7 @@ def _likeness(data: bytes) -> str:
         if data.startswith(magic):
             return what if ":" in what else f"{what}; {CONVERT}"
     if data[4:8] == b"ftyp":
-        return f"an MP4, M4A or QuickTime file; {CONVERT}"
+        return "an MP4, M4A or QuickTime file; take its sound out with 'ffmpeg -i IN -vn OUT.wav'"
     if data[:2] in (b"\xff\xf1", b"\xff\xf9"):
         return f"an AAC file; {CONVERT}"
     if data[:4] in (*_WAVES, b"FORM"):

@@ -1,0 +1,161 @@
+"""`featurestore crossval`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import json_option, source_option, store_option, trust_code_option
+from cli.output import TrainingProgress, print_json
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from featurestore.store import Store
+    from featurestore.view import DatasetView
+    from pipelines.experiment import Experiment
+
+MARKER = "folds.json"
+"""Says in a folder what its folds are trained on and how, so that `--resume` needs nothing else."""
+
+
+@click.command(
+    epilog="Examples: featurestore crossval emodb --split loso --jobs 2;  featurestore crossval --resume runs/x-001"
+)
+@click.argument("dataset", required=False)
+@click.option("--recipe", metavar="NAME|FILE", help="An experiment: a name or a TOML file.")
+@click.option("--corpus", help="Use the recipe on another corpus.")
+@source_option
+@click.option("--model", help="See 'featurestore models'.")
+@click.option("--split", help="One with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.")
+@click.option(
+    "--allow-leak",
+    "allowed",
+    multiple=True,
+    type=click.Choice(("speaker", "source", "audio", "sentence")),
+    help="Accept this leak; repeatable.",
+)
+@click.option("--epochs", type=click.IntRange(1))
+@click.option("--batch-size", type=click.IntRange(1))
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--seed", type=click.IntRange(0), help="Seed of weights and batches.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of the recipe; repeatable."
+)
+@click.option(
+    "--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; one that exists is gone on with."
+)
+@click.option("--resume", type=click.Path(file_okay=False), metavar="FOLDER", help="Go on as the folder says.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds at a time.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Train folds on a Dask cluster that already runs; its workers see store and run folder at the same paths.",
+)
+@trust_code_option
+@store_option
+@json_option
+def crossval(
+    dataset: str | None,
+    recipe: str | None,
+    corpus: str | None,
+    source: str | None,
+    folder: str | None,
+    resume: str | None,
+    device: str,
+    jobs: int,
+    scheduler: str | None,
+    place: str | None,
+    as_json: bool,
+    **choices: Any,  # noqa: ANN401 (passed on by name)
+) -> None:
+    """Train and test once for every fold of a protocol; a fold that fails does not stop the others."""
+    from cli.experiments import chosen_experiment, free_folder
+    from cli.prepared import prepare
+    from featurestore.store import open_store
+    from models.crossval import cross_validate
+    from pipelines.cluster import check_scheduler
+
+    store = open_store(place)
+    if scheduler:
+        check_scheduler(scheduler)  # before a build that may take minutes
+    if resume:
+        experiment, dataset = _interrupted(store, Path(resume))
+    else:
+        if not (recipe or choices["split"]):
+            raise click.UsageError("give a protocol with folds: --split loso, or --recipe NAME.")
+        experiment = chosen_experiment(store, dataset, recipe, corpus, **choices)
+    name = f"{experiment.name}-{experiment.split.name}".replace("/", "-")
+    run = Path(resume or folder or free_folder(name))
+    run = run.absolute() if scheduler else run  # workers have folders of their own
+    prepared = prepare(store, experiment, dataset=dataset, source=source, every_fold=True)
+    going_on = run.exists()
+    _mark(run, experiment, prepared.view)
+    with ExitStack() as opened:
+        result = cross_validate(
+            prepared.all_sides,
+            prepared.describe,
+            run,
+            device=device,
+            jobs=jobs,
+            executor=_cluster(opened, scheduler) if scheduler else None,
+            resume=going_on,
+            progress=TrainingProgress(run.name),
+        )
+    if as_json:
+        print_json(result)
+    else:
+        _print(result)
+
+
+def _mark(run: Path, experiment: Experiment, view: DatasetView) -> None:
+    from models.checkpoint import write_json
+    from models.runs import describe_dataset
+
+    if not (run / MARKER).is_file():
+        run.mkdir(parents=True, exist_ok=True)
+        write_json(run / MARKER, {"recipe": experiment.to_dict(), "dataset": describe_dataset(view)})
+
+
+def _interrupted(store: Store, run: Path) -> tuple[Experiment, str]:
+    """Return what a folder's folds are trained by, and on which dataset."""
+    from models.checkpoint import read_json
+    from models.errors import RunError
+    from models.run_datasets import dataset_called
+    from pipelines.experiment import Experiment
+
+    if not (run / MARKER).is_file():
+        raise RunError(f"{run} holds no cross-validation: it has no {MARKER}. Start one with '--run {run}'.")
+    marked = read_json(run / MARKER)
+    return Experiment.from_dict(marked["recipe"]), dataset_called(store, marked["dataset"])
+
+
+def _cluster(opened: ExitStack, scheduler: str) -> Executor:
+    """Connect to a cluster and return what sends folds to it.
+
+    Torch's generator belongs to a process, so two folds in one process would draw from each other's.
+    """
+    from featurestore.errors import BuildError
+    from pipelines.cluster import connect
+
+    client = opened.enter_context(connect(scheduler))
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if any(worker["nthreads"] > 1 for worker in workers):
+        raise BuildError(
+            f"a worker of {scheduler!r} has several threads, and a process trains one fold at a time: start workers "
+            "with '--nthreads 1'."
+        )
+    executor: Executor = client.get_executor(pure=False)
+    return executor
+
+
+def _print(result: dict[str, Any]) -> None:
+    from cli.figures import print_runs, print_summary
+
+    print_runs(result["folds"], "folds", result)
+    click.echo("\nall folds' test items together (pooled)")
+    print_summary(result["pooled"])
+    click.echo(f"\nwritten to {result['run']}; 'featurestore report {result['run']}' makes a page of it")

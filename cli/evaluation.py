@@ -1,0 +1,150 @@
+"""`featurestore evaluate` and `featurestore compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import json_option, store_option, trust_code_option
+from cli.output import notice, print_json, print_table
+
+if TYPE_CHECKING:
+    from models.predictions import Predictions
+    from models.runs import Run
+
+SIDES = ("train", "validation", "test")
+
+
+@click.command(
+    epilog="Examples: featurestore evaluate runs/mathworks-001;  "
+    "featurestore evaluate runs/etienne-001 --dataset warped --vote"
+)
+@click.argument("run", type=click.Path())
+@click.option(
+    "--side",
+    type=click.Choice([*SIDES, "all"]),
+    help="Side of the run's split; all takes every recording. Default: test, or all on another corpus.",
+)
+@click.option("--dataset", help="Evaluate on another dataset with the same features and classes.")
+@click.option("--vote", is_flag=True, help="Let the augmented copies of each recording vote; ties by mean probability.")
+@click.option(
+    "--predictions", "kept", type=click.Path(dir_okay=False), metavar="FILE", help="Write a CSV line an item."
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@trust_code_option
+@store_option
+@json_option
+def evaluate(
+    run: str,
+    side: str | None,
+    dataset: str | None,
+    vote: bool,
+    kept: str | None,
+    device: str,
+    place: str | None,
+    as_json: bool,
+) -> None:
+    """Evaluate RUN on a side of its split, from the dataset that it was trained on or another."""
+    from cli.evaluated import evaluated_rows
+    from featurestore.store import open_store
+    from models.evaluation import judge_run
+    from models.runs import load_run
+
+    trained = load_run(run)
+    rows = evaluated_rows(open_store(place), trained, side, dataset, vote=vote)
+    judgement = judge_run(trained, rows.view, device, vote=rows.vote)
+    _keep(judgement.predictions, trained, rows.side if rows.own else "", kept)
+    result = {"dataset": rows.view.name, "side": rows.side, "loss": judgement.loss, **judgement.summary()}
+    if as_json:
+        print_json(result)
+        return
+    from cli.figures import print_summary
+
+    click.echo(f"{run} on {rows.view.name}, side: {rows.side}")
+    print_summary(result)
+
+
+def _keep(predictions: Predictions, run: Run, side: str, kept: str | None) -> None:
+    """Write predictions where they are asked for, and into the folder of a run that was made before it kept them."""
+    from featurestore.errors import StorageError
+    from models.predictions import predictions_name, write_predictions
+
+    if kept:
+        write_predictions(Path(kept), predictions)
+    path = run.folder / predictions_name(side)
+    if side and not path.exists():
+        try:
+            write_predictions(path, predictions)
+        except StorageError as error:
+            notice(f"note: {error}")
+
+
+@click.command(
+    epilog="Examples: featurestore compare runs/demo-001 runs/demo-002;  "
+    "featurestore compare runs/emodb-loso-001 runs/emodb-loso-002 --json"
+)
+@click.argument("first", metavar="RUN", type=click.Path())
+@click.argument("second", metavar="RUN", type=click.Path())
+@click.option("--side", type=click.Choice(["validation", "test"]), default="test", show_default=True)
+@click.option(
+    "--unit",
+    type=click.Choice(["auto", "speakers", "items"]),
+    default="auto",
+    show_default=True,
+    help="What is exchanged as a whole; auto: speakers if there are six or more.",
+)
+@click.option("--permutations", type=click.IntRange(100, 10_000_000), default=10_000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of exchanges and resamples.")
+@json_option
+def compare(first: str, second: str, side: str, unit: str, permutations: int, seed: int, as_json: bool) -> None:
+    """Test whether two runs differ, by exchanging what they said about the same items.
+
+    A RUN is a run folder, one with the folds of a cross-validation or with several seeds, or a CSV file of
+    'evaluate --predictions'. Small p-values mean that runs as different arise seldom from equally good models.
+    """
+    from models.comparison import compare as compare_runs
+
+    found = compare_runs(
+        _said(first, side),
+        _said(second, side),
+        unit=unit,
+        permutations=permutations,
+        seed=seed,
+        names=(first, second),
+    )
+    if as_json:
+        print_json({"runs": [first, second], "side": side, **found})
+    else:
+        _print(first, second, side, found)
+
+
+def _said(place: str, side: str) -> list[Predictions]:
+    from models.predictions import read_predictions
+    from models.run_folders import RunFolder
+
+    return [read_predictions(Path(place))] if Path(place).is_file() else RunFolder.of(place).predictions(side)
+
+
+def _print(first: str, second: str, side: str, found: dict[str, Any]) -> None:
+    from cli.figures import MEASURES, TWO, between
+
+    click.echo(f"first:  {first}\nsecond: {second}")
+    columns = (f"{side} side", "first", "second", "difference", "95 % interval", "p-value")
+    rows = [
+        [
+            MEASURES[name],
+            *(f"{found[name][key]:.4f}" for key in ("first", "second")),
+            f"{found[name]['difference']:+.4f}",
+            between(found[name]["interval"], "+.3f"),
+            f"{found[name]['p_value']:.4f}",
+        ]
+        for name in TWO
+    ]
+    print_table(columns, rows, numbers=columns[1:])
+    reason = f" ({found['reason']})" if found["reason"] else ""
+    click.echo(f"{found['items']:,} items; {found['clusters']:,} {found['unit']} exchanged{reason}")
+    how = f"all {found['permutations']:,}" if found["exact"] else f"{found['permutations']:,} random"
+    agreed = "the two agree on every item" if found["exact"] and found["permutations"] == 1 else f"{how} exchanges"
+    click.echo(f"{agreed}; interval: bootstrap over the same {found['unit']}")

@@ -1,0 +1,120 @@
+"""Which rules fit a corpus, from its utterances or from what its data sheet says of them; nothing is split for it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
+
+from featurestore.corpus.sheet.datasheet import Manifest
+from featurestore.corpus.splitting.fold_rules import MOST_FOLDS
+from featurestore.corpus.splitting.given_sides import SIDE_NAMES
+from featurestore.corpus.splitting.sides import SplitItem
+from featurestore.corpus.splitting.split_rules import FIELD, OFFICIAL_FIELD, SPLITS
+
+Fields = Mapping[str, Sequence[str] | int | None]
+"""Fields that every recording has: with their values, with the number of these, or with None where nobody knows it."""
+
+_FIELDS_OF_FORMATS = {"iemocap": ("votes",), "agender": ("age", "sex", "class"), "aihub": ("age", "sex", "situation")}
+"""Fields of the readers that are made for one corpus."""
+
+
+def fitting_rules(fields: Fields) -> tuple[str, ...]:
+    """Return the names of the rules whose fields are there with values enough, as `SPLITS` has them.
+
+    Parameters
+    ----------
+    fields : mapping
+        As `fields_of_utterances` or `fields_of_sheets` give them.
+    """
+    return tuple(name for name, rule in SPLITS.items() if all(_has(fields, *need) for need in rule.needs.items()))
+
+
+def fields_of_utterances(utterances: Iterable[SplitItem]) -> Fields:
+    """Return the fields that all utterances have, with their values, sorted; `speaker` only where all are known.
+
+    A field that only repeats the class, the speaker or the sentence is left out.
+    """
+    everyone = tuple(utterances)
+    columns: dict[str, list[str | None]] = {"speaker": [one.speaker for one in everyone]}
+    for one in everyone:
+        for field, value in getattr(one, "labels", ()):
+            if field != "speaker":
+                columns.setdefault(field, []).append(value)
+    known = [[getattr(one, name, None) for one in everyone] for name in ("label", "speaker", "text")]
+    return {
+        field: tuple(sorted({value for value in values if value is not None}))
+        for field, values in columns.items()
+        if len(values) == len(everyone) and None not in values and (field == "speaker" or values not in known)
+    }
+
+
+def fields_of_sheets(sheets: Sequence[Manifest]) -> Fields:
+    """Return the fields that a corpus has by its sheet; for several corpora those of all, and `corpus`."""
+    each = [_fields_of_sheet(sheet) for sheet in sheets]
+    if len(each) == 1:
+        return each[0]
+    shared = set.intersection(*(set(one) for one in each))
+    return {**{field: _sum([one[field] for one in each]) for field in sorted(shared)}, "corpus": len(sheets)}
+
+
+def grouping_fields(fields: Fields) -> tuple[str, ...]:
+    """Return the fields, other than the speaker and the official sides, whose values can be left out in turn."""
+    return tuple(
+        name for name in fields if name not in ("speaker", OFFICIAL_FIELD) and _has(fields, name, 2, MOST_FOLDS)
+    )
+
+
+def _has(fields: Fields, field: str, least: int, most: float = inf) -> bool:
+    """Tell whether a field is there with so many values; `FIELD` stands for any that groups recordings."""
+    if field == FIELD:
+        return bool(grouping_fields(fields))
+    if field not in fields:
+        return False
+    values = fields[field]
+    if field == OFFICIAL_FIELD and isinstance(values, Sequence):
+        return {"train", "test"} <= {SIDE_NAMES.get(value, "") for value in values}
+    count = len(values) if isinstance(values, Sequence) else values
+    return count is None or least <= count <= most
+
+
+def _sum(counts: Sequence[Sequence[str] | int | None]) -> int | None:
+    """Add up the values of a field over corpora that share none; None where one is unknown."""
+    known = [len(one) if isinstance(one, Sequence) else one for one in counts]
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _fields_of_sheet(sheet: Manifest) -> Fields:
+    if sheet.translation is not None:
+        return _fields_of_rows(sheet.translation.rows, sheet.labels.target)
+    rule = sheet.labels
+    fields: dict[str, Sequence[str] | int | None] = {
+        name: len(set(rule.codes[name].values())) if name in rule.codes else None
+        for name in _named_fields(sheet)
+        if name not in (rule.target, rule.text, "file")
+    }
+    speakers = fields.pop(rule.speaker, None) if rule.speaker else None
+    fields.pop("speaker", None)
+    if rule.speaker:
+        fields["speaker"] = sheet.speaker_count or speakers
+    if "official" in sheet.side_rules:
+        fields[OFFICIAL_FIELD] = None
+    return fields
+
+
+def _named_fields(sheet: Manifest) -> Iterator[str]:
+    """Yield the fields that a sheet names: of patterns, columns and lists, and those that are made of others."""
+    for pattern in (sheet.labels.pattern, *(table.pattern or "" for table in sheet.tables)):
+        yield from re.compile(pattern).groupindex
+    for table in sheet.tables:
+        yield from (*table.columns, *_FIELDS_OF_FORMATS.get(table.format, ()))
+    yield from (one.field for one in sheet.lists)
+    yield from (*sheet.labels.compose, *sheet.labels.derived)
+
+
+def _fields_of_rows(rows: bytes, target: str) -> Fields:
+    """Return the fields that all rows of another tool's description have beside the class, with their values."""
+    found = [json.loads(line) for line in rows.splitlines() if line.strip()]
+    shared = set.intersection(*(set(one) for one in found)) - {"file", "text", target} if found else set()
+    return {field: tuple(sorted({str(one[field]) for one in found})) for field in sorted(shared)}

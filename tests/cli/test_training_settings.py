@@ -1,0 +1,48 @@
+"""Training fields from the command line, and those of a run that goes on."""
+
+import json
+
+import pytest
+
+from cli.experiments import interrupted_run, with_settings
+from featurestore.errors import FeatureStoreError
+from models.runs import RunConfig
+from models.training_spec import TrainingSpec
+from pipelines.experiment import DatasetChoice, Experiment
+
+EXPERIMENT = Experiment("made-up", DatasetChoice("demo"), training={"epochs": 4})
+
+
+def test_what_is_done_to_rows_can_be_set_from_the_command_line():
+    given = ("normalisation=none", "repeat.happy=2", "repeat.sad=3", "copies_per_epoch=1", "spec_augment_time=20")
+    given += ("spec_augment_time_share=0.5", "residence=none")
+
+    training = with_settings(EXPERIMENT, given).training
+
+    assert training == {
+        "epochs": 4, "normalisation": "none", "repeat": {"happy": 2, "sad": 3}, "copies_per_epoch": 1,
+        "spec_augment_time": 20, "spec_augment_time_share": 0.5, "residence": "none",
+    }  # fmt: skip
+    assert json.loads(json.dumps(TrainingSpec.from_dict(training).to_dict()))["repeat"] == {"happy": 2, "sad": 3}
+
+
+@pytest.mark.parametrize("wrong", ["normalisation=speakers", "repeat=2", "repeat.happy=much", "copies_per_epoch=none"])
+def test_a_setting_of_the_rows_that_makes_no_sense_is_one_clear_line(wrong):
+    with pytest.raises(FeatureStoreError, match=wrong.partition("=")[0].partition(".")[0]) as refused:
+        with_settings(EXPERIMENT, (wrong,))
+
+    assert "\n" not in str(refused.value)
+
+
+def test_a_run_that_began_before_normalisation_goes_on_without_it(tmp_path):
+    before = TrainingSpec(epochs=4, shuffle="global", normalisation="none")
+    recipe = json.loads(json.dumps(EXPERIMENT.to_dict()))
+    config = RunConfig("mathworks-cnn-lstm", {}, before, ("a", "b"), 128, {"digest": "0" * 64}, recipe=recipe)
+    document = json.loads(json.dumps(config.to_dict()))
+    del document["normalisation"], document["training"]["normalisation"], document["training"]["repeat"]
+    (tmp_path / "config.json").write_text(json.dumps(document))
+
+    experiment = interrupted_run(tmp_path).experiment
+
+    assert "normalisation" not in EXPERIMENT.training
+    assert TrainingSpec.from_dict(experiment.training).decisive() == before.decisive()

@@ -1,0 +1,119 @@
+"""The paired permutation test: against a plain one, by its size, and by what it refuses."""
+
+import itertools
+
+import numpy as np
+import pytest
+from said import said, simulated
+
+from models.comparison import compare, sign_flip_test
+from models.errors import RunError
+
+LABELS = [0, 0, 0, 1, 1, 2, 2, 2, 2, 2]
+
+
+def mean_recall(answers):
+    """Return the UAR on LABELS."""
+    right = answers == np.array(LABELS)
+    return np.mean([right[:3].mean(), right[3:5].mean(), right[5:].mean()])
+
+
+def test_p_values_are_those_of_exchanging_answers_in_every_way():
+    first, second = said(LABELS, [0, 0, 1, 1, 1, 2, 2, 2, 2, 0]), said(LABELS, [0, 1, 1, 2, 0, 2, 2, 0, 2, 0])
+    found = compare([first], [second])
+
+    answers = np.stack([first.predicted, second.predicted])
+    gaps = {"accuracy": [], "uar": []}
+    for swaps in itertools.product([0, 1], repeat=len(LABELS)):
+        one, other = (answers[[swap ^ row for swap in swaps], range(len(LABELS))] for row in (0, 1))
+        gaps["accuracy"].append(np.mean(one == LABELS) - np.mean(other == LABELS))
+        gaps["uar"].append(mean_recall(one) - mean_recall(other))
+    for name, values in gaps.items():
+        assert found[name]["difference"] == pytest.approx(values[0])
+        as_large = np.mean(np.abs(values) >= abs(values[0]) - 1e-12)
+        assert found[name]["p_value"] == pytest.approx(as_large)
+    assert found["exact"]
+    assert found["unit"] == "items"
+
+
+def test_drawn_exchanges_agree_with_all_of_them():
+    sums = np.random.default_rng(0).normal(0.3, 1.0, (13, 2))
+    exact, counted = sign_flip_test(sums)
+    padded = np.concatenate([sums, np.full((1, 2), 1e-7)])
+    drawn, drawn_counted = sign_flip_test(padded, permutations=20_000)
+
+    assert (counted, drawn_counted) == (True, False)
+    assert drawn == pytest.approx(exact, abs=0.015)
+
+
+def test_equal_models_are_called_different_as_rarely_as_the_level_says():
+    generator, rejected, trials = np.random.default_rng(2), 0, 120
+    for _ in range(trials):
+        labels = generator.integers(0, 3, 60)
+        both = [said(labels, np.where(generator.random(60) < 0.6, labels, (labels + 1) % 3)) for _ in range(2)]
+        rejected += compare([both[0]], [both[1]], unit="items", permutations=200)["uar"]["p_value"] <= 0.05
+
+    assert rejected / trials <= 0.11  # 5 % and three standard errors
+
+
+def test_a_clear_difference_is_found_and_its_interval_leaves_out_zero():
+    good = simulated(np.random.default_rng(4), speakers=10, items=30, share=0.9, deviation=0.02)
+    poor = said(good.labels, np.where(np.arange(300) % 3 == 0, (good.labels + 1) % 3, good.predicted),
+                speakers=good.speakers)  # fmt: skip
+    found = compare([good], [poor])
+
+    assert found["unit"] == "speakers"
+    assert found["clusters"] == 10
+    assert found["accuracy"]["p_value"] == pytest.approx(2 / 2**10)
+    assert found["accuracy"]["interval"][0] > 0
+
+
+def test_items_of_a_speaker_are_exchanged_together():
+    speakers = [f"s{number}" for number in range(6) for _ in range(20)]
+    labels = [0, 1] * 60
+    better = said(labels, labels, speakers=speakers, classes=("a", "b"))
+    worse = said(labels, [0] * 120, speakers=speakers, classes=("a", "b"))
+
+    assert compare([better], [worse])["accuracy"]["p_value"] == pytest.approx(2 / 2**6)
+    assert compare([better], [worse], unit="items")["accuracy"]["p_value"] < 0.001
+
+
+def test_seeds_are_averaged_before_they_are_compared():
+    first = [said(LABELS, LABELS), said(LABELS, [2] * 10)]
+    second = [said(LABELS, [2] * 10)]
+    found = compare(first, second)
+
+    assert found["accuracy"]["first"] == pytest.approx(0.75)
+    assert found["accuracy"]["difference"] == pytest.approx(0.25)
+
+
+def test_a_run_does_not_differ_from_itself_in_another_order():
+    one = simulated(np.random.default_rng(6), speakers=7, items=5)
+    found = compare([one], [one.take(list(reversed(range(len(one)))))])
+
+    assert found["uar"] == {
+        "first": found["uar"]["second"], "second": found["uar"]["first"], "difference": 0.0,
+        "interval": [0.0, 0.0], "p_value": 1.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (said(LABELS[:8], LABELS[:8]), "2 of 10 are only in the first, 0 of 8 only in the second, such as '0008.wav'"),
+        (said([1, *LABELS[1:]], LABELS), "'0000.wav' is labelled a in one and b in the other"),
+        (said(LABELS, LABELS, copies=[1] * 10), "of different copies or recordings"),
+        (said(LABELS, LABELS, classes=("a", "b", "d")), "have different classes"),
+        (said(LABELS, LABELS, classes=("b", "a", "c")), "number their classes differently"),
+    ],
+)
+def test_runs_on_other_items_are_refused_and_the_difference_is_told(other, message):
+    with pytest.raises(RunError, match=message):
+        compare([said(LABELS, LABELS)], [other], names=("runs/one", "runs/other"))
+
+
+def test_speakers_that_are_unknown_cannot_be_exchanged():
+    unknown = said(LABELS, LABELS, speakers=[None] * 10)
+
+    with pytest.raises(RunError, match="10 items have no speaker"):
+        compare([unknown], [unknown], unit="speakers")

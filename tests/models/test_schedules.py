@@ -1,0 +1,136 @@
+"""Learning rates over a training, early stopping and the choice of the best epoch."""
+
+import math
+
+import pytest
+from small_training import StopIn, history_of, small_config, small_sides
+
+from models.errors import TrainingError
+from models.monitoring import best_epoch, improvements, stale_epochs
+from models.runs import load_run
+from models.schedules import Moment, rate_factor
+from models.training import train
+from models.training_spec import TrainingSpec
+
+
+def epochs_with(losses, accuracies=None):
+    accuracies = accuracies or [0.5] * len(losses)
+    return [
+        {"epoch": number, "validation": {"loss": loss, "accuracy": accuracy, "uar": accuracy}}
+        for number, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True), 1)
+    ]
+
+
+NORMS = {"gradient_norms", "gradient_norm_steps"}
+
+
+def without(record, names):
+    return {name: value for name, value in record.items() if name not in names}
+
+
+def factors(spec, steps=4, history=()):
+    """The factor of every step of a training."""
+    moments = [Moment(epoch, step, steps, history) for epoch in range(1, spec.epochs + 1) for step in range(steps)]
+    return [rate_factor(spec, moment) for moment in moments]
+
+
+def test_a_constant_schedule_never_changes_the_rate():
+    assert set(factors(TrainingSpec(epochs=5, schedule="constant"))) == {1.0}
+
+
+def test_a_piecewise_schedule_drops_after_every_so_many_epochs_and_stops_at_the_least_rate():
+    spec = TrainingSpec(epochs=5, drop_epochs=1, drop_factor=0.1, learning_rate=0.1, least_rate=1e-4)
+
+    assert factors(spec, steps=1) == pytest.approx([1, 0.1, 0.01, 1e-3, 1e-3])
+
+
+def test_a_plateau_drops_once_more_than_patience_epochs_brought_nothing_better():
+    spec = TrainingSpec(epochs=9, schedule="plateau", plateau_patience=1, drop_factor=0.5)
+    losses = [1.0, 0.9, 0.9, 0.95, 0.8, 0.81, 0.82, 0.83, 0.84]
+    history = epochs_with(losses)
+    found = [rate_factor(spec, Moment(epoch, 0, 4, history[: epoch - 1])) for epoch in range(1, 11)]
+
+    assert found == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
+
+
+def test_a_cosine_falls_from_one_to_the_least_rate_step_by_step():
+    spec = TrainingSpec(epochs=4, schedule="cosine", learning_rate=0.2, least_rate=0.02)
+    found = factors(spec, steps=5)
+
+    assert found == pytest.approx([0.1 + 0.9 * (1 + math.cos(math.pi * step / 20)) / 2 for step in range(20)])
+    assert rate_factor(spec, Moment(5, 0, 5)) == pytest.approx(0.1)
+
+
+def test_a_warm_up_rises_in_a_straight_line_and_the_cosine_follows_it():
+    spec = TrainingSpec(epochs=4, schedule="cosine", warmup_epochs=2)
+    found = factors(spec, steps=2)
+
+    assert found[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert found[4:] == pytest.approx([(1 + math.cos(math.pi * share)) / 2 for share in (0, 0.25, 0.5, 0.75)])
+
+
+def test_a_draw_or_an_epoch_without_a_figure_is_no_better():
+    history = epochs_with([None, 0.5, 0.5, 0.4, None], [0.1, 0.3, 0.3, 0.2, 0.3])
+
+    assert improvements(history, "loss") == [False, True, False, True, False]
+    assert (best_epoch(history, "loss"), stale_epochs(history, "loss")) == (4, 1)
+    assert (best_epoch(history, "accuracy"), stale_epochs(history, "accuracy")) == (2, 3)
+    assert (best_epoch([], "uar"), best_epoch(epochs_with([None]), "loss")) == (0, 0)
+
+
+def test_one_figure_stops_a_training_and_another_chooses_what_is_kept(tmp_path):
+    sides = small_sides()
+    changes = {"epochs": 12, "learning_rate": 0.3, "patience": 3, "keep": "best", "schedule": "constant"}
+    config = small_config(sides, **changes, keep_monitor="accuracy")
+    result = train(sides, config, tmp_path / "run", device="cpu")
+    history = history_of(tmp_path / "run")
+    losses = [record["validation"]["loss"] for record in history]
+    accuracies = [record["validation"]["accuracy"] for record in history]
+
+    assert len(history) == losses.index(min(losses)) + 1 + 3 < 12
+    assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1 != losses.index(min(losses)) + 1
+    assert result["validation"]["accuracy"] == max(accuracies)
+    assert result["train"] == history[result["best_epoch"] - 1]["train"]
+
+
+@pytest.mark.parametrize("changes", [{"keep": "best"}, {"patience": 2}, {"schedule": "plateau"}])
+def test_what_goes_by_validation_is_refused_without_one(changes):
+    with pytest.raises(TrainingError, match="goes by the validation side, which has no rows"):
+        small_config(small_sides(validation=0), **changes)
+
+
+def test_a_training_without_validation_is_a_whole_run(tmp_path):
+    sides = small_sides(validation=0)
+    config = small_config(sides, epochs=1)
+    result = train(sides, config, tmp_path / "run", device="cpu")
+
+    assert result["validation"] == {"loss": None, "accuracy": None, "uar": None}
+    assert result["best_epoch"] == 1
+    assert load_run(tmp_path / "run").summary["result"] == result
+    assert train(sides, config, tmp_path / "run", device="cpu", resume=True) == result
+
+
+PLATEAU = {"schedule": "plateau", "plateau_patience": 0, "optimiser": "sgd-beta", "beta": 0.5, "learning_rate": 0.5}
+COSINE = {
+    "schedule": "cosine", "warmup_epochs": 1, "optimiser": "sgd", "modules": {"recurrent": {"learning_rate": 0.1}},
+    "keep": "best", "keep_monitor": "uar", "class_weights": "balanced",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "recorded"), [(PLATEAU, True), (COSINE, False)])
+def test_a_schedule_goes_on_exactly_after_an_interruption_within_an_epoch(changes, recorded, tmp_path):
+    sides = small_sides()
+    whole = small_config(sides, **changes, checkpoint_minutes=1e-9, gradient_norms=recorded)
+    noted = small_config(sides, **changes, checkpoint_minutes=1e-9, gradient_norms=True)  # which changes no bit
+    train(sides, whole, tmp_path / "whole", device="cpu")
+    with pytest.raises(InterruptedError):
+        train(sides, noted, tmp_path / "run", device="cpu", progress=StopIn(2))
+    train(sides, noted, tmp_path / "run", device="cpu", resume=True)
+
+    expected, found = history_of(tmp_path / "whole"), history_of(tmp_path / "run")
+    ignored = {"seconds", "clips_per_second"} if recorded else {"seconds", "clips_per_second", *NORMS}
+    assert [without(record, ignored) for record in found] == [without(record, ignored) for record in expected]
+    assert all(set(record) >= NORMS for record in found)
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run")]
+    assert files[0] == files[1]
+    assert len({record["learning_rate"] for record in expected}) > 1
