@@ -17,8 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from models.clstm import ConvolutionalLstm, WindowConvolution
-from models.first_weights import draw_as_keras
+from models.networks.clstm import ConvolutionalLstm, WindowConvolution
+from models.networks.first_weights import draw_as_keras
 
 FEATURES, SIZE, SHIFT = 100, 5, 2
 

@@ -25,12 +25,12 @@ from torch import nn
 from featurestore.specs.overrides import parse_value
 from featurestore.store import open_store
 from featurestore.view import DatasetView
+from models.batches.residence import reside, settled_residence
 from models.data import ViewDataset
 from models.devices import keep_freed_memory
 from models.execution import Execution
-from models.optimisation import make_optimiser
+from models.optimisation.optimisers import make_optimiser
 from models.registry import build_model
-from models.residence import reside, settled_residence
 from models.trainer import make_sampler
 from models.training_spec import TrainingSpec
 

@@ -112,8 +112,8 @@ def crossval(
 
 
 def _mark(run: Path, experiment: Experiment, view: DatasetView) -> None:
-    from models.checkpoint import write_json
-    from models.runs import describe_dataset
+    from models.runs.checkpoint import write_json
+    from models.runs.run import describe_dataset
 
     if not (run / MARKER).is_file():
         run.mkdir(parents=True, exist_ok=True)
@@ -122,9 +122,9 @@ def _mark(run: Path, experiment: Experiment, view: DatasetView) -> None:
 
 def _interrupted(store: Store, run: Path) -> tuple[Experiment, str]:
     """Return what a folder's folds are trained by, and on which dataset."""
-    from models.checkpoint import read_json
     from models.errors import RunError
-    from models.run_datasets import dataset_called
+    from models.runs.checkpoint import read_json
+    from models.runs.datasets import dataset_called
     from pipelines.experiment import Experiment
 
     if not (run / MARKER).is_file():

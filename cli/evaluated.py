@@ -10,7 +10,7 @@ from cli.output import notice
 if TYPE_CHECKING:
     from featurestore.store import Store
     from featurestore.view import DatasetView
-    from models.runs import Run
+    from models.runs.run import Run
     from pipelines.experiment import Experiment
 
 
@@ -43,7 +43,7 @@ def evaluated_rows(store: Store, run: Run, side: str | None, dataset: str | None
     RunError
         If the run's dataset does not stand any more, or the run does not tell its split.
     """
-    from models.run_datasets import trained_view
+    from models.runs.datasets import trained_view
 
     experiment = _experiment(run)
     view = store.view(dataset) if dataset else trained_view(store, run.config)
@@ -70,7 +70,7 @@ def _experiment(run: Run) -> Experiment:
 def _same_corpus(store: Store, run: Run, view: DatasetView) -> bool:
     from featurestore.datasets import corpora_of
     from models.errors import RunError
-    from models.run_datasets import trained_view
+    from models.runs.datasets import trained_view
 
     try:
         trained = trained_view(store, run.config).table.corpus

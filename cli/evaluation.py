@@ -11,8 +11,8 @@ from cli.options import json_option, store_option, trust_code_option
 from cli.output import notice, print_json, print_table
 
 if TYPE_CHECKING:
-    from models.predictions import Predictions
-    from models.runs import Run
+    from models.figures.predictions import Predictions
+    from models.runs.run import Run
 
 SIDES = ("train", "validation", "test")
 
@@ -50,7 +50,7 @@ def evaluate(
     from cli.evaluated import evaluated_rows
     from featurestore.store import open_store
     from models.evaluation import judge_run
-    from models.runs import load_run
+    from models.runs.run import load_run
 
     trained = load_run(run)
     rows = evaluated_rows(open_store(place), trained, side, dataset, vote=vote)
@@ -69,7 +69,7 @@ def evaluate(
 def _keep(predictions: Predictions, run: Run, side: str, kept: str | None) -> None:
     """Write predictions where they are asked for, and into the folder of a run that was made before it kept them."""
     from featurestore.errors import StorageError
-    from models.predictions import predictions_name, write_predictions
+    from models.figures.predictions import predictions_name, write_predictions
 
     if kept:
         write_predictions(Path(kept), predictions)
@@ -104,7 +104,7 @@ def compare(first: str, second: str, side: str, unit: str, permutations: int, se
     A RUN is a run folder, one with the folds of a cross-validation or with several seeds, or a CSV file of
     'evaluate --predictions'. Small p-values mean that runs as different arise seldom from equally good models.
     """
-    from models.comparison import compare as compare_runs
+    from models.figures.comparison import compare as compare_runs
 
     found = compare_runs(
         _said(first, side),
@@ -121,8 +121,8 @@ def compare(first: str, second: str, side: str, unit: str, permutations: int, se
 
 
 def _said(place: str, side: str) -> list[Predictions]:
-    from models.predictions import read_predictions
-    from models.run_folders import RunFolder
+    from models.figures.predictions import read_predictions
+    from models.runs.folders import RunFolder
 
     return [read_predictions(Path(place))] if Path(place).is_file() else RunFolder.of(place).predictions(side)
 

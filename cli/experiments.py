@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from featurestore.store import Store
-    from models.runs import RunConfig
+    from models.runs.run import RunConfig
     from pipelines.experiment import Experiment
 
 SEVERAL = "seeds.json"
@@ -72,7 +72,7 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
 def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
     """Apply `--set`: training fields to the training, model settings to the model, the rest to the dataset."""
     from featurestore.specs.overrides import parse_value
-    from models.optimisation_settings import with_setting
+    from models.optimisation.settings import with_setting
     from models.registry import model_card
     from models.training import check_module_names
     from models.training_spec import TrainingSpec
@@ -108,8 +108,8 @@ class InterruptedRun:
 
 def interrupted_run(run: Path) -> InterruptedRun:
     """Read what a run folder was doing; `RunError` if it is no run."""
-    from models.checkpoint import read_json
-    from models.runs import read_config
+    from models.runs.checkpoint import read_json
+    from models.runs.run import read_config
     from pipelines.experiment import Experiment
 
     several = run / SEVERAL
@@ -122,8 +122,8 @@ def interrupted_run(run: Path) -> InterruptedRun:
 
 def start_seeds(run: Path, seeds: int, *, resume: bool) -> None:
     """Note in a new folder that it holds a run for each of several seeds; `RunError` if the folder is taken."""
-    from models.checkpoint import write_json
     from models.errors import RunError
+    from models.runs.checkpoint import write_json
 
     if resume:
         return

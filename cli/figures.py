@@ -11,7 +11,7 @@ import click
 from cli.output import figure, print_table, printable
 
 MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
-"""As in `models.metrics.DISPLAY`, which takes a second to import."""
+"""As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
 TWO = ("accuracy", "uar")
 PER_CLASS = ("precision", "recall", "f1", "support")
 

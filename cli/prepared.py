@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from featurestore.corpus.splitting.sides import Split
     from featurestore.store import Store
     from featurestore.view import DatasetView
-    from models.runs import RunConfig
+    from models.runs.run import RunConfig
     from models.training import Sides
     from pipelines.dataset_recipe import DatasetRecipe
     from pipelines.experiment import Experiment

@@ -130,13 +130,13 @@ class KeptResults:
 
     def read(self) -> dict[str, Any]:
         """Return the whole document; empty where there is no file yet."""
-        from models.checkpoint import read_json
+        from models.runs.checkpoint import read_json
 
         return dict(read_json(self.path)) if self.path.is_file() else {}
 
     def keep(self, name: str, lines: list[dict[str, Any]]) -> None:
         """Put lines in the place of those of the same row, metric, corpus and setting."""
-        from models.checkpoint import write_json
+        from models.runs.checkpoint import write_json
 
         document = self.read()
         system = document.setdefault(name, {})

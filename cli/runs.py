@@ -42,7 +42,7 @@ def _brief(described: str) -> str:
 def predict(run: str, files: tuple[str, ...], device: str, as_json: bool) -> None:
     """Label audio FILES, or all those in folders, with RUN's model."""
     from models.prediction import predict_files
-    from models.runs import load_run
+    from models.runs.run import load_run
 
     answers = predict_files(load_run(run), _audio_files(files), device)
     if as_json:
@@ -79,7 +79,7 @@ def _audio_files(places: tuple[str, ...]) -> list[Path]:
 @json_option
 def report(run: str, out: str | None, as_json: bool) -> None:
     """Write a page about RUN, the folds of a cross-validation or several seeds: figures, curves, settings, leaks."""
-    from models.report import write_any_report
+    from models.reports.report import write_any_report
 
     path = write_any_report(Path(run), Path(out) if out else None)
     if as_json:

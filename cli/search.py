@@ -75,8 +75,8 @@ class Search:
 
     def _mark(self) -> None:
         """Note what is searched in a new folder; `RunError` if the folder is at another search."""
-        from models.checkpoint import read_json, write_json
         from models.errors import RunError
+        from models.runs.checkpoint import read_json, write_json
 
         file = self.folder / "search.json"
         document = {

@@ -16,7 +16,7 @@ from cli.output import TrainingProgress, print_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from models.runs import RunConfig
+    from models.runs.run import RunConfig
     from models.training import Sides
     from pipelines.experiment import Experiment
 
@@ -66,8 +66,8 @@ def train(
     from cli.experiments import chosen_experiment, free_folder, interrupted_run
     from cli.prepared import prepare
     from featurestore.store import open_store
-    from models.distributed import joined
-    from models.run_datasets import dataset_of
+    from models.optimisation.distributed import joined
+    from models.runs.datasets import dataset_of
 
     with joined(device) as ranks, heard(ranks.first):
         store = open_store(place)

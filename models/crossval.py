@@ -14,12 +14,12 @@ from joblib import Parallel, delayed
 from scipy.special import stdtrit
 
 from featurestore.errors import FeatureStoreError
-from models.checkpoint import write_json
 from models.data import FeatureView
 from models.errors import RunError, TrainingError
 from models.progress import Progress, Silence
-from models.run_folders import fold_folder, has_begun, pooled_summary
-from models.runs import RunConfig
+from models.runs.checkpoint import write_json
+from models.runs.folders import fold_folder, has_begun, pooled_summary
+from models.runs.run import RunConfig
 from models.training import Sides, train
 
 MEASURES = ("accuracy", "uar")

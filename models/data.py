@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
+from models.batches.padding import Padding
 from models.errors import TrainingError
-from models.padding import Padding
 
 TORCH_TYPES = {"float16": torch.float16, "float32": torch.float32}
 """Storage types of features."""

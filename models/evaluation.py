@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
-from models import metrics
-from models.bootstrap import intervals
 from models.data import FeatureView, ViewDataset
 from models.errors import TrainingError
 from models.execution import Execution, by_length
-from models.predictions import Predictions
-from models.runs import Run
-from models.tally import Tally
-from models.voting import voted
+from models.figures import metrics
+from models.figures.bootstrap import intervals
+from models.figures.predictions import Predictions
+from models.figures.tally import Tally
+from models.figures.voting import voted
+from models.runs.run import Run
 
 BATCH = 32
 

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.batches.normalisation import Normalisation
+from models.batches.padding import Padding
+from models.batches.prefetch import prefetched
+from models.batches.residence import DeviceDataset
 from models.data import Batch, PadCollate, ViewDataset, batches
 from models.devices import choose_device, computes_in_bfloat16
-from models.normalisation import Normalisation
-from models.padding import Padding
-from models.prefetch import prefetched
 from models.registry import model_card
-from models.residence import DeviceDataset
 from models.training_spec import TrainingSpec
 
 

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from featurestore.errors import AudioError, SpecError
+from models.batches.normalisation import of_one_speaker
 from models.data import Batch
 from models.execution import Execution
-from models.normalisation import of_one_speaker
-from models.runs import Run
+from models.runs.run import Run
 
 if TYPE_CHECKING:
     from featurestore.rows import RowEngine

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from featurestore.errors import SpecError, UnknownNameError
-from models import etienne, mathworks
-from models.digits import DigitsBase, DigitsCrnn, DigitsParallel
-from models.etienne import EtienneCnnBlstm
-from models.keren import KerenNetwork
-from models.mathworks import MathworksCnnLstm
-from models.zhao import Zhao1d, Zhao2d
+from models.networks import etienne, mathworks
+from models.networks.digits import DigitsBase, DigitsCrnn, DigitsParallel
+from models.networks.etienne import EtienneCnnBlstm
+from models.networks.keren import KerenNetwork
+from models.networks.mathworks import MathworksCnnLstm
+from models.networks.zhao import Zhao1d, Zhao2d
 
 MATHWORKS = "MathWorks, Sequence Classification Using CNN-LSTM Network"
 DIGITS = "Audio Classification with CNN-LSTM networks, 2023"

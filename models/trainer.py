@@ -11,26 +11,26 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from models.batches.normalisation import SCOPES, Normalisation, fit
+from models.batches.order import make_sampler, measure_population
+from models.batches.residence import reside, row_bytes, settled_residence
+from models.batches.spec_augment import SpecAugment
 from models.data import Batch, FeatureView, ViewDataset
-from models.distributed import ALONE, Ranks
 from models.errors import TrainingError
 from models.evaluation import Judgement, has_copies, judge, tally_view
 from models.execution import Execution
-from models.gradient_norms import GradientNorms
-from models.losses import make_loss
-from models.monitoring import best_epoch, stale_epochs
-from models.normalisation import SCOPES, Normalisation, fit
-from models.optimisation import make_optimiser, set_rate
-from models.order import make_sampler, measure_population
+from models.figures.tally import Tally
+from models.optimisation.distributed import ALONE, Ranks
+from models.optimisation.gradient_norms import GradientNorms
+from models.optimisation.losses import make_loss
+from models.optimisation.monitoring import best_epoch, stale_epochs
+from models.optimisation.optimisers import make_optimiser, set_rate
+from models.optimisation.schedules import Moment, rate_factor
 from models.progress import Progress, StepReport
 from models.registry import build_model
-from models.residence import reside, row_bytes, settled_residence
-from models.run_files import finish_run, write_history
-from models.run_result import kept_by, run_result
-from models.runs import RunConfig
-from models.schedules import Moment, rate_factor
-from models.spec_augment import SpecAugment
-from models.tally import Tally
+from models.runs.files import finish_run, write_history
+from models.runs.result import kept_by, run_result
+from models.runs.run import RunConfig
 from models.training_state import TrainingState
 
 REPORT_EVERY = 10
@@ -48,7 +48,7 @@ class Sides(NamedTuple):
 class Trainer:
     """One training, from its first step or its last checkpoint to the finished run.
 
-    With several ranks each has a trainer; see `models.distributed` for who does what.
+    With several ranks each has a trainer; see `models.optimisation.distributed` for who does what.
     """
 
     def __init__(

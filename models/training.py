@@ -10,18 +10,18 @@ from typing import Any
 import torch
 
 from featurestore.errors import UnknownNameError
-from models.checkpoint import read_json
+from models.batches.normalisation import speakers_of, stated
+from models.batches.residence import settled_residence, settled_shuffle
 from models.devices import arithmetic, keep_freed_memory
-from models.distributed import ALONE, Ranks, refuse_ranks
 from models.errors import TrainingError
 from models.execution import Execution
-from models.losses import class_weights
-from models.normalisation import speakers_of, stated
-from models.optimisation import check_modules
+from models.optimisation.distributed import ALONE, Ranks, refuse_ranks
+from models.optimisation.losses import class_weights
+from models.optimisation.optimisers import check_modules
 from models.progress import Progress, Silence
 from models.registry import build_model, model_card
-from models.residence import settled_residence, settled_shuffle
-from models.runs import RunConfig, describe_dataset, library_versions, start_run
+from models.runs.checkpoint import read_json
+from models.runs.run import RunConfig, describe_dataset, library_versions, start_run
 from models.trainer import Sides, Trainer
 from models.training_spec import TrainingSpec
 
@@ -123,7 +123,7 @@ def train(
     A run that was interrupted, even killed, goes on from its last checkpoint with `resume` and ends with the
     metrics of an undisturbed one on the same machine. Torch's own generator is left as it was.
 
-    With several ranks (see `models.distributed.joined`) each calls this, with the same arguments, and has the same
+    With several ranks (see `optimisation.distributed`) each calls this, with the same arguments, and has the same
     result; the first one alone writes and reports.
 
     Returns

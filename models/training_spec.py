@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from models.data_settings import DATA_CHOICES, DATA_TABLES, DataSettings, check_data, used_data_fields
-from models.optimisation_settings import (
+from models.batches.data_settings import DATA_CHOICES, DATA_TABLES, DataSettings, check_data, used_data_fields
+from models.optimisation.settings import (
     MONITORS,
     OPTIMISATION_CHOICES,
     TABLES,
@@ -81,7 +81,7 @@ class TrainingSpec(OptimisationSettings, DataSettings):
     checkpoint_minutes: float = 10.0
     """Write a checkpoint when this much time has passed, besides one after each epoch; 0 only after epochs."""
     shuffle: str = "auto"
-    """`global`: any row can follow any other; `blocks`: rows of a few shards at a time, see `models.samplers`; `auto`:
+    """`global`: any row can follow any other; `blocks`: rows of a few shards at a time, see `batches.samplers`; `auto`:
     blocks where shards are fetched from a remote store and do not all fit into memory. Settled when a run begins."""
     residence: str = "auto"
     """Where rows are held: `none` (they are read from the store), `ram`, `gpu`, or `auto`: on a GPU if they fit, in RAM

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import read_tensors, write_tensors
-from models.distributed import ALONE, Ranks
 from models.errors import CheckpointError
-from models.gradient_norms import GradientNorms
-from models.optimisation import optimiser_tensors, restore_optimiser
-from models.tally import Tally
+from models.figures.tally import Tally
+from models.optimisation.distributed import ALONE, Ranks
+from models.optimisation.gradient_norms import GradientNorms
+from models.optimisation.optimisers import optimiser_tensors, restore_optimiser
+from models.runs.checkpoint import read_tensors, write_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 DERIVED = ("best_epoch", "best_value", "stale")

@@ -117,7 +117,7 @@ def test_a_wrong_place_is_one_line(tmp_path, arguments, words):
 def two_schemes(place, tmp_path):
     """A store in which the run's rows stand under two names, with other labels each; the first name has moved on."""
     from featurestore.store import open_store
-    from models.runs import read_config
+    from models.runs.run import read_config
 
     shutil.copytree(place / "store", tmp_path / "store")
     store, config = open_store(tmp_path / "store"), read_config(place / "run")
@@ -132,7 +132,7 @@ def two_schemes(place, tmp_path):
 
 
 def test_a_run_finds_the_labels_it_was_trained_with_though_its_dataset_s_name_has_others_now(two_schemes):
-    from models.run_datasets import dataset_of, trained_view
+    from models.runs.datasets import dataset_of, trained_view
 
     store, config, table = two_schemes
 
@@ -152,7 +152,7 @@ def test_a_digest_with_two_label_schemes_is_refused_with_both_names(two_schemes)
 
 def test_labels_that_are_gone_are_one_clear_line(two_schemes):
     from models.errors import RunError
-    from models.run_datasets import trained_view
+    from models.runs.datasets import trained_view
 
     store, config, table = two_schemes
     store.storage.delete(table.key)
@@ -163,7 +163,7 @@ def test_labels_that_are_gone_are_one_clear_line(two_schemes):
 
 def test_resuming_with_other_labels_is_refused(place, two_schemes, tmp_path):
     from models.errors import RunError
-    from models.runs import read_config, start_run
+    from models.runs.run import read_config, start_run
 
     config = read_config(place / "run")
     other = dataclasses.replace(config, dataset={**config.dataset, "table": "0" * 64})

@@ -6,7 +6,7 @@ import pytest
 
 from cli.experiments import interrupted_run, with_settings
 from featurestore.errors import FeatureStoreError
-from models.runs import RunConfig
+from models.runs.run import RunConfig
 from models.training_spec import TrainingSpec
 from pipelines.experiment import DatasetChoice, Experiment
 

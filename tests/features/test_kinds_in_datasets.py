@@ -21,7 +21,7 @@ from featurestore.rows import RowEngine
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.trusted_code import VARIABLE
 from models.prediction import predict_files
-from models.runs import load_run
+from models.runs.run import load_run
 from models.training import Sides, configure, train
 from models.training_spec import TrainingSpec
 from pipelines.dataset_recipe import DatasetRecipe

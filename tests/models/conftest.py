@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from array_view import SPEC, some_view
 
-from models.runs import load_run
+from models.runs.run import load_run
 from models.training import Sides, configure, train
 from models.training_spec import TrainingSpec
 

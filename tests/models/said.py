@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.predictions import Predictions
+from models.figures.predictions import Predictions
 
 
 def said(labels, predicted, *, speakers=None, classes=("a", "b", "c"), copies=None, paths=None):

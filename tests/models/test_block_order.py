@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.samplers import BLOCK_SHARDS, BatchSampler
+from models.batches.samplers import BLOCK_SHARDS, BatchSampler
 
 SHARDS = 80
 generator = np.random.default_rng(5)

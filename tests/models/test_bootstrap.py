@@ -5,7 +5,7 @@ import pytest
 from said import said, simulated
 from sklearn import metrics as reference
 
-from models.bootstrap import (
+from models.figures.bootstrap import (
     cluster_confusions,
     clusters_of,
     intervals,

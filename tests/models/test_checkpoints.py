@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from featurestore.errors import SpecError, StorageError
-from models.checkpoint import read_tensors, write_atomically, write_tensors
 from models.errors import CheckpointError, DamagedCheckpointError, RunError
 from models.prediction import predict
-from models.runs import load_run
+from models.runs.checkpoint import read_tensors, write_atomically, write_tensors
+from models.runs.run import load_run
 
 
 @pytest.fixture

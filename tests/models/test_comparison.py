@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from said import said, simulated
 
-from models.comparison import compare, sign_flip_test
 from models.errors import RunError
+from models.figures.comparison import compare, sign_flip_test
 
 LABELS = [0, 0, 0, 1, 1, 2, 2, 2, 2, 2]
 

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from array_view import SPEC, ArrayView, some_view
 
-from models.comparison import compare
 from models.crossval import cross_validate
 from models.errors import RunError, TrainingError
 from models.evaluation import evaluate
-from models.report import write_any_report
-from models.run_folders import RunFolder
-from models.runs import load_run
+from models.figures.comparison import compare
+from models.reports.report import write_any_report
+from models.runs.folders import RunFolder
+from models.runs.run import load_run
 from models.training import Sides, configure, train
 from models.training_spec import TrainingSpec
 

@@ -11,10 +11,10 @@ from torch.utils.data import DataLoader
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
 from featurestore.shards.record import data_key
 from featurestore.store import Store, open_store
+from models.batches.padding import Padding
+from models.batches.prefetch import prefetched
+from models.batches.residence import DeviceDataset, HeldDataset
 from models.data import PadCollate, ViewDataset
-from models.padding import Padding
-from models.prefetch import prefetched
-from models.residence import DeviceDataset, HeldDataset
 
 LINE = r"^shards/\S+ is damaged \(checksum of chunk 0 does not match\)\. Run 'featurestore repair' to mend it\.$"
 CPU = torch.device("cpu")

@@ -9,12 +9,12 @@ import torch
 from spoken_rows import described, small_sides, spoken_view
 
 from featurestore.errors import SpecError, UnknownNameError
+from models.batches.order import make_sampler
+from models.batches.samplers import BatchSampler
+from models.batches.turns import CopyTurns
 from models.data import ViewDataset
 from models.errors import TrainingError
-from models.order import make_sampler
-from models.samplers import BatchSampler
 from models.training_spec import TrainingSpec
-from models.turns import CopyTurns
 
 
 def rows_of(sampler, epoch):

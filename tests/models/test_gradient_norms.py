@@ -7,12 +7,12 @@ from model_cases import CASES, small_model
 from small_training import history_of, small_config, small_sides
 from torch.nn import functional
 
+from models.batches.order import make_sampler
 from models.data import ViewDataset
 from models.execution import Execution
-from models.gradient_norms import GradientNorms, layer_parameters
-from models.order import make_sampler
-from models.plots import gradient_norms_figure
+from models.optimisation.gradient_norms import GradientNorms, layer_parameters
 from models.registry import build_model
+from models.reports.plots import gradient_norms_figure
 from models.training import train
 
 

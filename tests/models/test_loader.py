@@ -6,9 +6,9 @@ import torch
 from array_view import ArrayView, some_view
 from torch.utils.data import DataLoader
 
+from models.batches.samplers import BatchSampler, balanced, epoch_generator
 from models.data import PadCollate, ViewDataset, batches
 from models.errors import TrainingError
-from models.samplers import BatchSampler, balanced, epoch_generator
 
 FRAMES = np.random.default_rng(1).integers(20, 200, 333).tolist()
 

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from featurestore.errors import FeatureStoreError, UnknownNameError
 from models import MODELS, build_model, count_parameters, models_table
-from models.frames import RealFrames
-from models.layers import population_statistics
+from models.networks.frames import RealFrames
+from models.networks.layers import population_statistics
 
 NAME = "mathworks-cnn-lstm"
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}

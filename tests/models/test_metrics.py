@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from models import metrics
 from models.crossval import confidence_interval, spread
+from models.figures import metrics
 
 BY_HAND = np.array([[3, 1], [2, 2]])
 

@@ -6,9 +6,9 @@ import torch
 from model_cases import padded, unsettled
 
 from models import build_model
-from models.frames import RealFrames
-from models.layers import population_statistics
-from models.sequence_batch_norm import BiLstm, SequenceBatchNorm
+from models.networks.frames import RealFrames
+from models.networks.layers import population_statistics
+from models.networks.sequence_batch_norm import BiLstm, SequenceBatchNorm
 
 NAME = "etienne-cnn-blstm"
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}

@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from featurestore.errors import FeatureStoreError, UnknownNameError
 from models import MODELS, build_model, count_parameters, models_table
-from models.checkpoint import read_tensors, write_tensors
+from models.runs.checkpoint import read_tensors, write_tensors
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 each_model = pytest.mark.parametrize("name", list(MODELS))

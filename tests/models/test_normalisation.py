@@ -7,12 +7,12 @@ import pytest
 import torch
 from spoken_rows import small_sides, spoken_view
 
+from models.batches.moments import Moments, row_moments
+from models.batches.normalisation import Normalisation, fit, of_one_speaker
+from models.batches.residence import DeviceDataset
 from models.data import Batch, ViewDataset
 from models.errors import CheckpointError, TrainingError
 from models.execution import Execution
-from models.moments import Moments, row_moments
-from models.normalisation import Normalisation, fit, of_one_speaker
-from models.residence import DeviceDataset
 from models.training import configure
 from models.training_spec import TrainingSpec
 
@@ -131,8 +131,8 @@ def test_statistics_do_not_depend_on_how_many_values_are_read_at_a_time(monkeypa
     views[1].mapped = False  # shard by shard
     groups = [["ann", "bob"].index(speaker) for speaker in views[0].speakers]
     whole = row_moments(*datasets_of(views[0]), groups, 2)
-    monkeypatch.setattr("models.residence.PIECE", 25 * 32 * 2)
-    monkeypatch.setattr("models.moments.VALUES", 7 * 32)
+    monkeypatch.setattr("models.batches.residence.PIECE", 25 * 32 * 2)
+    monkeypatch.setattr("models.batches.moments.VALUES", 7 * 32)
 
     for view in views:
         for found, expected in zip(row_moments(*datasets_of(view), groups, 2), whole, strict=True):

@@ -7,9 +7,9 @@ from spoken_rows import spoken_view
 from torch.nn import functional
 
 from models import MODELS, build_model
+from models.batches.normalisation import SCOPES, fit
 from models.data import ViewDataset
 from models.execution import Execution
-from models.normalisation import SCOPES, fit
 from models.training_spec import TrainingSpec
 
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from spoken_rows import described, small_sides, spoken_view
 
-from models.checkpoint import read_json, read_tensors, write_json, write_tensors
+from models.batches.normalisation import SCOPES, fit, stated
 from models.data import ViewDataset
 from models.errors import CheckpointError, RunError
 from models.evaluation import evaluate
-from models.normalisation import SCOPES, fit, stated
 from models.prediction import predict
-from models.runs import load_run, read_config
+from models.runs.checkpoint import read_json, read_tensors, write_json, write_tensors
+from models.runs.run import load_run, read_config
 from models.training import train
 from models.training_spec import TrainingSpec
 

@@ -10,10 +10,10 @@ from small_training import SETTINGS, small_config, small_sides
 from torch import nn
 
 from featurestore.errors import SpecError, UnknownNameError
-from models.optimisation import make_optimiser, optimiser_tensors, restore_optimiser, set_rate
-from models.optimisation_settings import with_setting
+from models.optimisation.optimisers import make_optimiser, optimiser_tensors, restore_optimiser, set_rate
+from models.optimisation.settings import with_setting
 from models.registry import build_model
-from models.runs import RunConfig
+from models.runs.run import RunConfig
 from models.training_spec import TrainingSpec
 
 GRADIENTS = np.random.default_rng(4).normal(size=(6, 5, 3)).astype(np.float32)

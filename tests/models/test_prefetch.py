@@ -12,10 +12,10 @@ import torch
 from array_view import some_view
 
 from featurestore.errors import DamagedObjectError
+from models.batches.padding import Padding
+from models.batches.prefetch import ahead, prefetched
+from models.batches.samplers import BatchSampler
 from models.data import PadCollate, ViewDataset, batches
-from models.padding import Padding
-from models.prefetch import ahead, prefetched
-from models.samplers import BatchSampler
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ INTERRUPTED = """
 import sys, threading
 sys.path.insert(0, {root!r})
 from contextlib import closing
-from models.prefetch import ahead
+from models.batches.prefetch import ahead
 
 def endless():
     yield 0

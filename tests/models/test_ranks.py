@@ -11,10 +11,10 @@ import torch
 from small_training import history_of, small_config, small_sides
 from two_processes import SPEC
 
-from models.distributed import ALONE, Ranks
 from models.errors import CheckpointError, TrainingError
-from models.losses import Losses
-from models.runs import load_run
+from models.optimisation.distributed import ALONE, Ranks
+from models.optimisation.losses import Losses
+from models.runs.run import load_run
 from models.training import train
 
 SCRIPT = Path(__file__).with_name("two_processes.py")

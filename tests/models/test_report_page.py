@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from models.report import render_report, write_report
+from models.reports.report import render_report, write_report
 
 
 def test_a_report_shows_figures_dataset_and_leaks(finished, tmp_path):

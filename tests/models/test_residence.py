@@ -7,12 +7,12 @@ import pytest
 import torch
 from array_view import some_view
 
+from models.batches.padding import Padding
+from models.batches.prefetch import prefetched
+from models.batches.residence import DeviceDataset, HeldDataset, settled_residence, settled_shuffle
+from models.batches.samplers import BatchSampler
 from models.data import Batch, PadCollate, ViewDataset
 from models.errors import TrainingError
-from models.padding import Padding
-from models.prefetch import prefetched
-from models.residence import DeviceDataset, HeldDataset, settled_residence, settled_shuffle
-from models.samplers import BatchSampler
 from models.trainer import make_sampler
 from models.training import Sides, configure, train
 from models.training_spec import TrainingSpec
@@ -73,7 +73,7 @@ def test_rows_are_sent_in_pieces_that_fit_the_buffer(monkeypatch):
     view = some_view(24)
     dataset = ViewDataset(view, view.classes)
     whole = DeviceDataset(dataset, CPU)
-    monkeypatch.setattr("models.residence.PIECE", 100 * 128 * 2)  # at most 100 frames
+    monkeypatch.setattr("models.batches.residence.PIECE", 100 * 128 * 2)  # at most 100 frames
 
     pieced = DeviceDataset(dataset, CPU)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.runs import load_run
+from models.runs.run import load_run
 from models.training import train
 
 HERE = Path(__file__).parent

@@ -6,9 +6,9 @@ import pytest
 from small_training import StopIn, history_of, small_config, small_sides
 
 from models.errors import TrainingError
-from models.monitoring import best_epoch, improvements, stale_epochs
-from models.runs import load_run
-from models.schedules import Moment, rate_factor
+from models.optimisation.monitoring import best_epoch, improvements, stale_epochs
+from models.optimisation.schedules import Moment, rate_factor
+from models.runs.run import load_run
 from models.training import train
 from models.training_spec import TrainingSpec
 

@@ -12,9 +12,9 @@ from models.data import Batch
 from models.errors import RunError, TrainingError
 from models.evaluation import evaluate
 from models.execution import Execution, by_length
-from models.optimisation import make_optimiser
+from models.optimisation.optimisers import make_optimiser
+from models.optimisation.schedules import Moment, rate_factor
 from models.registry import build_model
-from models.schedules import Moment, rate_factor
 from models.training import Sides, configure, train, train_seeds
 from models.training_spec import TrainingSpec
 

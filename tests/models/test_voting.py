@@ -7,8 +7,8 @@ from said import said
 
 from models.errors import CheckpointError, TrainingError
 from models.evaluation import evaluate
-from models.predictions import read_predictions, write_predictions
-from models.voting import vote, voted
+from models.figures.predictions import read_predictions, write_predictions
+from models.figures.voting import vote, voted
 
 
 def test_the_class_that_most_copies_name_wins_over_a_louder_one():

@@ -7,10 +7,10 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.devices import arithmetic
-from models.frames import RealFrames
-from models.optimisation import make_optimiser
+from models.figures.tally import Tally
+from models.networks.frames import RealFrames
+from models.optimisation.optimisers import make_optimiser
 from models.registry import build_model
-from models.tally import Tally
 from models.training_spec import TrainingSpec
 
 META = torch.device("meta")

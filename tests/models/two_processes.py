@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 import torch._dynamo  # noqa: E402, F401 (an optimiser imports it, which takes longer than the training)
 from small_training import small_config, small_sides  # noqa: E402
 
-from models.distributed import joined  # noqa: E402
+from models.optimisation.distributed import joined  # noqa: E402
 from models.training import train  # noqa: E402
 
 SPEC = {"checkpoint_minutes": 1e-9, "gradient_norms": True, "class_weights": "balanced", "label_smoothing": 0.1}

@@ -1,0 +1,1 @@
+"""From rows to batches: order, padding, normalisation, masks, and where rows are held."""

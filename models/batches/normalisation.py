@@ -1,0 +1,204 @@
+"""Features brought to mean 0 and deviation 1, by statistics of stated rows that travel with the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.batches.moments import Moments, row_moments
+from models.batches.standardising import Standardiser, by_utterance
+from models.data import Batch, FeatureView, ViewDataset
+from models.errors import CheckpointError, TrainingError
+from models.training_spec import TrainingSpec
+
+Change = Callable[[Batch], Batch]
+"""What is done to a batch on the device before the model sees it."""
+
+
+class Scope(NamedTuple):
+    """What a normalisation looks at."""
+
+    fitted_on: str
+    leakage: str
+    """What of the test side it has seen; labels are never looked at."""
+
+
+SCOPES: Mapping[str, Scope] = {
+    "none": Scope("nothing", "none"),
+    "training": Scope("the training side", "none"),
+    "everything": Scope("the training, validation and test sides", "features of the test side"),
+    "speaker": Scope("each speaker's own rows on all sides", "transductive: features of the test speakers"),
+    "utterance": Scope("each utterance alone", "none"),
+}
+
+
+def stated(spec: TrainingSpec) -> dict[str, str]:
+    """Return how a training normalises, in words: `kind, moments, fitted_on, leakage`."""
+    scope = SCOPES[spec.normalisation]
+    moments = "none" if spec.normalisation == "none" else "single" if is_single(spec) else "band"
+    return {
+        "kind": spec.normalisation,
+        "moments": moments,
+        "fitted_on": scope.fitted_on,
+        "leakage": scope.leakage,
+    }
+
+
+def is_single(spec: TrainingSpec) -> bool:
+    """Tell whether one mean and one deviation serve all bands; `auto` does so for `everything`, as system C did."""
+    if spec.normalisation_moments == "auto":
+        return spec.normalisation == "everything"
+    return spec.normalisation_moments == "single"
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Fitted statistics of one group of rows, or of one for each speaker."""
+
+    kind: str
+    single: bool
+    """One mean and one deviation for all bands."""
+    mean: Tensor
+    """Float64 `[groups, bands]`; no groups for `utterance`."""
+    deviation: Tensor
+    """Float64 `[groups, bands]`, never 0: a constant band has 1."""
+    speakers: tuple[str, ...] = ()
+    """Whose statistics each group holds, for `speaker`; none if one group serves all."""
+
+    def change(self, device: torch.device, dataset: ViewDataset | None = None) -> Change:
+        """Return what normalises the batches of a dataset, or any batch if one group serves all.
+
+        A speaker whom the training did not meet is measured on the rows of the dataset.
+
+        Raises
+        ------
+        TrainingError
+            If `speaker` meets rows of nobody, or no dataset.
+        """
+        if self.kind == "utterance":
+            return partial(by_utterance, single=self.single)
+        if not self.speakers:
+            return Standardiser(self.mean, self.deviation, torch.zeros(0, dtype=torch.int64), device)
+        if dataset is None:
+            raise TrainingError("normalisation speaker: clips of no dataset have no speakers.")
+        known = self._with_speakers_of(dataset)
+        groups = torch.tensor(numbers(speakers_of(dataset.view), known.speakers))
+        return Standardiser(known.mean, known.deviation, groups, device)
+
+    def _with_speakers_of(self, dataset: ViewDataset) -> Normalisation:
+        spoken = speakers_of(dataset.view)
+        others = sorted(set(spoken) - set(self.speakers))
+        if not others:
+            return self
+        measured = row_moments(dataset, numbers(spoken, (*others, *self.speakers)), len(others) + len(self.speakers))
+        new = fitted(self.kind, self.single, measured[: len(others)], tuple(others))
+        return replace(
+            self,
+            mean=torch.cat([self.mean, new.mean]),
+            deviation=torch.cat([self.deviation, new.deviation]),
+            speakers=(*self.speakers, *others),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a file beside the weights has to hold."""
+        return {"mean": self.mean, "deviation": self.deviation}
+
+    def described(self) -> str:
+        """Return the rest of it as JSON text."""
+        return json.dumps({"kind": self.kind, "single": self.single, "speakers": self.speakers})
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, Tensor], described: str) -> Normalisation:
+        """Read what `tensors` and `described` gave; `CheckpointError` if it makes no sense."""
+        try:
+            fields = json.loads(described)
+            kind, single, speakers = str(fields["kind"]), bool(fields["single"]), tuple(map(str, fields["speakers"]))
+            one = cls(kind, single, tensors["mean"], tensors["deviation"], speakers)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the statistics of its normalisation cannot be read ({error}).") from error
+        groups = 0 if kind == "utterance" else len(speakers) or 1
+        sound = one.mean.ndim == 2 and one.mean.shape == one.deviation.shape and len(one.mean) == groups
+        if not sound or not bool((one.deviation > 0).all() and one.mean.isfinite().all()):
+            raise CheckpointError("the statistics of its normalisation make no sense. Train again.")
+        return one
+
+
+def fit(spec: TrainingSpec, datasets: Sequence[ViewDataset]) -> Normalisation | None:
+    """Measure what a training normalises by; None if it does not.
+
+    Parameters
+    ----------
+    spec : TrainingSpec
+    datasets : sequence of ViewDataset
+        The training side first, then the others.
+
+    Raises
+    ------
+    TrainingError
+        If features are not finite, or `speaker` meets rows of nobody.
+    """
+    kind, single = spec.normalisation, is_single(spec)
+    if kind == "none":
+        return None
+    if kind == "utterance":
+        nothing = torch.zeros(0, datasets[0].view.bands, dtype=torch.float64)
+        return Normalisation(kind, single, nothing, nothing)
+    if kind == "speaker":
+        spoken = [speakers_of(dataset.view) for dataset in datasets]
+        names = tuple(sorted(set().union(*spoken)))
+        return fitted(kind, single, _merged(datasets, [numbers(one, names) for one in spoken], len(names)), names)
+    chosen = datasets[:1] if kind == "training" else datasets
+    return fitted(kind, single, _merged(chosen, [[0] * len(dataset) for dataset in chosen], 1))
+
+
+def _merged(datasets: Sequence[ViewDataset], groups: Sequence[Sequence[int]], count: int) -> list[Moments]:
+    total = [Moments(datasets[0].view.bands) for _ in range(count)]
+    for dataset, one in zip(datasets, groups, strict=True):
+        for whole, moments in zip(total, row_moments(dataset, one, count), strict=True):
+            whole.merge(moments)
+    return total
+
+
+def fitted(kind: str, single: bool, moments: Sequence[Moments], speakers: tuple[str, ...] = ()) -> Normalisation:
+    """Return the normalisation by some groups' moments; `TrainingError` if features are not finite."""
+    pairs = [group.statistics(single=single) for group in moments]
+    table = torch.from_numpy(np.array(pairs))
+    if not bool(table.isfinite().all()):
+        raise TrainingError(
+            "features that are not finite have no mean to normalise by: run 'featurestore verify', "
+            "or train with '--set normalisation=none'."
+        )
+    return Normalisation(kind, single, table[:, 0].contiguous(), table[:, 1].contiguous(), speakers)
+
+
+def of_one_speaker(clips: Iterable[NDArray[Any]], bands: int, *, single: bool) -> Normalisation:
+    """Measure clips of a speaker whom nobody knows, each `array [frames, bands]`."""
+    moments = Moments(bands)
+    for clip in clips:
+        moments.add(torch.from_numpy(np.ascontiguousarray(clip)))
+    return fitted("speaker", single, [moments])
+
+
+def speakers_of(view: FeatureView) -> list[str]:
+    """Return the speaker of each row; `TrainingError` names a recording without one."""
+    for row, speaker in enumerate(view.speakers):
+        if speaker is None:
+            raise TrainingError(
+                f"dataset {view.name}: normalisation speaker needs to know who speaks, and the corpus does not say "
+                f"for {view.paths[row]!r}. Use '--set normalisation=training'."
+            )
+    return [str(speaker) for speaker in view.speakers]
+
+
+def numbers(spoken: Iterable[str], names: Sequence[str]) -> list[int]:
+    """Return the position of each speaker among the names."""
+    position = {name: number for number, name in enumerate(names)}
+    return [position[speaker] for speaker in spoken]

@@ -1,0 +1,206 @@
+"""All rows of a view in memory, so that batches are gathered by index: in RAM, or on the GPU itself.
+
+The rows lie end to end in one array `[frames of all rows, bands]` of the storage type. They are read once, through
+the checks of the store, and a batch has the very bits that it has when it is read from the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.batches.padding import Padding
+from models.data import TORCH_TYPES, Batch, FeatureView, ViewDataset
+from models.errors import TrainingError
+from models.networks.frames import sent
+from models.training_spec import TrainingSpec
+
+GPU_SHARE = 0.6
+"""Share of the free GPU memory that rows may take; the model's activations need the rest."""
+RAM_SHARE = 0.5
+"""Share of the available RAM that rows may take."""
+PIECE = 64 * 2**20
+"""Bytes that are read before they are sent to a GPU."""
+
+
+def row_bytes(view: FeatureView) -> int:
+    """Return the bytes of all rows of a view."""
+    return int(view.frames.sum(dtype=np.int64)) * view.bands * np.dtype(view.features.dtype).itemsize
+
+
+def available_ram() -> int:
+    """Return the bytes of memory that this process can still take, by the system and by its control group."""
+    lines = Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else []
+    free = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 2**63)
+    group = Path("/sys/fs/cgroup")
+    limit, used = group / "memory.max", group / "memory.current"
+    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return max(free, 0)
+
+
+def fits_in_ram(view: FeatureView) -> bool:
+    """Tell whether all rows of a view fit into RAM with a margin."""
+    return row_bytes(view) <= RAM_SHARE * available_ram()
+
+
+def fits_on_gpu(view: FeatureView, device: torch.device) -> bool:
+    """Tell whether all rows of a view fit into the free memory of a GPU with a margin."""
+    return device.type == "cuda" and row_bytes(view) <= GPU_SHARE * torch.cuda.mem_get_info(device)[0]
+
+
+def settled_shuffle(spec: TrainingSpec, view: FeatureView) -> str:
+    """Return the order that `shuffle = auto` means for a view: `global` or `blocks`.
+
+    A global order costs nothing where every row is a memory access away: in a memory-mapped store, or if all rows
+    are held. Otherwise it would fetch a whole shard for every row.
+    """
+    if spec.shuffle != "auto":
+        return spec.shuffle
+    held = spec.residence in ("ram", "gpu") or (spec.residence == "auto" and fits_in_ram(view))
+    return "global" if view.mapped or held else "blocks"
+
+
+def settled_residence(spec: TrainingSpec, view: FeatureView, device: torch.device) -> str:
+    """Return what `residence` means for a view on a device: `none`, `ram` or `gpu`.
+
+    `auto` holds rows on a GPU where they fit. RAM is for stores that are not memory-mapped: a map of a local store
+    already is memory, read at the same speed.
+
+    Raises
+    ------
+    TrainingError
+        If a place was asked for by name and the rows do not fit into it.
+    """
+    if spec.residence == "auto":
+        if fits_on_gpu(view, device):
+            return "gpu"
+        return "ram" if not view.mapped and fits_in_ram(view) else "none"
+    if spec.residence == "gpu" and device.type != "cuda":
+        raise TrainingError(f"residence gpu needs a GPU, not {device.type}: use '--set residence=auto'.")
+    fits = {"none": True, "ram": fits_in_ram(view), "gpu": fits_on_gpu(view, device)}
+    if not fits[spec.residence]:
+        raise TrainingError(
+            f"dataset {view.name}: {row_bytes(view) / 1e9:,.1f} GB of rows do not fit into the free memory "
+            f"({spec.residence}): use '--set residence=none'."
+        )
+    return spec.residence
+
+
+def reside(dataset: ViewDataset, place: str, device: torch.device) -> ViewDataset:
+    """Return the dataset with its rows in a place: `none` (as it is), `ram` or `gpu`."""
+    if place == "none":
+        return dataset
+    return HeldDataset(dataset) if place == "ram" else DeviceDataset(dataset, device)
+
+
+class HeldDataset(ViewDataset):
+    """A dataset whose rows lie in RAM.
+
+    Parameters
+    ----------
+    dataset : ViewDataset
+        Read completely, every chunk of it verified; `DamagedObjectError` if one is not sound.
+    """
+
+    def __init__(self, dataset: ViewDataset) -> None:
+        self.view, self.classes, self.targets = dataset.view, dataset.classes, dataset.targets
+        self._ends = np.cumsum(self.view.frames, dtype=np.int64)
+        self._rows = np.empty((int(self._ends[-1]) if len(self._ends) else 0, self.view.bands), self._dtype)
+        for row in shard_by_shard(self.view).tolist():
+            stop = int(self._ends[row])
+            start = stop - int(self.view.frames[row])
+            self.view.read(np.array([row]), self._rows[None, start:stop])
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.view.features.dtype)
+
+    def __getitem__(self, row: int) -> tuple[NDArray[Any], int]:
+        """Return features `array [frames, bands]` and the class number of a row."""
+        stop = int(self._ends[row])
+        return self._rows[stop - int(self.view.frames[row]) : stop], int(self.targets[row])
+
+    def read(self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False) -> None:
+        """Copy rows into `out [rows, longest, bands]`, padded with 0."""
+        stops, lengths, longest = self._ends[rows].tolist(), self.view.frames[rows].tolist(), out.shape[1]
+        for target, stop, length in zip(out, stops, lengths, strict=True):
+            first = longest - length if left else 0
+            target[:first] = 0
+            target[first : first + length] = self._rows[stop - length : stop]
+            target[first + length :] = 0
+
+
+def shard_by_shard(view: FeatureView) -> NDArray[np.int64]:
+    """Return the rows of a view in an order that opens each shard once."""
+    return np.argsort(view.shards, kind="stable")
+
+
+class DeviceDataset(ViewDataset):
+    """A dataset whose rows lie in the memory of a device; batches are gathered there.
+
+    Parameters
+    ----------
+    dataset : ViewDataset
+        Read completely, every chunk of it verified; `DamagedObjectError` if one is not sound.
+    device : torch.device
+    """
+
+    def __init__(self, dataset: ViewDataset, device: torch.device) -> None:
+        self.view, self.classes, self.targets = dataset.view, dataset.classes, dataset.targets
+        self.device = device
+        order = shard_by_shard(self.view)
+        frames = self.view.frames[order].astype(np.int64)
+        ends = np.cumsum(frames)
+        total = int(frames.sum())
+        dtype = TORCH_TYPES[self.view.features.dtype]
+        self._rows = torch.zeros(total + 1, self.view.bands, dtype=dtype, device=device)  # the last one is padding
+        for first, stop, piece in pieces(dataset, order, ends, pinned=device.type == "cuda"):
+            self._rows[first:stop].copy_(piece)
+        self._starts = np.empty(len(order), np.int64)
+        self._starts[order] = ends - frames
+        self._labels = self.targets.to(device)
+
+    def gather(self, rows: Sequence[int], padding: Padding) -> Batch:
+        """Return the batch of some rows, float32 on the device: what is sent there is four numbers a clip."""
+        chosen = np.asarray(rows, np.int64)
+        frames = self.view.frames[chosen].astype(np.int64)
+        starts, longest = padding.layout(frames)
+        numbers = torch.from_numpy(np.stack([chosen, self._starts[chosen], starts, frames]))
+        row, place, first, length = sent(numbers, self.device)[:, :, None]
+        time = torch.arange(longest, device=self.device) - first
+        real = (time >= 0) & (time < length)
+        index = torch.where(real, place + time, len(self._rows) - 1)
+        features = self._rows[index].float()
+        labels = self._labels[row[:, 0]]
+        return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), labels, torch.from_numpy(chosen))
+
+
+def pieces(
+    dataset: ViewDataset, order: NDArray[np.int64], ends: NDArray[np.int64], *, pinned: bool
+) -> Iterator[tuple[int, int, Tensor]]:
+    """Read the rows of an order end to end, a piece at a time.
+
+    Yields
+    ------
+    tuple
+        First frame, end, and `[end - first, bands]` in a buffer that is used again.
+    """
+    bands, frames, dtype = dataset.view.bands, dataset.view.frames, TORCH_TYPES[dataset.view.features.dtype]
+    room = max(PIECE // (bands * dtype.itemsize), int(frames.max(initial=1)))
+    buffer = torch.empty(room, bands, dtype=dtype, pin_memory=pinned)
+    rows, first, filled = buffer.numpy(), 0, 0
+    for row, stop in zip(order.tolist(), ends.tolist(), strict=True):
+        length = int(frames[row])
+        if stop - first > room:
+            yield first, first + filled, buffer[:filled]
+            first, filled = first + filled, 0
+        dataset.read(np.array([row]), rows[None, filled : filled + length])
+        filled += length
+    yield first, first + filled, buffer[:filled]

@@ -1,0 +1,182 @@
+"""The order of training: which rows form which batch of an epoch, as a function of (seed, epoch) alone.
+
+An epoch takes all rows, or a few copies of each utterance in turn (see `turns`); rows of chosen labels can come
+several times, or classes can be made equal.
+
+Where rows lie in memory or in a memory map, the order is global: any row can follow any other. Where shards are
+fetched from a remote store one by one, it is block-wise: the shards are shuffled, rows are drawn at random from
+`BLOCK_SHARDS` shards until those are used up, then from the next ones. So each shard is fetched once an epoch, a batch
+needs shards of at most two blocks, and other shards meet in every epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from models.batches.turns import CopyTurns
+
+BLOCK_SHARDS = 16
+"""Shards of a block: with some 400 rows of 16 recordings in each, a batch of 32 holds about as many recordings as in
+a global order, while two blocks of float16 rows stay below 300 MB."""
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Batches of row numbers, shuffled anew for every epoch.
+
+    Parameters
+    ----------
+    frames : sequence of int
+        Length of each row, in frames.
+    batch_size : int
+    seed : int
+    bucket_batches : int
+        Rows are shuffled, then sorted by length within pools of this many batches, and the batches are shuffled
+        again: a batch then holds clips of like length. 0 leaves them as shuffled.
+    balance : sequence of int or None
+        Class number of each row: smaller classes are filled up with their own rows until all are equal.
+    drop_last : bool
+        Leave out the last rows of the shuffled epoch that fill no batch, unless there is no full batch at all.
+    shards : sequence of int or None
+        Number of the shard that each row stands in: the order is block-wise. None: it is global.
+    block_shards : int
+        Shards of a block.
+    repeat : sequence of int or None
+        How often each row comes in an epoch that takes it.
+    turns : CopyTurns or None
+        Which rows an epoch takes. None: all.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[int] | Tensor,
+        batch_size: int,
+        seed: int,
+        *,
+        bucket_batches: int = 0,
+        balance: Sequence[int] | Tensor | None = None,
+        drop_last: bool = False,
+        shards: Sequence[int] | Tensor | None = None,
+        block_shards: int = BLOCK_SHARDS,
+        repeat: Sequence[int] | Tensor | None = None,
+        turns: CopyTurns | None = None,
+    ) -> None:
+        self.frames = torch.as_tensor(frames, dtype=torch.int64)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.bucket_batches = bucket_batches
+        self.balance = None if balance is None else torch.as_tensor(balance, dtype=torch.int64)
+        self.drop_last = drop_last
+        self.shards = None if shards is None else torch.as_tensor(shards, dtype=torch.int64)
+        self.block_shards = block_shards
+        self.repeat = None if repeat is None else torch.as_tensor(repeat, dtype=torch.int64)
+        self.turns = turns
+        self.epoch = 0
+        self.first = 0
+
+    def set_epoch(self, epoch: int, first: int = 0) -> None:
+        """Choose the epoch, and the batch to begin with when an interrupted epoch goes on."""
+        self.epoch = epoch
+        self.first = first
+
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch."""
+        rows = self._all_rows
+        return rows - rows % self.batch_size if self.drop_last and rows >= self.batch_size else rows
+
+    @property
+    def _all_rows(self) -> int:
+        taken = self._taken()
+        if self.balance is None:
+            return len(taken)
+        counts = torch.bincount(self.balance[taken])
+        return int(counts.max()) * int((counts > 0).sum())
+
+    def _taken(self) -> Tensor:
+        """Return the rows of the epoch in the order of the view, each as often as it is repeated."""
+        rows = torch.arange(len(self.frames)) if self.turns is None else self.turns.rows(self.epoch)
+        return rows if self.repeat is None else rows.repeat_interleave(self.repeat[rows])
+
+    def __len__(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = epoch_generator(self.seed, self.epoch)
+        rows = self._taken()
+        if self.balance is None:
+            rows = rows[shuffled(len(rows), generator)]
+        else:
+            rows = rows[balanced(self.balance[rows], generator)]
+        rows = rows[: self.rows]
+        parts = [rows]
+        if self.shards is not None:
+            parts = blocks(rows, self.shards, self.batch_size, self.block_shards, generator)
+        order = [batch for part in parts for batch in self._batches(part, generator)]
+        for batch in order[self.first :]:
+            yield batch.tolist()
+
+    def _batches(self, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
+        if not self.bucket_batches:
+            return list(torch.split(rows, self.batch_size))
+        return bucketed(rows, self.frames, self.batch_size, self.bucket_batches, generator)
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Return the generator of one epoch's order."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+
+
+def shuffled(count: int, generator: torch.Generator) -> Tensor:
+    """Return the numbers below `count` in random order."""
+    return torch.randperm(count, generator=generator)
+
+
+def balanced(classes: Tensor, generator: torch.Generator) -> Tensor:
+    """Return row numbers in random order with equally many of every class that occurs.
+
+    Every row occurs; a smaller class is repeated in full before a part of it is drawn, so that no row occurs a
+    second time before all of its class occurred once.
+
+    References
+    ----------
+    Keren and Schuller, "Convolutional RNN", 2016, section on balancing.
+    """
+    members = [torch.nonzero(classes == number)[:, 0] for number in sorted(set(classes.tolist()))]
+    largest = max(len(rows) for rows in members)
+    drawn = []
+    for rows in members:
+        whole, part = divmod(largest, len(rows))
+        drawn += [rows.repeat(whole), rows[shuffled(len(rows), generator)[:part]]]
+    rows = torch.cat(drawn)
+    return rows[shuffled(len(rows), generator)]
+
+
+def bucketed(
+    rows: Tensor, frames: Tensor, batch_size: int, pool_batches: int, generator: torch.Generator
+) -> list[Tensor]:
+    """Cut shuffled rows into batches of like length: sort within pools of batches, then shuffle the batches."""
+    order: list[Tensor] = []
+    for pool in torch.split(rows, batch_size * pool_batches):
+        by_length = pool[torch.argsort(frames[pool], stable=True)]
+        order.extend(torch.split(by_length, batch_size))
+    return [order[position] for position in shuffled(len(order), generator).tolist()]
+
+
+def blocks(
+    rows: Tensor, shards: Tensor, batch_size: int, block_shards: int, generator: torch.Generator
+) -> list[Tensor]:
+    """Part shuffled rows into blocks of a few shards each, drawn at random.
+
+    Rows keep their random order within a block. Every block but the last is filled up to whole batches with the first
+    rows of the next one.
+    """
+    present, number = torch.unique(shards[rows], return_inverse=True)
+    block = (shuffled(len(present), generator) // block_shards)[number]
+    ordered = rows[torch.argsort(block, stable=True)]
+    ends = torch.cumsum(torch.bincount(block), 0)
+    cuts = sorted({min(-(-end // batch_size) * batch_size, len(rows)) for end in ends.tolist()})
+    return [ordered[first:stop] for first, stop in zip([0, *cuts], cuts, strict=False)]

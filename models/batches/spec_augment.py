@@ -1,0 +1,98 @@
+"""SpecAugment: masks over bands and frames of training batches, drawn anew for every step.
+
+Park et al., "SpecAugment: A simple data augmentation method for automatic speech recognition", Interspeech 2019,
+section 2, without time warping: the paper finds that it matters least, and time stretch is a perturbation of the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from models.data import Batch
+from models.networks.frames import RealFrames, sent
+from models.training_spec import TrainingSpec
+
+
+class SpecAugment:
+    """Masks the clips of a training batch on its device.
+
+    Masks depend on (seed, epoch, step) and the clip's place in the batch alone: an interrupted training goes on with
+    the same ones, on any device, and several processes together draw those that one would draw. A masked value is 0,
+    the mean, if features are normalised; otherwise it is the mean of its clip. Nothing is read from the device.
+
+    Parameters
+    ----------
+    spec : TrainingSpec
+    rank, ranks : int
+        This process takes clips `rank`, `rank + ranks`, ... of each batch.
+    """
+
+    def __init__(self, spec: TrainingSpec, rank: int = 0, ranks: int = 1) -> None:
+        self.spec, self.rank, self.ranks = spec, rank, ranks
+
+    def __call__(self, batch: Batch, epoch: int, step: int) -> Batch:
+        """Return the batch with masks over its real frames; the very same batch if SpecAugment is off."""
+        if not self.spec.masks:
+            return batch
+        hidden = self._hidden(batch, self._draws(len(batch.lengths), epoch, step))
+        if self.spec.normalisation != "none":
+            return replace(batch, features=batch.features.masked_fill(hidden, 0.0))
+        real = RealFrames.of(batch.lengths, batch.starts, batch.features.device).mask(batch.features.shape[1])
+        return replace(batch, features=torch.where(hidden & real[:, :, None], clip_means(batch), batch.features))
+
+    def _draws(self, clips: int, epoch: int, step: int) -> Tensor:
+        """Return a width and a place for every mask, from 0 up to 1, float64 `[2, masks, clips]`."""
+        generator = mask_generator(self.spec.seed, epoch, step)
+        masks = self.spec.spec_augment_time_masks + self.spec.spec_augment_frequency_masks
+        shape = (
+            clips * self.ranks,
+            masks,
+            2,
+        )  # clip by clip: those of the first clips do not depend on how many follow
+        return torch.rand(shape, generator=generator, dtype=torch.float64)[self.rank :: self.ranks].permute(2, 1, 0)
+
+    def _hidden(self, batch: Batch, draws: Tensor) -> Tensor:
+        """Return truth values `[batch, frames, bands]`: True where a mask lies."""
+        spec, (_, frames, bands) = self.spec, batch.features.shape
+        masks = spec.spec_augment_time_masks
+        widest = (batch.lengths.double() * spec.spec_augment_time_share).long().clamp(max=spec.spec_augment_time)
+        time = spans(draws[:, :masks], widest, batch.lengths) + batch.starts
+        widest = torch.full_like(batch.lengths, spec.spec_augment_frequency)
+        frequency = spans(draws[:, masks:], widest, torch.full_like(batch.lengths, bands))
+        placed = sent(torch.cat([time, frequency], 1), batch.features.device)
+        return inside(placed[:, :masks], frames)[:, :, None] | inside(placed[:, masks:], bands)[:, None, :]
+
+
+def mask_generator(seed: int, epoch: int, step: int) -> torch.Generator:
+    """Return the generator of one step's masks."""
+    key = hashlib.sha256(f"spec-augment/{seed}/{epoch}/{step}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(key[:7], "big"))
+
+
+def spans(draws: Tensor, widest: Tensor, room: Tensor) -> Tensor:
+    """Return first and end of spans, int64 `[2, masks, batch]`, from `draws [2, masks, batch]` below 1.
+
+    The width is uniform from 0 to `widest [batch]`, both included, and every place within `room [batch]` is as likely
+    as another, the last included (the paper's half-open bound would never mask the last band).
+    """
+    width = (draws[0] * (widest + 1)).long()
+    first = (draws[1] * (room - width + 1)).long()
+    return torch.stack([first, first + width])
+
+
+def inside(placed: Tensor, size: int) -> Tensor:
+    """Tell which of `size` places lie within any of the spans `placed [2, masks, batch]`: `[batch, size]`."""
+    places = torch.arange(size, device=placed.device)
+    first, end = placed[:, :, :, None]
+    within: Tensor = ((places >= first) & (places < end)).any(0)
+    return within
+
+
+def clip_means(batch: Batch) -> Tensor:
+    """Return the mean of the real values of each clip, `[batch, 1, 1]`; padding is 0 and adds nothing."""
+    values = sent(batch.lengths, batch.features.device) * batch.features.shape[2]
+    return (batch.features.sum((1, 2)) / values)[:, None, None]

@@ -1,0 +1,221 @@
+"""A paired permutation test between two runs that labelled the same items.
+
+If two models were equally good, it would not matter which of the two said what about an item. So what they said is
+exchanged, for each item (or for all items of a speaker together) by the toss of a coin, and the difference that was
+found is compared with those that arise. Accuracy and UAR are both sums over items of weighted differences of
+correctness, and exchanging answers flips the sign of an item's difference, so both come from the same tosses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import RunError
+from models.figures.bootstrap import (
+    CHUNK,
+    CONFIDENCE,
+    RESAMPLES,
+    Clusters,
+    cluster_confusions,
+    clusters_of,
+    percentile_interval,
+    resample,
+)
+from models.figures.metrics import measures
+from models.figures.predictions import Predictions
+
+PERMUTATIONS = 10_000
+FEWEST_SPEAKERS = 6
+"""With fewer, no difference could reach a two-sided p-value of 0.05: the smallest is 2 / 2^speakers."""
+MOST_EXACT = 13
+"""With at most so many clusters that differ, all exchanges are counted instead of drawn."""
+COMPARED = ("accuracy", "uar")
+UNITS = ("auto", "speakers", "items")
+
+
+def compare(
+    first: Sequence[Predictions],
+    second: Sequence[Predictions],
+    *,
+    unit: str = "auto",
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    names: tuple[str, str] = ("the first", "the second"),
+) -> dict[str, Any]:
+    """Test whether two runs differ in accuracy and UAR.
+
+    Parameters
+    ----------
+    first, second : sequence of Predictions
+        Of one run each, or of several seeds on the same items, whose correctness is averaged.
+    unit : str
+        What is exchanged as a whole: `speakers`, `items`, or `auto`, speakers if there are six or more.
+    permutations : int
+        Random exchanges; if few clusters differ, all exchanges are counted instead.
+    seed : int
+        Draws exchanges and resamples.
+    names : tuple of str
+        What error messages call the two.
+
+    Returns
+    -------
+    dict
+        `items`, `unit`, `clusters`, `reason`, `permutations`, `exact`, and for `accuracy` and `uar` each `first`,
+        `second`, `difference` (first minus second), its 95 % `interval` (bootstrap over the same clusters) and the
+        two-sided `p_value`.
+
+    Raises
+    ------
+    RunError
+        If the items or classes differ; the message says how.
+    """
+    aligned = _aligned([*first, *second], [names[0]] * len(first) + [names[1]] * len(second))
+    ours, theirs = aligned[: len(first)], aligned[len(first) :]
+    clusters = _clusters(ours[0].speakers, unit)
+    differences = _weighted_differences(ours, theirs)
+    sums = np.stack([_sums(column, clusters) for column in differences.T], axis=1)
+    p_values, exact = sign_flip_test(sums, permutations=permutations, seed=seed)
+    figures = [measures(np.stack([run.confusion for run in runs])).mean(axis=0) for runs in (ours, theirs)]
+    bounds = _difference_intervals(ours, theirs, clusters, seed)
+    return {
+        "items": len(ours[0]),
+        "unit": clusters.unit,
+        "clusters": len(clusters),
+        "reason": clusters.reason,
+        "permutations": 2 ** _differing(sums) if exact else permutations,
+        "exact": exact,
+        "resamples": RESAMPLES,
+        "confidence": CONFIDENCE,
+        **{
+            name: {
+                "first": float(figures[0][place]),
+                "second": float(figures[1][place]),
+                "difference": float(figures[0][place] - figures[1][place]),
+                "interval": bounds[place],
+                "p_value": float(p_values[place]),
+            }
+            for place, name in enumerate(COMPARED)
+        },
+    }
+
+
+def _aligned(runs: Sequence[Predictions], names: Sequence[str]) -> list[Predictions]:
+    """Return all predictions in the order of their items; `RunError` if the items are not the same."""
+    ordered = [run.take(sorted(range(len(run)), key=run.items.__getitem__)) for run in runs]
+    for run, name in zip(ordered[1:], names[1:], strict=True):
+        _check_same(ordered[0], run, names[0], name)
+    if not len(ordered[0]):
+        raise RunError(f"{names[0]} has no items on this side: there is nothing to compare.")
+    return ordered
+
+
+def _check_same(one: Predictions, other: Predictions, name: str, other_name: str) -> None:
+    if sorted(one.classes) != sorted(other.classes):
+        raise RunError(
+            f"{name} and {other_name} have different classes ({', '.join(one.classes)}; {', '.join(other.classes)}): "
+            "only runs under one label scheme can be compared."
+        )
+    if one.classes != other.classes:
+        raise RunError(f"{name} and {other_name} number their classes differently. Train one of them again.")
+    if one.items != other.items:
+        raise RunError(
+            f"{name} and {other_name} were not tested on the same items: {_item_difference(one, other)}. "
+            "Compare runs of one dataset and split, or 'featurestore evaluate' both on one dataset."
+        )
+
+
+def _item_difference(one: Predictions, other: Predictions) -> str:
+    ours, theirs = set(one.items), set(other.items)
+    if {item[:3] for item in ours} == {item[:3] for item in theirs} and len(one) == len(other):
+        relabelled = min(ours - theirs)
+        label = next(item[3] for item in theirs if item[:3] == relabelled[:3])
+        return f"{relabelled[0]!r} is labelled {relabelled[3]} in one and {label} in the other"
+    if {item[0] for item in ours} == {item[0] for item in theirs}:
+        return f"{len(one)} and {len(other)} rows of the same files, of different copies or recordings"
+    only = f"{len(ours - theirs)} of {len(one)} are only in the first, {len(theirs - ours)} of {len(other)} only in"
+    return f"{only} the second, such as {min(ours ^ theirs)[0]!r}"
+
+
+def _clusters(speakers: Sequence[str | None], unit: str) -> Clusters:
+    if unit not in UNITS:
+        raise RunError(f"the unit of a comparison is one of {', '.join(UNITS)}, not {unit!r}.")
+    if unit == "items":
+        return Clusters(np.arange(len(speakers)), len(speakers), "items", "asked for")
+    clusters = clusters_of(speakers, 2 if unit == "speakers" else FEWEST_SPEAKERS)
+    if unit == "speakers" and clusters.unit == "items":
+        raise RunError(f"speakers cannot be exchanged ({clusters.reason}): use '--unit items'.")
+    return clusters
+
+
+def _weighted_differences(ours: Sequence[Predictions], theirs: Sequence[Predictions]) -> NDArray[np.float64]:
+    """Return what each item adds to the difference in accuracy and in UAR, `array [items, 2]`."""
+    labels = ours[0].labels
+    difference = _right(ours) - _right(theirs)
+    support = np.bincount(labels, minlength=len(ours[0].classes))
+    by_class = 1 / (support[labels] * np.count_nonzero(support))
+    return np.stack([difference / len(labels), difference * by_class], axis=1)
+
+
+def _right(runs: Sequence[Predictions]) -> NDArray[np.float64]:
+    """Return the share of runs that label each item right, `array [items]`."""
+    shares: NDArray[np.float64] = np.mean([run.predicted == run.labels for run in runs], axis=0)
+    return shares
+
+
+def _sums(values: NDArray[np.float64], clusters: Clusters) -> NDArray[np.float64]:
+    """Add up the values `[items]` of each cluster."""
+    return np.bincount(clusters.numbers, values, len(clusters)).astype(np.float64)
+
+
+def sign_flip_test(
+    sums: NDArray[np.float64], *, permutations: int = PERMUTATIONS, seed: int = 0
+) -> tuple[NDArray[np.float64], bool]:
+    """Return two-sided p-values of sums over clusters whose signs may be flipped, and whether all flips were counted.
+
+    Drawn flips count the one that was found among them, `(1 + as large) / (1 + drawn)`, so that a p-value is never 0.
+
+    Parameters
+    ----------
+    sums : array [clusters, figures]
+        What each cluster adds to each difference.
+    permutations : int
+    seed : int
+
+    References
+    ----------
+    B. Phipson and G. Smyth, Permutation p-values should never be zero, Stat. Appl. Genet. Mol. Biol. 9 (2010).
+    """
+    differing = sums[np.abs(sums).max(axis=1, initial=0) > 0]
+    found = np.abs(differing.sum(axis=0)) * (1 - 1e-9)  # sums in another order differ in their last bits
+    if len(differing) <= MOST_EXACT:
+        patterns = np.arange(2 ** len(differing))[:, None] >> np.arange(len(differing)) & 1
+        return (np.abs((1.0 - 2.0 * patterns) @ differing) >= found).mean(axis=0), True
+    generator, chunk = np.random.default_rng(seed), max(1, CHUNK // len(differing))
+    as_large = np.zeros(sums.shape[1])
+    for first in range(0, permutations, chunk):
+        shape = (min(chunk, permutations - first), len(differing))
+        signs = 1.0 - 2.0 * generator.integers(0, 2, shape, dtype=np.int8)
+        as_large += (np.abs(signs @ differing) >= found).sum(axis=0)
+    return (1 + as_large) / (1 + permutations), False
+
+
+def _differing(sums: NDArray[np.float64]) -> int:
+    return int((np.abs(sums).max(axis=1, initial=0) > 0).sum())
+
+
+def _difference_intervals(
+    ours: Sequence[Predictions], theirs: Sequence[Predictions], clusters: Clusters, seed: int
+) -> list[list[float] | None]:
+    """Return the bootstrap interval of each difference; both sides see the same resamples."""
+
+    def differences(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+        figures = measures(confusions)[..., : len(COMPARED)]
+        gaps: NDArray[np.float64] = figures[:, : len(ours)].mean(axis=1) - figures[:, len(ours) :].mean(axis=1)
+        return gaps
+
+    values = resample(cluster_confusions([*ours, *theirs], clusters), differences, seed=seed)
+    return [percentile_interval(values[:, place], len(clusters)) for place in range(len(COMPARED))]

@@ -1,0 +1,1 @@
+"""How weights are moved: optimisers, schedules, losses, gradients of several processes."""

@@ -1,0 +1,123 @@
+"""The parts that report pages are put together from; everything that is text is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from models.figures import metrics
+from models.reports.plots import confusion_figure, figure_svg
+from models.reports.style import STYLE
+
+PER_CLASS = ("precision", "recall", "f1", "support")
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """Return a whole page: one file without scripts or references."""
+    head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>{STYLE}"
+    head += f"<title>{escape(title)}</title>"
+    body = "\n".join((f"<h1>{escape(title)}</h1>", *parts))
+    return f"<!doctype html>\n<html lang='en'>\n<head>{head}</head>\n<body><main>\n{body}\n</main></body>\n</html>\n"
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """Return a paragraph, of a class of the style sheet or of none."""
+    return f"<p class='{kind}'>{escape(text)}</p>" if kind else f"<p>{escape(text)}</p>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table of figures; one of words if its columns have no names."""
+    top = "".join(f"<th>{escape(name)}</th>" for name in head) if any(head) else ""
+    lines = "".join(
+        f"<tr><th>{escape(str(row[0]))}</th>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row[1:]) + "</tr>"
+        for row in rows
+    )
+    kind = " class='words'" if not any(head) else ""
+    return f"<div class='wide'><table{kind}><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
+
+
+def drawing(svg: str, caption: str) -> str:
+    """Return a figure with its caption."""
+    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def number(value: float | None) -> str:
+    """Return a figure as text; a dash where there is none."""
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Return an interval as text; a dash where there is none."""
+    return "–" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+
+
+def measure_table(figures: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Return accuracy, UAR and macro F1 with their intervals, and how those were found.
+
+    Parameters
+    ----------
+    figures : mapping
+        By measure.
+    found : mapping
+        `interval` by measure and `interval_over`, or nothing.
+    """
+    bounds = found.get("interval") or {}
+    rows = [(shown, number(figures[name]), interval(bounds.get(name))) for name, shown in metrics.DISPLAY.items()]
+    return table(("", "figure", "95 % interval"), rows) + paragraph(resampled(found.get("interval_over")), "note")
+
+
+def resampled(over: Mapping[str, Any] | None) -> str:
+    """Return in words what intervals were found by."""
+    if not over:
+        return "No intervals: the run was made before predictions were kept. 'featurestore evaluate' finds them."
+    reason = f", since {over['reason']}" if over["reason"] else ""
+    return f"Intervals by bootstrap over {over['count']} {over['unit']}{reason}; {over['resamples']} resamples."
+
+
+def class_table(figures: Mapping[str, Any]) -> str:
+    """Return precision, recall, F1 and support of each class, and their averages."""
+    averages = {"macro avg": figures["macro_avg"], "weighted avg": figures["weighted_avg"]}
+    rows = [
+        (name, *(number(values[column]) for column in PER_CLASS))
+        for name, values in {**figures["per_class"], **averages}.items()
+    ]
+    return table(("class", *PER_CLASS), rows)
+
+
+def confusion_drawing(figures: Mapping[str, Any], of_what: str) -> str:
+    """Return the confusion matrix as a figure."""
+    counts = np.array(figures["confusion"], dtype=np.int64)
+    caption = f"Confusion on {of_what}: counts, shaded by the share of each true class"
+    return drawing(figure_svg(confusion_figure(counts, figures["classes"])), caption)
+
+
+def leak_verdict(leaks: Mapping[str, Any]) -> str:
+    """Say what sides share, and what of that the recipe or the user declared."""
+    declared = ", ".join(leaks.get("declared") or []) or "none"
+    kinds = "; ".join(f"{kind}: {_names(names)}" for kind, names in (leaks.get("found") or {}).items() if names)
+    verdict = "No leak between sides was found." if "found" in leaks else "Leaks between sides were not looked for."
+    return f"{f'Leaks between sides: {kinds}.' if kinds else verdict} Declared by the recipe or the user: {declared}."
+
+
+def _names(names: Any) -> str:  # noqa: ANN401 (a list of names or a count)
+    if not isinstance(names, (list, tuple)):
+        return str(names)
+    return ", ".join(map(str, names[:12])) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def normalisation_verdict(normalisation: Mapping[str, Any]) -> str:
+    """Say how features were normalised and what of the test side that has seen."""
+    kind = normalisation.get("kind", "none")
+    if kind == "none":
+        return "none"
+    return f"{kind}, fitted on {normalisation.get('fitted_on')}; leakage: {normalisation.get('leakage')}"
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Return named values in one line."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -1,0 +1,133 @@
+"""The figures of a run, drawn without a display and without touching matplotlib's global state."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from models.figures.metrics import Confusion
+from models.runs.checkpoint import write_atomically
+
+TRAIN, VALIDATION = "#3b6ea5", "#c8553d"
+
+
+def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw loss and accuracy over epochs: training with the loss of single batches, validation after each epoch."""
+    figure = _figure(8.0, 3.2)
+    loss, accuracy = figure.subplots(1, 2)
+    times, losses = _batch_losses(history)
+    loss.plot(times, losses, color=TRAIN, alpha=0.3, linewidth=0.8)
+    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+        epochs = [record["epoch"] for record in history]
+        for side, colour in (("train", TRAIN), ("validation", VALIDATION)):
+            values = [np.nan if record[side][name] is None else record[side][name] for record in history]
+            axes.plot(
+                epochs, values, color=colour, marker="o", markersize=4, label="training" if side == "train" else side
+            )
+        _plain(axes, "epoch", "accuracy (WA)" if name == "accuracy" else name)
+        axes.set_xlim(left=0)
+        axes.set_xticks(epochs if len(epochs) <= 12 else epochs[:: len(epochs) // 8])
+    loss.set_ylim(bottom=0)
+    accuracy.set_ylim(0, 1)
+    accuracy.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def _batch_losses(history: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
+    points = [
+        (record["epoch"] - 1 + step / max(record["losses"][-1][0], 1), loss)
+        for record in history
+        for step, loss in record.get("losses", [])
+    ]
+    return [time for time, _ in points], [loss for _, loss in points]
+
+
+def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = "") -> Figure:
+    """Draw counts `[true, predicted]`, shaded by the share of each true class."""
+    size = 2.2 + 0.52 * len(classes)
+    figure = _figure(size + 0.6, size)
+    axes = figure.subplots()
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    edges = np.arange(len(classes) + 1) - 0.5
+    axes.pcolormesh(edges, edges, shares, cmap="Blues", vmin=0, vmax=1)  # squares: an image would be no vector graphic
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
+    for (row, column), count in np.ndenumerate(confusion):
+        colour = "white" if shares[row, column] > 0.55 else "#333333"
+        axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
+    places = range(len(classes))
+    axes.set_xticks(places, classes, rotation=45, ha="right")
+    axes.set_yticks(places, classes)
+    _plain(axes, "predicted", "true")
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _plain(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def figure_svg(figure: Figure) -> str:
+    """Return a figure as an `<svg>` element; equal figures give equal text."""
+    text = io.StringIO()
+    with rc_context({"svg.hashsalt": "featurestore", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as `path.png` and `path.svg`."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=150)
+    write_atomically(path.with_suffix(".png"), image.getvalue())
+    write_atomically(path.with_suffix(".svg"), figure_svg(figure).encode())
+
+
+def gradient_norms_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the norm of each layer's gradient over a training on a logarithmic axis: pale in single steps, then means.
+
+    References
+    ----------
+    Etienne et al., "CNN+LSTM architecture for speech emotion recognition with data augmentation", 2018, figure 3.
+    """
+    records = [record for record in history if record.get("gradient_norms")]
+    layers = list(records[0]["gradient_norms"]) if records else []
+    figure = _figure(8.0, max(3.2, 0.22 * len(layers)))
+    axes = figure.subplots()
+    epochs = [record["epoch"] for record in records]
+    for number, layer in enumerate(layers):
+        colour = colormaps["viridis"](number / max(len(layers) - 1, 1) * 0.92)  # first layers dark, last ones light
+        times, norms = _step_norms(records, number)
+        axes.plot(times, norms, color=colour, alpha=0.3, linewidth=0.8)
+        means = [record["gradient_norms"][layer] or np.nan for record in records]
+        axes.plot(epochs, means, color=colour, marker="o", markersize=3, label=layer)
+    axes.set_yscale("log", nonpositive="mask")
+    axes.set_xlim(left=0)
+    _plain(axes, "epoch", "norm of the gradient")
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+    return figure
+
+
+def _step_norms(records: Sequence[Mapping[str, Any]], layer: int) -> tuple[list[float], list[float]]:
+    points = [
+        (record["epoch"] - 1 + step / record["gradient_norm_steps"][-1][0], norms[layer] or np.nan)
+        for record in records
+        for step, norms in record["gradient_norm_steps"]
+    ]
+    return [time for time, _ in points], [norm for _, norm in points]

@@ -1,0 +1,166 @@
+"""A run as one page: a single HTML file without scripts or references, readable on a phone and on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featurestore.specs.recordings import briefly
+from models.figures import metrics
+from models.figures.bootstrap import intervals
+from models.figures.predictions import predictions_name, read_predictions
+from models.reports.parts import (
+    class_table,
+    confusion_drawing,
+    drawing,
+    leak_verdict,
+    measure_table,
+    normalisation_verdict,
+    number,
+    page,
+    paragraph,
+    settings,
+    table,
+)
+from models.reports.plots import figure_svg, gradient_norms_figure, training_figure
+from models.runs.checkpoint import write_atomically
+from models.runs.run import Run, RunConfig, load_run
+
+
+def write_report(run: Run, out: Path) -> Path:
+    """Write the report of a run; return its path.
+
+    Everything that is text is escaped: labels and names come from corpora, not from us.
+    """
+    write_atomically(out, render_report(run).encode())
+    return out
+
+
+def write_any_report(folder: Path, out: Path | None = None) -> Path:
+    """Write the report of a run, of a cross-validation or of several seeds; return its path.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder, or one with folders `fold-01` or `seed-0`.
+    out : Path, optional
+        Default: `report.html` in the folder.
+
+    Raises
+    ------
+    RunError
+        If the folder holds no run, or none that is finished.
+    """
+    from models.reports.folder import render_folder
+    from models.runs.folders import RunFolder
+
+    path = out or folder / "report.html"
+    single = folder.is_file() or (folder / "config.json").is_file()  # of a file, loading says what is wrong with it
+    text = render_report(load_run(folder)) if single else render_folder(RunFolder.of(folder))
+    write_atomically(path, text.encode())
+    return path
+
+
+def render_report(run: Run) -> str:
+    """Return the report of a run as HTML."""
+    sides = [side for side in ("test", "validation") if run.config.rows.get(side)]
+    parts = (
+        paragraph(_sentence(run), "lead"),
+        table(("", "loss", *metrics.DISPLAY.values()), _side_rows(run)),
+        paragraph(leak_verdict(run.config.leaks), "leak"),
+        "<h2>Training</h2>",
+        *_training_drawings(run),
+        *(_side(run, side) for side in sides),
+        "<h2>How it was made</h2>",
+        table(("", ""), _conditions(run)),
+    )
+    return page(f"{run.config.model} on {run.config.dataset['name']}", parts)
+
+
+def side_figures(config: RunConfig, summary: Mapping[str, Any], side: str) -> dict[str, Any]:
+    """Return all figures of a side from its confusion matrix; a run of any age has that."""
+    classes = len(config.classes)
+    confusion = np.array(summary[side]["confusion"], dtype=np.int64).reshape(classes, classes)
+    return metrics.summary(confusion, config.classes)
+
+
+def _sentence(run: Run) -> str:
+    figures = side_figures(run.config, run.summary, "test")
+    items = figures["macro_avg"]["support"]
+    if not items:
+        return "There is no test side."
+    right = int(np.trace(np.array(figures["confusion"])))
+    return (
+        f"{right} of {items} test clips labelled right: accuracy (WA) {number(figures['accuracy'])}, unweighted "
+        f"average recall, UAR (UA), {number(figures['uar'])}. Split: {run.config.split or 'not named'}."
+    )
+
+
+def _side_rows(run: Run) -> Iterable[tuple[Any, ...]]:
+    for side in ("train", "validation", "test"):
+        figures = run.summary["result"][side]
+        macro_f1 = run.summary.get(side, {}).get("macro_f1")
+        yield side, *(number(figures[name]) for name in ("loss", "accuracy", "uar")), number(macro_f1)
+
+
+def _training_drawings(run: Run) -> Iterable[str]:
+    history = run.history
+    yield drawing(figure_svg(training_figure(history)), "Training; pale: single batches")
+    if any(record.get("gradient_norms") for record in history):
+        yield drawing(
+            figure_svg(gradient_norms_figure(history)),
+            "Norm of the gradient with respect to each layer's parameters; pale: single steps",
+        )
+
+
+def _side(run: Run, side: str) -> str:
+    figures = side_figures(run.config, run.summary, side)
+    parts = [
+        f"<h2>{side.capitalize()} side</h2>",
+        measure_table(figures, _found_intervals(run, side)),
+        class_table(figures),
+        confusion_drawing(figures, f"the {side} side"),
+    ]
+    vote = run.summary[side].get("vote")
+    if vote:
+        told = f"Majority vote of {vote['copies']} copies of each recording; {vote['ties']} ties, by mean probability."
+        parts.insert(1, paragraph(told))
+    return "".join(parts)
+
+
+def _found_intervals(run: Run, side: str) -> Mapping[str, Any]:
+    """Return the intervals that the run wrote, or those of predictions that were written later."""
+    summary: Mapping[str, Any] = run.summary[side]
+    path = run.folder / predictions_name(side)
+    if summary.get("interval_over") or not path.is_file():
+        return summary
+    return intervals([read_predictions(path)])
+
+
+def _conditions(run: Run) -> list[tuple[str, Any]]:
+    result = run.summary["result"]
+    return [
+        *shared_conditions(run.config),
+        ("model", f"{run.config.model}, {result['parameters']:,} parameters. {settings(run.config.settings)}"),
+        ("epochs", f"{result['epochs']}, best on validation: {result['best_epoch']}"),
+        ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
+        ("versions", settings(run.config.versions)),
+        ("weights", f"sha256 {run.summary['model_sha256']}"),
+    ]
+
+
+def shared_conditions(config: RunConfig) -> list[tuple[str, Any]]:
+    """Return what runs of one experiment have in common: dataset, features, normalisation, training."""
+    dataset = config.dataset
+    labels = f", labels {dataset['table'][:12]}" if dataset.get("table") else ""
+    return [
+        ("dataset", f"{dataset['name']}, digest {dataset['digest']}{labels}"),
+        ("rows", ", ".join(f"{side} {count}" for side, count in config.rows.items())),
+        ("features", settings(dataset["features"])),
+        ("augmentation", settings(briefly(dataset["augmentation"] or {})) or "none"),
+        ("normalisation", normalisation_verdict(config.normalisation)),
+        ("training", settings(config.training.decisive())),
+    ]

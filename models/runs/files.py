@@ -1,0 +1,51 @@
+"""What a training leaves in its run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.batches.normalisation import Normalisation
+from models.evaluation import Judgement
+from models.figures.predictions import predictions_name, write_predictions
+from models.reports.plots import confusion_figure, gradient_norms_figure, training_figure, write_figure
+from models.runs.checkpoint import write_atomically, write_json
+from models.runs.model_file import write_model
+from models.runs.run import RunConfig
+from models.training_state import CHECKPOINT, TrainingState
+
+
+def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write `metrics.jsonl`, a line for each epoch."""
+    lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in history)
+    write_atomically(folder / "metrics.jsonl", lines.encode())
+
+
+def finish_run(
+    folder: Path,
+    config: RunConfig,
+    state: TrainingState,
+    figures: Mapping[str, Judgement],
+    result: Mapping[str, Any],
+    normalisation: Normalisation | None = None,
+) -> None:
+    """Write weights, plots, predictions and, last, `summary.json`: a run with a summary is complete.
+
+    The checkpoint is removed then.
+    """
+    metadata = {"model": config.model, "config": config.id}
+    sha256 = write_model(folder / "model.safetensors", state.model.state_dict(), normalisation, metadata)
+    write_history(folder, state.counters.history)
+    write_figure(training_figure(state.counters.history), folder / "training")
+    if config.training.gradient_norms:
+        write_figure(gradient_norms_figure(state.counters.history), folder / "gradient-norms")
+    summaries = {}
+    for side, judgement in figures.items():
+        summaries[side] = judgement.summary()
+        write_figure(confusion_figure(judgement.confusion, config.classes, side), folder / f"confusion-{side}")
+        write_predictions(folder / predictions_name(side), judgement.predictions)
+    told = {"result": result, "model_sha256": sha256, "normalisation": dict(config.normalisation)}
+    write_json(folder / "summary.json", {**told, **summaries})
+    (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""Folders of runs: one run, the folds of a cross-validation (`fold-01`, ...) or seeds (`seed-0`, ...)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.errors import CheckpointError, RunError
+from models.figures import metrics
+from models.figures.bootstrap import intervals
+from models.figures.predictions import Predictions, pooled, predictions_name, read_predictions
+from models.runs.checkpoint import read_json
+
+KINDS = {"fold": "fold-*", "seed": "seed-*"}
+"""What the runs of a folder differ in, and what their folders are called."""
+
+
+def fold_folder(folder: Path, number: int) -> Path:
+    """Return where a fold stands; the first number is 1."""
+    return folder / f"fold-{number:02d}"
+
+
+def has_begun(folder: Path) -> bool:
+    """Tell whether a folder holds a run; what a kill left of one that had not begun is removed."""
+    if (folder / "config.json").is_file():
+        return True
+    for leftover in folder.glob(".config.json.*"):
+        leftover.unlink(missing_ok=True)
+    return False
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder and the runs in it."""
+
+    path: Path
+    kind: str
+    """`run`, `fold` or `seed`: what the folders in it are."""
+    parts: tuple[Path, ...] = ()
+    """Folders of folds or seeds, in their order; each may be a folder of runs again."""
+
+    @classmethod
+    def of(cls, path: Path | str) -> RunFolder:
+        """Look at a folder; `RunError` if it holds no run."""
+        path = Path(path)
+        if (path / "config.json").is_file():
+            return cls(path, "run")
+        for kind, pattern in KINDS.items():
+            parts = [part for part in path.glob(pattern) if part.is_dir()]
+            if parts:
+                return cls(path, kind, tuple(sorted(parts, key=_number)))
+        raise RunError(f"{path} is no run folder: it has neither config.json nor folders fold-01 or seed-0.")
+
+    def runs(self) -> list[Path]:
+        """Return the folders of all single runs."""
+        if self.kind == "run":
+            return [self.path]
+        return [run for part in self.parts for run in RunFolder.of(part).runs()]
+
+    def predictions(self, side: str) -> list[Predictions]:
+        """Return what was said about the items of a side: folds pooled, one entry for each seed.
+
+        Raises
+        ------
+        RunError
+            If a run has not ended, or was made before predictions were kept.
+        """
+        if self.kind == "run":
+            return [run_predictions(self.path, side)]
+        found = [RunFolder.of(part).predictions(side) for part in self.parts]
+        if self.kind == "seed":
+            return [one for part in found for one in part]
+        return [pooled(seeds) for seeds in zip(*found, strict=True)]
+
+
+def _number(path: Path) -> tuple[int, str]:
+    digits = path.name.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else -1, path.name
+
+
+def run_predictions(folder: Path, side: str) -> Predictions:
+    """Return what a run said about the items of a side; `RunError` if it was not kept."""
+    path = folder / predictions_name(side)
+    if not path.is_file():
+        raise RunError(
+            f"run {folder} has no {path.name}: write it with 'featurestore evaluate {folder} --side {side}'."
+        )
+    return read_predictions(path)
+
+
+def pooled_summary(runs: Sequence[Path], side: str = "test") -> dict[str, Any]:
+    """Return the figures of the items of several runs, such as folds, put together.
+
+    The confusion matrix is the sum of those of the runs. `interval` and `interval_over` are None where a run was made
+    before predictions were kept.
+    """
+    summaries = [read_json(run / "summary.json")[side] for run in runs]
+    classes = summaries[0]["classes"]
+    if any(summary["classes"] != classes for summary in summaries):
+        raise CheckpointError(f"the runs beside {runs[0]} have different classes and cannot be pooled.")
+    confusion = np.sum([summary["confusion"] for summary in summaries], axis=0).astype(np.int64)
+    kept = all((run / predictions_name(side)).is_file() for run in runs)
+    found: dict[str, Any] = {"interval": None, "interval_over": None}
+    if kept:
+        found = intervals([pooled([run_predictions(run, side) for run in runs])])
+    return {"items": int(confusion.sum()), **metrics.summary(confusion, classes), **found}

@@ -1,0 +1,225 @@
+"""A run folder: what was trained, how, on what, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from featurestore.canonical import digest
+from featurestore.specs.features import FeatureSpec
+from models.batches.data_settings import BEFORE
+from models.batches.normalisation import Normalisation, stated
+from models.data import FeatureView
+from models.errors import CheckpointError, DamagedCheckpointError, RunError
+from models.registry import MODELS, build_model
+from models.runs.checkpoint import PICKLES, file_digest, read_json, read_tensors, refuse_pickle, write_json
+from models.runs.model_file import apart
+from models.training_spec import TrainingSpec
+
+LIBRARIES = ("featurestore", "torch", "numpy", "scikit-learn", "safetensors")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that is needed to repeat a run."""
+
+    model: str
+    settings: Mapping[str, Any]
+    """The model's own settings."""
+    training: TrainingSpec
+    classes: tuple[str, ...]
+    """Label names in the order of the model's outputs."""
+    bands: int
+    dataset: Mapping[str, Any]
+    """Name, digest, table of labels, feature and augmentation spec."""
+    split: str = ""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Rows of each side."""
+    leaks: Mapping[str, Any] = field(default_factory=dict)
+    """`declared`: kinds that are allowed; `found`: what each kind shares between sides."""
+    normalisation: Mapping[str, Any] = field(default_factory=dict)
+    """How the training says that it normalises, in words: `kind, moments, fitted_on, leakage`."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """The recipe as it was read, if one was."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
+            "training": self.training.to_dict(),
+            "classes": list(self.classes),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> RunConfig:
+        """Read the JSON form; `CheckpointError` if a field is missing or too many."""
+        try:
+            fields = dict(document)
+            training = TrainingSpec.from_dict({**BEFORE, **fields.pop("training")})
+            fields.setdefault("normalisation", stated(training))
+            return cls(training=training, classes=tuple(fields.pop("classes")), **fields)
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"config.json does not describe a run ({error}).") from error
+
+    @property
+    def id(self) -> str:
+        """The sha256 of what a result depends on: not library versions, the recipe's text and what is said twice."""
+        return digest(self.decisive())
+
+    def decisive(self) -> dict[str, Any]:
+        """Return the JSON form of what a result depends on."""
+        dataset = {name: value for name, value in self.dataset.items() if name != "table"}  # see `start_run`
+        document = {**self.to_dict(), "training": self.training.decisive(), "dataset": dataset}
+        return {name: value for name, value in document.items() if name not in ("versions", "recipe", "normalisation")}
+
+    @property
+    def features(self) -> FeatureSpec:
+        """The features that the model was trained on."""
+        return FeatureSpec.from_dict(self.dataset["features"])
+
+
+def describe_dataset(view: FeatureView) -> dict[str, Any]:
+    """Return name, digest, table and specs of a view's dataset."""
+    return {
+        "name": view.name,
+        "digest": view.digest,
+        "table": getattr(view, "table_id", ""),
+        "features": view.features.to_dict(),
+        "augmentation": view.augmentation.to_dict() if view.augmentation else None,
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that a result depends on."""
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, its model with the trained weights, in evaluation mode on the CPU."""
+
+    folder: Path
+    config: RunConfig
+    summary: Mapping[str, Any]
+    model: nn.Module
+    normalisation: Normalisation | None = None
+    """What the model's features are normalised by."""
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The metrics of each epoch."""
+        return read_history(self.folder)
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Read the lines of `metrics.jsonl`; none if it does not stand yet."""
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
+    """Make the folder of a run, or step into the one to go on with; tell whether that run is finished already.
+
+    Raises
+    ------
+    RunError
+        If the folder holds something and `resume` was not asked for, or holds a run of another configuration.
+    """
+    if not resume:
+        if folder.exists() and any(folder.iterdir()):
+            raise RunError(f"run folder {folder} exists: give '--resume {folder}' to go on, or another '--run'.")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", config.to_dict())
+        return False
+    before = read_config(folder)
+    if before.id != config.id:
+        raise RunError(f"run {folder} differs in {_difference(before, config)}: it cannot go on with that.")
+    tables = {str(one.dataset.get("table", "")) for one in (before, config)} - {""}  # runs of old name none
+    if len(tables) > 1:
+        raise RunError(
+            f"run {folder} was begun with other labels of {config.dataset['name']}: it cannot go on with these."
+        )
+    return (folder / "summary.json").exists()
+
+
+def _difference(before: RunConfig, now: RunConfig) -> str:
+    old, new = before.decisive(), now.decisive()
+    for name in ("training", "dataset", "settings"):
+        for part in {**old[name], **new[name]}:
+            if old[name].get(part) != new[name].get(part):
+                return f"{name}.{part} ({old[name].get(part)!r} then, {new[name].get(part)!r} now)"
+    name = next((name for name in old if old[name] != new[name]), "settings")
+    return f"{name} ({old[name]!r} then, {new[name]!r} now)"
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Read what a run folder trains; `RunError` if it is none."""
+    if not (folder / "config.json").is_file():
+        raise RunError(
+            f"{folder} is no run folder: it has no config.json. Train with 'featurestore train --run {folder}'."
+        )
+    return RunConfig.from_dict(read_json(folder / "config.json"))
+
+
+def load_run(folder: Path | str) -> Run:
+    """Open a finished run; its weights are checked against the sha256 in its summary.
+
+    Raises
+    ------
+    RunError
+        If there is no run, or it is not finished.
+    CheckpointError
+        If the weights are of another model or a pickle; `DamagedCheckpointError` if their bytes changed.
+    """
+    folder = Path(folder)
+    _refuse_foreign(folder)
+    config = read_config(folder)
+    if not (folder / "summary.json").is_file():
+        raise RunError(f"run {folder} is not finished: go on with 'featurestore train --resume {folder}'.")
+    summary = read_json(folder / "summary.json")
+    model = build_model(config.model, len(config.classes), config.bands, **config.settings)
+    normalisation = _load_weights(model, folder / "model.safetensors", config, str(summary.get("model_sha256")))
+    return Run(folder, config, summary, model.eval(), normalisation)
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.is_file():
+        refuse_pickle(path)
+        raise RunError(f"{path} is a file: give the run folder that holds it.")
+    pickles: Sequence[Path] = sorted(p for p in path.glob("*") if p.suffix in PICKLES)
+    if pickles and not (path / "model.safetensors").exists():
+        refuse_pickle(pickles[0])
+
+
+def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str) -> Normalisation | None:
+    """Load weights into a model and return the statistics that stand beside them."""
+    refuse_pickle(path)
+    if file_digest(path) != expected:
+        raise DamagedCheckpointError(f"{path}: its bytes are not those that the run wrote. Train again or restore it.")
+    tensors, metadata = read_tensors(path)
+    if metadata.get("model") != config.model or config.model not in MODELS:
+        raise CheckpointError(f"{path}: weights of {metadata.get('model')!r}, not of {config.model!r}.")
+    if metadata.get("config") != config.id:
+        raise DamagedCheckpointError(f"{path}: belongs to another config.json. Restore the run folder or train again.")
+    tensors, normalisation = apart(path, tensors, metadata, config.training.normalisation)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: does not fit the model {config.model} ({reason}).") from error
+    return normalisation
