@@ -74,7 +74,7 @@ def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experime
     from featurestore.specs.overrides import parse_value
     from models.optimisation.settings import with_setting
     from models.registry import model_card
-    from models.training import check_module_names
+    from models.training import check_model
     from models.training_spec import TrainingSpec
 
     training, model, dataset = dict(experiment.training), dict(experiment.model_settings), []
@@ -91,7 +91,7 @@ def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experime
     changed = dataclasses.replace(experiment.dataset, settings=(*experiment.dataset.settings, *dataset))
     result = dataclasses.replace(experiment, training=training, model_settings=model, dataset=changed)
     result.specs()  # an unknown field is an error now, not after a build
-    check_module_names(experiment.model, model, TrainingSpec.from_dict(training))
+    check_model(experiment.model, model, TrainingSpec.from_dict(training))
     return result
 
 

@@ -1,4 +1,4 @@
-"""Views as torch data: batches of padded features, read straight into buffers that are used again."""
+"""Views as torch data: batches of padded or joined features, read straight into buffers that are used again."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from models.batches.padding import Padding
 from models.errors import TrainingError
+from models.networks.frames import RealFrames
 
 TORCH_TYPES = {"float16": torch.float16, "float32": torch.float32}
 """Storage types of features."""
@@ -91,13 +92,13 @@ class RowRequest:
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded clips.
+    """Padded clips, or joined ones.
 
     Batches of a `PadCollate` share its buffer: one is valid until the next is made.
     """
 
     features: Tensor
-    """`[batch, frames, bands]` of the storage type; padding is 0."""
+    """`[batch, frames, bands]` of the storage type, or `[1, frames, bands]` of joined clips; padding is 0."""
     lengths: Tensor
     """Real frames of each clip, int64 `[batch]`."""
     starts: Tensor
@@ -106,6 +107,12 @@ class Batch:
     """Positions in the class list, int64 `[batch]`."""
     rows: Tensor | None = None
     """Row of each clip in the view, int64 `[batch]` on the CPU; None for clips of no view."""
+
+    @property
+    def real(self) -> RealFrames:
+        """Which frames are real, on the device of the features."""
+        shared = len(self.features) != len(self.lengths)
+        return RealFrames.of(self.lengths, self.starts, self.features.device, shared=shared)
 
     def to(self, device: torch.device) -> Batch:
         """Move features and labels to a device and make the features float32 there; lengths stay on the CPU.
@@ -161,16 +168,16 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
 
 
 class PadCollate:
-    """Reads a batch into a buffer that is used again, padded on one side.
+    """Reads a batch into a buffer that is used again, padded on one side or joined.
 
     First touches of memory are slow, so the buffer grows to the largest batch and stays.
 
     Parameters
     ----------
     side : str
-        `left` or `right`.
+        `left`, `right` or `joined`.
     multiple : int
-        Left padding is rounded up to multiples of this, see `Padding`.
+        Clips begin at multiples of this, see `Padding`.
     pinned : bool
         Use memory that a GPU can copy from by itself.
     """
@@ -181,11 +188,12 @@ class PadCollate:
         self._buffer = torch.empty(0, dtype=torch.uint8)
 
     def __call__(self, request: RowRequest) -> Batch:
-        """Read the requested rows: features `[batch, longest, bands]`, lengths, starts and class numbers."""
+        """Read the requested rows: features `[batch or 1, frames, bands]`, lengths, starts and class numbers."""
         view, rows = request.dataset.view, request.rows
         frames = view.frames[rows].astype(np.int64)
-        starts, longest = self.padding.layout(frames)
-        features = self._room((len(rows), longest, view.bands), TORCH_TYPES[view.features.dtype])
+        starts, room = self.padding.layout(frames)
+        shape = (1 if self.padding.joined else len(rows), room, view.bands)
+        features = self._room(shape, TORCH_TYPES[view.features.dtype])
         self._read(request, features.numpy(), starts, frames)
         numbers = torch.from_numpy(rows)
         labels = request.dataset.targets[numbers]
@@ -202,12 +210,13 @@ class PadCollate:
         self, request: RowRequest, out: NDArray[Any], starts: NDArray[np.int64], frames: NDArray[np.int64]
     ) -> None:
         dataset, rows = request.dataset, request.rows
-        if self.padding.side == "right" or self.padding.multiple == 1:
+        if self.padding.side == "right" or (self.padding.side == "left" and self.padding.multiple == 1):
             dataset.read(rows, out, left=self.padding.side == "left")
             return
         out[:] = 0
         for slot, (start, length) in enumerate(zip(starts.tolist(), frames.tolist(), strict=True)):
-            dataset.read(rows[slot : slot + 1], out[slot : slot + 1, start : start + length])
+            place = out[:1] if self.padding.joined else out[slot : slot + 1]
+            dataset.read(rows[slot : slot + 1], place[:, start : start + length])
 
 
 def batches(dataset: ViewDataset, order: Iterable[Sequence[int]], collate: PadCollate) -> Iterator[Batch]:

@@ -16,6 +16,7 @@ from models.batches.prefetch import prefetched
 from models.batches.residence import DeviceDataset
 from models.data import Batch, PadCollate, ViewDataset, batches
 from models.devices import choose_device, computes_in_bfloat16
+from models.errors import TrainingError
 from models.registry import model_card
 from models.training_spec import TrainingSpec
 
@@ -29,15 +30,16 @@ class Execution:
     """Autocast to bfloat16; weights and batch-norm statistics stay float32."""
     channels_last: bool
     side: str
-    """Side of the padding."""
+    """Side of the padding, or `joined`."""
     multiple: int
-    """Left padding is rounded up to multiples of this."""
+    """Clips begin at multiples of this, see `Padding`."""
     normalisation: Normalisation | None = None
     """What batches are normalised by on the device."""
 
     @classmethod
     def of(cls, model: str, settings: Mapping[str, Any], spec: TrainingSpec, device: str = "auto") -> Execution:
-        """Decide how to run a model of the registry."""
+        """Decide how to run a model of the registry; see `check_padding` for what is refused."""
+        check_padding(model, settings, spec)
         chosen = choose_device(device)
         stride = 1 if settings.get("plain_padding") else model_card(model).time_stride
         bfloat16 = computes_in_bfloat16(spec.precision, chosen)
@@ -87,6 +89,21 @@ class Execution:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             outputs: Tensor = model(batch.features, batch.lengths, batch.starts)
         return outputs.float()
+
+
+def check_padding(model: str, settings: Mapping[str, Any], spec: TrainingSpec) -> None:
+    """Raise `TrainingError` if clips are to be joined for a model that would mix them up."""
+    if spec.padding != "joined":
+        return
+    if not model_card(model).joins:
+        raise TrainingError(
+            f"padding joined: {model} reads each clip on a row of its own. Use '--set padding=left' or 'right'."
+        )
+    if settings.get("plain_padding"):
+        raise TrainingError(
+            "padding joined leaves no padding that plain_padding could take as data: use '--set padding=left', or "
+            "leave out plain_padding."
+        )
 
 
 def by_length(frames: Sequence[int], batch_size: int) -> list[list[int]]:

@@ -40,6 +40,8 @@ class ModelCard:
     """Learnable values of the published model; stated, so that listing the models builds none."""
     time_stride: int = 1
     """Frames for each step of the recurrent part; left padding is rounded up to multiples of it."""
+    joins: bool = False
+    """Whether it reads clips that are joined on one time axis."""
     classes: int = 7
     """Classes of the published model, for its number of parameters."""
     bands: int = 128
@@ -55,6 +57,7 @@ MODELS: Mapping[str, ModelCard] = {
         source=MATHWORKS,
         parameters=656_839,
         time_stride=mathworks.TIME_STRIDE,
+        joins=True,
         settings=("plain_padding",),
     ),
     "digits-base": ModelCard(

@@ -14,7 +14,7 @@ from models.batches.normalisation import speakers_of, stated
 from models.batches.residence import settled_residence, settled_shuffle
 from models.devices import arithmetic, keep_freed_memory
 from models.errors import TrainingError
-from models.execution import Execution
+from models.execution import Execution, check_padding
 from models.optimisation.distributed import ALONE, Ranks, refuse_ranks
 from models.optimisation.losses import class_weights
 from models.optimisation.optimisers import check_modules
@@ -44,14 +44,14 @@ def configure(
     Raises
     ------
     TrainingError
-        If there is nothing to train on, or rows lack what a setting goes by.
+        If there is nothing to train on, rows lack what a setting goes by, or the model cannot read joined clips.
     UnknownNameError
         If `repeat` or `class_weights` names a label that is none, or `modules` a module that the model has not.
     """
     if not len(sides.train):
         raise TrainingError(f"dataset {sides.train.name}: the training side of split {split!r} has no rows.")
     _check_rows(sides, spec)
-    check_module_names(model, settings or {}, spec, len(sides.train.classes), sides.train.bands)
+    check_model(model, settings or {}, spec, len(sides.train.classes), sides.train.bands)
     return RunConfig(
         model=model,
         settings=dict(settings or {}),
@@ -68,10 +68,19 @@ def configure(
     )
 
 
-def check_module_names(
+def check_model(
     model: str, settings: Mapping[str, Any], spec: TrainingSpec, classes: int | None = None, bands: int | None = None
 ) -> None:
-    """Raise `UnknownNameError` if a spec has settings for a module that the model, by default as published, has not."""
+    """Raise an error if a spec asks for what the model, by default as published, has not.
+
+    Raises
+    ------
+    UnknownNameError
+        If the spec has settings for a module that the model has not.
+    TrainingError
+        If clips are to be joined for a model that would mix them up.
+    """
+    check_padding(model, settings, spec)
     if spec.modules:
         card = model_card(model)
         check_modules(build_model(model, classes or card.classes, bands or card.bands, **settings), spec)
@@ -177,4 +186,4 @@ def train_seeds(
     return results
 
 
-__all__ = ["Sides", "check_module_names", "configure", "train", "train_seeds"]
+__all__ = ["Sides", "check_model", "configure", "train", "train_seeds"]

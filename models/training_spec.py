@@ -9,6 +9,7 @@ from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from models.batches.data_settings import DATA_CHOICES, DATA_TABLES, DataSettings, check_data, used_data_fields
+from models.batches.padding import SIDES
 from models.optimisation.settings import (
     MONITORS,
     OPTIMISATION_CHOICES,
@@ -21,7 +22,7 @@ from models.optimisation.settings import (
 CHOICES = {
     **OPTIMISATION_CHOICES,
     **DATA_CHOICES,
-    "padding": ("left", "right"),
+    "padding": SIDES,
     "batch_norm": ("population", "moving"),
     "keep": ("last", "best"),
     "monitor": MONITORS,
@@ -54,9 +55,11 @@ class TrainingSpec(OptimisationSettings, DataSettings):
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0 does not clip."""
     padding: str = "left"
-    """`left` (the source) or `right`."""
-    bucket_batches: int = 20
-    """Batches in a pool that is sorted by length; 0 shuffles only, as the source does."""
+    """`left` (the source), `right`, or `joined`: clips of a batch lie one after the other on one time axis, which gives
+    the same result without padding, for models that can read it so."""
+    bucket_batches: int = 0
+    """Batches in a pool that is sorted by length: less padding, but a batch then has fewer classes and recordings, and
+    training is worse for it. 0 shuffles only, as the sources do."""
     balance: bool = False
     """Repeat rows of smaller classes until all classes are equal."""
     drop_last: bool = False

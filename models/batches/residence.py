@@ -18,7 +18,7 @@ from torch import Tensor
 from models.batches.padding import Padding
 from models.data import TORCH_TYPES, Batch, FeatureView, ViewDataset
 from models.errors import TrainingError
-from models.networks.frames import sent
+from models.networks.frames import RealFrames, sent
 from models.training_spec import TrainingSpec
 
 GPU_SHARE = 0.6
@@ -171,14 +171,14 @@ class DeviceDataset(ViewDataset):
         """Return the batch of some rows, float32 on the device: what is sent there is four numbers a clip."""
         chosen = np.asarray(rows, np.int64)
         frames = self.view.frames[chosen].astype(np.int64)
-        starts, longest = padding.layout(frames)
+        starts, room = padding.layout(frames)
         numbers = torch.from_numpy(np.stack([chosen, self._starts[chosen], starts, frames]))
-        row, place, first, length = sent(numbers, self.device)[:, :, None]
-        time = torch.arange(longest, device=self.device) - first
-        real = (time >= 0) & (time < length)
-        index = torch.where(real, place + time, len(self._rows) - 1)
-        features = self._rows[index].float()
-        labels = self._labels[row[:, 0]]
+        row, place, first, length = sent(numbers, self.device)
+        real = RealFrames(numbers[2], numbers[3], torch.stack([first, length]), padding.joined)
+        offset = real.spread((place - first)[:, None], room)[:, :, 0]
+        index = torch.arange(room, device=self.device) + offset
+        features = self._rows[torch.where(real.mask(room), index, len(self._rows) - 1)].float()
+        labels = self._labels[row]
         return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), labels, torch.from_numpy(chosen))
 
 

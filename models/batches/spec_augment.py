@@ -38,11 +38,12 @@ class SpecAugment:
         """Return the batch with masks over its real frames; the very same batch if SpecAugment is off."""
         if not self.spec.masks:
             return batch
-        hidden = self._hidden(batch, self._draws(len(batch.lengths), epoch, step))
+        real, frames = batch.real, batch.features.shape[1]
+        hidden = self._hidden(batch, real, self._draws(len(batch.lengths), epoch, step))
         if self.spec.normalisation != "none":
             return replace(batch, features=batch.features.masked_fill(hidden, 0.0))
-        real = RealFrames.of(batch.lengths, batch.starts, batch.features.device).mask(batch.features.shape[1])
-        return replace(batch, features=torch.where(hidden & real[:, :, None], clip_means(batch), batch.features))
+        means = real.spread(clip_means(batch.features, real), frames)
+        return replace(batch, features=torch.where(hidden & real.mask(frames)[:, :, None], means, batch.features))
 
     def _draws(self, clips: int, epoch: int, step: int) -> Tensor:
         """Return a width and a place for every mask, from 0 up to 1, float64 `[2, masks, clips]`."""
@@ -55,8 +56,8 @@ class SpecAugment:
         )  # clip by clip: those of the first clips do not depend on how many follow
         return torch.rand(shape, generator=generator, dtype=torch.float64)[self.rank :: self.ranks].permute(2, 1, 0)
 
-    def _hidden(self, batch: Batch, draws: Tensor) -> Tensor:
-        """Return truth values `[batch, frames, bands]`: True where a mask lies."""
+    def _hidden(self, batch: Batch, real: RealFrames, draws: Tensor) -> Tensor:
+        """Return truth values `[rows, frames, bands]`: True where a mask lies."""
         spec, (_, frames, bands) = self.spec, batch.features.shape
         masks = spec.spec_augment_time_masks
         widest = (batch.lengths.double() * spec.spec_augment_time_share).long().clamp(max=spec.spec_augment_time)
@@ -64,7 +65,9 @@ class SpecAugment:
         widest = torch.full_like(batch.lengths, spec.spec_augment_frequency)
         frequency = spans(draws[:, masks:], widest, torch.full_like(batch.lengths, bands))
         placed = sent(torch.cat([time, frequency], 1), batch.features.device)
-        return inside(placed[:, :masks], frames)[:, :, None] | inside(placed[:, masks:], bands)[:, None, :]
+        hidden = inside(placed[:, :masks], frames)
+        hidden = hidden.any(0, keepdim=True) if real.shared else hidden  # each clip's masks lie within the clip
+        return hidden[:, :, None] | real.spread(inside(placed[:, masks:], bands), frames)
 
 
 def mask_generator(seed: int, epoch: int, step: int) -> torch.Generator:
@@ -92,7 +95,7 @@ def inside(placed: Tensor, size: int) -> Tensor:
     return within
 
 
-def clip_means(batch: Batch) -> Tensor:
-    """Return the mean of the real values of each clip, `[batch, 1, 1]`; padding is 0 and adds nothing."""
-    values = sent(batch.lengths, batch.features.device) * batch.features.shape[2]
-    return (batch.features.sum((1, 2)) / values)[:, None, None]
+def clip_means(features: Tensor, real: RealFrames) -> Tensor:
+    """Return the mean of the real values of each clip, `[batch, 1]`; padding is 0 and adds nothing."""
+    sums = real.sums(features.double()).sum(1, keepdim=True)
+    return (sums / (real.placed[1][:, None] * features.shape[2])).to(features.dtype)

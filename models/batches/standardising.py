@@ -30,10 +30,11 @@ class Standardiser:
         self.table = torch.stack([mean, deviation], 1).float().to(device)
 
     def __call__(self, batch: Batch) -> Batch:
-        """Return the batch with other features `[batch, frames, bands]`, float32; nothing waits for the device."""
-        mean, deviation = self._of(batch).unbind(1)
-        features = (batch.features - mean[:, None]).div_(deviation[:, None])
-        return replace(batch, features=without_padding(features, batch))
+        """Return the batch with other features `[rows, frames, bands]`, float32; nothing waits for the device."""
+        real, frames = batch.real, batch.features.shape[1]
+        mean, deviation = (real.spread(values, frames) for values in self._of(batch).unbind(1))
+        features = (batch.features - mean).div_(deviation)
+        return replace(batch, features=without_padding(features, real))
 
     def _of(self, batch: Batch) -> Tensor:
         """Return `[1 or batch, mean and deviation, bands]`."""
@@ -49,19 +50,18 @@ def by_utterance(batch: Batch, *, single: bool) -> Batch:
 
     It is computed in float64, so that the padding, which the order of summation depends on, does not show.
     """
-    values = batch.features.double()
-    lengths = sent(batch.lengths, values.device)[:, None, None]
-    mean = values.sum(1, keepdim=True) / lengths
-    mean = mean.mean(2, keepdim=True) if single else mean
-    centred = without_padding(values - mean, batch)
-    variance = centred.square().sum(1, keepdim=True) / lengths
-    deviation = (variance.mean(2, keepdim=True) if single else variance).sqrt()
+    values, real, frames = batch.features.double(), batch.real, batch.features.shape[1]
+    lengths = real.placed[1][:, None]
+    mean = real.sums(values) / lengths
+    mean = mean.mean(1, keepdim=True) if single else mean
+    centred = without_padding(values - real.spread(mean, frames), real)
+    variance = real.sums(centred.square()) / lengths
+    deviation = (variance.mean(1, keepdim=True) if single else variance).sqrt()
     deviation = torch.where(deviation <= LOST * mean.abs(), 1.0, deviation)
-    return replace(batch, features=(centred / deviation).float())
+    return replace(batch, features=(centred / real.spread(deviation, frames)).float())
 
 
-def without_padding(features: Tensor, batch: Batch) -> Tensor:
-    """Set the padded frames of `features [batch, frames, bands]` to 0, in place."""
-    real = RealFrames.of(batch.lengths, batch.starts, features.device)
+def without_padding(features: Tensor, real: RealFrames) -> Tensor:
+    """Set the padded frames of `features [rows, frames, bands]` to 0, in place."""
     frames = features.shape[1]
     return features if real.fill(frames) else features.mul_(real.mask(frames)[:, :, None])

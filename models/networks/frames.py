@@ -1,8 +1,8 @@
-"""Which frames of a padded batch are real, before and after pooling along time."""
+"""Which frames of a batch are real, before and after pooling along time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class RealFrames:
-    """Where each clip of a batch stands on the padded time axis.
+    """Where each clip of a batch stands on the time axis: on a row of its own, or on one that all share.
 
     `starts` and `lengths` stay on the CPU: they decide shapes and counts, and reading them there never waits for the
     GPU. `placed` is the same on the model's device, where masks and indices are made of it: one small copy a batch
@@ -23,13 +23,22 @@ class RealFrames:
     """Real frames of each clip, int64 `[batch]`."""
     placed: Tensor
     """Starts and lengths on the model's device, int64 `[2, batch]`."""
+    shared: bool = False
+    """Whether all clips lie on one row, one after the other with room between them, see `models.batches.padding`."""
 
     @classmethod
-    def of(cls, lengths: Tensor, starts: Tensor | None = None, device: torch.device | None = None) -> RealFrames:
+    def of(
+        cls,
+        lengths: Tensor,
+        starts: Tensor | None = None,
+        device: torch.device | None = None,
+        *,
+        shared: bool = False,
+    ) -> RealFrames:
         """Describe clips that begin at `starts`, or at frame 0, for images on a device (the CPU)."""
         lengths = lengths.to("cpu", torch.int64)
         starts = torch.zeros_like(lengths) if starts is None else starts.to("cpu", torch.int64)
-        return cls(starts, lengths, sent(torch.stack([starts, lengths]), device))
+        return cls(starts, lengths, sent(torch.stack([starts, lengths]), device), shared)
 
     @classmethod
     def everything(cls, batch: int, frames: int, device: torch.device | None = None) -> RealFrames:
@@ -38,7 +47,7 @@ class RealFrames:
 
     def pooled(self, stride: int) -> RealFrames:
         """Return the real frames after pooling windows of `stride` frames; a window that is not full is dropped."""
-        return RealFrames(self.starts // stride, self.lengths // stride, self.placed // stride)
+        return RealFrames(self.starts // stride, self.lengths // stride, self.placed // stride, self.shared)
 
     def windowed(self, size: int, shift: int, padding: int = 0) -> RealFrames:
         """Return the real steps after windows of `size` frames every `shift`, for clips that all begin at frame 0.
@@ -55,10 +64,10 @@ class RealFrames:
     def at_least(self, frames: int) -> RealFrames:
         """Count padding after a clip shorter than `frames` as real, so that pooling leaves one step of it."""
         placed = torch.stack([self.placed[0], self.placed[1].clamp(min=frames)])
-        return RealFrames(self.starts, self.lengths.clamp(min=frames), placed)
+        return replace(self, lengths=self.lengths.clamp(min=frames), placed=placed)
 
     def from_zero(self) -> RealFrames:
-        """Return clips of the same lengths that all begin at frame 0."""
+        """Return clips of the same lengths that all begin at frame 0, each on its own row."""
         placed = torch.stack([torch.zeros_like(self.placed[0]), self.placed[1]])
         return RealFrames(torch.zeros_like(self.starts), self.lengths, placed)
 
@@ -74,14 +83,46 @@ class RealFrames:
 
     def fill(self, frames: int) -> bool:
         """Tell whether all of `frames` frames are real, so that no mask is needed."""
-        return bool((self.lengths == frames).all())
+        return not self.shared and bool((self.lengths == frames).all())
 
     def mask(self, frames: int) -> Tensor:
-        """Return truth values `[batch, frames]` on the model's device: True where a frame is real."""
+        """Return truth values `[rows, frames]` on the model's device: True where a frame is real."""
         time = torch.arange(frames, device=self.placed.device)
+        if self.shared:
+            starts, lengths = self.placed[:, self.clip_at(time)]
+            mask: Tensor = (time - starts < lengths)[None]
+            return mask
         starts, lengths = self.placed[:, :, None]
-        mask: Tensor = (time >= starts) & (time < starts + lengths)
+        mask = (time >= starts) & (time < starts + lengths)
         return mask
+
+    def clip_at(self, time: Tensor) -> Tensor:
+        """Return the clip that each frame `time [frames]` of a shared row belongs to, or comes after: `[frames]`."""
+        return torch.bucketize(time, self.placed[0].contiguous(), right=True) - 1
+
+    def apart(self) -> Tensor:
+        """Return where the frames of clips that share a row are found if each has a row of its own: `[batch, longest]`.
+
+        In the place of padding stands the clip's own last frame, so that nobody meets a neighbour.
+        """
+        time = torch.arange(int(self.lengths.max()), device=self.placed.device)
+        starts, lengths = self.placed[:, :, None]
+        index: Tensor = starts + torch.minimum(time, lengths - 1)
+        return index
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Add up the frames of each clip: `[rows, frames, n]`, zero where no frame is real, to `[batch, n]`."""
+        if not self.shared:
+            return values.sum(1)
+        clips = values[0, self.apart()]
+        own = torch.arange(clips.shape[1], device=values.device) < self.placed[1][:, None]
+        return clips.mul_(own[:, :, None]).sum(1)
+
+    def spread(self, values: Tensor, frames: int) -> Tensor:
+        """Shape `values [batch or 1, n]` of each clip so that they meet its frames in `[rows, frames, bands]`."""
+        if not self.shared or len(values) == 1:
+            return values[:, None]
+        return values[self.clip_at(torch.arange(frames, device=values.device))][None]
 
 
 def sent(numbers: Tensor, device: torch.device | None) -> Tensor:

@@ -237,7 +237,9 @@ def last_real_step(outputs: Tensor, real: RealFrames) -> Tensor:
 
 
 def from_frame_zero(steps: Tensor, real: RealFrames) -> tuple[Tensor, RealFrames]:
-    """Move every clip of `[batch, steps, features]` to step 0, so that a recurrent layer meets no padding before it."""
+    """Move every clip of `[rows, steps, features]` to step 0 of its own row, so that an LSTM meets nothing before it."""
+    if real.shared:
+        return steps[0, real.apart()], real.from_zero()
     if not bool(real.starts.any()):
         return steps, real
     time = torch.arange(int(real.lengths.max()), device=steps.device)

@@ -23,7 +23,8 @@ class MathworksCnnLstm(nn.Module):
     """Four convolution blocks, an LSTM over what they leave of the time axis, and a linear layer on its last step.
 
     Padding changes nothing: padded frames are zero after every block, are left out of batch-norm statistics, and the
-    LSTM's state after a clip's last real step is what counts. A pooling window that is not full is dropped, as in
+    LSTM's state after a clip's last real step is what counts. So clips can also be joined on one time axis, which
+    gives the same result from fewer frames. A pooling window that is not full is dropped, as in
     the source; a clip shorter than 16 frames is read as if zeros followed it up to 16.
 
     Parameters
@@ -59,7 +60,7 @@ class MathworksCnnLstm(nn.Module):
         initialise(self, generator or torch.Generator().manual_seed(0))
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, bands]` to logits `[batch, classes]`.
+        """Map `features [batch, frames, bands]`, or joined clips `[1, frames, bands]`, to logits `[batch, classes]`.
 
         Parameters
         ----------
@@ -68,16 +69,19 @@ class MathworksCnnLstm(nn.Module):
         lengths : Tensor [batch], int64, on the CPU
             Real frames of each clip.
         starts : Tensor [batch], int64, on the CPU, or None
-            First real frame of each clip, a multiple of 16; None means 0.
+            First real frame of each clip, a multiple of 16; None means 0. Joined clips lie one after the other as
+            `models.batches.padding.Padding` lays them out.
         """
-        batch, frames, _ = features.shape
-        everything, device = self.plain_padding, features.device
-        real = RealFrames.everything(batch, frames, device) if everything else RealFrames.of(lengths, starts, device)
-        images = features[:, None]  # [batch, 1, frames, bands]
+        rows, frames, _ = features.shape
+        if self.plain_padding:
+            real = RealFrames.everything(rows, frames, features.device)
+        else:
+            real = RealFrames.of(lengths, starts, features.device, shared=rows != len(lengths))
+        images = features[:, None]  # [rows, 1, frames, bands]
         mask = image_mask(real, images)
         images = images if mask is None else images * mask
         images, real = with_room(images, real.at_least(TIME_STRIDE))
-        for block in self.blocks:  # the last gives [batch, 128, frames // 16, bands // 128]
+        for block in self.blocks:  # the last gives [rows, 128, frames // 16, bands // 128]
             images, real = block(images, real, image_mask(real, images))
         steps, real = from_frame_zero(images.permute(0, 2, 1, 3).flatten(2), real)
         with without_autocast(steps.device):  # few CPUs have a bfloat16 LSTM, and it costs little

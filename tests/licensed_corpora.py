@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ TURNS = {
     "Ses02M_script03_2b": (("M003", "neu"), ("F001", "ang"), ("MXX1", "fru")),
     "Ses03M_impro05a": (("M000", "neu"), ("F000", "sad")),
 }
+Dialogues = Mapping[str, Sequence[tuple[str, str]]]
 VOTES = {
     "neu": ("Neutral;", "Neutral;", "Sadness; Neutral;"),
     "ang": ("Anger;", "Anger; Frustration;", "Anger;"),
@@ -38,9 +41,9 @@ def turn_lines(turn: str, emotion: str) -> str:
     return f"{line}{votes}C-F1:\tNeutral;\t()\n{ratings}\n"
 
 
-def write_iemocap(folder: Path) -> Path:
+def write_iemocap(folder: Path, dialogues: Dialogues = TURNS) -> Path:
     """IEMOCAP with turns whose first letter is not that of the speaker, litter, subfolders and whole dialogues."""
-    for dialog, turns in TURNS.items():
+    for dialog, turns in dialogues.items():
         session = folder / "IEMOCAP_full_release" / f"Session{dialog[4]}"
         for turn, _ in turns:
             put(session / "sentences" / "wav" / dialog / f"{dialog}_{turn}.wav", f"{dialog}_{turn}")
@@ -135,9 +138,9 @@ RELEASES = {
 }
 
 
-def write_aihub(folder: Path) -> Path:
+def write_aihub(folder: Path, releases: Mapping[str, Any] = RELEASES) -> Path:
     """AIHUB: three releases in CP949 with CRLF, both spellings of a header, one row without its recording."""
-    for release, (fourth, rows) in RELEASES.items():
+    for release, (fourth, rows) in releases.items():
         lines = [COLUMNS.format(fourth=fourth)]
         for name, sentence, situation, votes, age, sex in rows:
             lines.append(",".join(map(str, (name, sentence, situation, *votes, age, sex))))
