@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -86,7 +87,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Run as a console script."""
-    sys.exit(run())
+    code = run()
+    if code == INTERRUPTED:
+        _leave(code)
+    sys.exit(code)
+
+
+def _leave(code: int) -> None:
+    """End the process with this code and no other.
+
+    An interrupt that met Python within an import or a compiled module leaves a mark in the interpreter, which then ends
+    by the signal itself whatever code it is asked for. All work has been wound up by now.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -89,11 +89,10 @@ class RealFrames:
         """Return truth values `[rows, frames]` on the model's device: True where a frame is real."""
         time = torch.arange(frames, device=self.placed.device)
         if self.shared:
-            starts, lengths = self.placed[:, self.clip_at(time)]
-            mask: Tensor = (time - starts < lengths)[None]
-            return mask
-        starts, lengths = self.placed[:, :, None]
-        mask = (time >= starts) & (time < starts + lengths)
+            starts, lengths = self.placed[:, None, self.clip_at(time)]
+        else:
+            starts, lengths = self.placed[:, :, None]
+        mask: Tensor = (time >= starts) & (time < starts + lengths)
         return mask
 
     def clip_at(self, time: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
 from models.networks.frames import RealFrames
+from models.networks.long_images import convolve_long
 
 
 class MaskedBatchNorm(nn.Module):
@@ -114,7 +115,8 @@ class ConvBlock(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         if images.shape[1] == 1:
             return convolve_one_channel(images, filters, real, mask, moments=self.training)
-        images = F.conv2d(images, filters, padding=1)
+        long = real.shared and images.device.type == "cpu"
+        images = convolve_long(images, filters) if long else F.conv2d(images, filters, padding=1)
         if not self.training:
             return images, self.norm.running_mean, self.norm.running_var
         mean, variance = masked_moments(images, real, mask)
@@ -237,7 +239,7 @@ def last_real_step(outputs: Tensor, real: RealFrames) -> Tensor:
 
 
 def from_frame_zero(steps: Tensor, real: RealFrames) -> tuple[Tensor, RealFrames]:
-    """Move every clip of `[rows, steps, features]` to step 0 of its own row, so that an LSTM meets nothing before it."""
+    """Move every clip of `[rows, steps, features]` to step 0 of its own row, where an LSTM meets it first."""
     if real.shared:
         return steps[0, real.apart()], real.from_zero()
     if not bool(real.starts.any()):
