@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from building import command
 
-from featurestore.draws import draw
-from featurestore.rows import Engine
+from featurestore.rows.draws import draw
+from featurestore.rows.engine import Engine
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.specs.rows import RowSpec
 from pipelines.engines import open_engine

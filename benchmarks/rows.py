@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from featurestore import presets
-from featurestore.draws import draw
-from featurestore.rows import RowEngine, warm
+from featurestore.rows.draws import draw
+from featurestore.rows.engine import RowEngine, warm
 from featurestore.signal import interpolation, noise, peak, rounding, shift
 from featurestore.signal.kinds.registry import open_transform
 from featurestore.specs.augmentation import AugmentationSpec

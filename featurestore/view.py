@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from featurestore.corpus.splitting import splits
 from featurestore.corpus.splitting.protocols import labelled_under
 from featurestore.datasets import DatasetRecord, Reference, Table
-from featurestore.draws import draw
 from featurestore.errors import DamagedObjectError
+from featurestore.rows.draws import draw
 from featurestore.shards.gather import RowIndex, RowReader
 from featurestore.shards.reader import ShardReader
 from featurestore.specs.augmentation import AugmentationSpec
@@ -23,7 +23,7 @@ from featurestore.specs.perturbation import Perturbation
 
 if TYPE_CHECKING:
     from featurestore.corpus.corpus import Utterance
-    from featurestore.rows import RowEngine
+    from featurestore.rows.engine import RowEngine
     from featurestore.store import Store
 
 Triple = tuple["DatasetView", "DatasetView", "DatasetView"]
@@ -178,7 +178,7 @@ class DatasetView:
 
     @cached_property
     def _engine(self) -> RowEngine:
-        from featurestore.rows import RowEngine
+        from featurestore.rows.engine import RowEngine
 
         return RowEngine(self.features, self.augmentation, self.store.source)
 

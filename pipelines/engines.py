@@ -13,7 +13,7 @@ from featurestore.specs.versions import CPU, TORCH, check_together
 from featurestore.store import open_store
 
 if TYPE_CHECKING:
-    from featurestore.rows import Engine
+    from featurestore.rows.engine import Engine
     from pipelines.dataset_recipe import DatasetRecipe
 
 DEVICES = ("auto", "cpu", "cuda", "torch-cpu")
@@ -68,7 +68,7 @@ def open_engine(spec: RowSpec, device: str | None = None, recordings: Callable[[
         If the device is not there.
     """
     if spec.engine == CPU:
-        from featurestore.rows import RowEngine
+        from featurestore.rows.engine import RowEngine
 
         return RowEngine(spec.features, spec.augmentation, recordings)
     from pipelines.torch_rows.device import any_device, open_device

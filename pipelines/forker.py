@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 WORKER_WANTED = b"+"
 """Comes with the worker's end of its socket."""
-IMPORTED_ONCE = ("pipelines.tasks", "featurestore.rows")
+IMPORTED_ONCE = ("pipelines.tasks", "featurestore.rows.engine")
 """What workers of any build need, imported before it is known which build this is."""
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from featurestore.draws import draw
 from featurestore.errors import AudioError, FeatureStoreError
+from featurestore.rows.draws import draw
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import row_checksum
@@ -15,8 +15,8 @@ from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 
 if TYPE_CHECKING:
-    from featurestore.rows import Engine
-    from featurestore.source import Source
+    from featurestore.rows.engine import Engine
+    from featurestore.rows.source import Source
     from featurestore.specs.perturbation import Perturbation
 
 Row = NDArray[Any]

@@ -16,7 +16,7 @@ from pipelines.engines import kept_engine
 from pipelines.gathering import GatheredRows, Row
 
 if TYPE_CHECKING:
-    from featurestore.rows import Engine
+    from featurestore.rows.engine import Engine
     from pipelines.dataset_recipe import DatasetRecipe
 
 
@@ -126,6 +126,6 @@ def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> lis
 
 def warm_worker(recipe: DatasetRecipe) -> None:
     """Load what rows of a recipe need, compiled code included, before the first task asks for it."""
-    from featurestore.rows import warm
+    from featurestore.rows.engine import warm
 
     warm(recipe.features, recipe.augmentation if recipe.copies else None)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestore.draws import draw
 from featurestore.errors import SpecError
+from featurestore.rows.draws import draw
 from featurestore.signal.pitch_grid import PITCH_GRID, grid_semitones, pitch_steps
 from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.perturbation import Perturbation

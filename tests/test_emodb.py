@@ -13,9 +13,9 @@ from demo_corpus import no_download
 from scipy import stats
 
 from featurestore.corpus.sheet.manifest import find_manifest
-from featurestore.draws import draw
 from featurestore.integrity import verify
-from featurestore.rows import RowEngine
+from featurestore.rows.draws import draw
+from featurestore.rows.engine import RowEngine
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store

@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 from featurestore import presets
-from featurestore.draws import draw
 from featurestore.errors import AudioError, SpecError
-from featurestore.rows import RowEngine
+from featurestore.rows.draws import draw
+from featurestore.rows.engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation

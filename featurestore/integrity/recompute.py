@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from featurestore.draws import draw
 from featurestore.errors import FeatureStoreError
-from featurestore.rows import Engine, RowEngine
+from featurestore.rows.draws import draw
+from featurestore.rows.engine import Engine, RowEngine
 from featurestore.shards.record import ShardRecord, record_key, row_checksum
 from featurestore.specs.rows import RowSpec
 from featurestore.specs.versions import CPU

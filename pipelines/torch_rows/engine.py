@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from featurestore.errors import BuildError
-from featurestore.rows import SINGLE_BELOW_DB, RowEngine
+from featurestore.rows.engine import SINGLE_BELOW_DB, RowEngine
+from featurestore.rows.source import Source
 from featurestore.signal.arrays import Row
-from featurestore.source import Source
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation

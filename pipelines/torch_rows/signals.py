@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featurestore.rows.source import Source
 from featurestore.signal.perturbations.volume import volume_gain
 from featurestore.signal.pitch_grid import pitch_steps
 from featurestore.signal.shift import shift_samples
-from featurestore.source import Source
 from featurestore.specs.perturbation import Perturbation
 from pipelines.torch_rows.noise import key_words, standard_normal
 from pipelines.torch_rows.pitch import PitchShifter, Shifts

@@ -92,7 +92,7 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
     plan = plan_build(store, corpus("wav"), DatasetRecipe(feature_preset("mathworks"), None, 0))
     (bundle,) = bundles_of(store, plan)
     deadly = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import os; from featurestore.rows import RowEngine\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import os; from featurestore.rows.engine import RowEngine\n"
         "load = RowEngine.load\n"
         "RowEngine.load = lambda self, data: os.kill(os.getpid(), 9) if b'trap' in data else load(self, data)\n"
         "from pipelines.culprits import probe; probe()"
@@ -108,7 +108,7 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
 
 ARMED = (
     "import os\n"
-    "from featurestore.rows import RowEngine\n"
+    "from featurestore.rows.engine import RowEngine\n"
     "load = RowEngine.load\n"
     "def once(self, data):\n"
     "    try:\n"

@@ -8,7 +8,7 @@ import pytest
 from real_recordings import emodb_files, voice, wav
 
 from featurestore.errors import AudioError, MissingPackageError
-from featurestore.rows import RowEngine
+from featurestore.rows.engine import RowEngine
 from featurestore.specs import versions
 from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.perturbation import Perturbation

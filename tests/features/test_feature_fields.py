@@ -6,7 +6,7 @@ from real_recordings import voice
 
 from featurestore.canonical import digest
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.rows import RowEngine
+from featurestore.rows.engine import RowEngine
 from featurestore.signal.kinds.registry import TRANSFORMS
 from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.features import FeatureSpec

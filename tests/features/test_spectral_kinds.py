@@ -12,7 +12,7 @@ import scipy.fft
 import scipy.signal
 from real_recordings import command_files, emodb_files, voice, wav
 
-from featurestore.rows import RowEngine
+from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.kinds.mfcc import cosines
 from featurestore.signal.warp import warped_frequency

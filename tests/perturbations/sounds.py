@@ -8,7 +8,7 @@ import io
 import numpy as np
 import soundfile
 
-from featurestore.rows import RowEngine
+from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec

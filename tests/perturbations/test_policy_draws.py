@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from featurestore.canonical import digest
-from featurestore.draws import draw
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.rows import RowEngine
+from featurestore.rows.draws import draw
+from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.warp import warped_frequency
 from featurestore.specs.augmentation import LIMITS, PERTURBATIONS, AugmentationSpec, Drawn

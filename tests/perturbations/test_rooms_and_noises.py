@@ -7,9 +7,9 @@ import pytest
 from perturbations.sounds import RATE, content, decibels, engine, held, perturbed, response, tone, wav, white
 from scipy import signal as scipy_signal
 
-from featurestore.draws import draw
 from featurestore.errors import AudioError, SpecError
-from featurestore.rows import RowEngine
+from featurestore.rows.draws import draw
+from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.perturbations.recorded_noise import cut_noise, noise_start
 from featurestore.signal.perturbations.reverberation import Room

@@ -7,7 +7,7 @@ import pytest
 from perturbations.sounds import FEATURES, RATE, engine, perturbed, tone, white
 
 from featurestore.errors import AudioError
-from featurestore.rows import RowEngine
+from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.perturbations.stretch import on_grid, stretch_steps, stretched_samples, synthesis_steps
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps

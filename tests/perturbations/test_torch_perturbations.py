@@ -8,7 +8,7 @@ import torch
 from perturbations.sounds import FEATURES, wav, white
 
 from featurestore.errors import SpecError
-from featurestore.rows import RowEngine
+from featurestore.rows.engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.own import OwnPerturbation
 from featurestore.specs.perturbation import Perturbation

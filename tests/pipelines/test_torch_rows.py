@@ -14,9 +14,9 @@ import soundfile
 import torch
 from demo_corpus import ingest_demo
 
-from featurestore.draws import draw
 from featurestore.errors import AudioError
-from featurestore.rows import RowEngine
+from featurestore.rows.draws import draw
+from featurestore.rows.engine import RowEngine
 from featurestore.signal import noise as own_noise
 from featurestore.signal.philox import philox as own_philox
 from featurestore.specs.overrides import override

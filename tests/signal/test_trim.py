@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.errors import SpecError
-from featurestore.rows import RowEngine
+from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.trim import trim
 from featurestore.specs.features import FeatureSpec

@@ -13,8 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from featurestore.errors import AudioError, SpecError
-from featurestore.held_recordings import HeldRecordings, Read
-from featurestore.perturber import Levelled, Perturber
+from featurestore.rows.held_recordings import HeldRecordings, Read
+from featurestore.rows.perturber import Levelled, Perturber
+from featurestore.rows.source import Source
 from featurestore.signal.arrays import Row, Signal
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.guarded import GuardedDecoder
@@ -23,7 +24,6 @@ from featurestore.signal.length import fit_length
 from featurestore.signal.rounding import round_to_half
 from featurestore.signal.trim import trim
 from featurestore.signal.vocoder import Vocoder, vocoder_length
-from featurestore.source import Source
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.kinds import KINDS

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurestore.errors import AudioError, SpecError
-from featurestore.held_recordings import HeldRecordings
+from featurestore.rows.held_recordings import HeldRecordings
+from featurestore.rows.source import Source
 from featurestore.signal.arrays import Signal
 from featurestore.signal.interpolation import blocks_of, interpolate, interpolation_weights, lanes_length, reach
 from featurestore.signal.noise import add_scaled, key_words, noise_gain, standard_normal
@@ -25,7 +26,6 @@ from featurestore.signal.perturbations.stretch import stretch_steps, stretched_s
 from featurestore.signal.perturbations.volume import volume_gain
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
 from featurestore.signal.shift import shift, shift_samples
-from featurestore.source import Source
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.perturbation import Perturbation
 
