@@ -17,7 +17,7 @@ from models.execution import Execution
 from models.runs.run import Run
 
 if TYPE_CHECKING:
-    from featurestore.rows import RowEngine
+    from featurestore.rows.engine import RowEngine
 
 
 @torch.no_grad()
@@ -86,7 +86,7 @@ def predict_files(run: Run, paths: Sequence[Path], device: str = "auto") -> list
     AudioError
         If a file cannot be read or is too short for one frame; the message names it.
     """
-    from featurestore.rows import RowEngine
+    from featurestore.rows.engine import RowEngine
 
     engine = RowEngine(run.config.features)
     clips = (file_features(engine, path) for path in paths)
