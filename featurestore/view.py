@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from featurestore.corpus.splitting import splits
 from featurestore.corpus.splitting.protocols import labelled_under
 from featurestore.datasets import DatasetRecord, Reference, Table
-from featurestore.errors import DamagedObjectError
+from featurestore.row_places import locate_rows
 from featurestore.rows.draws import draw
-from featurestore.shards.gather import RowIndex, RowReader
-from featurestore.shards.reader import ShardReader
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
@@ -45,7 +43,7 @@ class DatasetView:
         self.augmentation: AugmentationSpec | None = next(
             (part.spec.augmentation for part in record.parts if part.spec.augmentation), None
         )
-        self._reader, self._index = _locate(store, record, table)
+        self._reader, self._index = locate_rows(store, record, table)
 
     @classmethod
     def open(cls, store: Store, reference: Reference) -> DatasetView:
@@ -246,51 +244,3 @@ class DatasetView:
         chosen = set(paths)
         known = np.array([utterance.path in chosen for utterance in self.table.utterances], dtype=bool)
         return np.asarray(known[self._index.utterance])
-
-
-def _locate(store: Store, record: DatasetRecord, table: Table) -> tuple[RowReader, RowIndex]:
-    """Find every row of a dataset in its shards."""
-    records = [store.record(address) for address in record.addresses]
-    spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for shard, shard_record in enumerate(records):
-        for position, member in enumerate(shard_record.members):
-            spans.setdefault((shard_record.spec.id, member), []).append((shard, position))
-    runs: list[tuple[int, int, int, int]] = []  # utterance, copy, shard, row in the shard
-    parts = [(part, set(part.contents)) for part in record.parts]
-    for utterance, entry in enumerate(table.utterances):
-        for part, contents in parts:
-            if entry.content in contents:
-                found = _rows_of(part.first, part.stop, spans.get((part.spec.id, entry.content), []), records)
-                if len(found) != part.stop - part.first:
-                    raise DamagedObjectError(record.key, f"its shards lack rows of {entry.path!r}")
-                runs.extend((utterance, copy, shard, row) for copy, (shard, row) in sorted(found.items()))
-    columns = np.array(runs, np.int64).reshape(-1, 4).T
-    starts, frames = _starts(columns[2], columns[3], records)
-    utterances, copies, shards = (column.astype(np.int32) for column in columns[:3])
-    features = record.parts[0].spec.features
-    shard_readers = tuple(ShardReader(store.storage, r) for r in records)
-    reader = RowReader(shard_readers, features.width, features.dtype, fetched=not store.storage.mapped)
-    return reader, RowIndex(utterances, copies, shards, starts, frames)
-
-
-def _rows_of(first: int, stop: int, spans: list[tuple[int, int]], records: list[Any]) -> dict[int, tuple[int, int]]:
-    """Map each copy of one recording to its shard and row."""
-    found: dict[int, tuple[int, int]] = {}
-    for shard, position in spans:
-        record = records[shard]
-        for copy in range(max(first, record.first), min(stop, record.stop)):
-            found.setdefault(copy, (shard, position * record.copies + copy - record.first))
-    return found
-
-
-def _starts(
-    shards: NDArray[np.int64], rows: NDArray[np.int64], records: list[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Look up the first frame and the number of frames of each row."""
-    starts = np.empty(len(rows), np.int64)
-    frames = np.empty(len(rows), np.int32)
-    for shard, record in enumerate(records):
-        here = shards == shard
-        starts[here] = record.offsets[rows[here]]
-        frames[here] = record.offsets[rows[here] + 1] - starts[here]
-    return starts, frames
