@@ -30,6 +30,13 @@ def test_figures_agree_with_scikit_learn(seed):
     assert metrics.macro_f1(confusion) == pytest.approx(reference.f1_score(truth, predicted, average="macro"))
 
 
+def test_keren_ua_recall_is_the_mean_of_each_class_correct_over_total():
+    confusion = np.array([[90, 10, 0], [3, 5, 2], [0, 0, 4]])
+
+    assert metrics.uar(confusion) == pytest.approx((90 / 100 + 5 / 10 + 4 / 4) / 3)
+    assert metrics.accuracy(confusion) != pytest.approx(metrics.uar(confusion))
+
+
 def test_a_class_without_items_is_left_out_of_the_average_and_has_no_recall():
     confusion = np.array([[2, 0, 0], [1, 1, 0], [0, 0, 0]])
     summary = metrics.summary(confusion, ["a", "b", "c"])

@@ -261,3 +261,15 @@ def test_normalising_a_batch_reads_nothing_from_its_device(kind):
     batch = Batch(torch.zeros(2, 9, 32, device=META), lengths, starts, torch.zeros(2, device=META))
 
     assert fitted.change(META)(batch).features.device == META
+
+
+def test_etienne_equation_2_takes_one_mean_and_deviation_of_all_pixels_of_the_data_set():
+    """`x_n = (x - mean) / sqrt(variance + epsilon)`, of all sides; epsilon is below rounding."""
+    sides = small_sides()
+    fitted = fit(spec_of("everything"), datasets_of(*sides))
+    pixels = frames_of(*sides).ravel()
+    found, _ = normalised_rows(sides.test, fitted)
+
+    for row, normalised in zip(sides.test.rows, found, strict=True):
+        expected = (row.astype(np.float64) - pixels.mean()) / np.sqrt(pixels.var() + 1e-12)
+        np.testing.assert_allclose(normalised, expected, rtol=2e-5, atol=2e-5)
