@@ -1,11 +1,12 @@
-"""Clips a second that a model learns from: as it is trained here, and by the plain loop that most people write.
+"""Clips a second that a model learns from: as its recipe trains it, padded, and by the loop that most people write.
 
     python benchmarks/training.py STORE [--dataset emodb] [--clips 640] [--rounds 3] [--set key=value]...
 
-The plain loop reads rows one by one, shuffles without buckets, pads on the left to the longest clip of a batch and
-computes in float32 with torch's own layers, its default memory layout, a plain Adam and `loss.item()` in each step.
-Every measurement runs in a process of its own (how memory is given back cannot be undone in a process), in
-interleaved rounds.
+All three take random batches, without buckets. The recipe (`featurestore`) joins the clips of a batch on one time
+axis, the second one pads them as the source does. The plain loop reads rows one by one, pads on the left to the longest
+clip of a batch and computes in float32 with torch's own layers, its default memory layout, a plain Adam and
+`loss.item()` in each step. Every measurement runs in a process of its own (how memory is given back cannot be undone in
+a process), in interleaved rounds.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from models.trainer import make_sampler
 from models.training_spec import TrainingSpec
 
 MODEL = "mathworks-cnn-lstm"
+PADDINGS = {"featurestore": "joined", "padded on the left": "left"}
+CONTENDERS = ("plain", *PADDINGS)
 
 
 def our_rate(view: DatasetView, clips: int, spec: TrainingSpec) -> tuple[float, float]:
@@ -66,15 +69,15 @@ def once(contender: str, store: str, dataset: str, clips: int, settings: list[st
     if contender == "plain":
         return {"plain": plain_rate(view, clips)}
     fields = {key: parse_value(text) for key, _, text in (setting.partition("=") for setting in settings)}
-    rate, share = our_rate(view, clips, TrainingSpec.from_dict(fields))
-    return {"featurestore": rate, "loader": share}
+    rate, share = our_rate(view, clips, TrainingSpec.from_dict({**fields, "padding": PADDINGS[contender]}))
+    return {contender: rate} | ({"loader": share} if contender == "featurestore" else {})
 
 
 def measure(arguments: list[str], rounds: int) -> dict[str, list[float]]:
-    """Return clips a second of both loops and the loader's share, round by round, each in a process of its own."""
+    """Return clips a second of all loops and the loader's share, round by round, each in a process of its own."""
     figures: dict[str, list[float]] = {}
     for number in range(rounds):
-        for contender in ("plain", "featurestore")[:: -1 if number % 2 else 1]:
+        for contender in CONTENDERS[:: -1 if number % 2 else 1]:
             script = [sys.executable, __file__, *arguments, "--contender", contender]
             done = subprocess.run(script, capture_output=True, text=True, check=True)
             for name, value in json.loads(done.stdout).items():
@@ -84,13 +87,16 @@ def measure(arguments: list[str], rounds: int) -> dict[str, list[float]]:
 
 def summary(figures: dict[str, list[float]]) -> str:
     """Return the figures in words: medians, and the smallest and largest ratio of a round."""
-    ratios = [ours / plain for ours, plain in zip(figures["featurestore"], figures["plain"], strict=True)]
     middle = {name: statistics.median(values) for name, values in figures.items()}
-    return (
-        f"{middle['featurestore']:.1f} clips/s, plain loop {middle['plain']:.1f} ({torch.get_num_threads()} threads): "
-        f"{statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f}); "
-        f"loader {100 * middle['loader']:.2f} % of a step"
-    )
+    lines = [f"plain loop {middle['plain']:.1f} clips/s ({torch.get_num_threads()} threads)"]
+    for name in PADDINGS:
+        ratios = [ours / plain for ours, plain in zip(figures[name], figures["plain"], strict=True)]
+        lines.append(
+            f"{name} {middle[name]:.1f} clips/s: {statistics.median(ratios):.2f} times ({min(ratios):.2f} to "
+            f"{max(ratios):.2f})"
+        )
+    lines.append(f"loader {100 * middle['loader']:.2f} % of a step")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
@@ -100,7 +106,7 @@ if __name__ == "__main__":
     parser.add_argument("--clips", type=int, default=640)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--set", dest="settings", action="append", default=[], help="a field of the training spec")
-    parser.add_argument("--contender", choices=("plain", "featurestore"), help="measure this one alone, once")
+    parser.add_argument("--contender", choices=CONTENDERS, help="measure this one alone, once")
     chosen = parser.parse_args()
     if chosen.contender:
         print(json.dumps(once(chosen.contender, chosen.store, chosen.dataset, chosen.clips, chosen.settings)))

@@ -137,14 +137,14 @@ def test_an_epoch_of_joined_batches_is_an_epoch_of_padded_ones(tmp_path):
 
 @pytest.mark.parametrize("name", [name for name, card in MODELS.items() if not card.joins])
 def test_a_model_that_would_mix_joined_clips_up_refuses_them_in_one_line(name):
-    with pytest.raises(TrainingError, match=f"^padding joined: {name} reads each clip .*padding=left[^\n]*$"):
+    with pytest.raises(TrainingError, match=rf"^padding joined: {name} reads each clip .*padding=left[^\n]*$"):
         Execution.of(name, {}, TrainingSpec(padding="joined"), "cpu")
 
 
 def test_padding_as_data_and_no_padding_do_not_go_together():
     spec = TrainingSpec(padding="joined")
 
-    with pytest.raises(TrainingError, match="^padding joined leaves no padding that plain_padding [^\n]*$"):
+    with pytest.raises(TrainingError, match=r"^padding joined leaves no padding that plain_padding [^\n]*$"):
         configure(sides(), NAME, spec, settings={"plain_padding": True})
     check_padding(NAME, {"plain_padding": False}, spec)
     check_padding(NAME, {"plain_padding": True}, dataclasses.replace(spec, padding="left"))

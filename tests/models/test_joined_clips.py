@@ -71,19 +71,6 @@ def test_joined_clips_give_the_outputs_gradients_and_statistics_of_padded_ones(k
         torch.testing.assert_close(b, a, **TOLERANCE)
 
 
-def test_in_float64_nothing_at_all_is_lost():
-    rows = [row.double() for row in clips(LENGTHS["short"])]
-    outcomes = []
-    for features, lengths, starts in (padded(rows), joined(rows)):
-        model = unsettled_model().double().train()
-        logits = model(features.double(), lengths, starts)
-        logits.square().sum().backward()
-        outcomes.append([logits, *(values.grad for values in model.parameters())])
-
-    for expected, found in zip(*outcomes, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)  # moments are taken in float32
-
-
 def test_the_order_of_joined_clips_does_not_matter():
     model, rows = unsettled_model().eval(), clips(LENGTHS["random"])
     order = [3, 0, 4, 2, 1]

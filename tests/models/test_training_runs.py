@@ -172,7 +172,7 @@ def test_l2_acts_on_weights_alone():
     ("fields", "error", "message"),
     [
         ({"learning_rat": 1.0}, UnknownNameError, "did you mean 'learning_rate'"),
-        ({"padding": "both"}, UnknownNameError, "left, right"),
+        ({"padding": "both"}, UnknownNameError, "joined, left, right"),
         ({"epochs": 0}, SpecError, "at least 1"),
         ({"epochs": 1.5}, SpecError, "must be of type int"),
         ({"balance": "yes"}, SpecError, "must be of type bool"),
