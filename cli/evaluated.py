@@ -55,7 +55,23 @@ def evaluated_rows(store: Store, run: Run, side: str | None, dataset: str | None
     else:
         voted = vote
     own = dataset is None and voted == (bool(experiment.vote.policy) and chosen == "test")
-    return EvaluatedRows(_side(view, experiment, chosen, voted), chosen, voted, own and chosen != "train")
+    rows = EvaluatedRows(_side(view, experiment, chosen, voted), chosen, voted, own and chosen != "train")
+    if rows.own:
+        _refuse_other_items(run, rows)
+    return rows
+
+
+def _refuse_other_items(run: Run, rows: EvaluatedRows) -> None:
+    """Refuse a side that no longer holds what it held in training; `RunError`."""
+    from models.errors import RunError
+    from models.runs.run import describe_items
+
+    then = run.config.items.get(rows.side)
+    if then and then != describe_items(rows.view):
+        raise RunError(
+            f"the {rows.side} side of run {run.folder} holds other recordings or labels than in training: its table "
+            "of sides has changed. Evaluate with the table of then, or train again."
+        )
 
 
 def _experiment(run: Run) -> Experiment:

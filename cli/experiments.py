@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from featurestore.store import Store
     from models.runs.run import RunConfig
     from pipelines.experiment import Experiment
+    from pipelines.recipe_files import Recipe
 
 SEVERAL = "seeds.json"
 """Marks a folder that holds a run for each of several seeds."""
@@ -60,13 +61,23 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
     if recipe and dataset:
         raise SpecError("give either a dataset or --recipe, not both.")
     if recipe:
-        return read_recipe(recipe).experiment(corpus)
+        return recipe_on(read_recipe(recipe), corpus).experiment(corpus)
     if dataset is None:
         raise SpecError("nothing to train on: give a dataset ('featurestore ls') or --recipe NAME.")
     if corpus:
         raise SpecError("--corpus goes with --recipe: a dataset has its corpus.")
     reference = store.reference(dataset)
     return Experiment(name=reference.name, dataset=DatasetChoice(corpus=store.table(reference.table).corpus))
+
+
+def recipe_on(recipe: Recipe, corpus: str | None) -> Recipe:
+    """Return the recipe; say so if it does not tell what to do with a corpus."""
+    from cli.output import notice
+
+    if corpus and corpus not in recipe.corpora:
+        known = ", ".join(recipe.corpora)
+        notice(f"note: recipe {recipe.name} knows {known}; on {corpus} it keeps the split and labels of the first.")
+    return recipe
 
 
 def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
@@ -79,6 +90,7 @@ def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experime
 
     training, model, dataset = dict(experiment.training), dict(experiment.model_settings), []
     own = model_card(experiment.model).settings
+    _check_fields(settings, own)
     for setting in settings:
         key, _, text = setting.partition("=")
         if key.partition(".")[0] in {field.name for field in dataclasses.fields(TrainingSpec)}:
@@ -93,6 +105,19 @@ def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experime
     result.specs()  # an unknown field is an error now, not after a build
     check_model(experiment.model, model, TrainingSpec.from_dict(training))
     return result
+
+
+def _check_fields(settings: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Refuse a field that neither training, nor the model, nor features, nor augmentation have."""
+    from featurestore.errors import UnknownNameError
+    from featurestore.specs.overrides import AUGMENTATION_FIELDS, FEATURE_FIELDS
+    from models.training_spec import TrainingSpec
+
+    known = (*(field.name for field in dataclasses.fields(TrainingSpec)), *own, *FEATURE_FIELDS, *AUGMENTATION_FIELDS)
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        if key.partition(".")[0] not in known:
+            raise UnknownNameError("field", key, known)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import json_option, source_option, store_option
+from cli.options import json_option, source_option, store_option, trust_code_option
 from cli.output import notice, print_card, print_json, printable, size
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ MOST_LISTED = 20
 @click.command(epilog="Example: featurestore verify emodb --recompute 100")
 @click.argument("dataset", required=False)
 @click.option("--recompute", type=click.IntRange(0), default=0, help="Also compute so many rows again and compare.")
+@trust_code_option
 @store_option
 @json_option
 def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool) -> int:
@@ -67,6 +68,7 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
 @click.command(epilog="Example: featurestore repair emodb --source download.zip")
 @click.argument("dataset", required=False)
 @source_option
+@trust_code_option
 @store_option
 @json_option
 def repair(dataset: str | None, source: str | None, place: str | None, as_json: bool) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from featurestore.corpus.corpus import Corpus
     from featurestore.corpus.splitting.sides import Split
+    from featurestore.specs.augmentation import AugmentationSpec
     from featurestore.store import Store
     from featurestore.view import DatasetView
     from models.runs.run import RunConfig
@@ -90,9 +91,12 @@ def prepare(
     every_fold : bool
         Take all folds of a protocol; otherwise the split must be one.
     """
+    from models.registry import build_model
     from models.training_spec import TrainingSpec
 
     TrainingSpec.from_dict(experiment.training)
+    if not dataset:  # a model that cannot read the features is refused before they are computed
+        build_model(experiment.model, 2, experiment.specs()[0].width, seed=0, **experiment.model_settings)
     if dataset:
         view = store.view(dataset)
         voters = store.view(experiment.votes_name) if experiment.vote.policy else None
@@ -100,12 +104,22 @@ def prepare(
         view, voters = _built(store, experiment, source, jobs, every_fold)
     view = view.under(experiment.split.name)
     voters = voters and voters.under(experiment.split.name)
-    splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds)
+    heard = _mixed_in(view.augmentation)
+    splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, heard)
     return Prepared(experiment, view, voters, splits, leaks)
 
 
+def _mixed_in(augmentation: AugmentationSpec | None) -> tuple[str, ...]:
+    """Return the contents of the noises and rooms that training copies hold."""
+    return augmentation.inputs if augmentation else ()
+
+
 def _chosen_splits(
-    experiment: Experiment, utterances: Sequence[Any], every_fold: bool, sounds: Mapping[str, str] | None = None
+    experiment: Experiment,
+    utterances: Sequence[Any],
+    every_fold: bool,
+    sounds: Mapping[str, str] | None = None,
+    heard: Sequence[str] = (),
 ) -> tuple[tuple[Split, ...], tuple[dict[str, Any], ...]]:
     """Return the splits and what was found of leaks; one that nobody declared is a `LeakError`."""
     from featurestore.corpus.splitting.leaks import check_leaks
@@ -116,7 +130,7 @@ def _chosen_splits(
     find: Callable[..., Any] = folds if every_fold else split_named
     found = find(utterances, chosen.name, seed=chosen.seed)
     splits = tuple(found[: chosen.first_folds or None]) if every_fold else (found,)
-    shared = [check_leaks(split, utterances, chosen.allow_leak, sounds=sounds) for split in splits]
+    shared = [check_leaks(split, utterances, chosen.allow_leak, sounds=sounds, heard=heard) for split in splits]
     return splits, tuple(
         {
             "declared": list(chosen.allow_leak),
@@ -134,12 +148,16 @@ def _built(
     from featurestore.corpus.splitting.protocols import labelled_under
     from pipelines.chosen_corpus import chosen_corpus
     from pipelines.fetch import Fetcher
+    from pipelines.policy_inputs import with_inputs
 
     choice = find_choice(experiment.dataset.corpus)
     corpus = chosen_corpus(store, choice, source, Fetcher(notice, DownloadProgress()))
-    _chosen_splits(experiment, labelled_under(experiment.split.name, corpus.utterances, corpus.name), every_fold)
+    recipe = with_inputs(store, experiment.dataset_recipe())  # a noise that leaks is refused before rows are computed
+    heard = _mixed_in(recipe.augmentation if recipe.copies else None)
+    utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)
+    _chosen_splits(experiment, utterances, every_fold, heard=heard)
     name, voting = experiment.dataset_name, experiment.vote_recipe()
-    view = _build(store, corpus, experiment.dataset_recipe(), name, jobs)
+    view = _build(store, corpus, recipe, name, jobs)
     return view, _build(store, corpus, voting, experiment.votes_name, jobs) if voting else None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, source_option, store_option
+from cli.options import json_option, source_option, store_option, trust_code_option
 from cli.output import figure, notice, print_json, print_table
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ COMMITTED = Path(__file__).parent.parent / "docs" / "results.json"
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trainings.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds at a time.")
+@trust_code_option
 @store_option
 @json_option
 def reproduce(
@@ -51,10 +52,11 @@ def reproduce(
     The same command goes on where an interrupted one stopped. The reduced setting shows that all of it works; its
     figures are not to be compared.
     """
+    from cli.experiments import recipe_on
     from cli.reproduction import KeptResults, Reproduction
     from pipelines.recipe_files import read_recipe
 
-    recipe = read_recipe(name)
+    recipe = recipe_on(read_recipe(name), corpus)
     if show:
         lines = _committed(recipe.name)
     else:

@@ -9,6 +9,8 @@ import click
 from cli.options import json_option, trust_code_option
 from cli.output import notice, print_json, print_table, printable
 
+REJECTED = 3
+"""Exit code: done, but some files were rejected."""
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 DEVICES = click.Choice(["auto", "cpu", "cuda"])
 
@@ -39,21 +41,27 @@ def _brief(described: str) -> str:
 @click.option("--device", type=DEVICES, default="auto", show_default=True)
 @trust_code_option
 @json_option
-def predict(run: str, files: tuple[str, ...], device: str, as_json: bool) -> None:
-    """Label audio FILES, or all those in folders, with RUN's model."""
+def predict(run: str, files: tuple[str, ...], device: str, as_json: bool) -> int:
+    """Label audio FILES, or all those in folders, with RUN's model; exit code 3 if some could not be read."""
     from models.prediction import predict_files
     from models.runs.run import load_run
 
     answers = predict_files(load_run(run), _audio_files(files), device)
+    refused = [answer for answer in answers if answer["label"] is None]
     if as_json:
         print_json(answers)
-        return
+        return REJECTED if refused else 0
+    for answer in refused:
+        notice(f"rejected: {printable(answer['reason'])}")
     for answer in answers:
+        if answer["label"] is None:
+            continue
         shares = sorted(answer["probabilities"].items(), key=lambda share: -share[1])[:3]
         likely = "  ".join(f"{name} {share:.3f}" for name, share in shares)
         click.echo(f"{printable(answer['file'])}: {answer['label']}  ({likely})")
     for remark in {answer["normalised_as"] for answer in answers if "normalised_as" in answer}:
         notice(f"normalised as {remark}")
+    return REJECTED if refused else 0
 
 
 def _audio_files(places: tuple[str, ...]) -> list[Path]:

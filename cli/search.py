@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FAILURE = "failure"
 """Attribute of a trial that gave no value: the reason."""
+OBJECTIVES = ("validation accuracy", "validation uar", "validation loss")
 RULES = ("low", "high", "log", "step", "choices")
 
 
@@ -40,12 +41,12 @@ class Search:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        from featurestore.errors import SpecError
+        from featurestore.errors import SpecError, UnknownNameError
 
         if not self.space:
             raise SpecError(f"recipe {self.experiment.name!r} has no [tune] that says what to search.")
-        if not self.objective.startswith("validation "):
-            raise SpecError(f"the objective must be a figure of the validation side, not {self.objective!r}.")
+        if self.objective not in OBJECTIVES:
+            raise UnknownNameError("objective (a figure of the validation side)", self.objective, OBJECTIVES)
         for field, rule in self.space.items():
             check_rule(field, rule)
 

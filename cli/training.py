@@ -132,6 +132,8 @@ def _print(result: dict[str, Any], experiment: Experiment) -> None:
     else:
         print_sides(result)
     for name, value in experiment.published.items():
-        click.echo(f"published test {MEASURES.get(name, name)}: {value:.4f} ({experiment.source})")
+        click.echo(
+            f"published test {MEASURES.get(name, name)}: {value:.4f} on {experiment.published_on} ({experiment.source})"
+        )
     rate, device = runs[0]["clips_per_second"], runs[0]["device"]
     click.echo(f"{result['run']}: {rate:.0f} clips/s on {device}; 'featurestore report {result['run']}'")

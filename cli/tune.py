@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.options import json_option, source_option, store_option
+from cli.options import json_option, source_option, store_option, trust_code_option
 from cli.output import figure, print_json, print_table
 
 
@@ -18,12 +19,15 @@ from cli.output import figure, print_json, print_table
 @source_option
 @click.option("--split", help="In place of the recipe's.")
 @click.option("--epochs", type=click.IntRange(1))
-@click.option("--objective", default="validation accuracy", show_default=True, help="validation accuracy, uar, loss.")
+@click.option(
+    "--objective", default="validation accuracy", show_default=True, help="Or: validation uar, validation loss."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the search.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Hold one field at a value; repeatable.")
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trials.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds at a time.")
+@trust_code_option
 @store_option
 @json_option
 def tune(
@@ -44,7 +48,7 @@ def tune(
 ) -> None:
     """Train a recipe with other settings again and again, and tell which validate best.
 
-    The test side is never looked at. The same command goes on where an interrupted one stopped.
+    Trials are compared by their validation side alone. The same command goes on where an interrupted one stopped.
     """
     from cli.experiments import chosen_experiment
     from cli.search import Search
@@ -63,7 +67,10 @@ def tune(
     if as_json:
         print_json({"run": str(run), "objective": objective, "best": ordered[0], "trials": found})
     else:
-        _print(ordered, objective, recipe)
+        held = [*(["--corpus", corpus] if corpus else []), *(["--split", split] if split else [])]
+        held += ["--epochs", str(epochs)] if epochs else []
+        held += [part for setting in settings for part in ("--set", setting)]
+        _print(ordered, objective, ["featurestore", "train", "--recipe", recipe, *held])
 
 
 def _best_first(trials: list[dict[str, Any]], objective: str) -> list[dict[str, Any]]:
@@ -76,15 +83,15 @@ def _held(settings: tuple[str, ...]) -> set[str]:
     return {setting.partition("=")[0].strip() for setting in settings}
 
 
-def _print(ordered: list[dict[str, Any]], objective: str, recipe: str) -> None:
+def _print(ordered: list[dict[str, Any]], objective: str, command: list[str]) -> None:
     fields = list(ordered[0]["settings"])
     rows = [
         [trial["trial"], figure(trial["value"], ".4f"), *(_short(trial["settings"][field]) for field in fields)]
         for trial in ordered
     ]
     print_table(("trial", objective, *fields), rows, numbers=("trial", objective, *fields))
-    chosen = " ".join(f"--set {field}={_short(value)}" for field, value in ordered[0]["settings"].items())
-    click.echo(f"train the best: featurestore train --recipe {recipe} {chosen}")
+    chosen = [part for field, value in ordered[0]["settings"].items() for part in ("--set", f"{field}={value}")]
+    click.echo(f"train the best: {shlex.join([*command, *chosen])}")
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 (a number or a choice)

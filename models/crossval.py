@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ MEASURES = ("accuracy", "uar")
 CONFIDENCE = 0.95
 RESULT = "crossval.json"
 """What a cross-validation leaves in its folder beside the folds."""
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Python's variable that leaves the working directory out of `sys.path`; `-P` for processes that others start."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +134,32 @@ def _outcomes(
         yield from (replace(task, progress=progress)() for task in tasks)
     else:
         try:
-            yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(task)() for task in tasks)
+            with _safe_path():
+                yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(task)() for task in tasks)
         except BrokenProcessPool as error:
             raise TrainingError(
                 "a process that trained a fold was killed, perhaps for want of memory: run the same command again, "
                 f"with fewer than {jobs} --jobs. Finished folds stand."
             ) from error
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let processes that are started meanwhile import nothing from the working directory.
+
+    Loky starts its workers with `-m` and its trackers with `-c`, which put that directory before all others: a
+    `joblib.py` in a folder of downloads would be run. A worker then takes this process's `sys.path` over, so it finds
+    the same packages, those of a clone under `python -m cli` among them.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def _awaited(future: Future[dict[str, Any]], task: FoldTask) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,19 +79,35 @@ def _answer(shares: NDArray[np.float64], classes: Sequence[str]) -> dict[str, An
 def predict_files(run: Run, paths: Sequence[Path], device: str = "auto") -> list[dict[str, Any]]:
     """Label audio files of any rate and number of channels: a list of `file, label, probabilities`.
 
-    Files that are given together are taken as one speaker's where the model normalises speakers, see `predict`.
+    Files that are given together are taken as one speaker's where the model normalises speakers, see `predict`. A file
+    that cannot be read, or is too short for one frame, has no label and a `reason`; the others have theirs.
 
     Raises
     ------
     AudioError
-        If a file cannot be read or is too short for one frame; the message names it.
+        If no file can be labelled; the message names the first.
     """
     from featurestore.rows.engine import RowEngine
 
     engine = RowEngine(run.config.features)
-    clips = (file_features(engine, path) for path in paths)
-    answers = predict(run, clips, device)
-    return [{"file": str(path), **answer} for path, answer in zip(paths, answers, strict=True)]
+    refused: dict[Path, AudioError] = {}
+
+    def clips() -> Iterator[NDArray[Any]]:
+        for path in paths:
+            try:
+                yield file_features(engine, path)
+            except AudioError as error:
+                refused[path] = error
+
+    answers = iter(predict(run, clips(), device))
+    if len(refused) == len(set(paths)):
+        raise next(iter(refused.values()))
+    return [
+        {"file": str(path), "label": None, "probabilities": {}, "reason": str(refused[path])}
+        if path in refused
+        else {"file": str(path), **next(answers)}
+        for path in paths
+    ]
 
 
 def file_features(engine: RowEngine, path: Path) -> NDArray[Any]:

@@ -21,7 +21,7 @@ from models.optimisation.optimisers import check_modules
 from models.progress import Progress, Silence
 from models.registry import build_model, model_card
 from models.runs.checkpoint import read_json
-from models.runs.run import RunConfig, describe_dataset, library_versions, start_run
+from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
 from models.trainer import Sides, Trainer
 from models.training_spec import TrainingSpec
 
@@ -61,6 +61,7 @@ def configure(
         dataset=describe_dataset(sides.train),
         split=split,
         rows={name: len(view) for name, view in zip(Sides._fields, sides, strict=True)},
+        items={name: describe_items(view) for name, view in zip(Sides._fields, sides, strict=True)},
         leaks=dict(leaks or {}),
         normalisation=stated(spec),
         recipe=dict(recipe or {}),

@@ -74,6 +74,8 @@ class Experiment:
     training: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     source: str = ""
+    published_on: str = ""
+    """The corpus that the source's figures are of."""
     published: Mapping[str, float] = field(default_factory=dict)
     """Figures of the source, to be shown beside ours."""
 

@@ -96,6 +96,7 @@ class Recipe:
             training=dict(document["training"]),
             title=str(self.document.get("title", "")),
             source=str(self.document.get("source", "")),
+            published_on=self.corpus,
             published=dict(self.document.get("published", {})),
         )
 

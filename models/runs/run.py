@@ -43,6 +43,8 @@ class RunConfig:
     split: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)
     """Rows of each side."""
+    items: Mapping[str, str] = field(default_factory=dict)
+    """The sha256 of which rows each side holds, with their labels; runs from before it name none."""
     leaks: Mapping[str, Any] = field(default_factory=dict)
     """`declared`: kinds that are allowed; `found`: what each kind shares between sides."""
     normalisation: Mapping[str, Any] = field(default_factory=dict)
@@ -79,7 +81,8 @@ class RunConfig:
         """Return the JSON form of what a result depends on."""
         dataset = {name: value for name, value in self.dataset.items() if name != "table"}  # see `start_run`
         document = {**self.to_dict(), "training": self.training.decisive(), "dataset": dataset}
-        return {name: value for name, value in document.items() if name not in ("versions", "recipe", "normalisation")}
+        left_out = {"versions", "recipe", "normalisation"} | (set() if self.items else {"items"})
+        return {name: value for name, value in document.items() if name not in left_out}
 
     @property
     def features(self) -> FeatureSpec:
@@ -96,6 +99,12 @@ def describe_dataset(view: FeatureView) -> dict[str, Any]:
         "features": view.features.to_dict(),
         "augmentation": view.augmentation.to_dict() if view.augmentation else None,
     }
+
+
+def describe_items(view: FeatureView) -> str:
+    """Return the sha256 of which rows a view holds, whatever their order: recording, copy and label of each."""
+    rows = zip(view.contents, view.copies.tolist(), view.labels.tolist(), strict=True)
+    return digest(sorted(f"{content}/{copy}/{label}" for content, copy, label in rows))
 
 
 def library_versions() -> dict[str, str]:
@@ -138,15 +147,18 @@ def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
     Raises
     ------
     RunError
-        If the folder holds something and `resume` was not asked for, or holds a run of another configuration.
+        If the folder holds something and `resume` was not asked for, or holds a run of another configuration. One
+        that ended before anything of it was kept is in nobody's way.
     """
-    if not resume:
-        if folder.exists() and any(folder.iterdir()):
+    if not resume or _untrained(folder):
+        if folder.exists() and any(folder.iterdir()) and not _untrained(folder):
             raise RunError(f"run folder {folder} exists: give '--resume {folder}' to go on, or another '--run'.")
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", config.to_dict())
         return False
     before = read_config(folder)
+    if not before.items:
+        config = dataclasses.replace(config, items={})
     if before.id != config.id:
         raise RunError(f"run {folder} differs in {_difference(before, config)}: it cannot go on with that.")
     tables = {str(one.dataset.get("table", "")) for one in (before, config)} - {""}  # runs of old name none
@@ -157,13 +169,21 @@ def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
     return (folder / "summary.json").exists()
 
 
+def _untrained(folder: Path) -> bool:
+    """Tell whether a run was described there and no step of it was kept: such a folder can be begun anew."""
+    return folder.is_dir() and [path.name for path in folder.iterdir()] == ["config.json"]
+
+
 def _difference(before: RunConfig, now: RunConfig) -> str:
     old, new = before.decisive(), now.decisive()
     for name in ("training", "dataset", "settings"):
         for part in {**old[name], **new[name]}:
             if old[name].get(part) != new[name].get(part):
                 return f"{name}.{part} ({old[name].get(part)!r} then, {new[name].get(part)!r} now)"
-    name = next((name for name in old if old[name] != new[name]), "settings")
+    for side in {**old.get("items", {}), **new.get("items", {})}:
+        if old.get("items", {}).get(side) != new.get("items", {}).get(side):
+            return f"the recordings or labels of the {side} side (another split, seed, table of sides, or vote)"
+    name = next((name for name in old if old[name] != new.get(name)), "settings")
     return f"{name} ({old[name]!r} then, {new[name]!r} now)"
 
 

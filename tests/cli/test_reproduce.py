@@ -104,7 +104,7 @@ def test_results_are_kept_once_a_row_under_the_name_of_the_recipe(place, lines):
 
 def test_the_results_of_the_repository_are_shown_without_training():
     result = featurestore("reproduce", "mathworks", "--show", "--json")
-    (line,) = json.loads(result.stdout)
+    line, *_ = json.loads(result.stdout)
 
     assert (line["published"], line["metric"], line["setting"]) == (0.6329, "test accuracy", "full")
     assert line["runs"] >= 5

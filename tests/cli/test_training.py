@@ -27,6 +27,21 @@ bucket_batches = 2
 population_batches = 1
 """
 
+FOLDS = """
+title = "Three tiny folds"
+[dataset]
+corpus = "demo"
+features = "keren"
+copies = 0
+[split]
+name = "group-3fold"
+[model]
+name = "keren-standard"
+[training]
+epochs = 1
+population_batches = 1
+"""
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
@@ -166,6 +181,63 @@ def test_a_split_that_leaks_speakers_is_refused_by_name_until_it_is_allowed(plac
     assert "f1" in error_line(refused)
     assert "--allow-leak speaker" in error_line(refused)
     assert allowed.returncode == 0, allowed.stderr
+
+
+NOISES = """
+[recorded_snr_db]
+uniform = [0, 10]
+[noises]
+corpus = "demo"
+files = "f2_*"
+"""
+
+
+def test_test_recordings_as_noises_of_training_copies_are_refused_before_a_build_and_after_until_allowed(
+    place, tmp_path
+):
+    (tmp_path / "noisy.toml").write_text(NOISES)
+    text = RECIPE.replace("copies = 1", 'copies = 1\npolicy = "noisy.toml"').replace('"speakers"', '"loso/f2"')
+    (tmp_path / "noisy-f2.toml").write_text(text)
+    arguments = ["train", "--recipe", tmp_path / "noisy-f2.toml", "--epochs", 1, "--run", tmp_path / "run"]
+
+    refused = featurestore(*arguments, store=place / "store")
+    names = [one["dataset"] for one in json.loads(featurestore("ls", "--json", store=place / "store").stdout)]
+    allowed = featurestore(*arguments, "--allow-leak", "audio", store=place / "store")
+    standing = featurestore(
+        "train", "demo-noisy-f2", "--split", "loso/f2", "--epochs", 1, "--run", tmp_path / "other",
+        store=place / "store",
+    )  # fmt: skip
+
+    assert "noises of the policy are recordings of the test side" in error_line(refused)
+    assert "demo-noisy-f2" not in names
+    assert allowed.returncode == 0, allowed.stderr
+    assert "noises of the policy are recordings of the test side" in error_line(standing)
+    leaks = json.loads((tmp_path / "run" / "config.json").read_text())["leaks"]
+    assert all("= a noise of the policy" in name for name in leaks["found"]["audio"])
+
+
+AS_A_CONSOLE_SCRIPT = "from cli.main import main; main()"
+
+
+def test_folds_in_processes_of_their_own_import_nothing_from_the_working_directory(tmp_path):
+    downloads, script = tmp_path / "downloads", tmp_path / "bin" / "featurestore"
+    for folder in (downloads, script.parent):
+        folder.mkdir()
+    for name in ("joblib", "multiprocessing"):
+        (downloads / f"{name}.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w').close()\n")
+    script.write_text(f"if __name__ == '__main__':\n    {AS_A_CONSOLE_SCRIPT}\n")
+    (tmp_path / "folds.toml").write_text(FOLDS)
+
+    result = subprocess.run(
+        [sys.executable, script, "crossval", "--recipe", tmp_path / "folds.toml", "--jobs", "2",
+         "--run", tmp_path / "run", "--device", "cpu"],
+        cwd=downloads, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "FEATURESTORE_HOME": str(tmp_path / "store")},
+    )  # fmt: skip
+
+    assert not (tmp_path / "marker").exists()
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "run").glob("fold-*/summary.json"))) == 3
 
 
 def test_a_run_folder_that_exists_is_left_alone(place):

@@ -36,3 +36,12 @@ def test_a_file_that_is_no_audio_or_missing_is_named(finished, tmp_path):
         predict_files(finished[2], [tmp_path / "text.wav"], "cpu")
     with pytest.raises(AudioError, match=r"none\.wav: cannot be read"):
         predict_files(finished[2], [tmp_path / "none.wav"], "cpu")
+
+
+def test_files_that_cannot_be_read_leave_the_others_their_labels(finished, tones, tmp_path):
+    (tmp_path / "text.wav").write_text("not audio")
+    mono, bad, stereo = predict_files(finished[2], [tones[0], tmp_path / "text.wav", tones[1]], "cpu")
+
+    assert [mono, stereo] == predict_files(finished[2], tones, "cpu")
+    assert bad["label"] is None
+    assert "text.wav: " in bad["reason"]

@@ -15,6 +15,7 @@ from models.execution import Execution, by_length
 from models.optimisation.optimisers import make_optimiser
 from models.optimisation.schedules import Moment, rate_factor
 from models.registry import build_model
+from models.runs.run import read_config, start_run
 from models.training import Sides, configure, train, train_seeds
 from models.training_spec import TrainingSpec
 
@@ -219,3 +220,30 @@ def test_torchs_own_generator_is_left_alone(sides, configured, tmp_path):
     train(sides, configured(epochs=1), tmp_path / "run", device="cpu")
 
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_run_goes_on_with_the_recordings_that_it_began_with_and_no_others(sides, configured, tmp_path):
+    config = configured()
+    start_run(tmp_path / "run", config, resume=False)
+    (tmp_path / "run" / "checkpoint.safetensors").touch()
+    swapped = Sides(sides.train, sides.validation, sides.validation)
+    other = configure(swapped, config.model, config.training, split=config.split)
+    other = dataclasses.replace(other, rows=config.rows)
+    with pytest.raises(RunError, match=r"the recordings or labels of the test side"):
+        start_run(tmp_path / "run", other, resume=True)
+
+    assert not start_run(tmp_path / "run", configured(), resume=True)
+
+
+def test_a_run_from_before_sides_were_noted_goes_on(configured, tmp_path):
+    start_run(tmp_path / "run", dataclasses.replace(configured(), items={}), resume=False)
+    (tmp_path / "run" / "checkpoint.safetensors").touch()
+
+    assert not start_run(tmp_path / "run", configured(), resume=True)
+
+
+def test_a_run_of_which_nothing_was_kept_is_in_nobodys_way(configured, tmp_path):
+    start_run(tmp_path / "run", configured(), resume=False)
+
+    assert not start_run(tmp_path / "run", configured(epochs=7), resume=False)
+    assert read_config(tmp_path / "run").training.epochs == 7
