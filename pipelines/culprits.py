@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import BuildError, FeatureStoreError
 from featurestore.specs.rows import RowSpec
 from featurestore.store import open_store
 from pipelines.engines import kept_engine
@@ -32,7 +32,19 @@ def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
     -------
     tuple of (content, reason)
         Empty if no recording does it alone.
+
+    Raises
+    ------
+    BuildError
+        If functions of the user's own compute the rows: rather they than the recordings end the process, and a
+        recording that is remembered as rejected would stay so after they are mended.
     """
+    functions = _functions(bundle.spec)
+    if functions:
+        raise BuildError(
+            f"workers die over {bundle.rows:,} rows that come from {' and '.join(functions)}, which may end or crash its "
+            "process (os._exit, memory?): mend it, then run the same command again; no recording was rejected."
+        )
     culprits: list[tuple[str, str]] = []
     waiting = bundle.members
     while waiting:
@@ -42,6 +54,13 @@ def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
             culprits.append((waiting[survived], REASON))
         waiting = waiting[survived + 1 :]
     return tuple(culprits)
+
+
+def _functions(spec: RowSpec) -> tuple[str, ...]:
+    """Return the functions of the user's own that rows come from, such as `module:function`."""
+    feature = (spec.features.function,) if spec.features.function else ()
+    own = spec.augmentation.own if spec.augmentation else ()
+    return tuple(dict.fromkeys((*feature, *(one.function for one in own))))
 
 
 def _load_in_a_process(bundle: Bundle, contents: tuple[str, ...]) -> int:

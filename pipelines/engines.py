@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,25 @@ def open_engine(spec: RowSpec, device: str | None = None, recordings: Callable[[
     return TorchEngine(spec.features, spec.augmentation, open_device(device) if device else any_device())
 
 
-@lru_cache(maxsize=2)
 def kept_engine(spec: RowSpec, store_uri: str) -> Engine:
     """Keep tables, buffers, compiled kernels and decoded noises from one task of a worker to the next."""
-    return open_engine(spec, recordings=open_store(store_uri).source)
+    return _opened(_Wanted(spec.id, store_uri, spec))
+
+
+def forget_engines() -> None:
+    """Let go of all engines that are kept."""
+    _opened.cache_clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An engine by the address of its rows: to Python specs are equal whose settings are 1, 1.0 and True."""
+
+    spec_id: str
+    store_uri: str
+    spec: RowSpec = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _opened(wanted: _Wanted) -> Engine:
+    return open_engine(wanted.spec, recordings=open_store(wanted.store_uri).source)

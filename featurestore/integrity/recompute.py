@@ -102,4 +102,13 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     except FeatureStoreError as error:
         return str(error)
     same = row_checksum(row) == record.checksums[record.row_index(content, copy)]
-    return "" if same else "computed again, it has other bits: another processor or GPU, or a library that changed"
+    return "" if same else f"computed again, it has other bits: {_suspected(record.spec)}"
+
+
+def _suspected(spec: RowSpec) -> str:
+    """Say what most likely made rows differ: a function of the user's, if there is one, since no address has its code."""
+    named = [spec.features.function, *(one.function for one in (spec.augmentation.own if spec.augmentation else ()))]
+    functions = [name for name in named if name]
+    if functions:
+        return f"{' or '.join(functions)} may have changed without a new version"
+    return "another processor or GPU, or a library that changed"

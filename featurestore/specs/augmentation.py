@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.drawn import Drawn, read_table
+from featurestore.specs.drawn import Drawn, checked_number, checked_whole, read_table
 from featurestore.specs.own import OwnPerturbation
 from featurestore.specs.recordings import Recordings
 
@@ -90,12 +90,11 @@ class AugmentationSpec:
 
     def __post_init__(self) -> None:
         if self.shift_fill not in SHIFT_FILLS:
-            raise UnknownNameError("shift_fill", self.shift_fill, SHIFT_FILLS)
-        object.__setattr__(self, "vtlp_f0", float(self.vtlp_f0))
+            raise UnknownNameError("shift_fill", str(self.shift_fill), SHIFT_FILLS)
+        object.__setattr__(self, "vtlp_f0", checked_number("vtlp_f0", self.vtlp_f0))
         if not 0 < self.vtlp_f0 < 1:
             raise SpecError(f"vtlp_f0 must lie between 0 and 1, not {self.vtlp_f0:g}.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise SpecError(f"the seed must be a whole number, not {self.seed!r}.")
+        object.__setattr__(self, "seed", checked_whole("the seed", self.seed))
         for name, drawn in self.drawn.items():
             drawn.check(name, *LIMITS[name])
 

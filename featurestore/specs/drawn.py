@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
@@ -34,15 +35,12 @@ class Drawn:
     def __post_init__(self) -> None:
         object.__setattr__(self, "probability", checked_probability(self.probability))
         if self.per not in PER:
-            raise UnknownNameError("value rule", self.per, PER)
+            raise UnknownNameError("value rule", str(self.per), PER)
         if (self.uniform is None) == (not self.listed):
             raise SpecError("a perturbation needs either 'uniform = [low, high]' or 'listed = [...]'.")
-        object.__setattr__(self, "listed", tuple(float(value) for value in self.listed))
+        object.__setattr__(self, "listed", _numbers("listed", self.listed))
         if self.uniform is not None:
-            low, high = (float(bound) for bound in self.uniform)
-            if not low <= high:
-                raise SpecError(f"a range must rise: {low:g} is above {high:g}.")
-            object.__setattr__(self, "uniform", (low, high))
+            object.__setattr__(self, "uniform", _range(self.uniform))
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -70,9 +68,52 @@ class Drawn:
 
 def checked_probability(value: float) -> float:
     """Return a probability as float; `SpecError` unless it lies within 0 and 1."""
-    if not 0 <= value <= 1:
+    probability = checked_number("probability", value)
+    if not 0 <= probability <= 1:
         raise SpecError(f"a probability must lie within 0 and 1, not {value}.")
-    return float(value)
+    return probability
+
+
+def checked_number(name: str, value: Any) -> float:  # noqa: ANN401 (it comes from a file)
+    """Return a number as float, and 0.0 for -0.0, whose address would be another; `SpecError` if it is none."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            return float(value) + 0.0  # -0.0 + 0.0 is 0.0
+        except OverflowError:  # a whole number beyond all floats
+            pass
+    raise SpecError(f"{name} must be a number, not {value!r}.")
+
+
+def checked_whole(name: str, value: Any) -> int:  # noqa: ANN401
+    """Return a whole number as int, also where it was written as 3.0; `SpecError` if it is none."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+        return int(float(value))
+    raise SpecError(f"{name} must be a whole number, not {value!r}.")
+
+
+def checked_truth(name: str, value: Any) -> bool:  # noqa: ANN401
+    """Return True or False; `SpecError` for all else, since both 1 and the text "no" would count as true."""
+    if not isinstance(value, bool):
+        raise SpecError(f"{name} must be true or false, not {value!r}.")
+    return value
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...]:  # noqa: ANN401
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise SpecError(f"{name} must be a list of numbers, not {values!r}.")
+    return tuple(checked_number(name, value) for value in values)
+
+
+def _range(bounds: Any) -> tuple[float, float]:  # noqa: ANN401
+    numbers = _numbers("uniform", bounds)
+    if len(numbers) != 2:
+        raise SpecError(f"uniform must be [low, high], not {bounds!r}.")
+    low, high = numbers
+    if not low <= high:
+        raise SpecError(f"a range must rise: {low:g} is above {high:g}.")
+    return low, high
 
 
 def read_table(kind: type[Any], name: str, table: Any, needed: str) -> Any:  # noqa: ANN401 (checked here)

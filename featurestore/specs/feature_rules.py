@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from featurestore.errors import SpecError
 from featurestore.specs.kinds import kept_bins
@@ -58,8 +58,8 @@ def _own_function(spec: FeatureSpec) -> Rules:
         check_reference(spec.function)
     except SpecError as error:
         yield False, str(error).rstrip(".")
-    yield _whole(spec.version) and (spec.version or 0) >= 1, "a function needs a version, a whole number from 1"
-    yield _whole(spec.bands) and 1 <= (spec.bands or 0) <= MOST_BANDS, f"a function needs bands, 1 to {MOST_BANDS:,}"
+    yield (spec.version or 0) >= 1, "a function needs a version, a whole number from 1"
+    yield 1 <= (spec.bands or 0) <= MOST_BANDS, f"a function needs bands, 1 to {MOST_BANDS:,}"
     for name, value in spec.settings:
         plain = isinstance(value, str | int | float) and not (isinstance(value, float) and not math.isfinite(value))
         yield plain and str(name).isidentifier(), f"setting {name!r} must be a text, a number or true or false"
@@ -67,7 +67,3 @@ def _own_function(spec: FeatureSpec) -> Rules:
 
 KIND_RULES = {"spectrogram": (_bins,), "function": (_own_function,)}
 """Rules of single kinds, which may rely on the others."""
-
-
-def _whole(value: Any) -> bool:  # noqa: ANN401 (it comes from a file)
-    return isinstance(value, int) and not isinstance(value, bool)

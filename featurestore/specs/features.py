@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
+from featurestore.specs.drawn import checked_number, checked_truth, checked_whole
 from featurestore.specs.feature_rules import broken_rules
 from featurestore.specs.kinds import KINDS
 
@@ -19,8 +20,19 @@ ADDED = ("trim_db", "seconds", "decibels", "range_db", "coefficients", "function
 """Fields that stand in an address only where they are set: rows of the first stores do not name them."""
 NUMBERS = ("low_hz", "eps", "high_hz", "trim_db", "seconds", "range_db")
 """Fields that may be given as whole numbers and are kept as floats."""
+WHOLE = ("rate", "window_length", "hop_length", "fft_length", "mels", "coefficients", "version", "bands")
+"""Fields that may be given as floats such as 128.0 and are kept as whole numbers."""
+TRUTHS = ("centred",)
+"""Fields that are true or false, and neither 1 nor a text."""
 COEFFICIENTS = 20
 """Coefficients that `mfcc` has where none are given, those of librosa."""
+
+CHECKS: dict[str, Callable[[str, Any], float]] = {
+    **dict.fromkeys(NUMBERS, checked_number),
+    **dict.fromkeys(WHOLE, checked_whole),
+    **dict.fromkeys(TRUTHS, checked_truth),
+}
+"""What reads a field, by its name: it takes what messages call the field, and the value."""
 
 Setting = str | int | float | bool
 
@@ -108,10 +120,14 @@ class FeatureSpec:
                 raise SpecError(_foreign(field.name, self.kind))
 
     def _normalise(self) -> None:
-        """Give equal specs equal fields: whole numbers become floats, a table becomes sorted pairs."""
-        for field in NUMBERS:
-            if getattr(self, field) is not None:
-                object.__setattr__(self, field, float(getattr(self, field)))
+        """Give equal specs equal fields: each number becomes that of its field, a table becomes sorted pairs.
+
+        An address tells 16000 from 16000.0 and 0.0 from -0.0, though they mean the same.
+        """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in CHECKS and not (value is None and field.default is None):
+                object.__setattr__(self, field.name, CHECKS[field.name](f"feature spec: {field.name}", value))
         object.__setattr__(self, "settings", tuple(sorted(dict(self.settings).items())))
         if self.kind == "mfcc" and self.coefficients is None:
             object.__setattr__(self, "coefficients", min(COEFFICIENTS, self.mels))

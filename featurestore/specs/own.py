@@ -9,7 +9,7 @@ from typing import Any
 
 from featurestore.canonical import canonical_json
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.drawn import PER, checked_probability
+from featurestore.specs.drawn import PER, checked_probability, checked_whole
 from featurestore.trusted_code import check_reference
 
 
@@ -36,11 +36,12 @@ class OwnPerturbation:
 
     def __post_init__(self) -> None:
         check_reference(self.function)
-        if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
+        object.__setattr__(self, "version", checked_whole(f"the version of {self.function!r}", self.version))
+        if self.version < 1:
             raise SpecError(f"the version of {self.function!r} must be a whole number from 1 on, not {self.version!r}.")
         object.__setattr__(self, "probability", checked_probability(self.probability))
         if self.per not in PER:
-            raise UnknownNameError("value rule", self.per, PER)
+            raise UnknownNameError("value rule", str(self.per), PER)
         if not isinstance(self.settings, Mapping):
             raise SpecError(f"the settings of {self.function!r} must be a table, not {self.settings!r}.")
         object.__setattr__(self, "settings", json.loads(canonical_json(dict(self.settings))))

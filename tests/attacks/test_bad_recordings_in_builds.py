@@ -12,14 +12,19 @@ from distributed import LocalCluster
 from featurestore.corpus.sheet.manifest import find_manifest
 from featurestore.errors import BuildError
 from featurestore.signal import guarded
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.features import FeatureSpec
+from featurestore.specs.own import OwnPerturbation
 from featurestore.specs.presets import feature_preset
+from featurestore.specs.rows import RowSpec
+from featurestore.trusted_code import VARIABLE
 from pipelines import culprits
 from pipelines.build import build
 from pipelines.cluster import Workers
 from pipelines.culprits import REASON, isolate_culprits
 from pipelines.dataset_recipe import DatasetRecipe
 from pipelines.dispatch import bundles_of
-from pipelines.engines import kept_engine
+from pipelines.engines import forget_engines
 from pipelines.ingest import ingest
 from pipelines.planning import plan_build
 from pipelines.rejects import known_rejects
@@ -72,7 +77,7 @@ def test_files_that_hang_or_crash_their_decoder_are_rejected_and_the_rest_is_bui
     store, corpus, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(guarded, "_START", HOSTILE)
-    kept_engine.cache_clear()  # an engine of another test may hold a child that behaves
+    forget_engines()  # an engine of another test may hold a child that behaves
     corpus("flac")
     (tmp_path / "few" / "c_up_98.flac").write_bytes(b"fLaC" + b"kill" * 50)
     both = ingest(store, find_manifest(str(tmp_path / "few.toml")), tmp_path / "few", no_download)
@@ -169,3 +174,35 @@ def test_a_recording_that_kills_local_workers_is_rejected_and_the_rest_is_built(
 def test_workers_that_die_whatever_they_read_end_the_build_with_one_line(corpus, build_with):
     with pytest.raises(BuildError, match=r"6 workers died over the same 7 rows.* run the same command again"):
         build_with(corpus("wav"), "any_time")
+
+
+DEADLY = "import os\ndef row(signal, rate):\n    os._exit(0)\ndef louder(signal, rate, rng):\n    os._exit(0)\n"
+DEADLY_FEATURE = FeatureSpec(kind="function", function="deadly_code:row", version=1, bands=1)
+DEADLY_POLICY = AugmentationSpec(own=(OwnPerturbation("deadly_code:louder", 1),))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "function"),
+    [
+        (DatasetRecipe(DEADLY_FEATURE, None, 0), "deadly_code:row"),
+        (DatasetRecipe(feature_preset("mathworks"), DEADLY_POLICY, 1), "deadly_code:louder"),
+    ],
+    ids=["feature", "perturbation"],
+)
+def test_a_function_of_the_user_that_ends_its_worker_stops_the_build_and_no_recording_is_rejected(
+    store, corpus, monkeypatch, tmp_path, recipe, function
+):
+    (tmp_path / "deadly_code.py").write_text(DEADLY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(VARIABLE, "deadly_code")
+    corpus("flac")
+    (tmp_path / "few" / f"{BAD}.flac").unlink()
+    labelled = ingest(store, find_manifest(str(tmp_path / "few.toml")), tmp_path / "few", no_download)
+
+    with Workers(2) as workers, pytest.raises(BuildError, match=function) as stopped:
+        build(store, labelled, recipe, workers=workers)
+
+    assert "\n" not in str(stopped.value)
+    assert "no recording was rejected" in str(stopped.value)
+    for augmentation in (None, recipe.augmentation):
+        assert known_rejects(store, RowSpec.current(recipe.features, augmentation)) == {}

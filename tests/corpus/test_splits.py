@@ -134,6 +134,30 @@ def test_identical_audio_under_two_names_is_a_leak_of_its_own_kind():
         check_leaks(found, utterances, allowed=["speaker"])
 
 
+def test_a_noise_in_training_copies_that_is_a_test_recording_is_a_leak_of_audio():
+    utterances = clips(4)
+    found = Split("own", train=("000.wav", "001.wav"), validation=("002.wav",), test=("003.wav",))
+    noises = {one.path: one.content for one in utterances}
+
+    with pytest.raises(LeakError, match=r"noises of the policy are recordings of the test side.*--allow-leak audio"):
+        check_leaks(found, utterances, ["speaker"], heard=[noises["003.wav"]])
+    with pytest.raises(LeakError, match="recordings of the validation and test side"):
+        check_leaks(found, utterances, ["speaker"], heard=noises.values())
+    allowed = check_leaks(found, utterances, ["speaker", "audio"], heard=[noises["003.wav"]])
+    assert allowed.named("audio") == ("003.wav = a noise of the policy",)
+    assert "003.wav = a noise of the policy" in allowed.verdict
+
+
+def test_a_noise_that_sounds_as_a_test_recording_does_is_a_leak_and_one_of_the_training_side_is_none():
+    utterances = clips(3, speakers=3)
+    found = Split("own", train=("000.wav",), validation=("001.wav",), test=("002.wav",))
+    contents = [one.content for one in utterances]
+
+    assert check_leaks(found, utterances, heard=[contents[0], "e" * 64]).by_kind["audio"] == ()
+    sounds = {contents[2]: "hiss", "e" * 64: "hiss"}
+    assert leaks(found, utterances, sounds, ["e" * 64]).noises == (("test", "002.wav"),)
+
+
 def test_an_utterance_on_two_sides_is_a_leak_of_its_source():
     utterances = clips(3, speakers=3)
     found = Split("own", train=("000.wav", "001.wav"), validation=("002.wav",), test=("001.wav",))

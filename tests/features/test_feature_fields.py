@@ -95,6 +95,68 @@ def test_what_makes_no_sense_is_refused_with_its_reason(fields, reason):
         FeatureSpec.from_dict(fields)
 
 
+@pytest.mark.parametrize(
+    ("field", "given", "kept"),
+    [
+        ("rate", 16_000.0, 16_000),
+        ("mels", 64.0, 64),
+        ("hop_length", 256.0, 256),
+        ("window_length", 1024.0, 1024),
+        ("fft_length", np.float32(4096), 4096),
+        ("mels", np.int64(64), 64),
+        ("coefficients", 13.0, 13),
+        ("low_hz", -0.0, 0.0),
+        ("high_hz", 4000, 4000.0),
+        ("eps", np.float64(1e-10), 1e-10),
+    ],
+)
+def test_a_number_that_means_the_same_has_the_same_address(field, given, kept):
+    first, second = (FeatureSpec.from_dict({"kind": "mfcc", "rate": 22_050, field: one}) for one in (given, kept))
+
+    assert digest(first.to_dict()) == digest(second.to_dict())
+    assert type(getattr(first, field)) is type(kept)
+
+
+def test_version_and_bands_of_an_own_function_are_kept_as_whole_numbers():
+    given = FeatureSpec.from_dict({**OWN, "version": 1.0, "bands": 3.0})
+
+    assert digest(given.to_dict()) == digest(FeatureSpec.from_dict(OWN).to_dict())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("rate", 16_000.5, "a whole number"),
+        ("rate", "16000", "a whole number"),
+        ("rate", True, "a whole number"),
+        ("mels", None, "a whole number"),
+        ("mels", float("nan"), "a whole number"),
+        ("hop_length", float("inf"), "a whole number"),
+        ("window_length", [2048], "a whole number"),
+        ("coefficients", "20", "a whole number"),
+        ("centred", 1, "true or false"),
+        ("centred", 0, "true or false"),
+        ("centred", "no", "true or false"),
+        ("centred", None, "true or false"),
+        ("low_hz", "20", "a number"),
+        ("low_hz", None, "a number"),
+        ("high_hz", True, "a number"),
+        ("eps", 1 + 0j, "a number"),
+        ("trim_db", 10**400, "a number"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_with_field_and_value_in_one_line(field, value, wanted):
+    for described in (FeatureSpec.from_dict, lambda fields: FeatureSpec(**fields)):
+        with pytest.raises(SpecError) as refused:
+            described({"kind": "mfcc", field: value})
+        assert str(refused.value) == f"feature spec: {field} must be {wanted}, not {value!r}."
+
+
+def test_a_setting_on_the_command_line_that_is_no_truth_value_is_refused():
+    with pytest.raises(SpecError, match="centred must be true or false, not 1"):
+        override(feature_preset("logmel"), None, ["centred=1"])
+
+
 def test_an_unknown_kind_field_or_scale_offers_the_nearest():
     for fields, near in (({"kind": "mfc"}, "mfcc"), ({"second": 1}, "seconds"), ({"decibels": "relativ"}, "relative")):
         with pytest.raises(UnknownNameError, match=f"did you mean '{near}'"):

@@ -15,6 +15,7 @@ from featurestore.rows.engine import RowEngine
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.rows import RowSpec
 from featurestore.trusted_code import VARIABLE, trust, trusted_modules
+from pipelines.engines import forget_engines, kept_engine
 
 CODE = """
 import numpy as np
@@ -37,6 +38,12 @@ def text(signal, rate):
 
 def broken(signal, rate):
     raise ValueError("this cannot\\nwork")
+
+def leaving(signal, rate):
+    raise SystemExit("good\\nbye")
+
+def of_type(signal, rate, *, x):
+    return np.full((3, 2), 2 if x is True else 1)
 
 def choosy(signal, rate):
     raise AudioError("too quiet")
@@ -134,6 +141,7 @@ def test_the_order_of_settings_changes_no_address():
         ("one_number", r"returned an array \[\] of float64, not \[frames, 2\]"),
         ("text", "of <U1"),
         ("broken", "failed with ValueError: this cannot$"),
+        ("leaving", "failed with SystemExit: good$"),
         ("absent", "cannot import 'my_features:absent'"),
         ("CONSTANT", "is a int, not a function"),
     ],
@@ -151,6 +159,26 @@ def test_what_is_no_row_stops_with_one_line_that_names_the_function(trusted, nam
 def test_a_recording_that_the_function_cannot_use_is_refused_alone(trusted, name, reason):
     with pytest.raises(AudioError, match=reason):
         row_of(spec(name))
+
+
+def test_a_long_lived_worker_keeps_an_engine_for_each_address_even_where_specs_are_equal(trusted, store):
+    one, true = (RowSpec.current(spec("of_type", settings={"x": x}), None) for x in (1, True))
+    forget_engines()
+
+    rows = [engine.clean(engine.load(voice())) for engine in (kept_engine(each, store.uri) for each in (one, true))]
+
+    assert one == true  # to Python; their addresses differ
+    assert one.id != true.id
+    assert [row[0, 0] for row in rows] == [1, 2]
+    assert kept_engine(one, store.uri) is kept_engine(RowSpec.from_document(one.document), store.uri)
+    forget_engines()
+
+
+def test_a_module_that_ends_the_process_when_it_is_imported_is_refused_in_one_line(trusted):
+    trusted.with_suffix(".py").write_text("import sys; sys.exit(3)")
+
+    with pytest.raises(SpecError, match="my_features:levels failed with SystemExit: 3"):
+        row_of(spec())
 
 
 def test_a_wrong_number_of_bands_is_told_with_both_shapes(trusted):

@@ -22,7 +22,7 @@ from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.presets import policy
 from featurestore.trusted_code import VARIABLE
 from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.tasks import kept_engine
+from pipelines.engines import forget_engines
 
 MODULE = "perturbations_of_a_user"
 CODE = """
@@ -34,6 +34,9 @@ def crackle(signal, rate, rng, share=0.01):
 
 def twice(signal, rate, rng):
     return np.repeat(signal, 2)
+
+def leaving(signal, rate, rng):
+    raise SystemExit(3)
 
 def broken(signal, rate, rng, kind):
     results = {
@@ -65,7 +68,7 @@ def module(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, MODULE)
     yield MODULE
     sys.modules.pop(MODULE, None)
-    kept_engine.cache_clear()
+    forget_engines()
 
 
 def own(module, name="crackle", version=1, **settings):
@@ -122,6 +125,11 @@ def test_what_is_no_signal_is_an_error_that_names_the_function(module, kind, rea
         perturbed(broken, white(3_000), Perturbation(own=(1,)))
 
 
+def test_a_function_that_wants_to_end_the_process_is_an_error_like_any_other(module):
+    with pytest.raises(SpecError, match=f"{module}:leaving.*failed with SystemExit: 3"):
+        perturbed(engine(own=(own(module, "leaving"),)), white(3_000), Perturbation(own=(1,)))
+
+
 def test_a_copy_that_a_function_leaves_too_short_is_no_fault_of_its_recording(module):
     short = engine(own=(own(module, "broken", kind="short"),))
 
@@ -135,6 +143,17 @@ def test_code_that_is_not_trusted_is_never_imported(module, monkeypatch):
     with pytest.raises(SpecError, match=f"--trust-code {module}"):
         perturbed(engine(own=(own(module),)), white(3_000), Perturbation(own=(1,)))
     assert module not in sys.modules
+
+
+def test_a_function_that_changed_without_a_new_version_is_suspected_of_other_bits(module, store, tmp_path):
+    folder = write_corpus(tmp_path / "tiny", range(1, 4))
+    build_here(store, folder, DatasetRecipe(recipe(0).features, AugmentationSpec(own=(own(module, share=0.02),)), 2))
+    forget_engines()
+    sys.modules[module].crackle = lambda signal, rate, rng, **settings: signal * 0.5
+
+    reasons = {reason for _, reason in recompute(store, 9).drifted}
+
+    assert reasons == {f"computed again, it has other bits: {module}:crackle may have changed without a new version"}
 
 
 def test_a_policy_file_with_a_function_builds_verifies_and_is_recomputed(module, store, tmp_path):

@@ -292,3 +292,43 @@ def test_every_perturbation_has_limits_and_a_field():
 def test_the_mean_duration_of_copies_follows_the_stretch():
     assert AugmentationSpec().mean_duration == 1
     assert POLICY.mean_duration == pytest.approx(1 + 0.5 * 0.025)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"gain_db": {"uniform": [-0.0, 3]}}, {"gain_db": {"uniform": [0.0, 3.0]}}),
+        ({"gain_db": {"listed": [-0.0]}}, {"gain_db": {"listed": [0]}}),
+        ({"gain_db": {"listed": [1], "probability": -0.0}}, {"gain_db": {"listed": [1], "probability": 0}}),
+        ({"seed": 3.0}, {"seed": 3}),
+        ({"own": [{"function": "a:b", "version": 2.0}]}, {"own": [{"function": "a:b", "version": 2}]}),
+    ],
+)
+def test_a_policy_that_means_the_same_has_the_same_canonical_form(given, kept):
+    first, second = AugmentationSpec.from_dict(given), AugmentationSpec.from_dict(kept)
+
+    assert digest(first.to_dict()) == digest(second.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
+        ({"seed": True}, "seed must be a whole number, not True"),
+        ({"vtlp_f0": "0.9"}, "vtlp_f0 must be a number, not '0.9'"),
+        ({"gain_db": {"uniform": "12"}}, "uniform must be a list of numbers, not '12'"),
+        ({"gain_db": {"uniform": [1, 2, 3]}}, r"uniform must be \[low, high\], not \[1, 2, 3\]"),
+        ({"gain_db": {"uniform": [False, 3]}}, "uniform must be a number, not False"),
+        ({"gain_db": {"listed": 5}}, "listed must be a list of numbers, not 5"),
+        ({"gain_db": {"listed": ["loud"]}}, "listed must be a number, not 'loud'"),
+        ({"gain_db": {"listed": [1], "probability": True}}, "probability must be a number, not True"),
+        ({"gain_db": {"listed": [1], "probability": "1"}}, "probability must be a number, not '1'"),
+        ({"gain_db": {"listed": [1], "per": 5}}, "unknown value rule '5'"),
+        ({"own": [{"function": "a:b", "version": True}]}, "a whole number, not True"),
+        ({"own": [{"function": "a:b", "version": 1.5}]}, "a whole number, not 1.5"),
+    ],
+)
+def test_a_value_of_the_wrong_type_in_a_policy_is_refused_with_field_and_value(document, reason):
+    with pytest.raises((SpecError, UnknownNameError), match=reason) as refused:
+        AugmentationSpec.from_dict(document)
+    assert "\n" not in str(refused.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from command_line import featurestore as in_a_process
 
 from cli.main import run
 from featurestore.store import open_store
+from featurestore.trusted_code import VARIABLE
 
 
 @dataclass
@@ -90,6 +92,16 @@ def test_repair_exits_with_4_and_says_what_to_do_where_it_cannot_help(featuresto
     assert result.returncode == 4
     assert "notes.txt" in result.stderr
     assert "move it away" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "repair"])
+def test_verify_and_repair_take_the_permission_that_messages_recommend(featurestore, demo, monkeypatch, command):
+    monkeypatch.setenv(VARIABLE, "before")
+
+    result = featurestore(command, "demo", "--trust-code", "mine", store=demo)
+
+    assert result.returncode == 0
+    assert os.environ[VARIABLE] == "before,mine"
 
 
 def test_verify_computes_a_sample_again(featurestore, demo):

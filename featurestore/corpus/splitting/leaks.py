@@ -27,6 +27,8 @@ class Leaks:
     """Identical audio on two sides, whatever the names: for each sound the lowest checksum of its files."""
     audio_paths: tuple[str, ...] = ()
     """The same for people: `a.wav = b.flac`."""
+    noises: tuple[tuple[str, str], ...] = ()
+    """Recordings (side, path) of the validation and test sides that the policy mixes into training copies."""
     heard: bool = False
     """Whether audio was compared by what the features hear of it; else by the bytes of the files alone."""
     shared_sentences: tuple[str, ...] = ()
@@ -40,7 +42,7 @@ class Leaks:
         return {
             "speaker": self.shared_speakers,
             "source": self.shared_sources,
-            "audio": self.shared_audio,
+            "audio": (*self.shared_audio, *(path for _, path in self.noises)),
             "sentence": self.shared_sentences,
         }
 
@@ -56,15 +58,30 @@ class Leaks:
 
     def named(self, kind: str) -> tuple[str, ...]:
         """Return what is shared of one kind in words that a user knows: identical audio by its paths."""
-        return self.audio_paths if kind == "audio" else self.by_kind[kind]
+        if kind != "audio":
+            return self.by_kind[kind]
+        return (*self.audio_paths, *(f"{path} = a noise of the policy" for _, path in self.noises))
+
+    @property
+    def noises_told(self) -> str:
+        """What a refusal says about noises; empty without any."""
+        sides = " and ".join(side for side in TOLD_SIDES if any(side == one for one, _ in self.noises))
+        return f"; noises of the policy are recordings of the {sides} side" if sides else ""
 
 
+TOLD_SIDES = ("validation", "test")
+"""Sides whose recordings no training copy may hold as noise."""
 KINDS = ("speaker", "source", "audio", "sentence")
 REFUSED_KINDS = ("speaker", "source", "audio")
 """Kinds refused unless allowed; shared sentences are reported only, since most acted corpora repeat theirs."""
 
 
-def leaks(split: Split, utterances: Iterable[SplitItem], sounds: Mapping[str, str] | None = None) -> Leaks:
+def leaks(
+    split: Split,
+    utterances: Iterable[SplitItem],
+    sounds: Mapping[str, str] | None = None,
+    heard: Collection[str] = (),
+) -> Leaks:
     """Find what the sides of a split share.
 
     Parameters
@@ -74,6 +91,8 @@ def leaks(split: Split, utterances: Iterable[SplitItem], sounds: Mapping[str, st
         The utterances that the split was made of, with `path`, `content`, `label`, `speaker`, and `text` if known.
     sounds : mapping of content to name, optional
         What tells equal sound in files that differ (`DatasetView.sounds`); without it bytes are compared.
+    heard : collection of str
+        Contents that training copies take in besides their own, such as the noises of the policy.
     """
     sides = _sides_of_paths(split)
     used = [one for one in utterances if one.path in sides]
@@ -86,13 +105,22 @@ def leaks(split: Split, utterances: Iterable[SplitItem], sounds: Mapping[str, st
                 places.setdefault(name, set()).update(sides[one.path])
         return tuple(sorted(name for name, found in places.items() if len(found) > 1))
 
-    heard = sounds or {}
-    same = _files_of_sounds(used, heard, shared(lambda one: heard.get(one.content, one.content)))
+    known = sounds or {}
+    same = _files_of_sounds(used, known, shared(lambda one: known.get(one.content, one.content)))
+    mixed_in = {known.get(content, content) for content in heard}
     return Leaks(
         shared_speakers=shared(lambda one: one.speaker),
         shared_sources=tuple(sorted(path for path, found in sides.items() if len(found) > 1)),
         shared_audio=tuple(sorted(min(one.content for one in files) for files in same)),
         audio_paths=tuple(sorted(" = ".join(sorted({one.path for one in files})) for files in same)),
+        noises=tuple(
+            sorted(
+                (side, one.path)
+                for one in used
+                if known.get(one.content, one.content) in mixed_in
+                for side in sides[one.path] & {*TOLD_SIDES}
+            )
+        ),
         heard=sounds is not None,
         shared_sentences=shared(lambda one: getattr(one, "text", None)),
         unknown_speakers=len({one.path for one in used if one.speaker is None}),
@@ -100,12 +128,12 @@ def leaks(split: Split, utterances: Iterable[SplitItem], sounds: Mapping[str, st
 
 
 def _files_of_sounds(
-    used: Iterable[SplitItem], heard: Mapping[str, str], names: Collection[str]
+    used: Iterable[SplitItem], sounds: Mapping[str, str], names: Collection[str]
 ) -> list[list[SplitItem]]:
     """Return the utterances of each of some sounds."""
     files: dict[str, list[SplitItem]] = {name: [] for name in names}
     for one in used:
-        name = heard.get(one.content, one.content)
+        name = sounds.get(one.content, one.content)
         if name in files:
             files[name].append(one)
     return list(files.values())
@@ -117,12 +145,13 @@ def check_leaks(
     allowed: Collection[str] = (),
     refused: Collection[str] = REFUSED_KINDS,
     sounds: Mapping[str, str] | None = None,
+    heard: Collection[str] = (),
 ) -> Leaks:
     """Refuse a split that leaks, unless the kind of leak is allowed by name.
 
     Parameters
     ----------
-    split, utterances, sounds
+    split, utterances, sounds, heard
         As `leaks` takes them.
     allowed : collection of str
         Kinds of `KINDS` that are reported only.
@@ -144,13 +173,15 @@ def check_leaks(
     for kind in (*allowed, *refused):
         if kind not in KINDS:
             raise UnknownNameError("kind of leak", kind, KINDS)
-    found = leaks(split, utterances, sounds)
+    found = leaks(split, utterances, sounds, heard)
     wrong = [kind for kind in KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
     if wrong:
         what = "; ".join(f"{kind} ({_some(found.named(kind))})" for kind in wrong)
+        noises = found.noises_told if "audio" in wrong else ""
         flags = " ".join(f"--allow-leak {kind}" for kind in wrong)
         raise LeakError(
-            f"split {split.name!r} leaks: more than one side has {what}. Choose another split, or accept it: {flags}"
+            f"split {split.name!r} leaks: more than one side has {what}{noises}. Choose another split, or accept it: "
+            f"{flags}"
         )
     return found
 

@@ -61,7 +61,7 @@ class OwnFunction:
             found = self._function(signal * gain, self._rate, **settings)
         except FeatureStoreError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() would end the worker, for every recording
             reason = str(error).partition("\n")[0]
             raise SpecError(f"{self.features.function} failed with {type(error).__name__}: {reason}") from error
         return self._checked(np.asarray(found))

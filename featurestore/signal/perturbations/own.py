@@ -34,12 +34,11 @@ def apply_own(own: OwnPerturbation, signal: Signal, rate: int, key: int) -> Sign
     SpecError
         If its module is not trusted, it fails, or what it returns is no signal.
     """
-    function = trusted_function(own.function)
     try:
-        found = function(signal.copy(), rate, random_numbers(key), **own.settings)
+        found = trusted_function(own.function)(signal.copy(), rate, random_numbers(key), **own.settings)
     except FeatureStoreError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() would end the worker, for every recording
         reason = str(error).partition("\n")[0]
         raise SpecError(f"perturbation {own.function!r} failed with {type(error).__name__}: {reason}.") from error
     fault = _fault(found)
