@@ -23,7 +23,7 @@ MARKER = "folds.json"
 
 
 @click.command(
-    epilog="Examples: featurestore crossval emodb --split loso --jobs 2;  featurestore crossval --resume runs/x-001"
+    epilog="Example: featurestore crossval emodb --split loso --jobs 2;  featurestore crossval --resume runs/x-001"
 )
 @click.argument("dataset", required=False)
 @click.option("--recipe", metavar="NAME|FILE", help="An experiment: a name or a TOML file.")

@@ -18,7 +18,7 @@ SIDES = ("train", "validation", "test")
 
 
 @click.command(
-    epilog="Examples: featurestore evaluate runs/mathworks-001;  "
+    epilog="Example: featurestore evaluate runs/mathworks-001;  "
     "featurestore evaluate runs/etienne-001 --dataset warped --vote"
 )
 @click.argument("run", type=click.Path())
@@ -82,7 +82,7 @@ def _keep(predictions: Predictions, run: Run, side: str, kept: str | None) -> No
 
 
 @click.command(
-    epilog="Examples: featurestore compare runs/demo-001 runs/demo-002;  "
+    epilog="Example: featurestore compare runs/demo-001 runs/demo-002;  "
     "featurestore compare runs/emodb-loso-001 runs/emodb-loso-002 --json"
 )
 @click.argument("first", metavar="RUN", type=click.Path())

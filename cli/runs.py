@@ -80,7 +80,7 @@ def _audio_files(places: tuple[str, ...]) -> list[Path]:
 
 
 @click.command(
-    epilog="Examples: featurestore report runs/mathworks-001 --out page.html;  featurestore report runs/emodb-loso-001"
+    epilog="Example: featurestore report runs/mathworks-001 --out page.html;  featurestore report runs/emodb-loso-001"
 )
 @click.argument("run", type=click.Path())
 @click.option("--out", type=click.Path(dir_okay=False), help="Default: report.html in the run folder.")

@@ -42,7 +42,7 @@ def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
     functions = _functions(bundle.spec)
     if functions:
         raise BuildError(
-            f"workers die over {bundle.rows:,} rows that come from {' and '.join(functions)}, which may end or crash its "
+            f"workers die over {bundle.rows:,} rows from {' and '.join(functions)}, which may end or crash its "
             "process (os._exit, memory?): mend it, then run the same command again; no recording was rejected."
         )
     culprits: list[tuple[str, str]] = []

@@ -106,7 +106,7 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
 
 
 def _suspected(spec: RowSpec) -> str:
-    """Say what most likely made rows differ: a function of the user's, if there is one, since no address has its code."""
+    """Say what most likely made rows differ: a function of the user's, if there is one; no address has its code."""
     named = [spec.features.function, *(one.function for one in (spec.augmentation.own if spec.augmentation else ()))]
     functions = [name for name in named if name]
     if functions:
