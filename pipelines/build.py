@@ -87,9 +87,7 @@ def build(
     """
     started = time.monotonic()
     workers = workers or Workers(jobs, scheduler)
-    device = chosen_device(device, recipe)
-    if workers.scheduler is not None and device != CPU:
-        raise BuildError(f"--scheduler and --device {device} exclude each other: a device computes in this process.")
+    device = _settled_device(device, recipe, workers)
     recipe = with_inputs(store, dataclasses.replace(recipe, engine=engine_of(device)), write=not dry_run)
     plan = plan_build(store, corpus, recipe)
     if dry_run:
@@ -101,6 +99,14 @@ def build(
         store.storage.sweep()
         plan, digest = work.until_published(plan, name or dataset_name(corpus.name))
     return report_of(plan, name, started, tally=work.tally, digest=digest)
+
+
+def _settled_device(device: str, recipe: DatasetRecipe, workers: Workers) -> str:
+    """Return the device that computes; `BuildError` if it cannot go with where the workers are."""
+    chosen = chosen_device(device, recipe)
+    if workers.scheduler is not None and chosen != CPU:
+        raise BuildError(f"--scheduler and --device {chosen} exclude each other: a device computes in this process.")
+    return chosen
 
 
 def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:

@@ -79,8 +79,8 @@ def checked_number(name: str, value: Any) -> float:  # noqa: ANN401 (it comes fr
     if isinstance(value, Real) and not isinstance(value, bool):
         try:
             return float(value) + 0.0  # -0.0 + 0.0 is 0.0
-        except OverflowError:  # a whole number beyond all floats
-            pass
+        except OverflowError as error:
+            raise SpecError(f"{name} must be a number, not {value!r}.") from error
     raise SpecError(f"{name} must be a number, not {value!r}.")
 
 
