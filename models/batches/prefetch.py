@@ -31,8 +31,8 @@ def ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item, None, No
     waiting: queue.Queue[Handed[Item]] = queue.Queue(depth)
     over = threading.Event()
     thread = threading.Thread(target=_make, args=(items, waiting, over), name="prefetch", daemon=True)
-    thread.start()
     try:
+        thread.start()  # Ctrl-C may come while this waits for the thread's first sign of life
         while (entry := waiting.get()) is not None:
             if isinstance(entry, BaseException):
                 raise entry
@@ -41,7 +41,8 @@ def ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item, None, No
         over.set()
         while not waiting.empty():  # makes room for a `put` that waits; at most one more follows, and finds room
             waiting.get()
-        thread.join()
+        if thread.is_alive():
+            thread.join()
 
 
 def _make(items: Iterable[Item], waiting: queue.Queue[Handed[Item]], over: threading.Event) -> None:

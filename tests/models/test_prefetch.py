@@ -112,6 +112,21 @@ def test_no_thread_outlives_a_loop_that_ends_early(error):
     assert prefetching() == []
 
 
+def test_ctrl_c_while_the_thread_begins_leaves_no_thread():
+    main = threading.main_thread().ident
+
+    def interrupting():
+        signal.pthread_kill(main, signal.SIGINT)
+        yield from range(1000)
+
+    for _ in range(100):
+        with pytest.raises(KeyboardInterrupt), closing(ahead(interrupting())) as items:
+            for _ in items:
+                pass
+
+        assert prefetching() == []
+
+
 def test_ctrl_c_while_waiting_for_a_batch_ends_the_process_at_once():
     script = INTERRUPTED.format(root=str(Path(__file__).parents[2]))
     # a shell in the background ignores interrupts, and its children inherit that
