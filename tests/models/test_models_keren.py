@@ -141,6 +141,24 @@ def test_a_clstm_layer_reads_every_window_as_a_sequence_of_its_own(sequence, win
     assert found.shape == (2, 4, 4)
 
 
+def test_keren_equation_1_a_simple_recurrent_network_is_the_lstm_whose_cells_are_full():
+    lstm = unsettled(PeepholeLstm(3, 5)).double()
+    with torch.no_grad():
+        lstm.bias[:15] = 100.0  # takes everything in and forgets nothing: after 20 steps tanh of the cell is 1
+        lstm.peepholes[2] = 0.0
+    frames = noise(1, 40, 3)
+    hidden, cell = (states[0].detach().numpy() for states in lstm(frames))
+    weights, recurrent, bias = (
+        values.detach().numpy()[15:] for values in (lstm.weight_input, lstm.weight_recurrent, lstm.bias)
+    )
+
+    for step in range(25, 40):
+        expected = sigmoid(weights @ frames[0, step].numpy() + recurrent @ hidden[step - 1] + bias)
+        np.testing.assert_allclose(hidden[step], expected, **EXACT)
+    assert cell[25:].min() > 20
+    assert np.std(hidden[25:]) > 0.01
+
+
 def test_keren_equation_2_the_output_is_a_linear_map_of_the_hidden_state():
     layer = unsettled(ConvolutionalLstm(3, 4, sequence="output")).double()
     frames = noise(1, 5, 3)
