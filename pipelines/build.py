@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from featurestore.corpus.corpus import Corpus
 from featurestore.datasets import DatasetRecord, dataset_digest, dataset_name
-from featurestore.errors import BuildError, MissingObjectError, StorageError
+from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, StorageError
 from featurestore.specs.versions import CPU
 from featurestore.store import Store
 from pipelines.build_report import BuildReport, report_of
@@ -78,8 +79,7 @@ def build(
     BuildError
         If nothing can be built, the device is not there, or workers were lost; what is finished stays.
     SpecError
-        If a noise or room response of the policy cannot be used, or rows have to be computed by a function of the
-        user's own whose module is not allowed.
+        If a noise or room response of the policy, or the user's own function that rows need, cannot be used.
     StorageError
         If the store cannot be written or lacks the space.
     DamagedObjectError
@@ -95,10 +95,17 @@ def build(
     if plan.computed:
         recipe.check_code()
     work = _Work(store, workers, device, progress or Silent())
-    with store.storage.hold(exclusive=False):
-        store.storage.sweep()
-        plan, digest = work.until_published(plan, name or dataset_name(corpus.name))
-    return report_of(plan, name, started, tally=work.tally, digest=digest)
+    name = name or dataset_name(corpus.name)
+    former = _digest_of(store, name)
+    plan, digest = work.published(plan, name)
+    return report_of(plan, name, started, tally=work.tally, digest=digest, former=former)
+
+
+def _digest_of(store: Store, name: str) -> str | None:
+    """Return the digest of the dataset that a name stands for; None if there is none that can be read."""
+    with suppress(FeatureStoreError):
+        return store.dataset(store.reference(name).dataset).digest if name in store.names() else None
+    return None
 
 
 def _settled_device(device: str, recipe: DatasetRecipe, workers: Workers) -> str:
@@ -126,8 +133,14 @@ class _Work:
     progress: Progress
     tally: Tally = field(default_factory=Tally)
 
-    def until_published(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:
-        """Write what a plan lacks and publish its dataset; return what became of the plan, and the digest."""
+    def published(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:
+        """Publish a plan's dataset while no garbage is collected; return what became of the plan, and the digest."""
+        with self.store.storage.hold(exclusive=False):
+            self.store.storage.sweep()
+            return self._until_published(plan, name)
+
+    def _until_published(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:
+        """Write what a plan lacks and publish its dataset, again if a shard vanishes meanwhile."""
         left = PATIENCE
         while True:
             if plan.computed or plan.copied:

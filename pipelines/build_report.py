@@ -69,9 +69,10 @@ def report_of(
     *,
     tally: Tally | None = None,
     digest: str | None = None,
+    former: str | None = None,
     jobs: int | None = None,
 ) -> BuildReport:
-    """Say what a plan comes to, or came to with a tally of what was done."""
+    """Say what a plan comes to, or came to with a tally of what was done; `former` is what the name stood for."""
     computed, copied = (tally.computed, tally.copied) if tally else (plan.computed, plan.copied)
     clean, augmented = plan.rows(clean=True), plan.rows(clean=False)
     return BuildReport(
@@ -90,9 +91,16 @@ def report_of(
         to_compute=plan.computed,
         estimated_bytes=plan.bytes_to_write,
         estimated_seconds=_seconds(plan, jobs or available_cores()),
-        notes=plan.corpus.notes,
+        notes=(*plan.corpus.notes, *_renamed(name, former, digest)),
         dry=tally is None,
     )
+
+
+def _renamed(name: str | None, former: str | None, digest: str | None) -> tuple[str, ...]:
+    """Say what has become of the dataset that a name stood for, if it stands for another now."""
+    if former is None or former == digest:
+        return ()
+    return (f"{name} was dataset {former[:12]} before, which is kept too: 'featurestore ls'",)
 
 
 def _seconds(plan: BuildPlan, jobs: int) -> float | None:

@@ -99,6 +99,16 @@ def test_growing_from_75_to_100_copies_computes_exactly_25_rows_a_file(store, fo
     assert counts(report) == (12 * 25, 0, 12 * 76)
 
 
+def test_a_name_that_stands_for_another_dataset_now_says_what_it_stood_for(store, folder, cluster):
+    first = build_folder(store, folder, recipe(1), cluster)
+    again = build_folder(store, folder, recipe(1), cluster)
+    grown = build_folder(store, folder, recipe(2), cluster)
+
+    assert first.notes == again.notes == ()
+    assert grown.notes == (f"few was dataset {first.digest[:12]} before, which is kept too: 'featurestore ls'",)
+    assert store.view(first.digest[:12]).digest == first.digest
+
+
 def test_one_more_file_computes_exactly_its_own_rows(store, folder, cluster):
     build_folder(store, folder, recipe(30), cluster)
     (folder / "a_up_99.wav").write_bytes(wav(tone(99)))
