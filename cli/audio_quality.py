@@ -29,6 +29,7 @@ def is_bare(name: str) -> bool:
 
 def bare_report(name: str) -> tuple[dict[str, Any], AudioCheck]:
     """Decode all that looks like audio in a folder or an archive; return the report of a corpus without a sheet."""
+    from featurestore.corpus.packed import packed_advice
     from featurestore.corpus.reading.sources import open_source
     from featurestore.corpus.resemblance import resembled_corpus
     from featurestore.errors import SourceError
@@ -37,7 +38,8 @@ def bare_report(name: str) -> tuple[dict[str, Any], AudioCheck]:
     source = open_source(name)
     found = check_audio(sound_files(source))
     if not found.files:
-        raise SourceError(f"{name!r:.200} holds no file whose name ends as audio does. Name the folder that does.")
+        advice = packed_advice(source) or "Name the folder that does."
+        raise SourceError(f"{name!r:.200} holds no file whose name ends as audio does. {advice}")
     nothing: dict[str, Any] = {"missing": [], "extra": [], "mismatched": [], "labels": {}, "speakers": {}}
     report = {"corpus": Path(name).name, "files": found.files, "decoded": len(found.measured), **nothing}
     other = resembled_corpus(member.path for member in source.members())

@@ -116,13 +116,14 @@ def _print(report: dict[str, Any], place: str) -> None:
         _print_some(kind.replace("_", " "), reasons, SEVERAL)
     for note in report["notes"]:
         say(f"note: {printable(note)}", err=True)
-    _print_differences(report["differences"], alike=bool(report["labels"]))
+    if report["files"]:  # of nothing every count differs
+        _print_differences(report["differences"], alike=bool(report["labels"]))
     other = report.get("looks_like")
     if other:
         say_resemblance(other, place)
     kinds = ("missing", "extra", "mismatched", "rejected", "differences")
     if "decoded" not in report and not any(report[kind] for kind in kinds):
-        click.echo("nothing is missing or different, as far as the data sheet says what there should be")
+        say("nothing is missing or different, as far as the data sheet says what there should be")
 
 
 def _headline(report: dict[str, Any]) -> str:

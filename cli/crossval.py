@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, source_option, store_option, trust_code_option
-from cli.output import TrainingProgress, print_json
+from cli.options import (
+    change_option,
+    experiment_options,
+    fold_jobs_option,
+    json_option,
+    store_option,
+    training_options,
+    trust_code_option,
+)
+from cli.output import print_json
+from cli.training_progress import TrainingProgress
+from cli.wrapping import say
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -25,31 +35,15 @@ MARKER = "folds.json"
 @click.command(
     epilog="Example: featurestore crossval emodb --split loso --jobs 2;  featurestore crossval --resume runs/x-001"
 )
-@click.argument("dataset", required=False)
-@click.option("--recipe", metavar="NAME|FILE", help="An experiment: a name or a TOML file.")
-@click.option("--corpus", help="Use the recipe on another corpus.")
-@source_option
-@click.option("--model", help="See 'featurestore models'.")
+@experiment_options
 @click.option("--split", help="One with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.")
-@click.option(
-    "--allow-leak",
-    "allowed",
-    multiple=True,
-    type=click.Choice(("speaker", "source", "audio", "sentence")),
-    help="Accept this leak; repeatable.",
-)
-@click.option("--epochs", type=click.IntRange(1))
-@click.option("--batch-size", type=click.IntRange(1))
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--seed", type=click.IntRange(0), help="Seed of weights and batches.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of the recipe; repeatable."
-)
+@training_options
+@change_option
 @click.option(
     "--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; one that exists is gone on with."
 )
 @click.option("--resume", type=click.Path(file_okay=False), metavar="FOLDER", help="Go on as the folder says.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds at a time.")
+@fold_jobs_option("With --scheduler its workers count instead.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
@@ -158,4 +152,5 @@ def _print(result: dict[str, Any]) -> None:
     print_runs(result["folds"], "folds", result)
     click.echo("\nall folds' test items together (pooled)")
     print_summary(result["pooled"])
-    click.echo(f"\nwritten to {result['run']}; 'featurestore report {result['run']}' makes a page of it")
+    click.echo()
+    say(f"written to {result['run']}; 'featurestore report {result['run']}' makes a page of it")

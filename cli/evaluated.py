@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.output import notice
+from cli.learnt import refuse_learnt, sides_of_training
 
 if TYPE_CHECKING:
     from featurestore.store import Store
@@ -41,7 +44,8 @@ def evaluated_rows(store: Store, run: Run, side: str | None, dataset: str | None
     Raises
     ------
     RunError
-        If the run's dataset does not stand any more, or the run does not tell its split.
+        If the run's dataset does not stand any more, the run does not tell its split, or it learnt from recordings
+        that it would be judged by; only `all`, where it is asked for, takes those too and says so.
     """
     from models.runs.datasets import trained_view
 
@@ -49,16 +53,25 @@ def evaluated_rows(store: Store, run: Run, side: str | None, dataset: str | None
     view = store.view(dataset) if dataset else trained_view(store, run.config)
     chosen = side or ("test" if dataset is None or _same_corpus(store, run, view) else "all")
     if chosen == "all":
-        return EvaluatedRows(_all(store, run, view, vote), "all", vote, own=False)
-    if dataset is None and chosen == "test" and experiment.vote.policy:
-        view, voted = store.view(experiment.votes_name), True
+        rows = EvaluatedRows(view.copies_of(view.paths) if vote else view.select(view.copies == 0), "all", vote, False)
     else:
-        voted = vote
-    own = dataset is None and voted == (bool(experiment.vote.policy) and chosen == "test")
-    rows = EvaluatedRows(_side(view, experiment, chosen, voted), chosen, voted, own and chosen != "train")
-    if rows.own:
+        rows = _rows_of_side(store, experiment, view, chosen, vote, own=dataset is None)
+    if rows.own and run.config.items:
         _refuse_other_items(run, rows)
+    else:
+        _check_learnt(store, run, rows, view, asked_for=side == "all")
     return rows
+
+
+def _rows_of_side(
+    store: Store, experiment: Experiment, view: DatasetView, side: str, vote: bool, *, own: bool
+) -> EvaluatedRows:
+    """Return the rows of a side under the run's split; `own` tells that the view is what the run was trained on."""
+    votes = bool(experiment.vote.policy) and side == "test"
+    if own and votes:
+        view, vote = store.view(experiment.votes_name), True
+    judged = own and vote == votes and side != "train"
+    return EvaluatedRows(_side(experiment, view, side, vote=vote), side, vote, judged)
 
 
 def _refuse_other_items(run: Run, rows: EvaluatedRows) -> None:
@@ -72,6 +85,27 @@ def _refuse_other_items(run: Run, rows: EvaluatedRows) -> None:
             f"the {rows.side} side of run {run.folder} holds other recordings or labels than in training: its table "
             "of sides has changed. Evaluate with the table of then, or train again."
         )
+
+
+def _check_learnt(store: Store, run: Run, rows: EvaluatedRows, view: DatasetView, *, asked_for: bool) -> None:
+    """Refuse rows of recordings that the run learnt from, or tell of them where all were asked for; `RunError`."""
+    if rows.side == "train":
+        return
+    same = _same_corpus(store, run, view)
+    candidates = _views_of_then(store, run, view if same else None)
+    sides = sides_of_training(run, candidates, partial(_side, _experiment(run), vote=False))
+    refuse_learnt(run, rows.view, rows.side, sides, same_corpus=same, asked_for=asked_for)
+
+
+def _views_of_then(store: Store, run: Run, view: DatasetView | None) -> Iterator[DatasetView]:
+    """Yield what may hold the training's rows as they were: its own dataset if that stands, and another view."""
+    from models.errors import RunError
+    from models.runs.datasets import trained_view
+
+    with suppress(RunError):
+        yield trained_view(store, run.config)
+    if view is not None:
+        yield view
 
 
 def _experiment(run: Run) -> Experiment:
@@ -95,13 +129,7 @@ def _same_corpus(store: Store, run: Run, view: DatasetView) -> bool:
     return corpora_of(trained) == corpora_of(view.table.corpus)
 
 
-def _all(store: Store, run: Run, view: DatasetView, vote: bool) -> DatasetView:
-    if _same_corpus(store, run, view):
-        notice("all recordings: the run was trained on some of them")
-    return view.copies_of(view.paths) if vote else view.select(view.copies == 0)
-
-
-def _side(view: DatasetView, experiment: Experiment, side: str, vote: bool) -> DatasetView:
+def _side(experiment: Experiment, view: DatasetView, side: str, *, vote: bool) -> DatasetView:
     from featurestore.corpus.splitting.splits import split as split_named
     from models.training import Sides
 

@@ -25,7 +25,8 @@ SIDES = ("train", "validation", "test")
 @click.option(
     "--side",
     type=click.Choice([*SIDES, "all"]),
-    help="Side of the run's split; all takes every recording. Default: test, or all on another corpus.",
+    help="Side of the run's split; all takes every recording, trained on or not. Default: test, or all of another "
+    "corpus; refused if the run was trained on one of them.",
 )
 @click.option("--dataset", help="Evaluate on another dataset with the same features and classes.")
 @click.option("--vote", is_flag=True, help="Let the augmented copies of each recording vote; ties by mean probability.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -23,6 +25,8 @@ from featurestore import __version__
 from featurestore.errors import FeatureStoreError
 
 INTERRUPTED = 130
+UNWRITABLE = (errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EIO)
+"""What writing to standard output fails with: nobody reads it, it is closed, or its disk is full or broken."""
 
 
 @click.group(
@@ -76,17 +80,41 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; run the same command again to continue.", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise
+        return _unwritten(error)
     except FeatureStoreError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         return error.exit_code
     return code if isinstance(code, int) else 0
 
 
+def open_closed_streams() -> None:
+    """Put the null device where the caller closed standard input, output or error.
+
+    Otherwise Python has no such stream, and the next file that is opened takes its number and what is written to it.
+    As in the tools of GNU, standard output is opened so that writing to it fails: results that nobody got are an error.
+    """
+    for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, flags)
+            os.set_inheritable(number, True)  # as the streams of a process are, for those that it starts
+            setattr(sys, name, os.fdopen(number, mode))
+
+
+def _unwritten(error: OSError) -> int:
+    """Return the exit code of a command whose standard output cannot be written, and let Python close it in peace."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    if error.errno != errno.EPIPE:  # a reader that has seen enough, such as head, is no error to tell of
+        click.echo(f"error: standard output cannot be written ({os.strerror(error.errno or 0)}).", err=True)
+    return 1
+
+
 def main() -> None:
     """Run as a console script."""
+    open_closed_streams()
     code = run()
     if code == INTERRUPTED:
         _leave(code)

@@ -67,3 +67,56 @@ def _trust_code(_: click.Context, __: click.Parameter, modules: tuple[str, ...])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON value on standard output.")
 source_option = click.option("--source", metavar="PATH|URL", help="Archive, folder or URL that holds the corpus.")
 seed_option = click.option("--seed", type=int, help="Chooses all draws. Default: the policy's, 0.")
+device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+change_option = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of the recipe; repeatable."
+)
+LEAKS = ("speaker", "source", "audio", "sentence")
+
+
+def experiment_options(command: Command) -> Command:
+    """Add what an experiment is made of: DATASET, `--recipe`, `--corpus`, `--source` and `--model`."""
+    return _all_of(
+        command,
+        click.argument("dataset", required=False),
+        click.option("--recipe", metavar="NAME|FILE", help="An experiment: a name or a TOML file."),
+        click.option("--corpus", help="Use the recipe on another corpus."),
+        source_option,
+        click.option("--model", help="See 'featurestore models'."),
+    )
+
+
+def training_options(command: Command) -> Command:
+    """Add how a model is trained: `--allow-leak`, `--epochs`, `--batch-size`, `--device` and `--seed`."""
+    return _all_of(
+        command,
+        click.option(
+            "--allow-leak",
+            "allowed",
+            multiple=True,
+            type=click.Choice(LEAKS),
+            help="Accept this leak; repeatable.",
+        ),
+        click.option("--epochs", type=click.IntRange(1)),
+        click.option("--batch-size", type=click.IntRange(1)),
+        device_option,
+        click.option("--seed", type=click.IntRange(0), help="Seed of weights and batches."),
+    )
+
+
+def fold_jobs_option(others: str) -> Callable[[Command], Command]:
+    """Add `--jobs` to a command that trains folds; `others` is the sentence that says what it does not mean there."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help=f"Folds trained at a time, each in a process of its own if above 1. {others} Builds take all cores.",
+    )
+
+
+def _all_of(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Add options so that help lists them in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command

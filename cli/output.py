@@ -15,8 +15,6 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from models.progress import StepReport
-
 
 def print_json(value: Any) -> None:  # noqa: ANN401
     r"""Print one JSON value on one line; what a terminal would obey, or is no text, is written as `\u` escapes."""
@@ -180,33 +178,3 @@ class DownloadProgress:
 def figure(value: float | None, form: str = ".3f") -> str:
     """Return a figure as text; a dash where there is none, as for a side without rows."""
     return "-" if value is None else format(value, form)
-
-
-class TrainingProgress:
-    """Where a training stands: a line that renews itself on a terminal, a line for each epoch everywhere."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self._terminal = sys.stderr.isatty()
-
-    def step(self, report: StepReport) -> None:
-        """Renew the line."""
-        if self._terminal:
-            where = f"epoch {report.epoch}/{report.epochs}, step {report.step:,}/{report.steps:,}"
-            speed = f"{report.clips_per_second:,.0f} clips/s, {report.seconds_left / 60:.1f} min left"
-            click.echo(f"\r{where}, loss {report.loss:.3f}, {speed}   ", err=True, nl=False)
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Print a finished epoch."""
-        train, validation = record["train"], record["validation"]
-        start = "\r" if self._terminal else ""
-        click.echo(
-            f"{start}{self.label}: epoch {record['epoch']}: training loss {figure(train['loss'])}, accuracy "
-            f"{figure(train['accuracy'])}; validation accuracy {figure(validation['accuracy'])}, "
-            f"UAR {figure(validation['uar'])}",
-            err=True,
-        )
-
-    def stage(self, text: str) -> None:
-        """Print what begins."""
-        click.echo(f"{self.label}: {text}", err=True)

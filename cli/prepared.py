@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cli.output import DownloadProgress, RowProgress, notice, printable
+from cli.wrapping import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,8 +98,10 @@ def prepare(
     TrainingSpec.from_dict(experiment.training)
     if not dataset:  # a model that cannot read the features is refused before they are computed
         build_model(experiment.model, 2, experiment.specs()[0].width, seed=0, **experiment.model_settings)
+        _tell_bands(experiment.model, experiment.specs()[0].width)
     if dataset:
         view = store.view(dataset)
+        _tell_bands(experiment.model, view.bands)
         voters = store.view(experiment.votes_name) if experiment.vote.policy else None
     else:
         view, voters = _built(store, experiment, source, jobs, every_fold)
@@ -107,6 +110,15 @@ def prepare(
     heard = _mixed_in(view.augmentation)
     splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, heard)
     return Prepared(experiment, view, voters, splits, leaks)
+
+
+def _tell_bands(model: str, bands: int) -> None:
+    """Tell if a model is to read features of another width than its source has."""
+    from models.registry import bands_note
+
+    note = bands_note(model, bands)
+    if note:
+        say(f"note: {note}", err=True)
 
 
 def _mixed_in(augmentation: AugmentationSpec | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, source_option, store_option, trust_code_option
+from cli.options import device_option, fold_jobs_option, json_option, source_option, store_option, trust_code_option
 from cli.output import figure, notice, print_json, print_table
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ COMMITTED = Path(__file__).parent.parent / "docs" / "results.json"
 @click.option("--show", is_flag=True, help="Print the results that the repository keeps; train nothing.")
 @click.option("--keep", type=click.Path(dir_okay=False), metavar="FILE", help="Put the results into this file too.")
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trainings.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds at a time.")
+@device_option
+@fold_jobs_option("Rows and seeds follow one another.")
 @trust_code_option
 @store_option
 @json_option

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
-from cli.options import json_option, trust_code_option
+from cli.options import device_option, json_option, trust_code_option
 from cli.output import notice, print_json, print_table, printable
 
 REJECTED = 3
 """Exit code: done, but some files were rejected."""
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
-DEVICES = click.Choice(["auto", "cpu", "cuda"])
 
 
 @click.command(epilog="Example: featurestore models")
@@ -38,7 +37,7 @@ def _brief(described: str) -> str:
 @click.command(epilog="Example: featurestore predict runs/mathworks-001 recording.wav")
 @click.argument("run", type=click.Path())
 @click.argument("files", nargs=-1, required=True, type=click.Path())
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@device_option
 @trust_code_option
 @json_option
 def predict(run: str, files: tuple[str, ...], device: str, as_json: bool) -> int:

@@ -89,7 +89,9 @@ def _print_warnings(document: Mapping[str, Any], *, heard: bool) -> None:
         )
     if not all(fold["validation"] for fold in document.get("folds", [document])):
         notice("nobody validates: training keeps its last epoch, and no figure of it chooses one")
-    if not heard:
+    if heard:
+        notice("identical audio is told exactly: a copy at another level, cut or coded anew is not found")
+    else:
         notice("identical audio is told by the bytes of the files; of a dataset that is built, by its sound")
 
 

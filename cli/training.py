@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.figures import MEASURES
-from cli.options import json_option, source_option, store_option, trust_code_option
-from cli.output import TrainingProgress, print_json
+from cli.options import (
+    change_option,
+    experiment_options,
+    json_option,
+    store_option,
+    training_options,
+    trust_code_option,
+)
+from cli.output import print_json
+from cli.training_progress import TrainingProgress
+from cli.wrapping import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,28 +29,20 @@ if TYPE_CHECKING:
     from models.training import Sides
     from pipelines.experiment import Experiment
 
-LEAKS = ("speaker", "source", "audio", "sentence")
-
 
 @click.command(epilog="Example: featurestore train --recipe mathworks --source download.zip")
-@click.argument("dataset", required=False)
-@click.option("--recipe", metavar="NAME|FILE", help="An experiment: a name or a TOML file.")
-@click.option("--corpus", help="Use the recipe on another corpus.")
-@source_option
-@click.option("--model", help="See 'featurestore models'.")
+@experiment_options
 @click.option("--split", help="speakers, loso/03, emodb/mathworks, sides.tsv, ...")
-@click.option("--allow-leak", "allowed", multiple=True, type=click.Choice(LEAKS), help="Accept this leak; repeatable.")
-@click.option("--epochs", type=click.IntRange(1))
-@click.option("--batch-size", type=click.IntRange(1))
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--seed", type=click.IntRange(0), help="Seed of weights and batches.")
+@training_options
 @click.option("--seeds", type=click.IntRange(1), help="Train this many times, with seeds 0, 1, ...")
 @click.option("--resume", type=click.Path(file_okay=False), metavar="RUN", help="Go on with an interrupted run.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of the recipe; repeatable."
-)
+@change_option
 @click.option("--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder. Default: runs/NAME-NUMBER.")
-@click.option("--jobs", type=click.IntRange(1), help="Worker processes of a build that comes first.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Worker processes of the build that comes first; the training is one process. Default: all cores.",
+)
 @trust_code_option
 @store_option
 @json_option
@@ -132,8 +133,7 @@ def _print(result: dict[str, Any], experiment: Experiment) -> None:
     else:
         print_sides(result)
     for name, value in experiment.published.items():
-        click.echo(
-            f"published test {MEASURES.get(name, name)}: {value:.4f} on {experiment.published_on} ({experiment.source})"
-        )
+        told = f"{value:.4f} on {experiment.published_on} ({experiment.source})"
+        say(f"published test {MEASURES.get(name, name)}: {told}")
     rate, device = runs[0]["clips_per_second"], runs[0]["device"]
-    click.echo(f"{result['run']}: {rate:.0f} clips/s on {device}; 'featurestore report {result['run']}'")
+    say(f"{result['run']}: {rate:.0f} clips/s on {device}; 'featurestore report {result['run']}'")

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from cli.output import TrainingProgress
+from cli.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
     from cli.prepared import Prepared

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.options import json_option, source_option, store_option, trust_code_option
+from cli.options import device_option, fold_jobs_option, json_option, source_option, store_option, trust_code_option
 from cli.output import figure, print_json, print_table
 
 
@@ -25,8 +25,8 @@ from cli.output import figure, print_json, print_table
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the search.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Hold one field at a value; repeatable.")
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trials.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Folds at a time.")
+@device_option
+@fold_jobs_option("Trials follow one another.")
 @trust_code_option
 @store_option
 @json_option

@@ -93,6 +93,7 @@ def predict_files(run: Run, paths: Sequence[Path], device: str = "auto") -> list
     refused: dict[Path, AudioError] = {}
 
     def clips() -> Iterator[NDArray[Any]]:
+        """Yield `array [frames, bands]` of each file that can be read, and keep why the others cannot."""
         for path in paths:
             try:
                 yield file_features(engine, path)

@@ -46,6 +46,8 @@ class ModelCard:
     """Classes of the published model, for its number of parameters."""
     bands: int = 128
     """Bands of the published model."""
+    other_bands: tuple[int, ...] = ()
+    """Other numbers of bands that its source has."""
     settings: tuple[str, ...] = ()
     """Names of the model's own settings."""
 
@@ -130,6 +132,7 @@ MODELS: Mapping[str, ModelCard] = {
         parameters=395_365,
         classes=5,
         bands=26,
+        other_bands=(25,),
         settings=("task",),
     ),
     "keren-standard": ModelCard(
@@ -140,6 +143,7 @@ MODELS: Mapping[str, ModelCard] = {
         time_stride=16,
         classes=5,
         bands=26,
+        other_bands=(25,),
         settings=("task", "layers"),
     ),
     "keren-clstm": ModelCard(
@@ -150,6 +154,7 @@ MODELS: Mapping[str, ModelCard] = {
         time_stride=16,
         classes=5,
         bands=26,
+        other_bands=(25,),
         settings=("task", "layers", "sequence", "window", "output_of"),
     ),
     "keren-extended-clstm": ModelCard(
@@ -160,6 +165,7 @@ MODELS: Mapping[str, ModelCard] = {
         time_stride=16,
         classes=5,
         bands=26,
+        other_bands=(25,),
         settings=("task", "layers", "sequence", "window", "output_of"),
     ),
     "keren-cblstm": ModelCard(
@@ -170,6 +176,7 @@ MODELS: Mapping[str, ModelCard] = {
         time_stride=4,
         classes=4,
         bands=26,
+        other_bands=(25,),
         settings=("task", "layers", "sequence", "window", "output_of"),
     ),
 }
@@ -180,6 +187,19 @@ def model_card(name: str) -> ModelCard:
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
     return MODELS[name]
+
+
+def bands_note(name: str, bands: int) -> str:
+    """Say in one line that a model was not published for so many bands; nothing where it was.
+
+    A model refuses bands that its layers cannot read; with others its first layer has another size than the published
+    one, and so it has another number of parameters.
+    """
+    card = model_card(name)
+    known = (card.bands, *card.other_bands)
+    if bands in known:
+        return ""
+    return f"{name} was published for {' or '.join(map(str, known))} bands; with {bands} its first layer is another."
 
 
 def build_model(

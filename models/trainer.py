@@ -29,6 +29,7 @@ from models.optimisation.schedules import Moment, rate_factor
 from models.progress import Progress, StepReport
 from models.registry import build_model
 from models.runs.files import finish_run, write_history
+from models.runs.recordings import write_sides
 from models.runs.result import kept_by, run_result
 from models.runs.run import RunConfig
 from models.training_state import TrainingState
@@ -109,6 +110,7 @@ class Trainer:
         self._choose_weights()
         figures, device = self._evaluate(), self.execution.device
         result = run_result(self.folder, self.config, self.state, figures, device, self.ranks.count)
+        write_sides(self.folder, self.sides._asdict())
         finish_run(self.folder, self.config, self.state, figures, result, self.execution.normalisation)
         return result
 

@@ -81,6 +81,7 @@ def run_bundles(client: Client, bundles: Sequence[Bundle], progress: Progress, t
         return WINDOW * max(1, len(client.scheduler_info(n_workers=-1)["workers"])) - len(running)
 
     def submit() -> None:
+        """Send as many of the waiting bundles as there is room for, the largest first."""
         running.update({client.submit(_task, bundle, pure=False): bundle for bundle in islice(waiting, max(0, room()))})
 
     submit()

@@ -100,6 +100,7 @@ def _found(store: Store, name: str, chosen: Recordings) -> Iterator[tuple[str, b
     """Yield path and bytes of the recordings at a place."""
 
     def wanted(path: str) -> bool:
+        """Say whether a path is audio and fits the policy's pattern at any depth, whatever the case of its letters."""
         return is_audio(path) and fnmatch.fnmatchcase(f"/{path}".casefold(), f"*/{chosen.files}".casefold())
 
     if chosen.corpus:

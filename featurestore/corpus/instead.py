@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from featurestore.corpus.completeness import Completeness
+from featurestore.corpus.packed import packed_advice
 from featurestore.corpus.reading.sources import Source
 from featurestore.corpus.resemblance import resembled_corpus
 from featurestore.corpus.videos import video_advice, video_rejection, videos_of
 
 
 def with_what_is_there_instead(found: Completeness, source: Source) -> Completeness:
-    """Reject the videos in place of missing recordings, and tell the corpus that the source seems to be instead."""
+    """Reject the videos in place of missing recordings, and tell what the source is instead: packed, another corpus."""
     if found.files and not found.missing and found.sound:
         return found
     found = _with_videos(found, source)
+    advice = "" if found.files else packed_advice(source)
+    if advice:
+        return replace(found, notes=(*found.notes, f"no recordings are in {source.name!r:.200}. {advice}"))
     if 2 * found.sound > found.files:
         return found
     paths = [member.path for member in source.members()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from featurestore.corpus.corpus import Corpus
+from featurestore.corpus.packed import packed_advice
 from featurestore.corpus.reading.sources import Source
 from featurestore.corpus.resemblance import resembled_corpus
 from featurestore.corpus.videos import video_advice, videos_of
@@ -22,6 +23,8 @@ def _advice(corpus: Corpus, source: Source) -> str:
     if videos:
         advice = video_advice(videos, source.name)
         return f"{advice[0].upper()}{advice[1:]}"
+    if packed_advice(source):
+        return packed_advice(source)
     other = resembled_corpus((member.path for member in source.members()), corpus.name)
     if other is not None:
         return f"It looks like {other}: give its name instead, or another archive or folder with --source."

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from featurestore.quality.likeness import groups_alike
 from featurestore.quality.measures import Measures
 
 MOST_NAMED = 20
@@ -31,7 +32,8 @@ class Finding:
     """Something that deserves a look, in one file or in several together."""
 
     kind: str
-    """A key of `RULES`, or `duplicate bytes`, `duplicate sound`, `class balance`, `rates` or `channels`."""
+    """A key of `RULES`, or one of files together: `duplicate bytes`, `duplicate sound` (equal samples), `duplicate
+    recording` (equal but for level and silence), `class balance`, `rates` or `channels`."""
     paths: tuple[str, ...]
     """The files; at most `MOST_NAMED`."""
     value: float
@@ -112,6 +114,18 @@ def _duplicates(measured: list[Measured]) -> Iterator[Finding]:
     for first in sounds.values():
         if len(first) > 1:
             yield _together("duplicate sound", list(first.values()), f"{len(first)} different files with equal samples")
+    yield from _copies({one.measures.digest: one for one in reversed(measured)}.values())
+
+
+def _copies(measured: Iterable[Measured]) -> Iterator[Finding]:
+    """Find one recording at several levels or between other silence, among files of which no two have equal samples."""
+    of_rate: dict[int, list[Measured]] = defaultdict(list)
+    for one in sorted(measured, key=lambda one: one.path):
+        of_rate[one.measures.rate].append(one)
+    for ones in of_rate.values():
+        for group in groups_alike([one.measures.shape for one in ones]):
+            text = f"{len(group)} files hold one recording, at another level or between other silence"
+            yield _together("duplicate recording", [ones[place].path for place in group], text)
 
 
 def _balance(measured: list[Measured]) -> Iterator[Finding]:

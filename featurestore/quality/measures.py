@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from featurestore.quality.likeness import shape_of
 from featurestore.signal.arrays import Float64, Signal
 from featurestore.signal.audio import Recording
 
@@ -59,6 +60,8 @@ class Measures:
     """Estimated signal-to-noise ratio, `MOST_SNR_DB` at the most; None where there are no pauses to hear noise in."""
     digest: str
     """sha256 of rate and decoded samples: equal for the same sound in two containers."""
+    shape: str = ""
+    """What tells the recording whatever its level and the zeros at its ends (see `featurestore.quality.likeness`)."""
 
     @property
     def seconds(self) -> float:
@@ -100,6 +103,7 @@ def measure(recording: Recording) -> Measures:
         trailing=min(trailing * FRAME_SECONDS, len(signal) / rate),
         snr_db=_snr(frame_variances(signal, length)),
         digest=hashlib.sha256(f"{rate}\n".encode() + signal.tobytes()).hexdigest(),
+        shape=shape_of(signal, rate),
     )
 
 

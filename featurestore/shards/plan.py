@@ -195,6 +195,7 @@ def _span_order(shard: PlannedShard, chosen: set[str]):  # type: ignore[no-untyp
     """Prefer shards that are referred to already, then those that hold most of the rows."""
 
     def key(span: tuple[int, int, str]) -> tuple[bool, int, str]:
+        """Return what sorts a span `(first copy, end, address)`: is it new, minus the copies shared, address."""
         first, stop, address = span
         overlap = min(stop, shard.stop) - max(first, shard.first)
         return (address not in chosen, -overlap, address)

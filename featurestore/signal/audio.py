@@ -86,11 +86,13 @@ class _Bytes(io.BytesIO):
         self._refused = False
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move and return the new place in bytes; for a place before the start stay and return -1."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: super().tell(), io.SEEK_END: self._size}[whence]
         self._refused = base + offset < 0
         return -1 if self._refused else super().seek(base + offset)
 
     def tell(self) -> int:
+        """Return the place in bytes; -1 right after a seek that was refused."""
         refused, self._refused = self._refused, False
         return -1 if refused else super().tell()
 

@@ -59,6 +59,7 @@ def load(typing: _Object, array: _Object, index: _Object) -> _Object:
     """Return array[index : index + 8]; the caller answers for the bounds."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit one vector load, aligned to a single number only, since it may begin anywhere."""
         pointer = _pointer(context, builder, signature.args[0], *arguments)
         return builder.load(pointer, align=signature.args[0].dtype.bitwidth // 8)
 
@@ -70,6 +71,7 @@ def store(typing: _Object, array: _Object, index: _Object, value: _Object) -> _O
     """Write array[index : index + 8]; the caller answers for the bounds."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit one vector store, aligned to a single number only, since it may begin anywhere."""
         pointer = _pointer(context, builder, signature.args[0], *arguments[:2])
         builder.store(arguments[2], pointer, align=signature.args[0].dtype.bitwidth // 8)
         return context.get_dummy_value()
@@ -82,6 +84,7 @@ def store_narrow(typing: _Object, array: _Object, index: _Object, value: _Object
     """Write array[index : index + 8], rounded to float32."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit the rounding, where the value is float64, and the store of 32 bytes."""
         value = arguments[2]
         if signature.args[2].element == types.float64:
             value = builder.fptrunc(value, _vector(types.float32))
@@ -96,6 +99,7 @@ def load_rows(typing: _Object, array: _Object, start: _Object, stride: _Object) 
     """Return eight values: the r-th is array[start + r * stride :][:8]."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit eight vector loads and put what they read into one tuple."""
         array, *place = arguments
         pointers = _row_pointers(context, builder, signature.args[0], array, *place)
         values = [builder.load(pointer, align=signature.args[0].dtype.bitwidth // 8) for pointer in pointers]
@@ -110,6 +114,7 @@ def store_rows(typing: _Object, array: _Object, start: _Object, stride: _Object,
     """Write eight values: the r-th to array[start + r * stride :][:8]."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit a vector store for each of the eight values, first row first."""
         pointers = _row_pointers(context, builder, signature.args[0], *arguments[:3])
         for row, pointer in enumerate(pointers):
             value = builder.extract_value(arguments[3], row)
@@ -123,12 +128,10 @@ def store_rows(typing: _Object, array: _Object, start: _Object, stride: _Object,
 def store_weighted(
     typing: _Object, array: _Object, start: _Object, rows: _Object, weights: _Object, first: _Object
 ) -> _Object:
-    """Write eight values one after the other from array[start] on, the r-th times weights[first + r] in every lane.
-
-    They are brought to the precision of the array before.
-    """
+    """Write eight values, in the array's precision, from array[start] on, the r-th times weights[first + r]."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit, row by row: widen where the array is wider, spread the weight over the lanes, multiply, store."""
         target, given = signature.args[0].dtype, signature.args[2].dtype.element
         pointers = _row_pointers(context, builder, signature.args[0], arguments[0], arguments[1], _word(LANES))
         weights = context.make_array(signature.args[3])(context, builder, arguments[3]).data
@@ -150,6 +153,7 @@ def add_rows(
     """Add eight values, times one weight, to array[start + r * stride :][:8]; rows may overlap."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit the rows one after the other, each read after the one before is written, as rows may overlap."""
         pointers = _row_pointers(context, builder, signature.args[0], *arguments[:3])
         align = signature.args[0].dtype.bitwidth // 8
         for row, pointer in enumerate(pointers):
@@ -176,6 +180,7 @@ def spread(typing: _Object, number: _Object) -> _Object:
     """Return one number in every lane."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit the insertion of the number into lane 0 and the shuffle that copies it to all lanes."""
         return _spread(builder, signature.args[0], arguments[0])
 
     return _Lanes(number)(number), generate
@@ -192,6 +197,7 @@ def transposed(typing: _Object, rows: _Object) -> _Object:
     """Return eight values of which the j-th holds the j-th lanes of the eight given."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit three rounds of shuffles, which exchange blocks of 1, 2 and 4 lanes."""
         values = [builder.extract_value(arguments[0], row) for row in range(LANES)]
         for step in (1, 2, 4):
             values = _exchange(builder, values, step)
@@ -218,14 +224,20 @@ def _define(sign: _Object, instruction: str) -> None:
 
     @_instruction
     def apply(typing: _Object, x: _Object, y: _Object) -> _Object:
+        """Compute the instruction on each lane of two values of one precision."""
+
         def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+            """Emit the instruction; it may be fused with the one before or after it."""
             return getattr(builder, instruction)(*arguments, flags=_FUSED)
 
         return x(x, y), generate
 
     @overload(sign)
     def choose(x: _Object, y: _Object) -> _Object:
+        """Return the meaning of the sign between two values of one precision; None leaves other types to Numba."""
+
         def calculate(x: _Object, y: _Object) -> _Object:
+            """Compute the sign by its instruction."""
             return apply(x, y)
 
         return calculate if isinstance(x, _Lanes) and x == y else None

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64, Real, Signal
-from featurestore.signal.fourier import Tables, fourier_tables, own_length, power_spectra, power_spectra_elsewhere
+from featurestore.signal.fourier import power_spectra, power_spectra_elsewhere
+from featurestore.signal.fourier_tables import Tables, fourier_tables, own_length
 from featurestore.signal.kernel import fast_kernel
 from featurestore.signal.lanes import LANES
 from featurestore.signal.mel import BandArrays, log_mel, mel_bands

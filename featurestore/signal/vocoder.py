@@ -19,7 +19,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Signal
-from featurestore.signal.fourier import Tables, fourier_tables, inverse
+from featurestore.signal.fourier import inverse
+from featurestore.signal.fourier_tables import Tables, fourier_tables
 from featurestore.signal.interpolation import LEAD, TAPS, passband, reach
 from featurestore.signal.kernel import fast_kernel
 from featurestore.signal.lanes import LANES, add_rows, load, load_rows, spread, store, store_rows, transposed

@@ -79,8 +79,6 @@ def compare(
     differences = _weighted_differences(ours, theirs)
     sums = np.stack([_sums(column, clusters) for column in differences.T], axis=1)
     p_values, exact = sign_flip_test(sums, permutations=permutations, seed=seed)
-    figures = [measures(np.stack([run.confusion for run in runs])).mean(axis=0) for runs in (ours, theirs)]
-    bounds = _difference_intervals(ours, theirs, clusters, seed)
     return {
         "items": len(ours[0]),
         "unit": clusters.unit,
@@ -90,16 +88,27 @@ def compare(
         "exact": exact,
         "resamples": RESAMPLES,
         "confidence": CONFIDENCE,
-        **{
-            name: {
-                "first": float(figures[0][place]),
-                "second": float(figures[1][place]),
-                "difference": float(figures[0][place] - figures[1][place]),
-                "interval": bounds[place],
-                "p_value": float(p_values[place]),
-            }
-            for place, name in enumerate(COMPARED)
-        },
+        **_compared_figures(ours, theirs, _difference_intervals(ours, theirs, clusters, seed), p_values),
+    }
+
+
+def _compared_figures(
+    ours: Sequence[Predictions],
+    theirs: Sequence[Predictions],
+    bounds: Sequence[list[float] | None],
+    p_values: NDArray[np.float64],
+) -> dict[str, dict[str, Any]]:
+    """Put the figures of both sides, their difference and what was found about it together, by measure."""
+    first, second = (measures(np.stack([run.confusion for run in runs])).mean(axis=0) for runs in (ours, theirs))
+    return {
+        name: {
+            "first": float(first[place]),
+            "second": float(second[place]),
+            "difference": float(first[place] - second[place]),
+            "interval": bounds[place],
+            "p_value": float(p_values[place]),
+        }
+        for place, name in enumerate(COMPARED)
     }
 
 
@@ -213,6 +222,7 @@ def _difference_intervals(
     """Return the bootstrap interval of each difference; both sides see the same resamples."""
 
     def differences(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map `[resamples, runs, true, predicted]` to mean of ours minus mean of theirs, `[resamples, COMPARED]`."""
         figures = measures(confusions)[..., : len(COMPARED)]
         gaps: NDArray[np.float64] = figures[:, : len(ours)].mean(axis=1) - figures[:, len(ours) :].mean(axis=1)
         return gaps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ def vote(paths: Sequence[str], logits: NDArray[Any]) -> Vote:
     """Let the copies of each utterance vote for its class.
 
     Each copy votes for its likeliest class. A tie is broken by the mean probability over all copies of the utterance,
-    among the classes that tie.
+    among the classes that tie; where that is equal too, the class of the lowest number wins. The order of the rows
+    changes nothing.
 
     Parameters
     ----------
@@ -60,12 +62,19 @@ def vote_shares(paths: Sequence[str], probabilities: NDArray[np.float64]) -> Vot
     names, first, place = np.unique(np.array(paths, dtype=object), return_index=True, return_inverse=True)
     counts = np.zeros((len(names), probabilities.shape[1]), np.int64)
     np.add.at(counts, (place, probabilities.argmax(axis=1)), 1)
-    sums = np.zeros(counts.shape)
-    np.add.at(sums, place, probabilities)
-    means = sums / np.bincount(place, minlength=len(names))[:, None]
+    means = _exact_sums(place, probabilities, len(names)) / np.bincount(place, minlength=len(names))[:, None]
     leading = counts == counts.max(axis=1, keepdims=True, initial=0)
     predicted = np.where(leading, means, -1.0).argmax(axis=1)
     return Vote(tuple(names.tolist()), first, predicted, means, counts)
+
+
+def _exact_sums(place: NDArray[np.int64], probabilities: NDArray[np.float64], utterances: int) -> NDArray[np.float64]:
+    """Add up the rows of each utterance, `[utterances, classes]`, rounded once, so that no order of them matters."""
+    groups: list[list[list[float]]] = [[] for _ in range(utterances)]
+    for utterance, shares in zip(place.tolist(), probabilities.tolist(), strict=True):
+        groups[utterance].append(shares)
+    sums = [[fsum(column) for column in zip(*rows, strict=True)] for rows in groups]
+    return np.array(sums, np.float64).reshape(utterances, probabilities.shape[1])
 
 
 def voted(predictions: Predictions) -> tuple[Predictions, int]:

@@ -29,18 +29,25 @@ def paragraph(text: str, kind: str = "") -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table of figures; one of words if its columns have no names."""
+    """Return a table of figures; one of words if its columns have no names, where a tuple is a list of lines."""
     top = "".join(f"<th>{escape(name)}</th>" for name in head) if any(head) else ""
     lines = "".join(
-        f"<tr><th>{escape(str(row[0]))}</th>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row[1:]) + "</tr>"
+        f"<tr><th>{escape(str(row[0]))}</th>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:]) + "</tr>"
         for row in rows
     )
     kind = " class='words'" if not any(head) else ""
     return f"<div class='wide'><table{kind}><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
 
 
-def drawing(svg: str, caption: str) -> str:
-    """Return a figure with its caption."""
+def _cell(value: Any) -> str:  # noqa: ANN401 (text, a number or lines)
+    if isinstance(value, tuple):
+        return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in value) + "</ul>"
+    return escape(str(value))
+
+
+def drawing(svgs: str | Sequence[str], caption: str) -> str:
+    """Return a figure with its caption; of several drawings, those that have no room beside others go below them."""
+    svg = svgs if isinstance(svgs, str) else f"<div class='beside'>{''.join(svgs)}</div>"
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
@@ -118,6 +125,29 @@ def normalisation_verdict(normalisation: Mapping[str, Any]) -> str:
     return f"{kind}, fitted on {normalisation.get('fitted_on')}; leakage: {normalisation.get('leakage')}"
 
 
-def settings(values: Mapping[str, Any]) -> str:
-    """Return named values in one line."""
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+def settings(values: Mapping[str, Any], within: str = "") -> tuple[str, ...]:
+    """Return named values as lines `name = value`, with dots in the names of those that stand in tables.
+
+    Examples
+    --------
+    >>> settings({"seed": 0, "snr_db": {"per": "row", "uniform": [-20.0, 40.0]}, "high_hz": None})
+    ('seed = 0', 'snr_db.per = row', 'snr_db.uniform = -20.0, 40.0', 'high_hz = none')
+    """
+    lines: list[str] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            lines += settings(value, f"{within}{name}.")
+        else:
+            lines.append(f"{within}{name} = {_plain_value(value)}")
+    return tuple(lines)
+
+
+def _plain_value(value: Any) -> str:  # noqa: ANN401 (any JSON value)
+    """Write a value without the signs of a programming language."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, Mapping):
+        return "; ".join(settings(value)) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain_value, value)) or "none"
+    return str(value)

@@ -12,6 +12,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from models.figures.metrics import Confusion
 from models.runs.checkpoint import write_atomically
@@ -21,24 +22,53 @@ TRAIN, VALIDATION = "#3b6ea5", "#c8553d"
 
 def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw loss and accuracy over epochs: training with the loss of single batches, validation after each epoch."""
-    figure = _figure(8.0, 3.2)
+    figure = _figure(8.0, 3.4)
     loss, accuracy = figure.subplots(1, 2)
-    times, losses = _batch_losses(history)
-    loss.plot(times, losses, color=TRAIN, alpha=0.3, linewidth=0.8)
-    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
-        epochs = [record["epoch"] for record in history]
-        for side, colour in (("train", TRAIN), ("validation", VALIDATION)):
-            values = [np.nan if record[side][name] is None else record[side][name] for record in history]
-            axes.plot(
-                epochs, values, color=colour, marker="o", markersize=4, label="training" if side == "train" else side
-            )
-        _plain(axes, "epoch", "accuracy (WA)" if name == "accuracy" else name)
-        axes.set_xlim(left=0)
-        axes.set_xticks(epochs if len(epochs) <= 12 else epochs[:: len(epochs) // 8])
-    loss.set_ylim(bottom=0)
-    accuracy.set_ylim(0, 1)
-    accuracy.legend(frameon=False, loc="lower right")
+    _draw_loss(loss, history)
+    _draw_side_by_side(accuracy, history, "accuracy")
+    _legend_above(figure, accuracy)
     return figure
+
+
+def training_panels(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, Figure]:
+    """Draw what `training_figure` shows as two figures, which a page can put one below the other."""
+    panels = _figure(4.4, 3.4), _figure(4.4, 3.4)
+    axes = [panel.subplots() for panel in panels]
+    _draw_loss(axes[0], history)
+    _draw_side_by_side(axes[1], history, "accuracy")
+    for panel, drawn in zip(panels, axes, strict=True):
+        _legend_above(panel, drawn)
+    return panels
+
+
+def _draw_loss(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
+    times, losses = _batch_losses(history)
+    axes.plot(times, losses, color=TRAIN, alpha=0.3, linewidth=0.8)
+    _draw_side_by_side(axes, history, "loss")
+    axes.set_ylim(bottom=0)
+
+
+def _draw_side_by_side(axes: Axes, history: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Draw a measure of the training and the validation side over epochs."""
+    epochs = [record["epoch"] for record in history]
+    for side, shown, colour in (("train", "training", TRAIN), ("validation", "validation", VALIDATION)):
+        values = [np.nan if record[side][name] is None else record[side][name] for record in history]
+        axes.plot(epochs, values, color=colour, marker="o", markersize=4, label=shown)
+    _plain(axes, "epoch", "accuracy (WA)" if name == "accuracy" else name)
+    if name == "accuracy":
+        axes.set_ylim(0, 1)
+    _whole_epochs(axes)
+
+
+def _whole_epochs(axes: Axes) -> None:
+    """Begin at the start of the training and mark whole epochs alone."""
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
+def _legend_above(figure: Figure, axes: Axes) -> None:
+    """Name the curves above the axes, where no curve can be."""
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside upper right", ncols=2)
 
 
 def _batch_losses(history: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
@@ -118,7 +148,7 @@ def gradient_norms_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
         means = [record["gradient_norms"][layer] or np.nan for record in records]
         axes.plot(epochs, means, color=colour, marker="o", markersize=3, label=layer)
     axes.set_yscale("log", nonpositive="mask")
-    axes.set_xlim(left=0)
+    _whole_epochs(axes)
     _plain(axes, "epoch", "norm of the gradient")
     figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure

@@ -25,7 +25,7 @@ from models.reports.parts import (
     settings,
     table,
 )
-from models.reports.plots import figure_svg, gradient_norms_figure, training_figure
+from models.reports.plots import figure_svg, gradient_norms_figure, training_panels
 from models.runs.checkpoint import write_atomically
 from models.runs.run import Run, RunConfig, load_run
 
@@ -108,10 +108,10 @@ def _side_rows(run: Run) -> Iterable[tuple[Any, ...]]:
 
 def _training_drawings(run: Run) -> Iterable[str]:
     history = run.history
-    yield drawing(figure_svg(training_figure(history)), "Training; pale: single batches")
+    yield drawing([figure_svg(panel) for panel in training_panels(history)], "Training; pale: single batches")
     if any(record.get("gradient_norms") for record in history):
         yield drawing(
-            figure_svg(gradient_norms_figure(history)),
+            f"<div class='wide'>{figure_svg(gradient_norms_figure(history))}</div>",
             "Norm of the gradient with respect to each layer's parameters; pale: single steps",
         )
 
@@ -144,7 +144,8 @@ def _conditions(run: Run) -> list[tuple[str, Any]]:
     result = run.summary["result"]
     return [
         *shared_conditions(run.config),
-        ("model", f"{run.config.model}, {result['parameters']:,} parameters. {settings(run.config.settings)}"),
+        ("model", f"{run.config.model}, {result['parameters']:,} parameters"),
+        *([("model settings", settings(run.config.settings))] if run.config.settings else []),
         ("epochs", f"{result['epochs']}, best on validation: {result['best_epoch']}"),
         ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
         ("versions", settings(run.config.versions)),

@@ -16,8 +16,17 @@ th:first-child { text-align: left; font-weight: 500; }
 thead th { color: #666; font-weight: 500; }
 .words td { text-align: left; overflow-wrap: anywhere; }
 .words th { white-space: nowrap; color: #666; }
+.words ul { list-style: none; margin: 0; padding: 0; columns: 15rem; }
+.words li { break-inside: avoid; }
 figure { margin: 1.4rem 0; }
 figure svg { max-width: 100%; height: auto; }
+.wide svg { min-width: 34rem; }
+.beside { display: flex; flex-wrap: wrap; gap: .6rem; }
+.beside svg { flex: 1 1 19rem; min-width: 0; }
 figcaption { color: #666; font-size: .88rem; }
+@media (max-width: 34rem) {
+  .words tr { display: block; padding: .4rem 0; border-bottom: 1px solid #e6e6e6; }
+  .words th, .words td { display: block; border: 0; padding: 0; }
+}
 @media print { main { max-width: none; padding: 0; } h2, figure { break-inside: avoid; } h2 { break-after: avoid; } }
 </style>"""

@@ -5,13 +5,13 @@ A second or two each; FEATURESTORE_CHAOS=long (`make chaos`) tries a hundred tim
 
 import io
 import json
-import os
 import struct
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzzed
+from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.commit import commit_shard
@@ -29,16 +29,6 @@ from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.rows import RowSpec
 from featurestore.store import open_store
-
-LONG = os.environ.get("FEATURESTORE_CHAOS") == "long"
-
-
-def fuzzed(examples):
-    return settings(
-        max_examples=examples * (100 if LONG else 1),
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
 
 
 def _file(container, subtype):

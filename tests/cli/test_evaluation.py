@@ -171,3 +171,138 @@ def test_resuming_with_other_labels_is_refused(place, two_schemes, tmp_path):
     assert start_run(place / "run", config, resume=True)
     with pytest.raises(RunError, match="begun with other labels of demo-short"):
         start_run(place / "run", other, resume=True)
+
+
+@pytest.fixture
+def regrouped(place, tmp_path):
+    """Publishes the rows of the run's dataset under other tables, in a copy of the store."""
+    from featurestore.store import open_store
+    from models.runs.run import load_run
+
+    shutil.copytree(place / "store", tmp_path / "store")
+    shutil.copytree(place / "run", tmp_path / "run")
+    store = open_store(tmp_path / "store")
+    reference = store.reference("demo-short")
+    record, table = store.dataset(reference.dataset), store.table(reference.table)
+
+    def publish(name, corpus=table.corpus, **changes):
+        """Name a table in which each utterance has the fields that functions of it give."""
+        utterances = tuple(
+            dataclasses.replace(one, **{field: change(one) for field, change in changes.items()})
+            for one in table.utterances
+        )
+        store.publish(record, dataclasses.replace(table, corpus=corpus, utterances=utterances), name)
+
+    return store, load_run(tmp_path / "run"), publish
+
+
+def other_speaker(utterance):
+    """Mirrors the speakers' names, so that a split that goes by their order puts others on the test side."""
+    return "".join(chr(255 - ord(letter)) for letter in utterance.speaker)
+
+
+def test_recordings_that_a_run_learnt_from_are_never_its_test_side_on_another_state_of_the_corpus(regrouped):
+    from cli.evaluated import evaluated_rows
+    from models.errors import RunError
+
+    store, run, publish = regrouped
+    publish("grown", speaker=other_speaker)
+
+    with pytest.raises(RunError, match=r"learnt from 20 of the 20 test recordings of grown, such as '.*\.wav'"):
+        evaluated_rows(store, run, None, "grown", vote=False)
+    with pytest.raises(RunError, match="learnt from"):
+        evaluated_rows(store, run, "test", "grown", vote=True)
+    assert len(evaluated_rows(store, run, "train", "grown", vote=False).view)
+
+
+def test_a_run_may_be_judged_on_the_same_test_recordings_under_another_table(regrouped):
+    from cli.evaluated import evaluated_rows
+
+    store, run, publish = regrouped
+    publish("relabelled", label=lambda one: run.config.classes[0])
+
+    rows = evaluated_rows(store, run, None, "relabelled", vote=False)
+
+    assert (rows.side, len(rows.view)) == ("test", 20)
+
+
+def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_only_when_asked_for(regrouped, capsys):
+    from cli.evaluated import evaluated_rows
+    from models.errors import RunError
+
+    store, run, publish = regrouped
+    publish("elsewhere", corpus="another", path=lambda one: f"other/{one.path}")
+
+    with pytest.raises(RunError, match=r"learnt from 100 of all 120 recordings of elsewhere"):
+        evaluated_rows(store, run, None, "elsewhere", vote=False)
+    assert capsys.readouterr().err == ""
+    assert len(evaluated_rows(store, run, "all", "elsewhere", vote=False).view) == 120
+    assert "learnt from 100 of all 120" in capsys.readouterr().err
+
+
+def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(regrouped):
+    from cli.learnt import learnt
+    from models.runs.recordings import read_sides
+
+    store, run, _ = regrouped
+    sides = {side: dict.fromkeys(found, "0" * 64) for side, found in read_sides(run.folder).items()}
+
+    found, count = learnt(run, store.view("demo-short"), "test", sides, same_corpus=True)
+
+    assert (len(found), count) == (100, 120)
+    assert learnt(run, store.view("demo-short"), "test", sides, same_corpus=False) == ([], 120)
+
+
+def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_without_it(regrouped, capsys):
+    from cli.evaluated import evaluated_rows
+    from models.errors import RunError
+
+    store, run, publish = regrouped
+    (run.folder / "sides.csv").unlink()
+    publish("grown", speaker=other_speaker)
+    publish("elsewhere", corpus="another", path=lambda one: f"other/{one.path}")
+
+    with pytest.raises(RunError, match="learnt from 20 of the 20 test recordings of grown"):
+        evaluated_rows(store, run, None, "grown", vote=False)
+    assert len(evaluated_rows(store, run, None, None, vote=False).view) == 20
+    store.storage.delete(store.table(store.reference("demo-short").table).key)
+    with pytest.raises(RunError, match="whether it learnt from grown cannot be told"):
+        evaluated_rows(store, run, None, "grown", vote=False)
+    assert len(evaluated_rows(store, run, None, "elsewhere", vote=False).view) == 120
+    assert "cannot be told" in capsys.readouterr().err
+
+
+def test_the_sides_that_a_run_keeps_are_a_table_that_a_split_can_be_made_of(place):
+    from featurestore.corpus.splitting.splits import split
+    from featurestore.store import open_store
+
+    table = open_store(place / "store").view("demo-short").table
+    kept, made = (split(table.utterances, name) for name in (str(place / "run" / "sides.csv"), "speakers"))
+
+    assert [set(kept.train), set(kept.validation), set(kept.test)] == [
+        set(made.train), set(made.validation), set(made.test)
+    ]  # fmt: skip
+
+
+def test_a_spoilt_table_of_sides_is_one_clear_line(tmp_path):
+    from models.errors import CheckpointError
+    from models.runs.recordings import read_sides
+
+    for text in ("", "path,side,content\nx.wav,train\n", "path,side,content\nx.wav,nowhere,0\n", "a,b,c\n"):
+        (tmp_path / "sides.csv").write_text(text)
+        with pytest.raises(CheckpointError, match=r"sides\.csv: no readable table of sides"):
+            read_sides(tmp_path)
+    assert read_sides(tmp_path / "nowhere") is None
+
+
+def test_features_that_a_network_was_not_published_for_are_told_before_it_is_trained(place, capsys):
+    from cli.experiments import chosen_experiment
+    from cli.prepared import prepare
+    from featurestore.store import open_store
+
+    store = open_store(place / "store")
+    for model in ("keren-standard", "mathworks-cnn-lstm"):
+        prepare(store, chosen_experiment(store, "demo-short", None, None, model=model), dataset="demo-short")
+
+    note = "note: keren-standard was published for 26 or 25 bands; with 128 its first layer is another."
+    assert " ".join(capsys.readouterr().err.split()) == note

@@ -10,7 +10,7 @@ from featurestore.corpus import find_manifest, leaks, split
 from featurestore.corpus.corpus import Utterance
 from featurestore.corpus.splitting.fitting import fields_of_sheets, fields_of_utterances, fitting_rules
 from featurestore.corpus.splitting.protocols import find_split
-from featurestore.errors import UnknownNameError
+from featurestore.errors import SplitError, UnknownNameError
 
 MELD_PATHS = [line.split(" -> ")[0].strip() for line in TABLES["meld"][1].strip().splitlines()]
 
@@ -51,6 +51,8 @@ def rules_of(name):
         ("ravdess", {"loso", "speakers", "group-Nfold"}, {"official", "loso-in-session"}),
         ("tess", {"loso", "shuffled"}, {"speakers", "group-Nfold", "official"}),
         ("iemocap", {"loso-in-session", "leave-one-FIELD-out"}, {"official"}),
+        ("agender", {"loso", "leave-one-FIELD-out"}, {"loso-in-session", "official"}),
+        ("jl_corpus", {"loso"}, {"loso-in-session"}),
         ("meld", {"official", "shuffled"}, {"loso-in-session"}),
         ("speech_commands_v1", {"official"}, {"loso-in-session"}),
         ("aihub_emotion", {"shuffled", "leave-one-FIELD-out"}, {"loso", "speakers", "official"}),
@@ -71,6 +73,29 @@ def test_every_rule_that_is_listed_for_utterances_splits_them(demo):
     for name in listed:
         found = find_split(name.replace("Nfold", "3fold").replace("FIELD", "speaker"))
         assert all(one.test for one in found.build(demo.utterances, 0))
+
+
+@pytest.mark.parametrize(
+    ("speakers", "sessions", "listed"),
+    [
+        ("abcd", "1122", True),
+        ("abcdabcd", "11221122", True),
+        ("abcdabcd", "11221222", False),  # b comes to two sessions
+        ("abcd", "1123", False),  # c and d are alone, so nobody could validate
+    ],
+)
+def test_partners_in_a_session_validate_only_where_each_speaker_has_one_session_with_others(speakers, sessions, listed):
+    utterances = [
+        Utterance(f"{number}.wav", str(number), 1, (("session", session),), "xy"[number % 2], speaker)
+        for number, (speaker, session) in enumerate(zip(speakers, sessions, strict=True))
+    ]
+
+    assert ("loso-in-session" in fitting_rules(fields_of_utterances(utterances))) is listed
+    if listed:
+        assert all(one.test for one in find_split("loso-in-session").build(utterances, 0))
+    else:
+        with pytest.raises(SplitError, match="Use 'loso'"):
+            find_split("loso-in-session").build(utterances, 0)
 
 
 def test_a_field_that_some_utterances_lack_is_no_ground_for_a_rule():

@@ -48,6 +48,25 @@ def test_a_wrong_folder_is_told_in_few_lines_with_the_corpus_that_it_seems_to_be
     assert "18 counts differ from a complete copy; --json lists all" in lines
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("corpora", "check", "ravdess", "--source"), 3),
+        (("corpora", "check"), 1),
+        (("corpora", "new"), 1),
+        (("build", "ravdess", "--dry-run", "--source"), 1),
+    ],
+)
+def test_a_folder_that_holds_the_archive_alone_is_answered_with_the_archive(tmp_path, words, code):
+    folder = put(tmp_path / "download", ["Audio_Speech_Actors_01-24.zip"])
+
+    result = featurestore(*words, folder, store=tmp_path / "store")
+
+    said = "".join(result.stderr.split())  # a long path is wrapped
+    assert result.returncode == code
+    assert f"archive,whichisreadasitis:name'{folder}/Audio_Speech_Actors_01-24.zip'." in said
+
+
 def test_the_whole_list_stands_in_the_json(tmp_path, ravdess):
     result = featurestore("corpora", "check", "emodb", "--source", ravdess, "--json", store=tmp_path / "store")
 

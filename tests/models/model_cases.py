@@ -9,6 +9,8 @@ import torch
 from models import MODELS, build_model
 
 CLASSES = 3
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+"""Of logits and statistics that differ by the order of float32 sums alone."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,27 @@ def unsettled(model, seed=3):
                 module.running_mean.uniform_(-1, 1, generator=generator)
                 module.running_var.uniform_(0.5, 2, generator=generator)
     return model
+
+
+def assert_same_lesson(fresh_model, expected_batch, found_batch, *, gradients, least=0.0):
+    """Assert that a model makes and learns the same of two batches: logits, gradients and statistics.
+
+    A gradient may differ by the share `gradients` of its parameter's largest, which counts as `least` if it is smaller.
+    """
+    outcomes = []
+    for batch in (expected_batch, found_batch):
+        model = fresh_model()
+        logits = model(*batch)
+        logits.square().sum().backward()
+        outcomes.append((logits, model))
+
+    (expected, first), (found, second) = outcomes
+    torch.testing.assert_close(found, expected, **TOLERANCE)
+    for (name, a), (_, b) in zip(first.named_parameters(), second.named_parameters(), strict=True):
+        allowed = gradients * max(float(a.grad.abs().max()), least)
+        assert float((a.grad - b.grad).abs().max()) <= allowed, name
+    for a, b in zip(first.buffers(), second.buffers(), strict=True):
+        torch.testing.assert_close(b, a, **TOLERANCE)
 
 
 assert list(CASES) == list(MODELS)

@@ -6,6 +6,7 @@ import json
 
 from array_view import ArrayView
 
+from models.progress import Silence
 from models.training import Sides, configure
 from models.training_spec import TrainingSpec
 
@@ -39,7 +40,7 @@ def history_of(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-class StopIn:
+class StopIn(Silence):
     """Progress that ends a training as an error would, in the first report of an epoch."""
 
     def __init__(self, epoch):
@@ -48,9 +49,3 @@ class StopIn:
     def step(self, report):
         if report.epoch == self.last:
             raise InterruptedError
-
-    def epoch(self, record):
-        pass
-
-    def stage(self, text):
-        pass

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from test_mathworks import TOLERANCE, clips, padded, unsettled_model
+from mathworks_cases import clips, padded, unsettled_model
+from model_cases import TOLERANCE, assert_same_lesson
 from torch.nn import functional
 
 from models.batches.padding import JOINED_STEP, Padding
@@ -55,20 +56,9 @@ def test_joined_clips_take_no_more_room_than_they_need():
 @pytest.mark.parametrize("kind", list(LENGTHS))
 def test_joined_clips_give_the_outputs_gradients_and_statistics_of_padded_ones(kind, training):
     rows = clips(LENGTHS[kind])
-    outcomes = []
-    for batch in (padded(rows, left=True), joined(rows)):
-        model = unsettled_model().train(training)
-        logits = model(*batch)
-        logits.square().sum().backward()
-        outcomes.append((logits, model))
+    batches = padded(rows, left=True), joined(rows)
 
-    (expected, first), (found, second) = outcomes
-    torch.testing.assert_close(found, expected, **TOLERANCE)
-    for (name, a), (_, b) in zip(first.named_parameters(), second.named_parameters(), strict=True):
-        scale = float(a.grad.abs().max()) or 1.0
-        assert float((a.grad - b.grad).abs().max()) <= 2e-4 * scale, name
-    for a, b in zip(first.buffers(), second.buffers(), strict=True):
-        torch.testing.assert_close(b, a, **TOLERANCE)
+    assert_same_lesson(lambda: unsettled_model().train(training), *batches, gradients=2e-4)
 
 
 def test_the_order_of_joined_clips_does_not_matter():

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from mathworks_cases import NAME, clips, padded, unsettled_model
+from model_cases import TOLERANCE, assert_same_lesson
 from torch import nn
 from torch.nn import functional
 
@@ -11,38 +13,6 @@ from featurestore.errors import FeatureStoreError, UnknownNameError
 from models import MODELS, build_model, count_parameters, models_table
 from models.networks.frames import RealFrames
 from models.networks.layers import population_statistics
-
-NAME = "mathworks-cnn-lstm"
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
-
-
-def unsettled_model(**settings):
-    """A model whose batch norms are far from their start: negative scales, shifts, statistics of their own."""
-    model = build_model(NAME, 7, 128, **settings)
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for block in model.blocks:
-            for values in (block.norm.weight, block.norm.bias, block.conv.bias, block.norm.running_mean):
-                values.uniform_(-1, 1, generator=generator)
-            block.norm.running_var.uniform_(1, 9, generator=generator)
-    return model
-
-
-def clips(lengths, seed=5):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(length, 128, generator=generator) * 3 - 7 for length in lengths]
-
-
-def padded(rows, *, left=False, extra=0, rubbish=50.0):
-    """Batch clips with padding that holds rubbish; left padding in multiples of 16."""
-    lengths = [len(row) for row in rows]
-    longest = max(lengths) + extra
-    starts = [-(-(longest - length) // 16) * 16 if left else 0 for length in lengths]
-    frames = max(longest, *(start + length for start, length in zip(starts, lengths, strict=True)))
-    batch = torch.full((len(rows), frames, 128), rubbish)
-    for slot, (start, row) in enumerate(zip(starts, rows, strict=True)):
-        batch[slot, start : start + len(row)] = row
-    return batch, torch.tensor(lengths), torch.tensor(starts)
 
 
 def test_the_network_has_the_sources_parameters_and_pytorchs_second_lstm_bias():
@@ -88,20 +58,9 @@ def test_the_blocks_compute_what_torchs_own_layers_compute(training):
 @pytest.mark.parametrize(("left", "extra"), [(False, 1), (False, 23), (True, 0), (True, 37)])
 def test_padding_on_either_side_and_of_any_amount_changes_nothing(training, left, extra):
     rows = clips([35, 47, 96, 7, 64, 16])
-    outcomes = []
-    for batch in (padded(rows), padded(rows, left=left, extra=extra)):
-        model = unsettled_model().train(training)
-        logits = model(*batch)
-        logits.square().sum().backward()
-        outcomes.append((logits, model))
+    batches = padded(rows), padded(rows, left=left, extra=extra)
 
-    (expected, first), (found, second) = outcomes
-    torch.testing.assert_close(found, expected, **TOLERANCE)
-    for (name, a), (_, b) in zip(first.named_parameters(), second.named_parameters(), strict=True):
-        scale = float(a.grad.abs().max()) or 1.0
-        assert float((a.grad - b.grad).abs().max()) <= 2e-4 * scale, name
-    for a, b in zip(first.buffers(), second.buffers(), strict=True):
-        torch.testing.assert_close(b, a, **TOLERANCE)
+    assert_same_lesson(lambda: unsettled_model().train(training), *batches, gradients=2e-4)
 
 
 @pytest.mark.parametrize("left", [True, False])

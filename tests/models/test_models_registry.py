@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from model_cases import CASES, CLASSES, padded, small_model, some_clips, unsettled
+from model_cases import CASES, CLASSES, TOLERANCE, assert_same_lesson, padded, small_model, some_clips, unsettled
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -10,7 +10,6 @@ from featurestore.errors import FeatureStoreError, UnknownNameError
 from models import MODELS, build_model, count_parameters, models_table
 from models.runs.checkpoint import read_tensors, write_tensors
 
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 each_model = pytest.mark.parametrize("name", list(MODELS))
 
 PEEPHOLE_256 = 4 * 256 * (100 + 256) + 4 * 256 + 3 * 256  # inputs and recurrence, biases, peepholes
@@ -94,19 +93,9 @@ def test_a_model_gives_logits_of_every_class(name):
 @each_model
 @pytest.mark.parametrize(("left", "extra"), [(False, 7), (True, 19)])
 def test_padding_on_either_side_changes_neither_outputs_nor_gradients(name, left, extra):
-    outcomes = []
-    for batch in (batch_of(name), batch_of(name, left=left, extra=extra)):
-        model = unsettled(small_model(name))
-        logits = model(*batch)
-        logits.square().sum().backward()
-        outcomes.append((logits, model))
+    batches = batch_of(name), batch_of(name, left=left, extra=extra)
 
-    (expected, first), (found, second) = outcomes
-    torch.testing.assert_close(found, expected, **TOLERANCE)
-    for (parameter, a), (_, b) in zip(first.named_parameters(), second.named_parameters(), strict=True):
-        assert float((a.grad - b.grad).abs().max()) <= 1e-3 * max(float(a.grad.abs().max()), 1e-3), parameter
-    for a, b in zip(first.buffers(), second.buffers(), strict=True):
-        torch.testing.assert_close(b, a, **TOLERANCE)
+    assert_same_lesson(lambda: unsettled(small_model(name)), *batches, gradients=1e-3, least=1e-3)
 
 
 @each_model

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_training import StopIn
 from spoken_rows import described, small_sides, spoken_view
 
 from models.batches.normalisation import SCOPES, fit, stated
@@ -22,23 +23,6 @@ from models.training_spec import TrainingSpec
 KINDS = list(SCOPES)
 LATER = ("normalisation", "repeat", "copies", "spec_augment")
 """How the fields begin that came after the first runs."""
-
-
-class StopAt:
-    """Progress that ends a training at a report of an epoch."""
-
-    def __init__(self, epoch):
-        self.last = epoch
-
-    def step(self, report):
-        if report.epoch == self.last:
-            raise InterruptedError
-
-    def epoch(self, record):
-        pass
-
-    def stage(self, text):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +125,7 @@ def test_a_run_from_before_normalisation_loads_and_evaluates_as_it_was(sides, ru
 def test_a_run_from_before_normalisation_goes_on_without_it(sides, runs, tmp_path):
     config = described(sides, normalisation="none")
     with pytest.raises(InterruptedError):
-        train(sides, config, tmp_path / "run", device="cpu", progress=StopAt(2))
+        train(sides, config, tmp_path / "run", device="cpu", progress=StopIn(2))
     undated(tmp_path / "run")
 
     before = read_config(tmp_path / "run").training
@@ -188,7 +172,7 @@ def test_a_training_with_masks_and_copies_in_turn_goes_on_exactly_from_within_an
     sides = small_sides(copies=3)
     train(sides, described(sides, **CHANGES), tmp_path / "whole", device="cpu")
     with pytest.raises(InterruptedError):
-        train(sides, described(sides, **CHANGES), tmp_path / "run", device="cpu", progress=StopAt(2))
+        train(sides, described(sides, **CHANGES), tmp_path / "run", device="cpu", progress=StopIn(2))
     counters = json.loads(read_tensors(tmp_path / "run" / "checkpoint.safetensors")[1]["counters"])
 
     train(sides, described(sides, **CHANGES), tmp_path / "run", device="cpu", resume=True)

@@ -3,6 +3,10 @@
 import dataclasses
 import re
 
+import pytest
+
+from models.reports.parts import settings
+from models.reports.plots import gradient_norms_figure, training_figure, training_panels
 from models.reports.report import render_report, write_report
 
 
@@ -13,7 +17,7 @@ def test_a_report_shows_figures_dataset_and_leaks(finished, tmp_path):
     assert f"{result['test']['accuracy']:.4f}" in text
     assert "0" * 64 in text
     assert "Leaks between sides were not looked for" in text
-    assert text.count("<svg") == 3
+    assert text.count("<svg") == 4
 
 
 def test_a_report_needs_nothing_outside_itself(finished):
@@ -66,3 +70,47 @@ def test_a_run_of_before_intervals_were_kept_is_reported_without_them(finished, 
     assert "No intervals: the run was made before predictions were kept" in render_report(old)
     (tmp_path / "predictions-test.csv").write_bytes((run.folder / "predictions-test.csv").read_bytes())
     assert "bootstrap over 12 items" in render_report(old)
+
+
+def test_settings_are_plain_lines_whatever_they_hold():
+    policy = {"seed": 0, "semitones": {"probability": 0.5, "uniform": [-2.0, 2.0]}, "noises": {}, "high_hz": None}
+
+    assert settings({**policy, "drop_last": False}) == (
+        "seed = 0", "semitones.probability = 0.5", "semitones.uniform = -2.0, 2.0", "noises = none", "high_hz = none",
+        "drop_last = no",
+    )  # fmt: skip
+
+
+def test_a_page_shows_its_settings_without_the_signs_of_a_programming_language(finished):
+    run = finished[2]
+    policy = {"semitones": {"probability": 0.5, "uniform": [-2.0, 2.0], "per": "row"}}
+    text = render_report(
+        dataclasses.replace(
+            run, config=dataclasses.replace(run.config, dataset={**run.config.dataset, "augmentation": policy})
+        )
+    )
+
+    assert "<li>semitones.uniform = -2.0, 2.0</li>" in text
+    assert not re.search(r"\{&#x27;|\[-?\d|\b(True|False|None)\b", text.partition("How it was made")[2])
+
+
+def history_of(epochs):
+    side = {"loss": 1.0, "accuracy": 0.1, "uar": 0.1}
+    norms = {"gradient_norms": {"lstm": 0.5}, "gradient_norm_steps": [[10, [0.5]]]}
+    losses = {"losses": [[step, 1.0] for step in range(1, 11)]}
+    return [{"epoch": epoch, "train": side, "validation": side, **losses, **norms} for epoch in range(1, epochs + 1)]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 13, 100])
+def test_axes_mark_whole_epochs_alone_and_no_legend_hides_a_curve(epochs):
+    history = history_of(epochs)
+
+    for figure in (training_figure(history), *training_panels(history), gradient_norms_figure(history)):
+        figure.draw_without_rendering()
+        legend = figure.legends[0].get_window_extent()
+        for axes in figure.axes:
+            assert not legend.overlaps(axes.get_window_extent())
+            assert axes.get_legend() is None
+            ticks = axes.get_xticks()
+            assert all(tick == int(tick) for tick in ticks)
+            assert 2 <= len(ticks) <= 14

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.progress import Silence
 from models.runs.run import load_run
 from models.training import train
 
@@ -20,16 +21,15 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
 from array_view import SPEC, some_view
+from models.progress import Silence
 from models.training import Sides, configure, train
 from models.training_spec import TrainingSpec
 
-class Pause:
+class Pause(Silence):
     def step(self, report):
         if report.epoch == 2:
             print("in the second epoch", flush=True)
             sys.stdin.read()
-    def epoch(self, record): pass
-    def stage(self, text): pass
 
 sides = Sides(some_view(48, seed=1), some_view(9, seed=2), some_view(12, seed=3))
 spec = TrainingSpec.from_dict({{**SPEC, **{changes!r}}})
@@ -38,21 +38,15 @@ train(sides, config, Path({folder!r}), device="cpu", progress=Pause())
 """
 
 
-class StopAfter:
+class StopAfter(Silence):
     """Progress that ends a training as an error would, at a given epoch."""
 
     def __init__(self, epoch):
         self.last = epoch
 
-    def step(self, report):
-        pass
-
     def epoch(self, record):
         if record["epoch"] == self.last:
             raise InterruptedError
-
-    def stage(self, text):
-        pass
 
 
 def outcome(folder):

@@ -55,7 +55,7 @@ def test_a_run_folder_holds_all_that_is_promised(finished):
     assert names == {
         "config.json", "metrics.jsonl", "summary.json", "model.safetensors", "training.png", "training.svg",
         "confusion-test.png", "confusion-test.svg", "confusion-validation.png", "confusion-validation.svg",
-        "predictions-test.csv", "predictions-validation.csv",
+        "predictions-test.csv", "predictions-validation.csv", "sides.csv",
     }  # fmt: skip
     assert run.config.dataset["digest"] == "0" * 64
     assert run.config.versions["torch"] == torch.__version__.split("+")[0] or "+" in run.config.versions["torch"]

@@ -1,5 +1,7 @@
 """Majority votes over copies, and the file that keeps predictions."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from array_view import ArrayView
@@ -8,7 +10,7 @@ from said import said
 from models.errors import CheckpointError, TrainingError
 from models.evaluation import evaluate
 from models.figures.predictions import read_predictions, write_predictions
-from models.figures.voting import vote, voted
+from models.figures.voting import vote, vote_shares, voted
 
 
 def test_the_class_that_most_copies_name_wins_over_a_louder_one():
@@ -41,6 +43,18 @@ def test_votes_are_those_of_counting_by_hand_in_any_order(seed):
         counts = np.bincount(logits[rows].argmax(axis=1), minlength=4)
         tied = [name for name in range(4) if counts[name] == counts.max()]
         assert winner == max(tied, key=lambda name: shares[rows][:, name].mean())
+
+
+def test_a_tie_of_votes_and_of_probabilities_goes_to_the_lowest_class_in_any_order():
+    parts = (0.61, 0.28, 1 - 0.61 - 0.28)  # added up in floating point, the order tells in the last bit
+    shares = np.array([[0.0, *row] for row in permutations(parts)])  # each of the last three classes has each twice
+
+    outcomes = [vote_shares(["u"] * 6, shares[list(order)]) for order in permutations(range(6))]
+
+    for outcome in outcomes:
+        assert outcome.counts.tolist() == [[0, 2, 2, 2]]
+        assert outcome.predicted.tolist() == [1]
+        assert len(set(outcome.probabilities[0, 1:])) == 1
 
 
 def test_a_vote_needs_copies_of_one_label():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -28,15 +27,7 @@ from pipelines.torch_rows.noise import key_words, philox, standard_normal
 
 PROCESSOR = torch.device("cpu")
 KEY = 0x0123_4567_89AB_CDEF
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Let torch's threads not wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def engines(features, augmentation, *settings, device=PROCESSOR):

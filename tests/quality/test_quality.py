@@ -149,6 +149,51 @@ def test_equal_files_and_equal_sound_in_different_files_are_told_apart():
     assert found["duplicate sound"].paths == ("a.wav", "c.flac")
 
 
+def duplicates(*signals, rate=RATE):
+    """The kinds of duplicates among signals, each rounded to 16 bits and decoded as a file of its own."""
+    measured = [
+        Measured(f"{number}.wav", str(number), measure(decode(wav_of(signal, rate))))
+        for number, signal in enumerate(signals)
+    ]
+    return [(one.kind, one.paths) for one in findings_of(tuple(measured)) if one.kind.startswith("duplicate")]
+
+
+COPIES = {
+    "another level": lambda x: 0.37 * x,
+    "a level that is 34 dB lower": lambda x: 0.02 * x,
+    "the other polarity": lambda x: -x,
+    "zeros at the start": lambda x: np.concatenate([np.zeros(1_237), x]),
+    "zeros at the end": lambda x: np.concatenate([x, np.zeros(7_001)]),
+    "another level between zeros": lambda x: np.concatenate([np.zeros(333), 0.61 * x, np.zeros(40_000)]),
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_one_recording_at_another_level_or_between_zeros_is_a_duplicate_recording(speechlike, copy):
+    assert duplicates(speechlike, COPIES[copy](speechlike)) == [("duplicate recording", ("0.wav", "1.wav"))]
+
+
+def test_what_a_tenth_of_other_sound_was_mixed_into_is_no_duplicate(speechlike):
+    other = np.random.default_rng(3).standard_normal(len(speechlike)) * np.abs(speechlike).mean()
+
+    assert duplicates(speechlike, speechlike + 0.3 * other, np.tile(speechlike, 2)) == []
+    assert duplicates(*(0.2 * np.sin(np.arange(RATE) * 0.05 * (1 + n / 200)) for n in range(40))) == []
+
+
+def test_equal_samples_are_told_once_and_not_as_a_duplicate_recording_too(speechlike):
+    found = duplicates(speechlike, speechlike, 0.5 * speechlike)
+
+    assert found == [("duplicate sound", ("0.wav", "1.wav")), ("duplicate recording", ("0.wav", "2.wav"))]
+
+
+def test_real_recordings_of_one_speaker_are_no_duplicates_of_each_other(shared):
+    with zipfile.ZipFile(shared / "data" / "ravdess" / "Audio_Speech_Actors_01_20.zip") as opened:
+        names = [name for name in opened.namelist() if name.endswith(".wav")][:60]
+        measured = tuple(Measured(name, name, measure(decode(opened.read(name)))) for name in names)
+
+    assert [one.paths for one in findings_of(measured) if one.kind == "duplicate recording"] == []
+
+
 def test_the_one_file_at_96_kilohertz_among_24_is_named():
     found = findings_of((*(of(f"{n}.wav", str(n), rate=24_000) for n in range(5)), of("odd.wav", "x", rate=96_000)))
 

@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 
 from featurestore.errors import AudioError
-from featurestore.signal.fourier import (
-    fourier_tables,
-    inverse,
-    own_length,
-    power_spectra,
-    power_spectra_elsewhere,
-)
+from featurestore.signal.fourier import inverse, power_spectra, power_spectra_elsewhere
+from featurestore.signal.fourier_tables import fourier_tables, own_length
 from featurestore.signal.kinds.log_mel import LogMel
 from featurestore.signal.mel import log_mel, mel_bands, mel_triangles
 from featurestore.signal.rounding import round_to_half

@@ -18,6 +18,8 @@ from featurestore.errors import SourceError
 
 TOLERANCE = 0.02
 """Seconds by which a supervision may differ from its recording and still be all of it."""
+MOST_SECONDS = 10**9
+"""Thirty years: whole numbers of JSON have no end, and the largest are beyond all floats."""
 PLAIN_FIELDS = ("speaker", "text", "gender", "language")
 
 _RECORDINGS = re.compile(r"(?P<before>.*)recordings(?P<behind>.*\.jsonl(\.gz)?)", re.IGNORECASE)
@@ -90,15 +92,15 @@ def _fields(one: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _is_whole(one: Mapping[str, Any], recording: Mapping[str, Any]) -> bool:
-    start, seconds, whole = one.get("start"), one.get("duration"), recording.get("duration")
-    return (
-        isinstance(start, int | float)
-        and isinstance(seconds, int | float)
-        and isinstance(whole, int | float)
-        and abs(start) <= TOLERANCE
-        and math.isfinite(seconds)
-        and abs(seconds - whole) <= TOLERANCE
+    start, seconds, whole = (
+        _seconds(value) for value in (one.get("start"), one.get("duration"), recording.get("duration"))
     )
+    return abs(start) <= TOLERANCE and abs(seconds - whole) <= TOLERANCE
+
+
+def _seconds(value: object) -> float:
+    """Return a number of seconds; NaN, which is near to nothing, for what is none or beyond `MOST_SECONDS`."""
+    return float(value) if isinstance(value, int | float) and abs(value) <= MOST_SECONDS else math.nan
 
 
 def _audio_path(one: Mapping[str, Any], place: str) -> str:

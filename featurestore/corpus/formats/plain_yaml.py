@@ -43,6 +43,7 @@ class _Builder:
         self._anchors: dict[str, Any] = {}
 
     def document(self, events: Iterator[Any]) -> Any:  # noqa: ANN401
+        """Return the value of the only document, None where there is none; `SourceError` at a second one."""
         value: Any = None
         found = 0
         for event in events:

@@ -29,7 +29,7 @@ def template_fields(template: str) -> tuple[str, ...]:
     names: list[str] = []
     for _, name, form, conversion in Formatter().parse(template):
         if form or conversion or (name is not None and not re.fullmatch(r"\w+", name)):
-            raise ValueError(f"{template!r} may hold {{field}} and nothing else in braces")
+            raise ValueError(f"{template!r:.60} may hold {{field}} and nothing else in braces")
         names += [name] if name else []
     return tuple(names)
 

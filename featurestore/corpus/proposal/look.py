@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from featurestore.corpus.packed import packed_advice
 from featurestore.corpus.proposal.audio_names import is_audio
 from featurestore.corpus.reading.sources import Source
 from featurestore.corpus.reading.unpack import has_control_characters
@@ -50,21 +51,21 @@ def look(source: Source) -> Seen:
     named = [member.path for member in members if is_audio(member.path)]
     audio = [path for path in named if not has_control_characters(path)]
     if not audio:
-        raise SourceError(_nothing(source.name, len(members), len(named)))
+        raise SourceError(_nothing(source, len(members), len(named)))
     step = -(-len(audio) // MOST_STUDIED)
     sizes = {member.path: member.size for member in members}
     return Seen(tuple(audio), tuple(audio[::step]), _beside(source, sizes), len(named) - len(audio))
 
 
-def _nothing(name: str, files: int, strange: int) -> str:
+def _nothing(source: Source, files: int, strange: int) -> str:
     if strange:
         return (
-            f"the names of all {strange:,} recordings in {name!r:.200} hold control characters or bytes that are no "
-            "text, so no sheet can name them. Rename them."
+            f"the names of all {strange:,} recordings in {source.name!r:.200} hold control characters or bytes "
+            "that are no text, so no sheet can name them. Rename them."
         )
     return (
-        f"{name!r:.200} holds no audio among its {files:,} files (*.wav, *.flac, *.mp3 and so on). "
-        "Name the folder or archive that does."
+        f"{source.name!r:.200} holds no audio among its {files:,} files (*.wav, *.flac, *.mp3 and so on). "
+        f"{packed_advice(source) or 'Name the folder or archive that does.'}"
     )
 
 

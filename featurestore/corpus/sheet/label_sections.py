@@ -10,8 +10,13 @@ from featurestore.corpus.labels.tables import TABLE_FORMATS
 from featurestore.corpus.sheet.checks import is_relative
 from featurestore.corpus.sheet.label_rules import LabelRule, ListRule, TableRule
 from featurestore.corpus.sheet.patterns import compile_pattern
-from featurestore.corpus.sheet.toml_table import Table
+from featurestore.corpus.sheet.toml_table import Table, shown_key
 from featurestore.errors import ManifestError
+
+NO_DELIMITERS = frozenset('"\r\n\0')
+"""Signs that begin a quoted cell or end a line."""
+NO_ENCODINGS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+"""Codecs of Python that stand for names of hosts or for escapes; some take time with the square of a text."""
 
 
 def read_labels(table: Table, *, with_tables: bool) -> LabelRule:
@@ -45,7 +50,7 @@ def read_labels(table: Table, *, with_tables: bool) -> LabelRule:
 def _label_faults(rule: LabelRule, groups: set[str], *, with_tables: bool) -> Iterator[str]:
     for name in rule.derived.values():
         if name not in DERIVATIONS:
-            yield f"unknown derivation {name!r}; known: {', '.join(DERIVATIONS)}"
+            yield f"unknown derivation {name!r:.60}; known: {', '.join(DERIVATIONS)}"
     given = groups | set(rule.derived) | set(rule.compose)
     for template in rule.compose.values():
         try:
@@ -60,7 +65,7 @@ def _label_faults(rule: LabelRule, groups: set[str], *, with_tables: bool) -> It
 
 
 def _no_group(field: str) -> str:
-    return f"the pattern has no group (?P<{field}>...)"
+    return f"the pattern has no group {f'(?P<{shown_key(field)}>...)'!r}"
 
 
 def read_table_rule(table: Table) -> TableRule:
@@ -80,11 +85,11 @@ def read_table_rule(table: Table) -> TableRule:
     table.done()
     _check_match(rule.match, table.where, ("name", "path", "either"))
     if rule.format not in TABLE_FORMATS:
-        raise ManifestError(f"{table.where}: unknown format {rule.format!r}; known: {', '.join(TABLE_FORMATS)}.")
+        raise ManifestError(f"{table.where}: unknown format {rule.format!r:.60}; known: {', '.join(TABLE_FORMATS)}.")
     if rule.format == "columns" and not rule.header and not rule.columns:
         raise ManifestError(f"{table.where}: without a header, 'columns' must number them, as file = 1.")
-    if rule.delimiter is not None and len(rule.delimiter) != 1:
-        raise ManifestError(f"{table.where}: 'delimiter' must be one character, not {rule.delimiter!r:.20}.")
+    if rule.delimiter is not None and (len(rule.delimiter) != 1 or rule.delimiter in NO_DELIMITERS):
+        raise ManifestError(f"{table.where}: 'delimiter' must be one sign such as ',', not {rule.delimiter!r:.20}.")
     _check_encodings(rule.encoding, table.where)
     _check_key(rule, table.where)
     return rule
@@ -134,7 +139,8 @@ def _check_match(match: str, where: str, allowed: tuple[str, ...] = ("name", "pa
 def _check_encodings(encodings: tuple[str, ...], where: str) -> None:
     for encoding in encodings:
         try:
-            is_text = codecs.lookup(encoding)._is_text_encoding
+            found = codecs.lookup(encoding)
+            is_text = found._is_text_encoding and found.name not in NO_ENCODINGS
         except (LookupError, ValueError):
             is_text = False
         if not is_text:
@@ -151,4 +157,4 @@ def _check_key(rule: TableRule, where: str) -> None:
     of_path = set(compile_pattern(rule.pattern, where).groupindex) if rule.pattern else set()
     unknown = [name for name in names if name not in {*rule.columns, *of_path}]
     if rule.columns and unknown:
-        raise ManifestError(f"{where}: 'key' needs the column {unknown[0]!r}, which [columns] does not name.")
+        raise ManifestError(f"{where}: 'key' needs the column {unknown[0]!r:.60}, which [columns] does not name.")

@@ -41,10 +41,15 @@ __all__ = [
     "read_manifest",
 ]
 
-LARGEST_FILE = 64 * 2**20
-"""Bytes of a manifest or an index that are read at most; an index line takes about 100."""
+LARGEST_SHEET = 4 * 2**20
+"""Characters of a manifest; the longest that comes with the package has 5,300."""
+LARGEST_INDEX = 64 * 2**20
+"""Bytes of an index; a line takes about 100."""
+DEEPEST_KEY = 64
+"""Dots in a key such as `a.b.c`: the parser takes time that grows with their square."""
 
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
+_TEXTS = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|#.*""")
 
 
 def manifest_names() -> tuple[str, ...]:
@@ -95,23 +100,38 @@ def _folder() -> Path:
 
 def _read(file: Path) -> Manifest:
     where = f"manifest {file.name!r}"
-    return _parsed(_text(file, where), file, where)
+    return _parsed(_text(file, where, LARGEST_SHEET), file, where)
 
 
 def _parsed(text: str, file: Path, where: str) -> Manifest:
+    _check_size(text, where)
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ManifestError(f"{where}: not valid TOML ({error}).") from error
+    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
+        raise ManifestError(f"{where}: not valid TOML ({error!s:.300}).") from error
     return _manifest(Table(values, where), file)
 
 
-def _text(file: Path, where: str) -> str:
+def _check_size(text: str, where: str) -> None:
+    """Refuse a text that would keep the parser busy: one that is very long, or has a key of very many parts."""
+    if len(text) > LARGEST_SHEET:
+        raise ManifestError(f"{where}: more than {LARGEST_SHEET:,} characters, so it is no data sheet.")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > DEEPEST_KEY and _bare(line).count(".") > DEEPEST_KEY:
+            raise ManifestError(f"{where}, line {number}: a key of more than {DEEPEST_KEY} parts, or as many dots.")
+
+
+def _bare(line: str) -> str:
+    """Return a line of TOML without texts and comments; whole where it begins or ends a text of several lines."""
+    return line if '"""' in line or "'''" in line else _TEXTS.sub("", line)
+
+
+def _text(file: Path, where: str, most: int) -> str:
     try:
         with file.open("rb") as stream:
-            data = stream.read(LARGEST_FILE + 1)
-        if len(data) > LARGEST_FILE:
-            raise ManifestError(f"{where}: larger than {LARGEST_FILE} bytes, so it is no manifest or index.")
+            data = stream.read(most + 1)
+        if len(data) > most:
+            raise ManifestError(f"{where}: larger than {most:,} bytes, so it is no manifest or index.")
         return data.decode("utf-8")
     except OSError as error:
         raise ManifestError(f"{where}: cannot be read ({error.strerror}). Check the path.") from error
@@ -158,7 +178,7 @@ def _index(relative: str | None, file: Path, where: str) -> Mapping[str, IndexEn
     if not is_relative(relative):
         raise ManifestError(f"{where}: 'index' must be a relative path without '..', not {relative!r:.60}.")
     where = f"index {relative!r}"
-    lines = _text(file.parent.joinpath(*relative.split("/")), where).splitlines()
+    lines = _text(file.parent.joinpath(*relative.split("/")), where, LARGEST_INDEX).splitlines()
     return dict(_index_line(line, f"{where}, line {number}") for number, line in enumerate(lines, 1) if line)
 
 

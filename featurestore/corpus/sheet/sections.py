@@ -9,9 +9,12 @@ from featurestore.corpus.labels.schemes import COMMON_SCHEMES
 from featurestore.corpus.reading.raw_audio import ENCODINGS, RawFormat
 from featurestore.corpus.sheet.checks import check_hex, is_relative
 from featurestore.corpus.sheet.datasheet import Archive, AudioFiles, Expected, Manifest, Speaker
-from featurestore.corpus.sheet.toml_table import Table
+from featurestore.corpus.sheet.toml_table import Table, listed_names, shown_key
 from featurestore.corpus.splitting.split_rules import SPLITS, is_rule
 from featurestore.errors import ManifestError
+
+MOST_KNOWN = 12
+"""Splits or schemes of the sheet's own that a message names."""
 
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,120}")
@@ -82,7 +85,7 @@ def _speaker(name: str, table: Table) -> Speaker:
     speaker = Speaker(name, table.take_optional("sex", str), table.take_optional("age", int))
     table.done()
     if speaker.sex not in (None, "female", "male", "other"):
-        raise ManifestError(f"{table.where}: 'sex' must be female, male or other, not {speaker.sex!r}.")
+        raise ManifestError(f"{table.where}: 'sex' must be female, male or other, not {speaker.sex!r:.60}.")
     return speaker
 
 
@@ -118,14 +121,16 @@ def check_whole(manifest: Manifest, where: str) -> None:
 def _faults(manifest: Manifest) -> Iterator[str]:
     if not _NAME.fullmatch(manifest.name):
         yield f"'name' must be 1 to 40 of a-z, 0-9 and _, not {manifest.name!r:.60}"
+    if (manifest.rate is not None and manifest.rate < 1) or (manifest.hours is not None and manifest.hours < 0):
+        yield f"'rate' and 'hours' are positive, not {manifest.rate} and {manifest.hours}"
     expected, rule = manifest.expected, manifest.labels
     known = set(rule.codes.get(rule.target, {}).values())
     strangers = sorted(set(expected.labels) - known) if known else []
     if strangers:
-        yield f"expected labels {strangers} stand in no code of {rule.target!r}"
+        yield f"expected labels {listed_names(strangers)} stand in no code of {shown_key(rule.target)!r}"
     unlisted = sorted(set(expected.speakers) - {speaker.id for speaker in manifest.speakers})
     if manifest.speakers and unlisted:
-        yield f"expected speakers {unlisted} stand not in [speakers]"
+        yield f"expected speakers {listed_names(unlisted)} stand not in [speakers]"
     yield from _unknown_splits(manifest)
     for path, entry in manifest.index.items():
         if not is_relative(path) or entry.bytes < 1:
@@ -133,13 +138,14 @@ def _faults(manifest: Manifest) -> Iterator[str]:
 
 
 def _unknown_splits(manifest: Manifest) -> Iterator[str]:
-    known = ", ".join([*SPLITS, *manifest.side_rules, *manifest.protocols])
+    known = ", ".join([*SPLITS, *[*manifest.side_rules, *manifest.protocols][:MOST_KNOWN]])
     for split in manifest.splits:
         if not is_rule(split) and split not in {*manifest.side_rules, *manifest.protocols}:
-            yield f"unknown split {split!r}; known: {known}"
+            yield f"unknown split {shown_key(split)!r}; known: {known}"
     for protocol in manifest.protocols.values():
         if not is_rule(protocol.split) and protocol.split not in manifest.side_rules:
-            yield f"protocol {protocol.name!r} takes the unknown split {protocol.split!r}; known: {known}"
+            yield f"protocol {protocol.name!r} takes the unknown split {shown_key(protocol.split)!r}; known: {known}"
         if protocol.scheme is not None and protocol.scheme not in {*manifest.schemes, *COMMON_SCHEMES}:
-            schemes = ", ".join([*manifest.schemes, *COMMON_SCHEMES])
-            yield f"protocol {protocol.name!r} takes the unknown scheme {protocol.scheme!r}; known: {schemes}"
+            schemes = ", ".join([*[*manifest.schemes][:MOST_KNOWN], *COMMON_SCHEMES])
+            unknown = shown_key(protocol.scheme)
+            yield f"protocol {protocol.name!r} takes the unknown scheme {unknown!r}; known: {schemes}"

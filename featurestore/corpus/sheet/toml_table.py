@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from featurestore.errors import ManifestError
 from featurestore.nearest import nearest_name
 
 Value = TypeVar("Value")
+
+LARGEST_NUMBER = 2**63 - 1
+"""What TOML promises for whole numbers; beyond it a reader may fail as it writes the number into a message."""
+LONGEST_SHOWN = 60
+"""Characters of a key or a value in a message."""
+MOST_SHOWN = 10
+"""Names in a message before they are only counted."""
 
 
 class Table:
@@ -25,13 +33,19 @@ class Table:
         return default if value is None else value
 
     def take_optional(self, key: str, kind: type[Value]) -> Value | None:
-        """Return the value under a key, or None where it is absent."""
+        """Return the value under a key, or None where it is absent; a whole number serves as a float."""
         self._asked.append(key)
         value = self._values.get(key)
         if value is None:
             return None
+        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise ManifestError(f"{self.where}: {shown_key(key)!r} is a number of more than 64 bits.")
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
         if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-            raise ManifestError(f"{self.where}: {key!r} must be {_a(kind)}, not {value!r:.60}.")
+            raise ManifestError(f"{self.where}: {shown_key(key)!r} must be {_a(kind)}, not {_shown(value)}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ManifestError(f"{self.where}: {shown_key(key)!r} must be a number, not {value}.")
         return value
 
     def require(self, key: str, kind: type[Value]) -> Value:
@@ -45,7 +59,7 @@ class Table:
         """Return a list of strings as a tuple."""
         values = self.take(key, list, [*default])
         if not all(isinstance(value, str) for value in values):
-            raise ManifestError(f"{self.where}: {key!r} must be a list of strings.")
+            raise ManifestError(f"{self.where}: {shown_key(key)!r} must be a list of strings.")
         return tuple(values)
 
     def one_or_more(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -56,7 +70,7 @@ class Table:
 
     def table(self, key: str) -> Table:
         """Return the table under a key, empty where it is absent."""
-        return Table(self.take(key, dict, {}), f"{self.where}, [{key}]")
+        return Table(self.take(key, dict, {}), f"{self.where}, [{_plain(key)}]")
 
     def tables(self, key: str) -> list[Table]:
         """Return the array of tables under a key."""
@@ -79,9 +93,51 @@ class Table:
             if key not in self._asked:
                 near = nearest_name(key, self._asked)
                 hint = f"did you mean {near!r}?" if near is not None else f"known: {', '.join(sorted(self._asked))}."
-                raise ManifestError(f"{self.where}: unknown key {key!r}: {hint}")
+                raise ManifestError(f"{self.where}: unknown key {shown_key(key)!r}: {hint}")
+
+
+def shown_key(key: str) -> str:
+    """Return a key as a message shows it, cut where it is very long.
+
+    Examples
+    --------
+    >>> shown_key("x" * 100)[-3:]
+    'xx…'
+    """
+    return key if len(key) <= LONGEST_SHOWN else f"{key[: LONGEST_SHOWN - 1]}…"
+
+
+def listed_names(names: Iterable[str]) -> str:
+    """Write names for a message: the first ones, each cut where it is long, and how many more there are.
+
+    Examples
+    --------
+    >>> listed_names(["a", "b"])
+    "'a', 'b'"
+    """
+    known = [repr(shown_key(name)) for name in names]
+    more = f" and {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""
+    return f"{', '.join(known[:MOST_SHOWN])}{more}"
+
+
+def _plain(key: str) -> str:
+    """Return a key without quotes where it can be printed, else with what steers a terminal as escapes."""
+    shown = shown_key(key)
+    return shown if shown.isprintable() else repr(shown)
+
+
+def _shown(value: object) -> str:
+    """Write a wrong value; a table or a list by its kind alone, since it can be deeper than Python writes."""
+    return _a(type(value)) if isinstance(value, dict | list) else f"{value!r:.{LONGEST_SHOWN}}"
 
 
 def _a(kind: type[Any]) -> str:
-    names = {str: "a string", int: "a whole number", list: "a list", dict: "a table", bool: "true or false"}
+    names = {
+        str: "a string",
+        int: "a whole number",
+        float: "a number",
+        list: "a list",
+        dict: "a table",
+        bool: "true or false",
+    }
     return names.get(kind, kind.__name__)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from featurestore.corpus.labels.votes import VOTE_RULES
 from featurestore.corpus.sheet.protocol_rules import Protocol, Scheme, SideRule
 from featurestore.corpus.sheet.sections import read_expected
-from featurestore.corpus.sheet.toml_table import Table
+from featurestore.corpus.sheet.toml_table import Table, listed_names
 from featurestore.errors import ManifestError
 
 _SCHEME_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
@@ -36,10 +36,12 @@ def _scheme(name: str, table: Table) -> Scheme:
     table.done()
     _check_name(_SCHEME_NAME, name, table.where)
     if scheme.votes is not None and scheme.votes not in VOTE_RULES:
-        raise ManifestError(f"{table.where}: unknown rule {scheme.votes!r} for votes; known: {', '.join(VOTE_RULES)}.")
+        raise ManifestError(
+            f"{table.where}: unknown rule {scheme.votes!r:.60} for votes; known: {', '.join(VOTE_RULES)}."
+        )
     strangers = sorted(set(scheme.expected.labels) - set(scheme.keep)) if scheme.keep else []
     if strangers:
-        raise ManifestError(f"{table.where}: expected labels {strangers} stand not in 'keep'.")
+        raise ManifestError(f"{table.where}: expected labels {listed_names(strangers)} stand not in 'keep'.")
     return scheme
 
 

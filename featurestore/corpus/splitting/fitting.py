@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 
+from featurestore.corpus.labels.derived import template_fields
 from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.corpus.splitting.fold_rules import MOST_FOLDS
 from featurestore.corpus.splitting.given_sides import SIDE_NAMES
 from featurestore.corpus.splitting.sides import SplitItem
-from featurestore.corpus.splitting.split_rules import FIELD, OFFICIAL_FIELD, SPLITS
+from featurestore.corpus.splitting.split_rules import FIELD, OFFICIAL_FIELD, SPEAKERS_SESSION, SPLITS
 
 Fields = Mapping[str, Sequence[str] | int | None]
 """Fields that every recording has: with their values, with the number of these, or with None where nobody knows it."""
@@ -43,11 +45,23 @@ def fields_of_utterances(utterances: Iterable[SplitItem]) -> Fields:
             if field != "speaker":
                 columns.setdefault(field, []).append(value)
     known = [[getattr(one, name, None) for one in everyone] for name in ("label", "speaker", "text")]
-    return {
+    found: dict[str, Sequence[str] | int | None] = {
         field: tuple(sorted({value for value in values if value is not None}))
         for field, values in columns.items()
         if len(values) == len(everyone) and None not in values and (field == "speaker" or values not in known)
     }
+    if {"speaker", "session"} <= found.keys():
+        found |= _shared_sessions(zip(columns["speaker"], columns["session"], strict=True))
+    return found
+
+
+def _shared_sessions(pairs: Iterable[tuple[str | None, str | None]]) -> Fields:
+    """Return `SPEAKERS_SESSION` for pairs of speaker and session; nothing if one has several, or one has its own."""
+    distinct = set(pairs)
+    speakers, sessions = Counter(speaker for speaker, _ in distinct), Counter(session for _, session in distinct)
+    if set(speakers.values()) != {1} or min(sessions.values()) < 2:
+        return {}
+    return {SPEAKERS_SESSION: tuple(sorted(str(session) for session in sessions))}
 
 
 def fields_of_sheets(sheets: Sequence[Manifest]) -> Fields:
@@ -62,7 +76,9 @@ def fields_of_sheets(sheets: Sequence[Manifest]) -> Fields:
 def grouping_fields(fields: Fields) -> tuple[str, ...]:
     """Return the fields, other than the speaker and the official sides, whose values can be left out in turn."""
     return tuple(
-        name for name in fields if name not in ("speaker", OFFICIAL_FIELD) and _has(fields, name, 2, MOST_FOLDS)
+        name
+        for name in fields
+        if name not in ("speaker", OFFICIAL_FIELD, SPEAKERS_SESSION) and _has(fields, name, 2, MOST_FOLDS)
     )
 
 
@@ -98,6 +114,8 @@ def _fields_of_sheet(sheet: Manifest) -> Fields:
     fields.pop("speaker", None)
     if rule.speaker:
         fields["speaker"] = sheet.speaker_count or speakers
+        if "session" in template_fields(rule.compose.get(rule.speaker, "")):  # then each speaker has only one
+            fields[SPEAKERS_SESSION] = fields.get("session")
     if "official" in sheet.side_rules:
         fields[OFFICIAL_FIELD] = None
     return fields
@@ -117,4 +135,6 @@ def _fields_of_rows(rows: bytes, target: str) -> Fields:
     """Return the fields that all rows of another tool's description have beside the class, with their values."""
     found = [json.loads(line) for line in rows.splitlines() if line.strip()]
     shared = set.intersection(*(set(one) for one in found)) - {"file", "text", target} if found else set()
-    return {field: tuple(sorted({str(one[field]) for one in found})) for field in sorted(shared)}
+    fields: Fields = {field: tuple(sorted({str(one[field]) for one in found})) for field in sorted(shared)}
+    pairs = [(str(one["speaker"]), str(one["session"])) for one in found] if {"speaker", "session"} <= shared else []
+    return {**fields, **(_shared_sessions(pairs) if pairs else {})}

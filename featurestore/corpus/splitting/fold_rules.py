@@ -29,6 +29,7 @@ def leave_one_out(field: str, name: str) -> Build:
     """
 
     def build(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return a split `NAME/value` for each value, sorted; `SplitError` with an unknown value or fewer than two."""
         values = known_values(utterances, field, name, least=2)
         if len(values) == 2:
             return tuple(_one_against_one(f"{name}/{tested}", utterances, field, tested, seed) for tested in values)
@@ -46,6 +47,7 @@ def _one_against_one(name: str, utterances: Sequence[SplitItem], field: str, tes
     held = held_speakers([one for one in utterances if field_of(one, field) != tested], seed)
 
     def side(one: SplitItem) -> str:
+        """Return `test` by the value of the field, else `validation` for speakers held out, else `train`."""
         if field_of(one, field) == tested:
             return "test"
         return "validation" if one.speaker in held else "train"
@@ -86,6 +88,7 @@ def stratified_folds(count: int, name: str) -> Build:
     """Return a rule of `count` folds with about equal shares of each class, shuffled by the seed."""
 
     def build(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Deal out one class after the other, each in the seed's order; folds differ by one utterance at most."""
         parts: dict[str, int] = {}
         position = 0
         for members in by_value(utterances, "label").values():
@@ -101,6 +104,7 @@ def group_folds(count: int, name: str, field: str = "speaker") -> Build:
     """Return a rule of `count` folds of whole groups: the largest group left goes to the smallest fold."""
 
     def build(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return the folds; `SplitError` if there are fewer groups than folds, or an utterance has no group."""
         known_values(utterances, field, name, least=count)
         groups = by_value(utterances, field)
         sizes = [0] * count

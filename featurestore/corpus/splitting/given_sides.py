@@ -40,6 +40,7 @@ def by_field(rule: SideRule) -> Build:
     """
 
     def build(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return the one split; `SplitError` if nobody trains or nobody is tested, or too few groups could validate."""
         places = {value: side for side in ("train", "validation", "test") for value in getattr(rule, side)}
         train = [one for one in utterances if places.get(str(field_of(one, rule.field))) == "train"]
         held = _held_out(rule, train, seed)
@@ -87,6 +88,7 @@ def by_file(path: str) -> Build:
     """
 
     def build(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return the one split; `SplitError` if a path is no recording of the corpus, or one stands on two sides."""
         listed = _listed_sides(path)
         known = {one.path for one in utterances}
         names = Counter(one.rsplit("/", 1)[-1] for one in known)

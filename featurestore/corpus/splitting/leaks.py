@@ -2,6 +2,10 @@
 
 A model that has heard the test speakers is not tested on new ones. Many published splits leak, so a leak is allowed
 when it is asked for by its kind, and always reported.
+
+Identical audio is told exactly: by equal clean rows of a dataset, else by equal bytes of files. The same recording at
+another level, with other silence at its ends, cut elsewhere, resampled, or through a lossy codec has other rows and is
+not found here; `featurestore corpora check --quality` finds copies that differ in level and silence.
 """
 
 from __future__ import annotations
@@ -18,13 +22,16 @@ MOST_NAMED = 12
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
-    """What two or more sides of a split share; every tuple is sorted."""
+    """What two or more sides of a split share; every tuple is sorted. Of audio only exact copies are known."""
 
     shared_speakers: tuple[str, ...] = ()
     shared_sources: tuple[str, ...] = ()
     """Utterances (by path) that stand on two sides, themselves or as augmented copies."""
     shared_audio: tuple[str, ...] = ()
-    """Identical audio on two sides, whatever the names: for each sound the lowest checksum of its files."""
+    """Identical audio on two sides, whatever the names: for each sound the lowest checksum of its files.
+
+    Copies at another level, with other silence or through a lossy codec are not identical and do not stand here.
+    """
     audio_paths: tuple[str, ...] = ()
     """The same for people: `a.wav = b.flac`."""
     noises: tuple[tuple[str, str], ...] = ()
@@ -98,6 +105,7 @@ def leaks(
     used = [one for one in utterances if one.path in sides]
 
     def shared(key: Callable[[SplitItem], str | None]) -> tuple[str, ...]:
+        """Return the values of a key, sorted, whose utterances stand on more than one side; None is no value."""
         places: dict[str, set[str]] = {}
         for one in used:
             name = key(one)

@@ -22,6 +22,8 @@ OFFICIAL_FIELD = "split"
 """The field that holds the sides a corpus comes with."""
 FIELD = "FIELD"
 """Stands for any field in the name and in the needs of a rule."""
+SPEAKERS_SESSION = "the session of each speaker"
+"""Stands in the needs of a rule for a field `session` of which each speaker has one value, shared with others."""
 _OFFICIAL = SideRule(
     "official",
     field=OFFICIAL_FIELD,
@@ -48,7 +50,7 @@ SPLITS: Mapping[str, SplitRule] = {
         partner_validates,
         "a fold for each speaker; the others of the same session validate",
         folds=True,
-        needs={"session": 2, "speaker": 3},
+        needs={"session": 2, "speaker": 3, SPEAKERS_SESSION: 2},
     ),
     "stratified-Nfold": SplitRule(
         stratified_folds(5, "stratified-5fold"),

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from featurestore.signal.arrays import Float32, Signal
-from featurestore.signal.kinds.decibels import added_power, levels
+from featurestore.signal.kinds.log_power import LogPower
 from featurestore.signal.mel import mel_triangles
-from featurestore.signal.stft import frame_count
-from featurestore.signal.transform import LogBands
 from featurestore.specs.features import FeatureSpec
 
 
-class LogMel:
-    """The log-mel spectrogram of a feature spec at one sampling rate; calls as of `registry.Transform`.
+class LogMel(LogPower):
+    """The log-mel spectrogram of a feature spec at one sampling rate, rows [frames, mels].
 
     Parameters
     ----------
@@ -27,15 +22,4 @@ class LogMel:
         triangles = mel_triangles(
             rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz
         )
-        self.features = features
-        self._bands = LogBands(features, triangles, added_power(features))
-
-    def check(self, samples: int) -> None:
-        """Refuse a signal shorter than one window with `AudioError`."""
-        frame_count(self.features, samples)
-
-    def __call__(
-        self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
-    ) -> Float32:
-        """Return log(mel power + eps), or its decibels, array [frames, mels], float32."""
-        return levels(self._bands(signal, gain, precision, warping), self.features)
+        super().__init__(features, triangles)

@@ -6,6 +6,7 @@ follows from age and sex; where a list states one too, both are kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ def read_samples(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     columns = {**_COLUMNS, "stated_class": (6,)} if six else _COLUMNS
     for row in read_columns(replace(rule, header=False, delimiter=" ", columns=columns), path, data):
         age, sex = row["age"], row["sex"]
-        if not age.isdecimal() or int(age) > GROUPS[-1][0] or sex not in ("f", "m", "x"):
+        if not re.fullmatch(r"\d{1,3}", age) or int(age) > GROUPS[-1][0] or sex not in ("f", "m", "x"):
             raise SourceError(f"label file {path!r:.120}: {row['file']!r:.80} has age {age!r:.20} and sex {sex!r:.20}.")
         number = class_of(int(age), sex)
         stated = {} if row.get("stated_class", number) == number else {"stated_class": row["stated_class"]}

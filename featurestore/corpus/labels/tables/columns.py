@@ -62,7 +62,7 @@ def _positions(columns: Mapping[str, Sequence[str | int]], header: list[str], pa
         known = [position for position in positions if position is not None]
         if not known:
             raise SourceError(
-                f"label file {path!r:.120} has no column {' or '.join(map(repr, names))}; "
+                f"label file {path!r:.120} has no column {' or '.join(map(repr, names))[:200]}; "
                 f"it has {', '.join(map(repr, header))[:300]}."
             )
         found[field] = known[0]
@@ -77,7 +77,7 @@ def _row(columns: Mapping[str, int], cells: list[str], place: Place, *, lower: b
     missing = [field for field, position in columns.items() if position >= len(cells)]
     if missing:
         raise SourceError(
-            f"{place}: {len(cells)} columns, too few for {missing[0]!r}. Say the right 'delimiter' or 'columns'."
+            f"{place}: {len(cells)} columns, too few for {missing[0]!r:.80}. Say the right 'delimiter' or 'columns'."
         )
     values = {field: cells[position].strip() for field, position in columns.items()}
     return {field: value.lower() if lower and field != "file" else value for field, value in values.items() if value}

@@ -28,9 +28,11 @@ def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
 
 
 def json_object(line: str, place: object) -> Mapping[str, Any]:
-    """Return one line's object; `SourceError` naming the place if it holds none."""
+    """Return one line's object; `SourceError` naming the place if it holds none, or a text that is no Unicode."""
     try:
         values = json.loads(line)
+        if "\\ud" in line.lower():  # JSON can write half a character, which no file and no name can hold
+            json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{place}: not JSON ({error}). Mend the file or its sheet.") from error
     if not isinstance(values, dict):

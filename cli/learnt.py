@@ -1,0 +1,126 @@
+"""What a run has learnt from, and whether rows that it is to be judged by hold any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from cli.output import notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from featurestore.view import DatasetView
+    from models.runs.recordings import SideRecordings
+    from models.runs.run import Run
+
+LEARNT_BEFORE = {"validation": ("train",), "test": ("train", "validation"), "all": ("train", "validation")}
+"""Sides of the training that the recordings of a side must not come from; the validation side chose the weights."""
+
+
+def refuse_learnt(
+    run: Run,
+    view: DatasetView,
+    judged: str,
+    sides: SideRecordings | None,
+    *,
+    same_corpus: bool,
+    asked_for: bool,
+) -> None:
+    """Refuse rows of recordings that a run learnt from.
+
+    Parameters
+    ----------
+    run : Run
+    view : DatasetView
+        The rows that the run is to be judged by.
+    judged : str
+        Which side they are: `validation`, `test` or `all`.
+    sides : SideRecordings, optional
+        Of the training; None where they cannot be told any more.
+    same_corpus : bool
+        Whether equal paths mean equal recordings.
+    asked_for : bool
+        All recordings are wanted: tell of those that were learnt instead.
+
+    Raises
+    ------
+    RunError
+        If there are such rows, or none knows whether there are in another state of the run's own corpus.
+    """
+    from models.errors import RunError
+
+    if sides is None:
+        reason = f"run {run.folder} was made before recordings were kept, and its dataset is not as it was"
+        problem, remedy = f"{reason}: whether it learnt from {view.name} cannot be told", "Build that again as it was"
+    else:
+        found, count = learnt(run, view, judged, sides, same_corpus=same_corpus)
+        if not found:
+            return
+        which = f"all {count:,}" if judged == "all" else f"the {count:,} {judged}"
+        problem = f"run {run.folder} learnt from {len(found):,} of {which} recordings of {view.name}"
+        problem, remedy = f"{problem}, such as {found[0]!r:.120}", "Evaluate without --dataset"
+    if asked_for or (sides is None and not same_corpus):
+        notice(f"note: {problem}")
+    else:
+        raise RunError(f"{problem}. {remedy}, or train again on this one; '--side all' takes them all the same.")
+
+
+def learnt(
+    run: Run, view: DatasetView, judged: str, sides: SideRecordings, *, same_corpus: bool
+) -> tuple[list[str], int]:
+    """Return the paths of a view's recordings that a run learnt from, sorted, and how many recordings it has.
+
+    A recording is the same by its bytes, and in one corpus by its path too: one that was cut or cleaned since then is
+    still what was learnt. Bytes do not count where the run accepted equal audio on several sides of its corpus.
+    """
+    from models.runs.recordings import recordings_of
+
+    known = [sides[side] for side in LEARNT_BEFORE[judged]]
+    paths = {path for side in known for path in side} if same_corpus else set()
+    accepted = same_corpus and "audio" in (run.config.leaks.get("declared") or ())
+    contents = set() if accepted else {content for side in known for content in side.values()}
+    found = recordings_of(view)
+    return sorted(path for path, content in found.items() if path in paths or content in contents), len(found)
+
+
+def sides_of_training(
+    run: Run, views: Iterable[DatasetView], side_of: Callable[[DatasetView, str], DatasetView]
+) -> SideRecordings | None:
+    """Return which recordings stood on which side when a run was trained; None if that cannot be told any more.
+
+    A run folder of today says so. For one of before, the split is applied again to views of its corpus, the first of
+    which is its own; the run's digests of its sides tell whether one is as it was.
+
+    Parameters
+    ----------
+    run : Run
+    views : iterable of DatasetView
+    side_of : callable
+        Returns a side of a view under the run's split.
+    """
+    from featurestore.errors import SplitError
+    from models.runs.recordings import read_sides, recordings_of
+
+    kept = read_sides(run.folder)
+    if kept is not None:
+        return kept
+    for view in views:
+        try:
+            sides = {side: side_of(view, side) for side in ("train", "validation")}
+        except SplitError:  # the table of sides is gone, or does not fit any more
+            continue
+        if _as_then(run, sides):
+            return {side: recordings_of(one) for side, one in sides.items()}
+    return None
+
+
+def _as_then(run: Run, sides: Mapping[str, DatasetView]) -> bool:
+    """Tell whether sides hold the rows of the training; of a run without digests, only those of its own table do."""
+    from models.runs.run import describe_items
+
+    if run.config.items:
+        return all(run.config.items.get(side) == describe_items(view) for side, view in sides.items())
+    table = run.config.dataset.get("table", "")
+    own = run.config.dataset["digest"], table
+    return all((view.digest, table and view.table_id) == own for view in sides.values())

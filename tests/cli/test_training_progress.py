@@ -1,0 +1,109 @@
+"""What a training shows on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import sys
+from contextlib import suppress
+
+import pytest
+
+from cli.training_progress import CLEAR, TrainingProgress
+from models.progress import StepReport
+
+EPOCH = {
+    "epoch": 12,
+    "train": {"loss": 0.9164, "accuracy": 0.677},
+    "validation": {"loss": 1.2, "accuracy": 0.5, "uar": None},
+}
+STEP = StepReport(
+    epoch=12, epochs=120, step=1_210, steps=12_100, loss=0.9164, clips_per_second=12_345.6, seconds_left=60_000.0
+)
+FOLD = "fold 12 of 120: test accuracy (WA) 0.5000, UAR (UA) 0.4567"
+
+
+def pieces_of(terminal):
+    """Yields what was written to a terminal whose other end is closed, which ends with an error."""
+    with suppress(OSError):
+        while piece := terminal.read(10_000):
+            yield piece
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Returns what a training of a label writes on a terminal of some columns."""
+
+    def show(label, columns):
+        ours, theirs = pty.openpty()
+        with os.fdopen(theirs, "w") as terminal:
+            monkeypatch.setenv("COLUMNS", str(columns))
+            monkeypatch.setattr(sys, "stderr", terminal)
+            progress = TrainingProgress(label)
+            progress.step(STEP)
+            progress.epoch(EPOCH)
+            progress.stage(FOLD)
+            monkeypatch.undo()
+        with os.fdopen(ours, "rb", buffering=0) as read:
+            return b"".join(pieces_of(read)).decode().replace("\r\n", "\n")
+
+    return show
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize("label", ["run", "demo-001", "trial-003: training.learning_rate=0.001, model.hidden=256"])
+def test_no_line_of_a_training_is_longer_than_the_terminal(shown, label, columns):
+    written = shown(label, columns)
+    renewed, lines = written.split(CLEAR)[1], written.split(CLEAR)[2].splitlines()
+
+    assert len(renewed) < columns
+    assert max(map(len, lines)) <= columns
+    for told in ("epoch 12", "0.916", "0.677", "0.500", "fold 12 of 120"):
+        assert told in " ".join(" ".join(lines).split())
+
+
+def test_a_long_name_of_a_run_is_cut_before_its_figures_are_wrapped(shown):
+    lines = shown("emodb-mathworks-shuffled-012", 80).split(CLEAR)[2].splitlines()
+
+    assert lines[0].startswith("emodb-")
+    assert "…" in lines[0]
+    assert lines[0].endswith(": epoch 12: loss 0.916, accuracy 0.677; validation 0.500, UAR -")
+    assert len(lines[0]) <= 80
+
+
+def test_a_wide_terminal_has_all_that_there_is_to_say(shown):
+    _, renewed, lines = shown("demo-001", 120).split(CLEAR)
+
+    assert renewed == "epoch 12/120, step 1,210/12,100, loss 0.916, 12,346 clips/s, 1000.0 min left"
+    assert lines.splitlines() == [
+        "demo-001: epoch 12: training loss 0.916, accuracy 0.677; validation accuracy 0.500, UAR -",
+        f"demo-001: {FOLD}",
+    ]
+
+
+def test_a_pipe_has_one_whole_line_for_each_epoch(monkeypatch, capsys):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    progress = TrainingProgress("a-run-with-a-name-that-is-quite-long")
+    progress.step(STEP)
+    progress.epoch(EPOCH)
+
+    assert capsys.readouterr().err == (
+        "a-run-with-a-name-that-is-quite-long: epoch 12: training loss 0.916, accuracy 0.677; "
+        "validation accuracy 0.500, UAR -\n"
+    )
+
+
+def test_each_command_says_what_its_number_of_jobs_is():
+    from cli.main import featurestore
+
+    told = {
+        name: next(option.help for option in command.params if option.name == "jobs")
+        for name, command in featurestore.commands.items()
+        if name in ("train", "crossval", "reproduce", "tune")
+    }
+
+    assert "build that comes first" in told["train"]
+    for name, others in (("crossval", "--scheduler"), ("reproduce", "Rows and seeds"), ("tune", "Trials")):
+        assert told[name].startswith("Folds trained at a time, each in a process of its own if above 1. ")
+        assert others in told[name]
+        assert told[name].endswith("Builds take all cores.")
