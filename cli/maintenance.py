@@ -139,7 +139,7 @@ def why(dataset: str, against: str | None, place: str | None, as_json: bool) -> 
     if as_json:
         print_json([difference.to_dict() for difference in found])
     elif found:
-        print_card({printable(name): printable(text) for name, text in readable(found)})
+        print_card([(printable(name), printable(text)) for name, text in readable(found)])
     else:
         click.echo("no difference" if against else "nothing: a build like it would compute no row")
 

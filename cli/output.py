@@ -74,11 +74,12 @@ def some_names(names: Sequence[str], width: int) -> str:
     return f"{start}{shown}…"
 
 
-def print_card(fields: Mapping[str, Any]) -> None:
+def print_card(fields: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> None:
     """Print named values, one a paragraph, wrapped to the terminal with the names in a column of their own."""
-    column = max(map(len, fields)) + 2
+    pairs = fields.items() if isinstance(fields, Mapping) else fields
+    column = max(len(name) for name, _ in pairs) + 2
     width = terminal_width()
-    for name, value in fields.items():
+    for name, value in pairs:
         text = textwrap.fill(
             printable(_phrase(value)) or "-",
             width=width,

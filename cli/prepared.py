@@ -96,12 +96,12 @@ def prepare(
     from models.training_spec import TrainingSpec
 
     TrainingSpec.from_dict(experiment.training)
-    if not dataset:  # a model that cannot read the features is refused before they are computed
-        build_model(experiment.model, 2, experiment.specs()[0].width, seed=0, **experiment.model_settings)
-        _tell_bands(experiment.model, experiment.specs()[0].width)
-    if dataset:
-        view = store.view(dataset)
-        _tell_bands(experiment.model, view.bands)
+    standing = store.view(dataset) if dataset else None
+    bands = standing.bands if standing else experiment.specs()[0].width
+    build_model(experiment.model, 2, bands, **experiment.model_settings)  # refused before features are computed
+    _tell_bands(experiment.model, bands)
+    if standing:
+        view = standing
         voters = store.view(experiment.votes_name) if experiment.vote.policy else None
     else:
         view, voters = _built(store, experiment, source, jobs, every_fold)

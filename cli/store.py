@@ -121,7 +121,8 @@ def forget(dataset: str, place: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"dataset": reference.name})
     else:
-        click.echo(f"forgot {reference.name}")
+        named = dataset == reference.name
+        click.echo(f"forgot {dataset}{'' if named else f', once named {reference.name}'}")
 
 
 @click.command(epilog="Example: featurestore export emodb --to hdf5 --out emodb.h5")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -54,23 +55,38 @@ def readable(found: Iterable[Difference]) -> list[tuple[str, str]]:
     [('copies', '0 -> 2'), ('noise', 'none -> low 1, high 2')]
     """
     lines: list[tuple[str, str]] = []
-    for (section, absent), members in groupby(found, key=_section):
-        group = list(members)
-        if absent is None or len(group) == 1:
-            lines += [(one.field, one.text) for one in group]
+    for section, members in groupby(found, key=partial(_part, depth=1)):
+        together = list(members)
+        if _lacking(together):
+            lines.append((section, _lacking_text(section, together)))
             continue
-        inside = [(one.field.removeprefix(f"{section}."), one.new if absent == "old" else one.old) for one in group]
-        listed = ", ".join(f"{name} {_words(value)}" for name, value in inside)
-        lines.append((section, f"none -> {listed}" if absent == "old" else f"{listed} -> none"))
+        for part, fields in groupby(together, key=partial(_part, depth=2)):
+            group = list(fields)
+            whole = part != section and _lacking(group)
+            lines += [(part, _lacking_text(part, group))] if whole else [(one.field, one.text) for one in group]
     return lines
 
 
-def _section(one: Difference) -> tuple[str, str | None]:
-    """Return the section of a field, and the side that lacks it."""
-    section, dot, _ = one.field.partition(".")
-    if not dot or " " in section:
-        return one.field, None
-    return section, "old" if one.old is None else "new" if one.new is None else None
+def _part(one: Difference, depth: int) -> str:
+    """Return the part of a description, so many names deep, that a field is in; a field that is none is its own."""
+    names = one.field.split(".")
+    return one.field if " " in names[0] else ".".join(names[: min(depth, len(names) - 1)]) or one.field
+
+
+def _lacking(group: Sequence[Difference]) -> bool:
+    """Tell whether one side has none of several fields."""
+    return len(group) > 1 and {_absent(one) for one in group} in ({"old"}, {"new"})
+
+
+def _lacking_text(part: str, group: Sequence[Difference]) -> str:
+    inside = [(one.field.removeprefix(f"{part}."), one.old if one.new is None else one.new) for one in group]
+    listed = ", ".join(f"{name} {_words(value)}" for name, value in inside)
+    return f"none -> {listed}" if _absent(group[0]) == "old" else f"{listed} -> none"
+
+
+def _absent(one: Difference) -> str | None:
+    """Return the side that lacks a field; None if both have it."""
+    return "old" if one.old is None else "new" if one.new is None else None
 
 
 def _words(value: Any) -> str:  # noqa: ANN401 (any JSON value)

@@ -48,7 +48,7 @@ def render_folder(folder: RunFolder) -> str:
         paragraph(_sentence(together, len(ended), word), "lead"),
         *_missing(folder.path, runs, ended),
         table(("test side", *_names()), _rows(folder.path, ended, results, together)),
-        paragraph(leak_verdict(_all_leaks([read_config(run) for run in ended])), "leak"),
+        leak_verdict(_all_leaks([read_config(run) for run in ended])),
         *_items(folder, ended),
         "<h2>How they were made</h2>",
         paragraph(f"Settings of the first of the {word}.", "note"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from featurestore.corpus.splitting.leaks import REFUSED_KINDS
 from models.figures import metrics
 from models.reports.plots import confusion_figure, figure_svg
 from models.reports.style import STYLE
@@ -104,11 +105,19 @@ def confusion_drawing(figures: Mapping[str, Any], of_what: str) -> str:
 
 
 def leak_verdict(leaks: Mapping[str, Any]) -> str:
-    """Say what sides share, and what of that the recipe or the user declared."""
-    declared = ", ".join(leaks.get("declared") or []) or "none"
-    kinds = "; ".join(f"{kind}: {_names(names)}" for kind, names in (leaks.get("found") or {}).items() if names)
-    verdict = "No leak between sides was found." if "found" in leaks else "Leaks between sides were not looked for."
-    return f"{f'Leaks between sides: {kinds}.' if kinds else verdict} Declared by the recipe or the user: {declared}."
+    """Return a paragraph on what sides share, and what of that was declared; shared sentences are no leak by themselves."""
+    found = {kind: names for kind, names in (leaks.get("found") or {}).items() if names}
+    refused = "; ".join(f"{kind}: {_names(names)}" for kind, names in found.items() if kind in REFUSED_KINDS)
+    if refused:
+        declared = ", ".join(leaks.get("declared") or []) or "none"
+        verdict = f"Leaks between sides: {refused}. Declared by the recipe or the user: {declared}."
+    else:
+        verdict = "No leak between sides was found." if "found" in leaks else "Leaks between sides were not looked for."
+    told = "; ".join(f"{kind}: {_names(names)}" for kind, names in found.items() if kind not in REFUSED_KINDS)
+    sound = not refused and "found" in leaks
+    return paragraph(
+        f"{verdict} Not counted as a leak, but shared: {told}." if told else verdict, "sound" if sound else "leak"
+    )
 
 
 def _names(names: Any) -> str:  # noqa: ANN401 (a list of names or a count)

@@ -70,7 +70,7 @@ def render_report(run: Run) -> str:
     parts = (
         paragraph(_sentence(run), "lead"),
         table(("", "loss", *metrics.DISPLAY.values()), _side_rows(run)),
-        paragraph(leak_verdict(run.config.leaks), "leak"),
+        leak_verdict(run.config.leaks),
         "<h2>Training</h2>",
         *_training_drawings(run),
         *(_side(run, side) for side in sides),

@@ -7,7 +7,9 @@ main { max-width: 46rem; margin: 0 auto; padding: 1.5rem 1.1rem 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; }
 .lead { font-size: 1.1rem; color: #444; margin: 0 0 1.4rem; }
-.leak { border-left: 3px solid #c8553d; padding: .1rem 0 .1rem .8rem; margin: 1.2rem 0; overflow-wrap: anywhere; }
+.leak, .sound { border-left: 3px solid; padding: .1rem 0 .1rem .8rem; margin: 1.2rem 0; overflow-wrap: anywhere; }
+.leak { border-color: #c8553d; }
+.sound { border-color: #4a8a5c; }
 .note { color: #666; font-size: .88rem; margin: .4rem 0 1.4rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .95rem; }

@@ -183,6 +183,18 @@ def test_a_split_that_leaks_speakers_is_refused_by_name_until_it_is_allowed(plac
     assert allowed.returncode == 0, allowed.stderr
 
 
+def test_a_model_that_cannot_read_a_dataset_is_refused_and_nothing_else_is_said(tmp_path):
+    store = tmp_path / "store"
+    built = featurestore("build", "demo", "--augment", 0, "--set", "mels=8", "--name", "narrow", store=store)
+    assert built.returncode == 0, built.stderr
+
+    refused = featurestore("train", "narrow", "--model", "mathworks-cnn-lstm", "--split", "speakers", store=store)
+
+    assert refused.returncode == 1
+    assert "a multiple of 128 bands" in error_line(refused)
+    assert "note:" not in refused.stderr
+
+
 NOISES = """
 [recorded_snr_db]
 uniform = [0, 10]

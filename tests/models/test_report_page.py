@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from models.reports.parts import settings
+from models.reports.parts import leak_verdict, settings
 from models.reports.plots import gradient_norms_figure, training_figure, training_panels
 from models.reports.report import render_report, write_report
 
@@ -18,6 +18,19 @@ def test_a_report_shows_figures_dataset_and_leaks(finished, tmp_path):
     assert "0" * 64 in text
     assert "Leaks between sides were not looked for" in text
     assert text.count("<svg") == 4
+
+
+def test_shared_sentences_are_told_and_are_no_leak():
+    sentences = leak_verdict({"declared": [], "found": {"sentence": ["a01", "b02"]}})
+    speakers = leak_verdict({"declared": ["speaker"], "found": {"speaker": ["13"], "sentence": ["a01"]}})
+
+    assert sentences == (
+        "<p class='sound'>No leak between sides was found. Not counted as a leak, but shared: sentence: a01, b02.</p>"
+    )
+    assert speakers.startswith(
+        "<p class='leak'>Leaks between sides: speaker: 13. Declared by the recipe or the user: sp"
+    )
+    assert "shared: sentence: a01." in speakers
 
 
 def test_a_report_needs_nothing_outside_itself(finished):

@@ -10,7 +10,7 @@ from command_line import featurestore
 from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.corpus.corpus import Rejection
-from featurestore.integrity.explain import MOST_LABELS, compare_datasets, readable
+from featurestore.integrity.explain import MOST_LABELS, Difference, compare_datasets, readable
 from featurestore.store import open_store
 
 
@@ -68,6 +68,26 @@ def test_why_says_in_one_line_what_a_dataset_lacks_altogether(place):
     assert lines["augmentation"].startswith("none -> ")
     assert "snr_db.probability 1.0" in lines["augmentation"]
     assert not any(name.startswith("augmentation.") for name in lines)
+
+
+def test_why_prints_every_field_that_differs_where_each_side_lacks_some():
+    found = [
+        Difference("augmentation.gain_db.per", None, "row"),
+        Difference("augmentation.gain_db.uniform", None, [-3, 3]),
+        Difference("augmentation.peak.listed", [1.0], [0.5]),
+        Difference("augmentation.snr_db.per", "row", None),
+        Difference("augmentation.snr_db.uniform", [0, 30], None),
+        Difference("versions.gain", None, 1),
+        Difference("versions.noise", 1, None),
+    ]
+
+    assert readable(found) == [
+        ("augmentation.gain_db", "none -> per row, uniform (-3, 3)"),
+        ("augmentation.peak.listed", "(1.0) -> (0.5)"),
+        ("augmentation.snr_db", "per row, uniform (0, 30) -> none"),
+        ("versions.gain", "none -> 1"),
+        ("versions.noise", "1 -> none"),
+    ]
 
 
 def test_why_prints_no_python_and_fits_a_terminal_of_80_columns(place):
