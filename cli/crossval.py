@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.interruption import goes_on_with
 from cli.options import (
     change_option,
     experiment_options,
@@ -88,7 +89,7 @@ def crossval(
     prepared = prepare(store, experiment, dataset=dataset, source=source, every_fold=True)
     going_on = run.exists()
     _mark(run, experiment, prepared.view)
-    with ExitStack() as opened:
+    with ExitStack() as opened, goes_on_with(f"featurestore crossval --resume {run}"):
         result = cross_validate(
             prepared.all_sides,
             prepared.describe,

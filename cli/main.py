@@ -14,6 +14,7 @@ from cli.build import build
 from cli.corpora import corpora
 from cli.crossval import crossval
 from cli.evaluation import compare, evaluate
+from cli.interruption import advice
 from cli.maintenance import gc, repair, verify, why
 from cli.reproduce import reproduce
 from cli.runs import models, predict, report
@@ -77,8 +78,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; run the same command again to continue.", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        click.echo(f"interrupted; {advice(stop)}", err=True)
         return INTERRUPTED
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITABLE:

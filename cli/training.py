@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.figures import MEASURES
+from cli.interruption import goes_on_with
 from cli.options import (
     change_option,
     experiment_options,
@@ -80,7 +81,9 @@ def train(
         run = Path(ranks.told(lambda: str(resume or folder or free_folder(experiment.name))))
         prepared = ranks.in_turn(lambda: prepare(store, experiment, dataset=dataset, source=source, jobs=jobs))
         sides = prepared.all_sides[0]
-        result = _trained(sides, prepared.describe(sides), run, seeds, device=device, resume=bool(resume), ranks=ranks)
+        how: dict[str, Any] = {"device": device, "resume": bool(resume), "ranks": ranks}
+        with goes_on_with(f"featurestore train --resume {run}"):
+            result = _trained(sides, prepared.describe(sides), run, seeds, **how)
         if as_json:
             print_json(result)
         else:

@@ -105,7 +105,7 @@ def confusion_drawing(figures: Mapping[str, Any], of_what: str) -> str:
 
 
 def leak_verdict(leaks: Mapping[str, Any]) -> str:
-    """Return a paragraph on what sides share, and what of that was declared; shared sentences are no leak by themselves."""
+    """Return a paragraph on what sides share, and what of that was declared; shared sentences alone are no leak."""
     found = {kind: names for kind, names in (leaks.get("found") or {}).items() if names}
     refused = "; ".join(f"{kind}: {_names(names)}" for kind, names in found.items() if kind in REFUSED_KINDS)
     if refused:

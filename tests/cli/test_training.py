@@ -137,30 +137,38 @@ def test_several_seeds_give_mean_and_deviation(place, tmp_path):
     assert document["mean"]["accuracy"] == pytest.approx(sum(accuracies) / 2)
 
 
-def test_a_training_killed_in_its_second_epoch_ends_with_the_same_figures_after_resume(place, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "cli",
-        "train",
-        "--recipe",
-        str(place / "short.toml"),
-        "--run",
-        str(tmp_path / "run"),
-    ]
+def in_its_second_epoch(place: Path, run: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a training and wait until its first epoch has ended."""
+    command = [sys.executable, "-m", "cli", "train", "--recipe", str(place / "short.toml"), "--run", str(run)]
     process = subprocess.Popen(
-        [*command, "--store", str(place / "store")],
+        [*command, *arguments, "--store", str(place / "store")],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
     )
-    metrics = tmp_path / "run" / "metrics.jsonl"
     patience = time.monotonic() + 120
-    while not metrics.exists() and time.monotonic() < patience:
+    while not (run / "metrics.jsonl").exists() and time.monotonic() < patience:
         time.sleep(0.02)
+    return process
+
+
+def test_ctrl_c_in_a_training_names_the_command_that_goes_on(place, tmp_path):
+    run = tmp_path / "run"
+    process = in_its_second_epoch(place, run, "--epochs", "1000")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == f"interrupted; 'featurestore train --resume {run}' goes on."
+
+
+def test_a_training_killed_in_its_second_epoch_ends_with_the_same_figures_after_resume(place, tmp_path):
+    process = in_its_second_epoch(place, tmp_path / "run")
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert not (tmp_path / "run" / "summary.json").exists()
 
     resumed = json.loads(featurestore("train", "--resume", tmp_path / "run", "--json", store=place / "store").stdout)
