@@ -183,13 +183,15 @@ class Store:
         UnknownNameError
             If there is no such dataset.
         SpecError
-            If it belongs to the base, which is never written.
+            If it belongs to the base, which is never written, or is called by its digest though it has a name.
         """
         reference = self.reference(name)
         key = f"refs/{name}.json" if name in self.names() else f"refs/datasets/{reference.dataset}.json"
         if self.borrowed(key):
             raise SpecError(f"{name!r} belongs to the base of {self.uri}, which is only read: forget it there.")
-        others = {self.reference(other).dataset for other in self.names() if other != name}
+        others = {self.reference(other).dataset: other for other in self.names() if other != name}
+        if name not in self.names() and reference.dataset in others:
+            raise SpecError(f"{name!r} is the dataset {others[reference.dataset]!r}: forget it by that name.")
         if reference.dataset not in others:
             self.storage.delete(f"refs/datasets/{reference.dataset}.json")
         if name in self.names():

@@ -10,6 +10,7 @@ from command_line import featurestore
 from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.corpus.corpus import Rejection
+from featurestore.errors import SpecError
 from featurestore.integrity.explain import MOST_LABELS, Difference, compare_datasets, readable
 from featurestore.store import open_store
 
@@ -125,3 +126,14 @@ def test_two_names_of_one_dataset_share_all_their_bytes(place):
 
     assert rows["twin"]["shared_bytes"] == rows["twin"]["bytes"] == rows["copies"]["shared_bytes"] > 0
     assert rows["clean"]["shared_bytes"] == rows["clean"]["bytes"]
+
+
+def test_a_dataset_with_a_name_is_forgotten_by_that_name_alone(place):
+    store = open_store(place)
+    dataset = store.reference("clean").dataset
+
+    with pytest.raises(SpecError, match=f"'{dataset[:12]}' is the dataset 'clean': forget it by that name"):
+        store.forget(dataset[:12])
+
+    assert store.reference("clean").dataset == dataset
+    assert dataset in store.dataset_ids()
