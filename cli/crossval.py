@@ -19,6 +19,7 @@ from cli.options import (
     trust_code_option,
 )
 from cli.output import print_json
+from cli.resuming import refuse_changes, tell_finished
 from cli.training_progress import TrainingProgress
 from cli.wrapping import say
 
@@ -71,11 +72,13 @@ def crossval(
     from cli.experiments import chosen_experiment, free_folder
     from cli.prepared import prepare
     from featurestore.store import open_store
-    from models.crossval import cross_validate
-    from pipelines.cluster import check_scheduler
 
+    if resume:
+        refuse_changes()
     store = open_store(place)
     if scheduler:
+        from pipelines.cluster import check_scheduler
+
         check_scheduler(scheduler)  # before a build that may take minutes
     if resume:
         experiment, dataset = _interrupted(store, Path(resume))
@@ -86,8 +89,11 @@ def crossval(
     name = f"{experiment.name}-{experiment.split.name}".replace("/", "-")
     run = Path(resume or folder or free_folder(name))
     run = run.absolute() if scheduler else run  # workers have folders of their own
+    from models.crossval import cross_validate  # after what can be refused at once: it takes seconds
+
     prepared = prepare(store, experiment, dataset=dataset, source=source, every_fold=True)
     going_on = run.exists()
+    tell_finished(run, len(prepared.splits))
     _mark(run, experiment, prepared.view)
     with ExitStack() as opened, goes_on_with(f"featurestore crossval --resume {run}"):
         result = cross_validate(
@@ -117,15 +123,17 @@ def _mark(run: Path, experiment: Experiment, view: DatasetView) -> None:
 
 def _interrupted(store: Store, run: Path) -> tuple[Experiment, str]:
     """Return what a folder's folds are trained by, and on which dataset."""
-    from models.errors import RunError
+    from cli.experiments import recorded_experiment
+    from featurestore.typed_values import typed
+    from models.errors import CheckpointError, RunError
     from models.runs.checkpoint import read_json
     from models.runs.datasets import dataset_called
-    from pipelines.experiment import Experiment
 
     if not (run / MARKER).is_file():
         raise RunError(f"{run} holds no cross-validation: it has no {MARKER}. Start one with '--run {run}'.")
     marked = read_json(run / MARKER)
-    return Experiment.from_dict(marked["recipe"]), dataset_called(store, marked["dataset"])
+    described = typed(marked.get("dataset"), dict, f"{run / MARKER}: dataset", CheckpointError)
+    return recorded_experiment(marked.get("recipe"), run / MARKER), dataset_called(store, described)
 
 
 def _cluster(opened: ExitStack, scheduler: str) -> Executor:

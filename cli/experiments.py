@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featurestore.store import Store
@@ -37,7 +37,7 @@ def chosen_experiment(
     Raises
     ------
     SpecError
-        If neither a recipe nor a dataset is given.
+        If neither a recipe nor a dataset is given, or a setting would change the rows of a dataset that stands.
     UnknownNameError
         If the recipe, the dataset or a field does not exist.
     """
@@ -50,7 +50,20 @@ def chosen_experiment(
     given = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}
     experiment = dataclasses.replace(experiment, split=changed, model=model or experiment.model, training=training)
-    return with_settings(experiment, settings)
+    experiment = with_settings(experiment, settings)
+    _refuse_rows_settings(dataset, experiment.dataset.settings)
+    return experiment
+
+
+def _refuse_rows_settings(dataset: str | None, settings: tuple[str, ...]) -> None:
+    """Refuse to change the features or the policy of a dataset that is built already."""
+    from featurestore.errors import SpecError
+
+    if dataset and settings:
+        raise SpecError(
+            f"--set {settings[0]}: features and policy of {dataset!r} are settled, since its rows stand already. Build "
+            f"another dataset with 'featurestore build CORPUS --set {settings[0]}', or train with --recipe."
+        )
 
 
 def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | None) -> Experiment:
@@ -85,7 +98,6 @@ def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experime
     from featurestore.specs.overrides import parse_value
     from models.optimisation.settings import with_setting
     from models.registry import model_card
-    from models.training import check_model
     from models.training_spec import TrainingSpec
 
     training, model, dataset = dict(experiment.training), dict(experiment.model_settings), []
@@ -103,6 +115,8 @@ def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experime
     changed = dataclasses.replace(experiment.dataset, settings=(*experiment.dataset.settings, *dataset))
     result = dataclasses.replace(experiment, training=training, model_settings=model, dataset=changed)
     result.specs()  # an unknown field is an error now, not after a build
+    from models.training import check_model  # after what can be refused at once: it takes seconds
+
     check_model(experiment.model, model, TrainingSpec.from_dict(training))
     return result
 
@@ -133,16 +147,39 @@ class InterruptedRun:
 
 def interrupted_run(run: Path) -> InterruptedRun:
     """Read what a run folder was doing; `RunError` if it is no run."""
-    from models.runs.checkpoint import read_json
     from models.runs.run import read_config
-    from pipelines.experiment import Experiment
 
-    several = run / SEVERAL
-    seeds = int(read_json(several)["seeds"]) if several.is_file() else None
-    config = read_config(run / "seed-0" if seeds else run)
-    experiment = Experiment.from_dict(config.recipe)
+    seeds = _seeds(run / SEVERAL)
+    trained = run / "seed-0" if seeds else run
+    config = read_config(trained)
+    experiment = recorded_experiment(config.recipe, trained / "config.json")
     settled = dataclasses.replace(experiment, training=config.training.to_dict())  # as it began: defaults may change
     return InterruptedRun(settled, config, seeds)
+
+
+def _seeds(file: Path) -> int | None:
+    """Return how many seeds a folder is trained with; None where there is one."""
+    from models.errors import CheckpointError
+    from models.runs.checkpoint import read_json
+
+    if not file.is_file():
+        return None
+    seeds = read_json(file).get("seeds")
+    if type(seeds) is not int or seeds < 1:
+        raise CheckpointError(f"{file}: says not how many seeds there are. Train again into another '--run'.")
+    return seeds
+
+
+def recorded_experiment(recipe: Any, file: Path) -> Experiment:  # noqa: ANN401 (checked here)
+    """Return the experiment that a file of a run folder tells; `CheckpointError` if it tells none."""
+    from featurestore.errors import FeatureStoreError
+    from models.errors import CheckpointError
+    from pipelines.experiment import Experiment
+
+    try:
+        return Experiment.from_dict(recipe)
+    except FeatureStoreError as error:
+        raise CheckpointError(f"{file}: its recipe cannot be gone on with ({error}) Train again.") from error
 
 
 def start_seeds(run: Path, seeds: int, *, resume: bool) -> None:

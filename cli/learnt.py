@@ -1,4 +1,4 @@
-"""What a run has learnt from, and whether rows that it is to be judged by hold any of it."""
+"""What a run has learnt from: recordings and speakers, and whether rows that it is to be judged by hold any."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refuse_learnt(
     same_corpus: bool,
     asked_for: bool,
 ) -> None:
-    """Refuse rows of recordings that a run learnt from.
+    """Refuse rows of recordings that a run learnt from, and in its own corpus those of speakers that it learnt from.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def refuse_learnt(
     sides : SideRecordings, optional
         Of the training; None where they cannot be told any more.
     same_corpus : bool
-        Whether equal paths mean equal recordings.
+        Whether equal paths mean equal recordings, and equal names of speakers the same people.
     asked_for : bool
         All recordings are wanted: tell of those that were learnt instead.
 
@@ -54,16 +54,36 @@ def refuse_learnt(
         reason = f"run {run.folder} was made before recordings were kept, and its dataset is not as it was"
         problem, remedy = f"{reason}: whether it learnt from {view.name} cannot be told", "Build that again as it was"
     else:
-        found, count = learnt(run, view, judged, sides, same_corpus=same_corpus)
-        if not found:
+        problem = _shared(run, view, judged, sides, same_corpus)
+        if not problem:
             return
-        which = f"all {count:,}" if judged == "all" else f"the {count:,} {judged}"
-        problem = f"run {run.folder} learnt from {len(found):,} of {which} recordings of {view.name}"
-        problem, remedy = f"{problem}, such as {found[0]!r:.120}", "Evaluate without --dataset"
+        remedy = "Evaluate without --dataset"
     if asked_for or (sides is None and not same_corpus):
         notice(f"note: {problem}")
     else:
         raise RunError(f"{problem}. {remedy}, or train again on this one; '--side all' takes them all the same.")
+
+
+def _shared(run: Run, view: DatasetView, judged: str, sides: SideRecordings, same_corpus: bool) -> str:
+    """Say which recordings, or else which speakers, of a view a run learnt from; empty if none."""
+    found, count = learnt(run, view, judged, sides, same_corpus=same_corpus)
+    which = f"all {count:,}" if judged == "all" else f"the {count:,} {judged}"
+    if found:
+        problem = f"run {run.folder} learnt from {len(found):,} of {which} recordings of {view.name}"
+        return f"{problem}, such as {found[0]!r:.120}"
+    speakers = learnt_speakers(run, view, judged, sides) if same_corpus else []
+    if not speakers:
+        return ""
+    problem = f"run {run.folder} learnt from other recordings of {len(speakers):,} speakers of {which} recordings of"
+    return f"{problem} {view.name}, such as speaker {speakers[0]!r:.80}"
+
+
+def learnt_speakers(run: Run, view: DatasetView, judged: str, sides: SideRecordings) -> list[str]:
+    """Return the speakers of a view of a run's own corpus whom it learnt from, sorted; none if it accepted that."""
+    if "speaker" in (run.config.leaks.get("declared") or ()):
+        return []
+    known = {recording.speaker for side in LEARNT_BEFORE[judged] for recording in sides[side].values()}
+    return sorted({speaker for speaker in view.speakers if speaker} & known)
 
 
 def learnt(
@@ -71,17 +91,26 @@ def learnt(
 ) -> tuple[list[str], int]:
     """Return the paths of a view's recordings that a run learnt from, sorted, and how many recordings it has.
 
-    A recording is the same by its bytes, and in one corpus by its path too: one that was cut or cleaned since then is
-    still what was learnt. Bytes do not count where the run accepted equal audio on several sides of its corpus.
+    A recording is the same by its bytes, by what equal features hear of it, and in one corpus by its path too: one
+    that was cut or cleaned since then is still what was learnt. Bytes and sound do not count where the run accepted
+    equal audio on several sides of its corpus.
     """
     from models.runs.recordings import recordings_of
 
     known = [sides[side] for side in LEARNT_BEFORE[judged]]
     paths = {path for side in known for path in side} if same_corpus else set()
     accepted = same_corpus and "audio" in (run.config.leaks.get("declared") or ())
-    contents = set() if accepted else {content for side in known for content in side.values()}
+    recordings = [] if accepted else [recording for side in known for recording in side.values()]
+    contents = {recording.content for recording in recordings}
+    comparable = view.features == run.config.features
+    sounds = {recording.sound for recording in recordings if recording.sound and comparable}
     found = recordings_of(view)
-    return sorted(path for path, content in found.items() if path in paths or content in contents), len(found)
+    same = (
+        path
+        for path, recording in found.items()
+        if path in paths or recording.content in contents or recording.sound in sounds
+    )
+    return sorted(same), len(found)
 
 
 def sides_of_training(

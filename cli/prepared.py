@@ -42,13 +42,25 @@ class Prepared:
         return [self._sides(split) for split in self.splits]
 
     def _sides(self, split: Split) -> Sides:
+        from featurestore.errors import SplitError
         from models.training import Sides
 
         chosen = self.experiment.split
         train, validation, test = self.view.sides(
             split, clean_in_training=chosen.clean_in_training, validation_copy=chosen.validation_copy
         )
-        return Sides(train, validation, test if self.voters is None else self.voters.copies_of(split.test))
+        found = Sides(train, validation, test if self.voters is None else self.voters.copies_of(split.test))
+        for side, rows in zip(Sides._fields, found, strict=True):
+            if split.sides[side] and not len(rows):
+                raise SplitError(
+                    f"dataset {rows.name!r} has no rows of the {len(split.sides[side]):,} recordings on the {side} "
+                    f"side of split {split.name!r}. Build their copies, or change validation_copy or the split."
+                )
+        return found
+
+    def side_digests(self) -> list[dict[str, str]]:
+        """Return the sha256 of what each side of each split holds: its recordings and labels, whatever the copies."""
+        return [{name: _digest(view) for name, view in sides._asdict().items()} for sides in self.all_sides]
 
     def describe(self, sides: Sides, seed: int | None = None) -> RunConfig:
         """Describe the training on sides that are among `all_sides`; of several, the run's recipe names this one."""
@@ -68,6 +80,13 @@ class Prepared:
             leaks=self.leaks[number],
             recipe=(told if len(self.splits) > 1 else experiment).to_dict(),
         )
+
+
+def _digest(view: DatasetView) -> str:
+    from featurestore.canonical import digest
+
+    recordings = zip(view.contents, view.labels.tolist(), strict=True)
+    return digest(sorted({f"{content}/{label}" for content, label in recordings}))
 
 
 def prepare(

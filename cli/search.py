@@ -16,6 +16,7 @@ from cli.trainings import mean_figure, train_prepared
 if TYPE_CHECKING:
     import optuna
 
+    from cli.prepared import Prepared
     from featurestore.store import Store
     from pipelines.experiment import Experiment
 
@@ -90,8 +91,26 @@ class Search:
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(file, document)
-        elif read_json(file) != document:
+        elif {name: value for name, value in read_json(file).items() if name != "sides"} != document:
             raise RunError(f"{self.folder} is at another search: give the same options as then, or another '--run'.")
+
+    def _check_sides(self, prepared: Prepared) -> None:
+        """Note what the sides hold in the first trial; `RunError` if they hold anything else in a later one.
+
+        A split may be a table whose lines have changed since then, under the same name.
+        """
+        from models.errors import RunError
+        from models.runs.checkpoint import read_json, write_json
+
+        file = self.folder / "search.json"
+        document, sides = read_json(file), prepared.side_digests()
+        if "sides" not in document:
+            write_json(file, {**document, "sides": sides})
+        elif document["sides"] != sides:
+            raise RunError(
+                f"{self.folder}: the sides of split {self.experiment.split.name!r} hold other recordings or labels "
+                "than in its first trial, so trials cannot be compared: restore its table, or give another '--run'."
+            )
 
     def _ended(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
         """Return the trials that came to an end, with a value or with a reason why there is none."""
@@ -103,11 +122,12 @@ class Search:
         from models.errors import TrainingError
 
         number = len(self._ended(study))
-        study.sampler = optuna_library().samplers.TPESampler(seed=self.seed * 1_000_003 + number)
+        study.sampler = optuna_library().samplers.TPESampler(seed=(self.seed * 1_000_003 + number) % 2**32)
         trial = study.ask()
         settings = tuple(f"{field}={suggested(trial, field, rule)}" for field, rule in self.space.items())
         experiment = with_settings(self.experiment, settings)
         prepared = prepare(store, experiment, source=how["source"], every_fold=how["every_fold"])
+        self._check_sides(prepared)
         name = f"trial-{number:03d}"
         title = f"{name}: {', '.join(settings)}"
         try:
@@ -123,15 +143,27 @@ class Search:
 def check_rule(field: str, rule: Any) -> None:  # noqa: ANN401 (checked here)
     """Refuse a rule of the search space that says nothing to search in; `SpecError`."""
     from featurestore.errors import SpecError, UnknownNameError
+    from featurestore.typed_values import typed
 
     if not isinstance(rule, Mapping):
-        raise SpecError(f"[tune]: {field} must be a table with low and high, or choices, not {rule!r}.")
+        raise SpecError(f"[tune]: {field} must be a table with low and high, or choices, not {rule!r:.60}.")
     for key in rule:
         if key not in RULES:
             raise UnknownNameError(f"key of {field} in [tune]", key, RULES)
-    ranged = {"low", "high"} <= set(rule)
-    if ranged == ("choices" in rule) or (ranged and not rule["low"] < rule["high"]):
-        raise SpecError(f"[tune]: {field} needs either low below high, or choices.")
+    kinds: dict[str, Any] = {"log": bool, "choices": tuple[bool | int | float | str, ...]}
+    read = {key: typed(value, kinds.get(key, int | float), f"[tune]: {field}.{key}") for key, value in rule.items()}
+    ranged, step = {"low", "high"} <= set(read), read.get("step", 1)
+    whole = ranged and isinstance(read["low"], int) and isinstance(read["high"], int)
+    rules = (
+        (ranged != ("choices" in read), "needs either low below high, or choices"),
+        (not ranged or read["low"] < read["high"], "needs low below high"),
+        (ranged or read.get("choices"), "needs one choice at least"),
+        (step > 0 and (isinstance(step, int) or not whole), "needs a step above 0, a whole one between whole numbers"),
+        (not read.get("log") or (ranged and read["low"] > 0 and "step" not in read), "with log needs low > 0, no step"),
+    )
+    for holds, needed in rules:
+        if not holds:
+            raise SpecError(f"[tune]: {field} {needed}.")
 
 
 def suggested(trial: optuna.Trial, field: str, rule: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a number or a choice)

@@ -20,6 +20,7 @@ from cli.options import (
     trust_code_option,
 )
 from cli.output import print_json
+from cli.resuming import refuse_changes, tell_finished
 from cli.training_progress import TrainingProgress
 from cli.wrapping import say
 
@@ -71,11 +72,14 @@ def train(
     from models.optimisation.distributed import joined
     from models.runs.datasets import dataset_of
 
+    if resume:
+        refuse_changes()
     with joined(device) as ranks, heard(ranks.first):
         store = open_store(place)
         if resume:
             before = interrupted_run(Path(resume))
             experiment, dataset, seeds = before.experiment, dataset_of(store, before.config), before.seeds
+            tell_finished(Path(resume), seeds or 1)
         else:
             experiment = chosen_experiment(store, dataset, recipe, corpus, **choices)
         run = Path(ranks.told(lambda: str(resume or folder or free_folder(experiment.name))))

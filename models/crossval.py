@@ -21,6 +21,7 @@ from models.errors import RunError, TrainingError
 from models.progress import Progress, Silence
 from models.runs.checkpoint import write_json
 from models.runs.folders import fold_folder, has_begun, pooled_summary
+from models.runs.hold import hold_run
 from models.runs.run import RunConfig
 from models.training import Sides, train
 
@@ -99,7 +100,7 @@ def cross_validate(
     TrainingError
         If there are no folds or, after all others have ended, if one failed.
     RunError
-        If the folder holds folds and `resume` was not asked for.
+        If the folder holds folds and `resume` was not asked for, or another cross-validation is at it.
     """
     sides = [Sides(*fold) for fold in folds]
     if not sides:
@@ -108,9 +109,11 @@ def cross_validate(
     if not resume and any(has_begun(run) for run in folders):
         raise RunError(f"run folder {folder} holds folds: resume it, or choose another folder.")
     tasks = [FoldTask(fold, describe(fold), run, device) for fold, run in zip(sides, folders, strict=True)]
-    outcomes = list(_trained(tasks, jobs, executor, progress or Silence()))
-    result = gathered(folder, outcomes)
-    write_json(folder / RESULT, result)
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold_run(folder):
+        outcomes = list(_trained(tasks, jobs, executor, progress or Silence()))
+        result = gathered(folder, outcomes)
+        write_json(folder / RESULT, result)
     _refuse_failures(folder, result)
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.errors import AudioError, SpecError
 from models.batches.normalisation import of_one_speaker
 from models.data import Batch
@@ -114,8 +116,20 @@ def predict_files(run: Run, paths: Sequence[Path], device: str = "auto") -> list
 def file_features(engine: RowEngine, path: Path) -> NDArray[Any]:
     """Compute the features of an audio file as a dataset's clean rows have them, `array [frames, bands]`."""
     try:
-        return engine.clean(engine.load(path.read_bytes()))
+        return engine.clean(engine.load(_recorded(path)))
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _recorded(path: Path) -> bytes:
+    """Return the bytes of a regular file, of at most as many as a corpus may have in one; `AudioError` otherwise."""
+    if not stat.S_ISREG(path.stat().st_mode):  # a device has no end, and a pipe may have no writer
+        raise AudioError("no regular file. Give audio files, or folders of them.")
+    largest = Limits().member_bytes
+    with path.open("rb") as stream:
+        data = stream.read(largest + 1)
+    if len(data) > largest:
+        raise AudioError(f"larger than {largest:,} bytes. Cut it into clips.")
+    return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from models.optimisation.losses import class_weights
 from models.optimisation.optimisers import check_modules
 from models.progress import Progress, Silence
 from models.registry import build_model, model_card
-from models.runs.checkpoint import read_json
+from models.runs.hold import hold_run
 from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
+from models.runs.summary import read_result
 from models.trainer import Sides, Trainer
 from models.training_spec import TrainingSpec
 
@@ -145,7 +147,7 @@ def train(
     Raises
     ------
     RunError
-        If the folder holds a run and `resume` was not asked for, or holds another run.
+        If the folder holds a run and `resume` was not asked for, or holds another run, or another training is at it.
     TrainingError
         If labels do not fit, the loss is not finite, or rows do not fit where `residence` wants them.
     """
@@ -154,8 +156,24 @@ def train(
     execution = Execution.of(config.model, config.settings, config.training, ranks.device(device))
     if not resume:
         settled_residence(config.training, sides.train, execution.device)  # refused before a folder is made
-    if ranks.told(lambda: start_run(folder, config, resume=resume)):
-        return read_json(folder / "summary.json")["result"]  # type: ignore[no-any-return]
+    with ExitStack() as held:
+        if ranks.told(lambda: _begin(folder, config, resume, held)):
+            return read_result(folder)
+        return _trained(sides, config, folder, execution, progress, ranks)
+
+
+def _begin(folder: Path, config: RunConfig, resume: bool, held: ExitStack) -> bool:
+    """Hold a run folder until `held` is closed, and start the run in it; tell whether it is finished already."""
+    if not resume:
+        folder.mkdir(parents=True, exist_ok=True)
+    held.enter_context(hold_run(folder))
+    return start_run(folder, config, resume=resume)
+
+
+def _trained(
+    sides: Sides, config: RunConfig, folder: Path, execution: Execution, progress: Progress | None, ranks: Ranks
+) -> dict[str, Any]:
+    """Train in a folder that is held, with generators of torch's own kept apart."""
     if execution.device.type == "cpu":
         keep_freed_memory()
     generators = torch.random.fork_rng(devices=[execution.device] if execution.device.type == "cuda" else [])

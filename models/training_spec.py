@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
+from featurestore.typed_values import check_fields
 from models.batches.data_settings import DATA_CHOICES, DATA_TABLES, DataSettings, check_data, used_data_fields
 from models.batches.padding import SIDES
 from models.optimisation.settings import (
+    LARGEST_COUNT,
     MONITORS,
     OPTIMISATION_CHOICES,
     TABLES,
@@ -96,22 +98,16 @@ class TrainingSpec(OptimisationSettings, DataSettings):
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, str(getattr(self, name)), known)
-        for field in dataclasses.fields(self):
-            if field.name not in (*TABLES, *DATA_TABLES):
-                self._convert(field.name, str(field.type))
+        check_fields(self, "training", skip=(*TABLES, *DATA_TABLES))
         self._check_ranges()
         check_optimisation(self)
         check_data(self, self.balance)
 
-    def _convert(self, name: str, kind: str) -> None:
-        value = getattr(self, name)
-        if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
-            object.__setattr__(self, name, float(value))
-        elif type(value).__name__ != kind:
-            raise SpecError(f"training: {name} must be of type {kind}, not {value!r}.")
-
     def _check_ranges(self) -> None:
+        numbers = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        counts = [value for name, value in numbers.items() if type(value) is int and name != "seed"]
         rules = (
+            (max(counts) <= LARGEST_COUNT, f"whole numbers must not be above {LARGEST_COUNT:,}, the seed's apart"),
             (self.epochs >= 1 and self.batch_size >= 1, "epochs and batch_size must be at least 1"),
             (0 < self.learning_rate < 100, "learning_rate must lie between 0 and 100"),
             (0 < self.drop_factor <= 1, "drop_factor must lie within 0 and 1"),

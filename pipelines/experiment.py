@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
+from featurestore.typed_values import check_fields, shown_value, typed
 from pipelines.dataset_recipe import DatasetRecipe
 
 DEFAULT_MODEL = "mathworks-cnn-lstm"
+SIDES = ("", "train", "validation", "test")
+Plain: TypeAlias = bool | int | float | str
+"""What a setting of a model can be."""
+
+
+def _check(name: str, holds: bool, rule: str) -> None:
+    if not holds:
+        raise SpecError(f"[{name}] of a recipe: {rule}.")
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,11 @@ class DatasetChoice:
     settings: tuple[str, ...] = ()
     """Changes of single fields, as `--set` takes them."""
 
+    def __post_init__(self) -> None:
+        check_fields(self, "[dataset] of a recipe")
+        _check("dataset", self.copies >= 0, "copies must not be negative")
+        _check("dataset", self.side in SIDES, f"side must be train, validation or test, not {self.side!r:.60}")
+
 
 @dataclass(frozen=True)
 class SplitChoice:
@@ -51,6 +65,14 @@ class SplitChoice:
     first_folds: int = 0
     """Of a protocol with folds, only so many are run; 0 runs all."""
 
+    def __post_init__(self) -> None:
+        check_fields(self, "[split] of a recipe")
+        _check(
+            "split",
+            min(self.validation_copy, self.first_folds) >= 0,
+            "validation_copy and first_folds must not be negative",
+        )
+
 
 @dataclass(frozen=True)
 class VoteChoice:
@@ -59,6 +81,10 @@ class VoteChoice:
     policy: str = ""
     """Augmentation policy of the copies; empty tests each recording as it is."""
     copies: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, "[vote] of a recipe")
+        _check("vote", not self.policy or self.copies >= 2, "a vote needs at least 2 copies")
 
 
 @dataclass(frozen=True)
@@ -78,6 +104,16 @@ class Experiment:
     """The corpus that the source's figures are of."""
     published: Mapping[str, float] = field(default_factory=dict)
     """Figures of the source, to be shown beside ours."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "a recipe")
+        typed(self.model_settings, Mapping[str, Plain], "[model]")
+        copy, copies = self.split.validation_copy, self.dataset.copies
+        _check("split", copy <= copies, f"validation_copy {copy} needs [dataset] copies from {copy}, not {copies}")
+        validates = self.dataset.side in ("", "validation")
+        _check(
+            "split", not copy or validates, f"only the {self.dataset.side} side has copies: no copy {copy} validates"
+        )
 
     @property
     def dataset_name(self) -> str:
@@ -123,31 +159,35 @@ class Experiment:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Experiment:
         """Read what `to_dict` wrote."""
-        fields = dict(document)
-        fields["dataset"] = section(DatasetChoice, "dataset", fields["dataset"])
-        fields["split"] = section(SplitChoice, "split", fields["split"])
-        fields["vote"] = section(VoteChoice, "vote", fields.get("vote", {}))
-        return cls(**fields)
+        typed(document, dict, "a recipe")
+        parts = {"dataset": DatasetChoice, "split": SplitChoice, "vote": VoteChoice}
+        read = {name: section(kind, f"[{name}] of a recipe", document.get(name, {})) for name, kind in parts.items()}
+        experiment: Experiment = section(cls, "a recipe", {**document, **read})
+        return experiment
 
 
-def section(kind: type[Any], name: str, table: Any) -> Any:  # noqa: ANN401 (one of the dataclasses above)
+def section(kind: type[Any], where: str, table: Any) -> Any:  # noqa: ANN401 (one of the dataclasses above)
     """Read a table of a recipe into its dataclass; lists become tuples.
+
+    Parameters
+    ----------
+    where : str
+        What the table is called in a message.
 
     Raises
     ------
     UnknownNameError
         If a key does not exist.
     SpecError
-        If it is no table, or a key that has to be there is missing.
+        If it is no table, a key that has to be there is missing, or a value makes no sense.
     """
     known = [item.name for item in dataclasses.fields(kind)]
     if not isinstance(table, Mapping):
-        raise SpecError(f"[{name}] of a recipe must be a table, not {table!r}.")
+        raise SpecError(f"{where} must be a table, not {shown_value(table)}.")
     for key in table:
         if key not in known:
-            raise UnknownNameError(f"key of [{name}]", key, known)
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise SpecError(f"[{name}] of a recipe: {error}.") from error
+            raise UnknownNameError(f"key of {where}", key, known)
+    for item in dataclasses.fields(kind):
+        if item.name not in table and item.default is MISSING and item.default_factory is MISSING:
+            raise SpecError(f"{where}: the key {item.name!r} is missing.")
+    return kind(**table)

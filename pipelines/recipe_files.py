@@ -10,6 +10,7 @@ from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.specs.presets import read_toml
+from featurestore.typed_values import typed
 from pipelines.experiment import (
     DEFAULT_MODEL,
     DatasetChoice,
@@ -88,14 +89,14 @@ class Recipe:
         model = dict(document["model"])
         return Experiment(
             name=self.name,
-            dataset=section(DatasetChoice, "dataset", document["dataset"]),
-            split=section(SplitChoice, "split", document["split"]),
-            vote=section(VoteChoice, "vote", document["vote"]),
-            model=str(model.pop("name", DEFAULT_MODEL)),
+            dataset=section(DatasetChoice, "[dataset] of a recipe", document["dataset"]),
+            split=section(SplitChoice, "[split] of a recipe", document["split"]),
+            vote=section(VoteChoice, "[vote] of a recipe", document["vote"]),
+            model=model.pop("name", DEFAULT_MODEL),
             model_settings=model,
             training=dict(document["training"]),
-            title=str(self.document.get("title", "")),
-            source=str(self.document.get("source", "")),
+            title=self.document.get("title", ""),
+            source=self.document.get("source", ""),
             published_on=self.corpus,
             published=dict(self.document.get("published", {})),
         )
@@ -125,35 +126,51 @@ def read_recipe(name: str) -> Recipe:
 
 
 def _checked(recipe: Recipe) -> Recipe:
-    """Return a recipe in which every key exists, also in the parts that this use does not need."""
-    _check_keys(recipe.document, KEYS, f"recipe {recipe.name!r}")
-    if "corpus" not in recipe.document.get("dataset", {}):
-        raise SpecError(f"recipe {recipe.name!r} has no [dataset] with a corpus.")
-    for corpus, changes in recipe.document.get("corpora", {}).items():
-        _check_keys(changes, TABLES, f"[corpora.{corpus}]")
+    """Return a recipe in which every key exists and every value has its type, also in parts that this use leaves."""
+    document, where = recipe.document, f"recipe {recipe.name!r}"
+    _check_part(document, KEYS, where)
+    for name in ("published", "corpora", "reduced", "tune"):
+        typed(document.get(name, {}), dict, f"{where}: {name}")
+    if "corpus" not in document.get("dataset", {}):
+        raise SpecError(f"{where} has no [dataset] with a corpus.")
+    recipe.experiment()
+    for corpus, changes in document.get("corpora", {}).items():
+        _check_part(changes, TABLES, f"[corpora.{corpus}]")
         recipe.experiment(corpus)
-    _check_keys(recipe.document.get("reduced", {}), TABLES, "[reduced]")
+    _check_part(document.get("reduced", {}), TABLES, "[reduced]")
     recipe.experiment(reduced=True)
+    typed(document.get("rows", []), list, f"{where}: rows")
     for row in recipe.rows():
         recipe.experiment(row=row)
     return recipe
 
 
-def _check_keys(table: Any, known: tuple[str, ...], place: str) -> None:  # noqa: ANN401 (checked here)
-    if not isinstance(table, Mapping):
-        raise SpecError(f"{place} must be a table, not {table!r}.")
-    for key in table:
+def _check_part(table: Any, known: tuple[str, ...], place: str) -> None:  # noqa: ANN401 (checked here)
+    """Refuse what is no table, an unknown key in it, and a part of an experiment that is no table."""
+    for key in typed(table, dict, place):
         if key not in known:
             raise UnknownNameError(f"key of {place}", key, known)
+        if key in TABLES:
+            typed(table[key], dict, f"{place}: {key}")
 
 
 def _published_row(recipe: str, entry: Mapping[str, Any], corpus: str) -> PublishedRow:
-    _check_keys(entry, ("name", "corpus", "published", *TABLES), f"[[rows]] of recipe {recipe!r}")
+    where = f"[[rows]] of recipe {recipe!r}"
+    _check_part(entry, ("name", "corpus", "published", *TABLES), where)
     if "name" not in entry or not entry.get("published"):
-        raise SpecError(f"[[rows]] of recipe {recipe!r}: a row needs a name and published figures.")
-    figures = {
-        metric: (float(value[0]), float(value[1])) if isinstance(value, list) else (float(value), None)
-        for metric, value in entry["published"].items()
-    }
+        raise SpecError(f"{where}: a row needs a name and published figures.")
+    published = typed(entry["published"], dict, f"{where}: published")
+    figures = {metric: _figure(value, f"{where}: {metric}") for metric, value in published.items()}
     changes = {name: entry[name] for name in TABLES if name in entry}
-    return PublishedRow(str(entry["name"]), str(entry.get("corpus", corpus)), figures, changes)
+    name, on = (typed(entry.get(key, corpus), str, f"{where}: {key}") for key in ("name", "corpus"))
+    return PublishedRow(name, on, figures, changes)
+
+
+def _figure(value: Any, place: str) -> tuple[float, float | None]:  # noqa: ANN401 (checked here)
+    """Return a figure and its deviation, which is None where only a number stands."""
+    if not isinstance(value, list):
+        return typed(value, float, place), None
+    if len(value) != 2:
+        raise SpecError(f"{place} must be a number, or a number and its deviation.")
+    figure, deviation = typed(value, tuple[float, ...], place)
+    return figure, deviation

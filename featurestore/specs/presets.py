@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -12,6 +11,7 @@ from featurestore.errors import SpecError, UnknownNameError
 from featurestore.specs.augmentation import RECORDINGS, AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.recordings import beside
+from featurestore.toml_text import parse_toml
 
 NO_POLICY = "none"
 """The policy name that stands for no augmentation."""
@@ -58,10 +58,10 @@ def preset_names(folder: str) -> tuple[str, ...]:
 def read_toml(path: Path | Traversable) -> dict[str, Any]:
     """Read a TOML file; a missing or malformed one is a `SpecError` that names it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SpecError(f"{str(path)!r} is not valid TOML: {error}.") from error
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import SpecError
+from featurestore.typed_values import shown_value
 
 DATA_CHOICES = {
     "normalisation": ("none", "training", "everything", "speaker", "utterance"),
@@ -15,6 +16,8 @@ DATA_CHOICES = {
 }
 DATA_TABLES = ("repeat",)
 """Fields that are tables: `--set repeat.happiness=2` reaches into them."""
+MOST_TIMES = 1_000_000
+"""How often an epoch can repeat rows of a label."""
 BEFORE: Mapping[str, Any] = {"normalisation": "none"}
 """What trainings did before they could say it, where that is not the default."""
 
@@ -63,14 +66,18 @@ def check_data(spec: DataSettings, balance: bool) -> None:
     rules = (
         (not numbers, "copies_per_epoch and the numbers of SpecAugment must not be negative"),
         (spec.spec_augment_time_share <= 1, "spec_augment_time_share must lie within 0 and 1"),
-        (isinstance(spec.repeat, Mapping), f"repeat must be a table such as {{happiness = 2}}, not {spec.repeat!r}"),
+        (
+            isinstance(spec.repeat, Mapping),
+            f"repeat must be a table such as {{happiness = 2}}, not {shown_value(spec.repeat)}",
+        ),
     )
     for holds, rule in rules:
         if not holds:
             raise SpecError(f"training: {rule}.")
     for label, times in spec.repeat.items():
-        if type(times) is not int or times < 1:
-            raise SpecError(f"training: repeat.{label} must be a whole number from 1, not {times!r}.")
+        if type(times) is not int or not 1 <= times <= MOST_TIMES:
+            known = f"a whole number from 1 to {MOST_TIMES:,}"
+            raise SpecError(f"training: repeat.{label} must be {known}, not {shown_value(times)}.")
     if balance and spec.repeat:
         raise SpecError("training: balance makes all classes equal: leave out balance or repeat.")
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
+from featurestore.typed_values import LARGEST_NUMBER, shown_value
 
+LARGEST_COUNT = 2**31 - 1
+"""The largest whole number of a setting; nobody trains so long, and sums of such numbers fit into 64 bits."""
 MONITORS = ("loss", "accuracy", "uar")
 """Figures of the validation side that can be watched."""
 MODULE_FIELDS = ("learning_rate", "momentum", "beta")
@@ -97,10 +101,12 @@ def _settle_tables(spec: OptimisationSettings) -> None:
 
 def _check_modules(modules: Any, optimiser: str) -> None:  # noqa: ANN401 (what a recipe may hold)
     if not isinstance(modules, Mapping):
-        raise SpecError(f"training: modules must be a table of modules, not {modules!r}.")
+        raise SpecError(f"training: modules must be a table of modules, not {shown_value(modules)}.")
     for name, own in modules.items():
         if not isinstance(own, Mapping):
-            raise SpecError(f"training: modules.{name} must be a table such as {{learning_rate = 0.01}}, not {own!r}.")
+            raise SpecError(
+                f"training: modules.{name} must be a table such as {{learning_rate = 0.01}}, not {shown_value(own)}."
+            )
         for key, value in own.items():
             if key not in MODULE_FIELDS:
                 raise UnknownNameError(f"field of modules.{name}", key, MODULE_FIELDS)
@@ -111,7 +117,7 @@ def _check_modules(modules: Any, optimiser: str) -> None:  # noqa: ANN401 (what 
 def _check_module_value(place: str, key: str, value: Any) -> None:  # noqa: ANN401 (what a recipe may hold)
     upper = 1 if key == "momentum" else 100
     if not _is_number(value) or not 0 <= value < upper:
-        raise SpecError(f"training: {place} must be a number from 0 to {upper}, not {value!r}.")
+        raise SpecError(f"training: {place} must be a number from 0 to {upper}, not {shown_value(value)}.")
 
 
 def _check_used(name: str, own: Mapping[str, float], optimiser: str) -> None:
@@ -128,13 +134,15 @@ def _check_class_weights(weights: Any) -> None:  # noqa: ANN401 (what a recipe m
     if isinstance(weights, Mapping):
         for label, weight in weights.items():
             if not _is_number(weight) or weight <= 0:
-                raise SpecError(f"training: class_weights.{label} must be a number above 0, not {weight!r}.")
+                raise SpecError(f"training: class_weights.{label} must be a number above 0, not {shown_value(weight)}.")
     elif weights not in ("none", "balanced"):
         raise UnknownNameError("class_weights", str(weights), ("none", "balanced"), "Or give a table of labels.")
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Tell whether a value is a finite number that fits into 64 bits."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and (abs(value) <= LARGEST_NUMBER if isinstance(value, int) else math.isfinite(value))
 
 
 def changed_fields(spec: OptimisationSettings) -> set[str]:
@@ -155,5 +163,6 @@ def with_setting(training: Mapping[str, Any], key: str, value: Any) -> dict[str,
     before: dict[str, Any] = dict(table) if isinstance(table, Mapping) else {}
     module, _, field_name = inner.rpartition(".")
     if name == "modules" and module:
-        return {**training, name: {**before, module: {**before.get(module, {}), field_name: value}}}
+        own = before.get(module)
+        return {**training, name: {**before, module: {**(own if isinstance(own, Mapping) else {}), field_name: value}}}
     return {**training, name: {**before, inner: value}}

@@ -22,9 +22,9 @@ from models.reports.parts import (
     table,
 )
 from models.reports.report import shared_conditions
-from models.runs.checkpoint import read_json
 from models.runs.folders import RunFolder, pooled_summary
 from models.runs.run import RunConfig, read_config
+from models.runs.summary import read_result
 
 WORDS = {"fold": "folds", "seed": "seeds"}
 
@@ -42,7 +42,7 @@ def render_folder(folder: RunFolder) -> str:
     if not ended:
         raise RunError(f"none of the {len(runs)} runs in {folder.path} is finished: resume them first.")
     config, word = read_config(ended[0]), WORDS[folder.kind]
-    results = [read_json(run / "summary.json")["result"] for run in ended]
+    results = [read_result(run) for run in ended]
     together = spread([result["test"] for result in results])
     parts = (
         paragraph(_sentence(together, len(ended), word), "lead"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from featurestore.specs.recordings import briefly
+from models.errors import CheckpointError
 from models.figures import metrics
 from models.figures.bootstrap import intervals
 from models.figures.predictions import predictions_name, read_predictions
@@ -53,13 +54,22 @@ def write_any_report(folder: Path, out: Path | None = None) -> Path:
     ------
     RunError
         If the folder holds no run, or none that is finished.
+    CheckpointError
+        If its files lack what a run writes.
     """
     from models.reports.folder import render_folder
     from models.runs.folders import RunFolder
 
     path = out or folder / "report.html"
     single = folder.is_file() or (folder / "config.json").is_file()  # of a file, loading says what is wrong with it
-    text = render_report(load_run(folder)) if single else render_folder(RunFolder.of(folder))
+    try:
+        text = render_report(load_run(folder)) if single else render_folder(RunFolder.of(folder))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error!s:.100}"
+        raise CheckpointError(
+            f"{folder}: its config.json, summary.json or metrics.jsonl is not as a run writes it ({reason}). "
+            "Restore it or train again."
+        ) from error
     write_atomically(path, text.encode())
     return path
 

@@ -23,6 +23,10 @@ METADATA = "featurestore"
 """The metadata entry of our safetensors files."""
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
+PICKLE_HEADS = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""What pickles begin with: torch packs them into a zip, others name their protocol."""
+LONGEST_HEADER = 100_000_000
+"""Bytes of a header that safetensors reads at most."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -103,15 +107,37 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def refuse_pickle(path: Path) -> None:
-    """Raise `CheckpointError` for a pickle: reading one would run code of whoever wrote it."""
-    head = b""
-    if path.is_file():
-        with path.open("rb") as file:
-            head = file.read(2)
-    if path.suffix in PICKLES or head in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+    """Raise `CheckpointError` for a pickle: reading one would run code of whoever wrote it.
+
+    A safetensors file begins with the length of its header, whose bytes may be those of a pickle (1,408 is 80 05): what
+    has such a header is none.
+    """
+    if path.suffix in PICKLES or (_head(path, 2) in PICKLE_HEADS and not _has_tensor_header(path)):
         raise CheckpointError(
             f"{path}: a pickle could run any code and is never opened. Give a run folder with 'model.safetensors'."
         )
+
+
+def _head(path: Path, count: int) -> bytes:
+    """Return the first bytes of a regular file; none if there is no such file or it cannot be read."""
+    if not path.is_file():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:  # whoever reads all of it says what is wrong
+        return b""
+
+
+def _has_tensor_header(path: Path) -> bool:
+    """Tell whether a file begins as safetensors does: eight bytes of length, and a JSON object of that length."""
+    length = int.from_bytes(_head(path, 8), "little")
+    if length > min(LONGEST_HEADER, path.stat().st_size - 8):
+        return False
+    try:
+        return isinstance(json.loads(_head(path, 8 + length)[8:]), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def file_digest(path: Path) -> str:

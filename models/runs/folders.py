@@ -13,7 +13,7 @@ from models.errors import CheckpointError, RunError
 from models.figures import metrics
 from models.figures.bootstrap import intervals
 from models.figures.predictions import Predictions, pooled, predictions_name, read_predictions
-from models.runs.checkpoint import read_json
+from models.runs.summary import read_side
 
 KINDS = {"fold": "fold-*", "seed": "seed-*"}
 """What the runs of a folder differ in, and what their folders are called."""
@@ -98,7 +98,7 @@ def pooled_summary(runs: Sequence[Path], side: str = "test") -> dict[str, Any]:
     The confusion matrix is the sum of those of the runs. `interval` and `interval_over` are None where a run was made
     before predictions were kept.
     """
-    summaries = [read_json(run / "summary.json")[side] for run in runs]
+    summaries = [read_side(run, side) for run in runs]
     classes = summaries[0]["classes"]
     if any(summary["classes"] != classes for summary in summaries):
         raise CheckpointError(f"the runs beside {runs[0]} have different classes and cannot be pooled.")

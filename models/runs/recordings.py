@@ -6,22 +6,41 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from models.data import FeatureView
 from models.errors import CheckpointError
 from models.runs.checkpoint import write_atomically
 
 SIDES_FILE = "sides.csv"
-"""A table of sides as `--split` takes one, with the sha256 of each recording in a third column."""
-COLUMNS = ("path", "side", "content")
-
-SideRecordings = Mapping[str, Mapping[str, str]]
-"""Of each side, the sha256 of every recording by its path."""
+"""A table of sides as `--split` takes one, with what tells each recording in further columns."""
 
 
-def recordings_of(view: FeatureView) -> dict[str, str]:
-    """Return the sha256 of every recording of a view, by its path."""
-    return dict(zip(view.paths, view.contents, strict=True))
+class Recording(NamedTuple):
+    """What tells a recording of a training; what is not known is empty."""
+
+    content: str
+    """The sha256 of its file."""
+    sound: str = ""
+    """The checksum of its clean row: what the run's features hear of it, in whatever container."""
+    speaker: str = ""
+
+
+COLUMNS = ("path", "side", *Recording._fields)
+FIRST_COLUMNS = COLUMNS[:3]
+"""Of the tables of runs from before sounds and speakers were kept."""
+
+SideRecordings = Mapping[str, Mapping[str, Recording]]
+"""Of each side, every recording by its path."""
+
+
+def recordings_of(view: FeatureView) -> dict[str, Recording]:
+    """Return what tells every recording of a view, by its path; sounds are known of datasets in a store only."""
+    sounds: Mapping[str, str] = getattr(view, "sounds", {})
+    return {
+        path: Recording(content, sounds.get(content, ""), speaker or "")
+        for path, content, speaker in zip(view.paths, view.contents, view.speakers, strict=True)
+    }
 
 
 def write_sides(folder: Path, sides: Mapping[str, FeatureView]) -> None:
@@ -30,7 +49,7 @@ def write_sides(folder: Path, sides: Mapping[str, FeatureView]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for side, view in sides.items():
-        writer.writerows((path, side, content) for path, content in sorted(recordings_of(view).items()))
+        writer.writerows((path, side, *recording) for path, recording in sorted(recordings_of(view).items()))
     write_atomically(folder / SIDES_FILE, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
@@ -45,14 +64,16 @@ def read_sides(folder: Path) -> SideRecordings | None:
     path = folder / SIDES_FILE
     if not path.exists():
         return None
-    found: dict[str, dict[str, str]] = {"train": {}, "validation": {}, "test": {}}
+    found: dict[str, dict[str, Recording]] = {"train": {}, "validation": {}, "test": {}}
     try:
         text = path.read_bytes().decode("utf-8", "surrogateescape")
         head, *lines = csv.reader(io.StringIO(text, newline=""))
-        if tuple(head) != COLUMNS:
+        if tuple(head) not in (COLUMNS, FIRST_COLUMNS):
             raise ValueError(f"its columns are {', '.join(head)}")
-        for recording, side, content in lines:
-            found[side][recording] = content
+        for name, side, *told in lines:
+            if len(told) != len(head) - 2:
+                raise ValueError(f"{name!r:.80} has {len(told) + 2} columns and not {len(head)}")
+            found[side][name] = Recording(*told)
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise CheckpointError(
             f"{path}: no readable table of sides ({error}). Restore the run folder or train again."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from typing import Any
 from torch import nn
 
 from featurestore.canonical import digest
+from featurestore.errors import SpecError
 from featurestore.specs.features import FeatureSpec
+from featurestore.typed_values import check_fields, typed
 from models.batches.data_settings import BEFORE
 from models.batches.normalisation import Normalisation, stated
 from models.data import FeatureView
@@ -22,6 +23,7 @@ from models.errors import CheckpointError, DamagedCheckpointError, RunError
 from models.registry import MODELS, build_model
 from models.runs.checkpoint import PICKLES, file_digest, read_json, read_tensors, refuse_pickle, write_json
 from models.runs.model_file import apart
+from models.runs.summary import read_history
 from models.training_spec import TrainingSpec
 
 LIBRARIES = ("featurestore", "torch", "numpy", "scikit-learn", "safetensors")
@@ -68,9 +70,13 @@ class RunConfig:
             fields = dict(document)
             training = TrainingSpec.from_dict({**BEFORE, **fields.pop("training")})
             fields.setdefault("normalisation", stated(training))
-            return cls(training=training, classes=tuple(fields.pop("classes")), **fields)
-        except (KeyError, TypeError) as error:
+            config = cls(training=training, classes=tuple(fields.pop("classes")), **fields)
+            check_fields(config, "its fields")
+            for name, kind in (("name", str), ("digest", str), ("features", dict)):
+                typed(config.dataset.get(name), kind, f"dataset.{name}")
+        except (KeyError, TypeError, SpecError) as error:
             raise CheckpointError(f"config.json does not describe a run ({error}).") from error
+        return config
 
     @property
     def id(self) -> str:
@@ -133,12 +139,6 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The metrics of each epoch."""
         return read_history(self.folder)
-
-
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Read the lines of `metrics.jsonl`; none if it does not stand yet."""
-    path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:

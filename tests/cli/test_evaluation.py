@@ -242,15 +242,83 @@ def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_
 
 def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(regrouped):
     from cli.learnt import learnt
-    from models.runs.recordings import read_sides
+    from models.runs.recordings import Recording, read_sides
 
     store, run, _ = regrouped
-    sides = {side: dict.fromkeys(found, "0" * 64) for side, found in read_sides(run.folder).items()}
+    sides = {side: dict.fromkeys(found, Recording("0" * 64)) for side, found in read_sides(run.folder).items()}
 
     found, count = learnt(run, store.view("demo-short"), "test", sides, same_corpus=True)
 
     assert (len(found), count) == (100, 120)
     assert learnt(run, store.view("demo-short"), "test", sides, same_corpus=False) == ([], 120)
+
+
+def test_learnt_recordings_are_known_by_their_sound_in_another_container_and_corpus(regrouped):
+    from cli.evaluated import evaluated_rows
+    from cli.learnt import learnt
+    from models.errors import RunError
+    from models.runs.recordings import read_sides
+
+    store, run, publish = regrouped
+    publish("elsewhere", corpus="another", path=lambda one: f"other/{one.path}")
+    view = store.view("elsewhere")
+    lines = (run.folder / "sides.csv").read_text().splitlines()
+    other = [",".join((*line.split(",")[:2], "0" * 64, *line.split(",")[3:])) for line in lines[1:]]
+    (run.folder / "sides.csv").write_text("\n".join([lines[0], *other]))
+
+    with pytest.raises(RunError, match="learnt from 100 of all 120 recordings of elsewhere"):
+        evaluated_rows(store, run, None, "elsewhere", vote=False)
+    settings = {**run.config.dataset["features"], "trim_db": 30.0}
+    heard_otherwise = dataclasses.replace(
+        run, config=dataclasses.replace(run.config, dataset={**run.config.dataset, "features": settings})
+    )
+    assert learnt(heard_otherwise, view, "all", read_sides(run.folder), same_corpus=False) == ([], 120)
+
+
+def as_of_speakers(run, speakers):
+    """Writes a run's table of sides as if it had learnt from other recordings of these speakers."""
+    lines = [f"then/{speaker}.wav,train,{'0' * 64},,{speaker}" for speaker in speakers]
+    (run.folder / "sides.csv").write_text("\n".join(["path,side,content,sound,speaker", *lines, ""]))
+
+
+def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it_declared_that(regrouped, capsys):
+    from cli.evaluated import evaluated_rows
+    from models.errors import RunError
+
+    store, run, publish = regrouped
+    publish("grown", text=lambda one: "another")
+    publish("elsewhere", corpus="another")
+    test = evaluated_rows(store, run, None, None, vote=False).view
+    last = max(test.speakers)
+    as_of_speakers(run, ["", last])
+
+    with pytest.raises(RunError, match=f"other recordings of 1 speakers of the 20 test .* such as speaker '{last}'"):
+        evaluated_rows(store, run, None, "grown", vote=False)
+    declared = dataclasses.replace(run.config, leaks={"declared": ["speaker"], "found": {}})
+    assert len(evaluated_rows(store, dataclasses.replace(run, config=declared), None, "grown", vote=False).view) == 20
+    assert len(evaluated_rows(store, run, None, "elsewhere", vote=False).view) == 120
+    assert len(evaluated_rows(store, run, "all", "grown", vote=False).view) == 120
+    assert "other recordings of 1 speakers of all 120" in capsys.readouterr().err
+
+
+def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped):
+    from cli.learnt import learnt_speakers
+    from models.runs.recordings import read_sides
+
+    store, run, publish = regrouped
+    publish("nobody", speaker=lambda _: None)
+    view = store.view("demo-short")
+    whole = read_sides(run.folder)
+    lines = (run.folder / "sides.csv").read_text().splitlines()
+    (run.folder / "sides.csv").write_text("\n".join(",".join(line.split(",")[:3]) for line in lines))
+    short = read_sides(run.folder)
+
+    assert learnt_speakers(run, view, "all", whole)
+    assert learnt_speakers(run, store.view("nobody"), "all", whole) == []
+    assert learnt_speakers(run, view, "all", short) == []
+    assert {side: {path: one.content for path, one in found.items()} for side, found in short.items()} == {
+        side: {path: one.content for path, one in found.items()} for side, found in whole.items()
+    }
 
 
 def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_without_it(regrouped, capsys):
@@ -288,7 +356,8 @@ def test_a_spoilt_table_of_sides_is_one_clear_line(tmp_path):
     from models.errors import CheckpointError
     from models.runs.recordings import read_sides
 
-    for text in ("", "path,side,content\nx.wav,train\n", "path,side,content\nx.wav,nowhere,0\n", "a,b,c\n"):
+    for text in ("", "path,side,content\nx.wav,train\n", "path,side,content\nx.wav,nowhere,0\n", "a,b,c\n", "x\n",
+                 "path,side,content,sound,speaker\nx.wav,train,0\n"):  # fmt: skip
         (tmp_path / "sides.csv").write_text(text)
         with pytest.raises(CheckpointError, match=r"sides\.csv: no readable table of sides"):
             read_sides(tmp_path)

@@ -174,6 +174,31 @@ def test_a_folder_of_another_search_is_left_alone(place, search):
     assert "another search" in error_line(result)
 
 
+def test_a_table_of_sides_that_has_changed_since_the_first_trial_is_refused(place, tmp_path):
+    from cli.experiments import chosen_experiment
+    from cli.prepared import prepare
+    from cli.search import Search
+    from featurestore.store import open_store
+    from models.errors import RunError
+    from pipelines.recipe_files import read_recipe
+
+    recipe, table, store = str(place / "table.toml"), tmp_path / "sides.csv", open_store(place / "store")
+    sides = prepare(store, chosen_experiment(store, None, recipe, None), jobs=1).all_sides[0]._asdict()
+    table.write_text("path,side\n" + "".join(f"{path},{side}\n" for side in sides for path in sides[side].paths))
+    experiment = chosen_experiment(store, None, recipe, None, split=str(table), epochs=1)
+    search = Search(experiment, read_recipe(recipe).space, tmp_path / "run")
+    how = {"source": None, "device": "cpu", "jobs": 1, "every_fold": False}
+    (first,) = search.run(store, 1, **how)
+
+    then = table.read_text()
+    table.write_text(then.replace(",test", ",-").replace(",validation", ",test").replace(",-", ",validation"))
+    with pytest.raises(RunError, match="hold other recordings or labels than in its first trial"):
+        search.run(store, 2, **how)
+    assert not (tmp_path / "run" / "trial-001").exists()
+    table.write_text(then)
+    assert search.run(store, 1, **how) == [first]
+
+
 def test_the_test_side_is_no_objective(place):
     result = run(place, "tune", "--recipe", place / "table.toml", "--objective", "test uar", "--run", place / "x")
 

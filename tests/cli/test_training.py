@@ -262,6 +262,42 @@ def test_folds_in_processes_of_their_own_import_nothing_from_the_working_directo
     assert len(list((tmp_path / "run").glob("fold-*/summary.json"))) == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["train", "demo"], "DATASET"),
+        (["train", "--recipe", "demo"], "--recipe"),
+        (["train", "--epochs", "1"], "--epochs"),
+        (["train", "--set", "learning_rate=1"], "--set"),
+        (["train", "--model", "keren-standard"], "--model"),
+        (["train", "--split", "speakers"], "--split"),
+        (["train", "--seed", "0"], "--seed"),
+        (["train", "--seeds", "2"], "--seeds"),
+        (["train", "--corpus", "demo"], "--corpus"),
+        (["train", "--batch-size", "8"], "--batch-size"),
+        (["train", "--allow-leak", "audio"], "--allow-leak"),
+        (["train", "--run", "elsewhere"], "--run"),
+        (["crossval", "demo"], "DATASET"),
+        (["crossval", "--epochs", "1"], "--epochs"),
+        (["crossval", "--run", "elsewhere"], "--run"),
+    ],
+)
+def test_what_would_change_an_experiment_is_wrong_usage_beside_resume(tmp_path, capsys, arguments, named):
+    from cli.main import run
+
+    code = run([*arguments, "--resume", str(tmp_path / "run"), "--device", "cpu", "--store", str(tmp_path / "store")])
+
+    assert code == 2
+    assert f"{named} does not go with --resume" in " ".join(capsys.readouterr().err.split())
+
+
+def test_going_on_with_a_finished_run_says_that_it_is_finished(place):
+    result = featurestore("train", "--resume", place / "run", "--json", store=place / "store")
+
+    assert f"{place / 'run'} is finished" in " ".join(result.stderr.split())
+    assert json.loads(result.stdout) == json.loads((place / "result.json").read_text())
+
+
 def test_a_run_folder_that_exists_is_left_alone(place):
     before = (place / "run" / "summary.json").read_bytes()
 

@@ -224,3 +224,23 @@ def test_speech_commands_expect_the_published_numbers():
 
 def test_every_rule_has_a_description():
     assert all(rule.description for rule in SPLITS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("{here}", "is a folder: give a table"),
+        ("{here}/none", "there is no such file"),
+        ("{here}/none/deeper", "there is no such file"),
+        ("{here}/sides.txt", "ends in .tsv or .csv"),
+        ("{here}/none.tsv", "cannot be read"),
+        ("..", "is a folder"),
+        ("./none", "there is no such file"),
+        ("../none/x", "there is no such file"),
+    ],
+)
+def test_a_path_that_is_no_table_of_sides_is_called_what_it_is(tmp_path, name, said):
+    (tmp_path / "sides.txt").write_text("a.wav\ttrain\n")
+
+    with pytest.raises(SplitError, match=said):
+        find_split(name.format(here=tmp_path)).build((), 0)

@@ -134,3 +134,37 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def of_header_length(length):
+    """Returns a safetensors file of one tensor whose header has so many bytes."""
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "__metadata__": {"x": ""}})
+    padded = header.replace('"x": ""', f'"x": "{"y" * (length - len(header))}"')
+    return length.to_bytes(8, "little") + padded.encode() + bytes(4)
+
+
+@pytest.mark.parametrize("head", [b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK", b"\x80\x05\x95"])
+def test_a_header_whose_length_has_the_bytes_of_a_pickle_is_read(tmp_path, head):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(of_header_length(int.from_bytes(head, "little")))
+
+    assert path.read_bytes().startswith(head)
+    assert read_tensors(path)[0]["a"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_of_any_protocol_is_refused_under_any_name(tmp_path, protocol):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(pickle.dumps({"a": [1.0] * 99}, protocol=protocol))
+
+    with pytest.raises(CheckpointError, match="a pickle could run any code"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"no json", b"[" * 1408, b""])
+def test_a_length_without_a_header_behind_it_is_still_taken_for_a_pickle(tmp_path, body):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes((0x0580).to_bytes(8, "little") + body.ljust(0x0580 if body else 0) + bytes(4))
+
+    with pytest.raises(CheckpointError, match="a pickle could run any code"):
+        read_tensors(path)

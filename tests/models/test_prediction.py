@@ -1,9 +1,13 @@
 """Labels for audio files."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.errors import AudioError
 from models.prediction import predict_files
 
@@ -45,3 +49,15 @@ def test_files_that_cannot_be_read_leave_the_others_their_labels(finished, tones
     assert [mono, stereo] == predict_files(finished[2], tones, "cpu")
     assert bad["label"] is None
     assert "text.wav: " in bad["reason"]
+
+
+def test_what_is_no_regular_file_or_too_large_is_refused_and_not_read(finished, tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    with (tmp_path / "large.wav").open("wb") as file:
+        file.truncate(Limits().member_bytes + 1)
+
+    for place in (Path("/dev/zero"), tmp_path / "pipe.wav"):
+        with pytest.raises(AudioError, match=f"{place}: no regular file"):
+            predict_files(finished[2], [place], "cpu")
+    with pytest.raises(AudioError, match=r"large\.wav: larger than"):
+        predict_files(finished[2], [tmp_path / "large.wav"], "cpu")

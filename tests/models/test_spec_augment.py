@@ -144,7 +144,7 @@ def test_masks_are_made_on_the_device_of_the_batch_and_read_nothing_from_it():
         ({"spec_augment_time": -1}, "must not be negative"),
         ({"spec_augment_frequency_masks": -2}, "must not be negative"),
         ({"spec_augment_time_share": 1.5}, "within 0 and 1"),
-        ({"spec_augment_time": 2.5}, "must be of type int"),
+        ({"spec_augment_time": 2.5}, "must be a whole number"),
     ],
 )
 def test_masks_that_make_no_sense_are_one_clear_error(fields, message):

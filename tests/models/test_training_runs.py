@@ -175,8 +175,8 @@ def test_l2_acts_on_weights_alone():
         ({"learning_rat": 1.0}, UnknownNameError, "did you mean 'learning_rate'"),
         ({"padding": "both"}, UnknownNameError, "joined, left, right"),
         ({"epochs": 0}, SpecError, "at least 1"),
-        ({"epochs": 1.5}, SpecError, "must be of type int"),
-        ({"balance": "yes"}, SpecError, "must be of type bool"),
+        ({"epochs": 1.5}, SpecError, "must be a whole number"),
+        ({"balance": "yes"}, SpecError, "must be true or false"),
     ],
 )
 def test_a_wrong_training_setting_is_one_clear_error(fields, error, message):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from cli.search import check_rule
 from featurestore.corpus.choice import find_choice
 from featurestore.corpus.splitting.protocols import find_split
 from featurestore.errors import SpecError, UnknownNameError
 from models.registry import build_model, model_card
 from models.training_spec import TrainingSpec
+from pipelines.experiment import Experiment
 from pipelines.recipe_files import Recipe, read_recipe, recipe_names
 
 SYSTEMS = ("digits", "etienne", "keren", "mathworks", "zhao")
@@ -153,3 +157,88 @@ def test_a_recipe_that_cannot_be_meant_is_refused(tmp_path, old, new, said):
 
     with pytest.raises((SpecError, UnknownNameError), match=said):
         read_recipe(str(tmp_path / "own.toml"))
+
+
+DEMO = '[dataset]\ncorpus = "demo"\ncopies = 2\n'
+"""A recipe that can be read; the cases below put something before or behind it."""
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "said"),
+    [
+        ("training = 3", "", "training must be a table, not 3"),
+        ('split = "x"', "", "split must be a table, not 'x'"),
+        ("rows = 3", "", "rows must be a list, not 3"),
+        ('rows = ["abc"]', "", "must be a table, not 'abc'"),
+        ("rows = [[]]", "", "must be a table, not a list"),
+        ("corpora = 3", "", "corpora must be a table"),
+        ("tune = 3", "", "tune must be a table"),
+        ("title = 3", "", "title must be a string"),
+        ("", "[corpora]\nemodb = 3", "corpora.emodb. must be a table"),
+        ("", "[reduced]\ntraining = 3", "training must be a table"),
+        ("", "[split]\nallow_leak = true", "allow_leak must be a list, not True"),
+        ("", "[split]\nallow_leak = [1]", "allow_leak: each value must be a string"),
+        ("", "[split]\nname = 3", "name must be a string"),
+        ("", "policy = 3", "policy must be a string"),
+        ("", "settings = [[[]]]", "settings: each value must be a string, not a list"),
+        ("", 'side = "tain"', "train, validation or test"),
+        ("", "[model]\nname = 3", "model must be a string"),
+        ("", "[model]\nhidden = [1]", "hidden must be .*not a list"),
+        ("", '[published]\nuar = "x"', "published.uar must be a number"),
+        ("", "[published]\nuar = inf", "published.uar must be a number, not inf"),
+        ("", '[[rows]]\nname = 3\npublished = { "test uar" = 1 }', "name must be a string"),
+        ("", '[[rows]]\nname = "x"\npublished = { "test uar" = "y" }', "test uar must be a number"),
+        ("", '[[rows]]\nname = "x"\npublished = { "test uar" = [1] }', "a number and its deviation"),
+        ("", '[[rows]]\nname = "x"\npublished = 3', "published must be a table"),
+        ("", "[split]\nvalidation_copy = 99", "validation_copy 99 needs .*copies from 99, not 2"),
+        ("", "[split]\nvalidation_copy = -1", "must not be negative"),
+        ("", 'side = "train"\n[split]\nvalidation_copy = 1', "no copy 1 validates"),
+        ("", '[split]\nclean_in_training = "no"', "clean_in_training must be true or false, not 'no'"),
+        ("", "[split]\nfirst_folds = -1", "must not be negative"),
+        ("", '[vote]\npolicy = "mathworks"\ncopies = 1', "at least 2 copies"),
+        (f"x = {'[' * 5000}{']' * 5000}", "", "nested too deep"),
+        ("", f"x{'.x' * 100} = 1", "a key of more than 64 parts"),
+        (f"x = {'9' * 5000}", "", "not valid TOML"),
+    ],
+)
+def test_a_value_of_another_type_or_range_is_one_clear_line(tmp_path, before, behind, said):
+    (tmp_path / "own.toml").write_text(f"{before}\n{DEMO}{behind}\n")
+
+    with pytest.raises(SpecError, match=said) as refused:
+        read_recipe(str(tmp_path / "own.toml"))
+
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("old", ['copies = "x"', "copies = 3.5", "copies = -1", "copies = true"])
+def test_copies_are_a_whole_number(tmp_path, old):
+    (tmp_path / "own.toml").write_text(DEMO.replace("copies = 2", old))
+
+    with pytest.raises(SpecError, match="copies must"):
+        read_recipe(str(tmp_path / "own.toml"))
+
+
+def test_an_experiment_is_read_back_as_it_was_written(own):
+    for experiment in every_experiment(own):
+        assert Experiment.from_dict(json.loads(json.dumps(experiment.to_dict()))) == experiment
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"low": "a", "high": 1}, {"choices": []}, {"choices": 3}, {"choices": [[1]]}, {"low": 1, "high": float("inf")},
+        {"low": 0, "high": 1.0, "log": True}, {"low": 1, "high": 9, "step": 0}, {"low": 1, "high": 9, "step": 0.5},
+        {"low": 1, "high": 9, "log": 1}, {"low": 1, "high": 9, "log": True, "step": 2}, {"low": 2, "high": 1},
+        {"low": 1}, {"choices": [1], "step": 1, "low": 1, "high": 2}, 3,
+    ],
+)  # fmt: skip
+def test_a_rule_that_nothing_can_be_searched_by_is_one_clear_line(rule):
+    with pytest.raises(SpecError, match=r"^\[tune\]: learning_rate[^\n]*$"):
+        check_rule("learning_rate", rule)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_search_spaces_of_the_recipes_can_be_searched(name):
+    space = read_recipe(name).space
+
+    assert [check_rule(field, rule) for field, rule in space.items()] == [None] * len(space)

@@ -7,7 +7,6 @@ ends in `.toml`.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from featurestore.corpus.sheet.sections import check_whole, read_archive, read_a
 from featurestore.corpus.sheet.toml_table import Table
 from featurestore.corpus.sheet.view_sections import read_protocols, read_schemes, read_side_rules
 from featurestore.errors import ManifestError, UnknownNameError
+from featurestore.toml_text import LARGEST_TEXT, parse_toml
 
 __all__ = [
     "Archive",
@@ -41,15 +41,10 @@ __all__ = [
     "read_manifest",
 ]
 
-LARGEST_SHEET = 4 * 2**20
-"""Characters of a manifest; the longest that comes with the package has 5,300."""
 LARGEST_INDEX = 64 * 2**20
 """Bytes of an index; a line takes about 100."""
-DEEPEST_KEY = 64
-"""Dots in a key such as `a.b.c`: the parser takes time that grows with their square."""
 
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
-_TEXTS = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|#.*""")
 
 
 def manifest_names() -> tuple[str, ...]:
@@ -100,30 +95,15 @@ def _folder() -> Path:
 
 def _read(file: Path) -> Manifest:
     where = f"manifest {file.name!r}"
-    return _parsed(_text(file, where, LARGEST_SHEET), file, where)
+    return _parsed(_text(file, where, LARGEST_TEXT), file, where)
 
 
 def _parsed(text: str, file: Path, where: str) -> Manifest:
-    _check_size(text, where)
     try:
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
-        raise ManifestError(f"{where}: not valid TOML ({error!s:.300}).") from error
+        values = parse_toml(text)
+    except ValueError as error:
+        raise ManifestError(f"{where}: not valid TOML ({error}).") from error
     return _manifest(Table(values, where), file)
-
-
-def _check_size(text: str, where: str) -> None:
-    """Refuse a text that would keep the parser busy: one that is very long, or has a key of very many parts."""
-    if len(text) > LARGEST_SHEET:
-        raise ManifestError(f"{where}: more than {LARGEST_SHEET:,} characters, so it is no data sheet.")
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.count(".") > DEEPEST_KEY and _bare(line).count(".") > DEEPEST_KEY:
-            raise ManifestError(f"{where}, line {number}: a key of more than {DEEPEST_KEY} parts, or as many dots.")
-
-
-def _bare(line: str) -> str:
-    """Return a line of TOML without texts and comments; whole where it begins or ends a text of several lines."""
-    return line if '"""' in line or "'''" in line else _TEXTS.sub("", line)
 
 
 def _text(file: Path, where: str, most: int) -> str:

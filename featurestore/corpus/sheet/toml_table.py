@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from featurestore.errors import ManifestError
 from featurestore.nearest import nearest_name
+from featurestore.typed_values import LONGEST_SHOWN, typed
 
 Value = TypeVar("Value")
 
-LARGEST_NUMBER = 2**63 - 1
-"""What TOML promises for whole numbers; beyond it a reader may fail as it writes the number into a message."""
-LONGEST_SHOWN = 60
-"""Characters of a key or a value in a message."""
 MOST_SHOWN = 10
 """Names in a message before they are only counted."""
 
@@ -38,15 +34,8 @@ class Table:
         value = self._values.get(key)
         if value is None:
             return None
-        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
-            raise ManifestError(f"{self.where}: {shown_key(key)!r} is a number of more than 64 bits.")
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-            raise ManifestError(f"{self.where}: {shown_key(key)!r} must be {_a(kind)}, not {_shown(value)}.")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ManifestError(f"{self.where}: {shown_key(key)!r} must be a number, not {value}.")
-        return value
+        found: Value = typed(value, kind, f"{self.where}: {shown_key(key)!r}", ManifestError)
+        return found
 
     def require(self, key: str, kind: type[Value]) -> Value:
         """Return the value under a key that must be there."""
@@ -124,20 +113,3 @@ def _plain(key: str) -> str:
     """Return a key without quotes where it can be printed, else with what steers a terminal as escapes."""
     shown = shown_key(key)
     return shown if shown.isprintable() else repr(shown)
-
-
-def _shown(value: object) -> str:
-    """Write a wrong value; a table or a list by its kind alone, since it can be deeper than Python writes."""
-    return _a(type(value)) if isinstance(value, dict | list) else f"{value!r:.{LONGEST_SHOWN}}"
-
-
-def _a(kind: type[Any]) -> str:
-    names = {
-        str: "a string",
-        int: "a whole number",
-        float: "a number",
-        list: "a list",
-        dict: "a table",
-        bool: "true or false",
-    }
-    return names.get(kind, kind.__name__)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurestore.corpus.sheet.protocol_rules import Protocol, Scheme
@@ -106,12 +107,15 @@ def find_split(name: str) -> ChosenSplit:
     ------
     UnknownNameError
         If there is none; the nearest is offered.
+    SplitError
+        If it is the path of something else than a table.
     """
     if name.endswith((".tsv", ".csv")):
         return ChosenSplit(name, table_rule(name))
     base, _, rest = name.partition("/")
     if is_rule(base):
         return ChosenSplit(base, find_rule(base), rest)
+    _refuse_path(name, base)
     if not rest and not name.endswith(".toml"):
         known = [rule.replace("Nfold", "5fold").replace(FIELD, "session") for rule in SPLITS]
         meant = None if nearest_name(name, known) else _protocol_like(name)
@@ -119,6 +123,18 @@ def find_split(name: str) -> ChosenSplit:
     sheet, dot, behind = name.partition(".toml/")
     corpus, rest = (f"{sheet}.toml", behind) if dot else (base, rest)
     return _protocol_split(corpus, rest)
+
+
+def _refuse_path(name: str, base: str) -> None:
+    """Refuse a path that is no table of sides: one from the root or with dots, or a folder beside us."""
+    path = Path(name)
+    if ".toml" in name or not (base in ("", ".", "..", "~") or (base == name and path.is_dir())):
+        return
+    if path.is_dir():
+        raise SplitError(f"split {name!r:.200} is a folder: give a table of paths and sides, whose name ends in .tsv.")
+    if not path.exists():
+        raise SplitError(f"split {name!r:.200}: there is no such file. {WITHOUT_CORPUS}")
+    raise SplitError(f"split {name!r:.200}: a table of paths and sides has a name that ends in .tsv or .csv.")
 
 
 def _protocol_like(name: str) -> str | None:

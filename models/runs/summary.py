@@ -1,0 +1,76 @@
+"""What a run tells of its course and its end, read with care: its folder may be damaged, or edited by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from featurestore.typed_values import typed
+from models.errors import CheckpointError
+from models.runs.checkpoint import read_json
+
+MEASURES = ("accuracy", "uar")
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Read the lines of `metrics.jsonl`, none if it does not stand yet; `CheckpointError` if one is no epoch's."""
+    path = folder / "metrics.jsonl"
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [_epoch(json.loads(line)) for line in lines]
+    except (OSError, ValueError, RecursionError, CheckpointError) as error:
+        raise CheckpointError(
+            f"{path}: a line is not that of an epoch ({error!s:.200}). Restore or train again."
+        ) from error
+
+
+def _epoch(line: Any) -> dict[str, Any]:  # noqa: ANN401 (checked here)
+    """Return a line of `metrics.jsonl` that has the figures of both sides."""
+    record: dict[str, Any] = typed(line, dict, "it", CheckpointError)
+    typed(record.get("epoch"), int, "epoch", CheckpointError)
+    for side in ("train", "validation"):
+        typed(record.get(side), dict, side, CheckpointError)
+    return record
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Return the result of a finished run, which has the figures of its test side.
+
+    Raises
+    ------
+    CheckpointError
+        If `summary.json` cannot be read or tells no result.
+    """
+    path = folder / "summary.json"
+    result: dict[str, Any] = _part(read_json(path), "result", path)
+    test = _part(result, "test", path)
+    for name in MEASURES:
+        if test.get(name, "") is not None:  # nobody was tested
+            typed(test.get(name), float, f"{path}: {name} of the test side", CheckpointError)
+    return result
+
+
+def read_side(folder: Path, side: str) -> dict[str, Any]:
+    """Return the figures of a side of a finished run: `classes`, `confusion` and what follows from them.
+
+    Raises
+    ------
+    CheckpointError
+        If `summary.json` cannot be read or has no table of confusions of the side.
+    """
+    path = folder / "summary.json"
+    figures = _part(read_json(path), side, path)
+    classes = typed(figures.get("classes"), tuple[str, ...], f"{path}: classes", CheckpointError)
+    confusion = typed(figures.get("confusion"), tuple[tuple[int, ...], ...], f"{path}: confusion", CheckpointError)
+    if {len(classes)} != {len(confusion), *map(len, confusion)}:
+        raise CheckpointError(f"{path}: the confusions of the {side} side do not fit its classes. Train again.")
+    return figures
+
+
+def _part(document: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = typed(document.get(name), dict, f"{path}: {name}", CheckpointError)
+    return found
