@@ -64,6 +64,8 @@ def typed(value: Any, kind: Any, place: str, error: type[FeatureStoreError] = Sp
         return {key: typed(one, inner[1], f"{place}.{key!s:.{LONGEST_SHOWN}}", error) for key, one in value.items()}
     if isinstance(kind, UnionType):
         fitting = [one for one in inner if type(value) is one]
+        if not fitting and type(value) is int and float in inner:
+            fitting = [float]
         if not fitting:
             raise error(f"{place} must be {' or '.join(map(in_words, inner))}, not {shown_value(value)}.")
         return _plain(value, fitting[0], place, error)
@@ -110,5 +112,6 @@ def in_words(kind: type[Any]) -> str:
         dict: "a table",
         Mapping: "a table",
         bool: "true or false",
+        type(None): "nothing",
     }
     return names.get(kind, kind.__name__)
