@@ -34,7 +34,7 @@ demo: $(READY)
 	$(BIN)/featurestore report demo-output
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 chaos: $(READY)
 	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/attacks/test_fuzz*.py -o timeout=3600 -o faulthandler_timeout=0

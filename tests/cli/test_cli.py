@@ -145,7 +145,7 @@ def test_a_forgotten_dataset_is_gone_from_the_list(tmp_path):
     ("arguments", "code", "words"),
     [
         (["build", "emodbb"], 1, ["emodbb", "emodb"]),
-        (["build", "../../x"], 1, ["../../x"]),
+        (["build", "../../no_such_place/x"], 1, ["../../no_such_place/x"]),
         (["build", "demo", "--augment", "5", "--policy", "mathwork"], 1, ["mathwork", "mathworks"]),
         (["build", "demo", "--features", "logmell"], 1, ["logmell", "logmel"]),
         (["build", "demo", "--set", "melz=3"], 1, ["melz", "mels"]),

@@ -115,7 +115,7 @@ def test_masks_wider_than_the_features_are_refused():
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
-        ({"repeat": {"loud": 0}}, SpecError, r"repeat\.loud must be a whole number from 1, not 0"),
+        ({"repeat": {"loud": 0}}, SpecError, r"repeat\.loud must be a whole number from 1 to 1,000,000, not 0"),
         ({"repeat": {"loud": 1.5}}, SpecError, r"repeat\.loud"),
         ({"repeat": 2}, SpecError, "repeat must be a table"),
         ({"repeat": {"loud": 2}, "balance": True}, SpecError, "leave out balance or repeat"),

@@ -112,6 +112,15 @@ def test_no_thread_outlives_a_loop_that_ends_early(error):
     assert prefetching() == []
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """Let this process heed interrupts: a shell in the background ignores them, and its children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_while_the_thread_begins_leaves_no_thread():
     main = threading.main_thread().ident
 
