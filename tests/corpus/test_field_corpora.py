@@ -91,6 +91,7 @@ def test_counts_are_the_published_ones():
     assert (files["savee"], files["emovo"], files["subesco"], files["urdu"]) == (480, 588, 7000, 400)
     assert (files["nemo"], files["shemo"], files["esd"], files["cafe"]) == (4481, 2838, 35000, 936)
     assert (files["emodb2"], files["baved"], files["ased"], files["turev"]) == (816, 1935, 2474, 1735)
+    assert find_manifest("baved").speaker_count == 60
     assert (files["emozionalmente"], files["mesd"], files["oreau"], files["jl_corpus"]) == (6902, 862, 434, 2400)
 
 

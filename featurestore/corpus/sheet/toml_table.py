@@ -18,9 +18,11 @@ MOST_SHOWN = 10
 class Table:
     """One table of a data sheet; `take` reads its keys, `done` refuses the ones that nobody asked for."""
 
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+    def __init__(self, values: Mapping[str, Any], where: str, misspelt: str = "") -> None:
         self._values = values
         self._asked: list[str] = []
+        self._misspelt = misspelt
+        """What to say of an absent key where the table itself seems to stand under another name."""
         self.where = where
 
     def take(self, key: str, kind: type[Value], default: Value) -> Value:
@@ -38,11 +40,17 @@ class Table:
         return found
 
     def require(self, key: str, kind: type[Value]) -> Value:
-        """Return the value under a key that must be there."""
+        """Return the value under a key that must be there; one that is near and unknown is named in its place."""
         value = self.take_optional(key, kind)
         if value is None:
-            raise ManifestError(f"{self.where}: the key {key!r} is missing.")
+            missing = f"{self.where}: the key {key!r} is missing."
+            raise ManifestError(self._misspelling(key) or self._misspelt or missing)
         return value
+
+    def _misspelling(self, key: str) -> str:
+        """Say which key, that nobody asked for, is near to an absent one; empty if none is."""
+        near = nearest_name(key, self._values.keys() - {*self._asked}) if key not in self._values else None
+        return f"{self.where}: unknown key {shown_key(near)!r}: did you mean {key!r}?" if near is not None else ""
 
     def strings(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return a list of strings as a tuple."""
@@ -59,7 +67,7 @@ class Table:
 
     def table(self, key: str) -> Table:
         """Return the table under a key, empty where it is absent."""
-        return Table(self.take(key, dict, {}), f"{self.where}, [{_plain(key)}]")
+        return Table(self.take(key, dict, {}), f"{self.where}, [{_plain(key)}]", self._misspelling(key))
 
     def tables(self, key: str) -> list[Table]:
         """Return the array of tables under a key."""
