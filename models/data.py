@@ -1,4 +1,4 @@
-"""Views as torch data: batches of padded or joined features, read straight into buffers that are used again."""
+"""Views as torch data: batches of padded or joined features, read straight into their memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
@@ -92,10 +92,7 @@ class RowRequest:
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded clips, or joined ones.
-
-    Batches of a `PadCollate` share its buffer: one is valid until the next is made.
-    """
+    """Padded clips, or joined ones."""
 
     features: Tensor
     """`[batch, frames, bands]` of the storage type, or `[1, frames, bands]` of joined clips; padding is 0."""
@@ -159,7 +156,7 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
         return self.view[row][0], int(self.targets[row])
 
     def __getitems__(self, rows: Sequence[int]) -> RowRequest:
-        """Name the rows of a batch; `PadCollate` reads them straight into its buffer."""
+        """Name the rows of a batch; `PadCollate` reads them straight into the batch."""
         return RowRequest(self, np.asarray(rows, np.int64))
 
     def read(self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False) -> None:
@@ -168,9 +165,7 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
 
 
 class PadCollate:
-    """Reads a batch into a buffer that is used again, padded on one side or joined.
-
-    First touches of memory are slow, so the buffer grows to the largest batch and stays.
+    """Reads a batch, padded on one side or joined; torch's `DataLoader` takes it with any number of workers.
 
     Parameters
     ----------
@@ -178,17 +173,29 @@ class PadCollate:
         `left`, `right` or `joined`.
     multiple : int
         Clips begin at multiples of this, see `Padding`.
+    reused : bool
+        Read into one buffer, which grows to the largest batch and stays, since first touches of memory are slow. A
+        batch is then valid until the next one is made, in this process alone.
     pinned : bool
         Use memory that a GPU can copy from by itself.
+
+    Raises
+    ------
+    TrainingError
+        If a buffer that is used again would be handed over by a loader's worker process.
     """
 
-    def __init__(self, side: str = "right", multiple: int = 1, *, pinned: bool = False) -> None:
+    def __init__(self, side: str = "right", multiple: int = 1, *, reused: bool = False, pinned: bool = False) -> None:
         self.padding = Padding(side, multiple)
-        self.pinned = pinned
+        self.reused, self.pinned = reused, pinned
         self._buffer = torch.empty(0, dtype=torch.uint8)
 
     def __call__(self, request: RowRequest) -> Batch:
         """Read the requested rows: features `[batch or 1, frames, bands]`, lengths, starts and class numbers."""
+        if self.reused and get_worker_info() is not None:
+            raise TrainingError(
+                "a loader's worker hands its batches over while it makes the next: leave out reused=True."
+            )
         view, rows = request.dataset.view, request.rows
         frames = view.frames[rows].astype(np.int64)
         starts, room = self.padding.layout(frames)
@@ -201,6 +208,8 @@ class PadCollate:
         return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), labels, numbers)
 
     def _room(self, shape: tuple[int, int, int], dtype: torch.dtype) -> Tensor:
+        if not self.reused:
+            return torch.empty(shape, dtype=dtype, pin_memory=self.pinned)
         size = math.prod(shape) * dtype.itemsize
         if size > len(self._buffer):
             self._buffer = torch.empty(size + size // 4, dtype=torch.uint8, pin_memory=self.pinned)
@@ -222,7 +231,7 @@ class PadCollate:
 def batches(dataset: ViewDataset, order: Iterable[Sequence[int]], collate: PadCollate) -> Iterator[Batch]:
     """Yield the batches of an order, read in this process.
 
-    A memory-mapped store gives batches several times faster than worker processes can hand them over; a torch
+    A memory-mapped store gives batches several times faster than worker processes can hand them over; torch's
     `DataLoader` takes the same dataset, sampler and collate function where workers are wanted all the same.
     """
     for rows in order:

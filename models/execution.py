@@ -57,7 +57,7 @@ class Execution:
 
     def collate(self) -> PadCollate:
         """Return a collate function with a buffer of its own."""
-        return PadCollate(self.side, self.multiple)
+        return PadCollate(self.side, self.multiple, reused=True)
 
     def feed(self, dataset: ViewDataset, order: Iterable[Sequence[int]]) -> Generator[Batch, None, None]:
         """Yield the batches of an order, float32 on the device and normalised; close it when a loop ends early.

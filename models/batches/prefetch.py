@@ -66,7 +66,8 @@ def prefetched(
     For a GPU the thread reads into pinned memory and starts the copy on a stream of its own; the model's stream waits
     for the copy, no processor does. A batch is valid until the next one is taken.
     """
-    collates = [PadCollate(padding.side, padding.multiple, pinned=device.type == "cuda") for _ in range(depth + 2)]
+    pinned = device.type == "cuda"
+    collates = [PadCollate(padding.side, padding.multiple, reused=True, pinned=pinned) for _ in range(depth + 2)]
     if device.type != "cuda":
         made = (collate(dataset.__getitems__(rows)) for rows, collate in zip(order, itertools.cycle(collates)))
         with closing(ahead(made, depth)) as ready:

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 from array_view import ArrayView, some_view
-from torch.utils.data import DataLoader
 
 from models.batches.samplers import BatchSampler, balanced, epoch_generator
-from models.data import PadCollate, ViewDataset, batches
+from models.data import PadCollate, ViewDataset
 from models.errors import TrainingError
 
 FRAMES = np.random.default_rng(1).integers(20, 200, 333).tolist()
@@ -48,38 +47,11 @@ def test_left_padding_without_a_stride_ends_every_clip_at_the_end():
     assert (batch.starts + batch.lengths).tolist() == [50, 50]
 
 
-def test_batches_share_one_buffer():
-    view = some_view(30)
-    dataset, collate = ViewDataset(view, view.classes), PadCollate("right")
-    first = collate(dataset.__getitems__(np.argsort(view.frames)[-8:]))
-
-    second = collate(dataset.__getitems__([0, 1, 2]))
-
-    assert second.features.data_ptr() == first.features.data_ptr()
-    assert torch.equal(second.features[1, : second.lengths[1]], torch.from_numpy(view[1][0]))
-
-
 def test_a_batch_becomes_float32_on_the_device():
     moved = collated(some_view(4), [0, 1], "right").to(torch.device("cpu"))
 
     assert moved.features.dtype == torch.float32
     assert moved.lengths.device.type == "cpu"
-
-
-def test_torchs_own_loader_takes_dataset_sampler_and_collate():
-    view = some_view(20)
-    dataset = ViewDataset(view, view.classes)
-    sampler = BatchSampler(view.frames, 6, seed=2)
-    loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=PadCollate("left", 16))
-
-    found = [(batch.lengths.tolist(), float(batch.features.sum())) for batch in loader]
-    expected = [
-        (batch.lengths.tolist(), float(batch.features.sum()))
-        for batch in batches(dataset, sampler, PadCollate("left", 16))
-    ]
-
-    assert found == expected
-    assert dataset[3][1] == view.classes.index(view.labels[3])
 
 
 def test_a_label_that_the_model_does_not_know_is_named():
