@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.settings import with_setting, with_settings
+
 if TYPE_CHECKING:
     from featurestore.store import Store
     from models.runs.run import RunConfig
@@ -25,6 +27,7 @@ def chosen_experiment(
     corpus: str | None,
     *,
     model: str | None = None,
+    copies: int | None = None,
     split: str | None = None,
     allowed: tuple[str, ...] = (),
     epochs: int | None = None,
@@ -32,7 +35,9 @@ def chosen_experiment(
     seed: int | None = None,
     settings: tuple[str, ...] = (),
 ) -> Experiment:
-    """Return a recipe's experiment, or the default one of a dataset, with the options' changes.
+    """Return a recipe's experiment, the default one of a dataset, or a recipe's on the rows of a dataset.
+
+    Options come after what the recipe says, `settings` last.
 
     Raises
     ------
@@ -50,20 +55,22 @@ def chosen_experiment(
     given = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}
     experiment = dataclasses.replace(experiment, split=changed, model=model or experiment.model, training=training)
-    experiment = with_settings(experiment, settings)
-    _refuse_rows_settings(dataset, experiment.dataset.settings)
-    return experiment
+    settings = settings if copies is None else (f"dataset.copies={copies}", *settings)
+    if dataset:
+        _refuse_rows_settings(dataset, experiment, settings)
+    return with_settings(experiment, settings)
 
 
-def _refuse_rows_settings(dataset: str | None, settings: tuple[str, ...]) -> None:
-    """Refuse to change the features or the policy of a dataset that is built already."""
+def _refuse_rows_settings(dataset: str, experiment: Experiment, settings: tuple[str, ...]) -> None:
+    """Refuse to change the rows of a dataset that is built already."""
     from featurestore.errors import SpecError
 
-    if dataset and settings:
-        raise SpecError(
-            f"--set {settings[0]}: features and policy of {dataset!r} are settled, since its rows stand already. Build "
-            f"another dataset with 'featurestore build CORPUS --set {settings[0]}', or train with --recipe."
-        )
+    for setting in settings:
+        if with_setting(experiment, setting).dataset != experiment.dataset:
+            raise SpecError(
+                f"--set {setting}: features, policy and copies of {dataset!r} are settled, since its rows stand "
+                "already. Build another dataset with 'featurestore build', or train with --recipe alone."
+            )
 
 
 def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | None) -> Experiment:
@@ -71,16 +78,24 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
     from pipelines.experiment import DatasetChoice, Experiment
     from pipelines.recipe_files import read_recipe
 
-    if recipe and dataset:
-        raise SpecError("give either a dataset or --recipe, not both.")
-    if recipe:
-        return recipe_on(read_recipe(recipe), corpus).experiment(corpus)
     if dataset is None:
-        raise SpecError("nothing to train on: give a dataset ('featurestore ls') or --recipe NAME.")
+        if recipe is None:
+            raise SpecError("nothing to train on: give a dataset ('featurestore ls') or --recipe NAME.")
+        return recipe_on(read_recipe(recipe), corpus).experiment(corpus)
     if corpus:
-        raise SpecError("--corpus goes with --recipe: a dataset has its corpus.")
-    reference = store.reference(dataset)
-    return Experiment(name=reference.name, dataset=DatasetChoice(corpus=store.table(reference.table).corpus))
+        raise SpecError("--corpus goes with --recipe alone: a dataset has its corpus.")
+    view = store.view(dataset)
+    rows = DatasetChoice(view.table.corpus, copies=int(view.copies.max(initial=0)))
+    if recipe is None:
+        return Experiment(view.name, rows)
+    told = recipe_on(read_recipe(recipe), rows.corpus).experiment(rows.corpus)
+    if told.vote.policy:
+        raise SpecError(
+            f"recipe {told.name!r} tells test utterances by a vote of perturbed copies, which dataset {dataset!r} does "
+            "not hold: train with --recipe alone."
+        )
+    # The source's figures are of the recipe's own rows, so they do not stand beside these.
+    return dataclasses.replace(told, name=f"{view.name}-{told.name}", dataset=rows, published={})
 
 
 def recipe_on(recipe: Recipe, corpus: str | None) -> Recipe:
@@ -91,47 +106,6 @@ def recipe_on(recipe: Recipe, corpus: str | None) -> Recipe:
         known = ", ".join(recipe.corpora)
         notice(f"note: recipe {recipe.name} knows {known}; on {corpus} it keeps the split and labels of the first.")
     return recipe
-
-
-def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
-    """Apply `--set`: training fields to the training, model settings to the model, the rest to the dataset."""
-    from featurestore.specs.overrides import parse_value
-    from models.optimisation.settings import with_setting
-    from models.registry import model_card
-    from models.training_spec import TrainingSpec
-
-    training, model, dataset = dict(experiment.training), dict(experiment.model_settings), []
-    own = model_card(experiment.model).settings
-    _check_fields(settings, own)
-    for setting in settings:
-        key, _, text = setting.partition("=")
-        if key.partition(".")[0] in {field.name for field in dataclasses.fields(TrainingSpec)}:
-            value = parse_value(text)
-            training = with_setting(training, key.strip(), "none" if value is None else value)  # a choice, not a lack
-        elif key in own:
-            model[key] = parse_value(text)
-        else:
-            dataset.append(setting)
-    changed = dataclasses.replace(experiment.dataset, settings=(*experiment.dataset.settings, *dataset))
-    result = dataclasses.replace(experiment, training=training, model_settings=model, dataset=changed)
-    result.specs()  # an unknown field is an error now, not after a build
-    from models.training import check_model  # after what can be refused at once: it takes seconds
-
-    check_model(experiment.model, model, TrainingSpec.from_dict(training))
-    return result
-
-
-def _check_fields(settings: tuple[str, ...], own: tuple[str, ...]) -> None:
-    """Refuse a field that neither training, nor the model, nor features, nor augmentation have."""
-    from featurestore.errors import UnknownNameError
-    from featurestore.specs.overrides import AUGMENTATION_FIELDS, FEATURE_FIELDS
-    from models.training_spec import TrainingSpec
-
-    known = (*(field.name for field in dataclasses.fields(TrainingSpec)), *own, *FEATURE_FIELDS, *AUGMENTATION_FIELDS)
-    for setting in settings:
-        key = setting.partition("=")[0].strip()
-        if key.partition(".")[0] not in known:
-            raise UnknownNameError("field", key, known)
 
 
 @dataclass(frozen=True)

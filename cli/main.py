@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -11,11 +12,13 @@ from pathlib import Path
 import click
 
 from cli.build import build
+from cli.catalogs import fields, policies, presets, recipes
 from cli.corpora import corpora
 from cli.crossval import crossval
 from cli.evaluation import compare, evaluate
 from cli.interruption import advice
 from cli.maintenance import gc, repair, verify, why
+from cli.output import print_json
 from cli.reproduce import reproduce
 from cli.runs import models, predict, report
 from cli.splits import splits
@@ -50,12 +53,16 @@ COMMANDS = (
     crossval,
     evaluate,
     export,
+    fields,
     forget,
     gc,
     info,
     ls,
     models,
+    policies,
     predict,
+    presets,
+    recipes,
     repair,
     report,
     reproduce,
@@ -70,25 +77,42 @@ for command in COMMANDS:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; every expected error becomes one line."""
+    """Run the command line and return its exit code.
+
+    Every expected error becomes one line on standard error and, with `--json`, one JSON value on standard output.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
     try:
-        code = featurestore.main(args=arguments, prog_name="featurestore", standalone_mode=False)
+        code = featurestore.main(args=words, prog_name="featurestore", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return _failed(error, error.format_message(), error.exit_code, as_json=as_json)
     except (click.Abort, KeyboardInterrupt) as stop:
-        click.echo(f"interrupted; {advice(stop)}", err=True)
-        return INTERRUPTED
+        told = f"interrupted; {advice(stop)}"
+        click.echo(told, err=True)
+        return _failed(stop, told, INTERRUPTED, as_json=as_json)
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITABLE:
             raise
         return _unwritten(error)
     except FeatureStoreError as error:
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
-        return error.exit_code
+        told = " ".join(str(error).split())
+        click.echo(f"error: {told}", err=True)
+        return _failed(error, told, error.exit_code, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: BaseException, told: str, code: int, *, as_json: bool) -> int:
+    """Print an error as a JSON value if that was asked for, and return its exit code."""
+    if as_json:
+        kind = "Interrupted" if code == INTERRUPTED else type(error).__name__
+        kind = "UsageError" if isinstance(error, click.UsageError) else kind
+        with contextlib.suppress(OSError):  # where standard output cannot be written, the line has been said already
+            print_json({"error": told, "kind": kind, "exit_code": code})
+    return code
 
 
 def open_closed_streams() -> None:

@@ -69,19 +69,22 @@ source_option = click.option("--source", metavar="PATH|URL", help="Archive, fold
 seed_option = click.option("--seed", type=int, help="Chooses all draws. Default: the policy's, 0.")
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 change_option = click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of the recipe; repeatable."
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in split.name=loso; repeatable."
 )
 LEAKS = ("speaker", "source", "audio", "sentence")
 
 
 def experiment_options(command: Command) -> Command:
-    """Add what an experiment is made of: DATASET, `--recipe`, `--corpus`, `--source` and `--model`."""
+    """Add what an experiment is made of: DATASET, `--recipe`, `--corpus`, `--source`, `--augment` and `--model`."""
     return _all_of(
         command,
         click.argument("dataset", required=False),
-        click.option("--recipe", metavar="NAME|FILE", help="An experiment: a name or a TOML file."),
+        click.option(
+            "--recipe", metavar="NAME|FILE", help="An experiment: see 'featurestore recipes'; or a TOML file."
+        ),
         click.option("--corpus", help="Use the recipe on another corpus."),
         source_option,
+        click.option("--augment", "copies", type=click.IntRange(0, 100_000), help="In place of the recipe's copies."),
         click.option("--model", help="See 'featurestore models'."),
     )
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.experiments import with_settings
 from cli.output import notice
 from cli.prepared import prepare
+from cli.settings import with_settings
 from cli.trainings import mean_figure, train_prepared
 
 if TYPE_CHECKING:

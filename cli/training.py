@@ -64,7 +64,8 @@ def train(
 ) -> None:
     """Train a model on DATASET or by a recipe; what is not built yet is built first.
 
-    Several GPUs: 'torchrun --standalone --nproc-per-node 2 -m -- cli train ...'; --batch-size counts the clips of all.
+    Several GPUs: 'torchrun --standalone --nproc-per-node 2 -m -- featurestore train ...'; --batch-size counts the
+    clips of all.
     """
     from cli.experiments import chosen_experiment, free_folder, interrupted_run
     from cli.prepared import prepare

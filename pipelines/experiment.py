@@ -55,7 +55,9 @@ class SplitChoice:
     """The split of an experiment."""
 
     name: str = "speakers"
+    """A split or a protocol, see `featurestore splits CORPUS`."""
     seed: int = 0
+    """Draws the sides of a split at random."""
     allow_leak: tuple[str, ...] = ()
     """Kinds of leak that the protocol carries and declares."""
     clean_in_training: bool = False
@@ -81,6 +83,7 @@ class VoteChoice:
     policy: str = ""
     """Augmentation policy of the copies; empty tests each recording as it is."""
     copies: int = 0
+    """Copies that vote, 2 at least."""
 
     def __post_init__(self) -> None:
         check_fields(self, "[vote] of a recipe")

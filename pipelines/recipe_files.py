@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.presets import read_toml
+from featurestore.specs.presets import read_text, read_toml
 from featurestore.typed_values import typed
 from pipelines.experiment import (
     DEFAULT_MODEL,
@@ -118,11 +119,21 @@ def read_recipe(name: str) -> Recipe:
     SpecError
         If it cannot be read or a value makes no sense.
     """
+    file = _file(name)
+    return _checked(Recipe(file.name.removesuffix(".toml"), read_toml(file)))
+
+
+def recipe_text(name: str) -> str:
+    """Return a recipe as its file has it; the same names and errors as those of `read_recipe`."""
+    return read_text(_file(name))
+
+
+def _file(name: str) -> Path | Traversable:
     if name.endswith(".toml"):
-        return _checked(Recipe(Path(name).stem, read_toml(Path(name))))
+        return Path(name)
     if name not in recipe_names():
         raise UnknownNameError("recipe", name, recipe_names(), "A path to your own recipe ends in .toml.")
-    return _checked(Recipe(name, read_toml(resources.files("pipelines.recipes") / f"{name}.toml")))
+    return resources.files("pipelines.recipes") / f"{name}.toml"
 
 
 def _checked(recipe: Recipe) -> Recipe:

@@ -34,7 +34,8 @@ def imported(package: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_in_the_direction_of_the_design(package):
-    wrong = {path: names & FORBIDDEN[package] for path, names in imported(package).items()}
+    entry_point = "featurestore/__main__.py"  # `python -m featurestore`, which nothing imports
+    wrong = {path: names & FORBIDDEN[package] for path, names in imported(package).items() if path != entry_point}
 
     assert {path: names for path, names in wrong.items() if names} == {}
 

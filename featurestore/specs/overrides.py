@@ -20,7 +20,7 @@ RECORDING_FIELDS = ("source", "corpus", "files", "per")
 def override(
     features: FeatureSpec, augmentation: AugmentationSpec | None, settings: Iterable[str]
 ) -> tuple[FeatureSpec, AugmentationSpec | None]:
-    """Apply settings such as `dtype=float32`, `mels=64`, `snr_db=-5,20` or `semitones.probability=0.3`.
+    """Apply settings such as `dtype=float32`, `features.mels=64`, `snr_db=-5,20` or `policy.semitones.probability=0.3`.
 
     Those of features are applied together, so that their order does not matter; `settings.NAME=VALUE` is an argument
     of the user's own function. A perturbation takes two numbers as the bounds of a uniform draw and one number as a
@@ -38,7 +38,8 @@ def override(
         key, separator, text = setting.partition("=")
         if not separator:
             raise SpecError(f"--set needs key=value, not {setting!r}.")
-        field, _, inner = key.strip().partition(".")
+        key = key.strip()
+        field, _, inner = key.removeprefix("features.").removeprefix("policy.").partition(".")
         if field == "settings" and inner:
             changed[field] = {**changed.get(field, {}), inner: parse_value(text)}
         elif field in FEATURE_FIELDS and not inner:

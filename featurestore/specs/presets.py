@@ -29,7 +29,7 @@ def feature_preset(name: str) -> FeatureSpec:
     """
     if name.endswith(".toml"):
         return FeatureSpec.from_dict(read_toml(Path(name)))
-    return FeatureSpec.from_dict(_read("features", "feature preset", name))
+    return FeatureSpec.from_dict(read_toml(_known("features", name)))
 
 
 def policy(name: str) -> AugmentationSpec | None:
@@ -47,7 +47,7 @@ def policy(name: str) -> AugmentationSpec | None:
     if name.endswith(".toml"):
         document = read_toml(Path(name))
         return AugmentationSpec.from_dict(beside(document, RECORDINGS.values(), Path(name).parent))
-    return AugmentationSpec.from_dict(_read("policies", "policy", name, extra=(NO_POLICY,)))
+    return AugmentationSpec.from_dict(read_toml(_known("policies", name)))
 
 
 def preset_names(folder: str) -> tuple[str, ...]:
@@ -55,12 +55,25 @@ def preset_names(folder: str) -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in _folder(folder).iterdir()))
 
 
+def preset_text(folder: str, name: str) -> str:
+    """Return the TOML text of a preset in `features` or `policies`, or of a path that ends in `.toml`."""
+    return "" if name == NO_POLICY else read_text(Path(name) if name.endswith(".toml") else _known(folder, name))
+
+
+def read_text(path: Path | Traversable) -> str:
+    """Read a text file; one that cannot be read is a `SpecError` that names it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise SpecError(f"{str(path)!r} is no text in UTF-8.") from error
+
+
 def read_toml(path: Path | Traversable) -> dict[str, Any]:
     """Read a TOML file; a missing or malformed one is a `SpecError` that names it."""
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+        return parse_toml(read_text(path))
     except ValueError as error:
         raise SpecError(f"{str(path)!r} is not valid TOML: {error}.") from error
 
@@ -69,8 +82,9 @@ def _folder(folder: str) -> Traversable:
     return resources.files("featurestore.presets") / folder
 
 
-def _read(folder: str, kind: str, name: str, extra: tuple[str, ...] = ()) -> dict[str, Any]:
+def _known(folder: str, name: str) -> Traversable:
     known = preset_names(folder)
     if name not in known:
+        kind, extra = {"features": ("feature preset", ()), "policies": ("policy", (NO_POLICY,))}[folder]
         raise UnknownNameError(kind, name, known + extra)
-    return read_toml(_folder(folder) / f"{name}.toml")
+    return _folder(folder) / f"{name}.toml"

@@ -65,7 +65,16 @@ class DigitsCrnn(nn.Module):
     """The source's `CRNN`: convolutions along time, then an LSTM that reads channel after channel.
 
     The LSTM's sequence are the 256 channels and its features the 5 steps that are left of the time axis, as in the
-    source. Parameters are those of `DigitsBase`.
+    source.
+
+    Parameters
+    ----------
+    classes : int
+    bands : int
+    softmax : bool
+        Return probabilities, which the source feeds to a loss that takes logits; the default returns logits.
+    generator : torch.Generator or None
+        As with `DigitsBase`.
     """
 
     def __init__(
@@ -93,7 +102,14 @@ class DigitsCrnn(nn.Module):
 class DigitsParallel(nn.Module):
     """The source's `ParallelNet`: a convolutional and a bidirectional recurrent branch side by side.
 
-    Parameters are those of `DigitsBase`.
+    Parameters
+    ----------
+    classes : int
+    bands : int
+    softmax : bool
+        Return probabilities, which the source feeds to a loss that takes logits; the default returns logits.
+    generator : torch.Generator or None
+        As with `DigitsBase`.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         reason = "no space left" if error.errno == errno.ENOSPC else error.strerror
         raise StorageError(
-            f"{path}: cannot be written ({reason}). Make room or choose another '--run' folder."
+            f"{path}: cannot be written ({reason}). Make room or choose another folder."
         ) from error
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from cli.experiments import interrupted_run, with_settings
+from cli.experiments import interrupted_run
+from cli.settings import with_settings
 from featurestore.errors import FeatureStoreError, SpecError
 from models.runs.run import RunConfig
 from models.training_spec import TrainingSpec
