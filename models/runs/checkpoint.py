@@ -48,9 +48,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         reason = "no space left" if error.errno == errno.ENOSPC else error.strerror
-        raise StorageError(
-            f"{path}: cannot be written ({reason}). Make room or choose another folder."
-        ) from error
+        raise StorageError(f"{path}: cannot be written ({reason}). Make room or choose another folder.") from error
 
 
 def _sync_folder(folder: Path) -> None:
