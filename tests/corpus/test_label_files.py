@@ -195,7 +195,7 @@ def test_a_file_in_an_older_encoding_is_read_by_the_second_one_named():
         (b"name;spk\na;b\n", "no column|too few"),
         (b"\xff\xfe\xff", "no utf-8-sig text"),
         (b"other;thing;x\n1;2;3\n", "no column 'name'"),
-        (b'name;spk;mood\n"a;b', "too few"),
+        (b'name;spk;mood\n"a;b', "line 2: 2 columns, and the first line has 3"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_with_its_name(tmp_path, data, message):

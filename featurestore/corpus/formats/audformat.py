@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from featurestore.corpus.formats.audio_folder import table_rows
+from featurestore.corpus.formats.audio_folder import table_fields
 from featurestore.corpus.formats.found import DataFolder, FoundCorpus, written_path
 from featurestore.corpus.formats.plain_yaml import plain_yaml
 from featurestore.corpus.proposal.roles import SIDES, SPEAKER_NAMES, TEXT_NAMES, plain_name
@@ -100,7 +100,7 @@ def _table(
     if not folder.has(file):
         notes.append(f"the table {name!r} is left out: {_absent(folder, name)}")
         return
-    rows = list(table_rows(folder, file))
+    rows = list(table_fields(folder, file))
     if any(row.get("start", "") not in STARTS or row.get("end", "") not in ENDS for _, row in rows):
         notes.append(f"the table {name!r} is left out: its segments are parts of files, and whole files are read")
         return
@@ -131,7 +131,7 @@ def _scheme_values(folder: DataFolder, header: Mapped, scheme: str) -> Mapping[s
         return {value: _texts(said) for value, said in labels.items() if isinstance(said, dict)}
     if not isinstance(labels, str) or not folder.has(f"db.{labels}.csv"):
         return {}
-    rows = (list(row.items()) for _, row in table_rows(folder, f"db.{labels}.csv"))
+    rows = (list(row.items()) for _, row in table_fields(folder, f"db.{labels}.csv"))
     return {row[0][1]: dict(row[1:]) for row in rows if row}
 
 

@@ -5,11 +5,12 @@ The folders `train`, `validation`, `test` and their usual other names are sides 
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from featurestore.corpus.formats.found import MOST_FIELDS, DataFolder, FoundCorpus, written_path
+from featurestore.corpus.labels.tables.columns import table_rows
 from featurestore.corpus.labels.tables.json_lines import json_object, scalar_text
 from featurestore.corpus.proposal.audio_names import is_audio
 from featurestore.corpus.proposal.guess import are_speakers
@@ -93,34 +94,28 @@ def _metadata_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[st
             values = {key: scalar_text(value) for key, value in json_object(line, place).items()}
             yield place, {key: text for key, text in values.items() if text}
         return
-    yield from table_rows(folder, name)
+    yield from table_fields(folder, name)
 
 
-def table_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+def table_fields(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield place and fields of each row of a CSV or TSV file with a header; empty values are left out.
 
     Raises
     ------
     SourceError
-        If it has more columns than a table of labels has, or cannot be told into columns.
+        If it has more columns than a table of labels has, two of one name, or a line cannot be told into columns.
     """
-    text = folder.text(name)
-    reader = csv.reader(text.splitlines(), delimiter="\t" if name.endswith(".tsv") else ",")
-    header: list[str] = []
-    try:
-        for cells in reader:
-            place = f"{name!r:.120}, line {reader.line_num}"
-            if len(cells) > MOST_FIELDS:
-                raise SourceError(f"{place}: {len(cells):,} columns, at most {MOST_FIELDS} are read.")
-            if not header:
-                header = [cell.strip() for cell in cells]
-            elif any(cells):
-                yield (
-                    place,
-                    {key: cell.strip() for key, cell in zip(header, cells, strict=False) if key and cell.strip()},
-                )
-    except csv.Error as error:
-        raise SourceError(f"{name!r:.120}, line {reader.line_num}: {error}. Mend the file.") from error
+    delimiter = "\t" if name.endswith(".tsv") else ","
+    rows = table_rows(folder.text(name), delimiter, f"{name!r:.120}", header=True)
+    place, cells = next(rows, ("", []))
+    header = [cell.strip() for cell in cells]
+    if len(header) > MOST_FIELDS:
+        raise SourceError(f"{place}: {len(header):,} columns, at most {MOST_FIELDS} are read.")
+    twins = [name for name, count in Counter(filter(None, header)).items() if count > 1]
+    if twins:
+        raise SourceError(f"{place}: two columns {twins[0]!r:.80}. Rename one.")
+    for place, cells in rows:
+        yield place, {key: cell.strip() for key, cell in zip(header, cells, strict=True) if key and cell.strip()}
 
 
 def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE
+from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE, text_lines
 from featurestore.corpus.reading.unpack import has_control_characters
 from featurestore.errors import SourceError
 
@@ -105,13 +105,13 @@ class DataFolder:
             text = self.data(name).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise SourceError(f"{where} is no UTF-8 text ({error.reason}). Save it as UTF-8.") from error
-        if any(len(line) > LONGEST_LINE for line in text.splitlines()):
+        if any(len(line) > LONGEST_LINE for line in text_lines(text)):
             raise SourceError(f"{where} has a line of more than {LONGEST_LINE:,} characters. It is no list of labels.")
         return text
 
     def lines(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield each line that is not empty, with its place for messages."""
-        for number, line in enumerate(self.text(name).splitlines(), 1):
+        for number, line in enumerate(text_lines(self.text(name)), 1):
             if line.strip():
                 yield f"{name!r:.120}, line {number}", line
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from featurestore.corpus.formats.found import MOST_FIELDS, MOST_ROWS, FoundCorpus, Row
+from featurestore.corpus.labels.tables.rows import MISSING
 from featurestore.corpus.proposal.naming import corpus_name
-from featurestore.corpus.proposal.roles import class_field
+from featurestore.corpus.proposal.roles import class_field, holds_numbers
 from featurestore.corpus.sheet.datasheet import AudioFiles, LabelRule, Manifest, TableRule
 from featurestore.corpus.sheet.protocol_rules import Scheme
 from featurestore.corpus.translation import Translation
@@ -43,9 +44,14 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) ->
     others = {name: counts for name, counts in fields.items() if name not in ("speaker", "text", "split")}
     target = class_field(others)
     if target is None:
+        numbers = [name for name, counts in others.items() if holds_numbers(counts)]
+        ranges = (
+            f"{', '.join(map(repr, numbers))[:200]} holds numbers, which are no classes: name ranges of them, and a"
+        )
         raise SourceError(
             f"the {found.format} data in {str(place)!r:.200} has no field that could be the class; it has "
-            f"{', '.join(map(repr, fields))[:200] or 'none'}. Add one of two or more values, such as an emotion."
+            f"{', '.join(map(repr, fields))[:200] or 'none'}. {ranges if numbers else 'A'}dd a field of two or more "
+            "values, such as an emotion."
         )
     paths = _corpus_paths([written for written, _ in found.rows])
     notes = (*found.notes, _about(found, target, others))
@@ -86,7 +92,8 @@ def _field_counts(rows: Iterable[Row]) -> Mapping[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for row in rows:
         for name, value in row.items():
-            counts.setdefault(name, Counter())[value] += 1
+            if value not in MISSING:
+                counts.setdefault(name, Counter())[value] += 1
     return counts
 
 

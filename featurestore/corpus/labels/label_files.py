@@ -10,7 +10,7 @@ from functools import cached_property
 from featurestore.corpus.corpus import Listed, Read
 from featurestore.corpus.labels.derived import filled
 from featurestore.corpus.labels.tables import TABLE_FORMATS
-from featurestore.corpus.labels.tables.rows import label_text
+from featurestore.corpus.labels.tables.rows import label_text, text_lines
 from featurestore.corpus.sheet.datasheet import AudioFiles, Manifest
 from featurestore.corpus.sheet.label_rules import ListRule, TableRule, is_label_file
 from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
@@ -129,7 +129,7 @@ def read_label_files(manifest: Manifest, listing: Iterable[Listed], read: Read |
             _add_table(found, rule, file, _bytes(file, read))
     for listed in manifest.lists:
         for file in _files_of(listed, files, manifest):
-            for line in label_text(_bytes(file, read), ("utf-8-sig",), file.path).splitlines():
+            for line in text_lines(label_text(_bytes(file, read), ("utf-8-sig",), file.path)):
                 if line.strip():
                     found.add(listed.match, line.strip(), {listed.field: listed.value})
     return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from featurestore.corpus.corpus import Corpus, Listed, Read, Rejection, Utterance
 from featurestore.corpus.labels.derived import DERIVATIONS, filled
 from featurestore.corpus.labels.label_files import LabelFiles, read_label_files
+from featurestore.corpus.labels.tables.rows import MISSING
 from featurestore.corpus.reading.unpack import has_control_characters, is_junk
 from featurestore.corpus.sheet.datasheet import IndexEntry, LabelRule, Manifest
 from featurestore.corpus.sheet.label_rules import is_label_file
@@ -51,7 +53,8 @@ def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | No
         elif parsed is not None:
             utterances.append(_utterance(rule, path, file, parsed))
     notes += manifest.translation.notes if manifest.translation else ()
-    notes += (*count_notes(manifest, files), *_duplicates(utterances), *orphan_notes(beside, files))
+    notes += (*count_notes(manifest, files), *_missing_notes(rejected, rule.target))
+    notes += (*_duplicates(utterances), *orphan_notes(beside, files))
     return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
 
 
@@ -73,14 +76,32 @@ def parse_label(
     tabled, reason = beside.fields(path) if beside else ({}, None)
     if reason is not None:
         return reason
-    fields = {**tabled, **named}
+    said = {name: value for name, value in tabled.items() if value not in MISSING or value in rule.codes.get(name, ())}
+    fields = {**said, **named}
     unknown = _translate(fields, rule)
     if unknown is not None:
         return unknown
     _complete(fields, rule, path)
     if rule.target in fields:
         return fields
+    if rule.target in tabled:
+        return _missing(rule.target, tabled[rule.target])
     return None if beside and beside.rows else f"the name says no {rule.target}"
+
+
+def _missing(target: str, value: str = "") -> str:
+    return f"its {target} is missing: {value}"
+
+
+def _missing_notes(rejected: Iterable[Rejection], target: str) -> list[str]:
+    """Count the recordings whose label files say that their class is not known."""
+    values = [one.reason.removeprefix(_missing(target)) for one in rejected if one.reason.startswith(_missing(target))]
+    counted = ", ".join(f"{count} {value!r}" for value, count in sorted(Counter(values).items()))
+    return (
+        [f"{len(values)} recordings have no {target}, which their label files call missing: {counted}"]
+        if values
+        else []
+    )
 
 
 def _translate(fields: dict[str, str], rule: LabelRule) -> str | None:

@@ -20,6 +20,8 @@ LEAST_A_SPEAKER = 2.0
 """Recordings that a speaker has on average, if a piece names speakers."""
 
 EMOTIONS = frozenset({*SYNONYMS, *SYNONYMS.values(), *SIX, "calm", "surprise", "boredom", "contempt"})
+_SHORT = frozenset({"ang", "hap", "neu", "ps"})
+"""Words for emotions that are no words of any language."""
 _DIGITS = frozenset("0123456789")
 _SEXES = frozenset({"m", "f", "w", "male", "female", "man", "woman"})
 _SPEAKER = re.compile(r"(actor|speaker|spkr?|spk|subject|person|talker|p|s)[_-]?\d+", re.IGNORECASE)
@@ -131,9 +133,12 @@ def meanings(values: Iterable[str], field: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> meanings(["ang", "neutral"], "emotion"), meanings(["dev"], "split"), meanings(["a"], "label")
+    >>> meanings(["ang", "neutral"], "emotion"), meanings(["dev"], "split"), meanings(["angry"], "emotion")
     ({'ang': 'anger', 'neutral': 'neutral'}, {'dev': 'validation'}, {})
     """
     table = {"split": SIDES, "emotion": SYNONYMS}.get(field, {})
     meant = {value: table.get(value.casefold(), value.casefold() if is_emotion(value) else value) for value in values}
-    return meant if table and any(value != meaning for value, meaning in meant.items()) else {}
+    short = any(
+        value != meaning and (field == "split" or value.casefold() in _SHORT) for value, meaning in meant.items()
+    )
+    return meant if short else {}

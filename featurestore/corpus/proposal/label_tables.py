@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from featurestore.corpus.labels.tables.columns import sniffed_delimiter
+from featurestore.corpus.labels.tables.columns import sniffed_delimiter, table_rows
 from featurestore.corpus.labels.tables.json_lines import scalar_text
+from featurestore.corpus.labels.tables.rows import MISSING, text_lines
 from featurestore.corpus.proposal.look import Seen
 from featurestore.corpus.proposal.roles import side_of
+from featurestore.errors import SourceError
 
 MOST_ROWS = 5_000
 """Rows of a table that are studied."""
@@ -61,12 +63,17 @@ class KnownNames:
     def __init__(self, paths: Iterable[str]) -> None:
         self._names: set[str] = set()
         for path in paths:
-            name = path.rpartition("/")[2]
+            name = _name_of(path)
             self._names |= {name, name.rpartition(".")[0]}
 
     def has(self, text: str) -> bool:
         """Tell whether a cell names a recording; folders before the name are not looked at."""
-        return text.replace("\\", "/").rpartition("/")[2] in self._names
+        return _name_of(text) in self._names
+
+
+def _name_of(path: str) -> str:
+    """Return the last part of a path, with accents as `build` compares them."""
+    return unicodedata.normalize("NFC", path).replace("\\", "/").rpartition("/")[2]
 
 
 def find_tables(seen: Seen) -> tuple[list[LabelTable], list[SideList]]:
@@ -76,7 +83,7 @@ def find_tables(seen: Seen) -> tuple[list[LabelTable], list[SideList]]:
     lists: list[SideList] = []
     for path, data in seen.beside.items():
         encoding, text = _decoded(data)
-        lines = [line for line in text.splitlines()[: MOST_ROWS + 1] if line.strip()]
+        lines = [line for line in text_lines(text)[: MOST_ROWS + 1] if line.strip()]
         if not lines or max(map(len, lines)) > LONGEST_LINE:
             continue
         one = _side_list(path, lines, known)
@@ -107,20 +114,25 @@ def _side_list(path: str, lines: Sequence[str], known: KnownNames) -> SideList |
 
 def _table(path: str, encoding: str, lines: Sequence[str], known: KnownNames) -> LabelTable | None:
     delimiter = sniffed_delimiter(lines[0])
+    rows: list[list[str]] = []
+    fault: SourceError | None = None
     try:
-        rows = [line.split() for line in lines] if delimiter == " " else list(csv.reader(lines, delimiter=delimiter))
-    except csv.Error:
-        return None
-    width = len(rows[0])
+        for _, cells in table_rows("\n".join(lines), delimiter, f"label file {path!r:.120}", header=True):
+            rows.append([cell.strip() for cell in cells])
+    except SourceError as error:
+        fault = error
+    width = len(rows[0]) if rows else 0
     if not 2 <= width <= MOST_COLUMNS:
         return None
-    header = not any(known.has(cell.strip()) for cell in rows[0])
-    names = [cell.strip() for cell in rows[0]] if header else [str(number) for number in range(1, width + 1)]
-    cells = [row for row in rows[header:] if len(row) == width]
-    if len(set(names)) < width or not all(names) or len(cells) < LEAST_JOINED * len(rows):
+    header = not any(map(known.has, rows[0]))
+    names = rows[0] if header else [str(number) for number in range(1, width + 1)]
+    if len(set(names)) < width or not all(names):
         return None
-    columns = {name: [row[number].strip() for row in cells] for number, name in enumerate(names)}
-    return _joined(path, "columns", (encoding, delimiter), columns, known, header=header)
+    columns = {name: [row[number] for row in rows[header:]] for number, name in enumerate(names)}
+    found = _joined(path, "columns", (encoding, delimiter), columns, known, header=header)
+    if fault is not None and found is not None:
+        raise fault  # a table of recordings all the same: its faulty line is told
+    return found
 
 
 def _json_table(path: str, lines: Sequence[str], known: KnownNames) -> LabelTable | None:
@@ -160,7 +172,11 @@ def _joined(
         joined=hits[key],
         rows=rows,
         examples=tuple(cell for cell in columns[key] if known.has(cell))[:MOST_EXAMPLES],
-        columns={name: Counter(filter(None, cells)) for name, cells in columns.items() if name != key},
+        columns={
+            name: Counter(cell for cell in cells if cell not in MISSING)
+            for name, cells in columns.items()
+            if name != key
+        },
         order=tuple(columns),
     )
 

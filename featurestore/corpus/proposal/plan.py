@@ -10,7 +10,14 @@ from featurestore.corpus.proposal.fields import Form, PathField, common_depth, f
 from featurestore.corpus.proposal.guess import Guess, class_rank, guesses, is_emotion
 from featurestore.corpus.proposal.label_tables import LabelTable, SideList, find_tables, joining
 from featurestore.corpus.proposal.look import Seen, ending_of, least_depth
-from featurestore.corpus.proposal.roles import class_field, is_telling, speaker_field, split_field, text_field
+from featurestore.corpus.proposal.roles import (
+    class_field,
+    holds_numbers,
+    is_telling,
+    speaker_field,
+    split_field,
+    text_field,
+)
 from featurestore.corpus.sheet.patterns import compile_pattern
 from featurestore.errors import ManifestError
 
@@ -40,7 +47,7 @@ class SheetPlan:
     joins: Mapping[str, tuple[str, str]]
     """For each table's path, how its rows are compared with recordings: `match` and `key`."""
     columns: Mapping[str, Mapping[str, str]]
-    """For each table's path, the column of each field; columns whose values never return are left out."""
+    """For each table's path, the column of each field; columns of words that never return are left out."""
     target: str
     speaker: str | None
     text: str | None
@@ -119,7 +126,7 @@ def _fields_of(table: LabelTable) -> dict[str, str]:
         if not table.header and sum(map(is_emotion, counts)) * 2 > len(counts) > 0:
             own = "emotion"
         field = roles.get(column, own)
-        unlike = len(counts) == sum(counts.values()) > 2 and field == own  # a number of its own for each recording
+        unlike = len(counts) == sum(counts.values()) > 2 and field == own and not holds_numbers(counts)
         if counts and field != "file" and field not in fields and not unlike:
             fields[field] = column
     return fields

@@ -68,29 +68,60 @@ SIDES = {**SIDE_NAMES, "eval": "test", "evaluation": "test"}
 """Words for sides of a split, in lower case."""
 
 MOST_CLASSES = 1_000
+MOST_NUMBERS = 60
+"""Different whole numbers of which a class may have its names, such as 0 to 9."""
+MOST_REPEATED = 20
+"""Recordings of more than which half must not have a number of their own."""
 
 
 def class_field(fields: Mapping[str, Counts]) -> str | None:
     """Return the field that is likeliest to be the class to predict; None if none can be.
 
-    A name that is usual for classes wins, then the fewest values; traits of speakers come last.
+    A name that is usual for classes wins, then the field that most recordings have, then the fewest values; traits of
+    speakers come last. Numbers to be predicted as such (`holds_numbers`) and dates are no classes.
     """
     taken = {speaker_field(fields), text_field(fields), split_field(fields)}
-    known = [name for name, counts in fields.items() if name not in taken and 2 <= len(counts) <= MOST_CLASSES]
+    known = [
+        name
+        for name, counts in fields.items()
+        if name not in taken and 2 <= len(counts) <= MOST_CLASSES and not holds_numbers(counts) and not _dates(counts)
+    ]
     return min(known, key=lambda name: _class_rank(name, fields[name]), default=None)
 
 
 def is_telling(name: str, counts: Counts) -> bool:
     """Tell whether a field of a table holds the class for sure: by its name, or words that return often."""
-    words = not all(_is_number(value) for value in counts) and plain_name(name) not in TRAIT_NAMES
+    words = not all(map(_is_number, counts)) and plain_name(name) not in TRAIT_NAMES
     return plain_name(name) in CLASS_NAMES or (words and 2 * len(counts) <= sum(counts.values()))
 
 
-def _class_rank(name: str, counts: Counts) -> tuple[int, int, int]:
+def holds_numbers(counts: Counts) -> bool:
+    """Tell whether values are numbers to be predicted as such: one is no whole number, or they are too many for names.
+
+    Examples
+    --------
+    >>> holds_numbers({"0.5": 9, "1": 9}), holds_numbers({"1.0": 9, "2.0": 9}), holds_numbers({"joy": 1})
+    (True, False, False)
+    """
+    if not counts or not all(map(_is_number, counts)):
+        return False
+    many = len(counts) > MOST_NUMBERS or (2 * len(counts) > sum(counts.values()) > MOST_REPEATED)
+    return many or any(float(value.replace(",", ".")) % 1 for value in counts)
+
+
+def _dates(counts: Counts) -> bool:
+    """Tell whether all values are dates or times, such as `4/21`, `2024-05-01` or `12:30:00`."""
+    return all(re.fullmatch(r"\d{1,4}([/.:-]\d{1,4}){1,2}([T ][\d:.+Z-]+)?", value) for value in counts) and not all(
+        map(_is_number, counts)
+    )
+
+
+def _class_rank(name: str, counts: Counts) -> tuple[bool, int, int, int]:
     plain = plain_name(name)
     usual = CLASS_NAMES.index(plain) if plain in CLASS_NAMES else len(CLASS_NAMES)
-    worst = plain in TRAIT_NAMES or all(_is_number(value) for value in counts) or len(counts) == sum(counts.values())
-    return (worst and usual == len(CLASS_NAMES), usual, len(counts))
+    number = sum(counts.values())
+    worst = plain in TRAIT_NAMES or all(map(_is_number, counts)) or len(counts) == number
+    return (worst and usual == len(CLASS_NAMES), usual, -number, len(counts))
 
 
 def speaker_field(fields: Iterable[str]) -> str | None:
@@ -133,4 +164,6 @@ def _first(fields: Iterable[str], names: Iterable[str]) -> str | None:
 
 
 def _is_number(value: str) -> bool:
-    return re.fullmatch(r"-?\d+([.,]\d+)?", value) is not None
+    return (
+        re.fullmatch(r"[+-]?(\d{1,30}([.,]\d*)?|[.,]\d+)(e[+-]?\d{1,2})?", value, re.IGNORECASE | re.ASCII) is not None
+    )

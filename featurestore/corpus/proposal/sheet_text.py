@@ -12,6 +12,7 @@ from featurestore.corpus.proposal.guess import Guess, meanings
 from featurestore.corpus.proposal.label_tables import LabelTable
 from featurestore.corpus.proposal.look import Seen
 from featurestore.corpus.proposal.plan import UNLABELLED, SheetPlan
+from featurestore.corpus.proposal.roles import holds_numbers
 
 MOST_SHOWN = 8
 """Values that a comment names before it only counts."""
@@ -127,11 +128,11 @@ def _target_note(plan: SheetPlan) -> str:
 
 
 def _coded(plan: SheetPlan) -> Mapping[str, Mapping[str, int]]:
-    """Return the fields with codes that are known, with the counts of their values."""
+    """Return the fields with codes that are known, with the counts of their values; tables keep their own words."""
     counts: dict[str, Mapping[str, int]] = dict(plan.path_fields)
     for table in filter(plan.is_used, plan.tables):
-        for field, column in plan.columns[table.path].items():
-            counts.setdefault(field, table.columns[column])
+        if "split" in plan.columns[table.path]:
+            counts.setdefault("split", table.columns[plan.columns[table.path]["split"]])
     wanted = {plan.target, "split"}
     return {field: values for field, values in counts.items() if field in wanted and meanings(values, field)}
 
@@ -189,8 +190,9 @@ def _table(table: LabelTable, plan: SheetPlan) -> Iterator[str]:
     yield "[tables.columns]"
     yield f"file = {_column(table, table.key)}"
     for field, column in plan.columns[table.path].items():
-        counts = counted(dict(table.columns[column].most_common()))
-        yield from noted(f"{_key(field)} = {_column(table, column)}", counts)
+        counts = table.columns[column]
+        numbers = "numbers, no class: " if holds_numbers(counts) else ""
+        yield from noted(f"{_key(field)} = {_column(table, column)}", numbers + counted(dict(counts.most_common())))
     yield ""
 
 

@@ -1,16 +1,24 @@
-"""Label files of columns: CSV, TSV and lines separated by white space, with or without a header."""
+"""Label files of columns: CSV, TSV and lines separated by white space, with or without a header.
+
+Quotes are those of RFC 4180: a field that begins with one ends at the next that stands before a delimiter or the end of
+the line, and holds two for one. A quote that nothing closes is a sign like any other. Each row has as many fields as
+the first, so that no quote and no lost delimiter moves a value to another column or another row without a word.
+"""
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from featurestore.corpus.labels.tables.rows import Place, Row, label_text
+from featurestore.corpus.labels.tables.rows import Row, label_text, text_lines
 from featurestore.corpus.sheet.label_rules import TableRule
 from featurestore.errors import SourceError
 
 DELIMITERS = ("\t", ",", ";", "|")
 """Tried in this order on the first line; white space is what remains."""
+MOST_LINES = 100
+LONGEST_FIELD = 2**17
+"""Lines and characters that a row with a quoted field of several lines may have."""
 
 
 def read_columns(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
@@ -21,15 +29,12 @@ def read_columns(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     SourceError
         If the text cannot be read or lacks a column that the sheet names.
     """
-    lines = _cells(label_text(data, rule.encoding, path), rule.delimiter, path)
-    header: list[str] = []
-    if rule.header:
-        _, header = next(lines, (Place(path, 1), []))
-        header = [name.strip() for name in header]
+    where = f"label file {path!r:.120}"
+    lines = table_rows(label_text(data, rule.encoding, path), rule.delimiter, where, header=rule.header)
+    header = [name.strip() for name in next(lines, ("", []))[1]] if rule.header else []
     columns = _positions(rule.columns, header, path)
     for place, cells in lines:
-        if any(cells):
-            yield _row(columns, cells, place, lower=rule.lower)
+        yield _row(columns, cells, place, lower=rule.lower)
 
 
 def sniffed_delimiter(text: str) -> str:
@@ -38,42 +43,104 @@ def sniffed_delimiter(text: str) -> str:
     return next((delimiter for delimiter in DELIMITERS if delimiter in first), " ")
 
 
-def _cells(text: str, delimiter: str | None, path: str) -> Iterator[tuple[Place, list[str]]]:
+def table_rows(text: str, delimiter: str | None, where: str, *, header: bool) -> Iterator[tuple[str, list[str]]]:
+    """Yield place and cells of each line that is not empty.
+
+    Parameters
+    ----------
+    text : str
+    delimiter : str, optional
+        `" "` is any white space; None is found out.
+    where : str
+        Begins each place.
+    header : bool
+        Whether the first line names the columns; lines of white space have a fixed number of cells only then.
+
+    Raises
+    ------
+    SourceError
+        Naming the line: for one that has another number of cells than the first (empty ones at its end do not count),
+        or a field of several lines that may as well be rows.
+    """
     delimiter = delimiter or sniffed_delimiter(text)
-    lines = text.splitlines()
+    lines = text_lines(text)
+    width = 0
+    number = 0
+    while number < len(lines):
+        place = f"{where}, line {number + 1}"
+        cells, taken = _cells(lines, number, delimiter, width)
+        number += taken
+        if not any(cells):
+            continue
+        extra = cells[width:] if width else ()
+        if width and (len(cells) < width or any(extra)) and (delimiter != " " or header):
+            quote = " A quote may be missing, or stand in one field alone." if '"' in lines[number - 1] else ""
+            raise SourceError(f"{place}: {len(cells)} columns, and the first line has {width}.{quote} Mend the line.")
+        if max(map(len, cells)) > LONGEST_FIELD:
+            raise SourceError(f"{place}: a field of more than {LONGEST_FIELD:,} characters. It is no table of labels.")
+        width = width or max(count for count, cell in enumerate(cells, 1) if cell or not header)
+        yield place, cells if delimiter == " " else cells[:width]
+
+
+def _cells(lines: Sequence[str], number: int, delimiter: str, width: int) -> tuple[list[str], int]:
+    """Return the cells of the row that begins with a line, and how many lines it takes."""
     if delimiter == " ":
-        yield from ((Place(path, number), line.split()) for number, line in enumerate(lines, 1))
-        return
-    reader = csv.reader(lines, delimiter=delimiter)
-    try:
-        for cells in reader:
-            yield Place(path, reader.line_num), cells
-    except csv.Error as error:
-        raise SourceError(f"{Place(path, reader.line_num)}: {error}. Mend the file or its sheet.") from error
+        return lines[number].split(), 1
+    cells, opened = _split(lines[number], delimiter)
+    if not opened:
+        return cells, 1
+    row = lines[number]
+    for taken, line in enumerate(lines[number + 1 : number + MOST_LINES], 2):
+        if len(_split(line, delimiter)[0]) == width or len(row) > LONGEST_FIELD:  # a row of its own: no quote closes
+            break
+        row += f"\n{line}"
+        whole, still_open = _split(row, delimiter)
+        if not still_open and len(whole) == width:
+            return whole, taken
+    return cells, 1
+
+
+def _split(line: str, delimiter: str) -> tuple[list[str], bool]:
+    """Split a row at its delimiters; tell whether a field begins with a quote that nothing closes."""
+    if '"' not in line:
+        return line.split(delimiter), False
+    sign = re.escape(delimiter)
+    field = re.compile(f'"([^"]*+(?:""[^"]*+)*+)"(?={sign}|\\Z)|([^{sign}]*+)')
+    cells, position = [], -1
+    opened = False
+    while position < len(line):
+        found = field.match(line, position + 1)
+        quoted, plain = found.groups() if found else (None, "")
+        opened |= quoted is None and plain.startswith('"')
+        cells.append(plain if quoted is None else quoted.replace('""', '"'))
+        position = found.end() if found else len(line)
+    return cells, opened
 
 
 def _positions(columns: Mapping[str, Sequence[str | int]], header: list[str], path: str) -> dict[str, int]:
     """Find the position of each field's column; a sheet without columns takes all that the header names."""
     if not columns:
-        return {name: position for position, name in enumerate(header) if name}
+        return {name: _named(header, name, path) for name in header if name}
     found: dict[str, int] = {}
     for field, names in columns.items():
-        positions = [name - 1 if isinstance(name, int) else _named(header, name) for name in names]
-        known = [position for position in positions if position is not None]
+        known = [name for name in names if isinstance(name, int) or name in header]
         if not known:
             raise SourceError(
                 f"label file {path!r:.120} has no column {' or '.join(map(repr, names))[:200]}; "
                 f"it has {', '.join(map(repr, header))[:300]}."
             )
-        found[field] = known[0]
+        found[field] = known[0] - 1 if isinstance(known[0], int) else _named(header, known[0], path)
     return found
 
 
-def _named(header: list[str], name: str) -> int | None:
-    return header.index(name) if name in header else None
+def _named(header: list[str], name: str, path: str) -> int:
+    """Return the position of a column; `SourceError` if two have its name."""
+    if header.count(name) > 1:
+        raise SourceError(f"label file {path!r:.120} has two columns {name!r:.80}. Rename one, or give its number.")
+    return header.index(name)
 
 
-def _row(columns: Mapping[str, int], cells: list[str], place: Place, *, lower: bool) -> Row:
+def _row(columns: Mapping[str, int], cells: list[str], place: str, *, lower: bool) -> Row:
     missing = [field for field, position in columns.items() if position >= len(cells)]
     if missing:
         raise SourceError(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from featurestore.corpus.labels.tables.rows import Place, Row, label_text
+from featurestore.corpus.labels.tables.rows import Place, Row, label_text, text_lines
 from featurestore.corpus.sheet.label_rules import TableRule
 from featurestore.errors import SourceError
 
@@ -21,7 +21,7 @@ def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     SourceError
         If a line is no JSON object.
     """
-    for number, line in enumerate(label_text(data, rule.encoding, path).splitlines(), 1):
+    for number, line in enumerate(text_lines(label_text(data, rule.encoding, path)), 1):
         if line.strip():
             values = json_object(line, Place(path, number))
             yield _row(rule.columns, {name: scalar_text(value) for name, value in values.items()}, lower=rule.lower)

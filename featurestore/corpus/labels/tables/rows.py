@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ Row = Mapping[str, str]
 
 LARGEST_LABEL_FILE = 64 * 2**20
 """Bytes of a label file that is read; a line for each of 250,000 recordings takes about 40 MB."""
+MISSING = frozenset(
+    {"", "?", "#N/A", "#NA", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null"}
+)
+"""What tables write where a value is missing: what pandas takes for it and writes, and ARFF's question mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,9 @@ def label_text(data: bytes, encodings: tuple[str, ...], path: str) -> str:
         f"label file {path!r:.120} is no {' or '.join(encodings)} text. Say its 'encoding' in the data sheet, "
         "or get the file again."
     )
+
+
+def text_lines(text: str) -> list[str]:
+    """Return the lines of a text as files have them; other signs that end a line in Unicode stand within values."""
+    lines = re.split("\r\n|\n|\r", text)
+    return lines if lines[-1] else lines[:-1]

@@ -1,0 +1,209 @@
+"""Tables of labels: quotes, lost delimiters, missing values and numbers never give a recording another one's label."""
+
+import csv
+import io
+import unicodedata
+
+import pytest
+from data_folders import RECORDINGS, audio, write
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cli.main import run
+from featurestore.corpus import load_corpus
+from featurestore.corpus.labels.tables.columns import table_rows
+from featurestore.corpus.proposal.propose import propose_sheet
+from featurestore.errors import SourceError
+
+HEADER = ["path", "sentence", "emotion", "speaker"]
+ROWS = [[f"c{number}.wav", f"say {number}", "joy" if number % 2 else "calm", f"s{number}"] for number in range(8)]
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=8)
+tables = st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=6)
+
+
+def rows_of(text, delimiter=","):
+    return [found for _, found in table_rows(text, delimiter, "table", header=True)]
+
+
+def written(rows, delimiter=","):
+    file = io.StringIO()
+    csv.writer(file, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return file.getvalue()
+
+
+@given(tables, st.sampled_from(",;\t|"))
+def test_what_a_writer_of_csv_writes_is_read(table, delimiter):
+    assume(all(row[-1] and any(row) for row in table))
+
+    assert rows_of(written([["a", "b", "c"], *table], delimiter), delimiter)[1:] == table
+
+
+def test_fields_of_several_lines_are_read_where_no_line_of_them_is_a_row():
+    table = [["a.wav", "first\nsecond", "joy"], ["b.wav", 'say "no"\n\nand go', "calm"]]
+
+    assert rows_of(written([["path", "text", "mood"], *table]))[1:] == table
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+@pytest.mark.parametrize("column", range(4))
+@pytest.mark.parametrize("place", ["start", "middle", "end"])
+def test_a_stray_quote_moves_no_value_to_another_row(delimiter, column, place):
+    table = [list(row) for row in ROWS]
+    value = table[3][column]
+    cut = {"start": 0, "middle": 2, "end": len(value)}[place]
+    table[3][column] = f'{value[:cut]}"{value[cut:]}'
+    text = "\n".join(delimiter.join(row) for row in [HEADER, *table])
+
+    assert rows_of(text, delimiter)[1:] == table
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 2), (0, 3)])
+def test_two_stray_quotes_far_apart_join_no_rows(first, second):
+    table = [list(row) for row in ROWS]
+    table[2][first] = f'"{table[2][first]}'
+    table[5][second] = f'{table[5][second]}"'
+    text = "\n".join("\t".join(row) for row in [HEADER, *table])
+
+    assert rows_of(text, "\t")[1:] == table
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [
+        ("c9.wav,hello,joy", 3),
+        ("c9.wav,hello, world,joy,s1", 5),
+        ('c9.wav,"hello, world,joy,s1', 5),
+        ('c9.wav,"hello,joy,s1"', 2),
+    ],
+    ids=["a lost column", "a comma without quotes", "a quote that nothing closes", "a quote closed too late"],
+)
+def test_a_line_with_another_number_of_columns_is_named(line, columns):
+    text = written([HEADER, *ROWS]) + line + "\n"
+
+    with pytest.raises(SourceError, match=f"table, line 10: {columns} columns, and the first line has 4"):
+        rows_of(text)
+
+
+def test_signs_that_end_lines_in_unicode_alone_end_no_row():
+    table = [["a.wav", "one\u2028two\x85three\x0bfour", "joy"]]
+
+    assert rows_of(written([["path", "text", "mood"], *table]))[1:] == table
+
+
+def test_empty_columns_at_the_end_of_lines_are_no_columns():
+    assert rows_of("path,mood,,\na.wav,joy\nb.wav,calm,\nc.wav,joy,,,\n") == [
+        ["path", "mood"],
+        ["a.wav", "joy"],
+        ["b.wav", "calm"],
+        ["c.wav", "joy"],
+    ]
+
+
+SHEET = """
+name = "quotes"
+title = "Quotes"
+[labels]
+target = "emotion"
+[[tables]]
+files = ["labels.tsv"]
+columns = { file = "path", emotion = "emotion", speaker = "speaker" }
+"""
+
+
+def test_a_quote_in_a_table_beside_the_audio_leaves_labels_and_speakers_where_they_are(tmp_path):
+    lines = ["\t".join(HEADER)]
+    lines += [f'u{number}.wav\t"Hello!\t{mood}\t{name}' for number, name, _, mood, _ in RECORDINGS]
+    folder = write(tmp_path / "q", {**audio(), "labels.tsv": "\n".join(lines)})
+    sheet = tmp_path / "q.toml"
+    sheet.write_text(SHEET)
+
+    corpus = load_corpus(sheet, folder)
+
+    assert [(one.label, one.speaker) for one in corpus.utterances] == [(one[3], one[1]) for one in RECORDINGS]
+
+
+def metadata(folder, values, column="emotion"):
+    rows = "".join(f"wav/u{one[0]}.wav,{value},{one[1]}\n" for one, value in zip(RECORDINGS, values, strict=True))
+    return write(folder, {**audio(), "metadata.csv": f"file_name,{column},speaker\n{rows}"})
+
+
+@pytest.mark.parametrize("missing", ["", "nan", "NaN", "None", "NA", "N/A", "n/a", "null", "NULL", "<NA>", "?"])
+def test_a_missing_label_is_no_class_and_a_missing_speaker_nobody(tmp_path, missing):
+    folder = metadata(tmp_path, ["joy", "calm", "joy", "calm", "joy", "calm", missing, missing])
+
+    built = load_corpus(folder)
+    proposed = propose_sheet(folder).corpus
+
+    assert built.label_counts() == proposed.label_counts() == {"calm": 3, "joy": 3}
+    assert len(built.rejected) + len(built.unlabelled) == 2
+    assert not missing or f"2 recordings have no emotion, which their label files call missing: 2 {missing!r}" in [
+        *built.notes
+    ]
+
+
+def test_a_code_table_of_the_sheet_says_that_na_is_a_class(tmp_path):
+    folder = write(
+        tmp_path / "q", {**audio(), "labels.tsv": "path\temotion\tspeaker\nu1.wav\tNA\tann\nu2.wav\tHA\tNA\n"}
+    )
+    sheet = tmp_path / "q.toml"
+    sheet.write_text(SHEET + '[labels.codes.emotion]\nNA = "natural"\nHA = "happy"\n')
+
+    corpus = load_corpus(sheet, folder)
+
+    assert [(one.label, one.speaker) for one in corpus.utterances] == [("natural", "ann"), ("happy", None)]
+
+
+@pytest.mark.parametrize("column", ["valence", "label"])
+@pytest.mark.parametrize(
+    "values", [[f"{number / 10}" for number in range(8)], ["1e-3", "2.5", "1", "1", "1", "2.5", "-3", ".5"]]
+)
+def test_a_column_of_numbers_is_told_and_becomes_no_class(tmp_path, capsys, column, values):
+    folder = metadata(tmp_path / "m", values, column)
+
+    assert run(["build", str(folder), "--dry-run", "--store", str(tmp_path / "store")]) == 1
+    assert f"{column!r} holds numbers, which are no classes" in capsys.readouterr().err
+    proposal = propose_sheet(folder)
+    assert proposal.corpus.label_counts() == {"unlabelled": 8}
+    assert "numbers, no class: " in proposal.toml
+
+
+def test_whole_numbers_that_pandas_wrote_as_floats_may_be_classes(tmp_path):
+    folder = metadata(tmp_path, ["1.0", "2.0"] * 4, "label")
+
+    assert load_corpus(folder).label_counts() == {"1.0": 4, "2.0": 4}
+
+
+def test_dates_are_no_class(tmp_path):
+    rows = "".join(
+        f"wav/u{one[0]}.wav,4/2{number % 2},{'positive' if number < 4 else 'negative'}\n"
+        for number, one in enumerate(RECORDINGS)
+    )
+    folder = write(tmp_path, {**audio(), "metadata.csv": f"file_name,date,test\n{rows}"})
+
+    assert load_corpus(folder).label_counts() == {"negative": 4, "positive": 4}
+    assert propose_sheet(folder).corpus.label_counts() == {"negative": 4, "positive": 4}
+
+
+def test_a_faulty_line_of_a_table_is_told_in_the_proposed_sheet(tmp_path):
+    rows = "".join(f"u{one[0]}.wav,{one[3]}\n" for one in RECORDINGS)
+    folder = write(tmp_path, {**audio(), "labels.csv": f"file,mood\n{rows}u9.wav,joy,too much\n"})
+
+    toml = propose_sheet(folder).toml
+
+    assert "The tables beside the audio are not used: label file 'labels.csv', line 10: 3" in " ".join(
+        toml.replace("\n#  ", "").split()
+    )
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("table_form", ["NFC", "NFD"])
+def test_names_are_matched_in_either_form_of_unicode(tmp_path, form, table_form):
+    names = {number: unicodedata.normalize(form, f"Gefühl_{number}.wav") for number in range(6)}
+    rows = "".join(f"Gefühl_{number}.wav,{'xy'[number % 2]},{'ABC'[number % 3]}\n" for number in names)
+    table = unicodedata.normalize(table_form, f"file,emotion,speaker\n{rows}")
+    folder = write(tmp_path, {**dict.fromkeys(names.values(), b"RIFF"), "labels.csv": table})
+
+    corpus = propose_sheet(folder).corpus
+
+    assert (corpus.label_counts(), corpus.speaker_counts()) == ({"x": 3, "y": 3}, {"A": 2, "B": 2, "C": 2})
