@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -46,8 +47,7 @@ class GatheredRows:
         self._store, self._spec, self._members, self._tasks, self._engine = store, spec, members, tasks, engine
         self._donors = _Donors(store, {address for task in tasks for address in task.donors})
         self._rows: dict[str, list[Row | None]] = {task.shard.address: [] for task in tasks}
-        self._wanted: list[tuple[Source, Perturbation | None]] = []
-        self._places: list[tuple[str, int]] = []
+        self._wanted: dict[str, list[_Wanted]] = {}
 
     def collect(self) -> list[tuple[str, str]]:
         """Gather all rows; return (content, reason) of the recordings that cannot be used.
@@ -63,9 +63,8 @@ class GatheredRows:
                 except AudioError as error:
                     rejected.append((content, str(error)))
             if not rejected:
-                rejected += self._compute(self._members[first : first + together])
+                rejected += self._compute()
             self._wanted.clear()
-            self._places.clear()
         return rejected
 
     def of(self, shard: PlannedShard) -> list[Row]:
@@ -81,8 +80,8 @@ class GatheredRows:
                 row = self._donors.row(content, copy) if task.donors else None
                 if row is None:
                     source = source or self._load(content)
-                    self._wanted.append((source, self._perturbation(content, copy)))
-                    self._places.append((task.shard.address, len(rows)))
+                    wanted = _Wanted(task.shard.address, len(rows), source, self._perturbation(content, copy))
+                    self._wanted.setdefault(content, []).append(wanted)
                 else:
                     self.copied += 1
                 rows.append(row)
@@ -97,21 +96,38 @@ class GatheredRows:
         augmentation = self._spec.augmentation
         return None if augmentation is None else draw(augmentation, content, copy)
 
-    def _compute(self, members: tuple[str, ...]) -> list[tuple[str, str]]:
-        """Compute the rows noted so far; return the recording that turned out bad only now, and why.
-
-        Only a function of the user's own refuses a recording so late, and it is never given several.
-        """
+    def _compute(self) -> list[tuple[str, str]]:
+        """Compute the rows noted so far; return (content, reason) of recordings that turn out bad only now."""
         try:
-            rows = self._engine.rows(self._wanted)
+            self._keep([one for wanted in self._wanted.values() for one in wanted])
         except AudioError as error:
-            if len(members) > 1:
-                raise
-            return [(members[0], str(error))]
-        for (address, place), row in zip(self._places, rows, strict=True):
-            self._rows[address][place] = row
-        self.computed += len(self._wanted)
-        return []
+            if len(self._wanted) == 1:
+                return [(content, str(error)) for content in self._wanted]
+        else:
+            return []
+        rejected = []
+        for content, wanted in self._wanted.items():  # one after the other, to learn whose rows they are
+            try:
+                self._keep(wanted)
+            except AudioError as error:
+                rejected.append((content, str(error)))
+        return rejected
+
+    def _keep(self, wanted: list[_Wanted]) -> None:
+        rows = self._engine.rows([(one.source, one.perturbation) for one in wanted])
+        for one, row in zip(wanted, rows, strict=True):
+            self._rows[one.address][one.place] = row
+        self.computed += len(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A row to compute, and where it goes."""
+
+    address: str
+    place: int
+    source: Source
+    perturbation: Perturbation | None
 
 
 class _Donors:

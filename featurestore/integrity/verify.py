@@ -12,6 +12,7 @@ from featurestore.errors import DamagedObjectError, FeatureStoreError
 from featurestore.integrity.records import check_dataset, check_listing, check_reference, check_reject, check_table
 from featurestore.shards.reader import decode_rows
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
+from featurestore.signal.arrays import is_finite
 from featurestore.store import Store
 
 KEY = re.compile(
@@ -128,6 +129,8 @@ def check_shard(store: Store, address: str) -> ShardRecord:
     for (content, copy), row, checksum in zip(record.row_keys(), rows, record.checksums, strict=True):
         if row_checksum(row) != checksum:
             raise DamagedObjectError(key, f"row {content[:12]}/{copy} does not match its checksum")
+        if not is_finite(row):
+            raise DamagedObjectError(key, f"row {content[:12]}/{copy} holds numbers that did not fit {row.dtype}")
     if not np.array_equal(record.layout.encode(rows), data):
         raise DamagedObjectError(key, "bytes beside the rows have changed")
     return record

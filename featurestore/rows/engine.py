@@ -21,7 +21,7 @@ from featurestore.signal.audio import Recording, resample
 from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kinds.registry import Transform, open_transform
 from featurestore.signal.length import fit_length
-from featurestore.signal.rounding import round_to_half
+from featurestore.signal.rounding import stored
 from featurestore.signal.trim import trim
 from featurestore.signal.vocoder import Vocoder, vocoder_length
 from featurestore.specs.augmentation import AugmentationSpec
@@ -164,11 +164,7 @@ class RowEngine:
         warping = None if vtlp_alpha is None else (vtlp_alpha, bend)
         signal = fit_length(levelled.signal, self.features.samples(source.rate))
         row = self._transform(source.rate)(signal, levelled.gain, precision, warping)
-        if self.features.dtype == "float32":
-            return row
-        halves = np.empty(row.shape, np.float16)
-        round_to_half(row.reshape(-1), halves.reshape(-1).view(np.uint16))
-        return halves
+        return stored(row, self.features.dtype)
 
     def _transform(self, rate: int) -> Transform:
         if rate not in self._transforms:

@@ -14,7 +14,7 @@ from featurestore.signal.kernel import fast_kernel
 from featurestore.signal.lanes import LANES
 from featurestore.signal.mel import BandArrays, log_mel, mel_bands
 from featurestore.signal.stft import cut_frames, frame_count, padded_length, padded_window
-from featurestore.signal.warp import warp, warp_positions
+from featurestore.signal.warp import cut_off_bin, warp, warp_positions
 from featurestore.specs.features import FeatureSpec
 
 _STRAIGHT = np.zeros(0, np.int64)
@@ -32,16 +32,15 @@ class LogBands:
         Weight of each bin of the transform in each band.
     eps : float
         Added to the power before the logarithm.
-    warped : int, optional
-        Bins, from the first on, that a warp of the frequency axis maps onto themselves; the last of them is the fmax
-        of its equation. All by default.
+    rate : int
+        Sampling rate of the signals in hertz.
     """
 
-    def __init__(self, features: FeatureSpec, triangles: Float64, eps: float, warped: int | None = None) -> None:
+    def __init__(self, features: FeatureSpec, triangles: Float64, eps: float, rate: int) -> None:
         self.features = features
         self._triangles = triangles
         self._eps = eps
-        self._bins = features.fft_length // 2 + 1 if warped is None else warped
+        self._cut_off = cut_off_bin(features, rate)
         self._window = padded_window(features)
         self._tables: dict[type[np.floating], _Tables] = {}
         self._padded = np.zeros(0, np.float32)
@@ -67,7 +66,7 @@ class LogBands:
         rows = np.empty((-(-count // LANES) * LANES, len(self._triangles)), np.float32)
         below, share = _STRAIGHT, np.zeros(0)
         if warping is not None:
-            below, share = warp_positions(self._bins, *warping)
+            below, share = warp_positions(self.features.fft_length // 2 + 1, *warping, self._cut_off)
         if precision not in self._tables:
             self._tables[precision] = _Tables(self._window, self._triangles, precision)
         tables = self._tables[precision]

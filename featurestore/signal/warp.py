@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from featurestore.signal.arrays import Float64, Real
 from featurestore.signal.kernel import fast_kernel
 from featurestore.signal.lanes import LANES, load, spread, store
+from featurestore.specs.features import FeatureSpec
 
 
 def warped_frequency(frequency: Float64, alpha: float, f0: float, fmax: float) -> Float64:
@@ -27,14 +28,32 @@ def unwarped_frequency(frequency: Float64, alpha: float, f0: float, fmax: float)
     return np.where(frequency <= alpha * f0, frequency / alpha, above)
 
 
-def warp_positions(bins: int, alpha: float, f0_share: float) -> tuple[NDArray[np.int64], Float64]:
+def cut_off_bin(features: FeatureSpec, rate: int) -> float:
+    """Return the upper cut-off frequency of features, the fmax of equation 1, in bins of their transform."""
+    high_hz = features.high_hz if features.high_hz is not None else rate / 2
+    return high_hz * features.fft_length / rate
+
+
+def warp_positions(
+    bins: int, alpha: float, f0_share: float, fmax: float | None = None
+) -> tuple[NDArray[np.int64], Float64]:
     """Return for each bin of the warped spectrum the bin below its origin, and the share of the bin above it.
 
-    The last bin is half the sampling rate, the fmax of equation 1; f0 is `f0_share` of it.
+    Parameters
+    ----------
+    bins : int
+        Those of the spectrum; the last is half the sampling rate.
+    alpha : float
+        Warping factor; `alpha * f0_share` must lie below 1, or the warp would fold the axis.
+    f0_share : float
+        f0 of equation 1 as a share of fmax.
+    fmax : float, optional
+        Upper cut-off frequency of the features, in bins; what lies above stays in place. The last bin by default.
     """
-    fmax = float(bins - 1)
-    origin = unwarped_frequency(np.arange(bins, dtype=np.float64), alpha, f0_share * fmax, fmax)
-    origin = np.clip(origin, 0.0, fmax)
+    fmax = bins - 1.0 if fmax is None else fmax
+    places = np.arange(bins, dtype=np.float64)
+    origin = np.where(places < fmax, unwarped_frequency(places, alpha, f0_share * fmax, fmax), places)
+    origin = np.clip(origin, 0.0, np.maximum(places, fmax))
     below = np.minimum(origin.astype(np.int64), max(bins - 2, 0))
     return below, origin - below
 

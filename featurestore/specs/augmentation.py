@@ -41,7 +41,7 @@ LIMITS = {
     "recorded_snr_db": (-100.0, 100.0),
     "snr_db": (-100.0, 100.0),
     "gain_db": (-100.0, 100.0),
-    "vtlp_alpha": (0.5, 1.1),  # above 1 / 0.9 the warped f0 of equation 1 would leave the frequency axis
+    "vtlp_alpha": (0.5, 2.0),
     "peak": (1e-6, 1.0),
 }
 
@@ -97,6 +97,11 @@ class AugmentationSpec:
         object.__setattr__(self, "seed", checked_whole("the seed", self.seed))
         for name, drawn in self.drawn.items():
             drawn.check(name, *LIMITS[name])
+        if self.vtlp_alpha is not None and max(self.vtlp_alpha.values) * self.vtlp_f0 >= 1:
+            raise SpecError(
+                f"vtlp_alpha {max(self.vtlp_alpha.values):g} moves vtlp_f0 {self.vtlp_f0:g} beyond the highest "
+                "frequency, so that the warp would fold: vtlp_alpha * vtlp_f0 must lie below 1."
+            )
 
     @property
     def drawn(self) -> dict[str, Drawn]:

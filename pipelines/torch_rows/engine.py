@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from featurestore.errors import BuildError
+from featurestore.errors import AudioError, BuildError
 from featurestore.rows.engine import SINGLE_BELOW_DB, RowEngine
 from featurestore.rows.source import Source
-from featurestore.signal.arrays import Row
+from featurestore.signal.arrays import Row, is_finite
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
@@ -61,6 +61,8 @@ class TorchEngine:
 
         Raises
         ------
+        AudioError
+            If a number does not fit the storage type.
         BuildError
             If the GPU runs out of memory.
         """
@@ -125,6 +127,8 @@ class TorchEngine:
             )
             frames = [len(row) for row in found]
             together = torch.cat(found).cpu()
+            if not is_finite(together.numpy()):
+                raise AudioError(f"its features hold numbers that do not fit {self.features.dtype}.")
             rows.update(zip(places, (row.numpy() for row in torch.split(together, frames)), strict=True))
         return [rows[place] for place in range(len(batch.source))]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from featurestore.signal.mel import mel_triangles
 from featurestore.signal.stft import frame_count, padded_window
-from featurestore.signal.warp import warp_positions
+from featurestore.signal.warp import cut_off_bin, warp_positions
 from featurestore.specs.features import FeatureSpec
 from pipelines.torch_rows.pieces import frames_of, piece_bounds
 
@@ -29,7 +29,7 @@ class TorchLogMel:
     """
 
     def __init__(self, features: FeatureSpec, rate: int, device: torch.device) -> None:
-        self.features = features
+        self.features, self._cut_off = features, cut_off_bin(features, rate)
         high_hz = features.high_hz if features.high_hz is not None else rate / 2
         triangles = mel_triangles(
             rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz
@@ -87,7 +87,7 @@ class TorchLogMel:
         if all(alpha is None for alpha in alphas):
             return None
         bins = self.features.fft_length // 2 + 1
-        pairs = [warp_positions(bins, 1.0 if alpha is None else alpha, bend) for alpha in alphas]
+        pairs = [warp_positions(bins, 1.0 if alpha is None else alpha, bend, self._cut_off) for alpha in alphas]
         below = torch.from_numpy(np.stack([pair[0] for pair in pairs]))
         share = torch.from_numpy(np.stack([pair[1] for pair in pairs]))
         return below.to(device), share.to(device)

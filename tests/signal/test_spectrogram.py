@@ -183,6 +183,19 @@ def test_a_warp_by_one_changes_nothing():
     np.testing.assert_allclose(warped_spectrum(powers, 1.0), powers, rtol=1e-12)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("alpha", [0.5, 0.9, 1.1])
+@pytest.mark.parametrize("fmax", [1024.0, 512.0, 300.7])
+def test_a_warp_up_to_a_cut_off_rises_everywhere_and_leaves_in_place_what_lies_above(share, alpha, fmax):
+    below, between = warp_positions(1025, alpha, share, fmax)
+
+    origin = below + between
+    assert np.all(np.diff(origin) > 0)
+    assert origin[0] == 0
+    np.testing.assert_array_equal(origin[int(np.ceil(fmax)) :], np.arange(1025.0)[int(np.ceil(fmax)) :])
+    assert warped_frequency(origin[100:101], alpha, share * fmax, fmax) == pytest.approx([100])
+
+
 @pytest.mark.parametrize("seconds", [-0.3, -0.01, 0.0, 0.2])
 @pytest.mark.parametrize("circular", [False, True])
 def test_a_shift_of_t_seconds_moves_an_impulse_by_t(seconds, circular):

@@ -22,4 +22,4 @@ class LogMel(LogPower):
         triangles = mel_triangles(
             rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz
         )
-        super().__init__(features, triangles)
+        super().__init__(features, triangles, rate)

@@ -19,13 +19,13 @@ class LogPower:
     features : FeatureSpec
     weights : array [bands, bins]
         Weight of each bin of the transform in each band.
-    warped : int, optional
-        Bins that a warp of the frequency axis maps onto themselves, see `LogBands`; all by default.
+    rate : int
+        Sampling rate of the signals in hertz.
     """
 
-    def __init__(self, features: FeatureSpec, weights: Float64, warped: int | None = None) -> None:
+    def __init__(self, features: FeatureSpec, weights: Float64, rate: int) -> None:
         self.features = features
-        self._bands = LogBands(features, weights, added_power(features), warped)
+        self._bands = LogBands(features, weights, added_power(features), rate)
 
     def check(self, samples: int) -> None:
         """Refuse a signal shorter than one window with `AudioError`."""

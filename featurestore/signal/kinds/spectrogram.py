@@ -12,9 +12,6 @@ from featurestore.specs.kinds import kept_bins
 class Spectrogram(LogPower):
     """The log power in each bin from `low_hz` to `high_hz`, both included, rows [frames, bins].
 
-    A warp of the frequency axis has `high_hz` as its fmax, the upper cut-off frequency of equation 1 of Etienne et al.
-    (2018), so that the range which is kept stays constant.
-
     Parameters
     ----------
     features : FeatureSpec
@@ -23,7 +20,6 @@ class Spectrogram(LogPower):
     """
 
     def __init__(self, features: FeatureSpec, rate: int) -> None:
-        kept = kept_bins(features)
         bins = np.arange(features.fft_length // 2 + 1)
-        single = (np.array(kept)[:, None] == bins[None, :]).astype(np.float64)
-        super().__init__(features, single, warped=kept.stop)
+        single = (np.array(kept_bins(features))[:, None] == bins[None, :]).astype(np.float64)
+        super().__init__(features, single, rate)

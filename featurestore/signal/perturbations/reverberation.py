@@ -1,4 +1,4 @@
-"""A room: the signal convolved with a room impulse response, in time with the signal and as loud.
+"""A room: the signal convolved with a room impulse response, in time with the signal and with its energy.
 
 References
 ----------
@@ -13,6 +13,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float64, Signal
+from featurestore.signal.noise import noise_gain
+from featurestore.signal.peak import energy
 
 
 class Room:
@@ -50,7 +52,8 @@ def reverberant(signal: Signal, room: Room, share: float, output: Signal) -> Non
     """Write `share` of the signal in a room and the rest of it as it was, array [time] as long as the signal.
 
     output(t) = share * sum_j h(j) x(t + d - j) + (1 - share) * x(t), where d is the sample of the direct path: what
-    the room adds comes after the sound, and what it adds beyond the end is cut. Computed by one transform in float64.
+    the room adds comes after the sound, and what it adds beyond the end is cut. The sum is then scaled to the energy
+    of the signal: rooms alone would change levels by several decibels. Computed by one transform in float64.
     """
     samples = len(signal)
     length = scipy.fft.next_fast_len(samples + len(room.response) - 1, real=True)
@@ -58,3 +61,6 @@ def reverberant(signal: Signal, room: Room, share: float, output: Signal) -> Non
     spectrum *= room.spectrum(length)
     wet = scipy.fft.irfft(spectrum, length, workers=1)[room.direct : room.direct + samples]
     output[:] = share * wet + (1 - share) * signal.astype(np.float64)
+    loudness = energy(output)
+    if loudness > 0:
+        output *= noise_gain(energy(signal), loudness, 0.0)
