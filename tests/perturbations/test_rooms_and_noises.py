@@ -34,7 +34,9 @@ def test_a_room_is_the_convolution_with_its_response_from_the_direct_path_on_at_
     expected = scipy_signal.convolve(signal.astype(np.float64), recorded, method="direct")[40 : 40 + len(signal)]
 
     mixed = share * expected + (1 - share) * signal
-    np.testing.assert_allclose(in_room(signal, share), mixed * np.linalg.norm(signal) / np.linalg.norm(mixed), atol=2e-7)
+    np.testing.assert_allclose(
+        in_room(signal, share), mixed * np.linalg.norm(signal) / np.linalg.norm(mixed), atol=2e-7
+    )
 
 
 def test_a_click_in_a_room_stays_where_it_is_and_what_the_room_adds_comes_after():
