@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Real
 from featurestore.signal.fourier_tables import Tables
-from featurestore.signal.kernel import fast_kernel
-from featurestore.signal.lanes import LANES, Lanes, load, spread, store
+from featurestore.signal.kernel import kernel
+from featurestore.signal.lanes import LANES, Lanes, fma, load, spread, store
 
 _BLOCK = 256
 """Complex numbers of eight frames that are transformed at a time: 16 KB in float32."""
@@ -37,7 +37,7 @@ def power_spectra_elsewhere(frames: Real, length: int, powers: Real) -> None:
     powers[:] = (spectrum.real**2 + spectrum.imag**2).reshape(-1)
 
 
-@fast_kernel
+@kernel
 def power_spectra(frames: Real, tables: Tables, powers: Real) -> None:
     """Write |X|**2, array [bins * 8], of eight frames [length * 8], which are overwritten."""
     turns, pair, halves, places = tables
@@ -61,7 +61,7 @@ def power_spectra(frames: Real, tables: Tables, powers: Real) -> None:
     _powers(frames, halves, places, powers)
 
 
-@fast_kernel
+@kernel
 def _pass(x: Real, begin: int, size: int, turns: Real) -> None:
     """Make a pass over numbers `begin` to `begin + size`: part j of four then holds what bins 4 q + j come from."""
     quarter = size // 4
@@ -80,7 +80,7 @@ def _pass(x: Real, begin: int, size: int, turns: Real) -> None:
         _store_turned(x, m, br - di, bi + dr, turns, w + 4)
 
 
-@fast_kernel
+@kernel
 def _fours(x: Real, begin: int, count: int, sign: Lanes) -> None:
     """Transform groups of four numbers, whose turns are all 1: forward with sign 1, back with -1."""
     for i in range(16 * begin, 16 * (begin + count), 64):
@@ -98,22 +98,26 @@ def _fours(x: Real, begin: int, count: int, sign: Lanes) -> None:
         store(x, i + 56, bi + dr)
 
 
-@fast_kernel
+@kernel
 def _store_turned(x: Real, place: int, real: Real, imaginary: Real, turns: Real, w: int) -> None:
-    wr, wi = spread(turns[w]), spread(turns[w + 1])
-    store(x, place, real * wr - imaginary * wi)
-    store(x, place + 8, real * wi + imaginary * wr)
+    real, imaginary = _turned(real, imaginary, spread(turns[w]), spread(turns[w + 1]))
+    store(x, place, real)
+    store(x, place + 8, imaginary)
 
 
-@fast_kernel
+@kernel
 def _load_turned(x: Real, place: int, turns: Real, w: int) -> tuple[Lanes, Lanes]:
     """Return a number turned back."""
-    wr, wi = spread(turns[w]), spread(turns[w + 1])
-    real, imaginary = load(x, place), load(x, place + 8)
-    return real * wr + imaginary * wi, imaginary * wr - real * wi
+    return _turned(load(x, place), load(x, place + 8), spread(turns[w]), spread(-turns[w + 1]))
 
 
-@fast_kernel
+@kernel
+def _turned(real: Lanes, imaginary: Lanes, wr: Lanes, wi: Lanes) -> tuple[Lanes, Lanes]:
+    """Return the product of two complex numbers."""
+    return fma(real, wr, -(imaginary * wi)), fma(real, wi, imaginary * wr)
+
+
+@kernel
 def _pair_pass(x: Real, size: int, pair: Real) -> None:
     """Make the first pass, of radix 2, where the size is no power of four."""
     for p in range(size // 2):
@@ -124,7 +128,7 @@ def _pair_pass(x: Real, size: int, pair: Real) -> None:
         _store_turned(x, j, ar - br, ai - bi, pair, 2 * p)
 
 
-@fast_kernel
+@kernel
 def _powers(x: Real, halves: Real, places: NDArray[np.int64], powers: Real) -> None:
     """Take the halves apart: X[k] = E[k] + w**k O[k] and X[size - k] = conj(E[k] - w**k O[k])."""
     size = len(places) - 1
@@ -135,15 +139,14 @@ def _powers(x: Real, halves: Real, places: NDArray[np.int64], powers: Real) -> N
     for k in range(1, size // 2 + 1):
         i, j = places[k], places[size - k]
         zr, zi, mr, mi = load(x, i), load(x, i + 8), load(x, j), load(x, j + 8)
-        wr, wi = spread(halves[k, 0]), spread(halves[k, 1])
-        er, ei, fr, fi = zr + mr, zi - mi, zi + mi, mr - zr
-        gr, gi = fr * wr - fi * wi, fr * wi + fi * wr
+        er, ei = zr + mr, zi - mi
+        gr, gi = _turned(zi + mi, mr - zr, spread(halves[k, 0]), spread(halves[k, 1]))
         ar, ai, br, bi = er + gr, ei + gi, er - gr, ei - gi
-        store(powers, 8 * k, (ar * ar + ai * ai) * quarter)
-        store(powers, 8 * (size - k), (br * br + bi * bi) * quarter)
+        store(powers, 8 * k, fma(ar, ar, ai * ai) * quarter)
+        store(powers, 8 * (size - k), fma(br, br, bi * bi) * quarter)
 
 
-@fast_kernel
+@kernel
 def inverse(spectrum: Real, tables: Tables, frames: Real) -> None:
     """Write the eight frames [length * 8] of spectra [bins * 16]."""
     turns, pair, halves, places = tables
@@ -170,7 +173,7 @@ def inverse(spectrum: Real, tables: Tables, frames: Real) -> None:
         _pair_pass_back(frames, size, pair)
 
 
-@fast_kernel
+@kernel
 def _tangle(spectrum: Real, halves: Real, places: NDArray[np.int64], x: Real) -> None:
     """Undo the step of `_powers` that takes halves apart, divided by the size."""
     size = len(places) - 1
@@ -181,16 +184,15 @@ def _tangle(spectrum: Real, halves: Real, places: NDArray[np.int64], x: Real) ->
     for k in range(1, size // 2 + 1):
         i, j = 16 * k, 16 * (size - k)
         xr, xi, mr, mi = load(spectrum, i), load(spectrum, i + 8), load(spectrum, j), load(spectrum, j + 8)
-        wr, wi = spread(halves[k, 0]), spread(halves[k, 1])
-        er, ei, gr, gi = xr + mr, xi - mi, xr - mr, xi + mi
-        hr, hi = gi * wr - gr * wi, gr * wr + gi * wi
+        er, ei = xr + mr, xi - mi
+        hi, hr = _turned(xr - mr, xi + mi, spread(halves[k, 0]), spread(-halves[k, 1]))
         store(x, places[size - k], (er + hr) * scale)
         store(x, places[size - k] + 8, (hi - ei) * scale)
         store(x, places[k], (er - hr) * scale)
         store(x, places[k] + 8, (ei + hi) * scale)
 
 
-@fast_kernel
+@kernel
 def _pass_back(x: Real, begin: int, size: int, turns: Real) -> None:
     """Undo `_pass` but for a factor of 4."""
     quarter = size // 4
@@ -214,7 +216,7 @@ def _pass_back(x: Real, begin: int, size: int, turns: Real) -> None:
         store(x, m + 8, bi - dr)
 
 
-@fast_kernel
+@kernel
 def _pair_pass_back(x: Real, size: int, pair: Real) -> None:
     for p in range(size // 2):
         i, j = 16 * p, 16 * p + 8 * size

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.signal.arrays import Float32, Float64, Signal
-from featurestore.signal.kernel import fast_kernel
-from featurestore.signal.lanes import LANES, Lanes, load, load_rows, spread, store, store_rows, transposed
+from featurestore.signal.kernel import kernel
+from featurestore.signal.lanes import LANES, Lanes, fma, load, load_rows, spread, store, store_rows, transposed
 from featurestore.signal.pitch_grid import PITCH_GRID
 
 TAPS = 16
@@ -75,7 +75,7 @@ def interpolate(stretched: Signal, steps: int, weights: Float32, source: Float32
     _interpolate(stretched, steps, weights.reshape(-1), source, np.empty(LANES * LANES, np.float32), output)
 
 
-@fast_kernel
+@kernel
 def _interpolate(
     stretched: Signal, steps: int, weights: Float32, source: Float32, tile: Float32, output: Signal
 ) -> None:
@@ -89,7 +89,7 @@ def _interpolate(
             store_rows(output, first * _GRID + begin, _GRID, transposed(load_rows(tile, 0, LANES)))
 
 
-@fast_kernel
+@kernel
 def _weighed(source: Float32, begin: int, weights: Float32, phase: int) -> Lanes:
     """Return the sum of 16 samples from `begin` on under the weights of a phase, in four parts."""
     i, w = LANES * begin, TAPS * phase
@@ -98,8 +98,8 @@ def _weighed(source: Float32, begin: int, weights: Float32, phase: int) -> Lanes
     c = load(source, i + 16) * spread(weights[w + 2])
     d = load(source, i + 24) * spread(weights[w + 3])
     for tap in range(4, TAPS, 4):
-        a = a + load(source, i + 8 * tap) * spread(weights[w + tap])
-        b = b + load(source, i + 8 * tap + 8) * spread(weights[w + tap + 1])
-        c = c + load(source, i + 8 * tap + 16) * spread(weights[w + tap + 2])
-        d = d + load(source, i + 8 * tap + 24) * spread(weights[w + tap + 3])
+        a = fma(load(source, i + 8 * tap), spread(weights[w + tap]), a)
+        b = fma(load(source, i + 8 * tap + 8), spread(weights[w + tap + 1]), b)
+        c = fma(load(source, i + 8 * tap + 16), spread(weights[w + tap + 2]), c)
+        d = fma(load(source, i + 8 * tap + 24), spread(weights[w + tap + 3]), d)
     return (a + b) + (c + d)

@@ -2,7 +2,8 @@
 
 Compilers find such parallel work in plain loops now and then; transforms need it always. A value holds the same
 quantity of eight frames (or of eight stretches of a signal), so that no step of a transform has to move numbers from
-lane to lane. `+`, `-` and `*` act on each lane; the processor may fuse a product into a sum, alike in every lane.
+lane to lane. `+`, `-` and `*` act on each lane and round each result; `fma` rounds a product and a sum together, on
+every processor. So results do not depend on how many lanes a register has, nor on what a compiler recognises.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 8
 """Numbers in a value: one AVX register of float32."""
-_FUSED = ("contract",)
 _Object = Any
 """Numba's and LLVM's objects: the two libraries ship no types."""
 Lanes = Any
@@ -150,15 +150,16 @@ def store_weighted(
 def add_rows(
     typing: _Object, array: _Object, start: _Object, stride: _Object, rows: _Object, weight: _Object
 ) -> _Object:
-    """Add eight values, times one weight, to array[start + r * stride :][:8]; rows may overlap."""
+    """Add eight values, times one weight, to array[start + r * stride :][:8] by `fma`; rows may overlap."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
         """Emit the rows one after the other, each read after the one before is written, as rows may overlap."""
         pointers = _row_pointers(context, builder, signature.args[0], *arguments[:3])
         align = signature.args[0].dtype.bitwidth // 8
         for row, pointer in enumerate(pointers):
-            value = builder.fmul(builder.extract_value(arguments[3], row), arguments[4], flags=_FUSED)
-            builder.store(builder.fadd(builder.load(pointer, align=align), value, flags=_FUSED), pointer, align=align)
+            value = builder.extract_value(arguments[3], row)
+            total = _fma(builder, value, arguments[4], builder.load(pointer, align=align))
+            builder.store(total, pointer, align=align)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, rows, weight), generate
@@ -206,6 +207,42 @@ def transposed(typing: _Object, rows: _Object) -> _Object:
     return rows(rows), generate
 
 
+@_instruction
+def fma(typing: _Object, x: _Object, y: _Object, z: _Object) -> _Object:
+    """Return x * y + z, rounded once, of eight numbers or of single ones of one precision.
+
+    Where the processor has no such instruction (x86 before 2013), the system's library computes the same, slowly.
+    """
+
+    def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit LLVM's fused multiply-add."""
+        return _fma(builder, *arguments)
+
+    return (x(x, y, z) if x == y == z else None), generate
+
+
+def _fma(builder: _Object, x: _Object, y: _Object, z: _Object) -> _Object:
+    element = x.type.element if isinstance(x.type, ir.VectorType) else x.type
+    name = f"{'v8' if element is not x.type else ''}{'f32' if isinstance(element, ir.FloatType) else 'f64'}"
+    kind = ir.FunctionType(x.type, [x.type] * 3)
+    return builder.call(builder.module.declare_intrinsic(f"llvm.fma.{name}", fnty=kind), [x, y, z])
+
+
+@_instruction
+def sum_of_lanes(typing: _Object, value: _Object) -> _Object:
+    """Return the sum of the eight numbers, in float32 or float64 as they are: lanes 4 apart first, then 2, then 1."""
+
+    def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit scalar sums, since it is called once an array."""
+        parts = [builder.extract_element(arguments[0], ir.IntType(32)(lane)) for lane in range(LANES)]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [builder.fadd(parts[i], parts[i + half]) for i in range(half)]
+        return parts[0]
+
+    return value.element(value), generate
+
+
 def _exchange(builder: _Object, rows: list[_Object], step: int) -> list[_Object]:
     """Swap, in each pair of rows `step` apart, the blocks of `step` lanes beside the diagonal."""
     first = [lane + LANES - step if lane & step else lane for lane in range(LANES)]
@@ -227,8 +264,8 @@ def _define(sign: _Object, instruction: str) -> None:
         """Compute the instruction on each lane of two values of one precision."""
 
         def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-            """Emit the instruction; it may be fused with the one before or after it."""
-            return getattr(builder, instruction)(*arguments, flags=_FUSED)
+            """Emit the instruction without flags, so that its result is rounded."""
+            return getattr(builder, instruction)(*arguments)
 
         return x(x, y), generate
 
@@ -241,6 +278,28 @@ def _define(sign: _Object, instruction: str) -> None:
             return apply(x, y)
 
         return calculate if isinstance(x, _Lanes) and x == y else None
+
+
+@_instruction
+def _negate(typing: _Object, x: _Object) -> _Object:
+    """Change the sign of each lane."""
+
+    def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
+        """Emit LLVM's change of sign, which is exact."""
+        return builder.fneg(arguments[0])
+
+    return x(x), generate
+
+
+@overload(operator.neg)
+def _choose_negate(x: _Object) -> _Object:
+    """Return the meaning of a minus sign before a value; None leaves other types to Numba."""
+
+    def calculate(x: _Object) -> _Object:
+        """Compute the sign by its instruction."""
+        return _negate(x)
+
+    return calculate if isinstance(x, _Lanes) else None
 
 
 _define(operator.add, "fadd")

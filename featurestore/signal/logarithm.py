@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.signal.kernel import inlined
+from featurestore.signal.lanes import fma
 
 ROOT_HALF_BITS = 0x3F3504F3
 """The bits of float32(sqrt(1/2)): mantissas are taken from [sqrt(1/2), sqrt(2)), where log is smallest."""
@@ -30,8 +31,8 @@ def natural_log(value: np.float32) -> np.float32:
     exponent = (bits - _BITS) >> _SHIFT
     x = np.int32(bits - (exponent << _SHIFT)).view(np.float32) - _ONE
     square = x * x
-    p = ((_C0 * x + _C1) * x + _C2) * x + _C3
-    p = ((p * x + _C4) * x + _C5) * x + _C6
-    p = (p * x + _C7) * x + _C8
+    p = fma(fma(fma(_C0, x, _C1), x, _C2), x, _C3)
+    p = fma(fma(fma(p, x, _C4), x, _C5), x, _C6)
+    p = fma(fma(p, x, _C7), x, _C8)
     scale = np.float32(exponent)
-    return x + (x * square * p + scale * _LN2_LOW - _HALF * square) + scale * _LN2_HIGH
+    return np.float32(fma(scale, _LN2_HIGH, x + fma(x * square, p, fma(scale, _LN2_LOW, -_HALF * square))))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64, Real
-from featurestore.signal.kernel import fast_kernel
-from featurestore.signal.lanes import LANES, load, load_rows, spread, store_narrow, store_rows, transposed
+from featurestore.signal.kernel import kernel
+from featurestore.signal.lanes import LANES, fma, load, load_rows, spread, store_narrow, store_rows, transposed
 from featurestore.signal.logarithm import natural_log
 
 _BREAK_HZ, _HZ_A_MEL, _BREAK_MEL = 1000.0, 200.0 / 3, 15.0
@@ -86,7 +86,7 @@ def mel_bands(triangles: Float64, dtype: type[np.floating]) -> MelBands:
     return MelBands(first, stop, offset, np.concatenate(pieces).astype(dtype))
 
 
-@fast_kernel
+@kernel
 def log_mel(powers: Real, bands: BandArrays, eps: float, sums: Float32, rows: Float32, start: int) -> None:
     """Write log(sum of weights * power + eps) of eight frames, from rows[start] on, each `mels` long.
 
@@ -108,14 +108,14 @@ def log_mel(powers: Real, bands: BandArrays, eps: float, sums: Float32, rows: Fl
     for m in range(len(first)):
         total, shift = zero, offset[m] - first[m]
         for k in range(first[m], stop[m]):
-            total = total + load(powers, LANES * k) * spread(weights[shift + k])
+            total = fma(load(powers, LANES * k), spread(weights[shift + k]), total)
         store_narrow(sums, LANES * m, total + small)
     for i in range(len(sums)):
         sums[i] = natural_log(sums[i])
     turn_rows(sums, len(first), rows, start)
 
 
-@fast_kernel
+@kernel
 def turn_rows(columns: Float32, width: int, rows: Float32, start: int) -> None:
     """Write eight rows of `width` numbers one after the other; number m of row l stands at columns[8 m + l]."""
     whole = width - width % LANES

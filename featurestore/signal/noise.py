@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Signal
-from featurestore.signal.kernel import fast_kernel
+from featurestore.signal.kernel import kernel
+from featurestore.signal.lanes import fma
 from featurestore.signal.logarithm import natural_log
-from featurestore.signal.peak import MAGNITUDE
+from featurestore.signal.peak import MAGNITUDE, sum_of_squares
 from featurestore.signal.philox import philox
 
 COUNTERS = 256
@@ -35,7 +36,7 @@ def key_words(noise_key: int) -> NDArray[np.uint64]:
     return np.array([noise_key & 0xFFFFFFFF, noise_key >> 32], np.uint64)
 
 
-@fast_kernel
+@kernel
 def standard_normal(key: NDArray[np.uint64], noise: Signal) -> float:
     """Write standard normal numbers, array [time], and return their sum of squares.
 
@@ -56,17 +57,14 @@ def standard_normal(key: NDArray[np.uint64], noise: Signal) -> float:
                 radius = np.float32(math.sqrt(-_TWO * natural_log(uniform)))
                 a = np.float32(angle_words[i]) * _UNIT_32 * _PI
                 q = a * a
-                sine = a * (_ONE + q * (_S3 + q * (_S5 + q * (_S7 + q * _S9))))
-                cosine = _ONE + q * (_C2 + q * (_C4 + q * (_C6 + q * (_C8 + q * _C10))))
-                cosines[i] = radius * (_ONE - _TWO * sine * sine)
+                sine = a * fma(q, fma(q, fma(q, fma(q, _S9, _S7), _S5), _S3), _ONE)
+                cosine = fma(q, fma(q, fma(q, fma(q, fma(q, _C10, _C8), _C6), _C4), _C2), _ONE)
+                cosines[i] = radius * fma(-_TWO * sine, sine, _ONE)
                 sines[i] = radius * _TWO * sine * cosine
         for plane in range(_PLANES):
             target = noise[start + plane * COUNTERS : start + (plane + 1) * COUNTERS]
-            source, partial = normal[plane], np.float32(0)
-            for i in range(len(target)):
-                target[i] = source[i]
-                partial += source[i] * source[i]
-            total += np.float64(partial)
+            target[:] = normal[plane, : len(target)]
+        total += np.float64(sum_of_squares(noise[start : start + _BLOCK]))
     return total
 
 
@@ -78,12 +76,12 @@ def noise_gain(signal_energy: float, noise_energy: float, snr_db: float) -> np.f
     return np.float32(math.sqrt(signal_energy / noise_energy * 10.0 ** (-snr_db / 10)))
 
 
-@fast_kernel
+@kernel
 def add_scaled(signal: Signal, noise: Signal, gain: np.float32) -> np.float32:
     """Turn noise [time] in place into signal + gain * noise, and return the largest absolute sample of the sum."""
     found = np.int32(0)
     for i in range(len(signal)):
-        value = np.float32(signal[i] + gain * noise[i])
+        value = np.float32(fma(gain, noise[i], signal[i]))
         noise[i] = value
         found = max(found, np.int32(value.view(np.int32) & MAGNITUDE))
     return np.int32(found).view(np.float32)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestore.signal.kernel import exact_kernel, inlined
+from featurestore.signal.kernel import inlined, kernel
 
 ROUNDS = 10
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -33,7 +33,7 @@ def philox_block(
     return c0 & _LOW, c1 & _LOW, c2 & _LOW, c3 & _LOW
 
 
-@exact_kernel
+@kernel
 def philox(first: int, key: NDArray[np.uint64], words: NDArray[np.int32]) -> None:
     """Write the random words of consecutive counters, array [4, counters]: column i is that of (first + i, 0, 0, 0).
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featurestore.errors import AudioError
 from featurestore.signal.arrays import Float32, Row
-from featurestore.signal.kernel import exact_kernel
+from featurestore.signal.kernel import kernel
 from featurestore.signal.peak import largest
 
 _SIGN, _MAGNITUDE = np.int32(-(2**31)), np.int32(0x7FFFFFFF)
@@ -46,7 +46,7 @@ def stored(row: Float32, dtype: str) -> Row:
     return halves
 
 
-@exact_kernel
+@kernel
 def round_to_half(values: NDArray[np.float32], halves: NDArray[np.uint16]) -> None:
     """Write the bits of float16(values).
 

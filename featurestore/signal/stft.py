@@ -6,7 +6,7 @@ import numpy as np
 
 from featurestore.errors import AudioError
 from featurestore.signal.arrays import Float64, Real, Signal
-from featurestore.signal.kernel import exact_kernel
+from featurestore.signal.kernel import kernel
 from featurestore.signal.lanes import LANES, load_rows, store_weighted, transposed
 from featurestore.specs.features import FeatureSpec
 
@@ -55,7 +55,7 @@ def padded_length(count: int, hop: int, length: int) -> int:
     return (groups * LANES - 1) * hop + length + LANES
 
 
-@exact_kernel
+@kernel
 def cut_frames(signal: Signal, begin: int, hop: int, window: Real, frames: Real) -> None:
     """Write eight windowed frames, array [length * 8] with sample n of frame l at 8 n + l.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from featurestore.signal.arrays import Float32, Float64, Real, Signal
 from featurestore.signal.fourier import power_spectra, power_spectra_elsewhere
 from featurestore.signal.fourier_tables import Tables, fourier_tables, own_length
-from featurestore.signal.kernel import fast_kernel
+from featurestore.signal.kernel import kernel
 from featurestore.signal.lanes import LANES
 from featurestore.signal.mel import BandArrays, log_mel, mel_bands
 from featurestore.signal.stft import cut_frames, frame_count, padded_length, padded_window
@@ -113,7 +113,7 @@ class _Tables:
         self.warped = np.empty(bins * LANES, precision)
 
 
-@fast_kernel
+@kernel
 def _groups(
     signal: Signal,
     hop: int,

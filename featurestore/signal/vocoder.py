@@ -22,8 +22,8 @@ from featurestore.signal.arrays import Float32, Signal
 from featurestore.signal.fourier import inverse
 from featurestore.signal.fourier_tables import Tables, fourier_tables
 from featurestore.signal.interpolation import LEAD, TAPS, passband, reach
-from featurestore.signal.kernel import fast_kernel
-from featurestore.signal.lanes import LANES, add_rows, load, load_rows, spread, store, store_rows, transposed
+from featurestore.signal.kernel import kernel
+from featurestore.signal.lanes import LANES, add_rows, fma, load, load_rows, spread, store, store_rows, transposed
 from featurestore.signal.pitch_grid import PITCH_GRID
 from featurestore.signal.stft import periodic_window
 from featurestore.signal.vocoder_analysis import Analysis, write_polar, write_turns
@@ -172,7 +172,7 @@ def _frame_positions(count: int, steps: int) -> tuple[NDArray[np.int64], Float32
     return position // steps, (position % steps / steps).astype(np.float32)
 
 
-@fast_kernel
+@kernel
 def _synthesise(
     magnitudes: Float32,
     turns: Float32,
@@ -198,7 +198,7 @@ def _synthesise(
         overlap_add(frames, window, hop, signal[first * hop :])
 
 
-@fast_kernel
+@kernel
 def _advance(
     magnitudes: Float32,
     turns: Float32,
@@ -222,13 +222,13 @@ def _advance(
         for t in range(len(source)):
             left, turn = source[t] * width + k, source[t] * 2 * width + k
             low = load(magnitudes, left)
-            size = low + spread(share[t]) * (load(magnitudes, left + width) - low)
+            size = fma(spread(share[t]), load(magnitudes, left + width) - low, low)
             store(tile, real_part + LANES * t, size * a)
             store(tile, imaginary_part + LANES * t, size * b)
             turn_real, turn_imaginary = load(turns, turn), load(turns, turn + width)
-            x, y = a * turn_real - b * turn_imaginary, a * turn_imaginary + b * turn_real
+            x, y = fma(a, turn_real, -(b * turn_imaginary)), fma(a, turn_imaginary, b * turn_real)
             # One Newton step towards 1 / sqrt(x**2 + y**2) keeps the product of thousands of turns on the unit circle.
-            correction = three_halves - half * (x * x + y * y)
+            correction = fma(-half, fma(x, x, y * y), three_halves)
             a, b = x * correction, y * correction
         store(phase, k, a)
         store(phase, width + k, b)
@@ -237,14 +237,14 @@ def _advance(
     spectrum[2 * LANES * kept : 2 * LANES * (kept + LANES)] = 0
 
 
-@fast_kernel
+@kernel
 def overlap_add(frames: Float32, window: Float32, hop: int, signal: Signal) -> None:
     """Add eight windowed frames, array [length * 8], to a signal, the first from its begin on, each a hop later."""
     for n in range(0, len(window), LANES):
         add_rows(signal, n, hop, transposed(load_rows(frames, LANES * n, LANES)), load(window, n))
 
 
-@fast_kernel
+@kernel
 def _even_out(squares: Float32, count: int, hop: int, signal: Signal) -> None:
     """Divide by the sum of squared windows where fewer than four of the `count` frames cover a sample, at both ends."""
     for block in range((len(signal) + hop - 1) // hop):

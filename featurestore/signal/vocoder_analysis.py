@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64
-from featurestore.signal.kernel import exact_kernel
+from featurestore.signal.kernel import kernel
 
 _NOTHING = 1e-100
 """Magnitudes below have no phase."""
@@ -30,7 +30,7 @@ class Analysis:
     """Array [2, width]: the unit number of the first frame's phase."""
 
 
-@exact_kernel
+@kernel
 def write_polar(spectrum: NDArray[np.complex128], gain: Float64, magnitudes: Float32, phases: Float64) -> None:
     """Write |X| * gain and the unit numbers X / |X|, array [frames, 2, bins]; 1 where X is zero."""
     for t in range(spectrum.shape[0]):
@@ -44,7 +44,7 @@ def write_polar(spectrum: NDArray[np.complex128], gain: Float64, magnitudes: Flo
             unit_imaginary[k] = imaginary * scale if magnitude > _NOTHING else 0.0
 
 
-@exact_kernel
+@kernel
 def write_turns(phases: Float64, turns: Float32) -> None:
     """Write the unit number conj(u(t)) u(t + 1) that turns each phase into the next frame's."""
     for t in range(phases.shape[0] - 1):

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float64, Real
-from featurestore.signal.kernel import fast_kernel
-from featurestore.signal.lanes import LANES, load, spread, store
+from featurestore.signal.kernel import kernel
+from featurestore.signal.lanes import LANES, fma, load, spread, store
 from featurestore.specs.features import FeatureSpec
 
 
@@ -58,10 +58,10 @@ def warp_positions(
     return below, origin - below
 
 
-@fast_kernel
+@kernel
 def warp(powers: Real, below: NDArray[np.int64], share: Real, warped: Real) -> None:
     """Write S'(G(f)) = S(f) of eight frames, array [bins * 8]: a peak at f moves to G(f); linear between bins."""
     for k in range(len(below)):
         low = load(powers, LANES * below[k])
         high = load(powers, LANES * below[k] + LANES)
-        store(warped, LANES * k, low + spread(share[k]) * (high - low))
+        store(warped, LANES * k, fma(spread(share[k]), high - low, low))

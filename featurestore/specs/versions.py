@@ -17,9 +17,9 @@ OPERATIONS = {
     "decode": (1, ("soundfile", "numpy")),
     "resample": (1, ("soxr",)),
     "trim": (1, ("numpy",)),
-    "stft": (2, ("scipy", "numba")),
-    "mel": (2, ("numba", "numpy")),
-    "log": (1, ("numba",)),
+    "stft": (3, ("scipy", "numba")),
+    "mel": (3, ("numba", "numpy")),
+    "log": (2, ("numba",)),
     "bins": (1, ("numba", "numpy")),
     "decibels": (1, ("numpy",)),
     "dct": (1, ("numba", "numpy")),
@@ -28,14 +28,14 @@ OPERATIONS = {
     "egemaps": (1, ("opensmile",)),
     "function": (2, ()),
     "draw": (1, ()),
-    "pitch": (2, ("scipy", "numba", "numpy")),
+    "pitch": (3, ("scipy", "numba", "numpy")),
     "shift": (1, ("numpy",)),
-    "noise": (1, ("numba",)),
+    "noise": (2, ("numba",)),
     "vtlp": (3, ("numba", "numpy")),
     "peak": (1, ("numba",)),
-    "stretch": (1, ("scipy", "numba", "numpy")),
+    "stretch": (2, ("scipy", "numba", "numpy")),
     "reverb": (2, ("scipy", "numpy", "soxr")),
-    "recorded noise": (1, ("numba", "numpy", "soxr")),
+    "recorded noise": (2, ("numba", "numpy", "soxr")),
     "gain": (1, ("numpy",)),
     "own": (1, ("numpy",)),
 }
@@ -93,7 +93,7 @@ def row_versions(
     Examples
     --------
     >>> row_versions(FeatureSpec(), None)["mel"]
-    2
+    3
     >>> row_versions(FeatureSpec(), None, "torch")["engine"]
     'torch-1'
     """

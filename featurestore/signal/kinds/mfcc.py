@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.signal.arrays import Float32, Float64, Signal
-from featurestore.signal.kernel import exact_kernel
+from featurestore.signal.kernel import kernel
 from featurestore.signal.kinds.log_mel import LogMel
 from featurestore.specs.features import FeatureSpec
 
@@ -55,7 +55,7 @@ def cosines(coefficients: int, mels: int) -> Float64:
     return basis
 
 
-@exact_kernel
+@kernel
 def _project(log_mel: Float32, basis: Float64, totals: Float64, row: Float32) -> None:
     """Write log_mel @ basis, with basis [mels, coefficients]; each sum has one order, whatever the number of frames.
 
