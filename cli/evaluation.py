@@ -9,6 +9,7 @@ import click
 
 from cli.options import json_option, store_option, trust_code_option
 from cli.output import notice, print_json, print_table
+from cli.wrapping import say
 
 if TYPE_CHECKING:
     from models.figures.predictions import Predictions
@@ -130,6 +131,7 @@ def _said(place: str, side: str) -> list[Predictions]:
 
 def _print(first: str, second: str, side: str, found: dict[str, Any]) -> None:
     from cli.figures import MEASURES, TWO, between
+    from models.figures.intervals import intervals_in_words
 
     click.echo(f"first:  {first}\nsecond: {second}")
     columns = (f"{side} side", "first", "second", "difference", "95 % interval", "p-value")
@@ -148,4 +150,9 @@ def _print(first: str, second: str, side: str, found: dict[str, Any]) -> None:
     click.echo(f"{found['items']:,} items; {found['clusters']:,} {found['unit']} exchanged{reason}")
     how = f"all {found['permutations']:,}" if found["exact"] else f"{found['permutations']:,} random"
     agreed = "the two agree on every item" if found["exact"] and found["permutations"] == 1 else f"{how} exchanges"
-    click.echo(f"{agreed}; interval: bootstrap over the same {found['unit']}")
+    click.echo(agreed)
+    say(f"intervals {intervals_in_words(found['interval_over'])}")
+    if found["ignores_speakers"]:
+        say(
+            "note: items are exchanged as if independent; clips of a speaker are alike, so these p-values are too small"
+        )

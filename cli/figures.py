@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cli.output import figure, print_table, printable
+from cli.wrapping import say
 
 MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
 """As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
@@ -24,7 +25,7 @@ def print_sides(result: Mapping[str, Any]) -> None:
 
 
 def print_runs(runs: Sequence[Mapping[str, Any]], over: str, spread: Mapping[str, Any]) -> None:
-    """Print the test figures of several trainings, with mean, deviation and the interval of the mean.
+    """Print the test figures of several trainings, with mean and deviation.
 
     Parameters
     ----------
@@ -33,15 +34,20 @@ def print_runs(runs: Sequence[Mapping[str, Any]], over: str, spread: Mapping[str
     over : str
         What they differ in: `folds` or `seeds`.
     spread : mapping
-        `mean`, `deviation` and `interval` by measure.
+        `mean` and `deviation` by measure; of seeds also `interval`, over speakers and seeds, and `interval_over`.
     """
     columns = ("test side", *(MEASURES[name] for name in TWO))
     rows = [[Path(run["run"]).name, *(figure(run["test"][name], ".4f") for name in TWO)] for run in runs]
     if len(runs) > 1:
         rows.append([f"mean over {len(runs)} {over}", *(figure(spread["mean"].get(name), ".4f") for name in TWO)])
         rows.append(["deviation", *(figure(spread["deviation"].get(name), ".4f") for name in TWO)])
-        rows.append(["95 % interval of the mean", *(between(spread["interval"].get(name)) for name in TWO)])
+        if "interval" in spread:
+            rows.append(["95 % interval", *(between(spread["interval"].get(name)) for name in TWO)])
     print_table(columns, rows, numbers=columns[1:])
+    if "interval" in spread:
+        from models.figures.intervals import intervals_in_words
+
+        say(f"interval {intervals_in_words(spread['interval_over'])}")
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
@@ -54,7 +60,9 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     ]
     print_table(columns, rows, numbers=columns[1:])
     if summary.get("interval_over"):
-        click.echo(f"intervals: {resampled(summary['interval_over'])}")
+        from models.figures.intervals import intervals_in_words
+
+        say(f"intervals {intervals_in_words(summary['interval_over'])}")
     if summary.get("vote"):
         vote = summary["vote"]
         click.echo(f"majority vote of {vote['copies']} copies; {vote['ties']} ties, broken by mean probability")
@@ -75,9 +83,3 @@ def _print_classes(summary: Mapping[str, Any]) -> None:
 def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
     """Return an interval as text."""
     return "-" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
-
-
-def resampled(over: Mapping[str, Any]) -> str:
-    """Return what an interval was found by, in words."""
-    text = f"bootstrap over {over['count']} {over['unit']}"
-    return f"{text} ({over['reason']})" if over["reason"] else text

@@ -128,8 +128,11 @@ def _trained(
 def _several(run: Path, results: list[dict[str, Any]]) -> dict[str, Any]:
     """Put the results of several seeds together."""
     from models.crossval import spread
+    from models.figures.intervals import intervals
+    from models.runs.folders import run_predictions
 
-    return {"run": str(run), "runs": results, **spread([result["test"] for result in results])}
+    said = [run_predictions(Path(result["run"]), "test") for result in results]
+    return {"run": str(run), "runs": results, **spread([result["test"] for result in results]), **intervals(said)}
 
 
 def _print(result: dict[str, Any], experiment: Experiment) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import stdtrit
 
 from featurestore.errors import FeatureStoreError
 from models.data import FeatureView
@@ -26,7 +25,6 @@ from models.runs.run import RunConfig
 from models.training import Sides, train
 
 MEASURES = ("accuracy", "uar")
-CONFIDENCE = 0.95
 RESULT = "crossval.json"
 """What a cross-validation leaves in its folder beside the folds."""
 SAFE_PATH = "PYTHONSAFEPATH"
@@ -91,9 +89,8 @@ def cross_validate(
     Returns
     -------
     dict
-        `run`, `folds` (results of `train`), `mean`, `deviation` (of single folds) and `interval` (95 % confidence of
-        the mean, by Student's t) of test accuracy and UAR, and `pooled`: the figures of all test items together, with
-        their confusion matrix and intervals by bootstrap over speakers.
+        `run`, `folds` (results of `train`), `mean` and `deviation` of the folds' test accuracy and UAR, and
+        `pooled`: the figures of all test items together, with their confusion matrix and intervals over speakers.
 
     Raises
     ------
@@ -183,7 +180,7 @@ def _told(outcome: Mapping[str, Any]) -> str:
 
 
 def gathered(folder: Path, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put the outcomes of folds together: `run, folds, mean, deviation, interval, pooled, failed`."""
+    """Put the outcomes of folds together: `run, folds, mean, deviation, pooled, failed`."""
     results = [outcome for outcome in outcomes if "error" not in outcome]
     return {
         "run": str(folder),
@@ -209,28 +206,18 @@ def _refuse_failures(folder: Path, result: Mapping[str, Any]) -> None:
 
 
 def spread(figures: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
-    """Return mean, standard deviation (n - 1) and confidence interval of each measure over runs or folds.
+    """Return mean and standard deviation (n - 1) of each measure over runs or folds.
 
-    The interval takes the runs as independent, which folds that share training data are not quite: it is then
-    somewhat too narrow.
+    They have no interval here: seeds differ for other reasons than speakers do, and folds share training data. See
+    `models.figures.intervals`.
     """
     columns = {name: [f[name] for f in figures if f[name] is not None] for name in MEASURES}
     values = {name: np.array(column, dtype=float) for name, column in columns.items() if column}
     return {
         "mean": {name: float(column.mean()) for name, column in values.items()},
         "deviation": {name: _deviation(column) for name, column in values.items()},
-        "interval": {name: confidence_interval(column) for name, column in values.items()},
     }
 
 
 def _deviation(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
     return float(values.std(ddof=1)) if len(values) > 1 else None
-
-
-def confidence_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[float] | None:
-    """Return the 95 % confidence interval of the mean of `values`; None for a single value."""
-    if len(values) < 2:
-        return None
-    quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
-    half = quantile * float(values.std(ddof=1)) / np.sqrt(len(values))
-    return [float(values.mean() - half), float(values.mean() + half)]

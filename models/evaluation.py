@@ -16,7 +16,7 @@ from models.data import FeatureView, ViewDataset
 from models.errors import TrainingError
 from models.execution import Execution, by_length
 from models.figures import metrics
-from models.figures.bootstrap import intervals
+from models.figures.intervals import intervals
 from models.figures.predictions import Predictions
 from models.figures.tally import Tally
 from models.figures.voting import voted
@@ -148,7 +148,7 @@ def evaluate(run: Run, view: FeatureView, device: str = "auto", *, vote: bool = 
     -------
     dict
         `loss, items, accuracy, uar, macro_f1, per_class, macro_avg, weighted_avg, classes, confusion`, the 95 %
-        intervals `interval` and what was resampled for them, `interval_over`; with a vote also `vote`.
+        intervals over speakers `interval` and what they are over, `interval_over`; with a vote also `vote`.
     """
     judgement = judge_run(run, view, device, vote=vote)
     return {"loss": judgement.loss, **judgement.summary()}

@@ -15,20 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import RunError
-from models.figures.bootstrap import (
-    CHUNK,
-    CONFIDENCE,
-    RESAMPLES,
+from models.figures.intervals import (
+    SAME,
     Clusters,
     cluster_confusions,
     clusters_of,
-    percentile_interval,
-    resample,
+    described,
+    jackknife,
+    missing,
 )
 from models.figures.metrics import measures
 from models.figures.predictions import Predictions
 
 PERMUTATIONS = 10_000
+CHUNK = 4_000_000
+"""Most drawn numbers held at a time."""
 FEWEST_SPEAKERS = 6
 """With fewer, no difference could reach a two-sided p-value of 0.05: the smallest is 2 / 2^speakers."""
 MOST_EXACT = 13
@@ -57,16 +58,17 @@ def compare(
     permutations : int
         Random exchanges; if few clusters differ, all exchanges are counted instead.
     seed : int
-        Draws exchanges and resamples.
+        Draws exchanges.
     names : tuple of str
         What error messages call the two.
 
     Returns
     -------
     dict
-        `items`, `unit`, `clusters`, `reason`, `permutations`, `exact`, and for `accuracy` and `uar` each `first`,
-        `second`, `difference` (first minus second), its 95 % `interval` (bootstrap over the same clusters) and the
-        two-sided `p_value`.
+        `items`, `unit`, `clusters`, `reason`, `ignores_speakers`, `permutations`, `exact`, `interval_over`, and for
+        `accuracy` and `uar` each `first`, `second`, `difference` (first minus second), its 95 % `interval` over
+        speakers or None (see `models.figures.intervals`) and the two-sided `p_value`. A test that exchanges single
+        items ignores that clips of a speaker are alike: its p-values are too small.
 
     Raises
     ------
@@ -79,6 +81,7 @@ def compare(
     differences = _weighted_differences(ours, theirs)
     sums = np.stack([_sums(column, clusters) for column in differences.T], axis=1)
     p_values, exact = sign_flip_test(sums, permutations=permutations, seed=seed)
+    bounds, over = _difference_intervals(ours, theirs)
     return {
         "items": len(ours[0]),
         "unit": clusters.unit,
@@ -86,9 +89,9 @@ def compare(
         "reason": clusters.reason,
         "permutations": 2 ** _differing(sums) if exact else permutations,
         "exact": exact,
-        "resamples": RESAMPLES,
-        "confidence": CONFIDENCE,
-        **_compared_figures(ours, theirs, _difference_intervals(ours, theirs, clusters, seed), p_values),
+        "ignores_speakers": clusters.unit == "items",
+        "interval_over": over,
+        **_compared_figures(ours, theirs, bounds, p_values),
     }
 
 
@@ -217,15 +220,21 @@ def _differing(sums: NDArray[np.float64]) -> int:
 
 
 def _difference_intervals(
-    ours: Sequence[Predictions], theirs: Sequence[Predictions], clusters: Clusters, seed: int
-) -> list[list[float] | None]:
-    """Return the bootstrap interval of each difference; both sides see the same resamples."""
-
-    def differences(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map `[resamples, runs, true, predicted]` to mean of ours minus mean of theirs, `[resamples, COMPARED]`."""
-        figures = measures(confusions)[..., : len(COMPARED)]
-        gaps: NDArray[np.float64] = figures[:, : len(ours)].mean(axis=1) - figures[:, len(ours) :].mean(axis=1)
-        return gaps
-
-    values = resample(cluster_confusions([*ours, *theirs], clusters), differences, seed=seed)
-    return [percentile_interval(values[:, place], len(clusters)) for place in range(len(COMPARED))]
+    ours: Sequence[Predictions], theirs: Sequence[Predictions]
+) -> tuple[list[list[float] | None], dict[str, Any]]:
+    """Return the interval of each difference over speakers, whatever the test exchanges, and what it is over."""
+    runs = [*ours, *theirs]
+    clusters = clusters_of(runs[0].speakers)
+    none = {name: reason for name, reason in missing(runs, clusters).items() if name in COMPARED}
+    found: list[list[float] | None] = [None] * len(COMPARED)
+    if len(none) < len(COMPARED):
+        groups = [slice(len(ours)), slice(len(ours), len(runs))]
+        spreads = jackknife(cluster_confusions(runs, clusters), measures, groups, [1, -1])
+        for place, name in enumerate(COMPARED):
+            spread = spreads[place]
+            if name not in none and spread.variance < SAME:
+                none[name] = "it is the same whichever speaker is left out"
+            elif name not in none:
+                low, high = spread.value - spread.half_width, spread.value + spread.half_width
+                found[place] = [max(low, -1.0), min(high, 1.0)]
+    return found, described([ours, theirs], clusters, none)

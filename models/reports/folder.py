@@ -9,7 +9,7 @@ from typing import Any
 from models.crossval import spread
 from models.errors import RunError
 from models.figures import metrics
-from models.figures.bootstrap import intervals
+from models.figures.intervals import intervals
 from models.reports.parts import (
     class_table,
     confusion_drawing,

@@ -10,6 +10,7 @@ import numpy as np
 
 from featurestore.corpus.splitting.leaks import REFUSED_KINDS
 from models.figures import metrics
+from models.figures.intervals import intervals_in_words
 from models.reports.plots import confusion_figure, figure_svg
 from models.reports.style import STYLE
 
@@ -76,15 +77,14 @@ def measure_table(figures: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """
     bounds = found.get("interval") or {}
     rows = [(shown, number(figures[name]), interval(bounds.get(name))) for name, shown in metrics.DISPLAY.items()]
-    return table(("", "figure", "95 % interval"), rows) + paragraph(resampled(found.get("interval_over")), "note")
+    return table(("", "figure", "95 % interval"), rows) + paragraph(interval_note(found.get("interval_over")), "note")
 
 
-def resampled(over: Mapping[str, Any] | None) -> str:
-    """Return in words what intervals were found by."""
+def interval_note(over: Mapping[str, Any] | None) -> str:
+    """Say in words what intervals are over, and why a measure has none."""
     if not over:
         return "No intervals: the run was made before predictions were kept. 'featurestore evaluate' finds them."
-    reason = f", since {over['reason']}" if over["reason"] else ""
-    return f"Intervals by bootstrap over {over['count']} {over['unit']}{reason}; {over['resamples']} resamples."
+    return f"95 % intervals {intervals_in_words(over)}." if "covers" in over else "Intervals by an earlier method."
 
 
 def class_table(figures: Mapping[str, Any]) -> str:

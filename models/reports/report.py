@@ -11,7 +11,7 @@ import numpy as np
 from featurestore.specs.recordings import briefly
 from models.errors import CheckpointError
 from models.figures import metrics
-from models.figures.bootstrap import intervals
+from models.figures.intervals import intervals
 from models.figures.predictions import predictions_name, read_predictions
 from models.reports.parts import (
     class_table,
@@ -142,12 +142,9 @@ def _side(run: Run, side: str) -> str:
 
 
 def _found_intervals(run: Run, side: str) -> Mapping[str, Any]:
-    """Return the intervals that the run wrote, or those of predictions that were written later."""
-    summary: Mapping[str, Any] = run.summary[side]
+    """Return the intervals of the predictions that the run wrote; nothing if it wrote none."""
     path = run.folder / predictions_name(side)
-    if summary.get("interval_over") or not path.is_file():
-        return summary
-    return intervals([read_predictions(path)])
+    return intervals([read_predictions(path)]) if path.is_file() else {}
 
 
 def _conditions(run: Run) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.errors import CheckpointError, RunError
 from models.figures import metrics
-from models.figures.bootstrap import intervals
+from models.figures.intervals import intervals
 from models.figures.predictions import Predictions, pooled, predictions_name, read_predictions
 from models.runs.summary import read_side
 

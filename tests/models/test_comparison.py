@@ -34,6 +34,7 @@ def test_p_values_are_those_of_exchanging_answers_in_every_way():
         assert found[name]["p_value"] == pytest.approx(as_large)
     assert found["exact"]
     assert found["unit"] == "items"
+    assert found["ignores_speakers"]
 
 
 def test_drawn_exchanges_agree_with_all_of_them():
@@ -93,8 +94,9 @@ def test_a_run_does_not_differ_from_itself_in_another_order():
 
     assert found["uar"] == {
         "first": found["uar"]["second"], "second": found["uar"]["first"], "difference": 0.0,
-        "interval": [0.0, 0.0], "p_value": 1.0,
+        "interval": None, "p_value": 1.0,
     }  # fmt: skip
+    assert "the same whichever speaker" in found["interval_over"]["none"]["uar"]
 
 
 @pytest.mark.parametrize(
@@ -117,3 +119,26 @@ def test_speakers_that_are_unknown_cannot_be_exchanged():
 
     with pytest.raises(RunError, match="10 items have no speaker"):
         compare([unknown], [unknown], unit="speakers")
+
+
+def test_a_difference_has_the_interval_of_its_speakers_whatever_the_test_exchanges():
+    good = simulated(np.random.default_rng(4), speakers=5, items=30, share=0.8)
+    poor = said(good.labels, np.where(np.arange(150) % 3 == 0, (good.labels + 1) % 3, good.predicted),
+                speakers=good.speakers)  # fmt: skip
+    by_items, by_speakers = (compare([good], [poor], unit=unit) for unit in ("items", "speakers"))
+
+    assert by_items["accuracy"]["interval"] == by_speakers["accuracy"]["interval"]
+    assert (by_items["ignores_speakers"], by_speakers["ignores_speakers"]) == (True, False)
+
+
+def test_intervals_of_differences_cover_the_true_difference():
+    generator, trials, covered = np.random.default_rng(12), 200, 0
+    for _ in range(trials):
+        one = simulated(generator, speakers=4, items=30, share=0.7)
+        gain = np.clip(0.5 + 0.2 * generator.standard_normal(4), 0, 1)  # of what is wrong, so much is put right
+        mended = generator.random(120) < np.repeat(gain, 30)
+        other = said(one.labels, np.where(mended, one.labels, one.predicted), speakers=one.speakers)
+        bounds = compare([other], [one], permutations=10)["accuracy"]["interval"]
+        covered += bounds is not None and bounds[0] <= 0.15 <= bounds[1]
+
+    assert covered / trials >= 0.90

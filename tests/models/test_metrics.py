@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from models.crossval import confidence_interval, spread
+from models.crossval import spread
 from models.figures import metrics
 
 BY_HAND = np.array([[3, 1], [2, 2]])
@@ -53,18 +53,10 @@ def test_an_empty_side_has_no_figures():
     assert [summary[name] for name in ("accuracy", "uar", "macro_f1")] == [None, None, None]
 
 
-def test_the_confidence_interval_is_students():
-    values = np.array([0.5, 0.6, 0.7])
-    low, high = confidence_interval(values)
-
-    assert (low + high) / 2 == pytest.approx(0.6)
-    assert high - 0.6 == pytest.approx(4.302653 * 0.1 / np.sqrt(3), rel=1e-6)
-
-
-def test_spread_gives_mean_and_deviation_and_no_interval_of_a_single_run():
+def test_spread_gives_mean_and_deviation():
     several = spread([{"accuracy": 0.5, "uar": 0.4}, {"accuracy": 0.7, "uar": None}])
 
     assert several["mean"] == {"accuracy": pytest.approx(0.6), "uar": 0.4}
     assert several["deviation"]["accuracy"] == pytest.approx(np.sqrt(0.02))
     assert several["deviation"]["uar"] is None
-    assert several["interval"]["uar"] is None
+    assert sorted(several) == ["deviation", "mean"]

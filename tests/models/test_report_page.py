@@ -82,7 +82,7 @@ def test_a_run_of_before_intervals_were_kept_is_reported_without_them(finished, 
 
     assert "No intervals: the run was made before predictions were kept" in render_report(old)
     (tmp_path / "predictions-test.csv").write_bytes((run.folder / "predictions-test.csv").read_bytes())
-    assert "bootstrap over 12 items" in render_report(old)
+    assert "95 % intervals not given: 12 items have no speaker" in render_report(old)
 
 
 def test_settings_are_plain_lines_whatever_they_hold():
