@@ -3,8 +3,8 @@
     python benchmarks/coverage.py                 # the table of docs/training.md, two minutes
     python benchmarks/coverage.py --trials 200    # a glance
 
-Speakers, the classes of a speaker, and seeds differ in the log odds of being right. A speaker has 2 to 24 clips of each of
-four classes, so sides are unbalanced. The truth is what endlessly many speakers and seeds would give. There are three
+Speakers, the classes of a speaker, and seeds differ in the log odds of being right. A speaker has 2 to 24 clips of each
+of four classes, so sides are unbalanced. The truth is what endlessly many speakers and seeds would give. Three
 worlds: `usual` (mean log odds 1, deviations of speakers 0.8, of their classes 0.5, of seeds 0.3), `easy` (mean 2.5,
 accuracy about 0.9) and `seeds` (deviations of speakers 0.3 and 0.2, of seeds 0.6).
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,33 +35,72 @@ def _brief(described: str) -> str:
     return described.partition("]")[0] + "]"
 
 
-@click.command(epilog="Example: featurestore predict runs/mathworks-001 recording.wav")
+@click.command(
+    epilog="Example: featurestore predict runs/mathworks-001 recording.wav;  "
+    "featurestore predict runs/mathworks-001 talk.wav --window 3 --hop 1 --out timeline.csv"
+)
 @click.argument("run", type=click.Path())
 @click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--window", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Label each window by itself."
+)
+@click.option("--hop", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="From window to window.")
+@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write a table FILE.csv or FILE.json.")
 @device_option
 @trust_code_option
 @json_option
-def predict(run: str, files: tuple[str, ...], device: str, as_json: bool) -> int:
-    """Label audio FILES, or all those in folders, with RUN's model; exit code 3 if some could not be read."""
-    from models.prediction import predict_files
+def predict(
+    run: str,
+    files: tuple[str, ...],
+    window: float | None,
+    hop: float | None,
+    out: str | None,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Label audio FILES, or all those in folders, with RUN's model; exit code 3 if some could not be read.
+
+    A model labels clips like those that it was trained on: long recordings want a --window of about their length.
+    """
+    from models.prediction import predict_files, write_answers
     from models.runs.run import load_run
 
-    answers = predict_files(load_run(run), _audio_files(files), device)
-    refused = [answer for answer in answers if answer["label"] is None]
+    if hop is not None and window is None:
+        raise click.UsageError("--hop goes with --window.")
+    if out is not None and not out.endswith((".csv", ".json")):
+        raise click.UsageError("--out takes a file that ends in .csv or .json.")
+    answers = predict_files(load_run(run), _audio_files(files), device, window=window, hop=hop)
+    if out is not None:
+        write_answers(Path(out), answers)
     if as_json:
         print_json(answers)
-        return REJECTED if refused else 0
-    for answer in refused:
-        notice(f"rejected: {printable(answer['reason'])}")
+    else:
+        _print_answers(answers)
+    return REJECTED if any(answer["label"] is None for answer in answers) else 0
+
+
+def _print_answers(answers: list[dict[str, Any]]) -> None:
     for answer in answers:
+        file = printable(answer["file"])
         if answer["label"] is None:
+            notice(f"rejected: {printable(answer['reason'])}")
             continue
-        shares = sorted(answer["probabilities"].items(), key=lambda share: -share[1])[:3]
-        likely = "  ".join(f"{name} {share:.3f}" for name, share in shares)
-        click.echo(f"{printable(answer['file'])}: {answer['label']}  ({likely})")
+        for one in answer.get("timeline", ()):
+            click.echo(f"{file} {one['start']:.2f} to {one['end']:.2f} s: {_most_likely(one)}")
+        if "timeline" not in answer:
+            click.echo(f"{file}: {_most_likely(answer)}")
+        for remark in answer["outside"]:
+            notice(f"note: {file}: {remark}: outside of what the model was trained on")
     for remark in {answer["normalised_as"] for answer in answers if "normalised_as" in answer}:
         notice(f"normalised as {remark}")
-    return REJECTED if refused else 0
+
+
+def _most_likely(answer: dict[str, Any]) -> str:
+    if answer["label"] is None:
+        return "silent"
+    shares = sorted(answer["probabilities"].items(), key=lambda share: -share[1])[:3]
+    likely = "  ".join(f"{printable(name)} {share:.3f}" for name, share in shares)
+    return f"{printable(answer['label'])}  ({likely})"
 
 
 def _audio_files(places: tuple[str, ...]) -> list[Path]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import math
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +21,7 @@ from featurestore.errors import AudioError, SpecError
 from models.batches.normalisation import of_one_speaker
 from models.data import Batch
 from models.execution import Execution
+from models.runs.checkpoint import write_atomically
 from models.runs.run import Run
 
 if TYPE_CHECKING:
@@ -78,49 +84,140 @@ def _answer(shares: NDArray[np.float64], classes: Sequence[str]) -> dict[str, An
     return {"label": classes[int(shares.argmax())], "probabilities": probabilities}
 
 
-def predict_files(run: Run, paths: Sequence[Path], device: str = "auto") -> list[dict[str, Any]]:
-    """Label audio files of any rate and number of channels: a list of `file, label, probabilities`.
+@dataclass(frozen=True)
+class Piece:
+    """A part of a recording that is labelled by itself."""
+
+    start: float
+    """Seconds from the start of the recording, as `end`."""
+    end: float
+    frames: int
+    """Frames of its features; 0 where it is silent and has none."""
+
+
+def predict_files(
+    run: Run, paths: Sequence[Path], device: str = "auto", *, window: float | None = None, hop: float | None = None
+) -> list[dict[str, Any]]:
+    """Label audio files of any rate and number of channels.
 
     Files that are given together are taken as one speaker's where the model normalises speakers, see `predict`. A file
-    that cannot be read, or is too short for one frame, has no label and a `reason`; the others have theirs.
+    that cannot be read, is too short for one frame, or is silent has no label and a `reason`; the others have theirs.
+
+    Parameters
+    ----------
+    run : Run
+    paths : sequence of Path
+    device : str
+    window : float, optional
+        Label windows of so many seconds, each by itself; the last one ends with the recording. Whole recordings
+        otherwise.
+    hop : float, optional
+        Seconds from one window to the next; by default windows do not overlap.
+
+    Returns
+    -------
+    list of dict
+        Of each file `file`, `label`, `probabilities` by class name (of windows: their mean) and `outside`: in what the
+        recording is unlike those that the model was trained on. With a window also `timeline`, a list of `start`, `end`
+        (seconds), `label` and `probabilities` of each; a silent window has no label.
 
     Raises
     ------
     AudioError
         If no file can be labelled; the message names the first.
+    SpecError
+        If window or hop is not above 0.
     """
     from featurestore.rows.engine import RowEngine
 
+    if not all(value is None or 0 < value < math.inf for value in (window, hop)):
+        raise SpecError("window and hop are numbers of seconds above 0.")
     engine = RowEngine(run.config.features)
     refused: dict[Path, AudioError] = {}
+    pieces: dict[Path, list[Piece]] = {}
 
     def clips() -> Iterator[NDArray[Any]]:
-        """Yield `array [frames, bands]` of each file that can be read, and keep why the others cannot."""
-        for path in paths:
+        """Yield the features of what can be labelled, and keep why the rest cannot."""
+        for path in dict.fromkeys(paths):
             try:
-                yield file_features(engine, path)
+                found = file_pieces(engine, path, window, hop)
             except AudioError as error:
                 refused[path] = error
+                continue
+            pieces[path] = [piece for piece, _ in found]
+            yield from (features for _, features in found if features is not None)
 
     answers = iter(predict(run, clips(), device))
-    if len(refused) == len(set(paths)):
+    if not pieces:
         raise next(iter(refused.values()))
-    return [
-        {"file": str(path), "label": None, "probabilities": {}, "reason": str(refused[path])}
-        if path in refused
-        else {"file": str(path), **next(answers)}
-        for path in paths
+    told = {path: _told(run, found, answers, in_windows=window is not None) for path, found in pieces.items()}
+    told |= {
+        path: {"label": None, "probabilities": {}, "outside": [], "reason": str(error)}
+        for path, error in refused.items()
+    }
+    return [{"file": str(path), **told[path]} for path in paths]
+
+
+def _told(run: Run, pieces: Sequence[Piece], answers: Iterator[dict[str, Any]], *, in_windows: bool) -> dict[str, Any]:
+    """Put the answers to the pieces of one file together."""
+    found = [next(answers) if piece.frames else {"label": None, "probabilities": {}} for piece in pieces]
+    outside = _outside(run, pieces)
+    if not in_windows:
+        return {**found[0], "outside": outside}
+    timeline = [
+        {"start": piece.start, "end": piece.end, "label": one["label"], "probabilities": one["probabilities"]}
+        for piece, one in zip(pieces, found, strict=True)
     ]
+    labelled = [one for one in found if one["label"] is not None]
+    shares = np.mean([list(one["probabilities"].values()) for one in labelled], axis=0)
+    whole = {**labelled[0], **_answer(shares, run.config.classes)}
+    return {**whole, "outside": outside, "timeline": timeline}
 
 
-def file_features(engine: RowEngine, path: Path) -> NDArray[Any]:
-    """Compute the features of an audio file as a dataset's clean rows have them, `array [frames, bands]`."""
+def _outside(run: Run, pieces: Sequence[Piece]) -> list[str]:
+    """Say in what pieces are unlike the clips of the training."""
+    known = run.config.trained_on.get("frames")
+    if not known:  # the run is of before this was kept
+        return []
+    shortest, longest = known
+    frames = [piece.frames for piece in pieces if piece.frames]
+    if min(frames) >= shortest and max(frames) <= longest:
+        return []
+    found = f"{min(frames):,}" if min(frames) == max(frames) else f"{min(frames):,} to {max(frames):,}"
+    return [f"{found} frames, where the clips of the training have {shortest:,} to {longest:,}"]
+
+
+def file_pieces(
+    engine: RowEngine, path: Path, window: float | None = None, hop: float | None = None
+) -> list[tuple[Piece, NDArray[Any] | None]]:
+    """Compute the features of an audio file, whole or window by window, as a dataset's clean rows have them.
+
+    Features are an array [frames, bands], and None where every sample is the same.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read, is too short for one frame, or is silent from start to end.
+    """
     try:
-        return engine.clean(engine.load(_recorded(path)))
+        source = engine.load(_recorded(path))
+        count = len(source.signal)
+        length = count if window is None else min(count, max(1, round(window * source.rate)))
+        step = max(1, round((hop or window or 1.0) * source.rate))
+        starts = [*range(0, count - length, step), count - length]
+        pieces = []
+        for start in starts:
+            part = replace(source, signal=source.signal[start : start + length])
+            features = None if np.ptp(part.signal) == 0 else engine.clean(part)
+            place = start / source.rate, (start + length) / source.rate
+            pieces.append((Piece(*place, 0 if features is None else len(features)), features))
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not any(piece.frames for piece, _ in pieces):
+        raise AudioError(f"{path}: silent: all its samples are the same, so there is nothing to label.")
+    return pieces
 
 
 def _recorded(path: Path) -> bytes:
@@ -133,3 +230,23 @@ def _recorded(path: Path) -> bytes:
     if len(data) > largest:
         raise AudioError(f"larger than {largest:,} bytes. Cut it into clips.")
     return data
+
+
+def write_answers(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
+    """Write the answers of `predict_files` as JSON, or as a CSV table with a row for each file or window.
+
+    Its columns are `file, start, end, label, reason, outside` and `p(CLASS)` for each class.
+    """
+    if path.suffix == ".json":
+        write_atomically(path, (json.dumps(answers, indent=2, allow_nan=False) + "\n").encode())
+        return
+    classes = next(list(answer["probabilities"]) for answer in answers if answer["probabilities"])
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["file", "start", "end", "label", "reason", "outside", *(f"p({name})" for name in classes)])
+    for answer in answers:
+        for one in answer.get("timeline", [answer]):
+            told = [one.get("start", ""), one.get("end", ""), one["label"] or "", answer.get("reason", "")]
+            shares = [one["probabilities"].get(name, "") for name in classes]
+            table.writerow([answer["file"], *told, "; ".join(answer["outside"]), *shares])
+    write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -64,6 +64,7 @@ def configure(
         split=split,
         rows={name: len(view) for name, view in zip(Sides._fields, sides, strict=True)},
         items={name: describe_items(view) for name, view in zip(Sides._fields, sides, strict=True)},
+        trained_on={"frames": [int(sides.train.frames.min()), int(sides.train.frames.max())]},
         leaks=dict(leaks or {}),
         normalisation=stated(spec),
         recipe=dict(recipe or {}),

@@ -47,6 +47,8 @@ class RunConfig:
     """Rows of each side."""
     items: Mapping[str, str] = field(default_factory=dict)
     """The sha256 of which rows each side holds, with their labels; runs from before it name none."""
+    trained_on: Mapping[str, Any] = field(default_factory=dict)
+    """`frames`: those of the shortest and the longest clip of the training side; runs from before it tell none."""
     leaks: Mapping[str, Any] = field(default_factory=dict)
     """`declared`: kinds that are allowed; `found`: what each kind shares between sides."""
     normalisation: Mapping[str, Any] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class RunConfig:
         """Return the JSON form of what a result depends on."""
         dataset = {name: value for name, value in self.dataset.items() if name != "table"}  # see `start_run`
         document = {**self.to_dict(), "training": self.training.decisive(), "dataset": dataset}
-        left_out = {"versions", "recipe", "normalisation"} | (set() if self.items else {"items"})
+        left_out = {"versions", "recipe", "normalisation", "trained_on"} | (set() if self.items else {"items"})
         return {name: value for name, value in document.items() if name not in left_out}
 
     @property

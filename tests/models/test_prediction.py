@@ -1,5 +1,7 @@
 """Labels for audio files."""
 
+import csv
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import soundfile
 
 from featurestore.corpus.reading.unpack import Limits
 from featurestore.errors import AudioError
-from models.prediction import predict_files
+from models.prediction import predict_files, write_answers
 
 
 @pytest.fixture
@@ -61,3 +63,74 @@ def test_what_is_no_regular_file_or_too_large_is_refused_and_not_read(finished, 
             predict_files(finished[2], [place], "cpu")
     with pytest.raises(AudioError, match=r"large\.wav: larger than"):
         predict_files(finished[2], [tmp_path / "large.wav"], "cpu")
+
+
+def written(path, signal, rate=16_000):
+    soundfile.write(path, signal, rate, subtype="FLOAT")
+    return path
+
+
+def test_silence_is_not_labelled(finished, tones, tmp_path):
+    zeros = written(tmp_path / "zeros.wav", np.zeros(16_000))
+    level = written(tmp_path / "level.wav", np.full(16_000, 0.25))
+    opposite = written(tmp_path / "opposite.wav", np.outer(np.sin(np.arange(16_000) / 9), [0.5, -0.5]))
+
+    answers = predict_files(finished[2], [zeros, tones[0], level, opposite], "cpu")
+
+    assert [answer["label"] is None for answer in answers] == [True, False, True, True]
+    assert "nothing to label" in answers[0]["reason"]
+
+
+def test_windows_are_labelled_as_the_same_pieces_in_files_of_their_own(finished, tmp_path):
+    generator = np.random.default_rng(0)
+    signal = 0.1 * generator.standard_normal(16_000 * 5 + 300)
+    signal[32_000:48_000] = 0
+    whole = written(tmp_path / "whole.wav", signal)
+    (answer,) = predict_files(finished[2], [whole], "cpu", window=1.0)
+    starts = [0, 16_000, 32_000, 48_000, 64_000, len(signal) - 16_000]
+    cut = [written(tmp_path / f"{start}.wav", signal[start : start + 16_000]) for start in starts if start != 32_000]
+    pieces = predict_files(finished[2], cut, "cpu")
+
+    assert [one["start"] for one in answer["timeline"]] == [start / 16_000 for start in starts]
+    assert all(one["end"] - one["start"] == pytest.approx(1) for one in answer["timeline"])
+    assert answer["timeline"][2]["label"] is None  # silent
+    sounding = [one for one in answer["timeline"] if one["label"]]
+    assert [one["probabilities"] for one in sounding] == [one["probabilities"] for one in pieces]
+    for name, share in answer["probabilities"].items():
+        assert share == pytest.approx(np.mean([one["probabilities"][name] for one in pieces]))
+
+
+def test_windows_may_overlap_and_a_short_recording_is_one_window(finished, tones, tmp_path):
+    long = written(tmp_path / "long.wav", 0.1 * np.random.default_rng(1).standard_normal(48_000))
+    overlapping, short = predict_files(finished[2], [long, tones[0]], "cpu", window=2.0, hop=0.5)
+
+    assert [one["start"] for one in overlapping["timeline"]] == [0, 0.5, 1.0]
+    assert [(one["start"], one["end"]) for one in short["timeline"]] == [(0, 2)]
+
+
+def test_a_recording_longer_than_those_of_the_training_is_told(finished, tmp_path):
+    run = finished[2]
+    shortest, longest = run.config.trained_on["frames"]
+    noise = 0.1 * np.random.default_rng(2).standard_normal(60 * 16_000)
+    (whole,) = predict_files(run, [written(tmp_path / "minute.wav", noise)], "cpu")
+
+    assert 0 < shortest <= longest
+    assert whole["outside"] == [
+        f"{(60 * 16_000 - 2048) // 512 + 1:,} frames, where the clips of the training have {shortest:,} to {longest:,}"
+    ]
+
+
+def test_answers_are_written_as_a_table_and_as_json(finished, tones, tmp_path):
+    (tmp_path / "text.wav").write_text("not audio")
+    answers = predict_files(finished[2], [tones[0], tmp_path / "text.wav"], "cpu", window=1.0)
+    write_answers(tmp_path / "out.json", answers)
+    write_answers(tmp_path / "out.csv", answers)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert json.loads((tmp_path / "out.json").read_text()) == answers
+    assert [(row["start"], row["end"]) for row in rows] == [("0.0", "1.0"), ("1.0", "2.0"), ("", "")]
+    assert rows[0]["label"] == answers[0]["timeline"][0]["label"]
+    assert "text.wav" in rows[2]["reason"]
+    named = {name: float(rows[1][f"p({name})"]) for name in finished[2].config.classes}
+    assert named == answers[0]["timeline"][1]["probabilities"]
