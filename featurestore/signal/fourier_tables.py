@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Real
+from featurestore.signal.elementary import cosine_and_sine
 from featurestore.signal.lanes import LANES
 
 SHORTEST = 8
@@ -43,8 +44,7 @@ def fourier_tables(length: int, dtype: type[np.floating]) -> Tables:
 
 def _turns(exponent: NDArray[np.int64], size: int) -> NDArray[np.float64]:
     """Return exp(-2 pi i exponent / size), array [..., 2]."""
-    angle = -2 * np.pi * exponent / size
-    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    return np.stack(cosine_and_sine(-exponent / size), axis=-1)
 
 
 def _places(size: int, *, odd: bool) -> NDArray[np.int64]:

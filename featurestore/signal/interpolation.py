@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.signal.arrays import Float32, Float64, Signal
+from featurestore.signal.elementary import bessel_i0, cosine_and_sine
 from featurestore.signal.kernel import kernel
 from featurestore.signal.lanes import LANES, Lanes, fma, load, load_rows, spread, store, store_rows, transposed
 from featurestore.signal.pitch_grid import PITCH_GRID
@@ -22,7 +23,9 @@ _GRID = PITCH_GRID
 
 def _kernel_values(offset: Float64) -> Float64:
     inside = np.sqrt(np.clip(1 - (offset / (TAPS / 2)) ** 2, 0.0, 1.0))
-    return np.asarray(np.sinc(offset) * np.i0(_KAISER_BETA * inside) / np.i0(_KAISER_BETA))
+    angle = np.pi * offset
+    sinc = np.where(offset == 0, 1.0, cosine_and_sine(offset / 2)[1] / np.where(offset == 0, 1.0, angle))
+    return np.asarray(sinc * bessel_i0(_KAISER_BETA * inside) / bessel_i0(np.float64(_KAISER_BETA)))
 
 
 def interpolation_weights() -> Float32:
@@ -40,7 +43,7 @@ def passband(bins: int) -> Float64:
     offset = np.linspace(-TAPS / 2, TAPS / 2, 64 * TAPS + 1)
     values = _kernel_values(offset)
     frequency = np.arange(bins)[:, None] / (2.0 * (bins - 1))
-    waves = np.cos(2 * np.pi * frequency * offset[None, :])
+    waves = cosine_and_sine(frequency * offset[None, :])[0]
     return np.asarray(np.sum(waves * values[None, :], axis=1) / 64)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import register_jitable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -23,3 +24,8 @@ def kernel(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Compile a formula into each kernel that uses it."""
     return cast("Function", numba.njit(nogil=True, error_model="numpy", inline="always")(function))
+
+
+def inlinable(function: Function) -> Function:
+    """Leave a function as it is for Python, and let kernels call it too."""
+    return register_jitable(error_model="numpy")(function)

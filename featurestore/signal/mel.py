@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64, Real
+from featurestore.signal.elementary import LN10, exp, exp10, log
 from featurestore.signal.kernel import kernel
 from featurestore.signal.lanes import LANES, fma, load, load_rows, spread, store_narrow, store_rows, transposed
 from featurestore.signal.logarithm import natural_log
 
 _BREAK_HZ, _HZ_A_MEL, _BREAK_MEL = 1000.0, 200.0 / 3, 15.0
-_LOG_STEP = np.log(6.4) / 27.0
+_LOG_STEP = log(6.4) / 27.0
 
 
 def hertz_to_mel(hertz: Float64, scale: str) -> Float64:
@@ -27,16 +28,16 @@ def hertz_to_mel(hertz: Float64, scale: str) -> Float64:
     (Slaney, Auditory Toolbox, 1998).
     """
     if scale == "htk":
-        return np.asarray(2595.0 * np.log10(1.0 + hertz / 700.0))
-    high = _BREAK_MEL + np.log(np.maximum(hertz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
+        return np.asarray(2595.0 * (log(1.0 + hertz / 700.0) / LN10))
+    high = _BREAK_MEL + log(np.maximum(hertz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
     return np.where(hertz < _BREAK_HZ, hertz / _HZ_A_MEL, high)
 
 
 def mel_to_hertz(mel: Float64, scale: str) -> Float64:
     """Convert mel to frequencies, the inverse of `hertz_to_mel`."""
     if scale == "htk":
-        return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
-    high = _BREAK_HZ * np.exp(_LOG_STEP * (np.maximum(mel, _BREAK_MEL) - _BREAK_MEL))
+        return np.asarray(700.0 * (exp10(mel / 2595.0) - 1.0))
+    high = _BREAK_HZ * exp(_LOG_STEP * (np.maximum(mel, _BREAK_MEL) - _BREAK_MEL))
     return np.where(mel < _BREAK_MEL, mel * _HZ_A_MEL, high)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Signal
+from featurestore.signal.elementary import power_of_ten
 from featurestore.signal.kernel import kernel
 from featurestore.signal.lanes import fma
 from featurestore.signal.logarithm import natural_log
@@ -73,7 +74,7 @@ def noise_gain(signal_energy: float, noise_energy: float, snr_db: float) -> np.f
 
     gain**2 = (signal energy / noise energy) / 10**(snr_db / 10). The noise is scaled, never the signal.
     """
-    return np.float32(math.sqrt(signal_energy / noise_energy * 10.0 ** (-snr_db / 10)))
+    return np.float32(math.sqrt(signal_energy / noise_energy * power_of_ten(-snr_db / 10)))
 
 
 @kernel

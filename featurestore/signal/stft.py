@@ -6,6 +6,7 @@ import numpy as np
 
 from featurestore.errors import AudioError
 from featurestore.signal.arrays import Float64, Real, Signal
+from featurestore.signal.elementary import cosine_and_sine
 from featurestore.signal.kernel import kernel
 from featurestore.signal.lanes import LANES, load_rows, store_weighted, transposed
 from featurestore.specs.features import FeatureSpec
@@ -19,8 +20,7 @@ def periodic_window(name: str, length: int) -> Float64:
     if length == 1:
         return np.ones(1)
     a = {"hamming": 0.54, "hann": 0.5}[name]
-    window: Float64 = a - (1 - a) * np.cos(2 * np.pi * np.arange(length) / length)
-    return window
+    return a - (1 - a) * cosine_and_sine(np.arange(length) / length)[0]
 
 
 def padded_window(features: FeatureSpec) -> Float64:

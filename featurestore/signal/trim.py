@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.signal.arrays import Float64, Signal
+from featurestore.signal.elementary import exp10
 
 FRAME, HOP = 2048, 512
 """Samples of a frame and steps between frames, those of librosa."""
@@ -30,7 +31,7 @@ def trim(signal: Signal, decibels: float) -> Signal:
         A view of the signal.
     """
     powers = np.maximum(_centred_powers(signal), _LEAST_POWER)
-    loud = np.flatnonzero(10 * np.log10(powers / powers.max()) > -decibels)
+    loud = np.flatnonzero(powers > powers.max() * exp10(-decibels / 10))
     return signal[HOP * int(loud[0]) : min(len(signal), HOP * (int(loud[-1]) + 1))]
 
 

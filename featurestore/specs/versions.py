@@ -16,13 +16,13 @@ from featurestore.specs.kinds import KINDS
 OPERATIONS = {
     "decode": (1, ("soundfile", "numpy")),
     "resample": (1, ("soxr",)),
-    "trim": (1, ("numpy",)),
+    "trim": (2, ("numpy",)),
     "stft": (3, ("scipy", "numba")),
     "mel": (3, ("numba", "numpy")),
     "log": (2, ("numba",)),
     "bins": (1, ("numba", "numpy")),
-    "decibels": (1, ("numpy",)),
-    "dct": (1, ("numba", "numpy")),
+    "decibels": (2, ("numpy",)),
+    "dct": (2, ("numba", "numpy")),
     "length": (1, ()),
     "waveform": (2, ("numpy",)),
     "egemaps": (1, ("opensmile",)),
@@ -36,7 +36,7 @@ OPERATIONS = {
     "stretch": (2, ("scipy", "numba", "numpy")),
     "reverb": (2, ("scipy", "numpy", "soxr")),
     "recorded noise": (2, ("numba", "numpy", "soxr")),
-    "gain": (1, ("numpy",)),
+    "gain": (2, ("numpy",)),
     "own": (1, ("numpy",)),
 }
 """Each operation's version and the libraries that its numbers depend on."""

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from featurestore.signal.elementary import LN2, cosine_and_sine, exp
+
 Signal = NDArray[np.float64]
 
 RATE = 16_000
@@ -94,10 +96,10 @@ def _syllable_lengths(count: int, tempo: float, random: np.random.Generator) -> 
 
 def _voice_source(edges: NDArray[np.int64], voice: Voice, manner: Manner, random: np.random.Generator) -> Signal:
     """Return glottal pulses with breath, tilted as the manner says; array [time]."""
-    pitch = voice.pitch_hz * manner.pitch * 2 ** (_melody(edges, manner, random) / 12)
+    pitch = voice.pitch_hz * manner.pitch * exp(LN2 / 12 * _melody(edges, manner, random))
     phase = np.cumsum(pitch / RATE) % 1.0
     open_part = 0.5 + 0.2 * (1 - manner.brightness)
-    flow = np.where(phase < open_part, np.sin(np.pi * phase / open_part) ** 2, 0.0)
+    flow = np.where(phase < open_part, cosine_and_sine(phase / (2 * open_part))[1] ** 2, 0.0)
     pulses = np.diff(flow, prepend=0.0)
     pulses /= np.sqrt(np.mean(pulses**2))
     breathy = pulses + manner.breath * random.standard_normal(len(pulses)) * (0.3 + flow)
@@ -111,7 +113,7 @@ def _melody(edges: NDArray[np.int64], manner: Manner, random: np.random.Generato
     fall = manner.range_semitones * np.linspace(0.5, -0.5, len(edges))
     line = np.interp(np.arange(edges[-1]), edges, 0.7 * accents + fall)
     wander = lfilter([1.0], [1, -0.98], random.standard_normal(len(line))) * np.sqrt(1 - 0.98**2)
-    return np.asarray(line + 12 * np.log2(np.e) * manner.jitter * wander)
+    return np.asarray(line + 12 / LN2 * manner.jitter * wander)
 
 
 def _faded(source: Signal, start: int, stop: int) -> Signal:
@@ -127,9 +129,9 @@ def _resonate(source: Signal, vowel: str, tract: float) -> Signal:
     """Filter a source by the four formants of a vowel, as one cascade of two-pole resonators."""
     poles = np.array([1.0])
     for formant, bandwidth in zip(VOWELS[vowel], BANDWIDTHS, strict=True):
-        radius = np.exp(-np.pi * bandwidth / RATE)
-        angle = 2 * np.pi * formant * tract / RATE
-        poles = np.convolve(poles, [1.0, -2 * radius * np.cos(angle), radius**2])
+        radius, cosine = exp(-np.pi * bandwidth / RATE), cosine_and_sine(np.float64(formant * tract / RATE))[0]
+        one, two = np.append(poles, [0.0, 0.0]), np.append(np.append(0.0, poles), 0.0)
+        poles = one - 2 * radius * cosine * two + radius**2 * np.append([0.0, 0.0], poles)
     return np.asarray(lfilter([poles.sum()], poles, source))
 
 
@@ -150,5 +152,5 @@ def _onsets(edges: NDArray[np.int64], random: np.random.Generator) -> Signal:
     time = np.arange(edges[-1])
     shape = np.zeros(len(hiss))
     for start in edges[:-1]:
-        shape += np.exp(-(((time - start) / RATE - 0.02) ** 2) / (2 * 0.01**2))
+        shape += exp(-(((time - start) / RATE - 0.02) ** 2) / (2 * 0.01**2))
     return 0.02 * hiss * shape

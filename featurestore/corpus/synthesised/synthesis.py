@@ -15,6 +15,7 @@ import numpy as np
 
 from featurestore.corpus.synthesised.formants import RATE, Manner, Signal, Voice, utter
 from featurestore.errors import UnknownNameError
+from featurestore.signal.elementary import exp10
 
 VOICES = {
     "f1": Voice(pitch_hz=205, tract=1.16, tempo=1.00),
@@ -84,7 +85,7 @@ def _clip(voice: str, sentence: str, mood: str) -> Signal:
 
 
 def _amplitude(level_db: float) -> float:
-    return float(10 ** (level_db / 20))
+    return float(exp10(level_db / 20))
 
 
 GENERATORS: Mapping[str, Callable[[], dict[str, bytes]]] = {"formants": demo_files}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from featurestore.signal.arrays import Float32
+from featurestore.signal.elementary import LN10, log
 from featurestore.specs.features import FeatureSpec
 
 SMALLEST = 1e-30
 """Added to powers whose logarithm becomes decibels: far below every floor, and above what float32 holds with all its
 digits."""
-_A_NEPER = 10 / math.log(10)
+_A_NEPER = 10 / LN10
 
 
 def added_power(features: FeatureSpec) -> float:
@@ -29,7 +28,7 @@ def levels(logarithms: Float32, features: FeatureSpec) -> Float32:
     """
     if features.decibels is None:
         return logarithms
-    decibels: Float32 = np.maximum(logarithms * np.float32(_A_NEPER), np.float32(_A_NEPER * math.log(features.eps)))
+    decibels: Float32 = np.maximum(logarithms * np.float32(_A_NEPER), np.float32(_A_NEPER * log(features.eps)))
     highest = np.float32(decibels.max())
     if features.range_db is not None:
         decibels = np.maximum(decibels, highest - np.float32(features.range_db))

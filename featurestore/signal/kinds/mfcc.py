@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.signal.arrays import Float32, Float64, Signal
+from featurestore.signal.elementary import cosine_and_sine
 from featurestore.signal.kernel import kernel
 from featurestore.signal.kinds.log_mel import LogMel
 from featurestore.specs.features import FeatureSpec
@@ -50,7 +51,8 @@ def cosines(coefficients: int, mels: int) -> Float64:
     Row k is sqrt(2 / M) cos(pi k (2 m + 1) / (2 M)); row 0 is divided by sqrt(2).
     """
     k, m = np.arange(coefficients)[:, None], np.arange(mels)[None, :]
-    basis: Float64 = np.sqrt(2 / mels) * np.cos(np.pi * k * (2 * m + 1) / (2 * mels))
+    turns = k * (2 * m + 1) % (4 * mels) / (4 * mels)
+    basis: Float64 = np.sqrt(2 / mels) * cosine_and_sine(turns)[0]
     basis[0] /= np.sqrt(2)
     return basis
 

@@ -13,6 +13,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float64, Signal
+from featurestore.signal.kernel import kernel
 from featurestore.signal.noise import noise_gain
 from featurestore.signal.peak import energy
 
@@ -58,9 +59,16 @@ def reverberant(signal: Signal, room: Room, share: float, output: Signal) -> Non
     samples = len(signal)
     length = scipy.fft.next_fast_len(samples + len(room.response) - 1, real=True)
     spectrum = scipy.fft.rfft(signal.astype(np.float64), length, workers=1)
-    spectrum *= room.spectrum(length)
+    _multiply(spectrum, room.spectrum(length))
     wet = scipy.fft.irfft(spectrum, length, workers=1)[room.direct : room.direct + samples]
     output[:] = share * wet + (1 - share) * signal.astype(np.float64)
     loudness = energy(output)
     if loudness > 0:
         output *= noise_gain(energy(signal), loudness, 0.0)
+
+
+@kernel
+def _multiply(spectrum: NDArray[np.complex128], other: NDArray[np.complex128]) -> None:
+    """Multiply a spectrum by another; numpy fuses products on processors that can."""
+    for k in range(len(spectrum)):
+        spectrum[k] *= other[k]
