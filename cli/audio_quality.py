@@ -23,7 +23,7 @@ def is_bare(name: str) -> bool:
     place = Path(name)
     if place.is_dir():
         sheet = any(place.glob("*.toml")) or place.with_suffix(".toml").is_file()
-        return not sheet and recognised_format(place, described=True) is None
+        return not sheet and recognised_format(place) is None
     return place.is_file() and place.suffix != ".toml"
 
 

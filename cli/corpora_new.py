@@ -26,7 +26,7 @@ def new(folder: str, out: str | None, as_json: bool) -> None:
 
     if not Path(folder).exists():
         raise SourceError(f"{folder!r:.200} does not exist. Name a folder or an archive of audio.")
-    known = recognised_format(folder, described=True)
+    known = recognised_format(folder)
     if known is not None and known != "huggingface":
         raise SourceError(
             f"{folder!r:.200} is in a format that is read as it is: {FORMATS[known].title}. "

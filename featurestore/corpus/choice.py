@@ -136,7 +136,7 @@ def _is_own_folder(text: str) -> bool:
 def _is_described(folder: Path) -> bool:
     from featurestore.corpus.formats import recognised_format
 
-    return recognised_format(folder, described=True) is not None or any(map(_is_sheet, folder.glob("*.toml")))
+    return recognised_format(folder) is not None or any(map(_is_sheet, folder.glob("*.toml")))
 
 
 def _is_sheet(file: Path) -> bool:

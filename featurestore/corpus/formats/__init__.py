@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featurestore.corpus.formats.audformat import is_audformat, read_audformat
-from featurestore.corpus.formats.audio_folder import has_metadata, is_class_folder, read_class_folder, read_metadata
+from featurestore.corpus.formats.audio_folder import has_metadata, read_metadata
 from featurestore.corpus.formats.found import DataFolder, FoundCorpus
 from featurestore.corpus.formats.kaldi import is_kaldi, read_kaldi
 from featurestore.corpus.formats.lhotse import is_lhotse, read_lhotse
@@ -25,8 +25,6 @@ class DataFormat:
     title: str
     recognises: Callable[[DataFolder], bool]
     reads: Callable[[DataFolder], FoundCorpus]
-    described: bool = True
-    """Whether files beside the audio describe it; else names of folders are all there is."""
 
 
 FORMATS: Mapping[str, DataFormat] = {
@@ -34,37 +32,29 @@ FORMATS: Mapping[str, DataFormat] = {
     "lhotse": DataFormat("Lhotse manifests (recordings.jsonl and supervisions.jsonl)", is_lhotse, read_lhotse),
     "kaldi": DataFormat("Kaldi data folder (wav.scp)", is_kaldi, read_kaldi),
     "huggingface": DataFormat("Hugging Face audio folder (metadata.csv or .jsonl)", has_metadata, read_metadata),
-    "class-folders": DataFormat("a folder for each class", is_class_folder, read_class_folder, described=False),
 }
-"""The formats in the order in which they are tried."""
+"""The formats in the order in which they are tried; files beside the audio describe it in each."""
 
 
-def recognised_format(place: str | Path, *, described: bool = False) -> str | None:
-    """Return the key of the format that a folder is in; None if it is in none.
-
-    Parameters
-    ----------
-    place : str or path
-    described : bool
-        Look only for formats with files that describe the recordings.
-    """
+def recognised_format(place: str | Path) -> str | None:
+    """Return the key of the format that a folder is in; None if it is in none."""
     folder = DataFolder(Path(place))
     if not folder.place.is_dir():
         return None
-    fitting = (key for key, one in FORMATS.items() if (one.described or not described) and one.recognises(folder))
-    return next(fitting, None)
+    return next((key for key, one in FORMATS.items() if one.recognises(folder)), None)
 
 
 def folder_manifest(place: str | Path) -> Manifest:
-    """Return the data sheet of a folder: the one TOML sheet that lies in it, else what another tool says of it.
+    """Return the data sheet of a folder: the one in it, what another tool says of it, else what its names tell for sure.
 
     Raises
     ------
     ManifestError
-        If it holds several sheets, or is in no known format.
+        If it holds several sheets, is in no known format, or its names leave open what the class is.
     SourceError
         If its data cannot be read.
     """
+    from featurestore.corpus.proposal.propose import sure_manifest  # labels recordings, which this package serves
     from featurestore.corpus.sheet.manifest import manifest_names, read_manifest
 
     folder = Path(place)
@@ -75,9 +65,5 @@ def folder_manifest(place: str | Path) -> Manifest:
         raise ManifestError(f"folder {str(place)!r:.200} holds {len(sheets)} data sheets (*.toml). Name one of them.")
     found = recognised_format(folder)
     if found is None:
-        known = "; ".join(one.title for one in FORMATS.values())
-        raise ManifestError(
-            f"folder {str(place)!r:.200} holds no data sheet (*.toml) and is in no known format ({known}). "
-            f"Propose a sheet with 'featurestore corpora new FOLDER --out FILE.toml'."
-        )
+        return sure_manifest(folder)
     return manifest_of(FORMATS[found].reads(DataFolder(folder)), folder, manifest_names())

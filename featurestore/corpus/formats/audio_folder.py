@@ -1,21 +1,19 @@
-"""Audio folders as Hugging Face datasets has them: `metadata.csv` or `.jsonl`, or a folder for each class.
+"""Audio folders as Hugging Face datasets has them: `metadata.csv` or `.jsonl` beside the recordings.
 
-The folders `train`, `validation`, `test` and their usual other names are sides of the official split.
+The folders `train`, `validation`, `test` and their usual other names are sides of the official split, where all
+recordings lie in such.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from featurestore.corpus.formats.found import MOST_FIELDS, DataFolder, FoundCorpus, written_path
 from featurestore.corpus.labels.tables.columns import table_rows
 from featurestore.corpus.labels.tables.json_lines import json_object, scalar_text
-from featurestore.corpus.proposal.audio_names import is_audio
-from featurestore.corpus.proposal.guess import are_speakers
 from featurestore.corpus.proposal.roles import SIDES, side_of, speaker_field, split_field, text_field
-from featurestore.corpus.reading.sources import FolderSource
 from featurestore.errors import SourceError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.tsv")
@@ -45,37 +43,6 @@ def read_metadata(folder: DataFolder) -> FoundCorpus:
             inside = path if above == "." or path.startswith("/") else f"{above}/{path}"
             rows.append((inside, row))
     return FoundCorpus("Hugging Face audio folder", tuple(_with_roles(rows)))
-
-
-def is_class_folder(folder: DataFolder) -> bool:
-    """Tell whether all audio lies in folders of one depth with two names or more, below the sides if there are some.
-
-    Folders that are numbered as speakers are, such as `Actor_01`, are no classes.
-    """
-    places = {_without_sides(path) for path in _audio_paths(folder)}
-    names = {place[-1] for place in places if place}
-    return len(places) >= 2 and {len(place) for place in places} == {1} and not are_speakers(names)
-
-
-def read_class_folder(folder: DataFolder) -> FoundCorpus:
-    """Read an audio folder without metadata: the class of a recording is the folder that it lies in."""
-    rows = []
-    for path in _audio_paths(folder):
-        side = side_of(PurePosixPath(path).parts[:-1])
-        rows.append((path, {"label": _without_sides(path)[-1], **({"split": side} if side else {})}))
-    notes = ("the classes are the names of the folders; speakers are unknown",)
-    return FoundCorpus("folders of classes", tuple(rows), notes=notes)
-
-
-def _audio_paths(folder: DataFolder) -> list[str]:
-    return [member.path for member in FolderSource(folder.place).members() if is_audio(member.path)]
-
-
-def _without_sides(path: str) -> tuple[str, ...]:
-    """Return the folders of a path, without the folder `data` on top and without sides."""
-    parts = PurePosixPath(path).parts[:-1]
-    parts = parts[1:] if len(parts) > 1 and parts[0] == "data" else parts
-    return tuple(part for part in parts if part.casefold() not in SIDES)
 
 
 def _metadata_files(folder: DataFolder, depth: int = DEEPEST) -> Iterator[tuple[DataFolder, str]]:
@@ -126,7 +93,8 @@ def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, M
             counts.setdefault(name, {})[value] = 1
     split = split_field(counts)
     roles = {speaker_field(counts): "speaker", text_field(counts): "text", split: "split"}
-    for path, row in rows:
+    in_folders = [side_of(Path(path).parts[:-1]) for path, _ in rows]
+    for (path, row), folder in zip(rows, in_folders, strict=True):
         fields = {roles.get(name, name): value for name, value in row.items()}
-        side = fields.get("split") or side_of(Path(path).parts[:-1])
+        side = fields.get("split") or (folder if all(in_folders) else None)
         yield path, {**fields, **({"split": SIDES.get(side.casefold(), side)} if side else {})}

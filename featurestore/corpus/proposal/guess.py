@@ -1,8 +1,14 @@
-"""Guessing which varying piece of a path is the class, the speaker, the side of a split."""
+"""Guessing which varying piece of a path is the class, the speaker, the side of a split; and abstaining in doubt.
+
+A wrong speaker is worse than none: splits by speaker then promise what they do not hold. So a piece is the speaker only
+if it is numbered as people are (`Actor_01`), or is the only piece that returns within the classes and across them as a
+speaker does and is nothing else: no counter, date, age, condition or code of the class.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,19 +18,47 @@ from featurestore.corpus.proposal.roles import SIDES
 
 MOST_CLASSES = 60
 MOST_SPEAKERS = 5_000
-USUAL_CLASSES = (3, 20)
-"""How many classes most corpora have."""
 MOSTLY_ONE = 0.65
 """Share of the recordings beyond which a single value says that a piece names no speakers."""
-LEAST_A_SPEAKER = 2.0
-"""Recordings that a speaker has on average, if a piece names speakers."""
+LEAST_EACH = 2.0
+"""Recordings that a class or a speaker has on average."""
+FEWEST_NAMES = 3
+"""Values from which a piece may name speakers without saying so; two are conditions more often, as old and young."""
+LEAST_FILLED = 0.5
+"""Share of the pairs of speaker and class that occur."""
+LEAST_REPEATED = 1.5
+"""Recordings of such a pair on average; a counter gives each pair one."""
+DENSE = {"from one": 2.0, "from anywhere": 1.25}
+"""How many times as many numbers lie between the ends of a counter as it has values, by where it starts."""
 
 EMOTIONS = frozenset({*SYNONYMS, *SYNONYMS.values(), *SIX, "calm", "surprise", "boredom", "contempt"})
 _SHORT = frozenset({"ang", "hap", "neu", "ps"})
 """Words for emotions that are no words of any language."""
+_STATES = frozenset(("pos", "neg", "positive", "negative", "normal", "abnormal", "healthy", "sick", "pathological"))
 _DIGITS = frozenset("0123456789")
-_SEXES = frozenset({"m", "f", "w", "male", "female", "man", "woman"})
-_SPEAKER = re.compile(r"(actor|speaker|spkr?|spk|subject|person|talker|p|s)[_-]?\d+", re.IGNORECASE)
+_SEXES = frozenset(("m", "f", "w", "male", "female", "man", "woman", "men", "women", "boy", "girl"))
+_CONDITIONS = _SEXES | frozenset(
+    re.findall(
+        r"\w+",
+        """
+        xx lo md hi low mid medium high weak strong soft loud quiet fort faible clean noisy noise far near close indoor
+        outdoor studio office kitchen street car room mic phone mobile laptop headset tablet left right whole part full
+        segment segmented original orig raw augmented old young child adult senior read spontaneous impro script scripted
+        acted natural speech song music yes no on off up down go stop hello bye zero one two three four five six seven
+        eight nine ten cat dog cow pig horse sheep hen rooster bird frog duck goat lion animal animals en de fr es it pt
+        nl ru zh ja ko ar hi english german french spanish italian mon tue wed thu fri sat sun jan feb mar apr may jun
+        jul aug sep oct nov dec morning evening day night am pm
+        """,
+    )
+)
+"""Words for how, where, when and what something was recorded, which return across classes as speakers do."""
+_PERSON = re.compile(
+    r"(?:(?:actor|speaker|spkr?|subject|subj|person|participant|talker|singer|user|client)[ _-]?\w{1,8}"
+    r"|(?:[fmw]|male|female|man|woman)[ _-]?\d{1,4})",
+    re.IGNORECASE | re.ASCII,
+)
+_DATE = re.compile(r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:[0-2]\d|3[01])(?:[T_-]?\d{4,6})?", re.ASCII)
+_HASH = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{6,64}|[0-9]{6,64}|[a-f]{6,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -34,23 +68,36 @@ class Guess:
     field: str
     piece: PathField
     why: str
+    sure: bool = True
+    """Whether a build may go by it; else somebody has to read the sheet first."""
 
 
 def guesses(pieces: Sequence[PathField]) -> tuple[Guess, ...]:
-    """Guess side, class and speaker among the varying pieces of paths, in this order; what cannot be told is absent."""
+    """Guess side, class and speaker among the pieces of paths, in this order; what cannot be told is absent.
+
+    Parameters
+    ----------
+    pieces : sequence of PathField
+        All pieces from left to right, also those that do not vary and separators, with a value for each path.
+    """
+    left = [piece for piece in pieces if piece.varies]
     found: list[Guess] = []
-    for guess in (_side, _class, _speaker):
-        left = [piece for piece in pieces if piece.varies and all(piece.values != one.piece.values for one in found)]
+    for guess in (_side, _class):
         guessed = guess(left)
         if guessed is not None:
             found.append(guessed)
-    return tuple(found)
+            left = [piece for piece in left if not _alike(piece, guessed.piece)]
+    classes = next((guess.piece for guess in found if guess.field != "split"), None)
+    dates = _dates(pieces)
+    speaker = _speaker([piece for piece in left if id(piece) not in dates], classes)
+    return (*found, speaker) if speaker else tuple(found)
 
 
 def class_rank(found: Sequence[Guess]) -> tuple[bool, ...]:
     """Return what speaks against the class among guesses, so that ways to split names can be compared."""
     one = next((guess for guess in found if guess.field not in ("split", "speaker")), None)
-    return (True,) if one is None else (False, one.field == "label", *_rank(one.piece))
+    lacks_speaker = all(guess.field != "speaker" for guess in found)
+    return (True, lacks_speaker) if one is None else (False, one.field == "label", not one.piece.folder, lacks_speaker)
 
 
 def _side(pieces: Sequence[PathField]) -> Guess | None:
@@ -61,66 +108,170 @@ def _side(pieces: Sequence[PathField]) -> Guess | None:
 
 
 def _class(pieces: Sequence[PathField]) -> Guess | None:
-    """Return the likeliest class: words for emotions, else words of few values, folders before names, else numbers."""
+    """Return the class: words for emotions or states, the ten digits, else the one piece of words, folders first."""
+    for known, field in ((EMOTIONS, "emotion"), (_STATES, "label")):
+        for piece in pieces:
+            if sum(_bare(value) in known for value in piece.counts) * 2 > len(piece.counts):
+                return Guess(
+                    field, piece, f"most of its values are words for {'emotions' if known is EMOTIONS else 'states'}"
+                )
+    words = [piece for piece in pieces if _may_be_class(piece)]
+    numbers = next((piece for piece in pieces if not piece.folder), None)
     for piece in pieces:
-        if sum(is_emotion(value) for value in piece.counts) * 2 > len(piece.counts):
-            return Guess("emotion", piece, "most of its values are words for emotions")
-        if _DIGITS <= set(piece.counts) <= {*_DIGITS, "o", "z"}:
+        digits = _DIGITS <= set(piece.counts) <= {*_DIGITS, "o", "z"}
+        if digits and (piece.folder or (piece is numbers and all(_repeated(piece, word) > 1 for word in words))):
             return Guess("digit", piece, "its values are the ten digits")
-    few = [piece for piece in pieces if 2 <= len(piece.counts) <= _most(piece, MOST_CLASSES, 2.0)]
-    ranked = sorted(few, key=_rank)
-    if not ranked:
+    folders = _distinct([piece for piece in words if piece.folder])
+    likely = folders or _distinct(words)
+    if len(likely) > 1:
+        likely = [piece for piece in likely if not _conditions(piece)]
+    if len(likely) != 1 or _has_side(likely[0]):
         return None
-    kind = "folders" if ranked[0].folder else "pieces of the names"
-    return Guess("label", ranked[0], f"the likeliest class among the {kind}: few values, each with recordings enough")
+    kind = "folder" if folders else "piece of the names"
+    return Guess("label", likely[0], f"it is the only {kind} of words that can be a class", sure=bool(folders))
 
 
-def _rank(piece: PathField) -> tuple[bool, ...]:
-    """Return what speaks against a class, the strongest first; among equals the first from the left is taken."""
+def _may_be_class(piece: PathField) -> bool:
+    """Tell whether a piece has few values with recordings enough, and is no number, speaker or list."""
     values = list(piece.counts)
-    return (
-        are_speakers(values) or all(value.casefold() in _SEXES for value in values),
-        all(value.isdecimal() for value in values),
-        not piece.folder,
-        not USUAL_CLASSES[0] <= len(values) <= USUAL_CLASSES[1],
-    )
+    few = 2 <= len(values) <= min(MOST_CLASSES, len(piece.values) / LEAST_EACH)
+    return few and all(map(_bare, values)) and not are_speakers(values) and not _is_counter(values)
 
 
-def _speaker(pieces: Sequence[PathField]) -> Guess | None:
-    """Return the piece that names the speaker: by words such as `spk1`, else the first that repeats enough."""
+def _has_side(piece: PathField) -> bool:
+    """Tell whether several values are sides and others are not, so that nobody can tell a class from a side."""
+    return sum(value.casefold() in SIDES for value in piece.counts) > 1
+
+
+def _speaker(pieces: Sequence[PathField], classes: PathField | None) -> Guess | None:
+    """Return the piece that names the speaker for sure."""
     for piece in pieces:
-        if are_speakers(piece.counts) and _repeats(piece):
+        if are_speakers(piece.counts) and _returns(piece):
             return Guess("speaker", piece, "its values are numbered as speakers are")
-    likely = [piece for piece in pieces if _repeats(piece)]
-    if not likely:
+    if classes is None:
         return None
-    words = [piece for piece in likely if not _is_counter(piece)]
-    return Guess(
-        "speaker", (words or likely)[0], "the first other piece whose values return often; check that it is the speaker"
-    )
+    first = next((piece for piece in pieces if not piece.folder), None)
+    likely = [piece for piece in pieces if _crosses(piece, classes)]
+    twice = [piece for piece in likely if piece.folder and _is_told_twice(piece, likely)]
+    named = [piece for piece in likely if _names_someone(piece, leftmost=piece is first or piece.folder)]
+    sure = _distinct(twice) or _distinct(named)
+    if len(sure) != 1:
+        return None
+    return Guess("speaker", sure[0], "it is the only piece whose values return within the classes and across them")
 
 
-def _is_counter(piece: PathField) -> bool:
-    """Tell whether a piece counts from 0 or 1, as takes and sentences are numbered, and speakers sometimes."""
-    if not all(value.isdecimal() and value.isascii() and len(value) < 6 for value in piece.counts):
+def _is_told_twice(folder: PathField, pieces: Iterable[PathField]) -> bool:
+    """Tell whether a folder of words or numbers of two digits and more stands in the names as well, as `03/1_03_0`."""
+    plain = all(len(value) > 1 and value.isdecimal() for value in folder.counts) or not _is_counter(folder.counts)
+    return plain and not _conditions(folder) and any(one.values == folder.values for one in pieces if not one.folder)
+
+
+def _returns(piece: PathField) -> bool:
+    mostly_one = max(piece.counts.values()) > MOSTLY_ONE * len(piece.values) and len(piece.counts) > 2
+    return not mostly_one and 2 <= len(piece.counts) <= min(MOST_SPEAKERS, len(piece.values) / LEAST_EACH)
+
+
+def _crosses(piece: PathField, classes: PathField) -> bool:
+    """Tell whether the values of a piece return across the classes and within them; codes and takes do not."""
+    if not _returns(piece) or len(piece.counts) < FEWEST_NAMES:
         return False
-    numbers = sorted(int(value) for value in piece.counts)
-    return numbers[0] <= 1 and numbers[-1] - numbers[0] < 2 * len(numbers)
+    pairs = Counter(zip(piece.values, classes.values, strict=True))
+    if all(map(_HASH.fullmatch, piece.counts)):  # thousands of speakers, of whom each says a few of the classes
+        several = Counter(value for value, _ in pairs)
+        again = [value for value, count in piece.counts.items() if count > 1]
+        return 2 * sum(several[value] > 1 for value in again) > len(again) and 1.05 * len(pairs) < len(piece.values)
+    filled = len(pairs) / (len(piece.counts) * len(classes.counts))
+    return filled >= LEAST_FILLED and len(piece.values) / len(pairs) >= LEAST_REPEATED
 
 
-def _repeats(piece: PathField) -> bool:
-    known = all(value.casefold() in _SEXES for value in piece.counts)
-    mostly_one = max(piece.counts.values()) > MOSTLY_ONE * len(piece.values)
-    return not known and not mostly_one and 2 <= len(piece.counts) <= _most(piece, MOST_SPEAKERS, LEAST_A_SPEAKER)
+def _names_someone(piece: PathField, *, leftmost: bool) -> bool:
+    """Tell whether values may name people: words, or numbers that count nothing and are no ages or years."""
+    values = list(piece.counts)
+    if _conditions(piece) or _is_counter(values) or any(_DATE.fullmatch(value) for value in values):
+        return False
+    if all(map(_HASH.fullmatch, values)) and not all(map(str.isdecimal, values)):
+        return True
+    numbers = [int(value) for value in values if value.isdecimal() and value.isascii() and len(value) < 10]
+    if len(numbers) < len(values):
+        return not numbers
+    age_or_year = all(10 <= number <= 99 or 1900 <= number <= 2100 for number in numbers)
+    return leftmost and not age_or_year
 
 
-def _most(piece: PathField, most: int, each: float) -> float:
-    return min(most, len(piece.values) / each)
+def _conditions(piece: PathField) -> bool:
+    return sum(_bare(value) in _CONDITIONS for value in piece.counts) * 2 >= len(piece.counts)
+
+
+def _is_counter(values: Iterable[str]) -> bool:
+    """Tell whether values count: takes, sentences, folds, sessions; by numbers, letters, or numbers behind few words.
+
+    Examples
+    --------
+    >>> _is_counter(["01", "02", "03"]), _is_counter(["s1", "s2", "t1", "t2"]), _is_counter("abc")
+    (True, True, True)
+    >>> _is_counter(["03", "16"]), _is_counter(["p225", "p301"]), _is_counter(["EB0", "WR0"])
+    (False, False, False)
+    """
+    known = [*values]
+    if all(len(value) == 1 and value.isascii() and value.isalpha() for value in known):
+        places = sorted(map(ord, map(str.lower, known)))
+        return places[0] == ord("a") and places[-1] - places[0] < DENSE["from anywhere"] * len(places)
+    found = [re.fullmatch(r"(\D*?)(\d{1,6})([A-Za-z]?)", value, re.ASCII) for value in known]
+    parts = [one for one in found if one is not None]
+    if len(parts) < len(known):
+        return False
+    numbers = sorted({int(one[2]) for one in parts})
+    if len(numbers) == 1 or 2 * len({one[1] for one in parts}) > len(parts):
+        return False
+    span = numbers[-1] - numbers[0]
+    return span < len(numbers) * DENSE["from one" if numbers[0] <= 1 else "from anywhere"]
+
+
+def _dates(pieces: Sequence[PathField]) -> frozenset[int]:
+    """Return the ids of the pieces that are year, month and day side by side."""
+    texts = [piece for piece in pieces if not re.fullmatch(r"[_\-. ]+", piece.values[0])]
+    threes = zip(texts, texts[1:], texts[2:], strict=False)
+    return frozenset(id(piece) for three in threes if _is_date(three) for piece in three)
+
+
+def _is_date(three: Sequence[PathField]) -> bool:
+    """Tell whether three pieces are a year, a month and a day, or the other way round."""
+
+    def fits(piece: PathField, expression: str) -> bool:
+        """Tell whether an expression fits all values of a piece."""
+        return all(re.fullmatch(expression, value, re.ASCII) for value in piece.counts)
+
+    year, small = r"(?:19|20)\d\d", r"(?:0?[1-9]|[12]\d|3[01])"
+    return any(all(map(fits, three, order)) for order in ((year, small, small), (small, small, year)))
+
+
+def _repeated(piece: PathField, other: PathField) -> float:
+    """Return how many recordings a pair of values of two pieces has on average."""
+    return len(piece.values) / len(set(zip(piece.values, other.values, strict=True)))
+
+
+def _alike(one: PathField, other: PathField) -> bool:
+    """Tell whether two pieces tell the recordings apart in the same way, whatever they call them."""
+    return len({*zip(one.values, other.values, strict=True)}) == len(one.counts) == len(other.counts)
+
+
+def _distinct(pieces: Iterable[PathField]) -> list[PathField]:
+    """Leave out pieces that are like an earlier one."""
+    found: list[PathField] = []
+    for piece in pieces:
+        if not any(_alike(piece, other) for other in found):
+            found.append(piece)
+    return found
+
+
+def _bare(value: str) -> str:
+    """Return a value in lower case without digits and signs at its ends, as `angry` for `01_Angry`."""
+    return re.sub(r"^[\W\d_]+|[\W\d_]+$", "", value.casefold())
 
 
 def are_speakers(values: Iterable[str]) -> bool:
-    """Tell whether values are numbered as speakers are, such as `spk1` or `Actor_01`."""
-    return all(_SPEAKER.fullmatch(value) for value in values)
+    """Tell whether values are numbered as speakers are, such as `spk1`, `Actor_01` or `f2`."""
+    return all(_PERSON.fullmatch(value) for value in values)
 
 
 def is_emotion(value: str) -> bool:

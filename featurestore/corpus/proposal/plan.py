@@ -93,10 +93,13 @@ def plan_sheet(seen: Seen) -> SheetPlan:
 
 
 def _table_class(named: Mapping[str, Counter[str]], found: tuple[Guess, ...]) -> str | None:
-    """Return the class that a table gives; None where the paths give a better one, or none does."""
+    """Return the class that a table gives; None where the paths give one that more recordings have, or none does."""
     target = class_field(named)
-    in_paths = [guess.field for guess in found if guess.field in CLASSES]
-    return target if target is not None and (not in_paths or is_telling(target, named[target])) else None
+    in_paths = next((guess for guess in found if guess.field in CLASSES), None)
+    if target is None or in_paths is None:
+        return target
+    covered = sum(named[target].values()) >= len(in_paths.piece.values)
+    return target if covered and is_telling(target, named[target]) else None
 
 
 def _depth(seen: Seen, folders: list[PathField], found: tuple[Guess, ...]) -> int:
@@ -108,12 +111,13 @@ def _depth(seen: Seen, folders: list[PathField], found: tuple[Guess, ...]) -> in
 def _path_guesses(seen: Seen) -> tuple[list[PathField], Form | None, tuple[Guess, ...]]:
     """Return the folders, the form of the names, and the guesses for the way to split them that tells a class."""
     sampled = len(seen.studied) < len(seen.audio)
-    folders = folders_of(seen.studied, min(DEEPEST, common_depth(seen.studied)), sampled=sampled)
-    forms = list(forms_of(seen.studied, sampled=sampled))
-    tried: list[tuple[Form | None, tuple[Guess, ...]]] = [(form, guesses([*folders, *form.varying])) for form in forms]
-    tried = tried or [(None, guesses(folders))]
-    form, found = min(tried, key=lambda one: class_rank(one[1]))
-    return folders, form, found
+    forms: list[Form | None] = [*forms_of(seen.studied, sampled=sampled)]
+    tried: list[tuple[list[PathField], Form | None, tuple[Guess, ...]]] = []
+    for form in forms or [None]:
+        paths = form.paths if form else seen.studied
+        folders = folders_of(paths, min(DEEPEST, common_depth(paths)), sampled=sampled)
+        tried.append((folders, form, guesses([*folders, *(form.pieces if form else ())])))
+    return min(tried, key=lambda one: class_rank(one[2]))
 
 
 def _fields_of(table: LabelTable) -> dict[str, str]:

@@ -77,6 +77,30 @@ def propose_for(source: Source, place: str | Path) -> Proposal:
         return replace(without, toml=f"{unused}\n{without.toml}")
 
 
+def sure_manifest(place: Path) -> Manifest:
+    """Return the proposed data sheet of a folder where nobody has to read it first.
+
+    Raises
+    ------
+    ManifestError
+        If the class is none of words in folders, emotions, digits, or a column of a table.
+    SourceError
+        As `propose_sheet`.
+    """
+    proposal = propose_sheet(place)
+    plan, manifest = proposal.plan, proposal.corpus.manifest
+    if not plan.is_sure:
+        formats = "audformat, Lhotse, Kaldi or Hugging Face metadata"
+        raise AmbiguousError(
+            f"folder {str(place)!r:.200} holds no data sheet (*.toml) and no {formats}, and its names leave open what "
+            f"the class is{plan.doubt}. Say it: 'featurestore corpora new FOLDER --out FILE.toml' proposes a sheet."
+        )
+    speakers = len(proposal.corpus.speaker_counts())
+    fields = {"split": ["train", "test"]} if any(guess.field == "split" for guess in plan.guesses) else {}
+    notes = (f"read as {proposal.files:,} recordings in folders: {plan.told}",)
+    return replace(manifest, place=str(place), splits=usual_splits(fields, speakers), notes=notes)
+
+
 def _proposal(place: str | Path, seen: Seen) -> Proposal:
     plan = plan_sheet(seen)
     full = str(Path(place).resolve())
