@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,25 +37,44 @@ def bare_report(name: str) -> tuple[dict[str, Any], AudioCheck]:
     from pipelines.audio_check import check_audio, sound_files
 
     source = open_source(name)
-    found = check_audio(sound_files(source))
+    found = check_audio(sound_files(source), _classes(source, name))
     if not found.files:
         advice = packed_advice(source) or "Name the folder that does."
         raise SourceError(f"{name!r:.200} holds no file whose name ends as audio does. {advice}")
     nothing: dict[str, Any] = {"missing": [], "extra": [], "mismatched": [], "labels": {}, "speakers": {}}
     report = {"corpus": Path(name).name, "files": found.files, "decoded": len(found.measured), **nothing}
     other = resembled_corpus(member.path for member in source.members())
-    return {**report, "rejected": rejections(found), "differences": [], "notes": [], "looks_like": other}, found
+    notes = [f"{one.text}: {', '.join(one.paths)}" for one in found.findings if one.kind == "two classes"]
+    return {**report, "rejected": rejections(found), "differences": [], "notes": notes, "looks_like": other}, found
+
+
+def _classes(source: Source, name: str) -> dict[str, str]:
+    """Return the class of each recording of a source by its path; none where its names do not tell them for sure."""
+    from featurestore.corpus.proposal.propose import propose_for
+    from featurestore.errors import FeatureStoreError
+
+    try:
+        proposal = propose_for(source, name)
+    except FeatureStoreError:  # nothing but its names is told by a source, and these need not tell anything
+        return {}
+    known = {one.path: one.label for one in proposal.corpus.utterances} if proposal.plan.is_sure else {}
+    audio = proposal.corpus.manifest.audio
+    named = ((one.path, unicodedata.normalize("NFC", audio.corpus_path(one.path))) for one in source.members())
+    return {path: known[inside] for path, inside in named if inside in known}
 
 
 def listen(manifest: Manifest, corpus: Corpus, source: Source | None, store: Store) -> AudioCheck:
     """Decode the recordings of a corpus, from a source or from the originals that the store keeps."""
     from pipelines.audio_check import check_audio
 
-    labels = {utterance.content: utterance.label for utterance in corpus.utterances}
+    labels = {utterance.path: utterance.label for utterance in corpus.utterances}
     if source is None:
         return check_audio(((one.path, store.source(one.content)) for one in corpus.utterances), labels)
     files = source.iterate(manifest.audio.wants)
-    kept = ((manifest.audio.corpus_path(path), manifest.recording(path, data)) for path, data in files)
+    kept = (
+        (unicodedata.normalize("NFC", manifest.audio.corpus_path(path)), manifest.recording(path, data))
+        for path, data in files
+    )
     return check_audio(kept, labels)
 
 

@@ -1,7 +1,7 @@
 """Every error that a user can cause or meet, under one root class.
 
 A message says what is wrong, where, and what to do next, in one line. The command line prints it and exits with
-the class's `exit_code`: 1 for an expected error, 4 where stored data is damaged.
+the class's `exit_code`: 1 for an expected error, 2 for a question, 4 where stored data is damaged.
 """
 
 from __future__ import annotations
@@ -68,6 +68,12 @@ class MissingPackageError(FeatureStoreError):
 
 class ManifestError(FeatureStoreError):
     """A corpus data sheet that cannot be read or contradicts itself."""
+
+
+class AmbiguousError(ManifestError):
+    """A folder of which nobody can tell what is meant; the message asks, and a call that says it goes on."""
+
+    exit_code = 2
 
 
 class SourceError(FeatureStoreError):

@@ -90,8 +90,8 @@ def check_audio(files: Files, labels: Mapping[str, str] | None = None, jobs: int
     ----------
     files : iterable of (path, bytes)
         Or of (path, reason) for a file that could not even be read.
-    labels : mapping of content to class, optional
-        For the balance of the classes.
+    labels : mapping of path to class, optional
+        For the balance of the classes, and one sound under several.
     jobs : int, optional
         Processes; all cores by default.
 
@@ -104,7 +104,7 @@ def check_audio(files: Files, labels: Mapping[str, str] | None = None, jobs: int
     rejected: list[Rejection] = []
     for path, content, result in _measure_all(files, jobs or available_cores()):
         if isinstance(result, Measures):
-            measured.append(Measured(path, content, result, (labels or {}).get(content)))
+            measured.append(Measured(path, content, result, (labels or {}).get(path)))
         else:
             rejected.append(Rejection(path, result))
     measured.sort(key=lambda one: one.path)

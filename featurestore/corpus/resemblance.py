@@ -8,7 +8,7 @@ from featurestore.corpus.labels.labelling import parse_label
 from featurestore.corpus.proposal.audio_names import is_audio
 from featurestore.corpus.reading.unpack import is_junk
 from featurestore.corpus.sheet.datasheet import Manifest
-from featurestore.corpus.sheet.label_rules import is_label_file
+from featurestore.corpus.sheet.label_rules import TableRule, is_label_file
 from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
 from featurestore.corpus.sheet.patterns import compile_pattern
 
@@ -52,8 +52,10 @@ def _fit(sheet: Manifest, files: Sequence[str], audio: Sequence[str]) -> tuple[b
     speakers = list(_speakers_of(sheet, audio))
     if len(speakers) < FITTING * len(audio) or (not sheet.index and len(speakers) < FEWEST):
         return None
-    there = len({one for one in speakers if one is not None}) / (sheet.speaker_count or len(speakers))
-    return bool(sheet.index), len(speakers) / len(audio), there
+    known = {one for one in speakers if one is not None}
+    if len(known) == 1 and (sheet.speaker_count or 1) > 1 and not sheet.speakers:  # any folder of classes has one name
+        return None
+    return bool(sheet.index), len(speakers) / len(audio), len(known) / (sheet.speaker_count or len(speakers))
 
 
 def _speakers_of(sheet: Manifest, audio: Iterable[str]) -> Iterator[str | None]:
@@ -78,4 +80,11 @@ def _speakers_of(sheet: Manifest, audio: Iterable[str]) -> Iterator[str | None]:
 
 
 def _label_files_there(sheet: Manifest, files: Sequence[str]) -> bool:
-    return all(any(is_label_file((rule,), path) for path in files) for rule in sheet.tables)
+    """Tell whether each table of a sheet is there; where the table's own name gives fields, by that name."""
+
+    def is_there(rule: TableRule) -> bool:
+        """Tell whether a file has the name that a rule looks for."""
+        pattern = compile_pattern(rule.pattern or ".*", f"manifest {sheet.name!r}")
+        return any(is_label_file((rule,), path) and pattern.fullmatch(path) for path in files)
+
+    return all(map(is_there, sheet.tables))

@@ -21,8 +21,6 @@ class Translation:
     """One JSON object a line: `file`, the path inside the corpus, and the fields of this recording."""
     paths: Mapping[str, str]
     """For each path inside the corpus, the path as it was written down: relative, or absolute on another machine."""
-    notes: tuple[str, ...] = ()
-    """What a user should know of how it was understood."""
 
     @property
     def file(self) -> str:

@@ -32,8 +32,9 @@ class Finding:
     """Something that deserves a look, in one file or in several together."""
 
     kind: str
-    """A key of `RULES`, or one of files together: `duplicate bytes`, `duplicate sound` (equal samples), `duplicate
-    recording` (equal but for level and silence), `class balance`, `rates` or `channels`."""
+    """A key of `RULES`, or one of files together: `duplicate bytes`, `two classes` (of equal samples),
+    `duplicate sound` (equal samples), `duplicate recording` (equal but for level and silence), `class balance`,
+    `rates` or `channels`."""
     paths: tuple[str, ...]
     """The files; at most `MOST_NAMED`."""
     value: float
@@ -111,10 +112,22 @@ def _duplicates(measured: list[Measured]) -> Iterator[Finding]:
     for paths in contents.values():
         if len(paths) > 1:
             yield _together("duplicate bytes", paths, f"{len(paths)} files with equal bytes")
+    yield from _two_classes(measured)
     for first in sounds.values():
         if len(first) > 1:
             yield _together("duplicate sound", list(first.values()), f"{len(first)} different files with equal samples")
     yield from _copies({one.measures.digest: one for one in reversed(measured)}.values())
+
+
+def _two_classes(measured: list[Measured]) -> Iterator[Finding]:
+    """Find one sound under two classes or more, whatever the files are called."""
+    sounds: dict[str, list[Measured]] = defaultdict(list)
+    for one in measured:
+        sounds[one.measures.digest].append(one)
+    for ones in sounds.values():
+        classes = sorted({one.label for one in ones if one.label is not None})
+        if len(classes) > 1:
+            yield _together("two classes", [one.path for one in ones], f"one recording as {' and as '.join(classes)}")
 
 
 def _copies(measured: Iterable[Measured]) -> Iterator[Finding]:

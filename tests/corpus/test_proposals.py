@@ -57,9 +57,7 @@ def test_letters_and_digits_without_separators_are_told_apart(tmp_path):
 
 
 BY_POSITION = {
-    "digits alone": ("03{mood:02}01{speaker:02}{take}", range(1, 9), range(1, 13)),
     "letters alone": ("{speaker}{mood}{take}", ("ang", "hap", "neu", "sad"), ("dc", "je", "jk", "kl")),
-    "capitals alone": ("{speaker}{mood}{take}", ("AN", "HA", "NE", "SO"), ("DC", "JE", "RK", "KL")),
 }
 
 
@@ -74,6 +72,24 @@ def test_fields_are_told_by_their_position_in_names_of_one_length(tmp_path, form
     assert sorted(proposal.corpus.label_counts().values()) == [3 * len(speakers)] * len(moods)
     assert len(proposal.corpus.speaker_counts()) == len(speakers)
     assert len(proposal.corpus.utterances) == proposal.files == len(names)
+
+
+@pytest.mark.parametrize(
+    ("form", "first", "second"),
+    [
+        ("03{0:02}01{1:02}{2}", range(1, 9), range(1, 13)),
+        ("{1}{0}{2}", ("AN", "HA", "NE", "SO"), ("DC", "JE", "RK", "KL")),
+    ],
+    ids=["digits alone", "capitals alone"],
+)
+def test_fields_whose_meaning_cannot_be_told_are_not_named(tmp_path, form, first, second):
+    takes = "123" if "03" in form else "abc"
+    names = [form.format(one, other, take) for one in first for other in second for take in takes]
+
+    proposal = propose_sheet(write(tmp_path, {f"{name}.wav": b"" for name in names}))
+
+    assert proposal.corpus.label_counts() == {"unlabelled": len(names)}
+    assert proposal.corpus.speaker_counts() == {}
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def recognised_format(place: str | Path) -> str | None:
 
 
 def folder_manifest(place: str | Path) -> Manifest:
-    """Return the data sheet of a folder: the one in it, what another tool says of it, else what its names tell for sure.
+    """Return the data sheet of a folder: the one in it, what another tool says, else what its names tell for sure.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from featurestore.corpus.proposal.naming import corpus_name
 from featurestore.corpus.proposal.roles import class_field, holds_numbers
 from featurestore.corpus.sheet.datasheet import AudioFiles, LabelRule, Manifest, TableRule
 from featurestore.corpus.sheet.protocol_rules import Scheme
+from featurestore.corpus.splitting.fitting import usual_splits
 from featurestore.corpus.translation import Translation
 from featurestore.errors import SourceError
 
@@ -54,8 +55,7 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) ->
             "values, such as an emotion."
         )
     paths = _corpus_paths([written for written, _ in found.rows])
-    notes = (*found.notes, _about(found, target, others))
-    translation = Translation(found.format, _as_lines(paths, found.rows), paths, notes)
+    translation = Translation(found.format, _as_lines(paths, found.rows), paths)
     return Manifest(
         name=corpus_name(str(place.resolve()), known),
         title=found.title or place.resolve().name,
@@ -66,7 +66,7 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) ->
         licence=found.licence,
         licence_url=found.licence_url,
         citation=found.citation,
-        splits=_splits(fields),
+        splits=usual_splits(fields.get("split", ()), len(fields.get("speaker", ()))),
         audio=AudioFiles(include=_endings(paths), depth=WHOLE_PATH),
         tables=(TableRule((translation.file,), format="jsonl", match="path"),),
         schemes={
@@ -74,6 +74,7 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) ->
         },
         place=str(place),
         translation=translation,
+        notes=(*found.notes, _about(found, target, others)),
     )
 
 
@@ -130,13 +131,6 @@ def _endings(paths: Iterable[str]) -> tuple[str, ...]:
 def _literal(text: str) -> str:
     """Return a name pattern that fits this text alone."""
     return re.sub(r"([*?[])", r"[\1]", text)
-
-
-def _splits(fields: Mapping[str, Counter[str]]) -> tuple[str, ...]:
-    sides = set(fields.get("split", ()))
-    official = ("official",) if {"train", "test"} <= sides else ()
-    speakers = len(fields.get("speaker", ()))
-    return (*official, *(("loso",) if 2 <= speakers <= 30 else ("speakers",) if speakers >= 3 else ()), "shuffled")
 
 
 def _about(found: FoundCorpus, target: str, others: Mapping[str, Counter[str]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from featurestore.corpus.corpus import Corpus, Listed, Read, Rejection, Utterance
 from featurestore.corpus.labels.derived import DERIVATIONS, filled
@@ -52,7 +52,7 @@ def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | No
             rejected.append(Rejection(shown(path), parsed))
         elif parsed is not None:
             utterances.append(_utterance(rule, path, file, parsed))
-    notes += manifest.translation.notes if manifest.translation else ()
+    notes += manifest.notes
     notes += (*count_notes(manifest, files), *_missing_notes(rejected, rule.target))
     notes += (*_duplicates(utterances), *orphan_notes(beside, files))
     return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
@@ -226,12 +226,16 @@ def count_notes(manifest: Manifest, files: Mapping[str, Listed]) -> list[str]:
     return [*notes, f"{len(extra)} files are not in the published index: {_some(extra)}"] if extra else notes
 
 
-def _duplicates(utterances: Iterable[Utterance]) -> list[str]:
-    """Name recordings that are byte-identical under different names."""
-    by_content: dict[str, list[str]] = {}
-    for utterance in utterances:
-        by_content.setdefault(utterance.content, []).append(utterance.path)
-    return [f"byte-identical: {_some(paths)}" for paths in by_content.values() if len(paths) > 1]
+def _duplicates(utterances: Iterable[Utterance]) -> Iterator[str]:
+    """Name recordings that are byte-identical under different names; first those that have several classes."""
+    by_content: dict[str, list[Utterance]] = {}
+    for one in utterances:
+        by_content.setdefault(one.content, []).append(one)
+    several = [ones for ones in by_content.values() if len(ones) > 1]
+    for ones in sorted(several, key=lambda ones: len({one.label for one in ones}) == 1):
+        classes = sorted({shown(one.label) for one in ones})
+        what = "byte-identical" if len(classes) == 1 else f"one recording under several classes ({', '.join(classes)})"
+        yield f"{what}: {_some([one.path for one in ones])}"
 
 
 def _some(paths: list[str]) -> str:

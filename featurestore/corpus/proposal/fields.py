@@ -45,6 +45,8 @@ class PathField:
         """A regular expression, without choices of its own, that fits every value."""
         if not self.varies and not self.widest:
             return re.sub(r"\\([ -])", r"\1", re.escape(self.values[0]))
+        if self.folder and self.widest:
+            return "[^/]+"
         lengths = [len(value) for value in self.counts]
         least, most = (1, max(lengths) + 8) if self.widest else (min(lengths), max(lengths))
         width = str(least) if least == most else f"{least},{most}"

@@ -28,6 +28,8 @@ LEAST_FILLED = 0.5
 """Share of the pairs of speaker and class that occur."""
 LEAST_REPEATED = 1.5
 """Recordings of such a pair on average; a counter gives each pair one."""
+LONGEST_COUNT = 100
+"""Number below which those that begin at 0 or 1 are takes or sentences, with gaps as well."""
 DENSE = {"from one": 2.0, "from anywhere": 1.25}
 """How many times as many numbers lie between the ends of a counter as it has values, by where it starts."""
 
@@ -43,11 +45,11 @@ _CONDITIONS = _SEXES | frozenset(
         """
         xx lo md hi low mid medium high weak strong soft loud quiet fort faible clean noisy noise far near close indoor
         outdoor studio office kitchen street car room mic phone mobile laptop headset tablet left right whole part full
-        segment segmented original orig raw augmented old young child adult senior read spontaneous impro script scripted
-        acted natural speech song music yes no on off up down go stop hello bye zero one two three four five six seven
-        eight nine ten cat dog cow pig horse sheep hen rooster bird frog duck goat lion animal animals en de fr es it pt
-        nl ru zh ja ko ar hi english german french spanish italian mon tue wed thu fri sat sun jan feb mar apr may jun
-        jul aug sep oct nov dec morning evening day night am pm
+        segment segmented original orig raw augmented old young child adult senior read spontaneous impro script
+        scripted acted natural speech song music yes no on off up down go stop hello bye zero one two three four five
+        six seven eight nine ten cat dog cow pig horse sheep hen rooster bird frog duck goat lion animal animals en de
+        fr es it pt nl ru zh ja ko ar hi english german french spanish italian mon tue wed thu fri sat sun jan feb mar
+        apr may jun jul aug sep oct nov dec morning evening day night am pm
         """,
     )
 )
@@ -152,16 +154,26 @@ def _speaker(pieces: Sequence[PathField], classes: PathField | None) -> Guess | 
         return None
     first = next((piece for piece in pieces if not piece.folder), None)
     likely = [piece for piece in pieces if _crosses(piece, classes)]
-    twice = [piece for piece in likely if piece.folder and _is_told_twice(piece, likely)]
     named = [piece for piece in likely if _names_someone(piece, leftmost=piece is first or piece.folder)]
-    sure = _distinct(twice) or _distinct(named)
-    if len(sure) != 1:
+    twice = [piece for piece in likely if piece.folder and _is_told_twice(piece, likely)]
+    sure = _distinct(twice or [piece for piece in named if piece.folder] or named)
+    if len(sure) != 1 or (not sure[0].folder and any(_rivals(piece, sure[0]) for piece in likely)):
         return None
     return Guess("speaker", sure[0], "it is the only piece whose values return within the classes and across them")
 
 
+def _rivals(piece: PathField, speaker: PathField) -> bool:
+    """Tell whether another piece that returns as speakers do may be the speaker: no take, condition or trait of one."""
+    numbers = [int(value) for value in piece.counts if value.isdecimal()]
+    take = min(numbers, default=0) <= 1 and (_is_counter(piece.counts) or 0 < max(numbers, default=0) < LONGEST_COUNT)
+    trait = len({*zip(speaker.values, piece.values, strict=True)}) == len(speaker.counts)
+    return not (take or trait or _conditions(piece))
+
+
 def _is_told_twice(folder: PathField, pieces: Iterable[PathField]) -> bool:
     """Tell whether a folder of words or numbers of two digits and more stands in the names as well, as `03/1_03_0`."""
+    if len(folder.counts) < FEWEST_NAMES:
+        return False
     plain = all(len(value) > 1 and value.isdecimal() for value in folder.counts) or not _is_counter(folder.counts)
     return plain and not _conditions(folder) and any(one.values == folder.values for one in pieces if not one.folder)
 
@@ -173,7 +185,7 @@ def _returns(piece: PathField) -> bool:
 
 def _crosses(piece: PathField, classes: PathField) -> bool:
     """Tell whether the values of a piece return across the classes and within them; codes and takes do not."""
-    if not _returns(piece) or len(piece.counts) < FEWEST_NAMES:
+    if not _returns(piece):
         return False
     pairs = Counter(zip(piece.values, classes.values, strict=True))
     if all(map(_HASH.fullmatch, piece.counts)):  # thousands of speakers, of whom each says a few of the classes
@@ -187,7 +199,9 @@ def _crosses(piece: PathField, classes: PathField) -> bool:
 def _names_someone(piece: PathField, *, leftmost: bool) -> bool:
     """Tell whether values may name people: words, or numbers that count nothing and are no ages or years."""
     values = list(piece.counts)
-    if _conditions(piece) or _is_counter(values) or any(_DATE.fullmatch(value) for value in values):
+    if len(values) < FEWEST_NAMES or _conditions(piece) or _is_counter(values):
+        return False
+    if any(_DATE.fullmatch(value) for value in values):
         return False
     if all(map(_HASH.fullmatch, values)) and not all(map(str.isdecimal, values)):
         return True

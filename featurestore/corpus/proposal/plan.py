@@ -21,6 +21,8 @@ from featurestore.corpus.proposal.roles import (
 from featurestore.corpus.sheet.patterns import compile_pattern
 from featurestore.errors import ManifestError
 
+MOST_SHOWN = 4
+"""Folders that a question names."""
 DEEPEST = 4
 """Folders above a recording that are studied."""
 CLASSES = ("emotion", "digit", "label")
@@ -51,6 +53,43 @@ class SheetPlan:
     target: str
     speaker: str | None
     text: str | None
+    depths: int
+    """How many numbers of folders recordings lie in; of several, nobody can tell which folder means what."""
+
+    @property
+    def class_guess(self) -> Guess | None:
+        """The piece of the paths that is the class; None where a table gives it, or nothing does."""
+        return next((guess for guess in self.guesses if guess.field == self.target), None)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the class is told well enough to build by it before somebody has read the sheet."""
+        guess = self.class_guess
+        if guess is not None:
+            return guess.sure and (self.depths == 1 or not guess.piece.folder)
+        columns = (
+            table.columns[self.columns[table.path][self.target]]
+            for table in self.tables
+            if self.target in self.columns[table.path]
+        )
+        return any(is_telling(self.target, counts) for counts in columns)
+
+    @property
+    def told(self) -> str:
+        """What the class and the speaker are taken from, and what follows."""
+        guess = self.class_guess
+        where = "a table" if guess is None else "folders" if guess.piece.folder else "names of files"
+        told = f"the class {self.target!r} is read from {where}"
+        unknown = "the speaker is unknown: splits by speaker are refused, others may put one speaker on two sides"
+        return f"{told}, the speaker too" if self.speaker else f"{told}; {unknown}"
+
+    @property
+    def doubt(self) -> str:
+        """What varies in the folders and may be the class, in words; empty where nothing does."""
+        varying = [", ".join(list(one.counts)[:MOST_SHOWN]) for one in self.folders if one.varies]
+        depths = ["recordings lie in folders of several depths"] if self.depths > 1 else []
+        parts = [*depths, *(f"a folder is one of {values}" for values in varying)]
+        return f" ({'; '.join(parts)[:300]})" if parts else ""
 
     def is_used(self, table: LabelTable) -> bool:
         """Tell whether a table gives the class, the speaker, the sentence or the side of a recording."""
@@ -89,6 +128,7 @@ def plan_sheet(seen: Seen) -> SheetPlan:
         target=target or next((guess.field for guess in found if guess.field in CLASSES), UNLABELLED),
         speaker="speaker" if "speaker" in fields else None,
         text="text" if "text" in fields else None,
+        depths=len({path.count("/") for path in seen.studied}),
     )
 
 

@@ -15,8 +15,10 @@ from featurestore.corpus.proposal.naming import corpus_name
 from featurestore.corpus.proposal.plan import SheetPlan, plan_sheet
 from featurestore.corpus.proposal.sheet_text import comment, sheet_text
 from featurestore.corpus.reading.sources import Source, open_source
+from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.corpus.sheet.manifest import manifest_names, parse_manifest
-from featurestore.errors import FeatureStoreError
+from featurestore.corpus.splitting.fitting import usual_splits
+from featurestore.errors import AmbiguousError, FeatureStoreError
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,14 @@ def sure_manifest(place: Path) -> Manifest:
     proposal = propose_sheet(place)
     plan, manifest = proposal.plan, proposal.corpus.manifest
     if not plan.is_sure:
-        formats = "audformat, Lhotse, Kaldi or Hugging Face metadata"
         raise AmbiguousError(
-            f"folder {str(place)!r:.200} holds no data sheet (*.toml) and no {formats}, and its names leave open what "
-            f"the class is{plan.doubt}. Say it: 'featurestore corpora new FOLDER --out FILE.toml' proposes a sheet."
+            f"folder {str(place)!r:.200} holds no data sheet (*.toml), is in no known format (audformat, Lhotse, "
+            f"Kaldi, Hugging Face metadata), and its names leave open what the class is{plan.doubt}. Say it: "
+            "'featurestore corpora new FOLDER --out FILE.toml' proposes a sheet."
         )
-    speakers = len(proposal.corpus.speaker_counts())
-    fields = {"split": ["train", "test"]} if any(guess.field == "split" for guess in plan.guesses) else {}
-    notes = (f"read as {proposal.files:,} recordings in folders: {plan.told}",)
-    return replace(manifest, place=str(place), splits=usual_splits(fields, speakers), notes=notes)
+    sides = {dict(one.labels).get("split", "") for one in proposal.corpus.utterances}
+    splits = usual_splits(sides, len(proposal.corpus.speaker_counts()))
+    return replace(manifest, place=str(place), splits=splits, notes=(plan.told,))
 
 
 def _proposal(place: str | Path, seen: Seen) -> Proposal:

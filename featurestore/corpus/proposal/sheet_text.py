@@ -105,7 +105,8 @@ def _labels(plan: SheetPlan) -> Iterator[str]:
     elif not any(map(plan.is_used, plan.tables)):
         yield "pattern = '.+'  # neither folders nor names seem to hold a label"
     yield from noted(f"target = {toml_text(plan.target)}", f"the class to predict{_target_note(plan)}")
-    yield f"speaker = {toml_text(plan.speaker or '')}" + ("" if plan.speaker else "  # unknown: none was recognised")
+    unknown = "" if plan.speaker else "  # unknown: no split can promise new speakers"
+    yield f"speaker = {toml_text(plan.speaker or '')}{unknown}"
     if plan.text:
         yield f"text = {toml_text(plan.text)}"
     if plan.target == UNLABELLED:

@@ -161,6 +161,8 @@ class Manifest:
     """The folder that the sheet was found or made for, which is the source where none is given."""
     translation: Translation | None = None
     """What another tool's data says about the recordings, where the sheet was made from such data."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how a folder was understood, where nobody wrote a sheet."""
 
     @property
     def label_files(self) -> tuple[TableRule | ListRule, ...]:

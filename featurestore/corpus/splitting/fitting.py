@@ -33,6 +33,12 @@ def fitting_rules(fields: Fields) -> tuple[str, ...]:
     return tuple(name for name, rule in SPLITS.items() if all(_has(fields, *need) for need in rule.needs.items()))
 
 
+def usual_splits(sides: Iterable[str], speakers: int) -> tuple[str, ...]:
+    """Return the splits that make sense for recordings with these sides and so many speakers, the usual one first."""
+    official = ("official",) if {"train", "test"} <= {*sides} else ()
+    return (*official, *(("loso",) if 2 <= speakers <= 30 else ("speakers",) if speakers >= 3 else ()), "shuffled")
+
+
 def fields_of_utterances(utterances: Iterable[SplitItem]) -> Fields:
     """Return the fields that all utterances have, with their values, sorted; `speaker` only where all are known.
 
