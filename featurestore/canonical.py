@@ -6,6 +6,21 @@ import hashlib
 import json
 from typing import Any
 
+from featurestore.errors import StoreTooNewError
+
+FORMAT = 1
+"""Version of the store's format; a store with a higher one is refused."""
+
+
+def check_format(found: object) -> None:
+    """Refuse objects of a newer format (`StoreTooNewError`) and of none (`ValueError`)."""
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise ValueError("it names no format version")
+    if found > FORMAT:
+        raise StoreTooNewError(
+            f"the store has a newer format than {FORMAT}, which this version reads: upgrade featurestore."
+        )
+
 
 def canonical_json(value: Any) -> str:  # noqa: ANN401 (any JSON value)
     """Write a JSON value with sorted keys, no spaces, ASCII only; NaN and infinities are refused.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featurestore.errors import DamagedObjectError
 from featurestore.shards.layout import Layout
 from featurestore.shards.plan import PlannedShard
-from featurestore.shards.reader import decode_rows
+from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
 from featurestore.store import Store
 
@@ -66,15 +66,14 @@ def _adopt(store: Store, record: ShardRecord, rows: Rows, data: NDArray[np.uint8
     Another processor may round the last bit differently; an object that differs by more holds other rows.
     """
     key = data_key(record.address)
-    stored = np.frombuffer(store.storage.get(key), np.uint8)
-    if np.array_equal(stored, data):
-        return record
-    if len(stored) == len(data):
+    with suppress(DamagedObjectError):
+        stored = read_object(record, store.storage)
+        if np.array_equal(stored, data):
+            return record
         other = dataclasses.replace(record, chunks=record.layout.chunk_checksums(stored))
-        with suppress(DamagedObjectError):
-            theirs = decode_rows(other, stored)
-            if all(map(_nearly_equal, rows, theirs)):
-                return dataclasses.replace(other, checksums=tuple(map(row_checksum, theirs)))
+        theirs = decode_rows(other, stored)
+        if all(map(_nearly_equal, rows, theirs)):
+            return dataclasses.replace(other, checksums=tuple(map(row_checksum, theirs)))
     store.storage.replace(key, data.data)
     return record
 

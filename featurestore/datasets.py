@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from featurestore.canonical import canonical_json, digest
+from featurestore.canonical import FORMAT, canonical_json, check_format, digest
 from featurestore.corpus.corpus import Rejection, Utterance
 from featurestore.errors import DamagedObjectError, SpecError
 from featurestore.seals import sealed, unsealed
 from featurestore.shards.plan import Part
 from featurestore.shards.record import ShardRecord
-from featurestore.specs.rows import FORMAT, RowSpec, check_format
+from featurestore.specs.rows import RowSpec
+from featurestore.storage.keys import DATASET_NAME
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+NAME = re.compile(DATASET_NAME)
 
 
 def check_dataset_name(name: str) -> str:

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from featurestore.canonical import canonical_json
+from featurestore.canonical import FORMAT, canonical_json
 from featurestore.corpus.corpus import Listed
 from featurestore.errors import DamagedObjectError
 from featurestore.seals import sealed, unsealed
-from featurestore.specs.rows import FORMAT
 
 Listing = tuple[Listed, ...]
 

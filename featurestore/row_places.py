@@ -43,7 +43,7 @@ def locate_rows(store: Store, record: DatasetRecord, table: Table) -> tuple[RowR
     utterances, copies, shards = (column.astype(np.int32) for column in columns[:3])
     features = record.parts[0].spec.features
     shard_readers = tuple(ShardReader(store.storage, r) for r in records)
-    reader = RowReader(shard_readers, features.width, features.dtype, fetched=not store.storage.mapped)
+    reader = RowReader(shard_readers, features.width, features.dtype)
     return reader, RowIndex(utterances, copies, shards, starts, frames)
 
 
@@ -61,10 +61,7 @@ def _starts(
     shards: NDArray[np.int64], rows: NDArray[np.int64], records: list[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Look up the first frame and the number of frames of each row."""
-    starts = np.empty(len(rows), np.int64)
-    frames = np.empty(len(rows), np.int32)
-    for shard, record in enumerate(records):
-        here = shards == shard
-        starts[here] = record.offsets[rows[here]]
-        frames[here] = record.offsets[rows[here] + 1] - starts[here]
-    return starts, frames
+    offsets = np.concatenate([record.offsets for record in records] or [np.zeros(1, np.int64)])
+    first = np.concatenate([[0], np.cumsum([record.rows + 1 for record in records])]).astype(np.int64)
+    places = first[shards] + rows
+    return offsets[places], (offsets[places + 1] - offsets[places]).astype(np.int32)

@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from featurestore.canonical import canonical_json, digest
+from featurestore.canonical import canonical_json, check_format, digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError
-from featurestore.specs.rows import check_format
 
 
 def sealed(body: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from featurestore.called import labelled_reference, reference_called
 from featurestore.datasets import DatasetRecord, Reference, Table, check_dataset_name
-from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError, SpecError, UnknownNameError
+from featurestore.errors import (
+    DamagedObjectError,
+    FeatureStoreError,
+    MissingObjectError,
+    SpecError,
+    StorageError,
+    UnknownNameError,
+)
 from featurestore.places import default_place, layered_place
 from featurestore.shards.record import ShardRecord, data_key, record_key
 from featurestore.specs.rows import RowSpec
@@ -94,7 +101,7 @@ class Store:
 
     def dataset_ids(self) -> list[str]:
         """Return the ids of all datasets that have not been forgotten, named or not, sorted."""
-        return [name.removesuffix(".json") for name in self.storage.children("refs/datasets")]
+        return [name.removesuffix(".json") for name in self.storage.children("refs/datasets") if name.endswith(".json")]
 
     def reference(self, name: str) -> Reference:
         """Return what a dataset name, or the beginning of a digest or dataset id, stands for.
@@ -105,6 +112,8 @@ class Store:
         ------
         UnknownNameError
             If there is no such dataset; the nearest name is offered.
+        StorageError
+            If there is no store.
         SpecError
             If it is the beginning of several digests, or of one with several tables of labels.
         """
@@ -114,6 +123,7 @@ class Store:
             return labelled_reference(table, [reference]) if table else reference
         roots = self._roots(name) if len(name) >= SHORTEST_PREFIX else {}
         if not roots:
+            self.require(name)
             raise UnknownNameError(
                 "dataset", name, self.names(), f"'featurestore ls' lists the datasets of {self.uri}."
             )
@@ -207,6 +217,21 @@ class Store:
             if reference.name == name and not self.borrowed(key):
                 called = Reference(self.dataset(dataset).digest[:12], dataset, reference.table)
                 self.storage.replace(key, called.to_bytes())
+
+    def require(self, dataset: str | None = None) -> None:
+        """Refuse a place that is no store; above a base, a dataset may stand in that alone.
+
+        Raises
+        ------
+        StorageError
+            Naming the place, or if nobody may look into it.
+        """
+        if dataset is not None and isinstance(self.storage, LayeredStorage):
+            return
+        if not self.storage.stands():
+            raise StorageError(
+                f"no store at {self.uri!r}: check --store and FEATURESTORE_HOME, and that its disk is mounted."
+            )
 
     def borrowed(self, key: str) -> bool:
         """Tell whether an object is read from a base and not from this store itself."""

@@ -114,7 +114,7 @@ class DatasetView:
 
     @property
     def mapped(self) -> bool:
-        """Whether rows are read from memory maps; otherwise a whole shard is fetched for the first of its rows."""
+        """Whether rows are read where they lie; otherwise a whole shard is fetched for the first of its rows."""
         return self.store.storage.mapped
 
     @cached_property

@@ -53,8 +53,10 @@ def bundles_of(store: Store, plan: BuildPlan) -> list[Bundle]:
     """Put tasks with the same members together, within a bound of memory; the largest come first."""
     bundles: list[Bundle] = []
     for part in plan.parts:
+        if not part.tasks:
+            continue
+        limit = rows_in_a_bundle(plan.corpus, part.part.spec.features, part.part.spec.augmentation)
         for members, group in groupby(part.tasks, key=lambda task: task.shard.members):
-            limit = rows_in_a_bundle(plan.corpus, part.part.spec.features, part.part.spec.augmentation)
             bundles.extend(Bundle(store.uri, part.part.spec, members, tasks) for tasks in _bounded(tuple(group), limit))
     return sorted(bundles, key=lambda bundle: -bundle.rows)
 

@@ -20,11 +20,14 @@ def compact(store: Store) -> int:
 
     Raises
     ------
+    StorageError
+        If the place is no store.
     StoreBusyError
         If something builds, repairs or collects in the store.
     DamagedObjectError
         If a row that has to be moved, or a record, is damaged.
     """
+    store.require()
     store = Store(store.storage)
     with store.storage.hold(exclusive=True):
         fresh: dict[str, PlannedShard] = {}

@@ -15,6 +15,8 @@ from featurestore.shards.plan import PlannedShard, plan_part
 from featurestore.shards.record import ShardRecord, data_key, record_key
 from featurestore.specs.rows import RowSpec
 from featurestore.specs.versions import CPU
+from featurestore.storage.keys import MARKER
+from featurestore.storage.ownership import MARK
 from featurestore.store import Store
 from pipelines.derive import derive_dataset, derive_reference, derive_table, known_shard, synthesised
 from pipelines.ingest import reread
@@ -49,9 +51,12 @@ def repair(store: Store, dataset: str | None = None, source: str | Path | None =
 
     Raises
     ------
+    StorageError
+        If the place is no store.
     StoreBusyError
         If something builds, repairs or collects in the store.
     """
+    store.require(dataset)
     with store.storage.hold(exclusive=True):
         seen: dict[str, str] = {}
         advice: dict[str, str] = {}
@@ -73,7 +78,7 @@ def _mend_all(store: Store, damaged: dict[str, str], source: str | Path | None) 
     originals = {key for key in damaged if key.startswith("sources/") and key not in advice}
     _mend_originals(store, originals, source, advice)
     for kind, mend in _MENDERS.items():
-        for key in sorted(key for key in damaged if key.startswith(f"{kind}/") and key not in advice):
+        for key in sorted(key for key in damaged if key.partition("/")[0] == kind and key not in advice):
             try:
                 mend(store, key)
             except FeatureStoreError as error:
@@ -176,7 +181,12 @@ def _mend_reject(store: Store, key: str) -> None:
     store.storage.delete(key)
 
 
+def _mend_marker(store: Store, key: str) -> None:
+    store.storage.replace(key, MARK)
+
+
 _MENDERS: dict[str, Callable[[Store, str], None]] = {
+    MARKER: _mend_marker,
     "listings": derive_table,
     "tables": derive_table,
     "rejects": _mend_reject,

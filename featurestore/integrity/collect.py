@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from featurestore.listings import CorpusReference, listing_key, parse_listing
 from featurestore.shards.record import data_key, record_key
+from featurestore.storage.keys import KEY
 from featurestore.store import Store
 
 DAY = 86_400.0
@@ -15,7 +16,12 @@ GRACE = 7 * DAY
 """Seconds that an object is kept after it came to stand, whether anything needs it or not."""
 COLLECTED = ("shards", "datasets", "tables", "listings", "sources", "rejects")
 """Kinds of objects that can become garbage; names never do, and foreign files are the user's to remove."""
+NAMES = ("refs", "refs/datasets", "refs/corpora")
+"""Folders of names."""
+TICK = 0.02
+"""Seconds after which every file system that a kernel keeps the time of gives a change another time."""
 
+Stamp = tuple[tuple[int, ...], ...]
 
 Objects = tuple[tuple[str, int], ...]
 
@@ -64,11 +70,14 @@ def collect(
 
     Raises
     ------
+    StorageError
+        If the place is no store.
     StoreBusyError
         If something builds, repairs or collects in the store, and `delete` is set.
     DamagedObjectError
         If a root is damaged, so that nobody can tell what it needs.
     """
+    store.require()
     store = Store(store.storage)
     now = time.time() if now is None else now
     if not delete:
@@ -89,7 +98,7 @@ def _find(store: Store, grace: float, now: float, *, delete: bool) -> Collection
     young = 0
     for kind in COLLECTED:
         for key, size in store.storage.walk(kind):
-            if key in needed:
+            if key in needed or not KEY.fullmatch(key):
                 continue
             if now - store.storage.modified(key) < grace:
                 young += 1
@@ -105,18 +114,17 @@ def _order(entry: tuple[str, int]) -> tuple[bool, str]:
 
 def _delete(store: Store, found: Collection) -> None:
     """Remove objects one by one; names that changed meanwhile are looked at again before each."""
-    roots, needed = _roots(store), marked(store)
+    seen: Stamp | None = None
     for key, _ in found.objects:
-        now = _roots(store)
-        if now != roots:
-            roots, needed = now, marked(store)
+        if _stamp(store) != seen:
+            time.sleep(TICK)  # a change after this one gets another stamp
+            seen, needed = _stamp(store), marked(store)
         if key not in needed:
             store.storage.delete(key)
 
 
-def _roots(store: Store) -> dict[str, bytes]:
-    """Return the bytes of all names."""
-    return {key: store.storage.get(key) for key, _ in store.storage.walk("refs")}
+def _stamp(store: Store) -> Stamp:
+    return tuple(store.storage.changed(folder) for folder in NAMES)
 
 
 def marked(store: Store) -> set[str]:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from featurestore.errors import DamagedObjectError, FeatureStoreError
+from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError, StoreTooNewError
 from featurestore.integrity.records import check_dataset, check_listing, check_reference, check_reject, check_table
-from featurestore.shards.reader import decode_rows
+from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
 from featurestore.signal.arrays import is_finite
+from featurestore.storage.keys import KEY, MARKER
+from featurestore.storage.ownership import MARK
 from featurestore.store import Store
 
-KEY = re.compile(
-    r"shards/[0-9a-f]{16}/[0-9a-f]{32}/(zarr\.json|c/0/0)"
-    r"|datasets/[0-9a-f]{32}\.json"
-    r"|(tables|listings)/[0-9a-f]{64}\.json"
-    r"|sources/[0-9a-f]{64}"
-    r"|rejects/[0-9a-f]{16}/[0-9a-f]{64}\.json"
-    r"|refs/(datasets/[0-9a-f]{32}|corpora/[a-z0-9_]{1,40}|[A-Za-z0-9][A-Za-z0-9._+-]{0,79})\.json"
-)
-"""What the key of an object can look like."""
 FOREIGN = "a foreign file: no part of a store"
 
 
@@ -56,7 +48,10 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
     ------
     UnknownNameError
         If the dataset does not exist.
+    StorageError
+        If the place is no store, or may not be read: that is no damage, and no soundness either.
     """
+    store.require(dataset)
     store = Store(store.storage)  # what was read before may have changed since
     findings = Findings()
     keys = store.storage.walk() if dataset is None else _dataset_keys(store, dataset, findings)
@@ -65,6 +60,10 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
             _check(store, key, findings)
         except DamagedObjectError as error:
             findings.damaged.append((error.key, error.reason))
+        except StoreTooNewError as error:
+            findings.damaged.append((key, str(error)))
+        except StorageError:
+            raise
         except FeatureStoreError as error:
             findings.damaged.append((key, str(error)))
         advance(size)
@@ -102,11 +101,17 @@ def _check(store: Store, key: str, findings: Findings) -> None:
         "listings": check_listing,
         "rejects": check_reject,
         "refs": check_reference,
+        MARKER: _check_marker,
     }
     if kind == "shards":
         _check_shard_object(store, key, findings)
     else:
         checks[kind](store, key)
+
+
+def _check_marker(store: Store, key: str) -> None:
+    if store.storage.get(key) != MARK:
+        raise DamagedObjectError(key, "it does not say that this is a store")
 
 
 def _check_shard_object(store: Store, key: str, findings: Findings) -> None:
@@ -124,7 +129,7 @@ def check_shard(store: Store, address: str) -> ShardRecord:
     """Check record and data of one shard completely and return the record; `DamagedObjectError` says what is wrong."""
     record = ShardRecord.from_bytes(address, store.storage.get(record_key(address)))
     key = data_key(address)
-    data = np.frombuffer(store.storage.get(key), np.uint8)
+    data = read_object(record, store.storage)
     rows = decode_rows(record, data)
     for (content, copy), row, checksum in zip(record.row_keys(), rows, record.checksums, strict=True):
         if row_checksum(row) != checksum:

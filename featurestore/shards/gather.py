@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 from featurestore.shards.reader import ShardReader
 
-MOST_FETCHED = 32
-"""Shards whose bytes are kept if they had to be fetched: two blocks of the block-wise order of training."""
-
 
 @dataclass(frozen=True)
 class RowIndex:
@@ -48,22 +45,16 @@ class RowReader:
         Values of a frame.
     dtype : str
         Storage type.
-    fetched : bool
-        A shard's bytes are fetched into memory, not mapped: only the last `MOST_FETCHED` shards are kept.
     """
 
-    def __init__(self, shards: tuple[ShardReader, ...], bands: int, dtype: str, *, fetched: bool = False) -> None:
+    def __init__(self, shards: tuple[ShardReader, ...], bands: int, dtype: str) -> None:
         self.shards = shards
         self.bands = bands
         self.dtype = np.dtype(dtype)
-        self.fetched = fetched
-        self._recent: dict[int, None] = {}
 
     def row(self, index: RowIndex, position: int) -> NDArray[Any]:
         """Return one row, `array [frames, bands]`; `DamagedObjectError` if its bytes are not sound."""
         out = np.empty((int(index.frames[position]), self.bands), self.dtype)
-        if self.fetched:
-            self._let_go([int(index.shard[position])])
         self.shards[index.shard[position]].read_into(int(index.start[position]), out)
         return out
 
@@ -84,8 +75,6 @@ class RowReader:
         if len(rows) and int(lengths.max()) > longest:
             raise ValueError(f"a row of {int(lengths.max())} frames does not fit into {longest}")
         shards, starts = index.shard[rows].tolist(), index.start[rows].tolist()
-        if self.fetched:
-            self._let_go(shards)
         for slot, (shard, start, length) in enumerate(zip(shards, starts, lengths.tolist(), strict=True)):
             target = out[slot]
             if length < longest:
@@ -94,13 +83,3 @@ class RowReader:
                 padding.fill(fill)
             self.shards[shard].read_into(start, target)
         return lengths
-
-    def _let_go(self, wanted: list[int]) -> None:
-        """Close the shards that were not used for longest, as many as are too many with those that are wanted now."""
-        for shard in wanted:
-            self._recent.pop(shard, None)
-            self._recent[shard] = None
-        most = max(MOST_FETCHED, len(set(wanted)))
-        for shard in list(self._recent)[: max(len(self._recent) - most, 0)]:
-            del self._recent[shard]
-            self.shards[shard].close()

@@ -1,28 +1,28 @@
 """Direct, verified reads of a shard's rows from its own bytes.
 
-zarr-python opens the same objects (a test compares the two) but spends a millisecond on each read; this reader
-slices a memory map. Each inner chunk's crc32c is checked the first time a process touches it, and remembered.
+zarr-python opens the same objects (a test compares the two) but spends a millisecond on each read; this reader takes
+a row's bytes from the file. Each inner chunk's crc32c is checked the first time it is read, and remembered. Files are
+read and not mapped: one that is cut short under a map ends a process without a word.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.errors import DamagedObjectError
-from featurestore.shards.layout import CHUNK, Layout, crc32c
+from featurestore.shards.layout import CHUNK, CRC_BYTES, crc32c
 from featurestore.shards.record import ShardRecord, data_key
-from featurestore.storage.protocol import Buffer, Storage
+from featurestore.storage.protocol import Buffer, Storage, Version
+
+PATIENCE = 3
+"""Times that an object may be replaced by another while it is read."""
 
 
 class ShardReader:
     """The frames of one shard's data object.
-
-    Opened at the first read of each process, so that it can be handed to forked or spawned loader workers.
 
     Parameters
     ----------
@@ -36,10 +36,9 @@ class ShardReader:
         self.storage = storage
         self.record = record
         self.key = data_key(record.address)
-        self._process = -1
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"storage": self.storage, "record": self.record, "key": self.key, "_process": -1}
+        self._version: Version | None = None
+        self._verified = bytearray()
+        """Of each chunk, 1 if its checksum has been found right in this version of the object."""
 
     def row(self, position: int) -> NDArray[Any]:
         """Return a copy of one row, `array [frames, bands]`; `DamagedObjectError` if its bytes are not sound."""
@@ -50,77 +49,83 @@ class ShardReader:
 
     def read_into(self, start: int, out: NDArray[Any]) -> None:
         """Copy frames `start` to `start + len(out)` of the shard into `out`, `array [frames, bands]`."""
-        if self._process != os.getpid():
-            self._open()
+        layout = self.record.layout
         chunk, inside = divmod(start, CHUNK)
-        missing = len(out)
-        while True:
-            if not self._verified[chunk]:
-                self._verify(chunk)
-            taken = CHUNK - inside
-            if missing <= taken:  # most rows lie in one chunk, or end in their second: each step here is felt
-                out[:] = self._frames[chunk][inside : inside + missing]
+        last, end = divmod(start + len(out) - 1, CHUNK)
+        begin = inside * layout.row_bytes
+        raw = np.empty((last - chunk) * layout.stride + (end + 1) * layout.row_bytes - begin, np.uint8)
+        version = self.storage.read(self.key, chunk * layout.stride + begin, raw)
+        if version != self._version or self._verified.find(0, chunk, last + 1) >= 0:
+            raw = self._verify(chunk, last)[begin:]
+        while True:  # most rows lie in one chunk, or end in their second: each step here is felt
+            taken = min(CHUNK - inside, len(out))
+            stop = taken * layout.row_bytes
+            out[:taken] = raw[:stop].view(layout.dtype).reshape(taken, layout.bands)
+            if taken == len(out):
                 return
-            out[:taken] = self._frames[chunk][inside:]
-            out, missing = out[taken:], missing - taken
-            chunk, inside = chunk + 1, 0
+            out, raw, inside = out[taken:], raw[stop + CRC_BYTES :], 0
 
-    def close(self) -> None:
-        """Let go of the shard's bytes; the next read opens it again, and verifies again."""
-        if self._process == os.getpid():
-            del self._buffer, self._frames, self._verified
-        self._process = -1
-
-    def _open(self) -> None:
-        layout, buffer = self.record.layout, self.storage.buffer(self.key)
-        check_object(self.record, buffer)
-        self._buffer = buffer
-        self._frames = [chunk.view(layout.dtype).reshape(CHUNK, layout.bands) for chunk in _chunks(layout, buffer)]
-        self._verified = bytearray(layout.chunks)
-        self._process = os.getpid()
-
-    def _verify(self, chunk: int) -> None:
-        check_chunk(self.record, self._buffer, chunk)
-        self._verified[chunk] = 1
+    def _verify(self, first: int, last: int) -> Buffer:
+        """Return some chunks with what stands behind them, their checksums compared with the record."""
+        stride = self.record.layout.stride
+        chunks = np.empty((last + 1 - first) * stride, np.uint8)
+        for _ in range(PATIENCE):
+            if self.storage.read(self.key, first * stride, chunks) == self._version:
+                break
+            self._version = check_object(self.record, self.storage)
+            self._verified = bytearray(self.record.layout.chunks)
+        else:
+            raise DamagedObjectError(self.key, "it changes while it is read")
+        for chunk in range(first, last + 1):
+            if not self._verified[chunk]:
+                check_chunk(self.record, chunks[(chunk - first) * stride :], chunk)
+                self._verified[chunk] = 1
+        return chunks
 
 
-def check_object(record: ShardRecord, buffer: Buffer) -> None:
+def check_object(record: ShardRecord, storage: Storage) -> Version:
     """Check size and index of a data object; `DamagedObjectError` if they are not those of the layout."""
     key, layout = data_key(record.address), record.layout
-    if len(buffer) != layout.object_bytes:
-        raise DamagedObjectError(key, f"{len(buffer):,} bytes, expected {layout.object_bytes:,}")
-    if buffer[layout.chunks * layout.stride :].tobytes() != layout.index:
+    size = storage.size(key)
+    if size != layout.object_bytes:
+        raise DamagedObjectError(key, f"{size:,} bytes, expected {layout.object_bytes:,}")
+    index = np.empty(len(layout.index), np.uint8)
+    version = storage.read(key, layout.chunks * layout.stride, index)
+    if index.tobytes() != layout.index:
         raise DamagedObjectError(key, "its chunk index is wrong")
+    return version
 
 
-def check_chunk(record: ShardRecord, buffer: Buffer, chunk: int) -> None:
-    """Check the crc32c of one inner chunk against the record; `DamagedObjectError` if it does not match.
+def check_chunk(record: ShardRecord, data: Buffer, chunk: int) -> None:
+    """Check the crc32c of one inner chunk, with which `data` begins; `DamagedObjectError` if it is not the record's.
 
     The checksum beside the chunk would not tell the data object of another shard of the same size.
     """
-    start = chunk * record.layout.stride
-    if crc32c(buffer[start : start + record.layout.chunk_bytes]) != record.chunks[chunk]:
+    if crc32c(data[: record.layout.chunk_bytes]) != record.chunks[chunk]:
         raise DamagedObjectError(data_key(record.address), f"checksum of chunk {chunk} does not match")
 
 
-def _chunks(layout: Layout, buffer: Buffer) -> Iterator[Buffer]:
-    for chunk in range(layout.chunks):
-        yield buffer[chunk * layout.stride :][: layout.chunk_bytes]
+def read_object(record: ShardRecord, storage: Storage) -> Buffer:
+    """Return the bytes of a data object whose size and index are those of the layout; the rest is not checked."""
+    check_object(record, storage)
+    data = np.empty(record.layout.object_bytes, np.uint8)
+    storage.read(data_key(record.address), 0, data)
+    return data
 
 
 def decode_rows(record: ShardRecord, data: Buffer) -> list[NDArray[Any]]:
-    """Return all rows of a whole data object in memory, every byte of it verified.
+    """Return all rows of a data object of the layout's size, each chunk of it verified.
 
     Raises
     ------
     DamagedObjectError
-        If size, index or a chunk's checksum is wrong. The rows' own checksums are the caller's to compare.
+        If a chunk's checksum is wrong. The rows' own checksums are the caller's to compare.
     """
-    key, layout = data_key(record.address), record.layout
-    check_object(record, data)
+    layout = record.layout
     for chunk in range(layout.chunks):
-        check_chunk(record, data, chunk)
-    frames = np.concatenate(list(_chunks(layout, data))).view(layout.dtype).reshape(-1, layout.bands)
+        check_chunk(record, data[chunk * layout.stride :], chunk)
+    chunks = [data[chunk * layout.stride :][: layout.chunk_bytes] for chunk in range(layout.chunks)]
+    frames = np.concatenate(chunks).view(layout.dtype).reshape(-1, layout.bands)
     if not np.isnan(frames[layout.frames :]).all():
-        raise DamagedObjectError(key, "frames behind the last row are not empty")
+        raise DamagedObjectError(data_key(record.address), "frames behind the last row are not empty")
     return [frames[start:stop] for start, stop in zip(record.offsets[:-1], record.offsets[1:], strict=True)]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestore.canonical import canonical_json, digest
+from featurestore.canonical import canonical_json, check_format, digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StoreTooNewError
 from featurestore.shards import layout
-from featurestore.specs.rows import RowSpec, check_format
+from featurestore.specs.rows import RowSpec
 
 CONTENT = re.compile(r"[0-9a-f]{64}")
 CHECKSUM = re.compile(r"[0-9a-f]{32}")

@@ -7,22 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from featurestore.canonical import digest
-from featurestore.errors import MissingPackageError, SpecError, StoreTooNewError, UnknownNameError
+from featurestore.canonical import FORMAT, check_format, digest
+from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.versions import CPU, row_versions
-
-FORMAT = 1
-"""Version of the store's format; a store with a higher one is refused."""
-
-
-def check_format(found: object) -> None:
-    """Refuse objects of a newer format (`StoreTooNewError`) and of none (`ValueError`)."""
-    if not isinstance(found, int) or found < 1:
-        raise ValueError(f"{found!r} is no format version")
-    if found > FORMAT:
-        raise StoreTooNewError(f"the store has format {found}, this version reads {FORMAT}: upgrade featurestore.")
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,6 @@ def _layered(own: Storage, base: Storage) -> Storage:
     """Put a storage on its base; one that is its own base needs none."""
     if own.uri == base.uri:
         return own
-    if not base.children(""):
+    if not base.stands():
         raise StorageError(f"no store at {base.uri!r}, which --base names: check the path.")
     return LayeredStorage(own, base)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from featurestore.errors import MissingObjectError
-from featurestore.storage.protocol import Buffer, Storage
+from featurestore.storage.protocol import Buffer, Storage, Version
 
 BASE = "?base="
 """Stands between the two addresses in the address of a layered storage."""
@@ -38,8 +38,12 @@ class LayeredStorage:
 
     @property
     def mapped(self) -> bool:
-        """Whether both map their objects."""
+        """Whether parts of objects are read where they lie in both."""
         return self.own.mapped and self.base.mapped
+
+    def stands(self) -> bool:
+        """Tell whether the upper storage holds a store."""
+        return self.own.stands()
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes, the upper one's first."""
@@ -48,12 +52,19 @@ class LayeredStorage:
         except MissingObjectError:
             return self.base.get(key)
 
-    def buffer(self, key: str) -> Buffer:
-        """Return an object's bytes as an array, the upper one's first."""
+    def read(self, key: str, start: int, out: Buffer) -> Version:
+        """Fill a buffer with a part of an object, the upper one's first."""
         try:
-            return self.own.buffer(key)
+            return self.own.read(key, start, out)
         except MissingObjectError:
-            return self.base.buffer(key)
+            return self.base.read(key, start, out)
+
+    def size(self, key: str) -> int:
+        """Return the bytes of an object, the upper one's first."""
+        try:
+            return self.own.size(key)
+        except MissingObjectError:
+            return self.base.size(key)
 
     def exists(self, key: str) -> bool:
         """Tell whether either holds the object."""
@@ -82,6 +93,10 @@ class LayeredStorage:
     def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield the keys and sizes of the upper storage."""
         return self.own.walk(prefix)
+
+    def changed(self, prefix: str) -> tuple[int, ...]:
+        """Return what differs once a name below a prefix of either has changed."""
+        return (*self.own.changed(prefix), *self.base.changed(prefix))
 
     def modified(self, key: str) -> float:
         """Return when an object of the upper storage came to stand."""

@@ -5,19 +5,25 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import resource
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from featurestore.errors import MissingObjectError, StorageError
+from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
+from featurestore.regular import open_regular, read_regular
+from featurestore.storage.keys import FOLDER, MARKER, checked_key, is_part, largest
 from featurestore.storage.locks import hold_folder
-from featurestore.storage.protocol import Buffer
-from featurestore.storage.writers import LEASE, is_alive, lease_is_alive, writer_name
+from featurestore.storage.ownership import MARK, NEIGHBOURS, TEMPORARY, check_may_begin, is_store
+from featurestore.storage.protocol import Buffer, Version
+from featurestore.storage.writers import LEASE, is_alive, is_temporary, lease_is_alive, writer_name
 
-TEMPORARY = "tmp"
+MOST_OPEN = 128
+"""Files that stay open for further reads, and at most an eighth of what a process may have open."""
 _counter = itertools.count()
 
 
@@ -26,12 +32,32 @@ class LocalStorage:
 
     A write goes to `tmp/`, is synced, and is linked to its name, so that a reader sees all of it or nothing and a
     second writer of the same name loses without harm. File systems without hard links get an atomic rename.
+
+    Nothing is written before the folder is a store, or empty and marked as one. Links are read through; nothing is
+    written or deleted behind them.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        if self.root.exists() and not self.root.is_dir():
-            raise StorageError(f"{str(self.root)!r} is a file, not a folder: give --store another path.")
+        self._begun = False
+        """Whether it has been made sure that this is a store."""
+        self._stood = False
+        """Whether a store was seen here: if it is gone later, it was moved or unmounted."""
+        self._keep_open()
+        with self._explained(""):
+            if not stat.S_ISDIR(_mode(self.root) or stat.S_IFDIR):
+                raise StorageError(f"{str(self.root)!r} is a file, not a folder: give --store another path.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "_begun": self._begun, "_stood": self._stood}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._keep_open()
+
+    def _keep_open(self) -> None:
+        root = self.root
+        self._descriptor = lru_cache(_most_open())(lambda key: _Descriptor(root / checked_key(key)))
 
     @property
     def uri(self) -> str:
@@ -40,33 +66,50 @@ class LocalStorage:
 
     @property
     def mapped(self) -> bool:
-        """Files are mapped."""
+        """Parts of a file are read where they lie."""
         return True
+
+    def stands(self) -> bool:
+        """Tell whether the folder is a store."""
+        with self._explained(""):
+            self._stood = is_store(self.root)
+        return self._stood
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes."""
-        with self._explained(key):
-            return (self.root / key).read_bytes()
+        with self._explained(key, reading=True):
+            data = read_regular(self._path(key), largest(key))
+        self._stood = True
+        return data
 
-    def buffer(self, key: str) -> Buffer:
-        """Return an object's bytes as a read-only memory map."""
-        with self._explained(key):
-            path = self.root / key
-            if path.stat().st_size == 0:  # an empty file cannot be mapped
-                return np.empty(0, np.uint8)
-            return np.asarray(np.memmap(path, np.uint8, "r"))
+    def read(self, key: str, start: int, out: Buffer) -> Version:
+        """Fill a buffer with an object's bytes from a position on."""
+        with self._explained(key, reading=True):
+            file = self._descriptor(key)
+            done = 0
+            while done < len(out):
+                count = os.preadv(file.number, [out[done:].data], start + done)
+                if not count:
+                    raise DamagedObjectError(key, f"it ends before byte {start + len(out):,}")
+                done += count
+            return file.version
+
+    def size(self, key: str) -> int:
+        """Return an object's bytes."""
+        with self._explained(key, reading=True):
+            return self._path(key).stat().st_size
 
     def exists(self, key: str) -> bool:
         """Tell whether an object stands under this key."""
-        return (self.root / key).is_file()
+        with self._explained(key):
+            return stat.S_ISREG(_mode(self._path(key)))
 
     def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
         """Publish an object if none stands there; return whether it was written."""
         if self.exists(key):
             return False
         with self._explained(key), self._temporary(data, durable=durable) as temporary:
-            target = self.root / key
-            self._make_folder(target.parent, durable=durable)
+            target = self._target(key, durable=durable)
             try:
                 os.link(temporary, target)
             except FileExistsError:
@@ -81,72 +124,99 @@ class LocalStorage:
 
     def adopt(self, key: str, path: Path) -> bool:
         """Publish a file's bytes if no object stands there: a hard link where the file system can, else a copy."""
-        target = self.root / key
-        if target.is_file():
+        if self.exists(key):
             return False
+        self._begin()
         with self._explained(key):
-            self._make_folder(target.parent, durable=False)
             try:
-                os.link(path.resolve(), target)
+                os.link(path.resolve(), self._target(key, durable=False))
             except FileExistsError:
                 return False
             except OSError:  # another file system, or no right to link: copy
-                return self.put_if_absent(key, path.read_bytes(), durable=False)
+                return self.put_if_absent(key, read_regular(path, largest(key)), durable=False)
             return True
 
     def replace(self, key: str, data: bytes | bytearray | memoryview) -> None:
         """Publish an object in place of any other, atomically."""
         with self._explained(key), self._temporary(data, durable=True) as temporary:
-            target = self.root / key
-            self._make_folder(target.parent, durable=True)
+            target = self._target(key, durable=True)
             temporary.replace(target)
+            self._descriptor.cache_clear()
             _sync_folder(target.parent)
 
     def delete(self, key: str) -> None:
         """Remove an object and the folders that it leaves empty."""
-        target = self.root / key
+        target = self._path(key)
         with self._explained(key):
+            self._refuse_links(target.parent)
+            if stat.S_IFMT(_mode(target, follow=False)) not in (0, stat.S_IFREG, stat.S_IFLNK):
+                raise StorageError(f"{str(target)!r} is no file: remove it by hand.")
             target.unlink(missing_ok=True)
+            self._descriptor.cache_clear()
             for folder in target.parents:
                 if folder == self.root or not folder.exists() or any(folder.iterdir()):
                     break
                 folder.rmdir()
 
     def children(self, prefix: str) -> list[str]:
-        """Return the sorted names one level below a prefix."""
-        try:
-            return sorted(entry.name for entry in os.scandir(self.root / prefix))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        """Return the sorted names of what can belong to a store one level below a prefix."""
+        if not FOLDER.fullmatch(prefix):
+            raise DamagedObjectError(prefix, "no folder of a store is called so")
+        with self._explained(prefix):
+            try:
+                names = sorted(entry.name for entry in os.scandir(self.root / prefix))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        return [name for name in names if is_part(f"{prefix}/{name}".lstrip("/"))]
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield all keys below a prefix with their sizes in bytes, sorted; unfinished writes are left out."""
-        for path in sorted((self.root / prefix).rglob("*")):
-            key = path.relative_to(self.root).as_posix()
-            if path.is_file() and not key.startswith(f"{TEMPORARY}/"):
-                yield key, path.stat().st_size
+        """Yield all that lies below a prefix with sizes in bytes, sorted; unfinished writes are left out.
+
+        Foreign files are among them, and links to folders, which are not followed.
+        """
+        with self._explained(prefix):
+            try:
+                found = sorted(os.scandir(self.root / prefix), key=lambda entry: entry.name)
+            except FileNotFoundError:
+                return
+            for entry in found:
+                key = f"{prefix}/{entry.name}".lstrip("/")
+                if not entry.is_dir(follow_symlinks=False):
+                    yield key, entry.stat(follow_symlinks=False).st_size
+                elif key != TEMPORARY and key not in NEIGHBOURS:
+                    yield from self.walk(key)
+
+    def changed(self, prefix: str) -> tuple[int, int]:
+        """Return what differs once a name one level below a prefix has been made, replaced or removed."""
+        with self._explained(prefix):
+            try:
+                status = (self.root / prefix).stat()
+            except FileNotFoundError:
+                return 0, 0
+            return status.st_ino, status.st_mtime_ns
 
     def free_bytes(self) -> int | None:
         """Return the space left on the file system that holds the root."""
-        folder = next(path for path in (self.root, *self.root.parents) if path.exists())
-        return shutil.disk_usage(folder).free
+        with self._explained(""):
+            folder = next(path for path in (self.root, *self.root.parents) if path.exists())
+            return shutil.disk_usage(folder).free
 
     def sweep(self) -> int:
         """Remove the temporary files of writers that no longer live; return how many."""
-        dead = [path for path in self._temporaries() if not is_alive(path)]
-        for path in dead:
-            path.unlink(missing_ok=True)
+        with self._explained(TEMPORARY):
+            dead = [path for path in self._temporaries() if not is_alive(path)]
+            for path in dead:
+                path.unlink(missing_ok=True)
         return len(dead)
 
     def modified(self, key: str) -> float:
         """Return when an object's name was made: a linked original is as old as its link, not as its bytes."""
         with self._explained(key):
-            return (self.root / key).stat().st_ctime
+            return self._path(key).lstat().st_ctime
 
     def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
         """Hold the folder, which is made if need be."""
-        with self._explained(""):
-            self.root.mkdir(parents=True, exist_ok=True)
+        self._begin()
         return hold_folder(self.root, exclusive=exclusive)
 
     def claim(self, name: str) -> bool:
@@ -154,7 +224,7 @@ class LocalStorage:
         lease = self._lease(name)
         if lease_is_alive(lease):
             return False
-        with self._explained(lease.name), self._temporary(writer_name().encode("ascii"), durable=False) as temporary:
+        with self._explained(""), self._temporary(writer_name().encode("ascii"), durable=False) as temporary:
             if lease.exists() and not lease_is_alive(lease):  # looked at again: it may be another's by now
                 lease.unlink(missing_ok=True)
             try:
@@ -173,25 +243,65 @@ class LocalStorage:
         """Give a lease back."""
         self._lease(name).unlink(missing_ok=True)
 
+    def _path(self, key: str) -> Path:
+        """Return where an object stands; every access to one goes through here."""
+        return self.root / checked_key(key)
+
+    def _target(self, key: str, *, durable: bool) -> Path:
+        """Return where an object is to stand, in a folder that is no link and is made if need be, but not the root."""
+        target = self._path(key)
+        self._refuse_links(target.parent)
+        missing = list(itertools.takewhile(lambda path: not path.is_dir(), (target.parent, *target.parent.parents)))
+        for folder in reversed(missing):
+            if folder.parent == self.root:
+                self._check_stands()
+            folder.mkdir(exist_ok=True)
+            if durable:
+                _sync_folder(folder.parent)
+        return target
+
+    def _refuse_links(self, folder: Path) -> None:
+        """Refuse to write or delete in a folder of the store that is a link."""
+        for place in (folder, *folder.parents):
+            if place == self.root:
+                return
+            if stat.S_ISLNK(_mode(place, follow=False)):
+                raise StorageError(
+                    f"{str(place)!r} is a link, and nothing is written or deleted behind one: put the whole store "
+                    "where it leads, or a folder in its place."
+                )
+
+    def _begin(self) -> None:
+        """Before the first write make and mark the folder; `StorageError` if it holds other files and is no store."""
+        if self._begun:
+            return
+        if not self._stood and not self.stands():
+            with self._explained(""):
+                check_may_begin(self.root)
+                (self.root / TEMPORARY).mkdir(parents=True, exist_ok=True)
+        self._begun = self._stood = True
+        self.put_if_absent(MARKER, MARK)
+
     def _lease(self, name: str) -> Path:
         return self.root / TEMPORARY / f"{LEASE}{name}"
 
     def _temporaries(self) -> list[Path]:
+        """Return the files in `tmp/` that writers of ours have made."""
         folder = self.root / TEMPORARY
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-
-    def _make_folder(self, folder: Path, *, durable: bool) -> None:
-        missing = list(itertools.takewhile(lambda path: not path.is_dir(), (folder, *folder.parents)))
-        folder.mkdir(parents=True, exist_ok=True)
-        if durable:
-            for made in missing:
-                _sync_folder(made.parent)
+        if not stat.S_ISDIR(_mode(folder, follow=False)):
+            return []
+        found = sorted(folder.iterdir())
+        return [path for path in found if is_temporary(path.name) and stat.S_ISREG(_mode(path, follow=False))]
 
     @contextmanager
     def _temporary(self, data: bytes | bytearray | memoryview, *, durable: bool) -> Iterator[Path]:
         """Write data to a new temporary file; it is gone afterwards, whatever happened."""
+        self._begin()
         folder = self.root / TEMPORARY
-        folder.mkdir(parents=True, exist_ok=True)
+        self._refuse_links(folder)
+        if not folder.is_dir():
+            self._check_stands()
+            folder.mkdir(exist_ok=True)
         path = folder / f"{writer_name()}.{next(_counter)}"
         try:
             with path.open("xb") as file:
@@ -203,24 +313,64 @@ class LocalStorage:
         finally:
             path.unlink(missing_ok=True)
 
+    def _check_stands(self) -> None:
+        """Tell a store that is not there any more from one that lacks an object."""
+        if self._stood and not is_store(self.root):
+            raise StorageError(
+                f"the store at {str(self.root)!r} is not there any more: it was moved or removed, or its disk is not "
+                "mounted. Bring it back and run the command again."
+            )
+
     @contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
+    def _explained(self, key: str, *, reading: bool = False) -> Iterator[None]:
         """Turn what the operating system reports into one line that says what to do."""
         try:
             yield
         except FileNotFoundError as error:
-            raise MissingObjectError(key) from error
+            self._check_stands()
+            raise (MissingObjectError(key) if key else StorageError(f"{self.uri!r} is missing.")) from error
         except OSError as error:
+            if reading and error.errno in (errno.EFBIG, errno.EINVAL, errno.EISDIR, errno.EIO, errno.ELOOP):
+                raise DamagedObjectError(key, f"it cannot be read: {error.strerror}") from error
             raise StorageError(self._explanation(key, error)) from error
 
     def _explanation(self, key: str, error: OSError) -> str:
-        where = f"{str(self.root / key)!r}"
+        where = f"{error.filename or str(self.root / key)!r}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = (self.free_bytes() or 0) / 1e6
             return f"no space left for {where} ({free:.0f} MB free): free some and run the command again to continue."
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return f"no permission for {where}: give --store a folder that you may write."
+            return f"no permission for {where}: give --store a folder that you may read and write."
         return f"{where}: {error.strerror or error}."
+
+
+class _Descriptor:
+    """An open file, closed once nothing uses it any more; another thread may still read when it is let go of."""
+
+    def __init__(self, path: Path) -> None:
+        self.number = open_regular(path)
+        status = os.fstat(self.number)
+        self.version = Version(status.st_size, (status.st_dev, status.st_ino, status.st_mtime_ns))
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if hasattr(self, "number"):
+            close(self.number)
+
+
+def _most_open() -> int:
+    """Return how many files stay open."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_OPEN if allowed == resource.RLIM_INFINITY else max(1, min(MOST_OPEN, allowed // 8))
+
+
+def _mode(path: Path, *, follow: bool = True) -> int:
+    """Return a path's mode; 0 if nothing is there."""
+    try:
+        return path.stat().st_mode if follow else path.lstat().st_mode
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        return 0
 
 
 def _sync_folder(folder: Path) -> None:

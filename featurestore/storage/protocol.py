@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,20 @@ from numpy.typing import NDArray
 Buffer = NDArray[np.uint8]
 
 
+class Version(NamedTuple):
+    """What tells an object from another that has taken its place."""
+
+    size: int
+    """Bytes of the object."""
+    mark: tuple[int, ...]
+    """Differs where the bytes may."""
+
+
 class Storage(Protocol):
     """A map from keys (relative POSIX paths) to immutable bytes.
 
-    An object becomes visible whole or not at all. Everything but `replace` and `delete` is write-once.
+    An object becomes visible whole or not at all. Everything but `replace` and `delete` is write-once. A key that no
+    object can have (`featurestore.storage.keys.KEY`) is a `DamagedObjectError` in every method that takes one.
     """
 
     @property
@@ -25,13 +35,22 @@ class Storage(Protocol):
 
     @property
     def mapped(self) -> bool:
-        """Whether `buffer` maps an object into memory; otherwise it fetches all of its bytes."""
+        """Whether a part of an object is read where it lies; otherwise all of its bytes are fetched for it."""
+
+    def stands(self) -> bool:
+        """Tell whether there is a store; `StorageError` if nobody may look."""
 
     def get(self, key: str) -> bytes:
-        """Return an object's bytes; `MissingObjectError` if there is none."""
+        """Return an object's bytes; `MissingObjectError` if there is none, `DamagedObjectError` if it is too large."""
 
-    def buffer(self, key: str) -> Buffer:
-        """Return an object's bytes as a read-only array, mapped where possible; `MissingObjectError` if none."""
+    def read(self, key: str, start: int, out: Buffer) -> Version:
+        """Fill a buffer with an object's bytes from a position on; return which version of the object they are of.
+
+        `MissingObjectError` if there is none, `DamagedObjectError` if it ends before.
+        """
+
+    def size(self, key: str) -> int:
+        """Return the number of an object's bytes; `MissingObjectError` if there is none."""
 
     def exists(self, key: str) -> bool:
         """Tell whether an object stands under this key."""
@@ -49,10 +68,13 @@ class Storage(Protocol):
         """Remove an object; nothing happens if there is none."""
 
     def children(self, prefix: str) -> list[str]:
-        """Return the sorted names one level below a prefix."""
+        """Return the sorted names one level below a prefix, of objects and of what lies between."""
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield all keys below a prefix with their sizes in bytes, sorted."""
+        """Yield all that lies below a prefix with sizes in bytes, sorted: keys, and what is no part of a store."""
+
+    def changed(self, prefix: str) -> tuple[int, ...]:
+        """Return what differs once a name one level below a prefix has been made, replaced or removed."""
 
     def free_bytes(self) -> int | None:
         """Return the space left, or None where that is unknown."""

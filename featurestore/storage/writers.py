@@ -27,6 +27,11 @@ def _name_of(living: int) -> str:
     return f"{_host()}-{living}-{_start_time(living)}"
 
 
+def is_temporary(name: str) -> bool:
+    """Tell whether a file in `tmp/` is one of ours, by its name: what `writer_name` and a number give, or a lease."""
+    return bool(re.fullmatch(rf"[A-Za-z0-9]{{1,40}}-\d+-\d*\.\d+|{re.escape(LEASE)}[0-9a-f]{{32}}", name))
+
+
 def is_alive(temporary: Path) -> bool:
     """Tell whether the process that a temporary file is named after still lives.
 

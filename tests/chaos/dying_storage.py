@@ -11,8 +11,8 @@ from typing import Any
 from featurestore.storage import Storage
 from featurestore.store import Store
 
-COUNTED = ("get", "buffer", "exists", "put_if_absent", "adopt", "replace", "delete", "children", "walk", "modified",
-           "sweep", "claim", "claimed", "release")  # fmt: skip
+COUNTED = ("get", "read", "size", "exists", "put_if_absent", "adopt", "replace", "delete", "children", "walk",
+           "modified", "changed", "sweep", "claim", "claimed", "release")  # fmt: skip
 
 
 class DyingStorage:

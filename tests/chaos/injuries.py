@@ -35,8 +35,12 @@ def lengthen(chance: random.Random, root: Path, files: list[Path]) -> str:
 
 
 def remove(chance: random.Random, root: Path, files: list[Path]) -> str:
-    """Delete one object that something needs; notes on rejected recordings cost one more try and nothing else."""
-    file = chance.choice([file for file in files if file.relative_to(root).parts[0] != "rejects"])
+    """Delete one object that something needs; notes on rejected recordings cost one more try and nothing else.
+
+    A store without its marker is known by its objects, and the next write marks it again.
+    """
+    needed = [file for file in files if file.relative_to(root).parts[0] not in ("rejects", "featurestore.json")]
+    file = chance.choice(needed)
     file.unlink()
     return file.relative_to(root).as_posix()
 

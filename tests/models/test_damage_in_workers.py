@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from tiny_corpus import build_here, recipe, write_corpus
@@ -10,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
 from featurestore.shards.record import data_key
-from featurestore.store import Store, open_store
+from featurestore.store import open_store
 from models.batches.padding import Padding
 from models.batches.prefetch import prefetched
 from models.batches.residence import DeviceDataset, HeldDataset
@@ -90,41 +89,3 @@ def test_any_error_of_ours_crosses_a_loader_process_as_it_is(error):
         list(DataLoader(Failing(error), num_workers=1))
 
     assert str(raised.value) == str(error)
-
-
-class FetchedStorage:
-    """A storage that hands over bytes instead of a map, and counts how many objects it was asked for."""
-
-    mapped = False
-
-    def __init__(self, storage):
-        self._storage = storage
-        self.fetched = []
-
-    def __getattr__(self, name):
-        return getattr(self._storage, name)
-
-    def buffer(self, key):
-        self.fetched.append(key)
-        return np.array(self._storage.buffer(key))
-
-
-def test_of_fetched_shards_only_the_last_few_are_kept(tmp_path, monkeypatch):
-    store = open_store(tmp_path / "store")
-    build_here(store, write_corpus(tmp_path / "tiny", range(1, 9)), recipe(60, mels=8))
-    expected = store.view("tiny")
-    storage = FetchedStorage(store.storage)
-    view = Store(storage).view("tiny")
-    monkeypatch.setattr("featurestore.shards.gather.MOST_FETCHED", 2)
-    shards = len(set(view.shards.tolist()))
-
-    for row in np.random.default_rng(1).permutation(len(view))[:60].tolist():
-        assert np.array_equal(view[row][0], expected[row][0])
-        assert sum(reader._process >= 0 for reader in view._reader.shards) <= 2
-
-    assert shards > 2
-    storage.fetched.clear()
-    for row in np.argsort(view.shards, kind="stable").tolist():
-        view[row]
-    assert len(storage.fetched) <= shards
-    assert not view.mapped

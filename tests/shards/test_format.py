@@ -108,7 +108,7 @@ def test_a_truncated_data_object_is_an_error_and_never_a_short_row(tmp_path, kep
     file = tmp_path / data_key(shard.address)
     file.write_bytes(file.read_bytes()[:kept])
 
-    with pytest.raises(DamagedObjectError, match="bytes, expected"):
+    with pytest.raises(DamagedObjectError, match=r"ends before byte|bytes, expected"):
         ShardReader(store.storage, store.record(shard.address)).row(0)
 
 
@@ -146,7 +146,7 @@ def test_a_record_of_a_newer_format_says_so(tmp_path):
     metadata = json.loads(store.storage.get(record_key(shard.address)))
     metadata["attributes"]["featurestore"]["spec"]["format"] = 99
 
-    with pytest.raises(StoreTooNewError, match="99"):
+    with pytest.raises(StoreTooNewError, match="newer format"):
         ShardRecord.from_bytes(shard.address, json.dumps(metadata).encode())
 
 

@@ -8,11 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from featurestore.errors import MissingObjectError, StorageError
 from featurestore.storage import LocalStorage, open_storage
+from featurestore.storage.keys import MARKER
 from featurestore.storage.writers import is_alive, writer_name
+
+SOURCES = [f"sources/{digit * 64}" for digit in "12"]
 
 
 @pytest.fixture
@@ -21,16 +25,18 @@ def storage(tmp_path: Path) -> LocalStorage:
 
 
 def test_an_object_comes_back_as_it_was_put(storage):
-    assert storage.put_if_absent("a/b/c", b"bytes")
-    assert storage.get("a/b/c") == b"bytes"
-    assert bytes(storage.buffer("a/b/c")) == b"bytes"
+    assert storage.put_if_absent(SOURCES[0], b"bytes")
+    assert storage.get(SOURCES[0]) == b"bytes"
+    part = np.empty(3, np.uint8)
+    assert storage.read(SOURCES[0], 1, part).size == storage.size(SOURCES[0]) == 5
+    assert part.tobytes() == b"yte"
 
 
 def test_a_second_put_under_the_same_key_changes_nothing(storage):
-    storage.put_if_absent("key", b"first")
+    storage.put_if_absent(SOURCES[0], b"first")
 
-    assert not storage.put_if_absent("key", b"second")
-    assert storage.get("key") == b"first"
+    assert not storage.put_if_absent(SOURCES[0], b"second")
+    assert storage.get(SOURCES[0]) == b"first"
 
 
 def test_replace_puts_new_bytes_in_place_of_old_ones(storage):
@@ -41,44 +47,44 @@ def test_replace_puts_new_bytes_in_place_of_old_ones(storage):
 
 
 def test_a_missing_object_is_an_error_that_names_it(storage):
-    with pytest.raises(MissingObjectError, match="shards/x"):
-        storage.get("shards/x")
-    with pytest.raises(MissingObjectError, match="shards/x"):
-        storage.buffer("shards/x")
+    with pytest.raises(MissingObjectError, match=SOURCES[0]):
+        storage.get(SOURCES[0])
+    with pytest.raises(MissingObjectError, match=SOURCES[0]):
+        storage.read(SOURCES[0], 0, np.empty(1, np.uint8))
 
 
 def test_an_empty_object_is_read_as_empty(storage):
-    storage.put_if_absent("empty", b"")
+    storage.put_if_absent(SOURCES[0], b"")
 
-    assert len(storage.buffer("empty")) == 0
+    assert storage.get(SOURCES[0]) == b""
 
 
 def test_writing_leaves_no_temporary_file(storage):
-    storage.put_if_absent("a", b"1")
-    storage.put_if_absent("a", b"2")
-    storage.replace("b", b"3")
+    storage.put_if_absent(SOURCES[0], b"1")
+    storage.put_if_absent(SOURCES[0], b"2")
+    storage.replace(SOURCES[1], b"3")
 
     assert list((storage.root / "tmp").iterdir()) == []
-    assert [key for key, _ in storage.walk()] == ["a", "b"]
+    assert [key for key, _ in storage.walk()] == [MARKER, *SOURCES]
 
 
 def test_deleting_takes_the_folders_that_become_empty(storage):
-    storage.put_if_absent("shards/x/c/0/0", b"1")
-    storage.put_if_absent("refs/y", b"1")
+    storage.put_if_absent(f"shards/{'0' * 16}/{'0' * 32}/c/0/0", b"1")
+    storage.put_if_absent("refs/y.json", b"1")
 
-    storage.delete("shards/x/c/0/0")
+    storage.delete(f"shards/{'0' * 16}/{'0' * 32}/c/0/0")
 
     assert not (storage.root / "shards").exists()
-    assert storage.exists("refs/y")
+    assert storage.exists("refs/y.json")
 
 
 def test_adopting_a_file_shares_its_bytes_and_keeps_the_first(storage, tmp_path):
     file = tmp_path / "original.wav"
     file.write_bytes(b"audio")
 
-    assert storage.adopt("sources/1", file)
-    assert not storage.adopt("sources/1", file)
-    assert storage.get("sources/1") == b"audio"
+    assert storage.adopt(SOURCES[0], file)
+    assert not storage.adopt(SOURCES[0], file)
+    assert storage.get(SOURCES[0]) == b"audio"
 
 
 def test_a_file_where_the_folder_should_be_is_refused(tmp_path):
@@ -100,7 +106,7 @@ def test_a_folder_without_permission_is_named(tmp_path):
     (tmp_path / "closed").mkdir(mode=0o500)
 
     with pytest.raises(StorageError, match="permission"):
-        LocalStorage(tmp_path / "closed").put_if_absent("a", b"1")
+        LocalStorage(tmp_path / "closed").put_if_absent(SOURCES[0], b"1")
 
 
 def test_a_full_disk_is_named_with_what_to_do():
@@ -109,7 +115,7 @@ def test_a_full_disk_is_named_with_what_to_do():
     with pytest.raises(OSError, match="space") as caught, Path("/dev/full").open("wb", buffering=0) as full:
         full.write(b"1")
 
-    explanation = LocalStorage(Path("store"))._explanation("shards/x", caught.value)
+    explanation = LocalStorage(Path("store"))._explanation(SOURCES[0], caught.value)
 
     assert "no space left" in explanation
     assert "free some" in explanation
@@ -138,7 +144,7 @@ def test_a_reused_process_id_does_not_keep_an_abandoned_file_alive(tmp_path):
 def _put_many(root: Path, start: object, results: object) -> None:
     storage = LocalStorage(root)
     start.wait()
-    results.put(sum(storage.put_if_absent(f"k/{number}", b"same" * 1000) for number in range(200)))
+    results.put(sum(storage.put_if_absent(f"sources/{number:064x}", b"same" * 1000) for number in range(200)))
 
 
 def test_of_many_writers_of_one_key_exactly_one_wins(tmp_path):
@@ -153,4 +159,4 @@ def test_of_many_writers_of_one_key_exactly_one_wins(tmp_path):
         writer.join()
 
     assert sum(won) == 200
-    assert all(LocalStorage(tmp_path).get(f"k/{number}") == b"same" * 1000 for number in range(200))
+    assert all(LocalStorage(tmp_path).get(f"sources/{number:064x}") == b"same" * 1000 for number in range(200))

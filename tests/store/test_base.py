@@ -36,7 +36,7 @@ def test_what_stands_in_the_base_is_neither_computed_nor_written(tmp_path, folde
 
     assert computed == 0
     assert digest == base.dataset(base.reference("tiny").dataset).digest
-    assert {key.partition("/")[0] for key, _ in own.storage.walk()} == {"refs"}
+    assert {key.partition("/")[0] for key, _ in own.storage.walk()} == {"refs", "featurestore.json"}
     assert tree(base) == before
 
 
@@ -65,7 +65,7 @@ def test_collecting_in_a_personal_store_leaves_the_base_alone(tmp_path, folder, 
     found = collect(own, grace=0, delete=True)
 
     assert len(found.objects) > 0
-    assert [key for key, _ in own.storage.walk()] == []
+    assert [key for key, _ in own.storage.walk()] == ["featurestore.json"]
     assert tree(base) == before
     assert len(own.view("tiny")) == 4 * 26
 

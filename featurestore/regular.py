@@ -1,0 +1,55 @@
+"""Reading files and nothing else: a pipe would wait for ever, a device never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def open_regular(path: str | Path) -> int:
+    """Open a regular file for reading and return its descriptor; links are followed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is a pipe, a socket, a device or a folder, which are not even opened.
+    """
+    _refuse_special(path, Path(path).stat())
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        _refuse_special(path, os.fstat(handle))  # it may have been put there since
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def read_regular(path: str | Path, most: int) -> bytes:
+    """Return the bytes of a regular file; `OSError` if it is none, or has more than `most`."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
+    return data
+
+
+def _refuse_special(path: str | Path, status: os.stat_result) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(
+            errno.EISDIR if kind == stat.S_IFDIR else errno.EINVAL,
+            f"it is {KINDS.get(kind, 'special')} and no file",
+            str(path),
+        )
