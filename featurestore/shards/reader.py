@@ -85,15 +85,22 @@ class ShardReader:
 
 def check_object(record: ShardRecord, storage: Storage) -> Version:
     """Check size and index of a data object; `DamagedObjectError` if they are not those of the layout."""
-    key, layout = data_key(record.address), record.layout
-    size = storage.size(key)
-    if size != layout.object_bytes:
-        raise DamagedObjectError(key, f"{size:,} bytes, expected {layout.object_bytes:,}")
-    index = np.empty(len(layout.index), np.uint8)
-    version = storage.read(key, layout.chunks * layout.stride, index)
-    if index.tobytes() != layout.index:
-        raise DamagedObjectError(key, "its chunk index is wrong")
+    index = np.empty(len(record.layout.index), np.uint8)
+    version = storage.read(data_key(record.address), record.layout.chunks * record.layout.stride, index)
+    _check_size(record, version.size)
+    _check_index(record, index)
     return version
+
+
+def _check_size(record: ShardRecord, size: int) -> None:
+    if size != record.layout.object_bytes:
+        reason = f"{size:,} bytes, expected {record.layout.object_bytes:,}"
+        raise DamagedObjectError(data_key(record.address), reason)
+
+
+def _check_index(record: ShardRecord, index: Buffer) -> None:
+    if index.tobytes() != record.layout.index:
+        raise DamagedObjectError(data_key(record.address), "its chunk index is wrong")
 
 
 def check_chunk(record: ShardRecord, data: Buffer, chunk: int) -> None:
@@ -107,9 +114,10 @@ def check_chunk(record: ShardRecord, data: Buffer, chunk: int) -> None:
 
 def read_object(record: ShardRecord, storage: Storage) -> Buffer:
     """Return the bytes of a data object whose size and index are those of the layout; the rest is not checked."""
-    check_object(record, storage)
-    data = np.empty(record.layout.object_bytes, np.uint8)
-    storage.read(data_key(record.address), 0, data)
+    _check_size(record, storage.size(data_key(record.address)))  # before so much is read
+    data = np.frombuffer(storage.get(data_key(record.address)), np.uint8)
+    _check_size(record, len(data))
+    _check_index(record, data[record.layout.chunks * record.layout.stride :])
     return data
 
 

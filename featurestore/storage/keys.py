@@ -26,6 +26,8 @@ FOLDER = re.compile(
 """What lies between a store's root and an object."""
 LARGEST_RECORD = 64_000_000
 """Bytes of the largest record of a shard, and of any name; a larger one is damage, not data."""
+LARGEST_DATA = 2**32
+"""Bytes of the largest data object of a shard."""
 LARGEST = {"datasets": 512_000_000, "tables": 512_000_000, "listings": 512_000_000, "sources": 2**31}
 """Bytes of the largest object of the other kinds that is read into memory as a whole."""
 
@@ -49,4 +51,6 @@ def names_content(key: str) -> bool:
 
 def largest(key: str) -> int:
     """Return how many bytes an object may have that is read as a whole."""
+    if key.endswith("/c/0/0"):
+        return LARGEST_DATA
     return LARGEST.get(key.partition("/")[0], LARGEST_RECORD)
