@@ -28,7 +28,7 @@ from models.optimisation.optimisers import make_optimiser, set_rate
 from models.optimisation.schedules import Moment, rate_factor
 from models.progress import Progress, StepReport
 from models.registry import build_model
-from models.runs.files import finish_run, write_history
+from models.runs.files import draw_run, finish_run, write_history
 from models.runs.recordings import write_sides
 from models.runs.result import kept_by, run_result
 from models.runs.run import RunConfig
@@ -112,6 +112,10 @@ class Trainer:
         result = run_result(self.folder, self.config, self.state, figures, device, self.ranks.count)
         write_sides(self.folder, self.sides._asdict())
         finish_run(self.folder, self.config, self.state, figures, result, self.execution.normalisation)
+        try:
+            draw_run(self.folder, self.config, self.state.counters.history, figures)
+        except Exception as error:  # whatever drawing meets, the run is finished and stands
+            self.progress.stage(f"the run is complete, but its figures could not be drawn ({error})")
         return result
 
     def _epoch(self) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps, font_manager, rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font
 from matplotlib.ticker import MaxNLocator
 
 from models.figures.metrics import Confusion
 from models.runs.checkpoint import write_atomically
 
 TRAIN, VALIDATION = "#3b6ea5", "#c8553d"
+PLACEHOLDER = "Last Resort"
+"""The font that draws a box for every letter that there is."""
 
 
 def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
@@ -93,9 +97,9 @@ def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = 
     for (row, column), count in np.ndenumerate(confusion):
         colour = "white" if shares[row, column] > 0.55 else "#333333"
         axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
-    places = range(len(classes))
-    axes.set_xticks(places, classes, rotation=45, ha="right")
-    axes.set_yticks(places, classes)
+    places, fonts = range(len(classes)), list(fonts_for("".join(classes)))
+    for tick in (*axes.set_xticks(places, classes, rotation=45, ha="right"), *axes.set_yticks(places, classes)):
+        tick.label1.set(parse_math=False, fontfamily=fonts)  # a name may hold dollar signs
     _plain(axes, "predicted", "true")
     axes.set_title(title, fontsize=10)
     return figure
@@ -113,20 +117,48 @@ def _plain(axes: Axes, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def fonts_for(text: str) -> dict[str, str]:
+    """Return the font of figures and, for letters that it lacks, installed ones that have some: files by name."""
+    usual = rcParams["font.sans-serif"][0]
+    fonts = {usual: str(font_manager.findfont(usual))}
+    missing = _without(text, *fonts.values())
+    for entry in font_manager.fontManager.ttflist if missing else ():
+        left = _without(missing, entry.fname)
+        if len(left) < len(missing) and not entry.name.startswith(PLACEHOLDER):
+            missing, fonts[entry.name] = left, entry.fname
+    return fonts
+
+
+def _without(text: str, *fonts: str) -> str:
+    """Return the letters of a text that none of these font files can draw."""
+    known = {code for font in fonts for code in get_font(font).get_charmap()}
+    return "".join(sorted({letter for letter in text if ord(letter) not in known and not letter.isspace()}))
+
+
 def figure_svg(figure: Figure) -> str:
-    """Return a figure as an `<svg>` element; equal figures give equal text."""
+    """Return a figure as an `<svg>` element whose letters stay text; equal figures give equal elements."""
     text = io.StringIO()
-    with rc_context({"svg.hashsalt": "featurestore", "svg.fonttype": "none"}):
+    with rc_context({"svg.hashsalt": "featurestore", "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # it is the reader's font that draws them
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as `path.png` and `path.svg`."""
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=150)
-    write_atomically(path.with_suffix(".png"), image.getvalue())
+def write_figure(figure: Figure, path: Path, image: Figure | None = None) -> None:
+    """Write a figure as `path.svg` and `path.png`; `image` stands in for it in the latter."""
+    pixels = io.BytesIO()
+    (image or figure).savefig(pixels, format="png", dpi=150)
+    write_atomically(path.with_suffix(".png"), pixels.getvalue())
     write_atomically(path.with_suffix(".svg"), figure_svg(figure).encode())
+
+
+def write_confusion(confusion: Confusion, classes: Sequence[str], title: str, path: Path) -> None:
+    """Write a confusion matrix; in the image, a class whose name no font here can draw goes by its number."""
+    drawable = [
+        f"class {number}" if _without(name, *fonts_for(name).values()) else name
+        for number, name in enumerate(classes, start=1)
+    ]
+    write_figure(confusion_figure(confusion, classes, title), path, confusion_figure(confusion, drawable, title))
 
 
 def gradient_norms_figure(history: Sequence[Mapping[str, Any]]) -> Figure:

@@ -10,7 +10,7 @@ from typing import Any
 from models.batches.normalisation import Normalisation
 from models.evaluation import Judgement
 from models.figures.predictions import predictions_name, write_predictions
-from models.reports.plots import confusion_figure, gradient_norms_figure, training_figure, write_figure
+from models.reports.plots import gradient_norms_figure, training_figure, write_confusion, write_figure
 from models.runs.checkpoint import write_atomically, write_json
 from models.runs.model_file import write_model
 from models.runs.run import RunConfig
@@ -31,21 +31,28 @@ def finish_run(
     result: Mapping[str, Any],
     normalisation: Normalisation | None = None,
 ) -> None:
-    """Write weights, plots, predictions and, last, `summary.json`: a run with a summary is complete.
+    """Write weights, predictions and, last, `summary.json`: a run with a summary is complete.
 
-    The checkpoint is removed then.
+    The checkpoint is removed then. Figures come after all that, see `draw_run`: none can undo a training.
     """
     metadata = {"model": config.model, "config": config.id}
     sha256 = write_model(folder / "model.safetensors", state.model.state_dict(), normalisation, metadata)
     write_history(folder, state.counters.history)
-    write_figure(training_figure(state.counters.history), folder / "training")
-    if config.training.gradient_norms:
-        write_figure(gradient_norms_figure(state.counters.history), folder / "gradient-norms")
     summaries = {}
     for side, judgement in figures.items():
         summaries[side] = judgement.summary()
-        write_figure(confusion_figure(judgement.confusion, config.classes, side), folder / f"confusion-{side}")
         write_predictions(folder / predictions_name(side), judgement.predictions)
     told = {"result": result, "model_sha256": sha256, "normalisation": dict(config.normalisation)}
     write_json(folder / "summary.json", {**told, **summaries})
     (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def draw_run(
+    folder: Path, config: RunConfig, history: Sequence[Mapping[str, Any]], figures: Mapping[str, Judgement]
+) -> None:
+    """Write the figures of a finished run: its curves and the confusion matrix of each side."""
+    write_figure(training_figure(history), folder / "training")
+    if config.training.gradient_norms:
+        write_figure(gradient_norms_figure(history), folder / "gradient-norms")
+    for side, judgement in figures.items():
+        write_confusion(judgement.confusion, config.classes, side, folder / f"confusion-{side}")
