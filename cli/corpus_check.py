@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def _completeness(
 ) -> tuple[Completeness, AudioCheck | None]:
     """Compare the source of a corpus, or what the store knows of it, with its sheet; listen to it if `quality`."""
     from featurestore.corpus.completeness import check_completeness
-    from featurestore.corpus.corpus import corpus_source, read_source
+    from featurestore.corpus.corpus import Corpus, corpus_source, read_source, with_unread
     from featurestore.corpus.first_look import FirstLook, stand_ins
     from featurestore.corpus.instead import with_what_is_there_instead
     from featurestore.store import open_store
@@ -86,7 +87,8 @@ def _completeness(
     look = FirstLook(opened, manifest)
     listing, label_files = read_source(look, manifest)
     found = check_completeness(manifest, listing, label_files.__getitem__, look.faults)
-    found = with_what_is_there_instead(found, opened)
+    unread = with_unread(Corpus(manifest.name, manifest, ()), opened).rejected
+    found = with_what_is_there_instead(replace(found, rejected=(*found.rejected, *unread)), opened)
     return found, listen(manifest, found.corpus, opened, store) if quality else None
 
 

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any
 
 from featurestore.corpus.corpus import Rejection
-from featurestore.corpus.reading.sources import FolderSource, Source
-from featurestore.errors import AudioError, SourceError
+from featurestore.corpus.reading.sources import Source
+from featurestore.errors import AudioError
 from featurestore.quality.findings import Finding, Measured, count_of, findings_of
 from featurestore.quality.measures import Measures
 from featurestore.signal.guarded import GuardedDecoder
@@ -115,17 +115,10 @@ def check_audio(files: Files, labels: Mapping[str, str] | None = None, jobs: int
 def sound_files(source: Source) -> Iterator[tuple[str, bytes | str]]:
     """Yield what looks like audio in a source without a data sheet, by the endings of names.
 
-    A file of a folder that cannot be read becomes the reason why.
+    A file that cannot be read becomes the reason why.
     """
-    if not isinstance(source, FolderSource):
-        yield from source.iterate(looks_like_audio)
-        return
-    for member in source.members():
-        if looks_like_audio(member.path):
-            try:
-                yield member.path, source.read(member.path)
-            except SourceError as error:
-                yield member.path, str(error)
+    yield from source.iterate(looks_like_audio)
+    yield from source.unread.items()
 
 
 def looks_like_audio(path: str) -> bool:

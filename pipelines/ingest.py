@@ -7,7 +7,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from featurestore.corpus.corpus import Corpus, Listed, corpus_source, label, listed, read_source
+from featurestore.corpus.corpus import (
+    Corpus,
+    Listed,
+    check_label_files_read,
+    corpus_source,
+    label,
+    listed,
+    read_source,
+    with_unread,
+)
 from featurestore.corpus.reading.raw_audio import RawFormat
 from featurestore.corpus.reading.sources import FolderSource, Source
 from featurestore.corpus.sheet.datasheet import Manifest
@@ -64,10 +73,11 @@ def ingest(
             opened = corpus_source(manifest, place)
             before_reading()
             if not write:
-                corpus = label(manifest, *_read_only(opened, manifest))
+                corpus = with_unread(label(manifest, *_read_only(opened, manifest)), opened)
                 return _with_utterances(corpus, opened)
             listing = _read(store, opened, manifest)
-            known.remember(listing, origin)
+            known.remember(listing, "" if opened.unread else origin)  # so that they are told the next time as well
+            return _with_utterances(with_unread(label(manifest, listing, store.source), opened), opened)
     corpus = label(manifest, listing, store.source)
     return corpus if corpus.utterances else _with_utterances(corpus, corpus_source(manifest, place))
 
@@ -105,6 +115,7 @@ def _read(store: Store, source: Source, manifest: Manifest) -> Listing:
         file = listed(path, kept)
         files.append(file)
         _keep(store, source if kept is data else None, file, kept)
+    check_label_files_read(source, manifest)
     for path, data in manifest.beside.items():
         files.append(listed(path, data))
         _keep(store, None, files[-1], data)

@@ -111,7 +111,10 @@ def _found(store: Store, name: str, chosen: Recordings) -> Iterator[tuple[str, b
     if not Path(chosen.source).exists():
         raise SpecError(f"{name}: source {chosen.source!r} does not exist: give a folder or an archive.")
     try:
-        yield from open_source(chosen.source).iterate(wanted)
+        source = open_source(chosen.source)
+        yield from source.iterate(wanted)
+        for reason in source.unread.values():
+            raise SourceError(reason)
     except SourceError as error:
         raise SpecError(f"{name} of the policy: {error}") from error
 

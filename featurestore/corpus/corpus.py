@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featurestore.corpus.reading.sources import MemorySource, Source, Wanted, everything, open_source
@@ -118,7 +118,7 @@ def load_corpus(name: str | Path, source: str | Path | None = None) -> Corpus:
 def _whole_corpus(manifest: Manifest, source: str | Path | None) -> Corpus:
     opened = corpus_source(manifest, source)
     listing, label_files = read_source(opened, manifest)
-    corpus = label(manifest, listing, label_files.__getitem__)
+    corpus = with_unread(label(manifest, listing, label_files.__getitem__), opened)
     if not corpus.utterances:
         from featurestore.corpus.nothing_found import nothing_found
 
@@ -164,10 +164,26 @@ def read_source(source: Source, manifest: Manifest) -> tuple[tuple[Listed, ...],
         found.append(file)
         if is_label_file(manifest.label_files, path):
             label_files[file.content] = data
+    check_label_files_read(source, manifest)
     for path, data in manifest.beside.items():
         found.append(listed(path, data))
         label_files[found[-1].content] = data
     return tuple(sorted(found, key=lambda file: file.path)), label_files
+
+
+def check_label_files_read(source: Source, manifest: Manifest) -> None:
+    """Refuse a source of which a label file could not be read: `SourceError` with the reason."""
+    for path, reason in source.unread.items():
+        if is_label_file(manifest.label_files, path):
+            raise SourceError(reason)
+
+
+def with_unread(corpus: Corpus, source: Source) -> Corpus:
+    """Return a corpus with the files that its source could not read among the rejected ones."""
+    from featurestore.corpus.labels.labelling import shown
+
+    unread = (Rejection(shown(path), reason) for path, reason in sorted(source.unread.items()))
+    return replace(corpus, rejected=(*corpus.rejected, *unread))
 
 
 def listed(path: str, data: bytes) -> Listed:

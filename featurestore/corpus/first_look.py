@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from featurestore.corpus.corpus import Listed
 from featurestore.corpus.reading.sources import Member, Source, Wanted, everything
@@ -37,6 +37,11 @@ class FirstLook:
     def name(self) -> str:
         """How messages call the source."""
         return self._source.name
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Why files of the source cannot be read."""
+        return self._source.unread
 
     def members(self) -> Iterator[Member]:
         """Yield every regular file."""

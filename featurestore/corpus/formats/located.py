@@ -37,6 +37,11 @@ class LocatedSource:
         """The name of the source."""
         return self.source.name
 
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """The files of the source that cannot be read, by their paths inside the corpus."""
+        return {self.names[path]: reason for path, reason in self.source.unread.items() if path in self.names}
+
     def members(self) -> Iterator[Member]:
         """Yield the named files."""
         for member in self.source.members():

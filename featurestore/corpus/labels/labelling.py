@@ -44,7 +44,7 @@ def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | No
     utterances: list[Utterance] = []
     rejected, unlabelled = list(twins), []
     for path, file in sorted(files.items()):
-        reason = _fault(manifest, path) or difference(manifest.index.get(path), file)
+        reason = _unprintable(path) or _fault(manifest, path) or difference(manifest.index.get(path), file)
         parsed = reason or parse_label(rule, pattern, path, beside)
         if reason is None and parsed is None:
             unlabelled.append(Rejection(shown(path), _without_label(manifest, pattern)))
@@ -68,8 +68,6 @@ def parse_label(
     dict of field to value; a string with the reason if a code is unknown; None if the name does not fit or nothing
     says its label.
     """
-    if not path.isprintable() and has_control_characters(path):
-        return None
     named = match_groups(pattern, path if rule.match == "path" else path.rsplit("/", 1)[-1]) if rule.pattern else {}
     if named is None:
         return None
@@ -181,6 +179,11 @@ def _by_corpus_path(
             )
     notes = (f"{copies} files are second copies of others and were left out",) if copies else ()
     return files, rejected, notes
+
+
+def _unprintable(path: str) -> str | None:
+    strange = not path.isprintable() and has_control_characters(path)
+    return "its name holds control characters, or bytes that are no UTF-8; rename it" if strange else None
 
 
 def _fault(manifest: Manifest, path: str) -> str | None:

@@ -77,7 +77,11 @@ def _beside(source: Source, sizes: Mapping[str, int]) -> Mapping[str, bytes]:
         if path.casefold().endswith(TABLE_ENDINGS) and 0 < size <= LARGEST_TABLE and not has_control_characters(path)
     ]
     chosen = _within(sorted(likely, key=lambda path: (path.count("/"), _rank(path), path))[:MOST_TABLES], sizes)
-    return dict(source.iterate(lambda path: path in chosen)) if chosen else {}
+    found = dict(source.iterate(lambda path: path in chosen)) if chosen else {}
+    for path, reason in source.unread.items():
+        if path.casefold().endswith(TABLE_ENDINGS[:3]):  # a table for sure; without it labels may be others
+            raise SourceError(reason)
+    return found
 
 
 def _within(paths: Sequence[str], sizes: Mapping[str, int]) -> frozenset[str]:

@@ -19,7 +19,7 @@ from featurestore.corpus.reading.unpack import Census, Limits, is_junk, read_bou
 from featurestore.corpus.reading.zip_directory import count_entries
 from featurestore.errors import FeatureStoreError, SourceError
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError)
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
 def open_archive(path: Path, limits: Limits) -> Source:
@@ -48,6 +48,7 @@ class ZipSource:
 
     file: Path
     limits: Limits = field(default_factory=Limits)
+    unread: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -65,7 +66,9 @@ class ZipSource:
         total, most = 0, self.limits.produced_in_all(self.file.stat().st_size)
         with self._opened() as archive:
             for path, info in self._checked(archive):
-                if wanted(path):
+                if wanted(path) and info.file_size > self.limits.member_bytes:
+                    self.unread[path] = f"it is {self.limits.too_large}"
+                elif wanted(path):
                     data = self._read(archive, path, info)
                     total += len(data)
                     if total > most:
@@ -127,6 +130,7 @@ class TarSource:
 
     file: Path
     limits: Limits = field(default_factory=Limits)
+    unread: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -141,7 +145,9 @@ class TarSource:
     def iterate(self, wanted: Wanted = everything) -> Iterator[tuple[str, bytes]]:
         """Yield path and bytes of each wanted file in one pass."""
         for path, info, archive in self._walk():
-            if wanted(path):
+            if wanted(path) and info.size > self.limits.member_bytes:
+                self.unread[path] = f"it is {self.limits.too_large}"
+            elif wanted(path):
                 yield path, self._read(archive, path, info)
 
     def read(self, path: str) -> bytes:
@@ -170,8 +176,6 @@ class TarSource:
             return ""
         if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.issparse():
             raise unsafe(self.name, info.name, "another kind than a regular file (a link, a device or a sparse file)")
-        if info.size > self.limits.member_bytes:
-            raise unsafe(self.name, info.name, f"a size of {info.size} bytes")
         return census.admit_file(info.name)
 
     def _read(self, archive: tarfile.TarFile, path: str, info: tarfile.TarInfo) -> bytes:

@@ -48,6 +48,10 @@ class Source(Protocol):
     def read(self, path: str) -> bytes:
         """Return the bytes of one file; in a tar this walks from the start, so prefer `iterate` for many."""
 
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Why `iterate` has passed over wanted files that cannot be read, or are too large, by path."""
+
 
 @dataclass(frozen=True)
 class MemorySource:
@@ -55,6 +59,7 @@ class MemorySource:
 
     name: str
     files: Mapping[str, bytes]
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def members(self) -> Iterator[Member]:
         """Yield the files in name order."""
@@ -84,6 +89,7 @@ class FolderSource:
 
     folder: Path
     limits: Limits = field(default_factory=Limits)
+    unread: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -103,10 +109,15 @@ class FolderSource:
         yield from sorted(found, key=lambda member: member.path)
 
     def iterate(self, wanted: Wanted = everything) -> Iterator[tuple[str, bytes]]:
-        """Yield path and bytes of each wanted file, sorted by path."""
+        """Yield path and bytes of each wanted file that can be read, sorted by path."""
         for member in self.members():
             if wanted(member.path):
-                yield member.path, self.read(member.path)
+                try:
+                    data = self.read(member.path)
+                except SourceError as error:
+                    self.unread[member.path] = str(error)
+                    continue
+                yield member.path, data
 
     def read(self, path: str) -> bytes:
         """Return the bytes of one file, at most `limits.member_bytes`."""
@@ -118,7 +129,7 @@ class FolderSource:
         except OSError as error:
             raise SourceError(f"{path!r} in {self.name!r} cannot be read ({error.strerror}). Check it.") from error
         if len(data) > self.limits.member_bytes:
-            raise SourceError(f"{path!r} in {self.name!r} is larger than {self.limits.member_bytes} bytes. Remove it.")
+            raise SourceError(f"{path!r} in {self.name!r} is {self.limits.too_large}")
         return data
 
     def _files(self, place: Path, names: list[str]) -> Iterator[Member]:

@@ -31,6 +31,11 @@ class Limits:
     ratio_floor: int = 16 * 2**20
     """Bytes that may be produced whatever the ratio, so that a short silent file passes."""
 
+    @property
+    def too_large(self) -> str:
+        """What to say of a file that is larger than one may be."""
+        return f"larger than {self.member_bytes // 2**20} MiB, which are read whole. Cut it into shorter recordings."
+
     def produced(self, stored: int) -> int:
         """Return the bytes that one member with so many stored bytes may produce."""
         return min(self.member_bytes, max(self.ratio_floor, self.ratio * stored))

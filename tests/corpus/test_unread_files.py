@@ -1,0 +1,137 @@
+"""One file that cannot be read, is too large, or has a strange name is rejected alone, and the others are built."""
+
+import io
+import json
+import os
+import tarfile
+import zipfile
+
+import pytest
+from data_folders import write
+from tiny_corpus import tone
+
+from cli.main import run
+from featurestore.corpus import load_corpus
+from featurestore.corpus.corpus import read_listing
+from featurestore.corpus.reading.archives import TarSource, ZipSource
+from featurestore.corpus.reading.sources import FolderSource
+from featurestore.corpus.reading.unpack import Limits
+
+FILES = {
+    f"{mood}/{number}.wav": tone(number + 4 * (mood == "calm")) for mood in ("calm", "joy") for number in (1, 2, 3)
+}
+TOO_LARGE = Limits().member_bytes + 1
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write(tmp_path / "takes", FILES)
+
+
+def built(folder, tmp_path, capsys):
+    code = run(["build", str(folder), "--set", "mels=8", "--store", str(tmp_path / "store"), "--json", "--jobs", "1"])
+    captured = capsys.readouterr()
+    return code, json.loads(captured.out)
+
+
+def test_a_file_that_is_too_large_rejects_itself_alone_each_time(folder, tmp_path, capsys):
+    with (folder / "joy" / "meeting.wav").open("wb") as file:
+        file.truncate(TOO_LARGE)
+
+    for _ in range(2):
+        code, report = built(folder, tmp_path, capsys)
+
+        assert (code, report["rows"]["clean"]) == (3, 6)
+        assert [one["path"] for one in report["rejected"]] == ["joy/meeting.wav"]
+        assert "larger than 128 MiB" in report["rejected"][0]["reason"]
+
+
+def test_a_name_that_is_no_text_rejects_that_file_alone(folder, tmp_path, capsys):
+    (folder / os.fsdecode(b"joy/M\xfcller.wav")).write_bytes(tone(9))
+
+    code, report = built(folder, tmp_path, capsys)
+
+    assert (code, report["rows"]["clean"]) == (3, 6)
+    assert report["rejected"] == [
+        {
+            "path": "joy/M\\udcfcller.wav",
+            "reason": "its name holds control characters, or bytes that are no UTF-8; rename it",
+        }
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_file_without_permission_rejects_itself_alone(folder, tmp_path, capsys):
+    (folder / "joy" / "1.wav").chmod(0)
+
+    code, report = built(folder, tmp_path, capsys)
+
+    assert (code, report["rows"]["clean"]) == (3, 5)
+    assert "Permission denied" in report["rejected"][0]["reason"]
+
+
+def test_a_file_that_the_disk_does_not_give_rejects_itself_alone(folder, monkeypatch):
+    class Broken(FolderSource):
+        def read(self, path):
+            if path == "joy/2.wav":
+                return FolderSource(self.folder).read("joy/is not there.wav")
+            return super().read(path)
+
+    source = Broken(folder)
+
+    assert len(read_listing(source)) == 5
+    assert list(source.unread) == ["joy/2.wav"]
+
+
+def zipped(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return ZipSource(path, Limits(member_bytes=10_000))
+
+
+def tarred(path, files):
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return TarSource(path, Limits(member_bytes=10_000))
+
+
+@pytest.mark.parametrize("packed", [zipped, tarred])
+def test_a_member_that_is_too_large_is_passed_over_and_told(tmp_path, packed):
+    files = {"a.wav": os.urandom(9_000), "b.wav": os.urandom(20_000), "c.wav": os.urandom(9_000)}
+    source = packed(tmp_path / "archive", files)
+
+    assert [one.path for one in read_listing(source)] == ["a.wav", "c.wav"]
+    assert list(source.unread) == ["b.wav"]
+
+
+def test_a_label_file_that_is_too_large_stops_the_command_with_its_name(tmp_path):
+    folder = write(tmp_path / "takes", FILES)
+    with (folder / "labels.csv").open("wb") as file:
+        file.truncate(TOO_LARGE)
+    sheet = tmp_path / "sheet.toml"
+    sheet.write_text(
+        'name = "takes"\ntitle = "Takes"\n[labels]\ntarget = "mood"\n[[tables]]\nfiles = "labels.csv"\n',
+        encoding="utf-8",
+    )
+
+    with pytest.raises(Exception, match=r"'labels.csv' in .* is larger than 128 MiB"):
+        load_corpus(sheet, folder)
+
+
+def test_a_check_tells_what_cannot_be_read(folder, tmp_path, capsys):
+    with (folder / "joy" / "meeting.wav").open("wb") as file:
+        file.truncate(TOO_LARGE)
+    sheet = tmp_path / "takes.toml"
+    sheet.write_text(
+        "name = 'takes'\ntitle = 'Takes'\n[audio]\ndepth = 2\n[labels]\nmatch = 'path'\n"
+        "pattern = '(?P<mood>[a-z]+)/.+'\ntarget = 'mood'\nspeaker = ''\n"
+    )
+
+    for place in ([str(folder)], [str(sheet), "--source", str(folder)]):
+        assert run(["corpora", "check", *place, "--store", str(tmp_path / "store"), "--json"]) == 3
+        report = json.loads(capsys.readouterr().out)
+        assert [one["path"] for one in report["rejected"]] == ["joy/meeting.wav"]
