@@ -14,7 +14,7 @@ from featurestore.errors import DamagedObjectError
 from featurestore.shards.layout import Layout
 from featurestore.shards.plan import PlannedShard
 from featurestore.shards.reader import decode_rows, read_object
-from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
+from featurestore.shards.record import Remarks, ShardRecord, data_key, record_key, row_checksum
 from featurestore.store import Store
 
 Rows = Sequence[NDArray[Any]]
@@ -22,7 +22,7 @@ NEARLY = 0.01
 """Largest difference, relative and absolute, at which two builders' rows count as the same."""
 
 
-def commit_shard(store: Store, shard: PlannedShard, rows: Rows) -> int:
+def commit_shard(store: Store, shard: PlannedShard, rows: Rows, remarks: Remarks = ()) -> int:
     """Write a shard's data object, then its record; return the bytes written.
 
     If a data object without a record stands there (left by a killed writer, or another builder is between its two
@@ -36,8 +36,10 @@ def commit_shard(store: Store, shard: PlannedShard, rows: Rows) -> int:
         Which rows these are.
     rows : sequence of array [frames, bands]
         In stored order, of the spec's dtype.
+    remarks : tuple of (row, remark)
+        See `ShardRecord.remarks`.
     """
-    record, data = encode_shard(shard, rows)
+    record, data = encode_shard(shard, rows, remarks)
     key = data_key(shard.address)
     written = 0
     if store.storage.put_if_absent(key, data.data):
@@ -50,14 +52,14 @@ def commit_shard(store: Store, shard: PlannedShard, rows: Rows) -> int:
     return written
 
 
-def encode_shard(shard: PlannedShard, rows: Rows) -> tuple[ShardRecord, NDArray[np.uint8]]:
+def encode_shard(shard: PlannedShard, rows: Rows, remarks: Remarks = ()) -> tuple[ShardRecord, NDArray[np.uint8]]:
     """Return the record and the data object of a shard's rows; both are pure functions of them."""
     frames = tuple(len(row) for row in rows)
     layout = Layout(sum(frames), shard.spec.features.width, shard.spec.features.dtype)
     data = layout.encode(rows)
     checksums = tuple(row_checksum(row) for row in rows)
     chunks = layout.chunk_checksums(data)
-    return ShardRecord(shard.spec, shard.first, shard.stop, shard.members, frames, checksums, chunks), data
+    return ShardRecord(shard.spec, shard.first, shard.stop, shard.members, frames, checksums, chunks, remarks), data
 
 
 def _adopt(store: Store, record: ShardRecord, rows: Rows, data: NDArray[np.uint8]) -> ShardRecord:

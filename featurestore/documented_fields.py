@@ -33,7 +33,8 @@ def documented_fields(kind: type[Any]) -> list[DocumentedField]:
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
                 meanings[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
     return [
-        DocumentedField(item.name, _default(item), meanings.get(item.name, "")) for item in dataclasses.fields(kind)
+        DocumentedField(item.name, _default(item), meanings.get(item.name) or item.metadata.get("meaning", ""))
+        for item in dataclasses.fields(kind)
     ]
 
 

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from featurestore.corpus.splitting import splits
 from featurestore.corpus.splitting.protocols import labelled_under
 from featurestore.datasets import DatasetRecord, Reference, Table
+from featurestore.errors import SpecError
 from featurestore.row_places import locate_rows
 from featurestore.rows.draws import draw
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.rows import RowSpec
 
 if TYPE_CHECKING:
     from featurestore.corpus.corpus import Utterance
@@ -159,18 +161,32 @@ class DatasetView:
         }
 
     def perturbation(self, row: int) -> Perturbation | None:
-        """Return the drawn parameters of a row; None for a clean one."""
-        copy = int(self._index.copy[row])
-        if copy == 0 or self.augmentation is None:
+        """Return what was done to a row; None for a clean one.
+
+        Raises
+        ------
+        SpecError
+            If another version of featurestore drew it.
+        """
+        copy, record = int(self._index.copy[row]), self._reader.shards[self._index.shard[row]].record
+        if copy == 0 or record.spec.augmentation is None:
             return None
-        return draw(self.augmentation, self.contents[row], copy)
+        _check_versions(record.spec, ("draw",))
+        remark = record.remark_of.get(record.row_index(self.contents[row], copy), {})
+        return draw(record.spec.augmentation, self.contents[row], copy).changed(remark)
 
     def waveform(self, row: int) -> NDArray[np.float32]:
         """Return the exact signal that a row was computed from, `array [time]`, synthesised again from its source.
 
         It has the length that the features give every clip, if they give one. A VTLP warp acts on the spectrogram and
         is not in the signal.
+
+        Raises
+        ------
+        SpecError
+            If this installation has other versions of what computed the row.
         """
+        _check_versions(self._reader.shards[self._index.shard[row]].record.spec)
         source = self._engine.load(self.store.source(self.contents[row]))
         return self._engine.waveform(source, self.perturbation(row))
 
@@ -244,3 +260,15 @@ class DatasetView:
         chosen = set(paths)
         known = np.array([utterance.path in chosen for utterance in self.table.utterances], dtype=bool)
         return np.asarray(known[self._index.utterance])
+
+
+def _check_versions(spec: RowSpec, names: Collection[str] | None = None) -> None:
+    """Refuse rows of other versions of operations and libraries than are here, with `SpecError`."""
+    here = dict(spec.renewed().versions)
+    other = [
+        f"{name} {version} (here {here.get(name)})"
+        for name, version in spec.versions
+        if here.get(name) != version and (names is None or name in names)
+    ]
+    if other:
+        raise SpecError(f"the row was computed with {', '.join(other)}: build the dataset again to hear what it holds.")

@@ -11,7 +11,7 @@ from featurestore.errors import AudioError, FeatureStoreError
 from featurestore.rows.draws import draw
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.reader import ShardReader
-from featurestore.shards.record import row_checksum
+from featurestore.shards.record import Remark, Remarks, row_checksum
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 
@@ -47,6 +47,7 @@ class GatheredRows:
         self._store, self._spec, self._members, self._tasks, self._engine = store, spec, members, tasks, engine
         self._donors = _Donors(store, {address for task in tasks for address in task.donors})
         self._rows: dict[str, list[Row | None]] = {task.shard.address: [] for task in tasks}
+        self._remarks: dict[str, dict[int, Remark]] = {address: {} for address in self._rows}
         self._wanted: dict[str, list[_Wanted]] = {}
 
     def collect(self) -> list[tuple[str, str]]:
@@ -67,9 +68,10 @@ class GatheredRows:
             self._wanted.clear()
         return rejected
 
-    def of(self, shard: PlannedShard) -> list[Row]:
-        """Return the rows of one shard in stored order, and let go of them."""
-        return [row for row in self._rows.pop(shard.address) if row is not None]
+    def of(self, shard: PlannedShard) -> tuple[list[Row], Remarks]:
+        """Return the rows of one shard in stored order, and what there is to tell of some; let go of them."""
+        rows, remarks = self._rows.pop(shard.address), self._remarks.pop(shard.address)
+        return [row for row in rows if row is not None], tuple(sorted(remarks.items()))
 
     def _want(self, content: str) -> None:
         """Copy the rows of a recording that donors hold and note the others; `AudioError` if it cannot be used."""
@@ -77,13 +79,16 @@ class GatheredRows:
         for task in self._tasks:
             rows = self._rows[task.shard.address]
             for copy in range(task.shard.first, task.shard.stop):
-                row = self._donors.row(content, copy) if task.donors else None
+                row, remark = (self._donors.row(content, copy) if task.donors else None) or (None, {})
                 if row is None:
                     source = source or self._load(content)
-                    wanted = _Wanted(task.shard.address, len(rows), source, self._perturbation(content, copy))
+                    perturbation, remark = self._drawn(source, content, copy)
+                    wanted = _Wanted(task.shard.address, len(rows), source, perturbation)
                     self._wanted.setdefault(content, []).append(wanted)
                 else:
                     self.copied += 1
+                if remark:
+                    self._remarks[task.shard.address][len(rows)] = remark
                 rows.append(row)
 
     def _load(self, content: str) -> Source:
@@ -92,9 +97,13 @@ class GatheredRows:
             self._engine.check(source)
         return source
 
-    def _perturbation(self, content: str, copy: int) -> Perturbation | None:
+    def _drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation | None, Remark]:
+        """Return what a row gets, None for a clean one, and what there is to tell of it."""
         augmentation = self._spec.augmentation
-        return None if augmentation is None else draw(augmentation, content, copy)
+        if augmentation is None:
+            return None, source.remark(self._spec.features)
+        found, first = self._engine.drawn(source, content, copy)
+        return found, {} if first else draw(augmentation, content, copy).changes(found)
 
     def _compute(self) -> list[tuple[str, str]]:
         """Compute the rows noted so far; return (content, reason) of recordings that turn out bad only now."""
@@ -149,8 +158,8 @@ class _Donors:
         for member in record.members:
             self._holders.setdefault(member, []).append(address)
 
-    def row(self, content: str, copy: int) -> Row | None:
-        """Return a verified row, or None if no donor holds it whole."""
+    def row(self, content: str, copy: int) -> tuple[Row, Remark] | None:
+        """Return a verified row and what is told of it, or None if no donor holds it whole."""
         for address in self._holders.get(content, ()):
             reader = self._readers[address]
             if not reader.record.first <= copy < reader.record.stop:
@@ -161,5 +170,5 @@ class _Donors:
             except FeatureStoreError:  # a damaged donor is no donor: the row is computed anew
                 continue
             if row_checksum(row) == reader.record.checksums[position]:
-                return row
+                return row, reader.record.remark_of.get(position, {})
         return None

@@ -130,7 +130,7 @@ def _mend_shard(store: Store, key: str) -> None:
     if not shard.spec.computable and old is None:
         raise DamagedObjectError(address, "its record is lost, and other versions of the libraries wrote it")
     try:
-        record, data = encode_shard(shard, gather_rows(store, shard, donors_of(store, shard)))
+        record, data = encode_shard(shard, *gather_rows(store, shard, donors_of(store, shard)))
     except FeatureStoreError:
         needed = _needed(store)
         if needed is None or record_key(address) in needed:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from featurestore.commit import commit_shard
 from featurestore.errors import AudioError
 from featurestore.shards.plan import PlannedShard, ShardTask
+from featurestore.shards.record import Remarks
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store, open_store
 from pipelines.engines import kept_engine
@@ -102,12 +103,12 @@ def _run(
     if rejected:
         return Receipt(rejected=tuple(rejected))
     before_commit()
-    written = sum(commit_shard(store, task.shard, rows.of(task.shard)) for task in wanted)
+    written = sum(commit_shard(store, task.shard, *rows.of(task.shard)) for task in wanted)
     return Receipt(rows.computed, rows.copied, written)
 
 
-def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> list[Row]:
-    """Return the rows of one shard in stored order: copies of donors' where they are sound, else computed.
+def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tuple[list[Row], Remarks]:
+    """Return the rows of one shard in stored order, copies of donors' where they are sound, and what is told of them.
 
     Raises
     ------

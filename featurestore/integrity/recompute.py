@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from featurestore.errors import FeatureStoreError
-from featurestore.rows.draws import draw
 from featurestore.rows.engine import Engine, RowEngine
 from featurestore.shards.record import ShardRecord, record_key, row_checksum
 from featurestore.specs.rows import RowSpec
@@ -98,7 +97,7 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     augmentation = record.spec.augmentation
     try:
         source = engine.load(store.source(content))
-        row = engine.rows([(source, None if augmentation is None else draw(augmentation, content, copy))])[0]
+        row = engine.rows([(source, None if augmentation is None else engine.drawn(source, content, copy)[0])])[0]
     except FeatureStoreError as error:
         return str(error)
     same = row_checksum(row) == record.checksums[record.row_index(content, copy)]

@@ -8,13 +8,15 @@ there are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
 
 from featurestore.errors import AudioError, SpecError
+from featurestore.perturbations import RECORDINGS
 from featurestore.rows.held_recordings import HeldRecordings, Read
-from featurestore.rows.perturber import Levelled, Perturber
+from featurestore.rows.perturber import Copy, Perturber
 from featurestore.rows.source import Source
 from featurestore.signal.arrays import Row, Signal
 from featurestore.signal.audio import Recording, resample
@@ -30,9 +32,6 @@ from featurestore.specs.kinds import KINDS
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.versions import check_together
 
-SINGLE_BELOW_DB = 60.0
-"""Rows whose noise is at least this strong are transformed in float32: its rounding lies 60 dB further down."""
-
 
 class Engine(Protocol):
     """What computes rows: `RowEngine` here, or one that lives on another device."""
@@ -46,6 +45,9 @@ class Engine(Protocol):
 
     def check(self, source: Source) -> AugmentationSpec:
         """Return the augmentation spec; `AudioError` if it cannot be applied to a source."""
+
+    def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
+        """Return what a copy of a source gets, and whether that is its first draw; `AudioError` if it loses speech."""
 
     def rows(self, wanted: Sequence[tuple[Source, Perturbation | None]]) -> list[Row]:
         """Return the rows of sources that have been checked; clean ones where the perturbation is None."""
@@ -88,13 +90,13 @@ class RowEngine:
         AudioError
             If the file cannot be decoded, is shorter than one window, or has a rate below what the bands need.
         """
-        recording = self._decoder.decode(data)
-        if self.features.rate is not None:
-            recording = resample(recording, self.features.rate)
-        return self.source(recording)
+        return self.source(self._decoder.decode(data))
 
     def source(self, recording: Recording) -> Source:
-        """Take a decoded recording at the rate of the features, trimmed if they say so; errors as in `load`."""
+        """Take a decoded recording, resampled and trimmed as the features say; errors as in `load`."""
+        recorded_rate = recording.rate
+        if self.features.rate is not None:
+            recording = resample(recording, self.features.rate)
         signal = recording.signal
         if self.features.trim_db is not None:
             signal = trim(signal, self.features.trim_db)
@@ -105,7 +107,11 @@ class RowEngine:
         length = vocoder_length(recording.rate)
         if length not in self._vocoders:
             self._vocoders[length] = Vocoder(length)
-        return Source(signal, recording.rate, self._vocoders[length])
+        return Source(signal, recording.rate, recorded_rate, self._vocoders[length])
+
+    def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
+        """Return what a copy of a source gets, and whether that is its first draw: see `Perturber.drawn`."""
+        return self._perturber.drawn(source, content, copy, self.features.samples(source.rate))
 
     def rows(self, wanted: Sequence[tuple[Source, Perturbation | None]]) -> list[Row]:
         """Return rows, one after the other: clean ones where the perturbation is None, else augmented ones."""
@@ -113,7 +119,7 @@ class RowEngine:
 
     def clean(self, source: Source) -> Row:
         """Return the row of the recording as it is, array [frames, width] in the dtype of the features."""
-        return self._row(source, Levelled(source.signal, np.float32(1)), np.float64, None)
+        return self._row(source, source.signal, np.float32(1), np.float64, None)
 
     def augmented(self, source: Source, perturbation: Perturbation) -> Row:
         """Return the row of one augmented copy, array [frames, width] in the dtype of the features.
@@ -121,24 +127,24 @@ class RowEngine:
         Raises
         ------
         AudioError
-            If the source is silent and the policy has noise or a peak.
+            If the source is silent and the policy has noise or a peak, or a number does not fit the dtype.
         SpecError
             If a recording or a function of the policy cannot be used.
         """
-        snr_db = perturbation.snr_db
-        single = snr_db is not None and snr_db <= SINGLE_BELOW_DB
-        levelled = self._perturbed(source, perturbation)
-        return self._row(source, levelled, np.float32 if single else np.float64, perturbation.vtlp_alpha)
+        copy = self._perturbed(source, perturbation)
+        precision = np.float32 if copy.single else np.float64
+        return self._row(source, copy.signal, copy.gain, precision, copy.warping)
 
     def waveform(self, source: Source, perturbation: Perturbation | None) -> Signal:
         """Return the signal that a row is computed from, array [time], float32; None is the clean row.
 
         It has the length that the features say, if they say one. VTLP leaves it unchanged: it acts on the spectrogram.
         """
-        levelled = Levelled(source.signal, np.float32(1))
+        signal, gain = source.signal, np.float32(1)
         if perturbation is not None:
-            levelled = self._perturbed(source, perturbation)
-        return fit_length(levelled.signal, self.features.samples(source.rate)) * levelled.gain
+            copy = self._perturbed(source, perturbation)
+            signal, gain = copy.signal, copy.gain
+        return fit_length(signal, self.features.samples(source.rate)) * gain
 
     def check(self, source: Source) -> AugmentationSpec:
         """Return the augmentation spec if it can be applied to a source; `AudioError` if it is silent or too short."""
@@ -150,21 +156,27 @@ class RowEngine:
         given = self.features.samples(rate) if samples else None
         self._transform(rate).check(samples if given is None else given)
 
-    def _perturbed(self, source: Source, perturbation: Perturbation) -> Levelled:
-        levelled = self._perturber(source, perturbation)
-        if perturbation.own:
+    def _perturbed(self, source: Source, perturbation: Perturbation) -> Copy:
+        copy = self._perturber(source, perturbation)
+        if any(key is not None for key in perturbation.own):
             try:
-                self._check_length(source.rate, len(levelled.signal))
+                self._check_length(source.rate, len(copy.signal))
             except AudioError as error:
                 raise SpecError(f"after the policy's own functions a copy is {error}") from error
-        return levelled
+            if copy.energy == 0 and not source.silent:
+                raise AudioError("the policy's own functions leave nothing of its signal.")
+        return copy
 
-    def _row(self, source: Source, levelled: Levelled, precision: type[np.floating], vtlp_alpha: float | None) -> Row:
-        bend = self.augmentation.vtlp_f0 if self.augmentation else 1.0
-        warping = None if vtlp_alpha is None else (vtlp_alpha, bend)
-        signal = fit_length(levelled.signal, self.features.samples(source.rate))
-        row = self._transform(source.rate)(signal, levelled.gain, precision, warping)
-        return stored(row, self.features.dtype)
+    def _row(
+        self,
+        source: Source,
+        signal: Signal,
+        gain: np.float32,
+        precision: type[np.floating],
+        warping: tuple[float, float] | None,
+    ) -> Row:
+        fitted = fit_length(signal, self.features.samples(source.rate))
+        return stored(self._transform(source.rate)(fitted, gain, precision, warping), self.features.dtype)
 
     def _transform(self, rate: int) -> Transform:
         if rate not in self._transforms:
@@ -188,15 +200,12 @@ def warm(features: FeatureSpec, augmentation: AugmentationSpec | None = None) ->
         engine.clean(source)
     if augmentation is None:
         return
-    noisy = augmentation.snr_db or augmentation.recorded_snr_db
-    for stretch in (1.1, None) if augmentation.stretch else (None,):
-        for snr_db in (20.0, None) if noisy else (None,):
-            perturbation = Perturbation(
-                semitones=1.0 if augmentation.semitones else None,
-                shift_seconds=0.01,
-                snr_db=snr_db,
-                vtlp_alpha=1.05 if augmentation.vtlp_alpha else None,
-                peak=1.0,
-                stretch=stretch,
-            )
+    typical = {
+        name: (min(rule.values) + max(rule.values)) / 2
+        for name, rule in augmentation.drawn.items()
+        if name not in RECORDINGS
+    }
+    for left_out in (None, *typical):  # what is left out lets other kernels in
+        perturbation = Perturbation(**{name: value for name, value in typical.items() if name != left_out})
+        with suppress(AudioError):  # a policy that does not suit this tone
             (engine.waveform if foreign else engine.augmented)(source, perturbation)

@@ -9,6 +9,7 @@ from featurestore.errors import AudioError, SpecError
 from featurestore.signal.arrays import Signal
 from featurestore.signal.audio import resample
 from featurestore.signal.guarded import GuardedDecoder
+from featurestore.signal.perturbations.recorded_noise import Noise
 from featurestore.signal.perturbations.reverberation import Room
 
 Read = Callable[[str], bytes]
@@ -31,16 +32,16 @@ class HeldRecordings:
 
     def __init__(self, read: Read | None, decoder: GuardedDecoder) -> None:
         self._read, self._decoder = read, decoder
-        self._noises: OrderedDict[tuple[str, int], Signal] = OrderedDict()
+        self._noises: OrderedDict[tuple[str, int], Noise] = OrderedDict()
         self._rooms: OrderedDict[tuple[str, int], Room] = OrderedDict()
 
-    def noise(self, content: str, rate: int) -> Signal:
-        """Return a noise at a rate, array [time]; errors as of `room`."""
+    def noise(self, content: str, rate: int) -> Noise:
+        """Return a noise at a rate; errors as of `room`."""
         key = (content, rate)
         if key not in self._noises:
-            self._noises[key] = self._decoded(content, rate)
+            self._noises[key] = Noise(self._decoded(content, rate))
         self._noises.move_to_end(key)
-        while len(self._noises) > 1 and sum(noise.nbytes for noise in self._noises.values()) > MOST_BYTES:
+        while len(self._noises) > 1 and sum(noise.signal.nbytes for noise in self._noises.values()) > MOST_BYTES:
             self._noises.popitem(last=False)
         return self._noises[key]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +18,14 @@ from numpy.typing import NDArray
 from featurestore.canonical import canonical_json, check_format, digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StoreTooNewError
 from featurestore.shards import layout
+from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.rows import RowSpec
 
 CONTENT = re.compile(r"[0-9a-f]{64}")
 CHECKSUM = re.compile(r"[0-9a-f]{32}")
+Remark = Mapping[str, float]
+Remarks = tuple[tuple[int, Remark], ...]
+REMARKED = frozenset(field.name for field in dataclasses.fields(Perturbation)) | {"silent", "rate"}
 LARGEST_RECORD = 64_000_000
 """Bytes of the largest record that is read; a larger one is damage, not data."""
 
@@ -61,6 +67,12 @@ class ShardRecord:
     """Checksum of each row, see `row_checksum`."""
     chunks: tuple[int, ...]
     """crc32c of each inner chunk: what ties the data object to this record, so that no other can take its place."""
+    remarks: Remarks = ()
+    """What the key of a row does not tell, for the few rows of which there is something to tell, in rising order.
+
+    Of an augmented copy: the fields of its perturbation that are not as first drawn, with what was applied. Of a clean
+    row: `silent` (true) if its signal is, and `rate` of its recording in hertz where that is below the features'.
+    """
 
     def __post_init__(self) -> None:
         rows = len(self.members) * (self.stop - self.first)
@@ -73,6 +85,8 @@ class ShardRecord:
             and all(CHECKSUM.fullmatch(checksum) for checksum in self.checksums)
             and len(self.chunks) == self.layout.chunks
             and all(isinstance(crc, int) and 0 <= crc < 1 << 32 for crc in self.chunks)
+            and [row for row, _ in self.remarks] == sorted({row for row, _ in self.remarks if 0 <= row < rows})
+            and all(remark and all(map(_sound, remark.items())) for _, remark in self.remarks)
         )
         if not sound:
             raise ValueError("the members, rows, frames and checksums of a shard record do not fit together")
@@ -81,6 +95,11 @@ class ShardRecord:
     def address(self) -> str:
         """Where the shard stands."""
         return shard_address(self.spec.id, self.first, self.stop, self.members)
+
+    @cached_property
+    def remark_of(self) -> dict[int, Remark]:
+        """The remarks by the position of their row."""
+        return dict(self.remarks)
 
     @property
     def copies(self) -> int:
@@ -129,6 +148,8 @@ class ShardRecord:
             "checksums": list(self.checksums),
             "chunks": list(self.chunks),
         }
+        if self.remarks:
+            body["remarks"] = {str(row): dict(remark) for row, remark in self.remarks}
         metadata = self.layout.zarr_metadata({"featurestore": {**body, "seal": digest(body)}})
         return canonical_json(metadata).encode("ascii")
 
@@ -152,6 +173,7 @@ class ShardRecord:
                 tuple(body["frames"]),
                 tuple(body["checksums"]),
                 tuple(body["chunks"]),
+                tuple(sorted((int(row), remark) for row, remark in body.get("remarks", {}).items())),
             )
         except StoreTooNewError:
             raise
@@ -162,6 +184,12 @@ class ShardRecord:
         if record.to_bytes() != data:
             raise DamagedObjectError(key, "the metadata does not describe the record's rows")
         return record
+
+
+def _sound(field: tuple[object, object]) -> bool:
+    """Tell whether a field of a remark is one of a perturbation or of a clean row, with a finite number."""
+    name, value = field
+    return name in REMARKED and isinstance(value, int | float) and math.isfinite(value)
 
 
 def _sealed_body(data: bytes) -> Mapping[str, Any]:

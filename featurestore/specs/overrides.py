@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.augmentation import PERTURBATIONS, RECORDINGS, AugmentationSpec, Drawn
+from featurestore.perturbations import KINDS, RECORDINGS
+from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.recordings import Recordings
 
@@ -68,7 +69,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 (any TOML-like scalar)
 
 def _with_augmentation(spec: AugmentationSpec, field: str, inner: str, text: str) -> AugmentationSpec:
     document = {name: getattr(spec, name) for name in AUGMENTATION_FIELDS}
-    if field in PERTURBATIONS:
+    if field in KINDS:
         document[field] = _drawn(field, _table(document[field]), inner, text)
     elif field in RECORDINGS.values():
         document[field] = _recordings(field, document[field], inner, text)

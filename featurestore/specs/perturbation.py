@@ -1,39 +1,45 @@
-"""The drawn parameters of one copy: a pure function of (augmentation, content, copy), never stored as truth."""
+"""What happens to one copy, in numbers."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from featurestore.perturbations import KINDS
+from featurestore.specs.declared import declared
 
 
 @dataclass(frozen=True, slots=True)
+@declared({name: (None, kind.meaning) for name, kind in KINDS.items()})
+@declared({name: (default, "") for kind in KINDS.values() for name, default in kind.details})
 class Perturbation:
-    """What happens to one augmented copy; None means not applied."""
+    """What happens to one augmented copy: a value for each of `featurestore.perturbations.KINDS`, None if not applied.
 
-    semitones: float | None = None
-    """Pitch shift in semitones, exactly as applied (on the pitch grid, finer than 1 cent)."""
-    shift_seconds: float | None = None
-    """Time shift in seconds; positive is later."""
-    snr_db: float | None = None
-    """Signal-to-noise ratio of the added white noise in decibels."""
-    vtlp_alpha: float | None = None
-    """Warping factor of the spectrogram's frequency axis."""
-    peak: float | None = None
-    """Largest absolute sample after normalisation."""
-    noise_key: int = 0
-    """Key of the noise stream, 64 bits."""
-    stretch: float | None = None
-    """Factor of the duration, exactly as applied (a multiple of 1 / 2048)."""
-    gain_db: float | None = None
-    """Change of volume in decibels."""
-    recorded_snr_db: float | None = None
-    """Signal-to-noise ratio of the added recording in decibels."""
-    noise: str | None = None
-    """The sha256 of that recording."""
-    noise_position: float = 0.0
-    """Where in it the noise begins, in [0, 1): see `signal.perturbations.recorded_noise`."""
-    reverb: float | None = None
-    """Share of the signal in a room."""
-    rir: str | None = None
-    """The sha256 of the room's impulse response."""
+    Values stand exactly as applied. Beside them: `noise_key` (of the noise stream, 64 bits), `noise` and `rir` (the
+    sha256 of a recording) and `noise_position` (where in it the noise begins, in [0, 1)).
+    """
+
     own: tuple[int | None, ...] = ()
     """Key of the random numbers of each function of the user, 64 bits; None for one that is not applied."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...  # noqa: ANN401
+        def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The perturbations that are applied, by name, in their order."""
+        found = {name: getattr(self, name) for name in KINDS}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def changes(self, other: Perturbation) -> dict[str, Any]:
+        """Return the fields in which another perturbation differs, with its values."""
+        fields = [field.name for field in dataclasses.fields(self)]
+        return {name: getattr(other, name) for name in fields if getattr(self, name) != getattr(other, name)}
+
+    def changed(self, changes: Mapping[str, Any]) -> Perturbation:
+        """Return the perturbation with other values of some fields."""
+        return dataclasses.replace(self, **changes)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.augmentation import RECORDINGS, AugmentationSpec
+from featurestore.perturbations import RECORDINGS
+from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.recordings import beside
 from featurestore.toml_text import parse_toml

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
+from featurestore.perturbations import KINDS as PERTURBATIONS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.kinds import KINDS
@@ -27,31 +28,11 @@ OPERATIONS = {
     "waveform": (2, ("numpy",)),
     "egemaps": (1, ("opensmile",)),
     "function": (2, ()),
-    "draw": (1, ()),
-    "pitch": (3, ("scipy", "numba", "numpy")),
-    "shift": (1, ("numpy",)),
-    "noise": (2, ("numba",)),
-    "vtlp": (3, ("numba", "numpy")),
-    "peak": (1, ("numba",)),
-    "stretch": (2, ("scipy", "numba", "numpy")),
-    "reverb": (2, ("scipy", "numpy", "soxr")),
-    "recorded noise": (2, ("numba", "numpy", "soxr")),
-    "gain": (2, ("numpy",)),
+    "draw": (2, ()),
     "own": (1, ("numpy",)),
 }
-"""Each operation's version and the libraries that its numbers depend on."""
+"""Version and libraries of each operation but the perturbations, which declare their own."""
 
-_PERTURBATIONS = {
-    "semitones": "pitch",
-    "shift_seconds": "shift",
-    "snr_db": "noise",
-    "vtlp_alpha": "vtlp",
-    "peak": "peak",
-    "stretch": "stretch",
-    "reverb": "reverb",
-    "recorded_snr_db": "recorded noise",
-    "gain_db": "gain",
-}
 _PREPARATIONS = {"rate": "resample", "trim_db": "trim", "seconds": "length", "decibels": "decibels"}
 
 CPU, TORCH = "cpu", "torch"
@@ -62,8 +43,6 @@ The number of the torch engine is raised when its own arithmetic changes; the op
 is computed.
 """
 TORCH_KINDS = ("logmel",)
-TORCH_PERTURBATIONS = ("semitones", "shift_seconds", "snr_db", "gain_db", "vtlp_alpha", "peak")
-"""What the torch engine does to a copy."""
 _REPLACED = {"scipy", "numba"}
 """Libraries that the torch engine does without."""
 
@@ -104,10 +83,12 @@ def row_versions(
     used += [name for field, name in _PREPARATIONS.items() if getattr(features, field) is not None]
     if augmentation is not None:
         used.append("draw")
-        used += [name for field, name in _PERTURBATIONS.items() if getattr(augmentation, field) is not None]
         used += ["own"] if augmentation.own else []
-    versions: dict[str, str | int] = {name: OPERATIONS[name][0] for name in used}
-    libraries = {library for name in used for library in OPERATIONS[name][1]}
+    operations = {name: OPERATIONS[name] for name in used}
+    for kind in (PERTURBATIONS[name] for name in (augmentation.drawn if augmentation else ())):
+        operations[kind.operation] = (kind.version, kind.libraries)
+    versions: dict[str, str | int] = {name: number for name, (number, _) in operations.items()}
+    libraries = {library for _, needed in operations.values() for library in needed}
     if engine == TORCH:
         versions["engine"] = ENGINES[TORCH]
         libraries = libraries - _REPLACED | {"torch"}
@@ -116,11 +97,12 @@ def row_versions(
 
 def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None, engine: str = CPU) -> None:
     """Refuse an augmentation or engine that features cannot have, with `SpecError`."""
-    if augmentation is not None and augmentation.vtlp_alpha is not None and not KINDS[features.kind].warps:
-        raise SpecError(
-            f"vtlp_alpha bends a frequency axis, and features of kind {features.kind!r} have none: "
-            "choose another policy, or --set vtlp_alpha=none."
-        )
+    for name in augmentation.drawn if augmentation else ():
+        if PERTURBATIONS[name].bends and not KINDS[features.kind].warps:
+            raise SpecError(
+                f"{name} bends a frequency axis, and features of kind {features.kind!r} have none: "
+                f"choose another policy, or --set {name}=none."
+            )
     if engine == TORCH and (features.kind not in TORCH_KINDS or features.decibels or features.seconds):
         raise SpecError(
             "the torch engine computes 'logmel' as natural logarithm and in full length only: "
@@ -132,10 +114,11 @@ def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None,
 
 def _check_torch(augmentation: AugmentationSpec) -> None:
     wanted = [*augmentation.drawn, *(["own"] if augmentation.own else [])]
-    missing = [name for name in wanted if name not in TORCH_PERTURBATIONS]
+    known = [name for name, kind in PERTURBATIONS.items() if kind.in_torch]
+    missing = [name for name in wanted if name not in known]
     if missing:
         raise SpecError(
-            f"the torch engine does not do {', '.join(missing)}; it does {', '.join(TORCH_PERTURBATIONS)}: "
+            f"the torch engine does not do {', '.join(missing)}; it does {', '.join(known)}: "
             "leave --device out to compute these copies on the processor."
         )
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from featurestore.errors import AudioError, BuildError
-from featurestore.rows.engine import SINGLE_BELOW_DB, RowEngine
+from featurestore.perturbations.white_noise import SINGLE_BELOW_DB
+from featurestore.rows.engine import RowEngine
 from featurestore.rows.source import Source
 from featurestore.signal.arrays import Row, is_finite
 from featurestore.specs.augmentation import AugmentationSpec
@@ -55,6 +56,10 @@ class TorchEngine:
     def check(self, source: Source) -> AugmentationSpec:
         """Refuse a source that cannot be augmented, as `RowEngine.check` does."""
         return self._decoder.check(source)
+
+    def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
+        """Return what a copy of a source gets, as `RowEngine.drawn` does."""
+        return self._decoder.drawn(source, content, copy)
 
     def rows(self, wanted: Sequence[Wanted]) -> list[Row]:
         """Return rows, arrays [frames, mels]: clean ones where the perturbation is None, else augmented ones.

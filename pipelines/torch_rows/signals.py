@@ -12,7 +12,6 @@ from torch import Tensor
 from featurestore.rows.source import Source
 from featurestore.signal.perturbations.volume import volume_gain
 from featurestore.signal.pitch_grid import pitch_steps
-from featurestore.signal.shift import shift_samples
 from featurestore.specs.perturbation import Perturbation
 from pipelines.torch_rows.noise import key_words, standard_normal
 from pipelines.torch_rows.pitch import PitchShifter, Shifts
@@ -101,8 +100,8 @@ def _shifted(batch: Batch, signals: Tensor, samples: Tensor, circular: bool) -> 
     if all(one.shift_seconds is None for one in batch.perturbations):
         return signals
     by = [
-        0 if one.shift_seconds is None else shift_samples(one.shift_seconds, batch.sources[place].rate, length)
-        for one, place, length in zip(batch.perturbations, batch.source, batch.samples, strict=True)
+        0 if one.shift_seconds is None else round(one.shift_seconds * batch.sources[place].rate)
+        for one, place in zip(batch.perturbations, batch.source, strict=True)
     ]
     time = torch.arange(signals.shape[1], device=signals.device)
     origin = time - torch.tensor(by, device=signals.device)[:, None]
@@ -120,7 +119,7 @@ def _energy(signals: Tensor) -> Tensor:
 
 
 def _noisy(batch: Batch, signals: Tensor, inside: Tensor) -> Tensor:
-    """Add noise at each row's ratio, by realised energies; a signal that was shifted away stays silent."""
+    """Add noise at each row's ratio, by realised energies."""
     chosen = [one for one in batch.perturbations if one.snr_db is not None]
     if not chosen:
         return signals

@@ -1,0 +1,83 @@
+"""What a perturbation has to say of itself. One that leaves something out cannot be declared."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from featurestore.rows.draws import CopyDraws
+    from featurestore.rows.perturber import Copy
+    from featurestore.specs.augmentation import AugmentationSpec
+
+
+class PerturbationKind(ABC):
+    """A kind of perturbation: its range, what its rows depend on, and what it does to a copy.
+
+    A subclass in `featurestore/perturbations` is one entry of `featurestore.perturbations.KINDS`; its name is then a
+    field of policies, of `--set` and of what `DatasetView.perturbation` returns, and its docstring what `featurestore
+    fields` says. Imports of arrays and kernels stand in its methods: specs are read without them.
+    """
+
+    name: ClassVar[str]
+    """Field of a policy that says how it is drawn."""
+    unit: ClassVar[str]
+    """Of its value; empty for a pure number."""
+    limits: ClassVar[tuple[float, float]]
+    """Smallest and largest value that a policy may ask for."""
+    operation: ClassVar[str]
+    """What the versions of a row call it."""
+    version: ClassVar[int]
+    """Raised whenever its numbers change."""
+    libraries: ClassVar[tuple[str, ...]]
+    """Libraries that its numbers depend on."""
+    settings: ClassVar[tuple[tuple[str, Any, str], ...]] = ()
+    """Further fields of a policy, each with its default and its meaning; they stand in an address only with `name`."""
+    recordings: ClassVar[str | None] = None
+    """Field of a policy that names recordings which copies take in."""
+    details: ClassVar[tuple[tuple[str, Any], ...]] = ()
+    """Further fields of what was drawn, each with its default."""
+    needs_sound: ClassVar[bool] = False
+    """Whether it is not defined for silence."""
+    moves: ClassVar[bool] = False
+    """Whether it can move speech out of a row; it is then drawn again."""
+    bends: ClassVar[bool] = False
+    """Whether it bends a frequency axis, which features may not have."""
+    in_torch: ClassVar[bool] = False
+    """Whether `pipelines.torch_rows` does it too."""
+    last: ClassVar[bool] = False
+    """Whether it comes after the functions of the user."""
+
+    def __init_subclass__(cls) -> None:
+        needed = ("name", "unit", "limits", "operation", "version", "libraries", "apply")
+        missing = [part for part in needed if part not in vars(cls)]
+        if missing:
+            raise TypeError(f"perturbation {cls.__name__} does not declare {', '.join(missing)}")
+
+    @property
+    def meaning(self) -> str:
+        """What it is, for readers, with unit and range."""
+        low, high = self.limits
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{' '.join((inspect.getdoc(type(self)) or '').split())} Within {low:g} and {high:g}{unit}."
+
+    def check(self, policy: AugmentationSpec) -> None:  # noqa: B027 (most have nothing to check)
+        """Refuse a policy whose settings do not go together with `SpecError`."""
+
+    def nearest(self, value: float, low: float, high: float) -> float:
+        """Return the value within `[low, high]` that can be applied and is nearest to a drawn one."""
+        return value
+
+    def drawn(self, draws: CopyDraws) -> Mapping[str, Any]:
+        """Return the `details` of a copy."""
+        return {}
+
+    def settled(self, value: float, copy: Copy) -> Mapping[str, Any]:
+        """Return fields of what was drawn that cannot be applied to this copy as they are, with what is applied."""
+        return {}
+
+    @abstractmethod
+    def apply(self, value: float, copy: Copy) -> None:
+        """Change a copy: its `signal`, its `gain` or its `warping`."""

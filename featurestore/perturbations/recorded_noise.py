@@ -1,0 +1,46 @@
+"""Noise that was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from featurestore.perturbations.kind import PerturbationKind
+
+if TYPE_CHECKING:
+    from featurestore.rows.draws import CopyDraws
+    from featurestore.rows.perturber import Copy
+
+
+class RecordedNoise(PerturbationKind):
+    """A piece of one of `noises` at this signal-to-noise ratio, against the realised power of both.
+
+    A piece has at least a hundredth of the power of its recording.
+    """
+
+    name, unit, limits = "recorded_snr_db", "dB", (-100.0, 100.0)
+    operation, version, libraries = "recorded noise", 2, ("numba", "numpy", "soxr")
+    recordings = "noises"
+    details = (("noise", None), ("noise_position", 0.0))
+    needs_sound = True
+
+    def drawn(self, draws: CopyDraws) -> Mapping[str, Any]:
+        """Return the sha256 of the noise and where in it a piece begins, in [0, 1)."""
+        noise, position = draws.recording("noises")
+        return {"noise": noise, "noise_position": position}
+
+    def settled(self, value: float, copy: Copy) -> Mapping[str, Any]:
+        """Move a piece that would be silence into the part of the noise that sounds."""
+        noise = copy.recordings.noise(copy.drawn.noise, copy.source.rate)
+        position = noise.sounding(copy.drawn.noise_position, copy.samples)
+        return {} if position == copy.drawn.noise_position else {"noise_position": position}
+
+    def apply(self, value: float, copy: Copy) -> None:
+        """Add the piece."""
+        from featurestore.signal.noise import add_scaled, noise_gain
+        from featurestore.signal.peak import energy
+
+        mixed = copy.buffer("mixed", len(copy.signal))
+        copy.recordings.noise(copy.drawn.noise, copy.source.rate).cut(copy.drawn.noise_position, mixed)
+        gain = noise_gain(copy.energy, energy(mixed), value)
+        copy.signal, copy.loudest = mixed, add_scaled(copy.signal, mixed, gain)

@@ -1,0 +1,37 @@
+"""Vocal tract length perturbation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featurestore.errors import SpecError
+from featurestore.perturbations.kind import PerturbationKind
+
+if TYPE_CHECKING:
+    from featurestore.rows.perturber import Copy
+    from featurestore.specs.augmentation import AugmentationSpec
+
+
+class VocalTractLength(PerturbationKind):
+    """Vocal tract length perturbation: the warping factor of equation 1 (Etienne et al. 2018) below `vtlp_f0`."""
+
+    name, unit, limits = "vtlp_alpha", "", (0.5, 2.0)
+    operation, version, libraries = "vtlp", 3, ("numba", "numpy")
+    settings = (("vtlp_f0", 0.9, "Where the warp bends, as a share of the features' upper cut-off frequency."),)
+    bends = True
+    in_torch = True
+
+    def check(self, policy: AugmentationSpec) -> None:
+        """Refuse a warp that would fold the axis."""
+        if not 0 < policy.vtlp_f0 < 1:
+            raise SpecError(f"vtlp_f0 must lie between 0 and 1, not {policy.vtlp_f0:g}.")
+        rule = policy.vtlp_alpha
+        if rule is not None and max(rule.values) * policy.vtlp_f0 >= 1:
+            raise SpecError(
+                f"vtlp_alpha {max(rule.values):g} moves vtlp_f0 {policy.vtlp_f0:g} beyond the highest frequency, so "
+                "that the warp would fold: vtlp_alpha * vtlp_f0 must lie below 1."
+            )
+
+    def apply(self, value: float, copy: Copy) -> None:
+        """Tell the transform how to warp."""
+        copy.warping = (value, copy.policy.vtlp_f0)
