@@ -7,7 +7,7 @@ the level. VTLP acts on the spectrogram and is no part of the signal.
 
 from __future__ import annotations
 
-from featurestore.perturbations.kind import PerturbationKind
+from featurestore.perturbations.kind import registered
 from featurestore.perturbations.peak import Peak
 from featurestore.perturbations.pitch import Pitch
 from featurestore.perturbations.recorded_noise import RecordedNoise
@@ -18,20 +18,17 @@ from featurestore.perturbations.volume import Volume
 from featurestore.perturbations.vtlp import VocalTractLength
 from featurestore.perturbations.white_noise import WhiteNoise
 
-KINDS: dict[str, PerturbationKind] = {
-    kind.name: kind
-    for kind in (
-        Pitch(),
-        Stretch(),
-        TimeShift(),
-        Reverberation(),
-        RecordedNoise(),
-        WhiteNoise(),
-        Volume(),
-        VocalTractLength(),
-        Peak(),
-    )
-}
+KINDS = registered(
+    Pitch(),
+    Stretch(),
+    TimeShift(),
+    Reverberation(),
+    RecordedNoise(),
+    WhiteNoise(),
+    Volume(),
+    VocalTractLength(),
+    Peak(),
+)
 """Every kind by the field of a policy that asks for it."""
 RECORDINGS = {kind.name: kind.recordings for kind in KINDS.values() if kind.recordings}
 """Which field names the recordings that a perturbation takes in."""

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from featurestore.specs.operations import OPERATIONS
+
 if TYPE_CHECKING:
     from featurestore.rows.draws import CopyDraws
     from featurestore.rows.perturber import Copy
@@ -81,3 +83,13 @@ class PerturbationKind(ABC):
     @abstractmethod
     def apply(self, value: float, copy: Copy) -> None:
         """Change a copy: its `signal`, its `gain` or its `warping`."""
+
+
+def registered(*kinds: PerturbationKind) -> dict[str, PerturbationKind]:
+    """Return kinds by name, in order; `TypeError` if two share a name or an operation, whose versions would mix."""
+    for part in ("name", "operation"):
+        names = [getattr(kind, part) for kind in kinds]
+        for name in names:
+            if names.count(name) > 1 or (part == "operation" and name in OPERATIONS):
+                raise TypeError(f"two perturbations or operations have the {part} {name!r}")
+    return {kind.name: kind for kind in kinds}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from featurestore.errors import AudioError
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
@@ -42,5 +43,8 @@ class RecordedNoise(PerturbationKind):
 
         mixed = copy.buffer("mixed", len(copy.signal))
         copy.recordings.noise(copy.drawn.noise, copy.source.rate).cut(copy.drawn.noise_position, mixed)
-        gain = noise_gain(copy.energy, energy(mixed), value)
+        noise_energy = energy(mixed)
+        if noise_energy == 0:
+            raise AudioError("the piece of the noise is silent.")
+        gain = noise_gain(copy.energy, noise_energy, value)
         copy.signal, copy.loudest = mixed, add_scaled(copy.signal, mixed, gain)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from featurestore.errors import SpecError
-from featurestore.specs.kinds import kept_bins
-from featurestore.trusted_code import check_reference
+from featurestore.specs.kinds import KINDS, Rules
 
 if TYPE_CHECKING:
     from featurestore.specs.features import FeatureSpec
 
-Rules = Iterator[tuple[bool, str]]
 LONGEST_SECONDS = 3600.0
-MOST_BANDS = 8192
 
 
 def broken_rules(spec: FeatureSpec) -> Iterator[str]:
     """Yield, as a sentence without its full stop, each rule that a spec breaks."""
-    groups = [_common, _spectral, *KIND_RULES.get(spec.kind, ())]
+    groups = (_common, _spectral, KINDS[spec.kind].rules)
     for group in groups:
         yield from (rule for holds, rule in group(spec) if not holds)
 
@@ -45,25 +40,3 @@ def _spectral(spec: FeatureSpec) -> Rules:
     yield spec.range_db is None or spec.decibels is not None, "range_db needs decibels, 'absolute' or 'relative'"
     count = spec.coefficients
     yield count is None or 1 <= count <= spec.mels, "coefficients must lie within 1 and mels"
-
-
-def _bins(spec: FeatureSpec) -> Rules:
-    whole = spec.low_hz == 0 and spec.high_hz is None
-    yield spec.rate is not None or whole, "a spectrogram within low_hz and high_hz needs a rate"
-    yield len(kept_bins(spec)) > 0, "no bin of the transform lies within low_hz and high_hz"
-
-
-def _own_function(spec: FeatureSpec) -> Rules:
-    try:
-        check_reference(spec.function)
-    except SpecError as error:
-        yield False, str(error).rstrip(".")
-    yield (spec.version or 0) >= 1, "a function needs a version, a whole number from 1"
-    yield 1 <= (spec.bands or 0) <= MOST_BANDS, f"a function needs bands, 1 to {MOST_BANDS:,}"
-    for name, value in spec.settings:
-        plain = isinstance(value, str | int | float) and not (isinstance(value, float) and not math.isfinite(value))
-        yield plain and str(name).isidentifier(), f"setting {name!r} must be a text, a number or true or false"
-
-
-KIND_RULES = {"spectrogram": (_bins,), "function": (_own_function,)}
-"""Rules of single kinds, which may rely on the others."""

@@ -13,25 +13,7 @@ from featurestore.perturbations import KINDS as PERTURBATIONS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.kinds import KINDS
-
-OPERATIONS = {
-    "decode": (1, ("soundfile", "numpy")),
-    "resample": (1, ("soxr",)),
-    "trim": (2, ("numpy",)),
-    "stft": (3, ("scipy", "numba")),
-    "mel": (3, ("numba", "numpy")),
-    "log": (2, ("numba",)),
-    "bins": (1, ("numba", "numpy")),
-    "decibels": (2, ("numpy",)),
-    "dct": (2, ("numba", "numpy")),
-    "length": (1, ()),
-    "waveform": (2, ("numpy",)),
-    "egemaps": (1, ("opensmile",)),
-    "function": (2, ()),
-    "draw": (2, ()),
-    "own": (1, ("numpy",)),
-}
-"""Version and libraries of each operation but the perturbations, which declare their own."""
+from featurestore.specs.operations import OPERATIONS
 
 _PREPARATIONS = {"rate": "resample", "trim_db": "trim", "seconds": "length", "decibels": "decibels"}
 
@@ -42,7 +24,6 @@ ENGINES = {CPU: "", TORCH: "torch-1"}
 The number of the torch engine is raised when its own arithmetic changes; the operations keep theirs, which say what
 is computed.
 """
-TORCH_KINDS = ("logmel",)
 _REPLACED = {"scipy", "numba"}
 """Libraries that the torch engine does without."""
 
@@ -103,7 +84,7 @@ def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None,
                 f"{name} bends a frequency axis, and features of kind {features.kind!r} have none: "
                 f"choose another policy, or --set {name}=none."
             )
-    if engine == TORCH and (features.kind not in TORCH_KINDS or features.decibels or features.seconds):
+    if engine == TORCH and (not KINDS[features.kind].in_torch or features.decibels or features.seconds):
         raise SpecError(
             "the torch engine computes 'logmel' as natural logarithm and in full length only: "
             "leave --device out to compute these features on the processor."

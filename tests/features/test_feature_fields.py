@@ -7,10 +7,10 @@ from real_recordings import voice
 from featurestore.canonical import digest
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.rows.engine import RowEngine
-from featurestore.signal.kinds.registry import TRANSFORMS
+from featurestore.signal.kinds.registry import open_transform
 from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.kinds import KINDS
+from featurestore.specs.kinds import BASE, KINDS, Kind
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, preset_names
 from featurestore.specs.versions import row_versions
@@ -35,8 +35,20 @@ def test_what_stood_before_there_were_kinds_keeps_its_canonical_form(features, e
     assert digest(features.to_dict())[:16] == expected
 
 
-def test_every_kind_has_a_class_that_computes_it():
-    assert list(TRANSFORMS) == list(KINDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_names_a_class_that_computes_it(kind):
+    features = FeatureSpec.from_dict(OWN if kind == "function" else {"kind": kind})
+
+    open_transform(features, 16_000).check(16_000)
+
+
+@pytest.mark.parametrize(
+    ("transform", "operations", "named"),
+    [("nowhere:Class", (), "nowhere:Class"), ("log_mel", (), "log_mel"), ("log_mel:LogMel", ("warble",), "warble")],
+)
+def test_a_kind_without_a_class_or_with_an_operation_without_a_version_cannot_be_declared(transform, operations, named):
+    with pytest.raises(TypeError, match=named):
+        Kind(transform, BASE, operations, width=lambda _: 1, pace=lambda _, rate: rate)
 
 
 @pytest.mark.parametrize("name", preset_names("features"))

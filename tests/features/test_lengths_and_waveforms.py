@@ -53,7 +53,7 @@ def test_waveform_rows_of_copies_are_the_waveforms_of_the_copies(features):
     engine = RowEngine(features, policy("mathworks"))
     for data in (voice(9_000), voice(20_000)):
         source = engine.load(data)
-        for drawn in (None, Perturbation(1.5, 0.1, 8.0, None, 0.7, 3)):
+        for drawn in (None, Perturbation(semitones=1.5, shift_seconds=0.1, snr_db=8.0, peak=0.7, noise_key=3)):
             row = engine.clean(source) if drawn is None else engine.augmented(source, drawn)
             np.testing.assert_array_equal(row[:, 0], engine.waveform(source, drawn))
             assert len(row) == (16_000 if features.seconds else len(source.signal))

@@ -14,7 +14,7 @@ from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.warp import warped_frequency
-from featurestore.specs.augmentation import LIMITS, PERTURBATIONS, AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
 from featurestore.specs.own import OwnPerturbation
@@ -282,11 +282,6 @@ def test_a_policy_without_its_recordings_has_no_canonical_form():
 
 def test_recordings_that_no_perturbation_takes_in_are_in_no_address():
     assert AugmentationSpec(noises=NOISES).to_dict() == AugmentationSpec().to_dict()
-
-
-def test_every_perturbation_has_limits_and_a_field():
-    assert set(LIMITS) == set(PERTURBATIONS)
-    assert all(hasattr(AugmentationSpec(), name) for name in PERTURBATIONS)
 
 
 def test_the_mean_duration_of_copies_follows_the_stretch():

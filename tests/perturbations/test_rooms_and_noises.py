@@ -11,7 +11,7 @@ from featurestore.errors import AudioError, SpecError
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording, resample
-from featurestore.signal.perturbations.recorded_noise import cut_noise, noise_start
+from featurestore.signal.perturbations.recorded_noise import Noise, noise_start
 from featurestore.signal.perturbations.reverberation import Room
 from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.perturbation import Perturbation
@@ -105,7 +105,7 @@ def test_a_recorded_noise_is_the_piece_that_was_drawn():
 def test_a_noise_that_is_too_short_is_repeated():
     piece = np.empty(10, np.float32)
 
-    cut_noise(np.arange(4, dtype=np.float32), noise_start(0.5, 4, 10), piece)
+    Noise(np.arange(4, dtype=np.float32)).cut(0.5, piece)
 
     assert piece.tolist() == [2, 3, 0, 1, 2, 3, 0, 1, 2, 3]
 
@@ -117,13 +117,31 @@ def test_every_start_of_a_piece_can_be_drawn_and_none_lies_outside():
     assert noise_start(1 - 2**-53, 9, 9) == 0
 
 
-def test_a_silent_piece_of_a_noise_adds_nothing():
-    noise = np.concatenate([np.zeros(40_000, np.float32), white(40_000)])
+@pytest.mark.parametrize("before", [0, 40_000, 150_000])
+def test_a_piece_that_would_be_silent_is_moved_to_where_the_noise_sounds_and_recorded_so(before):
+    noise = np.concatenate([np.zeros(before), white(40_000), np.zeros(60_000)]).astype(np.float32)
     data, noises = held(wav(noise))
-    own = engine(data, recorded_snr_db=Drawn(uniform=(0, 1)), noises=noises)
-    quiet = Perturbation(recorded_snr_db=0.0, noise=noises.contents[0], noise_position=0.0, peak=0.5)
+    own = engine(data, recorded_snr_db=Drawn(uniform=(0, 5)), noises=noises)
+    source = own.source(Recording(tone(), RATE))
 
-    np.testing.assert_allclose(perturbed(own, tone(), quiet), tone(), atol=1e-6)
+    drawn = [own.drawn(source, content(b"speech"), copy) for copy in range(1, 101)]
+
+    for found, first in drawn:
+        added = own.waveform(source, found).astype(np.float64) - tone()
+        assert abs(decibels(tone(), added) - found.recorded_snr_db) < 0.01
+        start = noise_start(found.noise_position, len(noise), len(tone()))
+        sounding = np.sum(noise[start : start + len(tone())].astype(np.float64) ** 2) / len(tone())
+        assert sounding >= 0.0099 * np.mean(noise.astype(np.float64) ** 2)
+        assert first == (found == draw(own.augmentation, content(b"speech"), drawn.index((found, first)) + 1))
+    assert not all(first for _, first in drawn)
+
+
+def test_a_piece_of_silence_that_is_asked_for_is_refused():
+    data, noises = held(wav(np.concatenate([np.zeros(40_000, np.float32), white(40_000)])))
+    own = engine(data, recorded_snr_db=Drawn(uniform=(0, 1)), noises=noises)
+
+    with pytest.raises(AudioError, match="piece of the noise is silent"):
+        perturbed(own, tone(), Perturbation(recorded_snr_db=0.0, noise=noises.contents[0]))
 
 
 @pytest.mark.parametrize("gain_db", [-30.0, -6.0, 0.0, 3.0, 20.0])

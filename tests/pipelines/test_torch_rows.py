@@ -19,7 +19,6 @@ from featurestore.rows.engine import RowEngine
 from featurestore.signal import noise as own_noise
 from featurestore.signal.philox import philox as own_philox
 from featurestore.specs.overrides import override
-from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.presets import feature_preset, policy
 from pipelines.torch_rows import TOLERANCE, UNEQUAL
 from pipelines.torch_rows.engine import TorchEngine
@@ -182,16 +181,18 @@ def test_a_silent_recording_has_a_clean_row_and_is_refused_for_copies():
         engine.check(source)
 
 
-def test_a_signal_shifted_away_gives_a_row_at_the_floor():
-    _, engine = engines("mathworks", "mathworks")
-    impulse = np.zeros(6_000)
-    impulse[-10] = 0.5
+def test_the_engine_draws_what_the_processor_draws_where_a_copy_would_lose_its_speech():
+    own, engine = engines("mathworks", "mathworks")
+    word = np.zeros(16_000)
+    word[:2_000] = 0.3 * np.sin(np.arange(2_000) / 9)
     file = io.BytesIO()
-    soundfile.write(file, impulse, 16_000, format="WAV")
+    soundfile.write(file, word, 16_000, format="WAV")
+    source = engine.load(file.getvalue())
 
-    row = engine.rows([(engine.load(file.getvalue()), Perturbation(None, 0.3, 10.0, None, 1.0, 4))])[0]
+    drawn = [engine.drawn(source, "a" * 64, copy) for copy in range(1, 60)]
 
-    assert np.all(row == np.float16(np.log(engine.features.eps)))
+    assert drawn == [own.drawn(own.load(file.getvalue()), "a" * 64, copy) for copy in range(1, 60)]
+    assert {first for _, first in drawn} == {True, False}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")

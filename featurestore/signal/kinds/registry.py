@@ -1,23 +1,19 @@
-"""The class that computes each kind of features.
+"""What a class that computes a kind of features can do, and opening that of a spec.
 
-A kind is added with a class here and an entry of its fields and operations in `featurestore.specs.kinds`.
+A kind is added with a class here and an entry that names it in `featurestore.specs.kinds`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Protocol
 
 import numpy as np
 
 from featurestore.signal.arrays import Float32, Signal
-from featurestore.signal.kinds.egemaps import Egemaps
-from featurestore.signal.kinds.log_mel import LogMel
-from featurestore.signal.kinds.mfcc import Mfcc
-from featurestore.signal.kinds.own_function import OwnFunction
-from featurestore.signal.kinds.spectrogram import Spectrogram
-from featurestore.signal.kinds.waveform import Waveform
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.kinds import KINDS
 
 
 class Transform(Protocol):
@@ -43,17 +39,8 @@ class Transform(Protocol):
         """
 
 
-TRANSFORMS: dict[str, Callable[[FeatureSpec, int], Transform]] = {
-    "logmel": LogMel,
-    "spectrogram": Spectrogram,
-    "mfcc": Mfcc,
-    "waveform": Waveform,
-    "egemaps": Egemaps,
-    "function": OwnFunction,
-}
-"""Each takes a feature spec of its kind and the sampling rate of the signals in hertz."""
-
-
 def open_transform(features: FeatureSpec, rate: int) -> Transform:
     """Return what computes the features of a spec from signals of a sampling rate in hertz."""
-    return TRANSFORMS[features.kind](features, rate)
+    module, _, name = KINDS[features.kind].transform.partition(":")
+    found: Callable[[FeatureSpec, int], Transform] = getattr(import_module(f"{__package__}.{module}"), name)
+    return found(features, rate)
