@@ -177,7 +177,7 @@ class ShardRecord:
             )
         except StoreTooNewError:
             raise
-        except (ValueError, KeyError, TypeError, RecursionError, FeatureStoreError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FeatureStoreError) as error:
             raise DamagedObjectError(key, f"not a shard record: {error}") from error
         if record.address != address:
             raise DamagedObjectError(key, "the record belongs to another address")
