@@ -29,6 +29,14 @@ def notice(text: str) -> None:
     click.echo(text, err=True)
 
 
+def print_notes(notes: Sequence[str], most: int = 5) -> None:
+    """Print the first notes on standard error, each on a line, and how many more there are."""
+    for text in notes[:most]:
+        notice(f"note: {printable(text)}")
+    if len(notes) > most:
+        notice(f"note: and {len(notes) - most:,} more like these")
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> None:
     """Print a plain table as wide as its content; columns named in `numbers` are aligned to the right."""
     right = set(numbers)

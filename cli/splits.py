@@ -13,6 +13,7 @@ from cli.output import (
     notice,
     print_card,
     print_json,
+    print_notes,
     print_table,
     printable,
     some_names,
@@ -87,6 +88,7 @@ def _print_warnings(document: Mapping[str, Any], *, heard: bool) -> None:
         notice(
             f"the speakers of {document['unknown_speakers']:,} utterances are unknown: no split can promise new ones"
         )
+    print_notes(document["notes"])
     if not all(fold["validation"] for fold in document.get("folds", [document])):
         notice("nobody validates: training keeps its last epoch, and no figure of it chooses one")
     if heard:
@@ -221,10 +223,13 @@ def _sides(
 ) -> dict[str, Any]:
     """Describe one split, or the folds of a protocol."""
     from featurestore.corpus.splitting.leaks import leaks
+    from featurestore.corpus.splitting.sides import lacking_notes
 
     sides = []
+    notes: list[str] = []
     for split in found:
         leak = leaks(split, utterances, sounds)
+        notes += lacking_notes(split, utterances)
         sides.append(
             {
                 **{side: list(paths) for side, paths in split.sides.items()},
@@ -233,12 +238,13 @@ def _sides(
             }
         )
     if not chosen.folds:
-        return sides[0]
+        return {**sides[0], "notes": notes}
     named = [
         {"fold": split.name.removeprefix(f"{chosen.name}/"), **side} for split, side in zip(found, sides, strict=True)
     ]
     return {
         "folds": named,
+        "notes": notes,
         "shared_speakers": sorted({name for side in sides for name in side["shared_speakers"]}),
         "shared_audio": sorted({name for side in sides for name in side["shared_audio"]}),
     }

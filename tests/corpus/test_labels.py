@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from featurestore.corpus import Listed, find_manifest, label, load_corpus, read_listing
 from featurestore.corpus.reading.sources import FolderSource, MemorySource, open_source
+from featurestore.corpus.sheet.manifest import parse_manifest
 from featurestore.errors import SourceError
 
 SOME = "0" * 64
@@ -181,3 +182,34 @@ def test_a_tar_that_begins_with_the_folder_that_was_packed_is_read(tmp_path):
         packed.add(tmp_path / "a.wav", arcname="./a.wav")
 
     assert [path for path, _ in open_source(tmp_path / "packed.tar").iterate()] == ["a.wav"]
+
+
+JOINED = """
+name = "takes"
+title = "Takes"
+[labels]
+pattern = '(?P<speaker>[a-z])_(?P<mood>[a-z]+)\\.wav'
+target = "mood"
+join_speakers = {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("join", "speakers"), [("false", {"a": 2, "b": 1, "c": 1, "d": 1}), ("true", {"a+b+c": 4, "d": 1})]
+)
+def test_speakers_who_share_recordings_are_one_where_the_sheet_says_so(join, speakers):
+    listing = tuple(
+        Listed(path, content * 64, 1)
+        for path, content in {
+            "a_joy.wav": "1",
+            "b_joy.wav": "1",
+            "a_sad.wav": "2",
+            "c_sad.wav": "2",
+            "d_joy.wav": "3",
+        }.items()
+    )
+
+    corpus = label(parse_manifest(JOINED.format(join), "here"), listing)
+
+    assert corpus.speaker_counts() == speakers
+    assert ("speakers joined, as they share recordings: a+b+c" in corpus.notes) == (join == "true")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.corpus import Split, check_leaks, folds, leaks, split
+from featurestore.corpus.splitting.sides import lacking_notes
 from featurestore.errors import LeakError, SplitError, UnknownNameError
 
 
@@ -199,3 +200,50 @@ def test_the_speakers_split_puts_whole_speakers_on_one_side():
     assert all(sides)
     assert sum(len(side) for side in sides) == len(set.union(*sides)) == 4
     assert sum(len(paths) for paths in found.sides.values()) == 40
+
+
+def uneven(**speakers):
+    """Clips of speakers with so many recordings of each class: `a={"joy": 3}`."""
+    return [
+        Clip(f"{who}_{label}_{number}.wav", f"{who}{label}{number}", label, who)
+        for who, counts in speakers.items()
+        for label, count in counts.items()
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_speakers_split_balances_recordings_and_classes_and_not_numbers_of_speakers(seed):
+    sizes = (40, 30, 20, 10, 9, 8, 7, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1)
+    utterances = uneven(**{f"s{n:02}": {"joy": size, "calm": 2 * size} for n, size in enumerate(sizes)})
+
+    found = split(utterances, "speakers", seed)
+
+    labels = {one.path: one.label for one in utterances}
+    for side, share in (("train", 0.70), ("validation", 0.15), ("test", 0.15)):
+        paths = found.sides[side]
+        assert abs(len(paths) / len(utterances) - share) < 0.05
+        assert abs(sum(labels[path] == "joy" for path in paths) / sum(sizes) - share) < 0.05
+    assert lacking_notes(found, utterances) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_of_few_speakers_is_trained_and_the_sides_without_it_are_told(seed):
+    utterances = uneven(
+        a={"ang": 20, "hap": 20}, b={"neu": 3}, c={"sad": 2}, d={"sad": 2}, e={"ang": 2}, f={"neu": 2}, g={"hap": 2}
+    )
+
+    found = split(utterances, "speakers", seed)
+
+    assert {one.label for one in utterances if one.path in found.train} == {"ang", "hap", "neu", "sad"}
+    assert {side: len(paths) for side, paths in found.sides.items()} == {"train": 45, "validation": 4, "test": 4}
+    assert [note.split("side")[0] for note in lacking_notes(found, utterances)] == ["the validation ", "the test "]
+
+
+def test_speakers_of_one_size_stay_where_the_seed_has_drawn_them():
+    utterances = uneven(**{f"s{n:02}": {"joy": 4, "calm": 4} for n in range(20)})
+
+    sides = {seed: split(utterances, "speakers", seed).test for seed in range(10)}
+
+    assert all(len(test) == 3 * 8 for test in sides.values())
+    assert len(set(sides.values())) == 10

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from featurestore.corpus.corpus import Corpus, Listed, Read, Rejection, Utterance
 from featurestore.corpus.labels.derived import DERIVATIONS, filled
@@ -52,6 +53,9 @@ def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | No
             rejected.append(Rejection(shown(path), parsed))
         elif parsed is not None:
             utterances.append(_utterance(rule, path, file, parsed))
+    if rule.join_speakers:
+        utterances, joined = _with_joined_speakers(utterances)
+        notes += joined
     notes += manifest.notes
     notes += (*count_notes(manifest, files), *_missing_notes(rejected, rule.target))
     notes += (*_duplicates(utterances), *orphan_notes(beside, files))
@@ -213,6 +217,23 @@ def _utterance(rule: LabelRule, path: str, file: Listed, fields: Mapping[str, st
         speaker=fields.get(rule.speaker) if rule.speaker else None,
         text=fields.get(rule.text) if rule.text else None,
     )
+
+
+def _with_joined_speakers(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str, ...]]:
+    """Give speakers who share a recording one name, such as `s03+s07`; say which these are."""
+    groups: dict[str, set[str]] = {one.speaker: {one.speaker} for one in utterances if one.speaker is not None}
+    holders: dict[str, str] = {}
+    for one in utterances:
+        if one.speaker is not None:
+            other = groups[holders.setdefault(one.content, one.speaker)]
+            if one.speaker not in other:
+                other |= groups[one.speaker]
+                groups.update(dict.fromkeys(other, other))
+    names = {speaker: "+".join(sorted(group)) for speaker, group in groups.items()}
+    found = sorted({name for speaker, name in names.items() if name != speaker})
+    notes = (f"speakers joined, as they share recordings: {_some(found)}",) if found else ()
+    renamed = [one if one.speaker is None else replace(one, speaker=names[one.speaker]) for one in utterances]
+    return renamed, notes
 
 
 def count_notes(manifest: Manifest, files: Mapping[str, Listed]) -> list[str]:

@@ -25,6 +25,8 @@ class LabelRule:
     """The field that names the speaker; None where speakers are unknown."""
     text: str | None = None
     """The field that names the sentence, where there is one."""
+    join_speakers: bool = False
+    """Whether speakers who share a recording, byte for byte, are one: known names of one person, or a slip."""
     codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Code tables `{field: {code: value}}`; a field without a table keeps its text."""
     compose: Mapping[str, str] = field(default_factory=dict)

@@ -35,6 +35,7 @@ def read_labels(table: Table, *, with_tables: bool) -> LabelRule:
         any_case=table.take("any_case", bool, False),
         speaker=table.take("speaker", str, "speaker") or None,
         text=table.take_optional("text", str),
+        join_speakers=table.take("join_speakers", bool, False),
         codes={group: codes.table(group).all_of(str) for group in codes.keys()},  # noqa: SIM118 (a method of ours)
         compose=table.table("compose").all_of(str),
         derived=table.table("derived").all_of(str),

@@ -124,6 +124,25 @@ def filled_sides(found: Split) -> Split:
     return found
 
 
+def lacking_notes(split: Split, utterances: Iterable[SplitItem]) -> list[str]:
+    """Say which sides of a split, among those with recordings, have none of a class; classes of no side do not count.
+
+    Returns
+    -------
+    list of str
+        A line such as `the test side of 'speakers' has no recording of: sadness`.
+    """
+    labels = {one.path: one.label for one in utterances}
+    classes = {side: {labels[path] for path in paths} for side, paths in split.sides.items()}
+    everything = set().union(*classes.values())
+    lacking = {side: sorted(everything - found) for side, found in classes.items() if found}
+    return [
+        f"the {side} side of {split.name!r} has no recording of: {', '.join(names)[:200]}"
+        for side, names in lacking.items()
+        if names
+    ]
+
+
 def by_value(utterances: Sequence[SplitItem], field: str) -> Mapping[str | None, list[SplitItem]]:
     """Group utterances by a field, in the order in which its values first occur."""
     groups: dict[str | None, list[SplitItem]] = {}

@@ -37,7 +37,9 @@ SPLITS: Mapping[str, SplitRule] = {
     "shuffled": SplitRule(stratified, "70 / 15 / 15 % of each class, shuffled by a seed; speakers stand on all sides"),
     "random": SplitRule(random, "70 / 15 / 15 % of all, shuffled by a seed whatever the classes and speakers"),
     "speakers": SplitRule(
-        whole_speakers, "whole speakers: about 70 / 15 / 15 % of them, drawn by a seed", needs={"speaker": 3}
+        whole_speakers,
+        "whole speakers: about 70 / 15 / 15 % of the recordings and of each class, drawn by a seed",
+        needs={"speaker": 3},
     ),
     "official": SplitRule(by_field(_OFFICIAL), "the sides that the corpus comes with", needs={OFFICIAL_FIELD: 2}),
     "loso": SplitRule(
