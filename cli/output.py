@@ -161,6 +161,13 @@ class RowProgress:
         speed = f"{(task.completed + rows) / task.elapsed:,.0f} rows/s" if task.elapsed else ""
         self._bar.update(self._task, advance=rows, rate=speed)
 
+    def tell(self, text: str) -> None:
+        """Print a line, above the bar where there is one."""
+        if self._bar is None:
+            notice(printable(text))
+        else:
+            self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
     def end(self) -> None:
         """Leave the bar as it is."""
         if self._bar is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,14 +20,13 @@ from pipelines.dataset_recipe import DatasetRecipe
 from pipelines.dispatch import Tally, bundles_of, run_bundles, run_bundles_here
 from pipelines.engines import chosen_device, engine_of
 from pipelines.local_dispatch import run_bundles_locally
-from pipelines.planning import BuildPlan, plan_build
+from pipelines.planning import BuildPlan, plan_before, plan_build
 from pipelines.policy_inputs import with_inputs
 from pipelines.progress import Progress, Silent
 from pipelines.rejects import dataset_table, remember_reject
-from pipelines.tasks import Bundle, lease_name, warm_worker
+from pipelines.tasks import Bundle, warm_worker
+from pipelines.waiting import held_shared, wait_for_leases
 
-LEASE_POLL = 0.1
-"""Seconds between looks at what other builders are at."""
 PATIENCE = 5
 """Times that a build plans again because shards vanished under it."""
 MOST_THREADS = 8
@@ -98,7 +97,8 @@ def build(
     name = name or dataset_name(corpus.name)
     former = _digest_of(store, name)
     plan, digest = work.published(plan, name)
-    return report_of(plan, name, started, tally=work.tally, digest=digest, former=former)
+    done = plan_before(store, plan, work.tally.written)
+    return report_of(done, name, started, tally=work.tally, digest=digest, former=former)
 
 
 def _digest_of(store: Store, name: str) -> str | None:
@@ -135,7 +135,7 @@ class _Work:
 
     def published(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:
         """Publish a plan's dataset while no garbage is collected; return what became of the plan, and the digest."""
-        with self.store.storage.hold(exclusive=False):
+        with held_shared(self.store, self.progress):
             self.store.storage.sweep()
             return self._until_published(plan, name)
 
@@ -161,16 +161,21 @@ class _Work:
             bundles = bundles_of(self.store, plan)
             with self.workers:
                 while bundles:
-                    self._run(bundles, plan.recipe)
+                    waited = self._run(bundles, plan.recipe)
                     plan = plan_build(self.store, plan.corpus, plan.recipe)
-                    bundles = bundles_of(self.store, plan)
+                    before, bundles = bundles, bundles_of(self.store, plan)
+                    if bundles == before and not waited:
+                        raise BuildError(_no_progress(self.store, bundles))
         finally:
             self.progress.end()
             self.store.storage.sweep()  # what killed workers left
         return plan
 
-    def _run(self, bundles: Sequence[Bundle], recipe: DatasetRecipe) -> None:
-        """Run bundles once each, on workers or beside a device; remember rejects, and wait for other builders."""
+    def _run(self, bundles: Sequence[Bundle], recipe: DatasetRecipe) -> bool:
+        """Run bundles once each, on workers or beside a device; remember rejects.
+
+        Return whether it was waited for other builders.
+        """
         jobs, watched = self.workers.jobs, (self.progress, self.tally)
         if self.device != CPU:
             run_bundles_here(self.store, bundles, self.device, min(jobs, MOST_THREADS), *watched)
@@ -182,14 +187,19 @@ class _Work:
         for spec, content, reason in self.tally.rejected:
             remember_reject(self.store, spec, content, reason)
         self.tally.rejected.clear()
-        wait_for_leases(self.store, self.tally.leased)
+        wait_for_leases(self.store, self.tally.leased, self.progress)
+        waited = bool(self.tally.leased)
         self.tally.leased.clear()
+        return waited
 
 
-def wait_for_leases(store: Store, leased: Collection[str]) -> None:
-    """Wait until another builder has ended one of the shards that it is at, or gives it up."""
-    while leased and all(store.storage.claimed(lease_name(address)) for address in leased):
-        time.sleep(LEASE_POLL)
+def _no_progress(store: Store, bundles: Sequence[Bundle]) -> str:
+    """Say that what workers call written does not stand in the store."""
+    shards = sum(len(bundle.tasks) for bundle in bundles)
+    return (
+        f"workers have ended {shards:,} shards and none of them stands in {store.uri}: see whether that is the same "
+        "folder for all of them, and whether something removes files there, then run the same command again."
+    )
 
 
 def _check_space(store: Store, plan: BuildPlan) -> None:

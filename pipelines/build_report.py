@@ -72,8 +72,10 @@ def report_of(
     former: str | None = None,
     jobs: int | None = None,
 ) -> BuildReport:
-    """Say what a plan comes to, or came to with a tally of what was done; `former` is what the name stood for."""
-    computed, copied = (tally.computed, tally.copied) if tally else (plan.computed, plan.copied)
+    """Say what a plan comes to, or came to with a tally of what was done; `former` is what the name stood for.
+
+    A plan of what was done is that of the end as seen from the start (`plan_before`), so that its rows add up.
+    """
     clean, augmented = plan.rows(clean=True), plan.rows(clean=False)
     return BuildReport(
         corpus=plan.corpus.name,
@@ -82,11 +84,11 @@ def report_of(
         utterances=len(plan.corpus.utterances),
         clean=clean,
         augmented=augmented,
-        computed=computed,
-        copied=copied,
-        reused=clean + augmented - computed - copied,
+        computed=plan.computed,
+        copied=plan.copied,
+        reused=plan.reused,
         rejected=plan.rejections(),
-        bytes_written=tally.written if tally else 0,
+        bytes_written=tally.bytes_written if tally else 0,
         seconds=time.monotonic() - started,
         to_compute=plan.computed,
         estimated_bytes=plan.bytes_to_write,

@@ -34,8 +34,9 @@ class Tally:
     """What the tasks of a build have done so far."""
 
     computed: int = 0
-    copied: int = 0
-    written: int = 0
+    bytes_written: int = 0
+    written: set[str] = field(default_factory=set)
+    """Addresses of shards."""
     rejected: list[tuple[RowSpec, str, str]] = field(default_factory=list)
     leased: list[str] = field(default_factory=list)
     """Shards that other builders were at."""
@@ -43,8 +44,8 @@ class Tally:
     def add(self, bundle: Bundle, receipt: Receipt) -> None:
         """Count a finished task."""
         self.computed += receipt.computed
-        self.copied += receipt.copied
-        self.written += receipt.bytes_written
+        self.bytes_written += receipt.bytes_written
+        self.written.update(receipt.written)
         self.leased.extend(receipt.leased)
         self.rejected.extend((bundle.spec, content, reason) for content, reason in receipt.rejected)
 

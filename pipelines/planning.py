@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 from featurestore.corpus.corpus import Corpus, Rejection
 from featurestore.errors import BuildError
@@ -85,6 +85,15 @@ def plan_build(store: Store, corpus: Corpus, recipe: DatasetRecipe) -> BuildPlan
         reason = next(iter(rejected.values()), "no utterance")
         raise BuildError(f"every recording of {corpus.name!r} was rejected, the first because: {reason}.")
     return BuildPlan(corpus, recipe, tuple(plans), rejected)
+
+
+def plan_before(store: Store, plan: BuildPlan, written: Collection[str]) -> BuildPlan:
+    """Return the plan of the same rows as if the shards with these addresses did not stand."""
+    parts = tuple(
+        plan_part(part.part, [record for record in store.records(part.part.spec)[0] if record.address not in written])
+        for part in plan.parts
+    )
+    return replace(plan, parts=parts)
 
 
 def _parts(

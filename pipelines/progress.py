@@ -14,6 +14,9 @@ class Progress(Protocol):
     def advance(self, rows: int) -> None:
         """Tell that so many more rows are written."""
 
+    def tell(self, text: str) -> None:
+        """Tell what the build waits for, or what it goes on without."""
+
     def end(self) -> None:
         """Finish, whatever happened."""
 
@@ -25,6 +28,9 @@ class Silent:
         """Do nothing."""
 
     def advance(self, rows: int) -> None:
+        """Do nothing."""
+
+    def tell(self, text: str) -> None:
         """Do nothing."""
 
     def end(self) -> None:

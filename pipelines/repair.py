@@ -58,6 +58,7 @@ def repair(store: Store, dataset: str | None = None, source: str | Path | None =
     """
     store.require(dataset)
     with store.storage.hold(exclusive=True):
+        store.storage.sweep()
         seen: dict[str, str] = {}
         advice: dict[str, str] = {}
         for _ in range(ROUNDS):

@@ -43,6 +43,8 @@ class Receipt:
     computed: int = 0
     copied: int = 0
     bytes_written: int = 0
+    written: tuple[str, ...] = ()
+    """Addresses of shards that were written."""
     rejected: tuple[tuple[str, str], ...] = ()
     """(content, reason) of recordings that cannot become rows; then no shard was written."""
     leased: tuple[str, ...] = ()
@@ -104,7 +106,7 @@ def _run(
         return Receipt(rejected=tuple(rejected))
     before_commit()
     written = sum(commit_shard(store, task.shard, *rows.of(task.shard)) for task in wanted)
-    return Receipt(rows.computed, rows.copied, written)
+    return Receipt(rows.computed, rows.copied, written, tuple(task.shard.address for task in wanted))
 
 
 def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tuple[list[Row], Remarks]:

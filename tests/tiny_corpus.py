@@ -15,13 +15,15 @@ from featurestore.corpus.sheet.manifest import find_manifest
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store
-from pipelines.build import publish_plan, wait_for_leases
+from pipelines.build import publish_plan
 from pipelines.dataset_recipe import DatasetRecipe
 from pipelines.dispatch import bundles_of
 from pipelines.ingest import ingest
 from pipelines.planning import BuildPlan, plan_build
+from pipelines.progress import Silent
 from pipelines.rejects import remember_reject
 from pipelines.tasks import run_bundle
+from pipelines.waiting import wait_for_leases
 
 MANIFEST = """
 name = "tiny"
@@ -78,7 +80,7 @@ def build_here(store: Store, folder: Path, wanted: DatasetRecipe, name: str = "t
                 computed += receipt.computed
                 for content, reason in receipt.rejected:
                     remember_reject(store, bundle.spec, content, reason)
-                wait_for_leases(store, receipt.leased)
+                wait_for_leases(store, receipt.leased, Silent())
             plan = plan_build(store, corpus, wanted)
         digest = publish_plan(store, plan, name).digest
         store.storage.sweep()

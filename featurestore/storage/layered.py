@@ -8,6 +8,7 @@ from pathlib import Path
 
 from featurestore.errors import MissingObjectError
 from featurestore.storage.protocol import Buffer, Storage, Version
+from featurestore.storage.writers import Holder
 
 BASE = "?base="
 """Stands between the two addresses in the address of a layered storage."""
@@ -118,9 +119,9 @@ class LayeredStorage:
         """Take a lease in the upper storage."""
         return self.own.claim(name)
 
-    def claimed(self, name: str) -> bool:
-        """Tell whether somebody holds a lease in the upper storage."""
-        return self.own.claimed(name)
+    def holder(self, name: str) -> Holder | None:
+        """Return who holds a lease in the upper storage."""
+        return self.own.holder(name)
 
     def release(self, name: str) -> None:
         """Give a lease of the upper storage back."""

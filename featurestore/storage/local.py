@@ -9,7 +9,7 @@ import resource
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from featurestore.storage.keys import FOLDER, MARKER, checked_key, is_part, larg
 from featurestore.storage.locks import hold_folder
 from featurestore.storage.ownership import MARK, NEIGHBOURS, TEMPORARY, check_may_begin, is_store
 from featurestore.storage.protocol import Buffer, Version
-from featurestore.storage.writers import LEASE, is_alive, is_temporary, lease_is_alive, writer_name
+from featurestore.storage.writers import LEASE, Holder, Writers, is_temporary
 
 MOST_OPEN = 128
 """Files that stay open for further reads, and at most an eighth of what a process may have open."""
@@ -57,6 +57,7 @@ class LocalStorage:
 
     def _keep_open(self) -> None:
         root = self.root
+        self._writers = Writers(root / TEMPORARY)
         self._descriptor = lru_cache(_most_open())(lambda key: _Descriptor(root / checked_key(key)))
 
     @property
@@ -204,7 +205,7 @@ class LocalStorage:
     def sweep(self) -> int:
         """Remove the temporary files of writers that no longer live; return how many."""
         with self._explained(TEMPORARY):
-            dead = [path for path in self._temporaries() if not is_alive(path)]
+            dead = [path for path in self._temporaries() if not self._writers.is_alive(path)]
             for path in dead:
                 path.unlink(missing_ok=True)
         return len(dead)
@@ -214,18 +215,29 @@ class LocalStorage:
         with self._explained(key):
             return self._path(key).lstat().st_ctime
 
-    def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
-        """Hold the folder, which is made if need be."""
+    @contextmanager
+    def hold(self, *, exclusive: bool) -> Iterator[None]:
+        """Hold the folder, which is made if need be, and give signs of life meanwhile."""
         self._begin()
-        return hold_folder(self.root, exclusive=exclusive)
+        with ExitStack() as held:
+            with self._explained(""):
+                held.enter_context(hold_folder(self.root, exclusive=exclusive))
+            with suppress(OSError):  # where nothing can be written, the first write says so
+                (self.root / TEMPORARY).mkdir(exist_ok=True)
+                held.enter_context(self._writers.signed(beat=True))
+            yield
 
     def claim(self, name: str) -> bool:
         """Take a lease: a file with the holder's name."""
         lease = self._lease(name)
-        if lease_is_alive(lease):
+        if self._writers.holder(lease) is not None:
             return False
-        with self._explained(""), self._temporary(writer_name().encode("ascii"), durable=False) as temporary:
-            if lease.exists() and not lease_is_alive(lease):  # looked at again: it may be another's by now
+        with (
+            self._explained(""),
+            self._writers.signed() as writer,
+            self._temporary(writer.encode("ascii"), durable=False) as temporary,
+        ):
+            if lease.exists() and self._writers.holder(lease) is None:  # looked at again: it may be another's by now
                 lease.unlink(missing_ok=True)
             try:
                 os.link(temporary, lease)
@@ -235,13 +247,14 @@ class LocalStorage:
                 temporary.replace(lease)
             return True
 
-    def claimed(self, name: str) -> bool:
-        """Tell whether a living process holds a lease."""
-        return lease_is_alive(self._lease(name))
+    def holder(self, name: str) -> Holder | None:
+        """Return the living process that holds a lease."""
+        return self._writers.holder(self._lease(name))
 
     def release(self, name: str) -> None:
         """Give a lease back."""
-        self._lease(name).unlink(missing_ok=True)
+        with suppress(OSError):  # one that is left is free once this process has ended
+            self._lease(name).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         """Return where an object stands; every access to one goes through here."""
@@ -302,16 +315,25 @@ class LocalStorage:
         if not folder.is_dir():
             self._check_stands()
             folder.mkdir(exist_ok=True)
-        path = folder / f"{writer_name()}.{next(_counter)}"
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+        with self._writers.signed() as writer:
+            path = folder / f"{writer}.{next(_counter)}"
+            try:
+                with path.open("xb") as file:
+                    file.write(data)
+                    if durable:
+                        file.flush()
+                        os.fsync(file.fileno())
+                yield path
+            except FileNotFoundError as error:
+                if path.exists():
+                    raise
+                raise StorageError(
+                    "this process was stopped for so long that others took it for gone and removed what it was writing: "
+                    "run the same command again to continue."
+                ) from error
+            finally:
+                with suppress(OSError):  # what is left is swept by the next builder
+                    path.unlink(missing_ok=True)
 
     def _check_stands(self) -> None:
         """Tell a store that is not there any more from one that lacks an object."""
@@ -378,5 +400,8 @@ def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # there are file systems without it
+            raise
     finally:
         os.close(handle)

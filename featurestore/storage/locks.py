@@ -18,14 +18,13 @@ _UNSUPPORTED = (errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.EN
 def hold_folder(folder: Path, *, exclusive: bool) -> Iterator[None]:
     """Hold a folder while the body runs; the system lets go of it when the process ends, however that happens.
 
-    The lock is on the folder itself, so that no lock file lies in the store. Holding it shared waits for an
-    exclusive holder; holding it exclusively never waits. Some network file systems cannot lock a folder: there the
-    grace period of a collection is what protects running builds.
+    The lock is on the folder itself, so that no lock file lies in the store. Nobody waits for it here. Some network
+    file systems cannot lock a folder: there the grace period of a collection is what protects running builds.
 
     Raises
     ------
     StoreBusyError
-        If it is to be held exclusively and somebody else holds it.
+        If somebody holds it, and one of both is to have it alone.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -37,10 +36,11 @@ def hold_folder(folder: Path, *, exclusive: bool) -> Iterator[None]:
 
 def _lock(handle: int, folder: Path, *, exclusive: bool) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+        fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        holder = "build, gc or repair" if exclusive else "gc or repair"
         raise StoreBusyError(
-            f"{str(folder)!r} is in use by a running build, gc or repair: run this again when that has ended."
+            f"{str(folder)!r} is in use by a running {holder}: run this again when that has ended."
         ) from error
     except OSError as error:
         if error.errno not in _UNSUPPORTED:

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from featurestore.storage.writers import Holder
+
 Buffer = NDArray[np.uint8]
 
 
@@ -88,17 +90,17 @@ class Storage(Protocol):
     def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
         """Hold the storage while a body runs: builders share it, gc and repair have it alone.
 
-        `StoreBusyError` if it is to be held exclusively and somebody else holds it.
+        `StoreBusyError` if somebody holds it, and one of both is to have it alone.
         """
 
     def claim(self, name: str) -> bool:
-        """Take a lease of some work, so that others do something else meanwhile; return whether it was free.
+        """Take a lease of some work while holding the storage, so that others do something else meanwhile.
 
-        Leases save work and nothing else: one of a dead process, or an old one, is free.
+        Return whether it was free. Leases save work and nothing else: one of a process that is gone is free.
         """
 
-    def claimed(self, name: str) -> bool:
-        """Tell whether a living process holds a lease."""
+    def holder(self, name: str) -> Holder | None:
+        """Return the living process that holds a lease; None if it is free."""
 
     def release(self, name: str) -> None:
         """Give a lease back."""

@@ -12,7 +12,7 @@ from featurestore.storage import Storage
 from featurestore.store import Store
 
 COUNTED = ("get", "read", "size", "exists", "put_if_absent", "adopt", "replace", "delete", "children", "walk",
-           "modified", "changed", "sweep", "claim", "claimed", "release")  # fmt: skip
+           "modified", "changed", "sweep", "claim", "holder", "release")  # fmt: skip
 
 
 class DyingStorage:

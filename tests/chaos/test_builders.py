@@ -148,28 +148,3 @@ def test_a_collection_is_refused_while_something_builds(store):
         with pytest.raises(StoreBusyError, match="running build"):
             collect(store, delete=True)
         assert collect(store).objects == ()
-
-
-def test_the_lease_of_a_dead_builder_is_free_and_swept(store):
-    child = os.fork()
-    if child == 0:
-        store.storage.claim("work")
-        os._exit(0)
-    os.waitpid(child, 0)
-    lease = Path(store.uri) / "tmp" / "lease.work"
-
-    assert lease.exists()
-    assert not store.storage.claimed("work")
-    assert store.storage.claim("work")
-    assert not store.storage.claim("work")
-    store.storage.release("work")
-    assert store.storage.claim("work")
-
-
-def test_an_old_lease_is_free_even_if_its_holder_lives(store):
-    assert store.storage.claim("work")
-    lease = Path(store.uri) / "tmp" / "lease.work"
-    os.utime(lease, (time.time() - 3600, time.time() - 3600))
-
-    assert not store.storage.claimed("work")
-    assert store.storage.claim("work")

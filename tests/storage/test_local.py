@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ import pytest
 from featurestore.errors import MissingObjectError, StorageError
 from featurestore.storage import LocalStorage, open_storage
 from featurestore.storage.keys import MARKER
-from featurestore.storage.writers import is_alive, writer_name
 
 SOURCES = [f"sources/{digit * 64}" for digit in "12"]
 
@@ -119,26 +116,6 @@ def test_a_full_disk_is_named_with_what_to_do():
 
     assert "no space left" in explanation
     assert "free some" in explanation
-
-
-def test_sweeping_removes_what_a_dead_writer_left_and_spares_the_living(storage):
-    folder = storage.root / "tmp"
-    folder.mkdir(parents=True)
-    code = "from featurestore.storage.writers import writer_name; print(writer_name())"
-    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    (folder / f"{dead}.0").write_bytes(b"half")
-    (folder / f"{writer_name()}.0").write_bytes(b"mine")
-
-    assert storage.sweep() == 1
-    assert [path.name for path in folder.iterdir()] == [f"{writer_name()}.0"]
-
-
-def test_a_reused_process_id_does_not_keep_an_abandoned_file_alive(tmp_path):
-    host, pid, start = writer_name().split("-")
-    abandoned = tmp_path / f"{host}-{pid}-{int(start) - 1}.0"
-    abandoned.write_bytes(b"")
-
-    assert not is_alive(abandoned)
 
 
 def _put_many(root: Path, start: object, results: object) -> None:
