@@ -76,6 +76,7 @@ def report_of(
 
     A plan of what was done is that of the end as seen from the start (`plan_before`), so that its rows add up.
     """
+    copied = min(plan.copied, tally.copied) if tally else plan.copied  # rows of a damaged donor were computed
     clean, augmented = plan.rows(clean=True), plan.rows(clean=False)
     return BuildReport(
         corpus=plan.corpus.name,
@@ -84,8 +85,8 @@ def report_of(
         utterances=len(plan.corpus.utterances),
         clean=clean,
         augmented=augmented,
-        computed=plan.computed,
-        copied=plan.copied,
+        computed=plan.computed + plan.copied - copied,
+        copied=copied,
         reused=plan.reused,
         rejected=plan.rejections(),
         bytes_written=tally.bytes_written if tally else 0,

@@ -34,6 +34,7 @@ class Tally:
     """What the tasks of a build have done so far."""
 
     computed: int = 0
+    copied: int = 0
     bytes_written: int = 0
     written: set[str] = field(default_factory=set)
     """Addresses of shards."""
@@ -44,6 +45,7 @@ class Tally:
     def add(self, bundle: Bundle, receipt: Receipt) -> None:
         """Count a finished task."""
         self.computed += receipt.computed
+        self.copied += receipt.copied
         self.bytes_written += receipt.bytes_written
         self.written.update(receipt.written)
         self.leased.extend(receipt.leased)

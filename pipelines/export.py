@@ -2,68 +2,162 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from featurestore.canonical import canonical_json
 from featurestore.errors import StorageError, UnknownNameError
 from featurestore.view import DatasetView
+from pipelines.careful_file import CarefulFile
+
+if TYPE_CHECKING:
+    import h5py
+
+TEXTS = ("paths", "labels", "speakers", "contents")
 
 
 def export(view: DatasetView, to: str, out: Path) -> int:
-    """Write a dataset to a file of another format and return its number of rows.
+    """Write a dataset to a file of another format, read it back, and return its number of rows.
+
+    The file appears whole or not at all. One that holds the dataset already is left as it is.
 
     Raises
     ------
     UnknownNameError
         If there is no such format.
     StorageError
-        If the file exists or cannot be written.
+        If another file stands there, or it cannot be written or does not read as it was written.
     """
     if to not in EXPORTS:
         raise UnknownNameError("export format", to, EXPORTS)
-    if out.exists():
-        raise StorageError(f"{str(out)!r} exists: give --out another path, or remove it first.")
-    part = out.with_name(f"{out.name}.part")
-    try:
-        EXPORTS[to](view, part)
-        os.replace(part, out)  # noqa: PTH105 (same folder: atomic)
-    except OSError as error:
-        raise StorageError(f"cannot write {str(out)!r}: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    target = EXPORTS[to]
+    if out.exists() and not (out.is_file() and target.holds(view, out)):
+        raise StorageError(f"{str(out)!r} exists and does not hold this dataset: give --out another path.")
+    if not out.exists():
+        try:
+            _publish(view, target, out)
+        except OSError as error:
+            raise StorageError(f"cannot write {str(out)!r}: {error.strerror or error}.") from error
     return len(view)
 
 
-def to_hdf5(view: DatasetView, out: Path) -> None:
+def _publish(view: DatasetView, target: Format, out: Path) -> None:
+    """Write a file beside its place, sync it, read it back and move it there; remove what is left if that fails."""
+    part = out.with_name(f"{out.name}.part")
+    with _alone(part) as file:
+        try:
+            target.write(view, file)
+            os.fsync(file.fileno())
+            if not target.holds(view, part):
+                raise StorageError(f"{str(out)!r} did not read as it was written: is its disk sound? Nothing was kept.")
+            os.replace(part, out)  # noqa: PTH105 (same folder: atomic)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[IO[bytes]]:
+    """Open an empty file that no other export writes."""
+    with part.open("a+b", buffering=0) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(f"another export writes {str(part)!r}: wait for its end.") from error
+        except OSError:  # the file system has no locks
+            pass
+        with part.open("r+b", buffering=0) as writable:
+            writable.truncate()
+            yield writable
+
+
+def to_hdf5(view: DatasetView, out: IO[bytes]) -> None:
     """Write all rows one behind the other: `features [total frames, bands]` with `offsets [rows + 1]`.
 
     Row i is `features[offsets[i]:offsets[i + 1]]`; `paths`, `labels`, `speakers`, `contents` and `copies` have one
     entry a row. The attributes hold the feature and augmentation specs as JSON, corpus, licence, citation and digest.
+
+    Raises
+    ------
+    OSError
+        The first that writing met: HDF5 itself would go on, lose values or crash.
     """
     import h5py
 
-    offsets = np.concatenate([[0], np.cumsum(view.frames, dtype=np.int64)])
+    careful = CarefulFile(out)
     text = h5py.string_dtype("utf-8")
-    with h5py.File(out, "w") as file:
+    offsets = _offsets(view)
+    with h5py.File(careful, "w") as file:
         features = file.create_dataset("features", (int(offsets[-1]), view.bands), dtype=view.features.dtype)
         for row, (start, stop) in enumerate(pairwise(offsets)):
             features[start:stop] = view[row][0]
+            careful.check()
         file["offsets"] = offsets
         file["copies"] = view.copies
-        for name in ("paths", "labels", "speakers", "contents"):
-            values = [value or "" for value in getattr(view, name)]
-            file.create_dataset(name, data=np.array(values, dtype=object), dtype=text)
-        file.attrs["features"] = canonical_json(view.features.to_dict())
-        file.attrs["augmentation"] = canonical_json(view.augmentation.to_dict() if view.augmentation else None)
-        for key in ("corpus", "licence", "citation"):
-            file.attrs[key] = getattr(view.table, key)
-        file.attrs["digest"] = view.digest
+        for name in TEXTS:
+            file.create_dataset(name, data=np.array(_texts(view, name), dtype=object), dtype=text)
+        file.attrs.update(_attributes(view))
+    careful.check()
 
 
-EXPORTS: dict[str, Callable[[DatasetView, Path], None]] = {"hdf5": to_hdf5}
+def in_hdf5(view: DatasetView, out: Path) -> bool:
+    """Tell whether a file holds a dataset as `to_hdf5` writes it, value by value."""
+    import h5py
+
+    try:
+        with h5py.File(out, "r", locking=False) as file:  # `_alone` holds it
+            return _same(file, view)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError):  # no HDF5, or another layout
+        return False
+
+
+def _same(file: h5py.File, view: DatasetView) -> bool:
+    offsets = _offsets(view)
+    return (
+        dict(file.attrs) == _attributes(view)
+        and np.array_equal(file["offsets"], offsets)
+        and np.array_equal(file["copies"], view.copies)
+        and all(list(file[name].asstr()) == _texts(view, name) for name in TEXTS)
+        and all(
+            file["features"][start:stop].tobytes() == view[row][0].tobytes()
+            for row, (start, stop) in enumerate(pairwise(offsets))
+        )
+    )
+
+
+def _offsets(view: DatasetView) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.concatenate([[0], np.cumsum(view.frames, dtype=np.int64)])
+
+
+def _texts(view: DatasetView, name: str) -> list[str]:
+    return [value or "" for value in getattr(view, name)]
+
+
+def _attributes(view: DatasetView) -> dict[str, str]:
+    return {
+        "features": canonical_json(view.features.to_dict()),
+        "augmentation": canonical_json(view.augmentation.to_dict() if view.augmentation else None),
+        "corpus": view.table.corpus,
+        "licence": view.table.licence,
+        "citation": view.table.citation,
+        "digest": view.digest,
+    }
+
+
+class Format(NamedTuple):
+    """How a format is written and compared."""
+
+    write: Callable[[DatasetView, IO[bytes]], None]
+    holds: Callable[[DatasetView, Path], bool]
+
+
+EXPORTS = {"hdf5": Format(to_hdf5, in_hdf5)}
 """The formats by name."""

@@ -7,18 +7,51 @@ an array says itself which parts it is made of, and products that are to be fuse
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
-    """Compile a loop whose operations keep their order and rounding."""
-    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    """Compile a loop whose operations keep their order and rounding, and keep the machine code if that is possible."""
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    try:
+        compiled._cache = _Kept(function)  # type: ignore[no-untyped-call]
+    except RuntimeError:  # neither the installation nor the user's cache folder can be written
+        _tell_once()
+    return cast("Function", compiled)
+
+
+class _Kept(FunctionCache):
+    """Machine code in files; one that cannot be read or written costs another compilation and nothing else."""
+
+    def load_overload(self, *arguments: Any) -> Any:  # noqa: ANN401 (of numba)
+        try:
+            return super().load_overload(*arguments)  # type: ignore[no-untyped-call]
+        except Exception:  # it is cut or cannot be read; pickles fail in any way
+            with suppress(Exception):
+                self.flush()  # type: ignore[no-untyped-call]  # so that it is written anew
+            return None
+
+    def save_overload(self, *arguments: Any) -> None:  # noqa: ANN401 (of numba)
+        with suppress(Exception):
+            super().save_overload(*arguments)  # type: ignore[no-untyped-call]
+
+
+@lru_cache
+def _tell_once() -> None:
+    sys.stderr.write(
+        "note: compiled code cannot be kept here, so each command compiles anew, which takes a minute: set "
+        "NUMBA_CACHE_DIR to a folder that you can write.\n"
+    )
 
 
 def inlined(function: Function) -> Function:
