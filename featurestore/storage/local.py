@@ -328,7 +328,7 @@ class LocalStorage:
                 if path.exists():
                     raise
                 raise StorageError(
-                    "this process was stopped for so long that others took it for gone and removed what it was writing: "
+                    "this process was stopped for so long that others took it for gone and removed what it wrote: "
                     "run the same command again to continue."
                 ) from error
             finally:

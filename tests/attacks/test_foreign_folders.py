@@ -114,7 +114,7 @@ def test_a_store_from_before_the_marker_is_known_by_its_objects_and_marked(built
 
 def test_what_a_killed_first_build_left_is_a_place_for_a_store(tmp_path):
     (tmp_path / "store" / "tmp").mkdir(parents=True)
-    (tmp_path / "store" / "tmp" / "host-1-2.3").write_bytes(b"{")
+    (tmp_path / "store" / "tmp" / "host-1-0123456789ab.3").write_bytes(b"{")
     (tmp_path / "store" / "sources").mkdir()
 
     assert open_storage(tmp_path / "store").put_if_absent(f"sources/{CONTENT}", b"1")
@@ -174,7 +174,7 @@ OUTSIDE = [
     "tables/x.json",
     "",
     ".",
-    "tmp/host-1-2.3",
+    "tmp/host-1-0123456789ab.3",
 ]
 
 
