@@ -92,23 +92,25 @@ def learnt(
     """Return the paths of a view's recordings that a run learnt from, sorted, and how many recordings it has.
 
     A recording is the same by its bytes, by what equal features hear of it, and in one corpus by its path too: one
-    that was cut or cleaned since then is still what was learnt. Bytes and sound do not count where the run accepted
-    equal audio on several sides of its corpus.
+    that was cut or cleaned since then is still what was learnt, and so is another segment of it. Bytes and sound do
+    not count where the run accepted equal audio on several sides of its corpus, nor segments where it accepted those.
     """
+    from featurestore.segments import recording_of
     from models.runs.recordings import recordings_of
 
     known = [sides[side] for side in LEARNT_BEFORE[judged]]
+    declared = set(run.config.leaks.get("declared") or ()) if same_corpus else set()
     paths = {path for side in known for path in side} if same_corpus else set()
-    accepted = same_corpus and "audio" in (run.config.leaks.get("declared") or ())
-    recordings = [] if accepted else [recording for side in known for recording in side.values()]
-    contents = {recording.content for recording in recordings}
+    recordings = [] if "audio" in declared else [recording for side in known for recording in side.values()]
+    told = (lambda content: content) if "recording" in declared else recording_of
+    contents = {told(recording.content) for recording in recordings}
     comparable = view.features == run.config.features
     sounds = {recording.sound for recording in recordings if recording.sound and comparable}
     found = recordings_of(view)
     same = (
         path
         for path, recording in found.items()
-        if path in paths or recording.content in contents or recording.sound in sounds
+        if path in paths or told(recording.content) in contents or recording.sound in sounds
     )
     return sorted(same), len(found)
 

@@ -15,6 +15,7 @@ from featurestore.canonical import FORMAT, canonical_json, check_format, digest
 from featurestore.corpus.corpus import Rejection, Utterance
 from featurestore.errors import DamagedObjectError, SpecError
 from featurestore.seals import sealed, unsealed
+from featurestore.segments import recording_of
 from featurestore.shards.plan import Part
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.rows import RowSpec
@@ -68,7 +69,7 @@ class DatasetRecord:
     @property
     def originals(self) -> tuple[str, ...]:
         """The sha256 of all that rows were computed from, sorted: recordings, noises and room responses."""
-        contents = {content for part in self.parts for content in part.contents}
+        contents = {recording_of(content) for part in self.parts for content in part.contents}
         return tuple(sorted(contents.union(*(part.spec.inputs for part in self.parts))))
 
     def to_bytes(self) -> bytes:

@@ -18,6 +18,7 @@ from featurestore.errors import (
     UnknownNameError,
 )
 from featurestore.places import default_place, layered_place
+from featurestore.segments import recording_of
 from featurestore.shards.record import ShardRecord, data_key, record_key
 from featurestore.specs.rows import RowSpec
 from featurestore.storage import LayeredStorage, Storage, open_storage
@@ -80,7 +81,7 @@ class Store:
         return self.storage.exists(record_key(address)) and self.storage.exists(data_key(address))
 
     def source(self, content: str) -> bytes:
-        """Return the original recording with this sha256.
+        """Return the original recording with this sha256; of a segment that which it is a part of.
 
         Raises
         ------
@@ -89,9 +90,10 @@ class Store:
         DamagedObjectError
             If its bytes have changed.
         """
-        key = f"sources/{content}"
+        recording = recording_of(content)
+        key = f"sources/{recording}"
         data = self.storage.get(key)
-        if hashlib.sha256(data).hexdigest() != content:
+        if hashlib.sha256(data).hexdigest() != recording:
             raise DamagedObjectError(key, "its bytes do not match its name")
         return data
 

@@ -16,6 +16,7 @@ from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.errors import SpecError
 from featurestore.row_places import locate_rows
 from featurestore.rows.draws import draw
+from featurestore.segments import segment_of
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
@@ -126,7 +127,7 @@ class DatasetView:
 
     @cached_property
     def contents(self) -> tuple[str, ...]:
-        """The sha256 of each row's recording."""
+        """The sha256 of each row's recording; of a segment with what it is of it (see `featurestore.segments`)."""
         return tuple(self.table.utterances[position].content for position in self._index.utterance)
 
     @cached_property
@@ -187,7 +188,8 @@ class DatasetView:
             If this installation has other versions of what computed the row.
         """
         _check_versions(self._reader.shards[self._index.shard[row]].record.spec)
-        source = self._engine.load(self.store.source(self.contents[row]))
+        content = self.contents[row]
+        source = self._engine.load(self.store.source(content), segment_of(content))
         return self._engine.waveform(source, self.perturbation(row))
 
     @cached_property

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from featurestore.errors import BuildError, FeatureStoreError
+from featurestore.segments import segment_of
 from featurestore.specs.rows import RowSpec
 from featurestore.store import open_store
 from pipelines.engines import kept_engine
@@ -87,6 +88,6 @@ def probe() -> None:
     store = open_store(question["store"])
     for content in question["contents"]:
         with suppress(FeatureStoreError):  # one that is merely bad is rejected by the task itself
-            engine.rows([(engine.load(store.source(content)), None)])
+            engine.rows([(engine.load(store.source(content), segment_of(content)), None)])
         sys.stdout.write(f"{content}\n")
         sys.stdout.flush()

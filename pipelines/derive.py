@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from featurestore.corpus.corpus import Corpus, Listed, corpus_source, label, read_source
+from featurestore.corpus.corpus import Corpus, corpus_source, label, read_source
 from featurestore.corpus.reading.sources import Source
 from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.corpus.sheet.manifest import find_manifest
@@ -128,7 +128,7 @@ def _corpus_reference(store: Store, corpus: str) -> CorpusReference:
         with suppress(FeatureStoreError):
             table = store.table(reference.table)
             if table.corpus == corpus:
-                wanted |= {(utterance.path, utterance.content) for utterance in table.utterances}
+                wanted |= {(file.path, file.content) for file in (one.file for one in table.utterances)}
     fitting = []
     for checksum, listing in _sound_listings(store):
         if wanted and wanted <= {(file.path, file.content) for file in listing}:
@@ -157,7 +157,7 @@ def _manifests(store: Store) -> Iterator[Manifest]:
 def _listings(store: Store) -> Iterator[tuple[str, bytes]]:
     """Yield key and bytes of listings that other objects imply: those of tables without rejects, and synthesised."""
     for table in _sound_tables(store):
-        files = tuple(Listed(one.path, one.content, one.size) for one in table.utterances)
+        files = tuple(sorted({one.file for one in table.utterances}, key=lambda file: file.path))
         checksum, body = listing_object(files)
         yield listing_key(checksum), body
     for manifest in _manifests(store):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from featurestore.corpus.corpus import Corpus
+from featurestore.corpus.corpus import Corpus, Utterance
+from featurestore.segments import segment_of
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.kinds import KINDS
@@ -21,12 +22,18 @@ START_SECONDS = 2.0
 
 def estimate_row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
     """Estimate the bytes of an average row from the sizes of 16-bit mono recordings at the corpus's rate."""
-    sizes = [utterance.size for utterance in corpus.utterances] or [0]
     rate = corpus.manifest.rate or features.rate or 16_000
+    sizes = [_mono_bytes(utterance, rate) for utterance in corpus.utterances] or [0]
     kept = features.rate or rate
     samples = float(np.mean(sizes)) / 2 * kept / rate
     frames = max(1.0, (features.seconds or samples / kept) * KINDS[features.kind].pace(features, kept))
     return frames * features.width * np.dtype(features.dtype).itemsize
+
+
+def _mono_bytes(utterance: Utterance, rate: int) -> float:
+    """Return the bytes of an utterance as 16-bit mono: of a segment by its length, else those of its file."""
+    seconds = segment_of(utterance.content).seconds
+    return utterance.size if seconds is None else 2 * rate * seconds
 
 
 def mean_duration(features: FeatureSpec, augmentation: AugmentationSpec | None) -> float:

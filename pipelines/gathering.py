@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from featurestore.errors import AudioError, FeatureStoreError
 from featurestore.rows.draws import draw
+from featurestore.segments import recording_of, segment_of
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import Remark, Remarks, row_checksum
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from featurestore.specs.perturbation import Perturbation
 
 Row = NDArray[Any]
+MOST_SECONDS_TOGETHER = 60.0
+"""Seconds of segments of one recording that are decoded together."""
 
 
 class GatheredRows:
@@ -46,6 +50,7 @@ class GatheredRows:
         self.copied = 0
         self._store, self._spec, self._members, self._tasks, self._engine = store, spec, members, tasks, engine
         self._donors = _Donors(store, {address for task in tasks for address in task.donors})
+        self._originals = _Originals(store, engine, members if not any(task.donors for task in tasks) else ())
         self._rows: dict[str, list[Row | None]] = {task.shard.address: [] for task in tasks}
         self._remarks: dict[str, dict[int, Remark]] = {address: {} for address in self._rows}
         self._wanted: dict[str, list[_Wanted]] = {}
@@ -92,7 +97,7 @@ class GatheredRows:
                 rows.append(row)
 
     def _load(self, content: str) -> Source:
-        source = self._engine.load(self._store.source(content))
+        source = self._originals.source(content)
         if self._spec.augmentation is not None:
             self._engine.check(source)
         return source
@@ -137,6 +142,53 @@ class _Wanted:
     place: int
     source: Source
     perturbation: Perturbation | None
+
+
+class _Originals:
+    """The decoded originals of members; segments of one recording are read together and decoded in one pass.
+
+    Parameters
+    ----------
+    store : Store
+    engine : Engine
+    members : tuple of str
+        Content ids, sorted, that are likely to be asked for in this order; only their segments come together.
+    """
+
+    def __init__(self, store: Store, engine: Engine, members: tuple[str, ...]) -> None:
+        self._store, self._engine, self._members = store, engine, members
+        self._found: dict[str, Source | AudioError] = {}
+        self._held: tuple[str, bytes] = ("", b"")
+
+    def source(self, content: str) -> Source:
+        """Return a decoded original; `AudioError` if it cannot be used."""
+        if content not in self._found:
+            together = self._together(content)
+            segments = [segment_of(one) for one in together]
+            found = self._engine.load_segments(self._bytes(recording_of(content)), segments)
+            self._found = dict(zip(together, found, strict=True))
+        found_one = self._found.pop(content)
+        if isinstance(found_one, AudioError):
+            raise found_one
+        return found_one
+
+    def _together(self, content: str) -> list[str]:
+        """Return a segment and those that follow it of the same recording, as many as memory is kept for."""
+        together, seconds = [content], segment_of(content).seconds
+        for one in self._members[bisect_right(self._members, content) :]:
+            more = segment_of(one).seconds if recording_of(one) == recording_of(content) else None
+            if seconds is None or more is None or seconds + more > MOST_SECONDS_TOGETHER:
+                break
+            together.append(one)
+            seconds += more
+        return together
+
+    def _bytes(self, recording: str) -> bytes:
+        """Return the bytes of a recording, read and compared with their checksum once for all its segments."""
+        if self._held[0] != recording:
+            self._held = ("", b"")  # let go of the last one first
+            self._held = (recording, self._store.source(recording))
+        return self._held[1]
 
 
 class _Donors:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
 from featurestore.canonical import canonical_json, digest
 from featurestore.corpus.corpus import Corpus, Rejection
 from featurestore.datasets import Table
 from featurestore.errors import FeatureStoreError
+from featurestore.segments import is_content
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 
@@ -57,7 +57,7 @@ def _folder(spec: RowSpec) -> str:
 
 def _read(store: Store, spec: RowSpec, content: str) -> str | None:
     """Return a kept reason; None if the note is damaged, which costs one more try and nothing else."""
-    if not re.fullmatch(r"[0-9a-f]{64}", content):
+    if not is_content(content):
         return None
     try:
         body = json.loads(store.storage.get(f"{_folder(spec)}/{content}.json"))

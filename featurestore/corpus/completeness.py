@@ -80,7 +80,7 @@ class Completeness:
     def sound(self) -> int:
         """The number of labelled recordings of which nothing bad is known."""
         bad = {one.path for one in (*self.mismatched, *self.rejected, *self.known_bad)}
-        return sum(shown(one.path) not in bad for one in self.corpus.utterances)
+        return sum(not bad & {shown(one.path), shown(one.file.path)} for one in self.corpus.utterances)
 
     @property
     def agreement(self) -> float | None:

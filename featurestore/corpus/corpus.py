@@ -16,6 +16,7 @@ from featurestore.corpus.reading.sources import MemorySource, Source, Wanted, ev
 from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.corpus.sheet.label_rules import is_label_file
 from featurestore.errors import SourceError
+from featurestore.segments import recording_of, segment_of
 
 Read = Callable[[str], bytes]
 """Returns the bytes of a kept file by its content."""
@@ -32,12 +33,14 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording of a corpus with what its name says about it."""
+    """One recording of a corpus, or a segment of one, with what its name and the label files say about it."""
 
     path: str
-    """Path inside the corpus, `/` between the parts; the same wherever the user keeps the files."""
+    """Path inside the corpus, `/` between the parts; the same wherever the user keeps the files. That of a segment
+    has a fragment, as `a.wav#t=0.5,1.5&channel=1`."""
     content: str
-    """sha256 of the file's bytes, 64 hexadecimal digits: the identity of the recording everywhere."""
+    """sha256 of the file's bytes, 64 hexadecimal digits: the identity of the recording everywhere. That of a segment
+    goes on with what it is of the recording, see `featurestore.segments`."""
     size: int
     """Bytes of the file."""
     labels: tuple[tuple[str, str], ...]
@@ -48,6 +51,11 @@ class Utterance:
     """The speaker; None where unknown."""
     text: str | None = None
     """The spoken sentence's name; None where unknown."""
+
+    @property
+    def file(self) -> Listed:
+        """The file that it is, or is a segment of."""
+        return Listed(segment_of(self.content).file(self.path), recording_of(self.content), self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from featurestore.listings import CorpusReference, listing_key, parse_listing
+from featurestore.segments import recording_of
 from featurestore.shards.record import data_key, record_key
 from featurestore.storage.keys import KEY
 from featurestore.store import Store
@@ -142,14 +143,13 @@ def marked(store: Store) -> set[str]:
         needed |= {record.key, table.key}
         for address in record.addresses:
             needed |= {record_key(address), data_key(address)}
-        contents |= set(record.originals)
-        contents |= {utterance.content for utterance in table.utterances}
+        contents |= {*record.originals, *(utterance.content for utterance in table.utterances)}
     for name in store.storage.children("refs/corpora"):
         key = f"refs/corpora/{name}"
         listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
         needed.add(listing)
         contents |= {file.content for file in parse_listing(listing, store.storage.get(listing))}
-    needed |= {f"sources/{content}" for content in contents}
+    needed |= {f"sources/{recording_of(content)}" for content in contents}
     return needed | _notes(store, contents)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from featurestore.corpus.corpus import Utterance
 from featurestore.datasets import DatasetRecord, Table
+from featurestore.segments import brief
 from featurestore.shards.plan import Part
 from featurestore.store import Store
 
@@ -179,7 +180,7 @@ def _inputs(name: str, old: list[str], new: list[str]) -> Iterator[Difference]:
 
 def _some(contents: list[str]) -> str:
     """Spell out the first few content ids."""
-    shown = ", ".join(content[:12] for content in contents[:MOST_INPUTS])
+    shown = ", ".join(brief(content) for content in contents[:MOST_INPUTS])
     return shown + (f" and {len(contents) - MOST_INPUTS} more" if len(contents) > MOST_INPUTS else "")
 
 
@@ -241,4 +242,4 @@ def _moved(old: Table, new: Table) -> Iterator[Difference]:
     for one in new.utterances:
         before = paths.get(one.content, {one.path})
         if one.path not in before:
-            yield Difference(f"path of {one.content[:12]}", min(before), one.path)
+            yield Difference(f"path of {brief(one.content)}", min(before), one.path)

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from featurestore.errors import FeatureStoreError
 from featurestore.rows.engine import Engine, RowEngine
+from featurestore.segments import brief, segment_of
 from featurestore.shards.record import ShardRecord, record_key, row_checksum
 from featurestore.specs.rows import RowSpec
 from featurestore.specs.versions import CPU
@@ -60,7 +61,7 @@ def recompute(
             recomputed += 1
             reason = _difference(store, engine, record, content, copy)
             if reason:
-                drifted.append((f"{record.address} {content[:12]}/{copy}", reason))
+                drifted.append((f"{record.address} {brief(content)}/{copy}", reason))
     return Drift(recomputed, skipped, tuple(drifted))
 
 
@@ -96,7 +97,7 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     """Compute one row; return what is different, or nothing."""
     augmentation = record.spec.augmentation
     try:
-        source = engine.load(store.source(content))
+        source = engine.load(store.source(content), segment_of(content))
         row = engine.rows([(source, None if augmentation is None else engine.drawn(source, content, copy)[0])])[0]
     except FeatureStoreError as error:
         return str(error)

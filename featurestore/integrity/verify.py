@@ -9,6 +9,7 @@ import numpy as np
 
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError, StoreTooNewError
 from featurestore.integrity.records import check_dataset, check_listing, check_reference, check_reject, check_table
+from featurestore.segments import brief
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
 from featurestore.signal.arrays import is_finite
@@ -133,9 +134,9 @@ def check_shard(store: Store, address: str) -> ShardRecord:
     rows = decode_rows(record, data)
     for (content, copy), row, checksum in zip(record.row_keys(), rows, record.checksums, strict=True):
         if row_checksum(row) != checksum:
-            raise DamagedObjectError(key, f"row {content[:12]}/{copy} does not match its checksum")
+            raise DamagedObjectError(key, f"row {brief(content)}/{copy} does not match its checksum")
         if not is_finite(row):
-            raise DamagedObjectError(key, f"row {content[:12]}/{copy} holds numbers that did not fit {row.dtype}")
+            raise DamagedObjectError(key, f"row {brief(content)}/{copy} holds numbers that did not fit {row.dtype}")
     if not np.array_equal(record.layout.encode(rows), data):
         raise DamagedObjectError(key, "bytes beside the rows have changed")
     return record

@@ -18,6 +18,7 @@ from featurestore.perturbations import RECORDINGS
 from featurestore.rows.held_recordings import HeldRecordings, Read
 from featurestore.rows.perturber import Copy, Perturber
 from featurestore.rows.source import Source
+from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import Row, Signal
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.guarded import GuardedDecoder
@@ -40,8 +41,11 @@ class Engine(Protocol):
     def sources_at_once(self) -> int:
         """Sources whose rows it is best given together."""
 
-    def load(self, data: bytes) -> Source:
-        """Decode a recording from a file's bytes; `AudioError` if it cannot become rows."""
+    def load(self, data: bytes, segment: Segment = WHOLE) -> Source:
+        """Decode a recording from a file's bytes, or a segment of it; `AudioError` if it cannot become rows."""
+
+    def load_segments(self, data: bytes, segments: Sequence[Segment]) -> list[Source | AudioError]:
+        """Decode segments of one recording in one pass; the reason in place of one that cannot become rows."""
 
     def check(self, source: Source) -> AugmentationSpec:
         """Return the augmentation spec; `AudioError` if it cannot be applied to a source."""
@@ -82,15 +86,38 @@ class RowEngine:
         self._transforms: dict[int, Transform] = {}
         self._vocoders: dict[int, Vocoder] = {}
 
-    def load(self, data: bytes) -> Source:
-        """Decode a recording from a file's bytes and bring it to the rate of the features.
+    def load(self, data: bytes, segment: Segment = WHOLE) -> Source:
+        """Decode a recording from a file's bytes, or a segment of it, and bring it to the rate of the features.
 
         Raises
         ------
         AudioError
-            If the file cannot be decoded, is shorter than one window, or has a rate below what the bands need.
+            If the file cannot be decoded, is shorter than one window, or has a rate below what the bands need; or has
+            no such segment.
         """
-        return self.source(self._decoder.decode(data))
+        (found,) = self.load_segments(data, (segment,))
+        if isinstance(found, AudioError):
+            raise found
+        return found
+
+    def load_segments(self, data: bytes, segments: Sequence[Segment]) -> list[Source | AudioError]:
+        """Decode segments of one recording in one pass; each is resampled as if it were a file of its own.
+
+        Returns
+        -------
+        list
+            In the order of `segments`; the reason in place of one that cannot become rows. An error of the file is
+            raised.
+        """
+        return [self._source(found) for found in self._decoder.decode_segments(data, segments)]
+
+    def _source(self, found: Recording | AudioError) -> Source | AudioError:
+        if isinstance(found, AudioError):
+            return found
+        try:
+            return self.source(found)
+        except AudioError as error:
+            return error
 
     def source(self, recording: Recording) -> Source:
         """Take a decoded recording, resampled and trimmed as the features say; errors as in `load`."""

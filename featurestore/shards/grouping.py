@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from featurestore.segments import mixed
+
 CLEAN_ENDING = "00"
 """A group of clean rows ends at a content id with this ending: about 256 files."""
 AUGMENTED_ENDING = "0"
@@ -16,7 +18,7 @@ def groups(contents: Iterable[str], ending: str) -> Iterator[tuple[str, ...]]:
     """Cut sorted content ids after each one that ends in `ending`.
 
     The cuts depend on the ids alone, so one file more or less changes one group, as in rsync's and restic's
-    content-defined chunking.
+    content-defined chunking. Of a segment, whose id ends in its times, the checksum of the id decides.
 
     Examples
     --------
@@ -26,7 +28,7 @@ def groups(contents: Iterable[str], ending: str) -> Iterator[tuple[str, ...]]:
     group: list[str] = []
     for content in sorted(set(contents)):
         group.append(content)
-        if content.endswith(ending):
+        if mixed(content).endswith(ending):
             yield tuple(group)
             group = []
     if group:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from featurestore.canonical import canonical_json, check_format, digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StoreTooNewError
+from featurestore.segments import is_content
 from featurestore.shards import layout
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.rows import RowSpec
 
-CONTENT = re.compile(r"[0-9a-f]{64}")
 CHECKSUM = re.compile(r"[0-9a-f]{32}")
 Remark = Mapping[str, float]
 Remarks = tuple[tuple[int, Remark], ...]
@@ -79,7 +79,7 @@ class ShardRecord:
         sound = (
             0 <= self.first < self.stop
             and list(self.members) == sorted(set(self.members))
-            and all(CONTENT.fullmatch(member) for member in self.members)
+            and all(map(is_content, self.members))
             and len(self.frames) == len(self.checksums) == rows > 0
             and all(isinstance(count, int) and count > 0 for count in self.frames)
             and all(CHECKSUM.fullmatch(checksum) for checksum in self.checksums)

@@ -1,4 +1,4 @@
-"""From the bytes of an audio file to a mono signal, or the reason why not.
+"""From the bytes of an audio file to mono signals, of all of it or of segments, or the reason why not.
 
 Only libsndfile decodes: no fallback that starts programs or guesses. The header is checked before memory is asked
 for, since a header of a few bytes can promise hours of sound. A decoder that a file could trap runs in a process of
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,15 @@ import soundfile
 import soxr
 
 from featurestore.errors import AudioError
+from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import Signal
 from featurestore.signal.containers import prepare
 from featurestore.signal.limits import LOUDEST, check_channels_and_rate, check_length
 
 _BLOCK = 2**18
 """Samples of each channel that are decoded at a time."""
+_EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+"""Codings whose samples do not depend on what was read before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +37,53 @@ class Recording:
     rate: int
     """Samples a second."""
     channels: int = 1
-    """Channels of the file, which were averaged."""
+    """Channels of the file; they were averaged, but for a segment that names one."""
 
 
-def decode(data: bytes, max_seconds: float = 600.0) -> Recording:
-    """Decode an audio file held in memory and average its channels.
+def decode(data: bytes, max_seconds: float = 600.0, segment: Segment = WHOLE) -> Recording:
+    """Decode an audio file held in memory, or a segment of it, and average its channels.
 
     Parameters
     ----------
     data : bytes
         The whole file: WAV, Wave64, AIFF, AU, CAF, NIST SPHERE, FLAC, Ogg (Vorbis, Opus, Speex, FLAC) or MP3.
     max_seconds : float
-        Longest recording that is accepted.
+        Longest recording or segment that is accepted; a segment's recording may be longer.
+    segment : Segment
+        What is wanted of it; equal to the same samples of the decoded file.
 
     Raises
     ------
     AudioError
-        If the file is empty, not audio, truncated, too long, without samples, not finite or beyond any sane level.
+        If the file is empty, not audio, truncated, too long, without samples, not finite or beyond any sane level,
+        or has no such segment.
+    """
+    (found,) = decode_segments(data, (segment,), max_seconds)
+    if isinstance(found, AudioError):
+        raise found
+    return found
+
+
+def decode_segments(
+    data: bytes, segments: Sequence[Segment], max_seconds: float = 600.0
+) -> list[Recording | AudioError]:
+    """Decode several segments of one file in one pass; parameters and errors as in `decode`.
+
+    Returns
+    -------
+    list
+        In the order of `segments`; the reason in place of one that cannot be had. An error of the file is raised.
     """
     prepared = prepare(data)
     try:
         with soundfile.SoundFile(_Bytes(prepared.data)) as file:
             announced = file.frames if prepared.samples is None else prepared.samples
-            channels, rate = file.channels, int(file.samplerate)
-            check_channels_and_rate(channels, rate)
-            check_length(announced, rate, max_seconds)
-            signal = _read(file, announced)
+            check_channels_and_rate(file.channels, int(file.samplerate))
+            wanted = [_wanted(file, announced, segment, max_seconds) for segment in segments]
+            _read(file, [one for one in wanted if isinstance(one, _Wanted)])
+            return [one.recording(file, announced) if isinstance(one, _Wanted) else one for one in wanted]
     except (soundfile.SoundFileError, TypeError, ValueError, OverflowError) as error:
         raise AudioError(f"not an audio file that libsndfile reads ({_first_line(error)}).") from error
-    if len(signal) < announced:
-        raise AudioError(f"truncated: the header announces {announced} samples, {len(signal)} could be decoded.")
-    return Recording(signal, rate, channels)
 
 
 def resample(recording: Recording, rate: int) -> Recording:
@@ -97,24 +117,74 @@ class _Bytes(io.BytesIO):
         return -1 if refused else super().tell()
 
 
-def _read(file: soundfile.SoundFile, announced: int) -> Signal:
-    """Return the mean of the channels, array [time]; shorter than announced where the file ends sooner."""
-    if announced <= _BLOCK:
-        return _mono(file.read(announced, dtype="float32", always_2d=True))
-    signal = np.empty(announced, np.float32)
-    done = 0
-    while done < announced:
-        block = file.read(min(_BLOCK, announced - done), dtype="float32", always_2d=True)
+@dataclass
+class _Wanted:
+    """A segment on its way: which samples of which channel, and what has been read of them."""
+
+    first: int
+    stop: int
+    channel: int | None
+    signal: Signal
+    done: int = 0
+    fault: AudioError | None = None
+
+    def take(self, block: Signal, at: int) -> None:
+        """Take what a block holds of it, array [time, channels], whose first sample is number `at` of the file."""
+        piece = block[max(0, self.first - at) : max(0, self.stop - at)]
+        if len(piece) and self.fault is None:
+            try:
+                self.signal[self.done : self.done + len(piece)] = _mono(piece, self.channel)
+            except AudioError as error:
+                self.fault = error
+            self.done += len(piece)
+
+    def recording(self, file: soundfile.SoundFile, announced: int) -> Recording | AudioError:
+        """Return what was read, or why it cannot be used."""
+        if self.fault is None and self.done < len(self.signal):
+            there = self.first + self.done
+            return AudioError(f"truncated: the header announces {announced} samples, {there} could be decoded.")
+        return self.fault or Recording(self.signal, int(file.samplerate), file.channels)
+
+
+def _wanted(file: soundfile.SoundFile, announced: int, segment: Segment, max_seconds: float) -> _Wanted | AudioError:
+    """Find the samples of a segment, or the reason why it has none."""
+    rate = int(file.samplerate)
+    try:
+        if segment.channel is not None and segment.channel >= file.channels:
+            raise AudioError(
+                f"there is no channel {segment.channel}: the recording has {file.channels}, and 0 is the first."
+            )
+        first, stop = segment.samples(announced, rate) if segment.timed else (0, announced)
+        check_length(stop - first, rate, max_seconds)
+    except AudioError as error:
+        return error
+    return _Wanted(first, stop, segment.channel, np.empty(stop - first, np.float32))
+
+
+def _read(file: soundfile.SoundFile, wanted: Sequence[_Wanted]) -> None:
+    """Read each segment, block by block and in one pass; it stays incomplete where the file ends sooner.
+
+    Codecs that remember what came before are read from the start, so that a segment equals those samples of the file.
+    """
+    at, last = 0, max((one.stop for one in wanted), default=0)
+    seekable = len(wanted) > 0 and file.subtype.startswith(_EXACT) and file.seekable()
+    while at < last and any(one.fault is None for one in wanted):
+        until = last
+        if seekable:
+            at = file.seek(min(max(one.first, at) for one in wanted if one.stop > at))
+            until = max(one.stop for one in wanted if one.first <= at)
+        block = file.read(min(_BLOCK, until - at), dtype="float32", always_2d=True)
         if not len(block):
             break
-        signal[done : done + len(block)] = _mono(block)
-        done += len(block)
-    return signal[:done]
+        for one in wanted:
+            one.take(block, at)
+        at += len(block)
 
 
-def _mono(samples: Signal) -> Signal:
-    if not len(samples):
-        return samples[:, 0]
+def _mono(samples: Signal, channel: int | None) -> Signal:
+    """Return one channel, or the mean of all, array [time]."""
+    if channel is not None:
+        samples = samples[:, channel : channel + 1]
     loudest = float(np.max(np.abs(samples)))
     if not np.isfinite(loudest):
         raise AudioError("samples that are not numbers or infinite.")

@@ -7,6 +7,7 @@ are limited before each file; the system ends the process that goes beyond.
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import signal
@@ -15,30 +16,49 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from featurestore.errors import AudioError
 from featurestore.quality.measures import measure
-from featurestore.signal.audio import Recording, decode
+from featurestore.segments import SECOND, Segment
+from featurestore.signal.audio import Recording, decode, decode_segments
 
 CPU_SECONDS = 4
-"""Processor time for one file; ten minutes of 48 kHz Opus, the slowest, take about two seconds."""
+"""Processor time for ten minutes of sound; of 48 kHz Opus, the slowest, they take about two seconds."""
+SHORT = 600.0
+"""Seconds of sound for which `CPU_SECONDS` are enough."""
+SLOWEST_BYTES = 1_000
+"""Bytes of a second of sound: 8 kbit/s, below which no speech is coded."""
 MEMORY = 400 * 2**20
 """Bytes that may be taken for one file, beside three times its size: its samples are 230 MB at most."""
 
+Question = dict[str, Any]
 Answer = tuple[dict[str, Any], bytes | memoryview]
 
 
-def decoded(data: bytes, max_seconds: float) -> Answer:
-    """Decode a file: rate, channels, and samples as float32."""
-    recording: Recording = decode(data, max_seconds)
-    return {"rate": recording.rate, "channels": recording.channels}, recording.signal.data.cast("B")
+def decoded(data: bytes, question: Question) -> Answer:
+    """Decode segments of a file: rate, channels, the samples of each or the reason why not, and them as float32."""
+    found = decode_segments(data, _segments(question), question["max_seconds"])
+    sound = [one for one in found if isinstance(one, Recording)]
+    told = [len(one.signal) if isinstance(one, Recording) else str(one) for one in found]
+    form = {"rate": sound[0].rate, "channels": sound[0].channels} if sound else {}
+    samples = (
+        sound[0].signal if len(sound) == 1 else np.concatenate([np.empty(0, np.float32), *(s.signal for s in sound)])
+    )
+    return {**form, "found": told}, samples.data.cast("B") if len(samples) else b""
 
 
-def measured(data: bytes, max_seconds: float) -> Answer:
-    """Decode a file and describe its sound."""
-    return measure(decode(data, max_seconds)).to_dict(), b""
+def measured(data: bytes, question: Question) -> Answer:
+    """Decode a segment of a file and describe its sound."""
+    (segment,) = _segments(question)
+    return measure(decode(data, question["max_seconds"], segment)).to_dict(), b""
 
 
-TASKS: dict[str, Callable[[bytes, float], Answer]] = {"decode": decoded, "measure": measured}
+def _segments(question: Question) -> list[Segment]:
+    return [Segment(*one) for one in question["segments"]]
+
+
+TASKS: dict[str, Callable[[bytes, Question], Answer]] = {"decode": decoded, "measure": measured}
 """What can be asked for."""
 
 
@@ -51,14 +71,14 @@ def serve() -> None:
     while line := sys.stdin.buffer.readline():
         question = json.loads(line)
         data = sys.stdin.buffer.read(question["bytes"])
-        _limit(baseline + MEMORY + 3 * len(data))
+        _limit(baseline + MEMORY + 3 * len(data), _processor_seconds(question, len(data)))
         fields, body = _answer(question, data)
         _send(answers, {**fields, "bytes": len(body)}, body)
 
 
 def _answer(question: dict[str, Any], data: bytes) -> Answer:
     try:
-        return TASKS[question["task"]](data, question["max_seconds"])
+        return TASKS[question["task"]](data, question)
     except AudioError as error:
         return {"error": str(error)}, b""
     except MemoryError:
@@ -71,9 +91,16 @@ def _send(answers: IO[bytes], fields: dict[str, Any], body: bytes | memoryview) 
     answers.flush()
 
 
-def _limit(memory: int) -> None:
+def _processor_seconds(question: Question, size: int) -> int:
+    """Return the limit of a file: codecs read from its start up to the last segment, which can lie hours behind."""
+    longest: float = max(question["max_seconds"], size / SLOWEST_BYTES)
+    ends = [longest if segment.end is None else segment.end / SECOND for segment in _segments(question)]
+    return math.ceil(CPU_SECONDS * max(1.0, min(longest, max(ends)) / SHORT))
+
+
+def _limit(memory: int, processor_seconds: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS
+    seconds = int(used.ru_utime + used.ru_stime) + 1 + processor_seconds
     for kind, soft in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, memory)):
         hard = resource.getrlimit(kind)[1]
         resource.setrlimit(kind, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

@@ -15,13 +15,15 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from featurestore.errors import AudioError
-from featurestore.signal.audio import Recording, decode
+from featurestore.segments import WHOLE, Segment
+from featurestore.signal.audio import Recording, decode_segments
 from featurestore.signal.containers.wav import is_plain_wav
 
 PATIENCE = 60.0
@@ -58,13 +60,32 @@ class GuardedDecoder:
         AudioError
             Also if the decoder crashes or does not end.
         """
-        if is_plain_wav(data):
-            return decode(data, max_seconds)
-        fields, body = self.call("decode", data, max_seconds)
-        return Recording(np.frombuffer(body, np.float32), fields["rate"], fields["channels"])
+        (found,) = self.decode_segments(data, (WHOLE,), max_seconds)
+        if isinstance(found, AudioError):
+            raise found
+        return found
 
-    def call(self, task: str, data: bytes, max_seconds: float = 600.0) -> tuple[dict[str, Any], bytearray]:
-        """Run one task of `decoder_process.TASKS` on a file in a child; return its fields and bytes.
+    def decode_segments(
+        self, data: bytes, segments: Sequence[Segment], max_seconds: float = 600.0
+    ) -> list[Recording | AudioError]:
+        """Decode segments of a file in one pass, as `signal.audio.decode_segments` does; errors as in `decode`."""
+        if is_plain_wav(data):
+            return decode_segments(data, segments, max_seconds)
+        fields, body = self.call("decode", data, max_seconds, segments)
+        found: list[Recording | AudioError] = []
+        samples, done = np.frombuffer(body, np.float32), 0
+        for told in fields["found"]:
+            if isinstance(told, str):
+                found.append(AudioError(told))
+            else:
+                found.append(Recording(samples[done : done + told], fields["rate"], fields["channels"]))
+                done += told
+        return found
+
+    def call(
+        self, task: str, data: bytes, max_seconds: float = 600.0, segments: Sequence[Segment] = (WHOLE,)
+    ) -> tuple[dict[str, Any], bytearray]:
+        """Run one task of `decoder_process.TASKS` on segments of a file in a child; return its fields and bytes.
 
         A child that crashes is replaced once, since it may have been killed by somebody else for another reason.
 
@@ -73,12 +94,12 @@ class GuardedDecoder:
         AudioError
             With the reason that the task gives, or saying how the child ended.
         """
+        parts = [(one.start, one.end, one.channel) for one in segments]
+        question = {"task": task, "bytes": len(data), "max_seconds": max_seconds, "segments": parts}
         for last in (False, True):
             child = self._child()
             try:
-                fields, body = child.ask(
-                    {"task": task, "bytes": len(data), "max_seconds": max_seconds}, data, self._patience
-                )
+                fields, body = child.ask(question, data, self._patience)
             except _Ended as end:
                 if last or end.timed_out:
                     raise AudioError(end.reason) from None

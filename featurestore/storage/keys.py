@@ -14,7 +14,7 @@ KEY = re.compile(
     r"|datasets/[0-9a-f]{32}\.json"
     r"|(tables|listings)/[0-9a-f]{64}\.json"
     r"|sources/[0-9a-f]{64}"
-    r"|rejects/[0-9a-f]{16}/[0-9a-f]{64}\.json"
+    r"|rejects/[0-9a-f]{16}/[0-9a-f]{64}(\.t\d+-\d*)?(\.c\d+)?\.json"
     rf"|refs/(datasets/[0-9a-f]{{32}}|corpora/[a-z0-9_]{{1,40}}|{DATASET_NAME})\.json"
     rf"|{re.escape(MARKER)}"
 )

@@ -20,7 +20,7 @@ class Recording(NamedTuple):
     """What tells a recording of a training; what is not known is empty."""
 
     content: str
-    """The sha256 of its file."""
+    """The sha256 of its file; of a segment with what it is of it."""
     sound: str = ""
     """The checksum of its clean row: what the run's features hear of it, in whatever container."""
     speaker: str = ""

@@ -11,6 +11,7 @@ from featurestore.errors import AudioError, BuildError
 from featurestore.perturbations.white_noise import SINGLE_BELOW_DB
 from featurestore.rows.engine import RowEngine
 from featurestore.rows.source import Source
+from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import Row, is_finite
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
@@ -49,9 +50,13 @@ class TorchEngine:
         self._log_mel: dict[int, TorchLogMel] = {}
         self._shifters: dict[int, PitchShifter] = {}
 
-    def load(self, data: bytes) -> Source:
-        """Decode a recording on the processor, as `RowEngine.load` does."""
-        return self._decoder.load(data)
+    def load(self, data: bytes, segment: Segment = WHOLE) -> Source:
+        """Decode a recording or a segment of it on the processor, as `RowEngine.load` does."""
+        return self._decoder.load(data, segment)
+
+    def load_segments(self, data: bytes, segments: Sequence[Segment]) -> list[Source | AudioError]:
+        """Decode segments of one recording on the processor, as `RowEngine.load_segments` does."""
+        return self._decoder.load_segments(data, segments)
 
     def check(self, source: Source) -> AugmentationSpec:
         """Refuse a source that cannot be augmented, as `RowEngine.check` does."""

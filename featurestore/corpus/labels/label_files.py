@@ -9,17 +9,34 @@ from functools import cached_property
 
 from featurestore.corpus.corpus import Listed, Read
 from featurestore.corpus.labels.derived import filled
+from featurestore.corpus.labels.segment_fields import split_segment
 from featurestore.corpus.labels.tables import TABLE_FORMATS
 from featurestore.corpus.labels.tables.rows import label_text, text_lines
 from featurestore.corpus.sheet.datasheet import AudioFiles, Manifest
 from featurestore.corpus.sheet.label_rules import ListRule, TableRule, is_label_file
 from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
 from featurestore.errors import SourceError
+from featurestore.segments import WHOLE, Segment
 
 KEY_FIELD = "file"
 """The field that names the recording in a row and is no label."""
 EITHER = "either"
 """The kind of key that is compared with the path, and where no path is like it with the name."""
+SEGMENTED = ("columns", "jsonl")
+"""Formats of tables whose fields may say a part of a recording; in the others `start` means what they mean."""
+
+Place = tuple[str, str]
+"""Kind of key (`name`, `path` or `either`) and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What label files say of a recording, or of one segment of it."""
+
+    segment: Segment
+    fields: dict[str, str]
+    reason: str | None = None
+    """Why its rows cannot be used."""
 
 
 @dataclass
@@ -27,12 +44,14 @@ class LabelFiles:
     """What the label files of one source say about its recordings."""
 
     audio: AudioFiles
-    rows: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
-    """Fields by kind of key (`name`, `path` or `either`) and key."""
-    endings: dict[tuple[str, str], str] = field(default_factory=dict)
+    rows: dict[Place, dict[Segment, dict[str, str]]] = field(default_factory=dict)
+    """Fields of each segment by key; those of `WHOLE` hold for all segments that do not say otherwise."""
+    endings: dict[Place, str] = field(default_factory=dict)
     """The extension that each key was written with, with its dot."""
-    conflicts: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Reason by key, where two rows contradict each other."""
+    conflicts: dict[tuple[Place, Segment], str] = field(default_factory=dict)
+    """Reason by key and segment, where two rows contradict each other."""
+    faults: dict[Place, list[str]] = field(default_factory=dict)
+    """Reasons by key of rows that say no part of a recording that there can be."""
 
     @cached_property
     def _extensions(self) -> frozenset[str]:
@@ -43,14 +62,24 @@ class LabelFiles:
         """The kinds of keys that rows have; all rows are there before the first recording is looked up."""
         return tuple(sorted({kind for kind, _ in self.rows}, reverse=True))
 
-    def add(self, kind: str, key: str, row: Mapping[str, str]) -> None:
-        """Take a row; a second row for the same key may add fields and must not change one."""
-        place = (kind, self.key(kind, key))
-        self.endings.setdefault(place, self._ending(key))
-        known = self.rows.setdefault(place, {})
+    def add(self, kind: str, key: str, row: Mapping[str, str], segment: Segment = WHOLE) -> None:
+        """Take a row; a second row for the same key and segment may add fields and must not change one."""
+        place = self._place(kind, key)
+        known = self.rows[place].setdefault(segment, {})
         for name, value in row.items():
             if known.setdefault(name, value) != value:
-                self.conflicts.setdefault(place, f"two rows of the labels differ in {name}: {known[name]!r}, {value!r}")
+                told = f"two rows of the labels differ in {name}: {known[name]!r}, {value!r}"
+                self.conflicts.setdefault((place, segment), told)
+
+    def refuse(self, kind: str, key: str, reason: str) -> None:
+        """Take a row that is about no possible part of its recording."""
+        self.faults.setdefault(self._place(kind, key), []).append(reason)
+
+    def _place(self, kind: str, key: str) -> Place:
+        place = (kind, self.key(kind, key))
+        self.endings.setdefault(place, self._ending(key))
+        self.rows.setdefault(place, {})
+        return place
 
     def key(self, kind: str, text: str) -> str:
         """Bring a path or a row's key to the form in which they are compared: no extension, no leading folders."""
@@ -64,21 +93,33 @@ class LabelFiles:
         known = dot and "/" not in extension and ("*" in self._extensions or extension.casefold() in self._extensions)
         return f".{extension}" if known else ""
 
-    def fields(self, path: str) -> tuple[dict[str, str], str | None]:
-        """Return the fields of a recording by its path inside the corpus, and why its rows cannot be used."""
-        found: dict[str, str] = {}
-        for kind in self._kinds:
-            of_kind: dict[str, str] = {}
-            for place in self._places(kind, path):
-                if place in self.conflicts:
-                    return {}, self.conflicts[place]
-                for name, value in self.rows.get(place, {}).items():
-                    if of_kind.setdefault(name, value) != value:
-                        return {}, f"two rows of the labels differ in {name}: {of_kind[name]!r}, {value!r}"
-            found |= of_kind
-        return found, None
+    def told(self, path: str) -> list[Told]:
+        """Return what is said of a recording by its path inside the corpus, of each segment where it has some."""
+        places = [(kind, self._places(kind, path)) for kind in self._kinds]
+        every = [place for _, found in places for place in found]
+        segments = dict.fromkeys(segment for place in every for segment in self.rows.get(place, ()))
+        faults = [Told(WHOLE, {}, reason) for place in every for reason in self.faults.get(place, ())]
+        parts = [segment for segment in segments if segment != WHOLE]
+        wanted = parts or ([] if faults else [WHOLE])
+        return [*(self._of(places, segment) for segment in wanted), *faults]
 
-    def _places(self, kind: str, path: str) -> list[tuple[str, str]]:
+    def _of(self, places: list[tuple[str, list[Place]]], segment: Segment) -> Told:
+        """Join the rows about a segment with those about the whole recording, of all kinds of keys."""
+        found: dict[str, str] = {}
+        for about in dict.fromkeys((WHOLE, segment)):
+            for _, of_kind in places:
+                joined: dict[str, str] = {}
+                for place in of_kind:
+                    if (place, about) in self.conflicts:
+                        return Told(segment, {}, self.conflicts[place, about])
+                    for name, value in self.rows.get(place, {}).get(about, {}).items():
+                        if joined.setdefault(name, value) != value:
+                            reason = f"two rows of the labels differ in {name}: {joined[name]!r}, {value!r}"
+                            return Told(segment, {}, reason)
+                found |= joined
+        return Told(segment, found)
+
+    def _places(self, kind: str, path: str) -> list[Place]:
         """Return the keys that may be about a recording: its own, else for `either` all that end in its name."""
         own = (kind, self.key(kind, path))
         if kind != EITHER or own in self.rows:
@@ -156,8 +197,15 @@ def _add_table(found: LabelFiles, rule: TableRule, file: Listed, data: bytes) ->
     for row in TABLE_FORMATS[rule.format](rule, file.path, data):
         whole = {**of_path, **row}
         key = filled(rule.key, whole) or (whole.get(KEY_FIELD) if rule.match == EITHER else None)
-        if key:
-            found.add(rule.match, key, {name: value for name, value in whole.items() if name != KEY_FIELD})
+        if not key:
+            continue
+        fields = {name: value for name, value in whole.items() if name != KEY_FIELD}
+        try:
+            segment, fields = split_segment(fields) if rule.format in SEGMENTED else (WHOLE, fields)
+        except ValueError as error:
+            found.refuse(rule.match, key, f"label file {file.path!r:.120}: {error}")
+        else:
+            found.add(rule.match, key, fields, segment)
 
 
 def _path_fields(rule: TableRule, path: str) -> dict[str, str]:

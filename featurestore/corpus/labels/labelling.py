@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from featurestore.corpus.corpus import Corpus, Listed, Read, Rejection, Utterance
 from featurestore.corpus.labels.derived import DERIVATIONS, filled
-from featurestore.corpus.labels.label_files import LabelFiles, read_label_files
+from featurestore.corpus.labels.label_files import LabelFiles, Told, read_label_files
 from featurestore.corpus.labels.tables.rows import MISSING
 from featurestore.corpus.reading.unpack import has_control_characters, is_junk
 from featurestore.corpus.sheet.datasheet import IndexEntry, LabelRule, Manifest
 from featurestore.corpus.sheet.label_rules import is_label_file
 from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
+from featurestore.segments import WHOLE
 
 MOST_NAMED = 5
 """Names that a note spells out before it only counts."""
@@ -46,13 +47,17 @@ def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | No
     rejected, unlabelled = list(twins), []
     for path, file in sorted(files.items()):
         reason = _unprintable(path) or _fault(manifest, path) or difference(manifest.index.get(path), file)
-        parsed = reason or parse_label(rule, pattern, path, beside)
-        if reason is None and parsed is None:
-            unlabelled.append(Rejection(shown(path), _without_label(manifest, pattern)))
-        elif isinstance(parsed, str):
-            rejected.append(Rejection(shown(path), parsed))
-        elif parsed is not None:
-            utterances.append(_utterance(rule, path, file, parsed))
+        for told in [Told(WHOLE, {})] if reason else beside.told(path):
+            part = told.segment.path(path)
+            taken = f"its path is that of a part of {path!r}" if part != path and part in files else None
+            parsed = reason or taken or parse_label(rule, pattern, path, told if beside.rows else None)
+            if parsed is None:
+                unlabelled.append(Rejection(shown(part), _without_label(manifest, pattern)))
+            elif isinstance(parsed, str):
+                rejected.append(Rejection(shown(part), parsed))
+            else:
+                utterances.append(_utterance(rule, part, told.segment.content(file.content), file.size, parsed))
+    utterances.sort(key=lambda one: one.path)
     if rule.join_speakers:
         utterances, joined = _with_joined_speakers(utterances)
         notes += joined
@@ -63,9 +68,9 @@ def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | No
 
 
 def parse_label(
-    rule: LabelRule, pattern: re.Pattern[str], path: str, beside: LabelFiles | None = None
+    rule: LabelRule, pattern: re.Pattern[str], path: str, told: Told | None = None
 ) -> dict[str, str] | str | None:
-    """Read the label fields of one path: from the path, from the files beside the audio, then composed and derived.
+    """Read the label fields of one path: from the path, from what `told` says of it, then composed and derived.
 
     Returns
     -------
@@ -75,9 +80,9 @@ def parse_label(
     named = match_groups(pattern, path if rule.match == "path" else path.rsplit("/", 1)[-1]) if rule.pattern else {}
     if named is None:
         return None
-    tabled, reason = beside.fields(path) if beside else ({}, None)
-    if reason is not None:
-        return reason
+    if told and told.reason is not None:
+        return told.reason
+    tabled = told.fields if told else {}
     said = {name: value for name, value in tabled.items() if value not in MISSING or value in rule.codes.get(name, ())}
     fields = {**said, **named}
     unknown = _translate(fields, rule)
@@ -88,7 +93,7 @@ def parse_label(
         return fields
     if rule.target in tabled:
         return _missing(rule.target, tabled[rule.target])
-    return None if beside and beside.rows else f"the name says no {rule.target}"
+    return None if told else f"the name says no {rule.target}"
 
 
 def _missing(target: str, value: str = "") -> str:
@@ -207,11 +212,11 @@ def difference(entry: IndexEntry | None, file: Listed) -> str | None:
     return f"differs from the published file, it may be damaged or edited: {checksums}"
 
 
-def _utterance(rule: LabelRule, path: str, file: Listed, fields: Mapping[str, str]) -> Utterance:
+def _utterance(rule: LabelRule, path: str, content: str, size: int, fields: Mapping[str, str]) -> Utterance:
     return Utterance(
         path=path,
-        content=file.content,
-        size=file.size,
+        content=content,
+        size=size,
         labels=tuple(fields.items()),
         label=fields[rule.target],
         speaker=fields.get(rule.speaker) if rule.speaker else None,

@@ -13,7 +13,7 @@ from featurestore.errors import ManifestError
 
 _SCHEME_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 _PROTOCOL_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}(@[a-z0-9]{1,40})?")
-LEAK_KINDS = ("speaker", "source", "audio", "sentence")
+LEAK_KINDS = ("speaker", "source", "recording", "audio", "sentence")
 
 
 def read_schemes(table: Table) -> Mapping[str, Scheme]:

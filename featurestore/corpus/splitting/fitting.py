@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 
 from featurestore.corpus.labels.derived import template_fields
+from featurestore.corpus.labels.segment_fields import is_segment_field
 from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.corpus.splitting.fold_rules import MOST_FOLDS
 from featurestore.corpus.splitting.given_sides import SIDE_NAMES
@@ -141,6 +142,10 @@ def _fields_of_rows(rows: bytes, target: str) -> Fields:
     """Return the fields that all rows of another tool's description have beside the class, with their values."""
     found = [json.loads(line) for line in rows.splitlines() if line.strip()]
     shared = set.intersection(*(set(one) for one in found)) - {"file", "text", target} if found else set()
-    fields: Fields = {field: tuple(sorted({str(one[field]) for one in found})) for field in sorted(shared)}
+    fields: Fields = {
+        field: tuple(sorted({str(one[field]) for one in found}))
+        for field in sorted(shared)
+        if not is_segment_field(field)
+    }
     pairs = [(str(one["speaker"]), str(one["session"])) for one in found] if {"speaker", "session"} <= shared else []
     return {**fields, **(_shared_sessions(pairs) if pairs else {})}

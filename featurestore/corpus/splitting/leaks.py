@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from featurestore.corpus.splitting.splits import Split, SplitItem
 from featurestore.errors import LeakError, UnknownNameError
+from featurestore.segments import recording_of, segment_of
 
 MOST_NAMED = 12
 """Names that a message spells out before it only counts."""
@@ -32,6 +33,8 @@ class Leaks:
 
     Copies at another level, with other silence or through a lossy codec are not identical and do not stand here.
     """
+    shared_recordings: tuple[str, ...] = ()
+    """Recordings (by path) of which segments or channels stand on two sides: one room, one talk, one microphone."""
     audio_paths: tuple[str, ...] = ()
     """The same for people: `a.wav = b.flac`."""
     noises: tuple[tuple[str, str], ...] = ()
@@ -49,6 +52,7 @@ class Leaks:
         return {
             "speaker": self.shared_speakers,
             "source": self.shared_sources,
+            "recording": self.shared_recordings,
             "audio": (*self.shared_audio, *(path for _, path in self.noises)),
             "sentence": self.shared_sentences,
         }
@@ -78,8 +82,8 @@ class Leaks:
 
 TOLD_SIDES = ("validation", "test")
 """Sides whose recordings no training copy may hold as noise."""
-KINDS = ("speaker", "source", "audio", "sentence")
-REFUSED_KINDS = ("speaker", "source", "audio")
+KINDS = ("speaker", "source", "recording", "audio", "sentence")
+REFUSED_KINDS = ("speaker", "source", "recording", "audio")
 """Kinds refused unless allowed; shared sentences are reported only, since most acted corpora repeat theirs."""
 
 
@@ -115,17 +119,18 @@ def leaks(
 
     known = sounds or {}
     same = _files_of_sounds(used, known, shared(lambda one: known.get(one.content, one.content)))
-    mixed_in = {known.get(content, content) for content in heard}
+    mixed_in = {name for content in heard for name in (content, known.get(content, content))}
     return Leaks(
         shared_speakers=shared(lambda one: one.speaker),
         shared_sources=tuple(sorted(path for path, found in sides.items() if len(found) > 1)),
+        shared_recordings=_recordings(used, shared(lambda one: recording_of(one.content))),
         shared_audio=tuple(sorted(min(one.content for one in files) for files in same)),
         audio_paths=tuple(sorted(" = ".join(sorted({one.path for one in files})) for files in same)),
         noises=tuple(
             sorted(
                 (side, one.path)
                 for one in used
-                if known.get(one.content, one.content) in mixed_in
+                if mixed_in & {recording_of(one.content), known.get(one.content, one.content)}
                 for side in sides[one.path] & {*TOLD_SIDES}
             )
         ),
@@ -145,6 +150,15 @@ def _files_of_sounds(
         if name in files:
             files[name].append(one)
     return list(files.values())
+
+
+def _recordings(used: Iterable[SplitItem], contents: Collection[str]) -> tuple[str, ...]:
+    """Return the paths of some recordings of which several parts are used, sorted."""
+    parts: dict[str, dict[str, str]] = {content: {} for content in contents}
+    for one in used:
+        if recording_of(one.content) in parts:
+            parts[recording_of(one.content)][one.content] = segment_of(one.content).file(one.path)
+    return tuple(sorted(min(paths.values()) for paths in parts.values() if len(paths) > 1))
 
 
 def check_leaks(

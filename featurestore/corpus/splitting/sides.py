@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from featurestore.errors import SplitError
+from featurestore.segments import recording_of
 
 
 class SplitItem(Protocol):
@@ -67,11 +68,15 @@ def in_name_order(utterances: Iterable[SplitItem]) -> Sequence[SplitItem]:
 
 
 def field_of(one: SplitItem, name: str) -> str | None:
-    """Return a field of an utterance by name: `speaker`, `label`, or one of its label fields; None if it has none."""
+    """Return a field of an utterance by name: `speaker`, `label`, or one of its label fields; None if it has none.
+
+    `recording` is the recording that it is or is a segment of, where no label field has that name.
+    """
     if name in ("speaker", "label"):
         value: str | None = getattr(one, name)
         return value
-    return dict(getattr(one, "labels", ())).get(name)
+    fields = dict(getattr(one, "labels", ()))
+    return fields.get(name, recording_of(one.content) if name == "recording" else None)
 
 
 FEWEST_TO_HOLD = 3

@@ -1,0 +1,115 @@
+"""Which part of a recording a row of a label file is about, told by its fields `start`, `end`, `duration`, `channel`.
+
+Times are seconds from the start of the file, or `0 days 00:00:01.5` and `00:00:01.5` as pandas writes them; channel 0
+is the first. What cannot be read so is refused and never passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from featurestore.segments import END_TOLERANCE, LONGEST, SECOND, Segment
+
+_FIELD = re.compile(
+    r"(?P<role>start|begin|onset|end|stop|offset|duration|dur)(time|at)?(in)?"
+    r"(?P<unit>s|secs?|seconds?|[mun]s|[mun]secs?|(milli|micro|nano)seconds?|samples?|frames?)?"
+)
+_SECONDS = re.compile(r"\+?\d{1,12}(\.\d{0,30})?([eE][+-]?\d{1,2})?")
+_CLOCK = re.compile(
+    r"((?P<days>\d{1,5}) days?,?)?\s*(\+?(?P<hours>\d{1,5}):(?P<minutes>\d\d):(?P<seconds>\d\d(\.\d{0,30})?))?"
+)
+_CHANNEL = re.compile(r"(\d{1,2})(\.0*)?")
+_UNITS = ("s", "sec", "secs", "second", "seconds")
+_MISSING = frozenset({"", "nat", "nan", "none", "null", "na", "<na>"})
+
+
+def is_segment_field(name: str) -> bool:
+    """Tell whether a field's name is one that says which part of a recording a row is about."""
+    return _plain(name) == "channel" or _FIELD.fullmatch(_plain(name)) is not None
+
+
+def split_segment(row: Mapping[str, str]) -> tuple[Segment, dict[str, str]]:
+    """Take the fields that say a part of a recording out of a row.
+
+    `begin` and `onset` are other names of `start`, `stop` of `end`; `offset` is the start where there is a `duration`
+    or an `end`, and the end where there is an `onset`. A duration alone describes a recording and is no part.
+
+    Returns
+    -------
+    tuple
+        The segment, and the other fields.
+
+    Raises
+    ------
+    ValueError
+        Saying which field cannot be read, or what is missing.
+    """
+    times, channel, rest = {}, None, {}
+    for name, value in row.items():
+        found = _FIELD.fullmatch(_plain(name))
+        if _plain(name) == "channel":
+            channel = _channel(value)
+        elif found and value.casefold() not in _MISSING:
+            times[found["role"]] = (name, value)
+        elif not found:
+            rest[name] = value
+    if not times.keys() - {"duration", "dur"}:
+        return Segment(channel=channel), {**rest, **dict(times.values())}
+    start, end = _span({role: _time(*said) for role, said in times.items()})
+    return Segment(start, end, channel), rest
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", name.casefold())
+
+
+def _span(times: dict[str, int]) -> tuple[int, int | None]:
+    """Return start and end in nanoseconds."""
+    if times.keys() == {"offset"}:
+        raise ValueError("an 'offset' alone is no part: give a 'duration' or an 'end', or name the field otherwise")
+    behind = "onset" in times
+    starts = [times[role] for role in ("start", "begin", "onset", *(() if behind else ("offset",))) if role in times]
+    ends = [times[role] for role in ("end", "stop", *(("offset",) if behind else ())) if role in times]
+    if not starts:
+        raise ValueError("it says where the segment ends and not where it starts: add a field 'start'")
+    ends += [starts[0] + times[role] for role in ("duration", "dur") if role in times]
+    for values in (starts, ends):
+        if values and max(values) - min(values) > END_TOLERANCE:
+            said = " and ".join(f"{value / SECOND:g}" for value in values)
+            raise ValueError(f"its times contradict each other: {said} s for one place")
+    return starts[0], ends[0] if ends else None
+
+
+def _time(name: str, value: str) -> int:
+    """Return a time in nanoseconds."""
+    found = _FIELD.fullmatch(_plain(name))
+    unit = found["unit"] if found else None
+    if unit and unit not in _UNITS:
+        raise ValueError(f"{name!r:.40} is in {unit}: times are read in seconds, so convert it to 'start' or 'end'")
+    if value.startswith("-"):
+        raise ValueError(f"{name} {value!r:.40} lies before the start of the recording")
+    clock = _CLOCK.fullmatch(value)
+    if _SECONDS.fullmatch(value):
+        seconds = Decimal(value)
+    elif clock and value.strip():
+        days, hours, minutes = (int(clock[part] or 0) for part in ("days", "hours", "minutes"))
+        seconds = 86_400 * days + 3_600 * hours + 60 * minutes + Decimal(clock["seconds"] or 0)
+    else:
+        raise ValueError(f"{name} {value!r:.40} is no number of seconds")
+    if seconds * SECOND > LONGEST:
+        raise ValueError(f"{name} {value!r:.40} is no time in seconds within a recording")
+    return int((seconds * SECOND).to_integral_value())
+
+
+def _channel(value: str) -> int | None:
+    if value.casefold() in _MISSING:
+        return None
+    found = _CHANNEL.fullmatch(value)
+    if found is None:
+        raise ValueError(
+            f"the channel {value!r:.40} is no number: 0 is the first, and without one the mean of all is taken; a "
+            "field that says something else needs another name"
+        )
+    return int(found[1])

@@ -1,0 +1,167 @@
+"""Utterances that are parts of recordings: a stretch of time, one channel, or both.
+
+The content id of a whole recording is the sha256 of its bytes. That of a segment says which recording it is cut from
+and where: `SHA256.tSTART-END.cCHANNEL` with times in nanoseconds, so a row can be computed again from the original
+and its own key, and the segments of one recording stand side by side wherever contents are sorted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from featurestore.errors import AudioError
+
+SECOND = 1_000_000_000
+"""Nanoseconds of a second."""
+LONGEST = 10**9 * SECOND
+"""Nanoseconds, thirty years: no recording is longer."""
+END_TOLERANCE = SECOND // 50
+"""Nanoseconds, 20 ms: tables round; a segment that ends so little behind its recording ends with it."""
+MOST_CHANNELS = 100
+
+_NUMBER = r"(?:0|[1-9]\d{0,18})"
+_CONTENT = re.compile(
+    rf"(?P<recording>[0-9a-f]{{64}})(?:\.t(?P<start>{_NUMBER})-(?P<end>{_NUMBER})?)?(?:\.c(?P<channel>\d\d?))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a recording; without arguments all of it."""
+
+    start: int = 0
+    """Nanoseconds from the start of the recording."""
+    end: int | None = None
+    """Nanoseconds from the start of the recording; None is its end."""
+    channel: int | None = None
+    """0 is the first; None is the mean of all."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < (LONGEST if self.end is None else self.end) <= LONGEST:
+            raise ValueError(f"the segment from {_seconds(self.start)} s to {_end(self.end)} ends before it starts")
+        if self.channel is not None and not 0 <= self.channel < MOST_CHANNELS:
+            raise ValueError(f"there is no channel {self.channel}; 0 is the first")
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is a stretch of its recording and not all of it."""
+        return bool(self.start) or self.end is not None
+
+    @property
+    def seconds(self) -> float | None:
+        """Its length; None where that of the recording decides."""
+        return None if self.end is None else (self.end - self.start) / SECOND
+
+    def content(self, recording: str) -> str:
+        """Return the content id of this part of a recording, that of the recording itself where it is all of it."""
+        time = f".t{self.start}-{'' if self.end is None else self.end}" if self.timed else ""
+        return f"{recording}{time}{'' if self.channel is None else f'.c{self.channel}'}"
+
+    def path(self, recording: str) -> str:
+        """Return the path of this part of a recording, a fragment behind that of its file (W3C Media Fragments).
+
+        Examples
+        --------
+        >>> Segment(500_000_000, 1_500_000_000, 1).path("talks/a.wav")
+        'talks/a.wav#t=0.5,1.5&channel=1'
+        """
+        time = f"t={_seconds(self.start)}{'' if self.end is None else f',{_seconds(self.end)}'}" if self.timed else ""
+        channel = "" if self.channel is None else f"channel={self.channel}"
+        fragment = "&".join(filter(None, (time, channel)))
+        return f"{recording}#{fragment}" if fragment else recording
+
+    def file(self, path: str) -> str:
+        """Return the path of the file that `path` put this part behind."""
+        return path.removesuffix(self.path(""))
+
+    def samples(self, length: int, rate: int) -> tuple[int, int]:
+        """Return the first sample and the one behind the last: each time goes to the nearest sample, halves up.
+
+        Parameters
+        ----------
+        length : int
+            Samples of the recording.
+        rate : int
+            Samples a second.
+
+        Raises
+        ------
+        AudioError
+            If it ends behind the recording by more than `END_TOLERANCE`, or holds no sample.
+        """
+        first = _nearest(self.start, rate)
+        stop = length if self.end is None else _nearest(self.end, rate)
+        if stop - length > max(1, END_TOLERANCE * rate // SECOND):
+            raise AudioError(
+                f"the segment ends at {_end(self.end)}, {(stop - length) / rate:.3f} s behind the end of its recording "
+                f"of {length / rate:.3f} s; times are read in seconds from the start of the file."
+            )
+        stop = min(stop, length)
+        if first >= stop:
+            raise AudioError(
+                f"the segment from {_seconds(self.start)} s to {_end(self.end)} holds no sample of its recording of "
+                f"{length / rate:.3f} s."
+            )
+        return first, stop
+
+
+WHOLE = Segment()
+
+
+def is_content(text: object) -> bool:
+    """Tell whether a value is the content id of a recording or, in the only way to write it, of a segment."""
+    found = _CONTENT.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return False
+    try:
+        return segment_of(str(text)).content(found["recording"]) == text
+    except ValueError:
+        return False
+
+
+def recording_of(content: str) -> str:
+    """Return the sha256 of the recording that a content is, or is a part of."""
+    return content.partition(".")[0]
+
+
+def segment_of(content: str) -> Segment:
+    """Return which part of its recording a content is; `ValueError` if what stands behind the recording is none."""
+    if "." not in content:
+        return WHOLE
+    found = _CONTENT.fullmatch(content)
+    if found is None:
+        raise ValueError(f"{content!r:.120} is no content id")
+    start, end, channel = (None if found[name] is None else int(found[name]) for name in ("start", "end", "channel"))
+    return Segment(start or 0, end, channel)
+
+
+def brief(content: str) -> str:
+    """Return a content id as messages show it.
+
+    Examples
+    --------
+    >>> brief(Segment(0, 1_500_000_000).content("ab" * 32))
+    'abababababab.t0-1500000000'
+    """
+    return content[:12] + content[64:]
+
+
+def mixed(content: str) -> str:
+    """Return 64 hexadecimal digits that are as good as random, also for the segments of one recording."""
+    return content if len(content) == 64 else hashlib.sha256(content.encode("ascii")).hexdigest()
+
+
+def _nearest(time: int, rate: int) -> int:
+    return (2 * time * rate + SECOND) // (2 * SECOND)
+
+
+def _seconds(time: int) -> str:
+    """Write nanoseconds as seconds, without zeros that say nothing."""
+    return f"{(Decimal(time) / SECOND).normalize():f}"
+
+
+def _end(time: int | None) -> str:
+    return "its end" if time is None else f"{_seconds(time)} s"
