@@ -71,7 +71,7 @@ device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda
 change_option = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in split.name=loso; repeatable."
 )
-LEAKS = ("speaker", "source", "audio", "sentence")
+LEAKS = ("speaker", "source", "recording", "audio", "sentence")
 
 
 def experiment_options(command: Command) -> Command:

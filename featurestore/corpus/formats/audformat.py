@@ -1,8 +1,8 @@
 """Databases of audformat: a header `db.yaml` and a table `db.NAME.csv` for each of its tables.
 
 The header is read as plain text values (no tag is obeyed), tables as CSV; pickled and Parquet tables are refused.
-Filewise tables are read, and segmented ones whose segments are whole files. Values of a scheme that refers to a table
-of its own, such as the age of a speaker, become fields of the recordings.
+Filewise and segmented tables are read; what a filewise one says holds for all segments of the file. Values of a scheme
+that refers to a table of its own, such as the age of a speaker, become fields of the recordings.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ def read_audformat(folder: DataFolder) -> FoundCorpus:
     Raises
     ------
     SourceError
-        If the header is no plain YAML, or no table of whole files can be read.
+        If the header is no plain YAML, or no table can be read.
     """
     header = _header(folder)
-    rows: dict[str, dict[str, str]] = {}
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
     notes: list[str] = []
     for name, table in _mapping(header, "tables").items():
         found = _table(folder, header, name, _mapping({"table": table}, "table"), notes)
         for path, fields in found:
-            known = rows.setdefault(path, {})
+            known = rows.setdefault((path, fields.get("start", ""), fields.get("end", "")), {})
             for field, value in fields.items():
                 if known.setdefault(field, value) != value:
                     known[f"{name}.{field}"] = value
     if not rows:
         why = f": {notes[0]}" if notes else ""
-        raise SourceError(f"the database in {str(folder.place)!r:.200} has no table of whole files{why}.")
+        raise SourceError(f"the database in {str(folder.place)!r:.200} has no table that is read{why}.")
     return FoundCorpus(
         "audformat",
-        tuple(rows.items()),
+        tuple((path, fields) for (path, _, _), fields in rows.items()),
         title=_line(header, "name"),
         description=_line(header, "description"),
         language=_language(header),
@@ -101,15 +101,20 @@ def _table(
         notes.append(f"the table {name!r} is left out: {_absent(folder, name)}")
         return
     rows = list(table_fields(folder, file))
-    if any(row.get("start", "") not in STARTS or row.get("end", "") not in ENDS for _, row in rows):
-        notes.append(f"the table {name!r} is left out: its segments are parts of files, and whole files are read")
-        return
     columns = {column: _scheme(header, one) for column, one in _mapping(table, "columns").items()}
     beside = {column: _scheme_values(folder, header, scheme) for column, scheme in columns.items()}
     side = _side(header, table)
     for place, row in rows:
-        fields = _fields(row, columns, beside)
+        fields = _fields(row, columns, beside) | _part(row)
         yield written_path(row.get("file", ""), place), {**fields, **({"split": side} if side else {})}
+
+
+def _part(row: Mapping[str, str]) -> dict[str, str]:
+    """Return where a segment starts and ends; nothing for a row about a whole file."""
+    start, end = row.get("start", ""), row.get("end", "")
+    if start in STARTS and end in ENDS:
+        return {}
+    return {"start": start or "0", **({} if end in ENDS else {"end": end})}
 
 
 def _absent(folder: DataFolder, name: str) -> str:

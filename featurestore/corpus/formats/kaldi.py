@@ -1,13 +1,15 @@
 """Kaldi data folders: `wav.scp` with `utt2spk`, `text`, `spk2gender` and any `utt2NAME` or `spk2NAME`.
 
-A line is a key and the rest. Commands behind a pipe and offsets into archives are refused: the first would have to be
+A line is a key and the rest; two lines or files that say different things of one key are refused. `segments` gives the
+utterances of a recording. Commands behind a pipe and offsets into archives are refused: the first would have to be
 executed, the second are no files. A folder of such folders (`train`, `dev`, `test`) is one corpus with their split.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from featurestore.corpus.formats.found import DataFolder, FoundCorpus, written_path
 from featurestore.corpus.proposal.roles import side_of
@@ -15,8 +17,8 @@ from featurestore.errors import SourceError
 
 NO_LABELS = frozenset({"utt2spk", "utt2dur", "utt2num_frames", "utt2uniq", "utt2num_samples", "spk2utt"})
 """Files of this form that hold no labels, or are read on their own."""
-END_TOLERANCE = 0.02
-"""Seconds by which a segment may miss the end of its recording and still be all of it."""
+CHANNELS = {"A": "0", "B": "1", "1": "0", "2": "1"}
+"""What `reco2file_and_channel` calls the channels of a file, and their numbers from 0."""
 
 _LABELS = re.compile(r"(?P<of>utt|spk)2(?P<field>[A-Za-z0-9_.-]{1,40})")
 _OFFSET = re.compile(r"\.ark(\.gz)?:\d+|:\d+(\[.*\])?$")
@@ -33,7 +35,7 @@ def read_kaldi(folder: DataFolder) -> FoundCorpus:
     Raises
     ------
     SourceError
-        For a pipe, an archive offset, a segment that is only a part of its recording, or a line without a value.
+        For a pipe, an archive offset, lines or files that contradict each other, or a line without a value.
     """
     parts = [folder] if folder.has("wav.scp") else [one for one in folder.below() if one.has("wav.scp")]
     rows = [
@@ -49,29 +51,55 @@ def read_kaldi(folder: DataFolder) -> FoundCorpus:
 
 def _rows(folder: DataFolder) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the written path and the fields of each utterance."""
-    recordings = {key: _audio_path(value, place) for key, value, place in _pairs(folder, "wav.scp")}
+    recordings = {key: _audio_path(value, place) for key, (value, place) in _lines(folder, "wav.scp").items()}
     by_utterance, by_speaker = _label_files(folder)
     speakers = _speakers(folder)
-    texts = dict(_values(folder, "text"))
-    for utterance, path in _utterances(folder, recordings):
-        fields = {name: values[utterance] for name, values in by_utterance.items() if utterance in values}
+    texts = _values(folder, "text")
+    channels = _channels(folder, recordings)
+    for utterance, recording, part in _utterances(folder, recordings):
         speaker = speakers.get(utterance)
-        if speaker is not None:
-            fields["speaker"] = speaker
-            fields |= {name: values[speaker] for name, values in by_speaker.items() if speaker in values}
-        yield path, {**fields, **({"text": texts[utterance]} if texts.get(utterance) else {})}
+        said = [
+            *((f"utt2{name}", name, values.get(utterance)) for name, values in by_utterance.items()),
+            *((f"spk2{name}", name, values.get(speaker or "")) for name, values in by_speaker.items()),
+            ("utt2spk", "speaker", speaker),
+            ("text", "text", texts.get(utterance)),
+            ("reco2file_and_channel", "channel", channels.get(recording)),
+            *(("segments", name, value) for name, value in part.items()),
+        ]
+        yield recordings[recording], _joined(folder, utterance, said)
 
 
-def _pairs(folder: DataFolder, name: str) -> Iterator[tuple[str, str, str]]:
-    """Yield key, rest and place of each line of a file; nothing where it is absent."""
+def _joined(folder: DataFolder, utterance: str, said: Iterable[tuple[str, str, str | None]]) -> Mapping[str, str]:
+    """Return the fields that files say of an utterance; `SourceError` where two of them differ."""
+    fields: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for file, name, value in said:
+        if value and fields.setdefault(name, value) != value:
+            raise SourceError(
+                f"{str(folder.place)!r:.120}: {sources[name]!r} says the {name} {fields[name]!r:.80} of "
+                f"{utterance!r:.80}, and {file!r} says {value!r:.80}. Mend either."
+            )
+        sources.setdefault(name, file)
+    return fields
+
+
+def _lines(folder: DataFolder, name: str) -> Mapping[str, tuple[str, str]]:
+    """Return the rest and the place of each line of a file by its key; nothing where it is absent."""
+    found: dict[str, tuple[str, str]] = {}
     for place, line in folder.lines(name) if folder.has(name) else ():
         key, *rest = line.split(None, 1)
-        yield key, rest[0].strip() if rest else "", f"{place} of {str(folder.place)!r:.120}"
+        value = rest[0].strip() if rest else ""
+        known, before = found.setdefault(key, (value, place))
+        if known != value:
+            raise SourceError(
+                f"{str(folder.place)!r:.120}: {before} says {known!r:.80} of {key!r:.80}, and {place} says "
+                f"{value!r:.80}. Mend either."
+            )
+    return {key: (value, f"{place} of {str(folder.place)!r:.120}") for key, (value, place) in found.items()}
 
 
-def _values(folder: DataFolder, name: str) -> Iterator[tuple[str, str]]:
-    for key, value, _ in _pairs(folder, name):
-        yield key, value
+def _values(folder: DataFolder, name: str) -> Mapping[str, str]:
+    return {key: value for key, (value, _) in _lines(folder, name).items()}
 
 
 def _label_files(folder: DataFolder) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Mapping[str, str]]]:
@@ -80,14 +108,35 @@ def _label_files(folder: DataFolder) -> tuple[Mapping[str, Mapping[str, str]], M
     for name in folder.names():
         file = _LABELS.fullmatch(name)
         if file and name not in NO_LABELS:
-            found[file["of"]][file["field"]] = dict(_values(folder, name))
+            found[file["of"]][file["field"]] = _values(folder, name)
     return found["utt"], found["spk"]
 
 
 def _speakers(folder: DataFolder) -> Mapping[str, str]:
     """Return the speaker of each utterance; none where every utterance is its own, which says that they are unknown."""
-    found = dict(_values(folder, "utt2spk"))
+    found = _values(folder, "utt2spk")
+    for speaker, (utterances, place) in _lines(folder, "spk2utt").items():
+        for utterance in utterances.split():
+            if found.get(utterance, speaker) != speaker:
+                raise SourceError(
+                    f"{place}: {utterance!r:.80} is said to be of {speaker!r:.80}, and 'utt2spk' says "
+                    f"{found[utterance]!r:.80}. Mend either."
+                )
     return {} if all(utterance == speaker for utterance, speaker in found.items()) else found
+
+
+def _channels(folder: DataFolder, recordings: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the channel of each recording that shares its file with another one."""
+    files = Counter(recordings.values())
+    said = _lines(folder, "reco2file_and_channel")
+    found: dict[str, str] = {}
+    for recording, (value, place) in said.items():
+        if files[recordings.get(recording, "")] > 1:
+            channel = value.split()[-1].upper() if value else ""
+            if channel not in CHANNELS:
+                raise SourceError(f"{place}: the channel {channel!r:.40} is none of {', '.join(CHANNELS)}. Mend it.")
+            found[recording] = CHANNELS[channel]
+    return found
 
 
 def _audio_path(value: str, place: str) -> str:
@@ -100,27 +149,29 @@ def _audio_path(value: str, place: str) -> str:
     return written_path(value, place)
 
 
-def _utterances(folder: DataFolder, recordings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield utterance and path: by `segments` where there is one, else each recording is an utterance."""
+def _utterances(folder: DataFolder, recordings: Mapping[str, str]) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+    """Yield utterance, recording and part: by `segments` where there is one, else each recording is an utterance."""
     if not folder.has("segments"):
-        yield from recordings.items()
+        yield from ((recording, recording, {}) for recording in recordings)
         return
-    seconds = dict(_values(folder, "reco2dur"))
-    for utterance, value, place in _pairs(folder, "segments"):
-        recording, start, end = (*value.split(), "", "", "")[:3]
+    seconds = _values(folder, "reco2dur")
+    for utterance, (value, place) in _lines(folder, "segments").items():
+        recording, start, end, channel = (*value.split(), "", "", "", "")[:4]
         if recording not in recordings:
             raise SourceError(f"{place}: the recording {recording!r:.80} does not stand in wav.scp. Mend either.")
-        if not _is_whole(start, end, seconds.get(recording, "")):
-            raise SourceError(
-                f"{place}: the segment from {start or '?'} to {end or '?'} s is only a part of {recording!r:.80}, or "
-                "reco2dur does not say its length; whole files are read. Cut the recordings into files first."
-            )
-        yield utterance, recordings[recording]
+        if not start or not end or len(value.split()) > 4:
+            raise SourceError(f"{place}: a recording, a start and an end in seconds are needed, not {value!r:.80}.")
+        last = "" if _is_end(end, seconds.get(recording)) else end
+        yield utterance, recording, {"start": start, **({"end": last} if last else {}), **_channel(channel)}
 
 
-def _is_whole(start: str, end: str, length: str) -> bool:
+def _channel(text: str) -> Mapping[str, str]:
+    return {"channel": text} if text else {}
+
+
+def _is_end(end: str, length: str | None) -> bool:
+    """Tell whether a segment ends with its recording: -1 says so, and so does the length in `reco2dur`."""
     try:
-        first, last = float(start), float(end)
-        return first == 0 and (last == -1 or abs(last - float(length)) <= END_TOLERANCE)
+        return float(end) == -1 or (length is not None and float(end) == float(length))
     except ValueError:
         return False

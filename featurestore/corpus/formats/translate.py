@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from featurestore.corpus.formats.found import MOST_FIELDS, MOST_ROWS, FoundCorpus, Row
+from featurestore.corpus.labels.segment_fields import is_segment, is_segment_field
 from featurestore.corpus.labels.tables.rows import MISSING
 from featurestore.corpus.proposal.naming import corpus_name
 from featurestore.corpus.proposal.roles import class_field, holds_numbers
@@ -42,7 +43,11 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) ->
     """
     _check_size(found)
     fields = _field_counts(row for _, row in found.rows)
-    others = {name: counts for name, counts in fields.items() if name not in ("speaker", "text", "split")}
+    others = {
+        name: counts
+        for name, counts in fields.items()
+        if name not in ("speaker", "text", "split") and not is_segment_field(name)
+    }
     target = class_field(others)
     if target is None:
         numbers = [name for name, counts in others.items() if holds_numbers(counts)]
@@ -55,7 +60,8 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) ->
             "values, such as an emotion."
         )
     paths = _corpus_paths([written for written, _ in found.rows])
-    translation = Translation(found.format, _as_lines(paths, found.rows), paths)
+    rows, left_out = _without_idle_segments(found.rows, target)
+    translation = Translation(found.format, _as_lines(paths, rows), paths)
     return Manifest(
         name=corpus_name(str(place.resolve()), known),
         title=found.title or place.resolve().name,
@@ -74,8 +80,19 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) ->
         },
         place=str(place),
         translation=translation,
-        notes=(*found.notes, _about(found, target, others)),
+        notes=(*found.notes, *left_out, _about(found, target, others)),
     )
+
+
+def _without_idle_segments(
+    rows: Iterable[tuple[str, Row]], target: str
+) -> tuple[list[tuple[str, Row]], tuple[str, ...]]:
+    """Leave out segments without a class in recordings that have one as a whole, such as a table of pauses."""
+    parted = [(path, row, is_segment(row)) for path, row in rows]
+    whole = {path for path, row, segment in parted if not segment and target in row}
+    kept = [(path, row) for path, row, segment in parted if not segment or target in row or path not in whole]
+    idle = len(parted) - len(kept)
+    return kept, (f"{idle:,} segments without {target!r} of recordings that have one are left out",) if idle else ()
 
 
 def _check_size(found: FoundCorpus) -> None:
@@ -136,4 +153,6 @@ def _literal(text: str) -> str:
 def _about(found: FoundCorpus, target: str, others: Mapping[str, Counter[str]]) -> str:
     rest = [name for name in others if name != target]
     also = f"; FOLDER/FIELD takes another of {', '.join(rest)[:200]}" if rest else ""
-    return f"read as {found.format}: {len(found.rows):,} recordings, the class is {target!r}{also}"
+    recordings = len({path for path, _ in found.rows})
+    parts = f"{len(found.rows):,} rows of {recordings:,} recordings" if recordings < len(found.rows) else ""
+    return f"read as {found.format}: {parts or f'{recordings:,} recordings'}, the class is {target!r}{also}"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from featurestore.segments import END_TOLERANCE, LONGEST, SECOND, Segment
+from featurestore.segments import END_TOLERANCE, LONGEST, SECOND, WHOLE, Segment
 
 _FIELD = re.compile(
     r"(?P<role>start|begin|onset|end|stop|offset|duration|dur)(time|at)?(in)?"
@@ -28,6 +28,14 @@ _MISSING = frozenset({"", "nat", "nan", "none", "null", "na", "<na>"})
 def is_segment_field(name: str) -> bool:
     """Tell whether a field's name is one that says which part of a recording a row is about."""
     return _plain(name) == "channel" or _FIELD.fullmatch(_plain(name)) is not None
+
+
+def is_segment(row: Mapping[str, str]) -> bool:
+    """Tell whether a row is about a part of a recording, also one that there cannot be."""
+    try:
+        return split_segment(row)[0] != WHOLE
+    except ValueError:
+        return True
 
 
 def split_segment(row: Mapping[str, str]) -> tuple[Segment, dict[str, str]]:
