@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from demo_corpus import no_download
 
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.sheet.manifest import Manifest, find_manifest
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store
@@ -64,13 +64,15 @@ def recipe(copies: int, mels: int = 8) -> DatasetRecipe:
     return DatasetRecipe(features, augmentation, copies)
 
 
-def build_here(store: Store, folder: Path, wanted: DatasetRecipe, name: str = "tiny") -> tuple[str, int]:
+def build_here(
+    store: Store, folder: Path, wanted: DatasetRecipe, name: str = "tiny", sheet: Manifest | None = None
+) -> tuple[str, int]:
     """Build without Dask; return the digest and the number of computed rows.
 
     It goes through the same steps as `pipelines.build.build`: sweep, plan, bundles, leases, plan again, publish.
     """
     computed = 0
-    corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
+    corpus = ingest(store, sheet or find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
     with store.storage.hold(exclusive=False):
         store.storage.sweep()
         plan: BuildPlan = plan_build(store, corpus, wanted)

@@ -14,9 +14,6 @@ from data_folders import (
     class_folder,
     kaldi,
     lhotse,
-    lhotse_recording,
-    lhotse_supervision,
-    lines,
     write,
 )
 from tiny_corpus import tone
@@ -143,39 +140,26 @@ def test_a_recording_that_is_named_and_missing_is_told(tmp_path, capsys):
     assert report["labels"] == {"anger": 4, "sadness": 3}
 
 
-def test_a_segment_that_is_a_whole_recording_is_read_and_a_part_is_refused(tmp_path):
+def test_a_segment_that_is_a_whole_recording_is_that_recording(tmp_path):
     lengths = {"reco2dur": "".join(f"u{number} 0.16\n" for number, *_ in RECORDINGS)}
     whole = "".join(f"u{number} u{number} 0.00 0.16\n" for number, *_ in RECORDINGS)
-    part = whole.replace("u3 u3 0.00 0.16", "u3 u3 0.05 0.16")
 
-    assert load_corpus(kaldi(tmp_path / "whole", segments=whole, **lengths)).label_counts() == EMOTIONS
-    with pytest.raises(SourceError, match=r"'segments', line 3.*only a part of 'u3'"):
-        load_corpus(kaldi(tmp_path / "part", segments=part, **lengths))
+    corpus = load_corpus(kaldi(tmp_path, segments=whole, **lengths))
 
-
-def test_a_supervision_of_a_part_is_refused(tmp_path):
-    files = {
-        "recordings.jsonl": lines([lhotse_recording(1)]),
-        "supervisions.jsonl": lines([lhotse_supervision(*RECORDINGS[0][:4], start=0.02, duration=0.1)]),
-    }
-
-    with pytest.raises(SourceError, match=r"line 1: this supervision is only a part of the recording 'rec-1'"):
-        load_corpus(write(tmp_path, {**files, **audio()}))
+    assert corpus.label_counts() == EMOTIONS
+    assert {one.content for one in corpus.utterances} == {listed("", tone(one[0])).content for one in RECORDINGS}
 
 
-def test_segmented_tables_of_a_database_are_left_out_unless_they_are_whole_files(tmp_path):
+def test_a_segmented_table_of_a_database_may_hold_whole_files(tmp_path):
     header = AUDFORMAT_HEADER.replace(
         "misc_tables:", "  turns:\n    type: segmented\n    columns: {mood: {}}\nmisc_tables:"
     )
     whole = "file,start,end,mood\n" + "".join(f"wav/u{one[0]}.wav,0 days,NaT,m{one[0] % 2}\n" for one in RECORDINGS)
-    part = whole.replace("u2.wav,0 days,NaT", "u2.wav,0 days 00:00:01,0 days 00:00:02")
 
-    read = load_corpus(audformat(tmp_path / "whole", header, **{"db.turns.csv": whole}))
-    left_out = load_corpus(audformat(tmp_path / "part", header, **{"db.turns.csv": part}))
+    read = load_corpus(audformat(tmp_path, header, **{"db.turns.csv": whole}))
 
+    assert [one.path for one in read.utterances] == [f"wav/u{one[0]}.wav" for one in RECORDINGS]
     assert dict(read.utterances[0].labels)["mood"] == "m1"
-    assert "mood" not in dict(left_out.utterances[0].labels)
-    assert any("'turns' is left out" in note for note in left_out.notes)
 
 
 def test_a_table_that_is_stored_in_another_way_is_named_with_the_way_out(tmp_path):

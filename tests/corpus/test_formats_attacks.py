@@ -132,7 +132,7 @@ def test_a_table_name_that_leaves_the_folder_reads_nothing(tmp_path):
     write(tmp_path, {"secret.csv": "file,emotion\nwav/u1.wav,a\nwav/u2.wav,b\n"})
     header = "name: x\ntables:\n  ../../secret: {type: filewise, columns: {emotion: {}}}\n"
 
-    with pytest.raises(SourceError, match="no table of whole files"):
+    with pytest.raises(SourceError, match="no table that is read"):
         load_corpus(write(tmp_path / "db", {"db.yaml": header, "db./x": "", **audio()}))
 
 

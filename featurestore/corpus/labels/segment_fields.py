@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from featurestore.corpus.labels.tables.rows import MISSING
 from featurestore.segments import END_TOLERANCE, LONGEST, SECOND, WHOLE, Segment
 
 _FIELD = re.compile(
@@ -22,7 +23,6 @@ _CLOCK = re.compile(
 )
 _CHANNEL = re.compile(r"(\d{1,2})(\.0*)?")
 _UNITS = ("s", "sec", "secs", "second", "seconds")
-_MISSING = frozenset({"", "nat", "nan", "none", "null", "na", "<na>"})
 
 
 def is_segment_field(name: str) -> bool:
@@ -59,7 +59,7 @@ def split_segment(row: Mapping[str, str]) -> tuple[Segment, dict[str, str]]:
         found = _FIELD.fullmatch(_plain(name))
         if _plain(name) == "channel":
             channel = _channel(value)
-        elif found and value.casefold() not in _MISSING:
+        elif found and value not in MISSING:
             times[found["role"]] = (name, value)
         elif not found:
             rest[name] = value
@@ -112,7 +112,7 @@ def _time(name: str, value: str) -> int:
 
 
 def _channel(value: str) -> int | None:
-    if value.casefold() in _MISSING:
+    if value in MISSING:
         return None
     found = _CHANNEL.fullmatch(value)
     if found is None:
