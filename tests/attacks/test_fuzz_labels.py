@@ -14,6 +14,7 @@ from fuzzing import fuzzed, refused_or_bounded
 from hypothesis import given
 from hypothesis import strategies as st
 from licensed_corpora import COLUMNS, IEMOCAP_HEADER, turn_lines
+from segmented import WAYS
 
 from featurestore.corpus.corpus import load_corpus
 from featurestore.corpus.labels.tables import TABLE_FORMATS
@@ -22,6 +23,7 @@ from featurestore.corpus.sheet.label_rules import TableRule
 from featurestore.corpus.splitting.leaks import leaks
 from featurestore.corpus.splitting.split_rules import SPLITS, find_rule
 from featurestore.errors import FeatureStoreError, SourceError
+from featurestore.segments import is_content
 
 AIHUB = "\r\n".join(
     [COLUMNS.format(fourth="4번 감정세기"), 'a1,"뭐, 그래?",anger,Angry,2,Angry,1,Sadness,1,Neutral,0,Angry,2,25,male']
@@ -78,7 +80,12 @@ def test_a_changed_label_file_gives_rows_of_plain_texts_or_one_of_our_errors(kin
             assert all(vote.strength in range(3) for vote in parse_votes(row.get("votes", "")))
 
 
-FOLDERS = {"audformat": audformat, "kaldi": kaldi, "lhotse": lambda folder: lhotse(folder, packed=False)}
+FOLDERS = {
+    "audformat": audformat,
+    "kaldi": kaldi,
+    "lhotse": lambda folder: lhotse(folder, packed=False),
+    **{f"segments of {name}": WAYS[name] for name in ("audformat", "kaldi", "lhotse", "metadata.csv")},
+}
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +122,8 @@ def test_changed_data_of_another_tool_gives_its_recordings_or_one_of_our_errors(
 
         with refused_or_bounded():
             corpus = use(folder)
-            assert len(corpus.utterances) <= 8
+            assert len({one.path for one in corpus.utterances}) == len(corpus.utterances) <= 16
+            assert all(is_content(one.content) for one in corpus.utterances)
             assert all(sound(value) for one in corpus.utterances for _, value in one.labels)
 
 
@@ -151,10 +159,10 @@ def test_a_label_file_made_to_break_its_reader_is_refused_in_a_short_line(kind, 
         list(TABLE_FORMATS[rule.format](rule, "labels/x", data))
 
 
-def test_a_supervision_of_a_length_beyond_all_floats_is_a_part_of_no_recording(tmp_path):
+def test_a_supervision_of_a_length_beyond_all_floats_is_refused(tmp_path):
     folder = lhotse(tmp_path, packed=False)
     file = folder / "corpus_supervisions_test.jsonl"
     file.write_text(file.read_text().replace('"duration": 0.16', f'"duration": {10**400}', 1))
 
-    with pytest.raises(SourceError, match="only a part"):
+    with pytest.raises(SourceError, match="must be numbers of seconds"):
         load_corpus(folder)
