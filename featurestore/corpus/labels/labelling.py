@@ -16,7 +16,7 @@ from featurestore.corpus.reading.unpack import has_control_characters, is_junk
 from featurestore.corpus.sheet.datasheet import IndexEntry, LabelRule, Manifest
 from featurestore.corpus.sheet.label_rules import is_label_file
 from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
-from featurestore.segments import WHOLE
+from featurestore.segments import WHOLE, recording_of
 
 MOST_NAMED = 5
 """Names that a note spells out before it only counts."""
@@ -230,7 +230,7 @@ def _with_joined_speakers(utterances: Sequence[Utterance]) -> tuple[list[Utteran
     holders: dict[str, str] = {}
     for one in utterances:
         if one.speaker is not None:
-            other = groups[holders.setdefault(one.content, one.speaker)]
+            other = groups[holders.setdefault(recording_of(one.content), one.speaker)]
             if one.speaker not in other:
                 other |= groups[one.speaker]
                 groups.update(dict.fromkeys(other, other))
