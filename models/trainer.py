@@ -20,6 +20,7 @@ from models.errors import TrainingError
 from models.evaluation import Judgement, has_copies, judge, tally_view
 from models.execution import Execution
 from models.figures.tally import Tally
+from models.networks.layers import has_batch_norm
 from models.optimisation.distributed import ALONE, Ranks
 from models.optimisation.gradient_norms import GradientNorms
 from models.optimisation.losses import make_loss
@@ -36,6 +37,8 @@ from models.training_state import TrainingState
 
 REPORT_EVERY = 10
 """Steps between two reports: each reads the loss and so waits for the device."""
+SHOWN_BATCHES = 32
+"""Batches to measure batch norm with for a validation that is shown and decides nothing."""
 
 
 class Sides(NamedTuple):
@@ -198,7 +201,20 @@ class Trainer:
             )
 
     def _validate(self) -> dict[str, Any]:
+        """Judge the very network that would be delivered if this epoch's were."""
+        if self.spec.batch_norm == "population" and has_batch_norm(self.state.model):
+            self._measure_population()
         return tally_view(self.state.model, self.sides.validation, self.config.classes, self.execution).figures()
+
+    def _measure_population(self) -> None:
+        epoch, deciding = self.state.counters.epoch, bool(self.spec.deciding)
+        batches = self.spec.population_batches
+        if not deciding and epoch < self.spec.epochs:
+            batches = min(batches or SHOWN_BATCHES, SHOWN_BATCHES)
+        elif epoch in (1, self.spec.epochs):
+            when = " before each validation" if deciding else ""
+            self.progress.stage(f"measuring batch-norm statistics of the training side{when}")
+        measure_population(self.state.model, self.data, self.spec, self.execution, batches)
 
     def _close_epoch(self, trained: dict[str, Any], validated: dict[str, Any]) -> None:
         counters = self.state.counters
@@ -236,9 +252,6 @@ class Trainer:
     def _choose_weights(self) -> None:
         if self.spec.keep == "best" and self.state.best:
             self.state.model.load_state_dict(self.state.best)
-        if self.spec.batch_norm == "population":
-            self.progress.stage("measuring batch-norm statistics of the training side")
-            measure_population(self.state.model, self.data, self.spec, self.execution)
 
     def _evaluate(self) -> dict[str, Judgement]:
         """Judge validation and test; the copies of an utterance vote where a side holds several."""

@@ -108,15 +108,9 @@ def _check_rows(sides: Sides, spec: TrainingSpec) -> None:
 
 
 def _check_validation(sides: Sides, spec: TrainingSpec) -> None:
-    by = {
-        "keep best": spec.keep == "best",
-        "patience": spec.patience > 0,
-        "schedule plateau": spec.schedule == "plateau",
-    }
-    needed = [setting for setting, wanted in by.items() if wanted]
-    if needed and not len(sides.validation):
+    if spec.deciding and not len(sides.validation):
         raise TrainingError(
-            f"dataset {sides.train.name}: {needed[0]} goes by the validation side, which has no rows. Choose another "
+            f"dataset {sides.train.name}: {spec.deciding[0]} goes by the validation side, which has no rows. Choose another "
             "split or setting."
         )
 

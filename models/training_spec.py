@@ -67,8 +67,8 @@ class TrainingSpec(OptimisationSettings, DataSettings):
     drop_last: bool = False
     """Leave out the rows that fill no batch, as the source's software does."""
     batch_norm: str = "population"
-    """Statistics for inference: `population` measures them anew when training ends, as the source's software does;
-    `moving` keeps the moving average."""
+    """Statistics for inference: `population` measures them anew for the last epoch, as the source's software does, and
+    before each validation that decides anything, see `deciding`; `moving` keeps the moving average."""
     population_batches: int = 0
     """Batches to measure the population with; 0 takes the whole training side."""
     keep: str = "last"
@@ -120,6 +120,16 @@ class TrainingSpec(OptimisationSettings, DataSettings):
         for holds, rule in rules:
             if not holds:
                 raise SpecError(f"training: {rule}.")
+
+    @property
+    def deciding(self) -> list[str]:
+        """The settings by which the validation side decides what is learnt or kept, in words."""
+        by = {
+            "keep best": self.keep == "best",
+            "patience": self.patience > 0,
+            "schedule plateau": self.schedule == "plateau",
+        }
+        return [setting for setting, decides in by.items() if decides]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values."""

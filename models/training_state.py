@@ -19,8 +19,8 @@ from models.optimisation.optimisers import optimiser_tensors, restore_optimiser
 from models.runs.checkpoint import read_tensors, write_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
-DERIVED = ("best_epoch", "best_value", "stale")
-"""Counters of earlier checkpoints that are now read from the history."""
+FORM = "2"
+"""Validation figures of earlier checkpoints judged other batch-norm statistics than those that are delivered."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class TrainingState:
         for rank, (tally, random) in enumerate(zip(*apart, strict=True)):
             groups |= {of_rank("tally", rank): tally, of_rank("random", rank): random}
         tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
-        metadata = {"config": config, "counters": json.dumps(dataclasses.asdict(self.counters))}
+        metadata = {"form": FORM, "config": config, "counters": json.dumps(dataclasses.asdict(self.counters))}
         write_tensors(folder / CHECKPOINT, tensors, {**metadata, "ranks": str(ranks.count)})
 
     def load(self, folder: Path, config: str, ranks: Ranks = ALONE) -> bool:
@@ -102,6 +102,8 @@ class TrainingState:
         if not path.exists():
             return False
         tensors, metadata = read_tensors(path)
+        if metadata.get("form") != FORM:
+            raise CheckpointError(f"{path}: was written by another version. Remove it to start this run over.")
         if metadata.get("config") != config:
             raise CheckpointError(f"{path}: belongs to another configuration. Remove it to start this run over.")
         written_by = int(metadata.get("ranks", "1"))
@@ -128,7 +130,7 @@ class TrainingState:
         if self.norms and "norms" in groups:
             self.norms.restore(groups["norms"])
         restore_random_state(groups[of_rank("random", rank)])
-        self.counters = Counters(**{name: value for name, value in counters.items() if name not in DERIVED})
+        self.counters = Counters(**counters)
 
 
 def of_rank(group: str, rank: int) -> str:

@@ -37,10 +37,12 @@ def make_sampler(dataset: ViewDataset, spec: TrainingSpec) -> BatchSampler:
 
 
 @torch.no_grad()
-def measure_population(model: nn.Module, dataset: ViewDataset, spec: TrainingSpec, execution: Execution) -> None:
-    """Measure batch-norm statistics anew, over every row of the training side or its first `population_batches`."""
+def measure_population(
+    model: nn.Module, dataset: ViewDataset, spec: TrainingSpec, execution: Execution, batches: int = 0
+) -> None:
+    """Measure batch-norm statistics anew, over so many batches of the training side; 0 takes every row of it."""
     model.train()
     order = list(make_sampler(dataset, replace(spec, **ALL_ONCE)))
     with population_statistics(model):
-        for batch in execution.feed(dataset, order[: spec.population_batches or None]):
+        for batch in execution.feed(dataset, order[: batches or None]):
             execution.logits(model, batch)

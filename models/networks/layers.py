@@ -134,6 +134,11 @@ class ConvBlock(nn.Module):
         return images.relu_(), real
 
 
+def has_batch_norm(model: nn.Module) -> bool:
+    """Tell whether a model has statistics that `population_statistics` measures."""
+    return any(isinstance(module, MaskedBatchNorm) for module in model.modules())
+
+
 @contextmanager
 def population_statistics(model: nn.Module) -> Iterator[None]:
     """Measure batch-norm statistics anew: those of all values that pass through the model in this context.
