@@ -160,9 +160,12 @@ def start_seeds(run: Path, seeds: int, *, resume: bool) -> None:
     """Note in a new folder that it holds a run for each of several seeds; `RunError` if the folder is taken."""
     from models.errors import RunError
     from models.runs.checkpoint import write_json
+    from models.runs.hold import hold_run
 
     if resume:
         return
+    with hold_run(run):  # what a killed one left half written is no run
+        pass
     if run.exists() and any(run.iterdir()):
         raise RunError(f"run folder {run} exists: give '--resume {run}' to go on, or another '--run'.")
     run.mkdir(parents=True, exist_ok=True)

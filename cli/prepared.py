@@ -111,14 +111,16 @@ def prepare(
     every_fold : bool
         Take all folds of a protocol; otherwise the split must be one.
     """
-    from models.registry import build_model
+    from models.optimisation.schedules import rate_note
+    from models.registry import bands_note, build_model
     from models.training_spec import TrainingSpec
 
-    TrainingSpec.from_dict(experiment.training)
+    spec = TrainingSpec.from_dict(experiment.training)
     standing = store.view(dataset) if dataset else None
     bands = standing.bands if standing else experiment.specs()[0].width
     build_model(experiment.model, 2, bands, **experiment.model_settings)  # refused before features are computed
-    _tell_bands(experiment.model, bands)
+    for note in filter(None, (bands_note(experiment.model, bands), rate_note(spec))):
+        say(f"note: {note}", err=True)
     if standing:
         view = standing
         voters = store.view(experiment.votes_name) if experiment.vote.policy else None
@@ -130,15 +132,6 @@ def prepare(
     splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, heard)
     _tell_lacking(splits, view.table.utterances)
     return Prepared(experiment, view, voters, splits, leaks)
-
-
-def _tell_bands(model: str, bands: int) -> None:
-    """Tell if a model is to read features of another width than its source has."""
-    from models.registry import bands_note
-
-    note = bands_note(model, bands)
-    if note:
-        say(f"note: {note}", err=True)
 
 
 def _tell_lacking(splits: Sequence[Split], utterances: Sequence[Any]) -> None:

@@ -75,12 +75,14 @@ def _step_lines(report: StepReport) -> list[str]:
 
 
 def _epoch_lines(record: Mapping[str, Any]) -> list[str]:
-    """Return what an epoch came to, in full and with shorter words."""
+    """Return what an epoch came to and its last learning rate, in full and with less and less said."""
     train, validation = record["train"], record["validation"]
     loss, accuracy = figure(train["loss"]), figure(train["accuracy"])
     validated, uar = figure(validation["accuracy"]), figure(validation["uar"])
+    rate = f"rate {record['learning_rate']:.3g}"
     return [
-        f"training loss {loss}, accuracy {accuracy}; validation accuracy {validated}, UAR {uar}",
-        f"loss {loss}, accuracy {accuracy}; validation accuracy {validated}, UAR {uar}",
-        f"loss {loss}, accuracy {accuracy}; validation {validated}, UAR {uar}",
+        f"training loss {loss}, accuracy {accuracy}; validation accuracy {validated}, UAR {uar}; {rate}",
+        f"loss {loss}, accuracy {accuracy}; validation accuracy {validated}, UAR {uar}; {rate}",
+        f"loss {loss}, accuracy {accuracy}; validation {validated}, UAR {uar}; {rate}",
+        f"loss {loss}; validation {validated}, UAR {uar}; {rate}",
     ]

@@ -212,7 +212,8 @@ def build_model(
 ) -> nn.Module:
     """Build a model with weights drawn from `seed`.
 
-    The same name, sizes, settings and seed give the same weights; the state of torch's own generator stays as it is.
+    The same name, sizes, settings and seed give the same weights, those too that a network leaves to torch's own
+    generator, whose state stays as it is.
 
     Raises
     ------
@@ -225,7 +226,10 @@ def build_model(
     for setting in settings:
         if setting not in card.settings:
             raise UnknownNameError(f"setting of {name}", setting, card.settings)
-    with torch.random.fork_rng(devices=[]):  # layers draw weights when they are made, before ours replace them
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(
+            seed
+        )  # layers draw weights when they are made; ours replace them afterwards
         try:
             return card.builder(classes, bands, generator=torch.Generator().manual_seed(seed), **settings)
         except (TypeError, ValueError) as error:

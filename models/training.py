@@ -110,8 +110,8 @@ def _check_rows(sides: Sides, spec: TrainingSpec) -> None:
 def _check_validation(sides: Sides, spec: TrainingSpec) -> None:
     if spec.deciding and not len(sides.validation):
         raise TrainingError(
-            f"dataset {sides.train.name}: {spec.deciding[0]} goes by the validation side, which has no rows. Choose another "
-            "split or setting."
+            f"dataset {sides.train.name}: {spec.deciding[0]} goes by the validation side, which has no rows. "
+            "Choose another split or setting."
         )
 
 

@@ -50,8 +50,8 @@ class TrainingSpec(OptimisationSettings, DataSettings):
     """The first learning rate; see `schedule`, and `modules` for rates of single modules."""
     drop_factor: float = 0.1
     """The learning rate is multiplied by this after every `drop_epochs` epochs, or on a plateau, see `schedule`."""
-    drop_epochs: int = 2
-    """0 never drops it."""
+    drop_epochs: int | str = "auto"
+    """0 never drops it; `auto` does so once, after two thirds of the epochs (2 of 3, as the source)."""
     l2: float = 5e-4
     """Added to the gradient times the weights; biases and batch-norm parameters are left alone."""
     clip_norm: float = 0.0
@@ -111,10 +111,14 @@ class TrainingSpec(OptimisationSettings, DataSettings):
             (self.epochs >= 1 and self.batch_size >= 1, "epochs and batch_size must be at least 1"),
             (0 < self.learning_rate < 100, "learning_rate must lie between 0 and 100"),
             (0 < self.drop_factor <= 1, "drop_factor must lie within 0 and 1"),
+            (
+                self.drop_epochs == "auto" if isinstance(self.drop_epochs, str) else self.drop_epochs >= 0,
+                "drop_epochs must be auto or a whole number, not negative",
+            ),
             (min(self.l2, self.clip_norm, self.checkpoint_minutes) >= 0, "l2, clip_norm, minutes must not be negative"),
             (
-                min(self.drop_epochs, self.bucket_batches, self.population_batches, self.patience, self.seed) >= 0,
-                "drop_epochs, bucket_batches, population_batches, patience and seed must not be negative",
+                min(self.bucket_batches, self.population_batches, self.patience, self.seed) >= 0,
+                "bucket_batches, population_batches, patience and seed must not be negative",
             ),
         )
         for holds, rule in rules:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from models.optimisation.monitoring import improvements
 from models.training_spec import TrainingSpec
+
+DEAD = 0.005
+"""Share of the first learning rate below which a training hardly goes on."""
 
 
 class Moment(NamedTuple):
@@ -39,19 +43,20 @@ def constant(spec: TrainingSpec, moment: Moment) -> float:
 
 def piecewise(spec: TrainingSpec, moment: Moment) -> float:
     """Return `drop_factor` to the power of the drops so far, one after every `drop_epochs` epochs."""
-    drops = (moment.epoch - 1) // spec.drop_epochs if spec.drop_epochs else 0
+    every = spec.drop_epochs if isinstance(spec.drop_epochs, int) else max(round(spec.epochs * 2 / 3), 1)
+    drops = (moment.epoch - 1) // every if every else 0
     return float(spec.drop_factor**drops)
 
 
 def plateau(spec: TrainingSpec, moment: Moment) -> float:
-    """Return `drop_factor` to the power of the drops so far: one when `monitor` was no better for long enough.
+    """Return `drop_factor` to the power of the drops so far: one after `plateau_patience` epochs that were no better.
 
-    The count of epochs begins anew after a drop, and the best value stands, as is usual.
+    They are counted as `patience` counts them, anew after a drop; the best value stands, as is usual.
     """
     drops = waited = 0
     for better in improvements(moment.history, spec.monitor):
         waited = 0 if better else waited + 1
-        if waited > spec.plateau_patience:
+        if waited >= max(spec.plateau_patience, 1):
             drops, waited = drops + 1, 0
     return float(spec.drop_factor**drops)
 
@@ -84,6 +89,19 @@ def rate_factor(spec: TrainingSpec, moment: Moment) -> float:
     if spec.least_rate:
         factor = max(factor, min(spec.least_rate / spec.learning_rate, 1.0))
     return factor * warm_up(spec, moment)
+
+
+def rate_note(spec: TrainingSpec) -> str:
+    """Say in one line that `piecewise` leaves a rate at which nothing is learnt; nothing where it does not."""
+    warm = replace(spec, warmup_epochs=0)
+    factors = [rate_factor(warm, Moment(epoch, 0, 1)) for epoch in range(1, spec.epochs + 1)]
+    if spec.schedule != "piecewise" or factors[-1] >= DEAD:
+        return ""
+    first = next(epoch for epoch, factor in enumerate(factors, 1) if factor < DEAD)
+    return (
+        f"the learning rate is {spec.learning_rate * factors[first - 1]:.2g} from epoch {first} of {spec.epochs} on: "
+        f"{spec.drop_factor:g} times as much after every {spec.drop_epochs} epochs. drop_epochs = auto lowers it once."
+    )
 
 
 def warm_up(spec: TrainingSpec, moment: Moment) -> float:

@@ -54,7 +54,7 @@ class OptimisationSettings:
     """`piecewise` (`drop_factor` after every `drop_epochs`), `plateau` (`drop_factor` after `plateau_patience` epochs
     without a better `monitor`), `cosine` (a half wave down to `least_rate`) or `constant`."""
     plateau_patience: int = 3
-    """Epochs without a better `monitor` before `plateau` lowers the rate."""
+    """`plateau` lowers the rate after this many epochs without a better `monitor`, and at the first for 0."""
     least_rate: float = 0.0
     """The schedule goes no lower."""
     warmup_epochs: int = 0

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,10 @@ LONGEST_HEADER = 100_000_000
 """Bytes of a header that safetensors reads at most."""
 
 
+LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}")
+"""The temporary names of `write_atomically`."""
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that it holds either its old bytes or the new ones, whatever happens.
 
@@ -49,6 +54,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         reason = "no space left" if error.errno == errno.ENOSPC else error.strerror
         raise StorageError(f"{path}: cannot be written ({reason}). Make room or choose another folder.") from error
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed writes left in a folder, known by the form of their names."""
+    for path in folder.iterdir():
+        if LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

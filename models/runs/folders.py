@@ -25,12 +25,8 @@ def fold_folder(folder: Path, number: int) -> Path:
 
 
 def has_begun(folder: Path) -> bool:
-    """Tell whether a folder holds a run; what a kill left of one that had not begun is removed."""
-    if (folder / "config.json").is_file():
-        return True
-    for leftover in folder.glob(".config.json.*"):
-        leftover.unlink(missing_ok=True)
-    return False
+    """Tell whether a folder holds a run."""
+    return (folder / "config.json").is_file()
 
 
 @dataclass(frozen=True)

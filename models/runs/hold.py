@@ -9,11 +9,14 @@ from pathlib import Path
 from featurestore.errors import StoreBusyError
 from featurestore.storage.locks import hold_folder
 from models.errors import RunError
+from models.runs.checkpoint import sweep
 
 
 @contextmanager
 def hold_run(folder: Path) -> Iterator[None]:
     """Hold a run folder for a training; the system lets go of it when the process ends, however that happens.
+
+    What a killed training left there half written is removed.
 
     Whoever only reads the folder needs no hold. Nothing is held where there is no folder.
 
@@ -30,4 +33,5 @@ def hold_run(folder: Path) -> Iterator[None]:
                 raise RunError(
                     f"run folder {folder} is in use by another training: wait for its end, or give another '--run'."
                 ) from error
+            sweep(folder)
         yield

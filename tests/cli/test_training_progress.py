@@ -14,6 +14,7 @@ from models.progress import StepReport
 
 EPOCH = {
     "epoch": 12,
+    "learning_rate": 5e-5,
     "train": {"loss": 0.9164, "accuracy": 0.677},
     "validation": {"loss": 1.2, "accuracy": 0.5, "uar": None},
 }
@@ -58,7 +59,7 @@ def test_no_line_of_a_training_is_longer_than_the_terminal(shown, label, columns
 
     assert len(renewed) < columns
     assert max(map(len, lines)) <= columns
-    for told in ("epoch 12", "0.916", "0.677", "0.500", "fold 12 of 120"):
+    for told in ("epoch 12", "0.916", "0.500", "rate 5e-05", "fold 12 of 120"):
         assert told in " ".join(" ".join(lines).split())
 
 
@@ -67,7 +68,7 @@ def test_a_long_name_of_a_run_is_cut_before_its_figures_are_wrapped(shown):
 
     assert lines[0].startswith("emodb-")
     assert "…" in lines[0]
-    assert lines[0].endswith(": epoch 12: loss 0.916, accuracy 0.677; validation 0.500, UAR -")
+    assert lines[0].endswith(": epoch 12: loss 0.916; validation 0.500, UAR -; rate 5e-05")
     assert len(lines[0]) <= 80
 
 
@@ -76,7 +77,7 @@ def test_a_wide_terminal_has_all_that_there_is_to_say(shown):
 
     assert renewed == "epoch 12/120, step 1,210/12,100, loss 0.916, 12,346 clips/s, 1000.0 min left"
     assert lines.splitlines() == [
-        "demo-001: epoch 12: training loss 0.916, accuracy 0.677; validation accuracy 0.500, UAR -",
+        "demo-001: epoch 12: training loss 0.916, accuracy 0.677; validation accuracy 0.500, UAR -; rate 5e-05",
         f"demo-001: {FOLD}",
     ]
 
@@ -89,7 +90,7 @@ def test_a_pipe_has_one_whole_line_for_each_epoch(monkeypatch, capsys):
 
     assert capsys.readouterr().err == (
         "a-run-with-a-name-that-is-quite-long: epoch 12: training loss 0.916, accuracy 0.677; "
-        "validation accuracy 0.500, UAR -\n"
+        "validation accuracy 0.500, UAR -; rate 5e-05\n"
     )
 
 

@@ -105,7 +105,9 @@ def test_a_cross_validation_killed_in_its_second_fold_ends_with_the_same_result(
     assert not (folder / "fold-02" / "summary.json").exists()
     assert not (folder / "fold-03").exists()
     (folder / "fold-03").mkdir()
-    (folder / "fold-03" / ".config.json.0123").write_bytes(b"{")  # as if the kill had come while it was written
+    (folder / "fold-03" / f".config.json.{'0123' * 8}").write_bytes(
+        b"{"
+    )  # as if the kill had come while it was written
 
     result = cross_validate(three_folds(), describe, folder, device="cpu", resume=True)
 

@@ -95,3 +95,36 @@ def test_going_on_in_a_folder_that_is_not_there_makes_none(tmp_path):
     with pytest.raises(RunError, match="is no run folder"):
         train(sides, small_config(sides), tmp_path / "nowhere", device="cpu", resume=True)
     assert not (tmp_path / "nowhere").exists()
+
+
+HEX = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("epochs_done", [0, 1])
+def test_what_a_killed_write_left_is_in_nobodys_way_and_goes(epochs_done, tmp_path):
+    sides, folder = small_sides(), tmp_path / "run"
+    config = small_config(sides, epochs=2)
+    folder.mkdir()
+    if epochs_done:
+        with pytest.raises(InterruptedError):
+            train(sides, config, folder, device="cpu", progress=StopIn(2))
+    for name in (f".config.json.{HEX}", f".checkpoint.safetensors.{HEX}", f".metrics.jsonl.{HEX}"):
+        (folder / name).write_text("{")
+
+    train(sides, config, folder, device="cpu", resume=bool(epochs_done))
+
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "name", [".config.json.0123", f".config.json.{HEX}x", f"config.json.{HEX}", ".hidden", "notes"]
+)
+def test_files_of_others_stay_and_a_folder_that_holds_them_is_no_new_run(name, tmp_path):
+    sides = small_sides()
+    (tmp_path / name).write_text("mine")
+    (tmp_path / f".linked.{HEX}").symlink_to(tmp_path / name)
+
+    with pytest.raises(RunError, match="exists"):
+        train(sides, small_config(sides, epochs=1), tmp_path, device="cpu")
+
+    assert (tmp_path / f".linked.{HEX}").read_text() == "mine"

@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from featurestore.errors import FeatureStoreError, UnknownNameError
 from models import MODELS, build_model, count_parameters, models_table
+from models.registry import ModelCard
 from models.runs.checkpoint import read_tensors, write_tensors
 
 each_model = pytest.mark.parametrize("name", list(MODELS))
@@ -159,6 +160,28 @@ def test_first_weights_come_from_the_seed_alone(name):
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
     assert torch.equal(state, torch.get_rng_state())
+
+
+class Careless(torch.nn.Module):
+    """A network that draws its weights and ignores the generator that it is given."""
+
+    def __init__(self, classes, bands, *, generator):
+        super().__init__()
+        self.classify = torch.nn.Linear(bands, classes)
+        self.register_buffer("noise", torch.randn(3))
+
+
+def test_a_network_that_ignores_its_generator_is_seeded_all_the_same(monkeypatch):
+    monkeypatch.setitem(MODELS, "careless", ModelCard(Careless, "any", "-", 0))
+
+    def drawn(state, seed):
+        torch.manual_seed(state)
+        return torch.cat(
+            [values.flatten() for values in build_model("careless", 2, 3, seed=seed).state_dict().values()]
+        )
+
+    assert torch.equal(drawn(1, seed=0), drawn(2, seed=0))
+    assert not torch.isclose(drawn(1, seed=0), drawn(1, seed=5)).any()
 
 
 @pytest.mark.parametrize(

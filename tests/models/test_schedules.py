@@ -5,9 +5,10 @@ import math
 import pytest
 from small_training import StopIn, history_of, small_config, small_sides
 
+from featurestore.errors import SpecError
 from models.errors import TrainingError
 from models.optimisation.monitoring import best_epoch, improvements, stale_epochs
-from models.optimisation.schedules import Moment, rate_factor
+from models.optimisation.schedules import Moment, rate_factor, rate_note
 from models.runs.run import load_run
 from models.training import train
 from models.training_spec import TrainingSpec
@@ -36,6 +37,7 @@ def factors(spec, steps=4, history=()):
 
 def test_a_constant_schedule_never_changes_the_rate():
     assert set(factors(TrainingSpec(epochs=5, schedule="constant"))) == {1.0}
+    assert set(factors(TrainingSpec(epochs=50, drop_epochs=0))) == {1.0}
 
 
 def test_a_piecewise_schedule_drops_after_every_so_many_epochs_and_stops_at_the_least_rate():
@@ -44,8 +46,43 @@ def test_a_piecewise_schedule_drops_after_every_so_many_epochs_and_stops_at_the_
     assert factors(spec, steps=1) == pytest.approx([1, 0.1, 0.01, 1e-3, 1e-3])
 
 
-def test_a_plateau_drops_once_more_than_patience_epochs_brought_nothing_better():
-    spec = TrainingSpec(epochs=9, schedule="plateau", plateau_patience=1, drop_factor=0.5)
+@pytest.mark.parametrize("epochs", [1, 2, 3, 6, 10, 100])
+def test_by_default_the_rate_drops_once_after_two_thirds_of_the_epochs(epochs):
+    found = factors(TrainingSpec(epochs=epochs), steps=1)
+    dropped = found.index(0.1) if 0.1 in found else epochs
+
+    assert found == [1.0] * dropped + [0.1] * (epochs - dropped)
+    assert abs(dropped - epochs * 2 / 3) <= 1 / 2
+
+
+def test_a_rate_that_dies_is_told_before_it_does():
+    assert "is 5e-06 from epoch 7 of 10 on" in rate_note(TrainingSpec(epochs=10, drop_epochs=2))
+    for fields in ({}, {"drop_epochs": 0}, {"drop_epochs": 2, "least_rate": 5e-4}, {"schedule": "cosine"}):
+        assert rate_note(TrainingSpec(epochs=99, **fields)) == ""
+    for epochs in (1, 3, 6):
+        assert rate_note(TrainingSpec(epochs=epochs, drop_epochs=2)) == ""
+
+
+@pytest.mark.parametrize("wrong", ["often", -1, 1.5])
+def test_a_rate_drops_after_whole_epochs_or_by_itself(wrong):
+    with pytest.raises(SpecError, match="drop_epochs must be"):
+        TrainingSpec(drop_epochs=wrong)
+
+
+@pytest.mark.parametrize("patience", [1, 2, 5])
+def test_patience_and_plateau_patience_count_alike(patience):
+    history = epochs_with([1.0, 0.9, *[0.95] * 9])
+    spec = TrainingSpec(epochs=99, schedule="plateau", plateau_patience=patience, drop_factor=0.5)
+    done = [epoch for epoch in range(len(history)) if stale_epochs(history[:epoch], "loss") >= patience]
+    lowered = [
+        epoch for epoch in range(len(history)) if rate_factor(spec, Moment(epoch + 1, 0, 4, history[:epoch])) < 1
+    ]
+
+    assert done == lowered == list(range(2 + patience, len(history)))
+
+
+def test_a_plateau_drops_after_patience_epochs_brought_nothing_better():
+    spec = TrainingSpec(epochs=9, schedule="plateau", plateau_patience=2, drop_factor=0.5)
     losses = [1.0, 0.9, 0.9, 0.95, 0.8, 0.81, 0.82, 0.83, 0.84]
     history = epochs_with(losses)
     found = [rate_factor(spec, Moment(epoch, 0, 4, history[: epoch - 1])) for epoch in range(1, 11)]

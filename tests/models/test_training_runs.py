@@ -13,7 +13,6 @@ from models.errors import RunError, TrainingError
 from models.evaluation import evaluate
 from models.execution import Execution, by_length
 from models.optimisation.optimisers import make_optimiser
-from models.optimisation.schedules import Moment, rate_factor
 from models.registry import build_model
 from models.runs.run import read_config, start_run
 from models.training import Sides, configure, train, train_seeds
@@ -150,13 +149,6 @@ def test_an_empty_training_side_is_an_error_before_anything_is_written(sides):
 
     with pytest.raises(TrainingError, match="no rows"):
         configure(Sides(empty, sides.validation, sides.test), "mathworks-cnn-lstm", TrainingSpec(), split="x")
-
-
-def test_the_learning_rate_drops_after_its_epochs():
-    factors = [rate_factor(TrainingSpec(), Moment(epoch, 0, 6)) for epoch in (1, 2, 3)]
-
-    assert factors == pytest.approx([1, 1, 0.1])
-    assert rate_factor(TrainingSpec(drop_epochs=0), Moment(50, 0, 6)) == 1
 
 
 def test_l2_acts_on_weights_alone():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from small_training import SETTINGS, StopIn, history_of, small_sides
 from small_training import MODEL as NAME
+from small_training import SETTINGS, StopIn, history_of, small_sides
 from small_training import SPEC as SMALL
 
 from models.batches.order import measure_population
