@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output import columns_to_fit, figure
+from cli.output import columns_to_fit, figure, printable
 from cli.wrapping import say, shorten_middle
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class TrainingProgress:
 
     def stage(self, text: str) -> None:
         """Print what begins."""
-        self._say_one_of([f"{self.label}: {text}"])
+        self._say_one_of([printable(f"{self.label}: {text}")])
 
     def _say_one_of(self, lines: list[str]) -> None:
         """Print the first of some lines that fits, or wrap the last one, in the place of the one that renews itself."""

@@ -33,6 +33,7 @@ from models.runs.files import draw_run, finish_run, write_history
 from models.runs.recordings import write_sides
 from models.runs.result import kept_by, run_result
 from models.runs.run import RunConfig
+from models.side_notes import side_notes
 from models.training_state import TrainingState
 
 REPORT_EVERY = 10
@@ -68,6 +69,7 @@ class Trainer:
         self.sides, self.config, self.folder = sides, config, folder
         self.execution, self.progress, self.spec = execution, progress, config.training
         classes = config.classes
+        self.notes = side_notes(sides._asdict(), classes)
         data = ViewDataset(sides.train, classes)
         others = [ViewDataset(view, classes) for view in (sides.validation, sides.test)]  # labels have to fit here too
         self.data = self._resident(data)
@@ -101,6 +103,8 @@ class Trainer:
     def run(self) -> dict[str, Any]:
         """Train the remaining epochs, choose the weights, measure them and write the run's files."""
         counters = self.state.counters
+        for note in self.notes:
+            self.progress.stage(f"note: {note}")
         while counters.epoch <= self.spec.epochs and not self._stale:
             self._epoch()
         return self.ranks.told(self._finish)
@@ -114,7 +118,7 @@ class Trainer:
         figures, device = self._evaluate(), self.execution.device
         result = run_result(self.folder, self.config, self.state, figures, device, self.ranks.count)
         write_sides(self.folder, self.sides._asdict())
-        finish_run(self.folder, self.config, self.state, figures, result, self.execution.normalisation)
+        finish_run(self.folder, self.config, self.state, figures, result, self.execution.normalisation, self.notes)
         try:
             draw_run(self.folder, self.config, self.state.counters.history, figures)
         except Exception as error:  # whatever drawing meets, the run is finished and stands

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from featurestore.specs.recordings import briefly
+from featurestore.typed_values import typed
 from models.errors import CheckpointError
 from models.figures import metrics
 from models.figures.intervals import intervals
@@ -80,6 +81,7 @@ def render_report(run: Run) -> str:
     parts = (
         paragraph(_sentence(run), "lead"),
         table(("", "loss", *metrics.DISPLAY.values()), _side_rows(run)),
+        *(paragraph(f"Note: {note}", "note") for note in _notes(run)),
         leak_verdict(run.config.leaks),
         "<h2>Training</h2>",
         *_training_drawings(run),
@@ -95,6 +97,12 @@ def side_figures(config: RunConfig, summary: Mapping[str, Any], side: str) -> di
     classes = len(config.classes)
     confusion = np.array(summary[side]["confusion"], dtype=np.int64).reshape(classes, classes)
     return metrics.summary(confusion, config.classes)
+
+
+def _notes(run: Run) -> tuple[str, ...]:
+    """Return what was noted before the training; runs from before notes have none."""
+    found: tuple[str, ...] = typed(run.summary.get("notes", ()), tuple[str, ...], "notes", CheckpointError)
+    return found
 
 
 def _sentence(run: Run) -> str:

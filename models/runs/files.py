@@ -30,6 +30,7 @@ def finish_run(
     figures: Mapping[str, Judgement],
     result: Mapping[str, Any],
     normalisation: Normalisation | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write weights, predictions and, last, `summary.json`: a run with a summary is complete.
 
@@ -42,7 +43,7 @@ def finish_run(
     for side, judgement in figures.items():
         summaries[side] = judgement.summary()
         write_predictions(folder / predictions_name(side), judgement.predictions)
-    told = {"result": result, "model_sha256": sha256, "normalisation": dict(config.normalisation)}
+    told = {"result": result, "model_sha256": sha256, "normalisation": dict(config.normalisation), "notes": notes}
     write_json(folder / "summary.json", {**told, **summaries})
     (folder / CHECKPOINT).unlink(missing_ok=True)
 

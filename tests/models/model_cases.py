@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 import torch
+from torch.nn import functional
 
 from models import MODELS, build_model
 
@@ -102,6 +104,28 @@ def assert_same_lesson(fresh_model, expected_batch, found_batch, *, gradients, l
         assert float((a.grad - b.grad).abs().max()) <= allowed, name
     for a, b in zip(first.buffers(), second.buffers(), strict=True):
         torch.testing.assert_close(b, a, **TOLERANCE)
+
+
+def assert_learns(model, batch, labels, steps=3):
+    """Assert that steps against the gradient lower the loss by a good part of what the gradient promises.
+
+    If the gradient is right some step is short enough for that, in any arithmetic (Armijo's rule).
+    """
+    parameters = list(model.parameters())
+    for _ in range(steps):
+        loss = functional.cross_entropy(model(*batch), labels)
+        gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        before, slope = loss.item(), float(sum(gradient.square().sum() for gradient in gradients))
+        starts = [values.detach().clone() for values in parameters]
+        for promised in (before / 2**halvings for halvings in range(1, 12)):
+            with torch.no_grad():
+                for values, start, gradient in zip(parameters, starts, gradients, strict=True):
+                    values.copy_(start - promised / slope * gradient)
+                lowered = before - float(functional.cross_entropy(model(*batch), labels))
+            if lowered > 0.3 * promised:
+                break
+        else:
+            pytest.fail("no step against the gradient lowers the loss")
 
 
 assert list(CASES) == list(MODELS)

@@ -124,15 +124,19 @@ def sides():
 def test_an_epoch_of_joined_batches_is_an_epoch_of_padded_ones(tmp_path):
     runs, results = {}, {}
     for padding in ("left", "joined"):
-        spec = TrainingSpec(epochs=1, batch_size=5, optimiser="sgd", padding=padding, precision="float32")
+        spec = TrainingSpec(
+            epochs=1, batch_size=5, optimiser="sgd", learning_rate=1e-3, padding=padding, precision="float32"
+        )
         results[padding] = train(sides(), configure(sides(), NAME, spec), tmp_path / padding, device="cpu")
         runs[padding] = load_run(tmp_path / padding)
 
     assert results["joined"]["train"]["loss"] == pytest.approx(results["left"]["train"]["loss"], rel=1e-4)
     assert results["joined"]["test"]["loss"] == pytest.approx(results["left"]["test"]["loss"], rel=1e-4)
-    pairs = zip(runs["joined"].model.state_dict().items(), runs["left"].model.state_dict().values(), strict=True)
-    for (name, found), expected in pairs:
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4, msg=name)
+    start = build_model(NAME, len(sides().train.classes), 128, seed=0).state_dict()
+    found, expected = (runs[padding].model.state_dict() for padding in ("joined", "left"))
+    for name, first in start.items():
+        moved = float((expected[name] - first).abs().max())
+        assert float((found[name] - expected[name]).abs().max()) <= 0.05 * moved, name
 
 
 @pytest.mark.parametrize("name", [name for name, card in MODELS.items() if not card.joins])

@@ -59,14 +59,16 @@ def test_training_without_weights_minimises_the_very_cross_entropy_of_before():
 
 def test_class_weights_change_what_is_learnt_but_not_how_it_is_measured(tmp_path):
     sides = small_sides()
-    plain = small_config(sides, epochs=1)
-    weighted = small_config(sides, epochs=1, class_weights="balanced", label_smoothing=0.1)
-    train(sides, plain, tmp_path / "plain", device="cpu")
-    train(sides, weighted, tmp_path / "weighted", device="cpu")
-    first, second = (history_of(tmp_path / name)[0]["train"]["loss"] for name in ("plain", "weighted"))
+    weighted = {"class_weights": "balanced", "label_smoothing": 0.1}
+    losses = {}
+    for rate in (1e-30, 0.01):  # the first moves no weight, so both trainings see the same logits
+        for name, changes in (("plain", {}), ("weighted", weighted)):
+            config = small_config(sides, epochs=1, learning_rate=rate, **changes)
+            train(sides, config, tmp_path / f"{name}-{rate}", device="cpu")
+            losses[name, rate] = history_of(tmp_path / f"{name}-{rate}")[0]["train"]["loss"]
 
-    assert first != second
-    assert second == pytest.approx(first, rel=0.3)
+    assert losses["weighted", 1e-30] == pytest.approx(losses["plain", 1e-30], rel=1e-9)
+    assert losses["weighted", 0.01] != losses["plain", 0.01]
 
 
 def test_a_weighted_loss_and_a_step_of_equation_6_read_nothing_from_the_device():

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_training import history_of, small_config, small_sides
+from small_training import MODEL, SETTINGS, history_of, small_config, small_sides
 from two_processes import SPEC
 
 from models.errors import CheckpointError, TrainingError
 from models.optimisation.distributed import ALONE, Ranks
 from models.optimisation.losses import Losses
+from models.registry import build_model
 from models.runs.run import load_run
 from models.training import train
 
@@ -51,9 +52,11 @@ def test_two_processes_learn_what_one_does_with_the_same_batches(trained, tmp_pa
             [loss for _, loss in alone["losses"]], rel=1e-3
         )
         assert together["gradient_norms"] == pytest.approx(alone["gradient_norms"], rel=1e-3)
+    start = build_model(MODEL, 3, 16, seed=0, **SETTINGS).state_dict()
     weights = [load_run(folder).model.state_dict() for folder in (tmp_path / "one", trained / "whole")]
-    for name, tensor in weights[0].items():
-        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-4)
+    for name, first in start.items():
+        alone, together = (found[name] - first for found in weights)
+        assert float((together - alone).abs().max()) <= 0.05 * float(alone.abs().max()), name
 
 
 def test_both_processes_know_the_result_and_one_folder_holds_it(trained):

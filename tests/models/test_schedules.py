@@ -22,6 +22,8 @@ def epochs_with(losses, accuracies=None):
     ]
 
 
+UNMOVED = 1e-30
+"""A learning rate that moves no weight, in any arithmetic."""
 NORMS = {"gradient_norms", "gradient_norm_steps"}
 
 
@@ -115,17 +117,34 @@ def test_a_draw_or_an_epoch_without_a_figure_is_no_better():
     assert (best_epoch([], "uar"), best_epoch(epochs_with([None]), "loss")) == (0, 0)
 
 
-def test_one_figure_stops_a_training_and_another_chooses_what_is_kept(tmp_path):
+def test_one_figure_stops_a_training_and_another_chooses_what_is_kept():
+    history = epochs_with([1.0, 0.8, 0.9, 0.85, 0.9], [0.3, 0.4, 0.4, 0.7, 0.6])
+
+    assert [stale_epochs(history[:epoch], "loss") for epoch in range(1, 6)] == [0, 0, 1, 2, 3]
+    assert best_epoch(history, "loss") == 2
+    assert best_epoch(history, "accuracy") == 4
+
+
+def test_a_training_stops_after_patience_epochs_that_bring_nothing(tmp_path):
     sides = small_sides()
-    changes = {"epochs": 12, "learning_rate": 0.3, "patience": 3, "keep": "best", "schedule": "constant"}
-    config = small_config(sides, **changes, keep_monitor="accuracy")
+    config = small_config(sides, epochs=9, learning_rate=UNMOVED, patience=3, keep="best", schedule="constant")
+    result = train(sides, config, tmp_path / "run", device="cpu")
+
+    assert (result["epochs"], result["best_epoch"]) == (4, 1)
+
+
+def test_whatever_validation_says_a_training_stops_by_one_figure_and_keeps_the_best_by_another(tmp_path):
+    sides = small_sides()
+    config = small_config(sides, epochs=8, learning_rate=0.3, patience=2, keep="best", keep_monitor="accuracy")
     result = train(sides, config, tmp_path / "run", device="cpu")
     history = history_of(tmp_path / "run")
-    losses = [record["validation"]["loss"] for record in history]
-    accuracies = [record["validation"]["accuracy"] for record in history]
+    losses, accuracies = ([record["validation"][name] for record in history] for name in ("loss", "accuracy"))
+    stale = [epoch - losses[:epoch].index(min(losses[:epoch])) - 1 for epoch in range(1, len(losses) + 1)]
 
-    assert len(history) == losses.index(min(losses)) + 1 + 3 < 12
-    assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1 != losses.index(min(losses)) + 1
+    assert max(stale[:-1], default=0) < 2
+    assert stale[-1] == 2 or len(history) == 8
+    assert result["epochs"] == len(history)
+    assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1
     assert result["validation"]["accuracy"] == max(accuracies)
     assert result["train"] == history[result["best_epoch"] - 1]["train"]
 
@@ -170,4 +189,9 @@ def test_a_schedule_goes_on_exactly_after_an_interruption_within_an_epoch(change
     assert all(set(record) >= NORMS for record in found)
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run")]
     assert files[0] == files[1]
-    assert len({record["learning_rate"] for record in expected}) > 1
+    spec = whole.training
+    rates = [
+        spec.learning_rate * rate_factor(spec, Moment(epoch + 1, 11, 12, expected[:epoch]))
+        for epoch in range(spec.epochs)
+    ]
+    assert [record["learning_rate"] for record in expected] == pytest.approx(rates)

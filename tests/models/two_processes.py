@@ -21,7 +21,15 @@ from models.optimisation.distributed import joined  # noqa: E402
 from models.progress import Silence  # noqa: E402
 from models.training import train  # noqa: E402
 
-SPEC = {"checkpoint_minutes": 1e-9, "gradient_norms": True, "class_weights": "balanced", "label_smoothing": 0.1}
+SPEC = {
+    "checkpoint_minutes": 1e-9,
+    "gradient_norms": True,
+    "class_weights": "balanced",
+    "label_smoothing": 0.1,
+    "optimiser": "sgd",
+    "learning_rate": 1e-3,
+}
+"""Steps that are short and in proportion to the gradient, so that rounding stays what it is."""
 SECONDS = 200
 """A process that hangs is ended after this."""
 
