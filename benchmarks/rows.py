@@ -22,8 +22,9 @@ import numpy as np
 from featurestore import presets
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine, warm
-from featurestore.signal import interpolation, noise, peak, rounding, shift
+from featurestore.signal import interpolation, noise, peak, rounding, shift, splices
 from featurestore.signal.kinds.registry import open_transform
+from featurestore.signal.resemblance import resemblance
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 
@@ -69,7 +70,10 @@ def stages(data: bytes) -> dict[str, float]:
     source = engine.load(data)
     signal, steps = source.signal, 2208
     samples = len(signal)
-    stretched = source.vocoder.stretch(source.analysis, steps, samples).copy()
+    needed, lead = interpolation.reach(samples, steps), interpolation.LEAD + interpolation.FILTER_REACH
+    longer = splices.lengthen(signal, source.similar, steps, needed + interpolation.FILTER_REACH, lead)
+    touched, half = interpolation.touched(samples, steps), interpolation.reading_filters()[400]
+    filtered = longer[interpolation.FILTER_REACH : -interpolation.FILTER_REACH].copy()
     lanes = np.zeros(interpolation.lanes_length(steps), np.float32)
     read = np.zeros(interpolation.blocks_of(samples) * 2048, np.float32)
     output, row = np.zeros(samples, np.float32), np.zeros(engine.clean(source).size, np.float32)
@@ -82,10 +86,11 @@ def stages(data: bytes) -> dict[str, float]:
         plain, pitched = (drawn, pitched) if drawn.semitones is None else (plain, drawn)
     work: dict[str, Callable[[], object]] = {
         "decode (once a file)": lambda: engine.load(data),
-        "analysis (once a file)": lambda: source.vocoder.analyse(signal),
+        "analysis (once a file)": lambda: resemblance(signal, source.rate),
         "draw": lambda: draw(POLICY, "0", 5),
-        "stretch": lambda: source.vocoder.stretch(source.analysis, steps, samples),
-        "interpolate": lambda: interpolation.interpolate(stretched, steps, weights, lanes, read),
+        "splice": lambda: splices.lengthen(signal, source.similar, steps, touched),
+        "filter": lambda: interpolation.filter_band(longer, half, filtered[:touched]),
+        "interpolate": lambda: interpolation.interpolate(filtered, steps, weights, lanes, read),
         "shift": lambda: shift.shift(signal, 1000, False, output),
         "energy": lambda: peak.energy(signal),
         "noise": lambda: noise.standard_normal(key, output),

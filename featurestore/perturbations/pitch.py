@@ -16,7 +16,7 @@ class Pitch(PerturbationKind):
     """Pitch shift, duration kept; drawn on the grid P / 2048 of frequency ratios, finer than 1 cent."""
 
     name, unit, limits = "semitones", "semitones", (-24.0, 24.0)
-    operation, version, libraries = "pitch", 3, ("scipy", "numba", "numpy")
+    operation, version, libraries = "pitch", 4, ("numba", "numpy")
     in_torch = True
 
     def nearest(self, value: float, low: float, high: float) -> float:
@@ -26,15 +26,28 @@ class Pitch(PerturbationKind):
     def apply(self, value: float, copy: Copy) -> None:
         """Shift the pitch; where the duration changes too, the stretch does both in one synthesis."""
         if copy.drawn.stretch is None:
-            source, steps = copy.source, pitch_steps(value)
-            samples = len(source.signal)
-            copy.signal = read_faster(copy, source.vocoder.stretch(source.analysis, steps, samples), steps, samples)
+            steps = pitch_steps(value)
+            copy.signal = voiced(copy, steps, steps, len(copy.source.signal))
 
 
-def read_faster(copy: Copy, stretched: Signal, steps: int, samples: int) -> Signal:
-    """Return the first samples of a stretched signal, read steps / 2048 times as fast."""
-    from featurestore.signal.interpolation import blocks_of, interpolate, lanes_length
+def voiced(copy: Copy, steps: int, reading: int, length: int) -> Signal:
+    """Return `length` samples of a source, spliced to last steps / 2048 times as long, then read reading / 2048 times
+    as fast.
+    """
+    from featurestore.signal import interpolation
+    from featurestore.signal.lanes import LANES
+    from featurestore.signal.splices import lengthen
 
-    pitched = copy.buffer("pitched", blocks_of(samples) * PITCH_GRID)
-    interpolate(stretched, steps, copy.weights, copy.buffer("lanes", lanes_length(steps)), pitched)
-    return pitched[:samples]
+    signal, similar = copy.source.signal, copy.source.similar
+    if reading == PITCH_GRID:
+        return lengthen(signal, similar, steps, length)
+    needed = interpolation.touched(length, reading) + LANES
+    lead, behind = interpolation.LEAD + interpolation.FILTER_REACH, interpolation.FILTER_REACH
+    filtered = copy.buffer("filtered", interpolation.reach(length, reading))
+    filtered[needed - LANES :] = 0
+    half = copy.filters[interpolation.band_limit(reading)]
+    interpolation.filter_band(lengthen(signal, similar, steps, needed + behind, lead), half, filtered[:needed])
+    pitched = copy.buffer("pitched", interpolation.blocks_of(length) * PITCH_GRID)
+    lanes = copy.buffer("lanes", interpolation.lanes_length(reading))
+    interpolation.interpolate(filtered, reading, copy.weights, lanes, pitched)
+    return pitched[:length]

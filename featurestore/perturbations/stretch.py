@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from featurestore.perturbations.kind import PerturbationKind
-from featurestore.perturbations.pitch import read_faster
-from featurestore.signal.perturbations.stretch import on_grid, stretch_steps, stretched_samples, synthesis_steps
-from featurestore.signal.pitch_grid import pitch_steps
+from featurestore.perturbations.pitch import voiced
+from featurestore.signal.perturbations.stretch import on_grid, stretched_samples, synthesis_steps
+from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
 
 if TYPE_CHECKING:
     from featurestore.rows.perturber import Copy
@@ -17,7 +17,7 @@ class Stretch(PerturbationKind):
     """Time stretch: the factor of the duration, a multiple of 1 / 2048; the pitch is kept."""
 
     name, unit, limits = "stretch", "", (0.25, 4.0)
-    operation, version, libraries = "stretch", 2, ("scipy", "numba", "numpy")
+    operation, version, libraries = "stretch", 3, ("numba", "numpy")
     moves = True
 
     def nearest(self, value: float, low: float, high: float) -> float:
@@ -26,14 +26,6 @@ class Stretch(PerturbationKind):
 
     def apply(self, value: float, copy: Copy) -> None:
         """Give the signal another duration and, in the same synthesis, its pitch."""
-        source, semitones = copy.source, copy.drawn.semitones
-        samples, length = len(source.signal), stretched_samples(len(source.signal), value)
-        if semitones is None:
-            copy.signal = source.vocoder.lengthen(source.even_analysis, stretch_steps(value), samples, length)
-            return
-        from featurestore.signal.interpolation import reach
-
-        reading = pitch_steps(semitones)
-        steps = synthesis_steps(value, reading)
-        stretched = source.vocoder.stretch(source.analysis, steps, samples, reading, reach(length, reading))
-        copy.signal = read_faster(copy, stretched, reading, length)
+        reading = PITCH_GRID if copy.drawn.semitones is None else pitch_steps(copy.drawn.semitones)
+        length = stretched_samples(len(copy.source.signal), value)
+        copy.signal = voiced(copy, synthesis_steps(value, reading), reading, length)

@@ -26,7 +26,6 @@ from featurestore.signal.kinds.registry import Transform, open_transform
 from featurestore.signal.length import fit_length
 from featurestore.signal.rounding import stored
 from featurestore.signal.trim import trim
-from featurestore.signal.vocoder import Vocoder, vocoder_length
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.kinds import KINDS
@@ -84,7 +83,6 @@ class RowEngine:
         self._decoder = GuardedDecoder()
         self._perturber = Perturber(augmentation, HeldRecordings(recordings, self._decoder))
         self._transforms: dict[int, Transform] = {}
-        self._vocoders: dict[int, Vocoder] = {}
 
     def load(self, data: bytes, segment: Segment = WHOLE) -> Source:
         """Decode a recording from a file's bytes, or a segment of it, and bring it to the rate of the features.
@@ -131,10 +129,7 @@ class RowEngine:
         if highest > recording.rate / 2:
             raise AudioError(f"a rate of {recording.rate} Hz is too low for features up to {highest:g} Hz.")
         self._check_length(recording.rate, len(signal))
-        length = vocoder_length(recording.rate)
-        if length not in self._vocoders:
-            self._vocoders[length] = Vocoder(length)
-        return Source(signal, recording.rate, recorded_rate, self._vocoders[length])
+        return Source(signal, recording.rate, recorded_rate)
 
     def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
         """Return what a copy of a source gets, and whether that is its first draw: see `Perturber.drawn`."""

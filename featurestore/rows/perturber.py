@@ -12,7 +12,7 @@ from featurestore.rows.draws import draw
 from featurestore.rows.held_recordings import HeldRecordings
 from featurestore.rows.source import Source
 from featurestore.signal.arrays import Signal
-from featurestore.signal.interpolation import interpolation_weights
+from featurestore.signal.interpolation import interpolation_weights, reading_filters
 from featurestore.signal.peak import energy
 from featurestore.signal.perturbations.own import apply_own
 from featurestore.signal.perturbations.stretch import stretched_samples
@@ -31,6 +31,7 @@ class Workshop:
     def __init__(self, recordings: HeldRecordings) -> None:
         self.recordings = recordings
         self.weights = interpolation_weights()
+        self.filters = reading_filters()
         self._buffers: dict[str, Signal] = {}
 
     def buffer(self, name: str, samples: int) -> Signal:
@@ -55,7 +56,8 @@ class Copy:
 
     def __init__(self, policy: AugmentationSpec, source: Source, drawn: Perturbation, workshop: Workshop) -> None:
         self.policy, self.source, self.drawn = policy, source, drawn
-        self.recordings, self.weights, self.buffer = workshop.recordings, workshop.weights, workshop.buffer
+        self.recordings, self.buffer = workshop.recordings, workshop.buffer
+        self.weights, self.filters = workshop.weights, workshop.filters
         self.signal = source.signal
         self.gain = np.float32(1)
         """Still to be applied to each sample, in float32."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from featurestore.signal.arrays import Float64, Signal
 from featurestore.signal.peak import energy
-from featurestore.signal.vocoder import Vocoder
-from featurestore.signal.vocoder_analysis import Analysis
+from featurestore.signal.resemblance import Resemblance, resemblance
 from featurestore.specs.features import FeatureSpec
 
 
@@ -24,18 +23,11 @@ class Source:
     """Samples a second."""
     recorded_rate: int
     """Those of the recording."""
-    vocoder: Vocoder = field(repr=False)
-    """What shifts the pitch at this rate; shared by the sources of an engine."""
 
     @cached_property
-    def analysis(self) -> Analysis:
-        """The spectra that pitch shifts start from."""
-        return self.vocoder.analyse(self.signal)
-
-    @cached_property
-    def even_analysis(self) -> Analysis:
-        """The spectra that time stretches start from: those without what makes up for an interpolation."""
-        return self.vocoder.evened(self.analysis)
+    def similar(self) -> Resemblance:
+        """What changes of pitch and duration start from."""
+        return resemblance(self.signal, self.rate)
 
     @cached_property
     def silent(self) -> bool:

@@ -18,6 +18,11 @@ TAPS = 16
 LEAD = TAPS // 2 - 1
 """Samples before the position that a weight applies to."""
 _KAISER_BETA = 6.5
+FILTER_REACH = 32
+"""Samples to each side that the filter before the interpolation looks at."""
+_BINS = 513
+_BAND = 0.96
+"""Share of the spectrum below half the rate that is kept; the interpolation cannot tell apart what lies above."""
 _GRID = PITCH_GRID
 
 
@@ -38,8 +43,47 @@ def interpolation_weights() -> Float32:
     return _kernel_values(taps - phases).astype(np.float32)
 
 
-def passband(bins: int) -> Float64:
-    """Return the gain of the interpolation at `bins` frequencies from 0 to half the rate, to be divided out before."""
+def reading_filters() -> Float32:
+    """Return half of a symmetric filter, centre first, for each limit of the band, array [513, 33].
+
+    Row k keeps what lies below k / 512 of half the rate and makes up for what the interpolation takes there: an ideal
+    filter under a Kaiser window.
+    """
+    bins, lags = np.arange(_BINS)[:, None], np.arange(FILTER_REACH + 1)[None, :]
+    waves = cosine_and_sine(bins * lags / (2.0 * (_BINS - 1)))[0] / _passband(_BINS)[:, None] / (_BINS - 1)
+    waves[[0, -1]] /= 2
+    inside = np.sqrt(1 - (lags / (FILTER_REACH + 1)) ** 2)
+    kaiser = bessel_i0(_KAISER_BETA * inside) / bessel_i0(np.float64(_KAISER_BETA))
+    return np.asarray(np.cumsum(waves, axis=0) * kaiser, np.float32)
+
+
+def band_limit(steps: int) -> int:
+    """Return the row of `reading_filters` for a signal that is read steps / 2048 times as fast."""
+    return int(_BAND * (_BINS - 1) * min(1.0, _GRID / steps))
+
+
+def filter_band(signal: Signal, half: Float32, output: Signal) -> None:
+    """Write a signal [time + 64], filtered, to output [time]; its length is cut to whole registers."""
+    _filter_band(signal, half, output)
+
+
+@kernel
+def _filter_band(signal: Signal, half: Float32, output: Signal) -> None:
+    """Compute eight samples at a time, pairs of weights from the middle outwards, in two sums."""
+    for n in range(0, len(output) - LANES + 1, LANES):
+        middle = n + FILTER_REACH
+        even = load(signal, middle) * spread(half[0])
+        odd = (load(signal, middle - 1) + load(signal, middle + 1)) * spread(half[1])
+        for lag in range(2, FILTER_REACH, 2):
+            even = fma(load(signal, middle - lag) + load(signal, middle + lag), spread(half[lag]), even)
+            pair = load(signal, middle - lag - 1) + load(signal, middle + lag + 1)
+            odd = fma(pair, spread(half[lag + 1]), odd)
+        last = load(signal, n) + load(signal, n + 2 * FILTER_REACH)
+        store(output, n, fma(last, spread(half[FILTER_REACH]), even) + odd)
+
+
+def _passband(bins: int) -> Float64:
+    """Return the gain of the interpolation at `bins` frequencies from 0 to half the rate."""
     offset = np.linspace(-TAPS / 2, TAPS / 2, 64 * TAPS + 1)
     values = _kernel_values(offset)
     frequency = np.arange(bins)[:, None] / (2.0 * (bins - 1))
@@ -50,6 +94,11 @@ def passband(bins: int) -> Float64:
 def blocks_of(samples: int) -> int:
     """Return how many blocks of 2048 outputs are computed: as many as fill all lanes."""
     return -(-samples // (_GRID * LANES)) * LANES
+
+
+def touched(samples: int, steps: int) -> int:
+    """Return the samples that `samples` outputs are read from."""
+    return samples * steps // _GRID + TAPS
 
 
 def reach(samples: int, steps: int) -> int:

@@ -48,7 +48,7 @@ class TorchEngine:
         self._decoders = threading.local()
         self._lock = threading.Lock()
         self._log_mel: dict[int, TorchLogMel] = {}
-        self._shifters: dict[int, PitchShifter] = {}
+        self._shifter = PitchShifter(device)
 
     def load(self, data: bytes, segment: Segment = WHOLE) -> Source:
         """Decode a recording or a segment of it on the processor, as `RowEngine.load` does."""
@@ -118,11 +118,10 @@ class TorchEngine:
 
     def _spectrograms(self, batch: Batch) -> list[Row]:
         source = batch.sources[0]
-        if source.rate not in self._shifters:
-            self._shifters[source.rate] = PitchShifter(source.vocoder.length, self.device)
+        if source.rate not in self._log_mel:
             self._log_mel[source.rate] = TorchLogMel(self.features, source.rate, self.device)
         circular = self.augmentation is not None and self.augmentation.shift_fill == "circular"
-        signals = perturbed(batch, self._shifters[source.rate], circular, self.device)
+        signals = perturbed(batch, self._shifter, circular, self.device)
         bend = self.augmentation.vtlp_f0 if self.augmentation else 1.0
         rows: dict[int, Row] = {}
         for precision in (torch.float32, torch.float64):

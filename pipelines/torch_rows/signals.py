@@ -11,10 +11,10 @@ from torch import Tensor
 
 from featurestore.rows.source import Source
 from featurestore.signal.perturbations.volume import volume_gain
-from featurestore.signal.pitch_grid import pitch_steps
+from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
 from featurestore.specs.perturbation import Perturbation
 from pipelines.torch_rows.noise import key_words, standard_normal
-from pipelines.torch_rows.pitch import PitchShifter, Shifts
+from pipelines.torch_rows.pitch import PitchShifter
 
 CLEAN = Perturbation()
 """What a clean row has."""
@@ -55,7 +55,6 @@ def perturbed(batch: Batch, shifter: PitchShifter, circular: bool, device: torch
     ----------
     batch : Batch
     shifter : PitchShifter
-        That of the batch's rate.
     circular : bool
         Whether a time shift fills what it uncovers with what left on the other side.
     device : torch.device
@@ -64,7 +63,7 @@ def perturbed(batch: Batch, shifter: PitchShifter, circular: bool, device: torch
     source = torch.tensor(batch.source, device=device)
     samples = torch.tensor(batch.samples, device=device)
     signals = originals[source]
-    signals = _pitched(batch, originals, signals, shifter)
+    signals = _pitched(batch, signals, shifter)
     signals = _shifted(batch, signals, samples, circular)
     inside = torch.arange(signals.shape[1], device=device) < samples[:, None]
     signals = _noisy(batch, signals, inside)
@@ -78,21 +77,15 @@ def _padded(sources: Sequence[Source]) -> Tensor:
     return torch.from_numpy(padded)
 
 
-def _pitched(batch: Batch, originals: Tensor, signals: Tensor, shifter: PitchShifter) -> Tensor:
-    """Shift the pitch of the rows that want it, from one analysis of each source."""
-    chosen = [row for row, one in enumerate(batch.perturbations) if one.semitones is not None]
+def _pitched(batch: Batch, signals: Tensor, shifter: PitchShifter) -> Tensor:
+    """Shift the pitch of the rows that want it."""
+    steps = [PITCH_GRID if one.semitones is None else pitch_steps(one.semitones) for one in batch.perturbations]
+    chosen = [row for row, step in enumerate(steps) if step != PITCH_GRID]
     if not chosen:
         return signals
-    device = signals.device
-    needed = sorted({batch.source[row] for row in chosen})
-    place = {position: index for index, position in enumerate(needed)}
-    lengths = torch.tensor([len(batch.sources[position].signal) for position in needed], device=device)
-    spectra = shifter.analyse(originals[torch.tensor(needed, device=device)], lengths)
-    source = torch.tensor([place[batch.source[row]] for row in chosen], device=device)
-    steps = torch.tensor([pitch_steps(batch.perturbations[row].semitones or 0.0) for row in chosen], device=device)
-    shifts = Shifts(source, steps, lengths[source])
-    rows = torch.tensor(chosen, device=device)
-    return signals.index_copy(0, rows, shifter(spectra, shifts, signals.shape[1]))
+    sources = [batch.sources[batch.source[row]] for row in chosen]
+    shifted = shifter(sources, [steps[row] for row in chosen], signals.shape[1])
+    return signals.index_copy(0, torch.tensor(chosen, device=signals.device), shifted)
 
 
 def _shifted(batch: Batch, signals: Tensor, samples: Tensor, circular: bool) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from perturbations.sounds import FEATURES, RATE, engine, perturbed, tone, white
+from perturbations.voices import cents, decibels, frequency, voice
 
 from featurestore.errors import AudioError
 from featurestore.rows.engine import RowEngine
@@ -13,15 +14,6 @@ from featurestore.signal.perturbations.stretch import on_grid, stretch_steps, st
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
 from featurestore.specs.augmentation import AugmentationSpec, Drawn
 from featurestore.specs.perturbation import Perturbation
-
-
-def frequency(signal):
-    size = 1 << 20
-    return np.argmax(np.abs(np.fft.rfft(signal * np.hanning(len(signal)), size))) * RATE / size
-
-
-def cents(found, wanted):
-    return abs(1200 * np.log2(found / wanted))
 
 
 @pytest.fixture(scope="module")
@@ -50,34 +42,35 @@ def test_a_stretch_and_a_pitch_shift_in_one_synthesis_give_both(stretching, fact
     assert cents(frequency(found[2000:-2000]), 440 * 2 ** (exact / 12)) < 1
 
 
-def test_the_parts_of_a_stretched_signal_stand_at_stretched_times(stretching):
-    signal = np.zeros(2 * RATE, np.float32)
+@pytest.mark.parametrize("factor", [0.8, 1.25, 1.5])
+def test_the_parts_of_a_stretched_signal_stand_at_stretched_times(stretching, factor):
+    signal, exact = np.zeros(2 * RATE, np.float32), on_grid(factor, 0.25, 4)
     signal[RATE : RATE + 1600] = tone(600.0, 0.1)
 
-    found = perturbed(stretching, signal, Perturbation(stretch=1.5))
+    found = perturbed(stretching, signal, Perturbation(stretch=exact))
 
     loud = np.flatnonzero(np.abs(found) > 0.25)
-    assert loud[0] / RATE == pytest.approx(1.5, abs=0.05)
-    assert loud[-1] / RATE == pytest.approx(1.65, abs=0.05)
+    assert loud[0] / RATE == pytest.approx(exact, abs=0.002)
+    assert loud[-1] / RATE == pytest.approx(1.1 * exact, abs=0.01)
 
 
 def test_a_stretch_by_one_gives_the_signal_back(stretching):
     signal = white(20_000)
 
-    np.testing.assert_allclose(perturbed(stretching, signal, Perturbation(stretch=1.0)), signal, atol=1e-6)
+    np.testing.assert_array_equal(perturbed(stretching, signal, Perturbation(stretch=1.0)), signal)
 
 
-def test_the_level_of_a_stretched_tone_is_kept_within_the_decibel_that_phase_vocoders_lose(stretching):
-    found = perturbed(stretching, tone(), Perturbation(stretch=1.25))[4000:-4000]
-
-    assert np.sqrt(np.mean(found**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.12)
+@pytest.mark.parametrize("factor", [0.8, 1.25, 2.0])
+def test_a_stretch_keeps_the_level(stretching, factor):
+    for signal in (tone(), white(40_000), voice()):
+        assert abs(decibels(perturbed(stretching, signal, Perturbation(stretch=factor)), signal)) < 0.3
 
 
 @pytest.mark.parametrize("samples", [1, 100, 2047, 2048, 5000])
 @pytest.mark.parametrize("factor", [0.25, 0.3, 1.0, 4.0])
 def test_every_stretch_has_its_length_and_finite_samples(stretching, samples, factor):
     source = stretching.source(Recording(white(4096), RATE))
-    short = type(source)(white(samples), RATE, source.vocoder)
+    short = type(source)(white(samples), RATE, RATE)
 
     for semitones in (None, grid_semitones(pitch_steps(-2.0))):
         found = stretching._perturber(short, Perturbation(semitones=semitones, stretch=on_grid(factor, 0.25, 4))).signal

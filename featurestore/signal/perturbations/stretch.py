@@ -1,4 +1,4 @@
-"""Time stretch: another duration at the same pitch, by the phase vocoder that shifts pitches."""
+"""Time stretch: another duration at the same pitch, by the splices that also shift pitches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stretched_samples(samples: int, factor: float) -> int:
 
 
 def synthesis_steps(factor: float, reading: int) -> int:
-    """Return the steps by which the vocoder stretches for a signal that is then read reading / 2048 times as fast.
+    """Return the steps by which a signal lasts longer that is then read reading / 2048 times as fast.
 
     One synthesis so gives pitch and duration: the pitch is reading / 2048 exactly, the duration to one part in 4096
     before the end is cut or filled to `stretched_samples`.
