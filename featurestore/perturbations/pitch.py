@@ -31,9 +31,7 @@ class Pitch(PerturbationKind):
 
 
 def voiced(copy: Copy, steps: int, reading: int, length: int) -> Signal:
-    """Return `length` samples of a source, spliced to last steps / 2048 times as long, then read reading / 2048 times
-    as fast.
-    """
+    """Return `length` samples of a source lasting steps / 2048 times as long, read reading / 2048 times as fast."""
     from featurestore.signal import interpolation
     from featurestore.signal.lanes import LANES
     from featurestore.signal.splices import lengthen
