@@ -18,7 +18,7 @@ from cli.crossval import crossval
 from cli.evaluation import compare, evaluate
 from cli.interruption import advice
 from cli.maintenance import gc, repair, verify, why
-from cli.output import print_json
+from cli.output import print_json, printable
 from cli.reproduce import reproduce
 from cli.runs import models, predict, report
 from cli.splits import splits
@@ -95,9 +95,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(told, err=True)
         return _failed(stop, told, INTERRUPTED, as_json=as_json)
     except OSError as error:
-        if error.filename is not None or error.errno not in UNWRITABLE:
-            raise
-        return _unwritten(error)
+        if error.filename is None and error.errno in UNWRITABLE:
+            return _unwritten(error)
+        told = f"{printable(str(error.filename))}: " if error.filename is not None else ""
+        told += f"{error.strerror or error}; run the same command again to continue."
+        click.echo(f"error: {told}", err=True)
+        return _failed(error, told, 1, as_json=as_json)
     except FeatureStoreError as error:
         told = " ".join(str(error).split())
         click.echo(f"error: {told}", err=True)

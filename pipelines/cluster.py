@@ -120,6 +120,11 @@ def connect(scheduler: str) -> Iterator[Client]:
             raise BuildError(
                 f"no Dask scheduler answers at {scheduler!r}: start one or leave --scheduler out."
             ) from error
+        except TypeError as error:  # of tls:// without certificates
+            raise BuildError(
+                f"{scheduler!r} cannot be used without certificates: name them in "
+                "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..._TLS__CLIENT__CERT and ..._TLS__CLIENT__KEY."
+            ) from error
         try:
             yield client
         finally:

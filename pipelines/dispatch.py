@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from featurestore.errors import BuildError
 from featurestore.shards.plan import ShardTask
 from featurestore.specs.rows import RowSpec
-from featurestore.store import Store
+from featurestore.store import Store, open_store
+from pipelines.crew import Crew
 from pipelines.culprits import isolate_culprits
 from pipelines.engines import open_engine
 from pipelines.estimate import rows_in_a_bundle
@@ -71,27 +72,41 @@ def _bounded(tasks: tuple[ShardTask, ...], limit: int) -> Iterator[tuple[ShardTa
 
 
 def run_bundles(client: Client, bundles: Sequence[Bundle], progress: Progress, tally: Tally) -> None:
-    """Run bundles on a cluster, a few for each worker at a time.
+    """Run bundles of one store on a cluster, a few for each worker at a time.
 
     Raises
     ------
     BuildError
-        If a bundle kills its workers and no recording of it does so alone, or if all workers are gone.
+        If a bundle kills its workers and no recording of it does so alone, if all workers are gone or of other
+        versions or see another store, or if the scheduler is gone.
     """
+    from distributed import CancelledError
+    from distributed.comm import CommClosedError
+
+    storage = open_store(bundles[0].store_uri).storage
+    try:
+        with storage.hold(exclusive=False):
+            _run_all(client, Crew(client, bundles, storage.sign(), progress), bundles, progress, tally)
+    except (CancelledError, CommClosedError) as error:
+        raise BuildError("the Dask scheduler is gone: run the same command again to continue.") from error
+
+
+def _run_all(client: Client, crew: Crew, bundles: Sequence[Bundle], progress: Progress, tally: Tally) -> None:
     waiting = iter(bundles)
     running: dict[Future, Bundle] = {}
 
-    def room() -> int:
-        """Return how many more bundles may be under way; workers join while others are at work already."""
-        return WINDOW * max(1, len(client.scheduler_info(n_workers=-1)["workers"])) - len(running)
-
     def submit() -> None:
-        """Send as many of the waiting bundles as there is room for, the largest first."""
-        running.update({client.submit(_task, bundle, pure=False): bundle for bundle in islice(waiting, max(0, room()))})
+        """Send as many of the waiting bundles as there is room for, the largest first; workers may have joined."""
+        fit, all_fit = crew.fit()
+        room = max(0, WINDOW * max(1, len(fit)) - len(running))
+        only = None if all_fit else fit
+        running.update(
+            {client.submit(_task, bundle, pure=False, workers=only): bundle for bundle in islice(waiting, room)}
+        )
 
     submit()
     while running:
-        for future in _finished(client, running):
+        for future in _finished(client, crew, running, progress):
             bundle = running.pop(future)
             receipt = _result(client, future, bundle)
             tally.add(bundle, receipt)
@@ -99,7 +114,7 @@ def run_bundles(client: Client, bundles: Sequence[Bundle], progress: Progress, t
         submit()
 
 
-def _finished(client: Client, running: Collection[Future]) -> list[Future]:
+def _finished(client: Client, crew: Crew, running: Collection[Future], progress: Progress) -> list[Future]:
     """Wait until a bundle has ended; give up if all workers are gone and none comes back."""
     from distributed import wait
 
@@ -108,6 +123,8 @@ def _finished(client: Client, running: Collection[Future]) -> list[Future]:
             return list(wait(list(running), timeout=WORKER_PATIENCE, return_when="FIRST_COMPLETED").done)
         except TimeoutError:  # nothing ended meanwhile, which is no fault while there are workers
             _await_workers(client)
+            fit, _ = crew.fit()
+            progress.tell(f"nothing has ended for {WORKER_PATIENCE} s; workers at work: {len(fit)}")
 
 
 def run_bundles_here(

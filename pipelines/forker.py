@@ -65,9 +65,10 @@ def _next_handle(control: socket.socket) -> int | None:
 
 
 def _work(parent: Connection) -> NoReturn:
-    """Run tasks, each `(function, arguments)`, and answer `(value, error)`, until the parent is gone."""
+    """Say who this is, then run tasks, each `(function, arguments)`, and answer `(value, error)`, until all is over."""
     status = 0
     try:
+        parent.send(os.getpid())
         while True:
             function, arguments = parent.recv()
             parent.send(_answer(function, arguments))

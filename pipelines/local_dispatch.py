@@ -41,7 +41,7 @@ def run_bundles_locally(
             pool.shutdown(cancel_futures=True)
             raise
     for bundle in work.deadly:
-        work.note(bundle, _without_culprits(workers, bundle))
+        work.note(bundle, _without_culprits(workers, bundle, progress))
 
 
 @dataclass
@@ -62,7 +62,7 @@ class _Work:
             bundle = None if self.deadly else next(self.waiting, None)  # the rest is planned again
         if bundle is None:
             return
-        receipt = _survived(self.workers, bundle)
+        receipt = _survived(self.workers, bundle, self.progress)
         with self.lock:
             if receipt is None:
                 self.deadly.append(bundle)
@@ -75,23 +75,24 @@ class _Work:
         self.progress.advance(receipt.computed + receipt.copied)
 
 
-def _survived(workers: LocalWorkers, bundle: Bundle) -> Receipt | None:
+def _survived(workers: LocalWorkers, bundle: Bundle, progress: Progress) -> Receipt | None:
     """Run a bundle; None if one worker after the other dies over it."""
     for _ in range(MOST_DEATHS):
         try:
             receipt: Receipt = workers.ask(run_bundle, bundle)
-        except WorkerDiedError:
+        except WorkerDiedError as death:
+            progress.tell(f"{death}; another one takes over its {bundle.rows:,} rows")
             continue
         return receipt
     return None
 
 
-def _without_culprits(workers: LocalWorkers, bundle: Bundle) -> Receipt:
+def _without_culprits(workers: LocalWorkers, bundle: Bundle, progress: Progress) -> Receipt:
     """Return the recordings of a deadly bundle that kill workers as rejects; if none does, run it a last time."""
     culprits = isolate_culprits(bundle)
     if culprits:
         return Receipt(rejected=culprits)
-    receipt = _survived(workers, bundle)
+    receipt = _survived(workers, bundle, progress)
     if receipt is None:
         raise BuildError(
             f"{2 * MOST_DEATHS} workers died over the same {bundle.rows:,} rows, and no recording of them kills one "

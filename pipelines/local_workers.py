@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,10 @@ from featurestore.errors import BuildError
 from pipelines.forker import WORKER_WANTED
 
 SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+LOOK = 1.0
+"""Seconds between looks at a worker that has not answered yet."""
+STOPPED = 10
+"""Looks in a row that find a worker stopped (SIGSTOP, a debugger), after which it is ended."""
 PATIENCE = 2.0
 """Seconds in which the process that workers are forked from ends them and itself; while it compiles, it cannot."""
 _ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +34,15 @@ class WorkerDiedError(BuildError):
     """A worker process ended while it was at a task."""
 
 
+@dataclass(eq=False)
+class _Worker:
+    """A worker process, and the socket to it."""
+
+    connection: Connection
+    pid: int = 0
+    """0 until it has started."""
+
+
 class LocalWorkers:
     """Worker processes with one native thread each, which start when they are asked and stay for the next task.
 
@@ -35,7 +50,7 @@ class LocalWorkers:
     """
 
     def __init__(self) -> None:
-        self._idle: list[Connection] = []
+        self._idle: list[_Worker] = []
         self._lock = threading.Lock()
         self._ended = self._asked = False
         self._control, theirs = socket.socketpair()
@@ -68,15 +83,33 @@ class LocalWorkers:
         """
         worker = self._worker()
         try:
-            worker.send((function, arguments))
-            value, error = worker.recv()
+            worker.connection.send((function, arguments))
+            if not worker.pid:
+                worker.pid = self._answer(worker)
+            value, error = self._answer(worker)
         except (EOFError, OSError):
-            worker.close()
-            raise WorkerDiedError("a worker died: run the same command again to continue.") from None
+            worker.connection.close()
+            raise WorkerDiedError("a worker process died") from None
         self._idle.append(worker)
         if error is not None:
             raise error
         return value
+
+    def _answer(self, worker: _Worker) -> Any:  # noqa: ANN401 (of the task)
+        """Wait for what a worker says; end one that was stopped and does not go on.
+
+        Where all processes were stopped together (Ctrl-Z), this one looks no earlier than they go on.
+        """
+        stopped = 0
+        while not worker.connection.poll(LOOK):
+            stopped = stopped + 1 if _is_stopped(worker.pid or self._forker.pid) else 0
+            if stopped == STOPPED and not worker.pid:
+                raise BuildError(
+                    f"process {self._forker.pid}, which starts the workers, is stopped: run the same command again."
+                )
+            if stopped == STOPPED:
+                os.kill(worker.pid, signal.SIGKILL)
+        return worker.connection.recv()
 
     def end(self) -> None:
         """Kill all workers instead of waiting for what they are at, and wait until they are gone.
@@ -93,15 +126,15 @@ class LocalWorkers:
             self._forker.kill()
             self._forker.wait()
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop().connection.close()
 
-    def _worker(self) -> Connection:
+    def _worker(self) -> _Worker:
         with self._lock:
             if self._ended:
                 raise BuildError("the workers have ended: run the same command again to continue.")
             return self._idle.pop() if self._idle else self._new_worker()
 
-    def _new_worker(self) -> Connection:
+    def _new_worker(self) -> _Worker:
         self.prepare(_nothing)
         self._asked = True
         ours, theirs = socket.socketpair()
@@ -111,7 +144,16 @@ class LocalWorkers:
             except OSError as error:
                 ours.close()
                 raise BuildError("no worker can be started: run the same command again to continue.") from error
-        return Connection(ours.detach())
+        return _Worker(Connection(ours.detach()))
+
+
+def _is_stopped(pid: int) -> bool:
+    """Tell whether a process is stopped; False where the system does not say."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in "Tt"
 
 
 def _nothing() -> None:

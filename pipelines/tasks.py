@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurestore.commit import commit_shard
-from featurestore.errors import AudioError
+from featurestore.errors import AudioError, BuildError
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.record import Remarks
 from featurestore.specs.rows import RowSpec
@@ -85,6 +85,26 @@ def run_bundle(
     return dataclasses.replace(receipt, leased=leased)
 
 
+def refuse_other_versions(spec: RowSpec) -> None:
+    """Refuse a spec that this installation does not compute, as a worker of another version is given.
+
+    Raises
+    ------
+    BuildError
+        Naming the versions that differ.
+    """
+    here = RowSpec.current(spec.features, spec.augmentation, spec.engine)
+    if here.id == spec.id:
+        return
+    ours, wanted = dict(here.versions), dict(spec.versions)
+    differing = ", ".join(
+        f"{name} {ours.get(name, 'none')} in place of {wanted.get(name, 'none')}"
+        for name in sorted(ours.keys() | wanted.keys())
+        if ours.get(name) != wanted.get(name)
+    )
+    raise BuildError(f"it has other versions ({differing}): install the same on all machines.")
+
+
 def lease_name(address: str) -> str:
     """Return what the lease of a shard is called."""
     return address.rpartition("/")[2]
@@ -97,6 +117,7 @@ def _run(
     before_commit: Callable[[], None],
     engine: Engine | None,
 ) -> Receipt:
+    refuse_other_versions(bundle.spec)
     wanted = [task for task in claimed if not store.has_shard(task.shard.address)]  # finished before it was claimed
     if not wanted:
         return Receipt()
@@ -105,6 +126,7 @@ def _run(
     if rejected:
         return Receipt(rejected=tuple(rejected))
     before_commit()
+    refuse_other_versions(bundle.spec)  # an installation may be replaced under a worker that lives on
     written = sum(commit_shard(store, task.shard, *rows.of(task.shard)) for task in wanted)
     return Receipt(rows.computed, rows.copied, written, tuple(task.shard.address for task in wanted))
 

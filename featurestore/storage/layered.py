@@ -115,6 +115,14 @@ class LayeredStorage:
         """Hold the upper storage."""
         return self.own.hold(exclusive=exclusive)
 
+    def sign(self) -> str:
+        """Return the name of the sign of life in the upper storage."""
+        return self.own.sign()
+
+    def shows(self, sign: str) -> bool:
+        """Tell whether a sign of life stands in the upper storage."""
+        return self.own.shows(sign)
+
     def claim(self, name: str) -> bool:
         """Take a lease in the upper storage."""
         return self.own.claim(name)

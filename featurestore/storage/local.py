@@ -227,6 +227,15 @@ class LocalStorage:
                 held.enter_context(self._writers.signed(beat=True))
             yield
 
+    def sign(self) -> str:
+        """Return the name of this process's sign of life."""
+        with self._explained(""), self._writers.signed() as writer:
+            return writer
+
+    def shows(self, sign: str) -> bool:
+        """Tell whether a sign of life stands here."""
+        return self._writers.shows(sign)
+
     def claim(self, name: str) -> bool:
         """Take a lease: a file with the holder's name."""
         lease = self._lease(name)

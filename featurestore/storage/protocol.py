@@ -93,6 +93,12 @@ class Storage(Protocol):
         `StoreBusyError` if somebody holds it, and one of both is to have it alone.
         """
 
+    def sign(self) -> str:
+        """Return the name of this process's sign of life while it holds the storage."""
+
+    def shows(self, sign: str) -> bool:
+        """Tell whether a sign of life stands here, and so whether both processes see the same storage."""
+
     def claim(self, name: str) -> bool:
         """Take a lease of some work while holding the storage, so that others do something else meanwhile.
 

@@ -79,6 +79,10 @@ class Writers:
         finally:
             sign.let_go()
 
+    def shows(self, writer: str) -> bool:
+        """Tell whether a writer's sign stands in the folder."""
+        return (self.folder / f"{writer}{SIGN}").exists()
+
     def is_alive(self, temporary: Path) -> bool:
         """Tell whether the process that a lease, a sign or an unfinished file is of still writes."""
         if temporary.name.startswith(LEASE):

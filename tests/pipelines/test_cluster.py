@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from demo_corpus import ROOT
 
 from featurestore.errors import BuildError, UnknownNameError
 from featurestore.specs.presets import feature_preset
+from pipelines import local_workers
 from pipelines.cluster import Workers
 from pipelines.local_workers import LocalWorkers, WorkerDiedError
 
@@ -101,6 +103,18 @@ def test_no_process_is_left_after_the_end_even_of_a_worker_at_work_and_none_star
             local.ask(os.getpid)
     assert has_ended(pid)
     assert has_ended(forker)
+
+
+@NEEDS_PROC
+def test_a_worker_that_was_stopped_is_ended_and_replaced(monkeypatch):
+    monkeypatch.setattr(local_workers, "LOOK", 0.1)
+    with Workers(1) as workers:
+        local = workers.local()
+        pid = local.ask(os.getpid)
+
+        with pytest.raises(WorkerDiedError):
+            local.ask(os.kill, pid, signal.SIGSTOP)
+        assert local.ask(os.getpid) != pid
 
 
 @NEEDS_PROC

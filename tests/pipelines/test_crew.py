@@ -1,0 +1,111 @@
+"""Workers of a cluster that would write other rows, or elsewhere, are named and left out before work starts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from demo_corpus import ROOT, no_download
+from tiny_corpus import recipe, write_corpus
+
+from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.errors import BuildError
+from featurestore.store import Store
+from pipelines.cluster import connect
+from pipelines.dispatch import Tally, bundles_of, run_bundles
+from pipelines.ingest import ingest
+from pipelines.planning import plan_build
+from pipelines.progress import Silent
+from pipelines.tasks import Bundle, run_bundle
+
+MOUNTS = ("unshare", "--mount", "sh", "-c")
+OLD_VERSION = """
+import featurestore.specs.versions as versions
+versions.OPERATIONS["mel"] = (1, versions.OPERATIONS["mel"][1])
+"""
+
+
+@pytest.fixture
+def bundles(store: Store, tmp_path: Path) -> list[Bundle]:
+    folder = write_corpus(tmp_path / "tiny", range(1, 5))
+    corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
+    return bundles_of(store, plan_build(store, corpus, recipe(4)))
+
+
+@contextmanager
+def worker(scheduler: str, *options: str, before: Sequence[str] = ()) -> Iterator[None]:
+    """Run a Dask worker, in a shell line of its own if `before` gives one to put the command into."""
+    command = [sys.executable, "-m", "dask", "worker", scheduler, "--host", "127.0.0.1", "--nthreads", "1"]
+    command += ["--no-dashboard", "--no-nanny", *options]
+    if before:
+        command = [*before[:-1], before[-1].format(" ".join(command))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def scheduler() -> Iterator[str]:
+    """The address of a Dask scheduler without workers."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50) as running:
+        yield running.scheduler_address
+
+
+def test_a_worker_of_another_version_is_named_and_writes_nothing(store, bundles, scheduler, tmp_path):
+    (tmp_path / "old_version.py").write_text(OLD_VERSION)
+
+    with worker(scheduler, "--preload", str(tmp_path / "old_version.py")), connect(scheduler) as client:
+        client.wait_for_workers(1, timeout=60)
+        with pytest.raises(BuildError, match=r"no worker can take part; tcp://127.* \(mel 1 in place of \d+\)"):
+            run_bundles(client, bundles, Silent(), Tally())
+
+    assert store.storage.children("shards") == []
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare") or subprocess.run([*MOUNTS, "true"], capture_output=True, check=False).returncode != 0,
+    reason="needs the right to make mounts of its own",
+)
+def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bundles, scheduler, tmp_path):
+    shutil.copytree(store.uri, tmp_path / "own")
+    line = f"mount --bind '{tmp_path}/own' '{store.uri}' && exec {{}}"
+
+    with worker(scheduler, before=(*MOUNTS, line)), connect(scheduler) as client:
+        client.wait_for_workers(1, timeout=60)
+        with pytest.raises(BuildError, match="is not the store that this build writes"):
+            run_bundles(client, bundles, Silent(), Tally())
+
+    assert list((tmp_path / "own").rglob("zarr.json")) == []
+
+
+def test_a_bundle_of_another_version_is_refused_where_it_is_computed(store, bundles, monkeypatch):
+    from featurestore.specs import versions
+
+    number, libraries = versions.OPERATIONS["mel"]
+    monkeypatch.setitem(versions.OPERATIONS, "mel", (number + 1, libraries))
+
+    with pytest.raises(BuildError, match=f"mel {number + 1} in place of {number}"):
+        run_bundle(bundles[0])
+    assert store.storage.children("shards") == []
+
+
+def test_a_scheduler_that_ends_and_one_without_certificates_are_one_line(bundles):
+    from distributed import LocalCluster
+
+    with pytest.raises(BuildError, match="certificates"), connect("tls://127.0.0.1:1"):
+        pass
+    cluster = LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50)
+    with connect(cluster.scheduler_address) as client:
+        cluster.close()
+        with pytest.raises(BuildError, match="scheduler is gone"):
+            run_bundles(client, bundles, Silent(), Tally())
