@@ -123,6 +123,15 @@ LAYOUTS = {
     "folders of speakers alone": (grid("{who}/{n}.wav", who=("spk1", "spk2", "spk3"), n=range(6)), "doubt", {"spk1", "spk2", "spk3"}),
     "numbered folders": (grid("{k:03}/{n}.wav", k=range(7, 12), n=range(6)), "doubt", None),
     "folders of several depths": ([*grid("bus/{n}.wav", n=range(6)), *grid("car/more/{n}.wav", n=range(6))], "doubt", None),
+    "machines": (grid("fan/id_{i:02}/{state}/{n:08}.wav", i=(0, 2, 4, 6), state=("normal", "abnormal"), n=range(10)), {"normal", "abnormal"}, None),
+    "cities of scenes": (grid("{w}/{city}-{n}-{k}-a.wav", w=("airport", "bus", "metro"), city=("bonn", "oslo", "rome"), n=range(100, 104), k=range(3)), {"airport", "bus", "metro"}, None),
+    "cities of scenes in names": (grid("audio/{w}-{city}-{n}-{k}-a.wav", w=("airport", "bus", "metro"), city=("bonn", "oslo", "rome"), n=range(100, 104), k=range(3)), "doubt", None),
+    "numbered sessions in names": (grid("{mood}/ses-{s:02}_run-{n}.wav", mood=MOODS, s=(2, 5, 9), n=range(1, 5)), {*MOODS}, None),
+    "turns of dialogues": ([f"Session{s}/Ses0{s}F_impro0{d}/Ses0{s}F_impro0{d}_{sex}{n:03}.wav" for s in range(1, 4) for d in range(1, 4) for sex in "FM" for n in range(5)], "doubt", None),
+    "women and men alone": (grid("{sex}/{n}.wav", sex=("female", "male"), n=range(6)), "doubt", None),
+    "ESD": (grid("{who:04}/{mood}/{who:04}_{n:06}.wav", who=range(1, 11), mood=MOODS, n=range(1, 8)), {*MOODS}, {f"{n:04}" for n in range(1, 11)}),
+    "Emo-DB in folders": ([f"{mood}/{who}a{text:02}{mood[0].upper()}{take}.wav" for mood in MOODS for who in ("03", "08", "11", "16") for text in (1, 2, 5) for take in "ab"], {*MOODS}, {"03", "08", "11", "16"}),
+    "SAVEE in one folder": (grid("{who}_{mood}{n:02}.wav", who=("DC", "JE", "JK", "KL"), mood=("a", "d", "f", "h", "sa"), n=range(1, 9)), "doubt", None),
     "nothing but numbers": (grid("{n:04}.wav", n=range(40)), "doubt", None),
 }  # fmt: skip
 

@@ -185,6 +185,17 @@ def test_dates_are_no_class(tmp_path):
     assert propose_sheet(folder).corpus.label_counts() == {"negative": 4, "positive": 4}
 
 
+def test_a_json_line_that_says_two_things_of_one_key_is_named(tmp_path):
+    lines = [
+        '{"file_name": "wav/u1.wav", "emotion": "joy"}',
+        '{"file_name": "wav/u2.wav", "emotion": "joy", "emotion": "calm"}',
+    ]
+    folder = write(tmp_path, {**audio(), "metadata.jsonl": "\n".join(lines)})
+
+    with pytest.raises(SourceError, match=r"'metadata.jsonl', line 2: not JSON .the key 'emotion' stands twice"):
+        load_corpus(folder)
+
+
 def test_a_faulty_line_of_a_table_is_told_in_the_proposed_sheet(tmp_path):
     rows = "".join(f"u{one[0]}.wav,{one[3]}\n" for one in RECORDINGS)
     folder = write(tmp_path, {**audio(), "labels.csv": f"file,mood\n{rows}u9.wav,joy,too much\n"})

@@ -20,6 +20,10 @@ from featurestore.corpus.reading.unpack import Limits
 FILES = {
     f"{mood}/{number}.wav": tone(number + 4 * (mood == "calm")) for mood in ("calm", "joy") for number in (1, 2, 3)
 }
+SHEET = (
+    "name = 'takes'\ntitle = 'Takes'\n[audio]\ndepth = 2\n[labels]\nmatch = 'path'\n"
+    "pattern = '(?P<mood>[a-z]+)/.+'\ntarget = 'mood'\nspeaker = ''\n"
+)
 TOO_LARGE = Limits().member_bytes + 1
 
 
@@ -108,6 +112,17 @@ def test_a_member_that_is_too_large_is_passed_over_and_told(tmp_path, packed):
     assert list(source.unread) == ["b.wav"]
 
 
+def test_a_member_whose_name_is_no_text_is_rejected_alone(tmp_path):
+    tarred(tmp_path / "takes.tar", {**FILES, "joy/M\udcfcller.wav": tone(9)})
+    sheet = tmp_path / "takes.toml"
+    sheet.write_text(SHEET)
+
+    corpus = load_corpus(sheet, tmp_path / "takes.tar")
+
+    assert len(corpus.utterances) == 6
+    assert [one.path for one in corpus.rejected] == ["joy/M\\udcfcller.wav"]
+
+
 def test_a_label_file_that_is_too_large_stops_the_command_with_its_name(tmp_path):
     folder = write(tmp_path / "takes", FILES)
     with (folder / "labels.csv").open("wb") as file:
@@ -126,10 +141,7 @@ def test_a_check_tells_what_cannot_be_read(folder, tmp_path, capsys):
     with (folder / "joy" / "meeting.wav").open("wb") as file:
         file.truncate(TOO_LARGE)
     sheet = tmp_path / "takes.toml"
-    sheet.write_text(
-        "name = 'takes'\ntitle = 'Takes'\n[audio]\ndepth = 2\n[labels]\nmatch = 'path'\n"
-        "pattern = '(?P<mood>[a-z]+)/.+'\ntarget = 'mood'\nspeaker = ''\n"
-    )
+    sheet.write_text(SHEET)
 
     for place in ([str(folder)], [str(sheet), "--source", str(folder)]):
         assert run(["corpora", "check", *place, "--store", str(tmp_path / "store"), "--json"]) == 3

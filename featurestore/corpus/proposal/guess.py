@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from featurestore.corpus.labels.schemes import SIX, SYNONYMS
 from featurestore.corpus.proposal.fields import PathField
@@ -50,15 +51,17 @@ _CONDITIONS = _SEXES | frozenset(
         six seven eight nine ten cat dog cow pig horse sheep hen rooster bird frog duck goat lion animal animals en de
         fr es it pt nl ru zh ja ko ar hi english german french spanish italian mon tue wed thu fri sat sun jan feb mar
         apr may jun jul aug sep oct nov dec morning evening day night am pm
+        slow fast usual rain kids dogs hall hallway corridor library bathroom classroom bedroom garden home
         """,
     )
 )
 """Words for how, where, when and what something was recorded, which return across classes as speakers do."""
 _PERSON = re.compile(
     r"(?:(?:actor|speaker|spkr?|subject|subj|person|participant|talker|singer|user|client)[ _-]?\w{1,8}"
-    r"|(?:[fmw]|male|female|man|woman)[ _-]?\d{1,4})",
+    r"|(?:male|female|man|woman)[ _-]?\d{1,3})",
     re.IGNORECASE | re.ASCII,
 )
+_SEXED = re.compile(r"([fmw])[ _-]?(?!0+$)\d{1,2}", re.IGNORECASE | re.ASCII)
 _DATE = re.compile(r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:[0-2]\d|3[01])(?:[T_-]?\d{4,6})?", re.ASCII)
 _HASH = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{6,64}|[0-9]{6,64}|[a-f]{6,64}", re.ASCII)
 
@@ -89,9 +92,9 @@ def guesses(pieces: Sequence[PathField]) -> tuple[Guess, ...]:
         if guessed is not None:
             found.append(guessed)
             left = [piece for piece in left if not _alike(piece, guessed.piece)]
-    classes = next((guess.piece for guess in found if guess.field != "split"), None)
-    dates = _dates(pieces)
-    speaker = _speaker([piece for piece in left if id(piece) not in dates], classes)
+    classes = next((guess for guess in found if guess.field != "split"), None)
+    other = _dates(pieces) | _counted_by_word(pieces)
+    speaker = _speaker([piece for piece in left if id(piece) not in other], classes)
     return (*found, speaker) if speaker else tuple(found)
 
 
@@ -118,26 +121,48 @@ def _class(pieces: Sequence[PathField]) -> Guess | None:
                     field, piece, f"most of its values are words for {'emotions' if known is EMOTIONS else 'states'}"
                 )
     words = [piece for piece in pieces if _may_be_class(piece)]
-    numbers = next((piece for piece in pieces if not piece.folder), None)
-    for piece in pieces:
-        digits = _DIGITS <= set(piece.counts) <= {*_DIGITS, "o", "z"}
-        if digits and (piece.folder or (piece is numbers and all(_repeated(piece, word) > 1 for word in words))):
-            return Guess("digit", piece, "its values are the ten digits")
+    first = next((piece for piece in pieces if not piece.folder), None)
+    digits = [
+        piece
+        for piece in pieces
+        if _DIGITS <= set(piece.counts) <= {*_DIGITS, "o", "z"}
+        and (piece.folder or (piece is first and all(_repeated(piece, word) > 1 for word in words)))
+    ]
+    if digits:
+        return Guess("digit", digits[0], "its values are the ten digits") if len(_distinct(digits)) == 1 else None
     folders = _distinct([piece for piece in words if piece.folder])
     likely = folders or _distinct(words)
     if len(likely) > 1:
         likely = [piece for piece in likely if not _conditions(piece)]
-    if len(likely) != 1 or _has_side(likely[0]):
+    if (
+        len(likely) != 1
+        or _has_side(likely[0])
+        or (not folders and any(_hides_words(one, likely[0]) for one in pieces))
+    ):
         return None
     kind = "folder" if folders else "piece of the names"
-    return Guess("label", likely[0], f"it is the only {kind} of words that can be a class", sure=bool(folders))
+    return Guess(
+        "label",
+        likely[0],
+        f"it is the only {kind} of words that can be a class",
+        sure=bool(folders) and not {*map(_bare, likely[0].counts)} <= _SEXES,
+    )
 
 
 def _may_be_class(piece: PathField) -> bool:
     """Tell whether a piece has few values with recordings enough, and is no number, speaker or list."""
     values = list(piece.counts)
     few = 2 <= len(values) <= min(MOST_CLASSES, len(piece.values) / LEAST_EACH)
-    return few and all(map(_bare, values)) and not are_speakers(values) and not _is_counter(values)
+    words = {re.sub(r"\d+", "", value) for value in values}  # of numbered dialogues only one is left
+    likely = few and 2 * len(words) > len(values) and all(map(_bare, values))
+    return likely and not are_speakers(values) and not _is_counter(values)
+
+
+def _hides_words(piece: PathField, likely: PathField) -> bool:
+    """Tell whether a piece such as `a01` holds a word beside its number, which may be the class as well."""
+    words = {_bare(value) for value in piece.counts} - {""}
+    numbered = all(re.fullmatch(r"[A-Za-z]+\d+", value, re.ASCII) for value in piece.counts)
+    return numbered and len(words) >= FEWEST_NAMES and not _alike(piece, likely)
 
 
 def _has_side(piece: PathField) -> bool:
@@ -145,17 +170,26 @@ def _has_side(piece: PathField) -> bool:
     return sum(value.casefold() in SIDES for value in piece.counts) > 1
 
 
-def _speaker(pieces: Sequence[PathField], classes: PathField | None) -> Guess | None:
-    """Return the piece that names the speaker for sure."""
+def _speaker(pieces: Sequence[PathField], classes: Guess | None) -> Guess | None:
+    """Return the piece that names the speaker for sure; words may only where the classes are those of speech.
+
+    Beside other classes the same words are places, instruments or devices, as the cities of recorded scenes.
+    """
     for piece in pieces:
         if are_speakers(piece.counts) and _returns(piece):
             return Guess("speaker", piece, "its values are numbered as speakers are")
     if classes is None:
         return None
     first = next((piece for piece in pieces if not piece.folder), None)
-    likely = [piece for piece in pieces if _crosses(piece, classes)]
-    named = [piece for piece in likely if _names_someone(piece, leftmost=piece is first or piece.folder)]
-    twice = [piece for piece in likely if piece.folder and _is_told_twice(piece, likely)]
+    likely = [piece for piece in pieces if _crosses(piece, classes.piece)]
+    speech = classes.field in ("emotion", "digit")
+    named = [
+        piece
+        for piece in likely
+        if _names_someone(piece, leftmost=piece is first or piece.folder)
+        and (speech or all(map(str.isdecimal, piece.counts)) or all(map(_HASH.fullmatch, piece.counts)))
+    ]
+    twice = [piece for piece in likely if speech and piece.folder and _is_told_twice(piece, likely)]
     sure = _distinct(twice or [piece for piece in named if piece.folder] or named)
     if len(sure) != 1 or (not sure[0].folder and any(_rivals(piece, sure[0]) for piece in likely)):
         return None
@@ -230,7 +264,7 @@ def _is_counter(values: Iterable[str]) -> bool:
     if all(len(value) == 1 and value.isascii() and value.isalpha() for value in known):
         places = sorted(map(ord, map(str.lower, known)))
         return places[0] == ord("a") and places[-1] - places[0] < DENSE["from anywhere"] * len(places)
-    found = [re.fullmatch(r"(\D*?)(\d{1,6})([A-Za-z]?)", value, re.ASCII) for value in known]
+    found = [re.fullmatch(r"(\D*?)(\d{1,12})([A-Za-z]?)", value, re.ASCII) for value in known]
     parts = [one for one in found if one is not None]
     if len(parts) < len(known):
         return False
@@ -241,9 +275,26 @@ def _is_counter(values: Iterable[str]) -> bool:
     return span < len(numbers) * DENSE["from one" if numbers[0] <= 1 else "from anywhere"]
 
 
+def _counted_by_word(pieces: Sequence[PathField]) -> frozenset[int]:
+    """Return the ids of the numbers before which all names have a word that says what they count, as `ses-03`."""
+    texts = [piece for piece in _texts(pieces) if not piece.folder]
+    return frozenset(
+        id(piece)
+        for word, piece in pairwise(texts)
+        if not word.varies
+        and re.fullmatch(r"[A-Za-z]{2,}", word.values[0], re.ASCII)
+        and not _PERSON.fullmatch(f"{word.values[0]}1")
+    )
+
+
+def _texts(pieces: Sequence[PathField]) -> list[PathField]:
+    """Return the pieces without separators."""
+    return [piece for piece in pieces if not re.fullmatch(r"[_\-. ]+", piece.values[0])]
+
+
 def _dates(pieces: Sequence[PathField]) -> frozenset[int]:
     """Return the ids of the pieces that are year, month and day side by side."""
-    texts = [piece for piece in pieces if not re.fullmatch(r"[_\-. ]+", piece.values[0])]
+    texts = _texts(pieces)
     threes = zip(texts, texts[1:], texts[2:], strict=False)
     return frozenset(id(piece) for three in threes if _is_date(three) for piece in three)
 
@@ -284,8 +335,10 @@ def _bare(value: str) -> str:
 
 
 def are_speakers(values: Iterable[str]) -> bool:
-    """Tell whether values are numbered as speakers are, such as `spk1`, `Actor_01` or `f2`."""
-    return all(_PERSON.fullmatch(value) for value in values)
+    """Tell whether values are numbered as speakers are, such as `spk1`, `Actor_01`, or women and men `f1`, `m1`."""
+    known = [*values]
+    sexes = {one[1].casefold() for one in map(_SEXED.fullmatch, known) if one}
+    return all(map(_PERSON.fullmatch, known)) or (len(sexes) > 1 and all(map(_SEXED.fullmatch, known)))
 
 
 def is_emotion(value: str) -> bool:

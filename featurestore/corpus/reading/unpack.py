@@ -63,7 +63,7 @@ def safe_name(name: str, archive: str) -> str:
     ------
     UnsafeArchiveError
         If the name is absolute, leaves its folder, names a drive, holds a backslash or a control character, or has
-        a part of more than 255 bytes.
+        a part of more than 255 bytes. A byte that is no text makes no archive unsafe: its file is rejected later.
     """
     path = name
     while path.startswith("./"):
@@ -71,13 +71,13 @@ def safe_name(name: str, archive: str) -> str:
     path = path.rstrip("/")
     path = "" if path == "." else path  # the folder that was packed: `tar -c .` begins with it
     parts = path.split("/")
-    if has_control_characters(name) or "\\" in name:
-        raise unsafe(archive, name, "a backslash, a control character or a byte that is no text in its name")
+    if "\\" in name or any(unicodedata.category(character) == "Cc" for character in name):
+        raise unsafe(archive, name, "a backslash or a control character in its name")
     if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
         raise unsafe(archive, name, "an absolute path")
     if path and any(part in ("", ".", "..") for part in parts):
         raise unsafe(archive, name, "a path that is not plain ('..', '.' or '//')")
-    if any(len(part.encode()) > 255 for part in parts) or len(parts) > 64:
+    if any(len(part.encode(errors="surrogatepass")) > 255 for part in parts) or len(parts) > 64:
         raise unsafe(archive, name, "a path that is too long")
     return path
 

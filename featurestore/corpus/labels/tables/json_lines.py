@@ -30,7 +30,7 @@ def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
 def json_object(line: str, place: object) -> Mapping[str, Any]:
     """Return one line's object; `SourceError` naming the place if it holds none, or a text that is no Unicode."""
     try:
-        values = json.loads(line)
+        values = json.loads(line, object_pairs_hook=_each_once)
         if "\\ud" in line.lower():  # JSON can write half a character, which no file and no name can hold
             json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -38,6 +38,15 @@ def json_object(line: str, place: object) -> Mapping[str, Any]:
     if not isinstance(values, dict):
         raise SourceError(f"{place}: an object such as {{...}} is needed, not {line!r:.60}. Mend the file.")
     return values
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's members; `ValueError` for one that says two things of one key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
+        raise ValueError(f"the key {twice!r:.60} stands twice")
+    return found
 
 
 def scalar_text(value: object) -> str:
