@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from featurestore.corpus.corpus import Corpus
     from featurestore.corpus.reading.sources import Source
     from featurestore.corpus.sheet.datasheet import Manifest
+    from featurestore.segments import Segment
     from featurestore.store import Store
     from pipelines.audio_check import AudioCheck
 
@@ -65,17 +66,24 @@ def _classes(source: Source, name: str) -> dict[str, str]:
 
 def listen(manifest: Manifest, corpus: Corpus, source: Source | None, store: Store) -> AudioCheck:
     """Decode the recordings of a corpus, from a source or from the originals that the store keeps."""
+    from featurestore.segments import segment_of
     from pipelines.audio_check import check_audio
 
     labels = {utterance.path: utterance.label for utterance in corpus.utterances}
+    recordings: dict[str, str] = {}
+    segments: dict[str, list[Segment]] = {}
+    for one in corpus.utterances:
+        recordings[one.file.path] = one.content
+        segments.setdefault(one.file.path, []).append(segment_of(one.content))
     if source is None:
-        return check_audio(((one.path, store.source(one.content)) for one in corpus.utterances), labels)
+        held = ((path, store.source(content)) for path, content in recordings.items())
+        return check_audio(held, labels, segments=segments)
     files = source.iterate(manifest.audio.wants)
     kept = (
         (unicodedata.normalize("NFC", manifest.audio.corpus_path(path)), manifest.recording(path, data))
         for path, data in files
     )
-    return check_audio(kept, labels)
+    return check_audio(kept, labels, segments=segments)
 
 
 def rejections(found: AudioCheck) -> list[dict[str, str]]:

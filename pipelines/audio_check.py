@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
@@ -15,6 +15,7 @@ from featurestore.corpus.reading.sources import Source
 from featurestore.errors import AudioError
 from featurestore.quality.findings import Finding, Measured, count_of, findings_of
 from featurestore.quality.measures import Measures
+from featurestore.segments import WHOLE, Segment
 from featurestore.signal.guarded import GuardedDecoder
 from pipelines.cluster import available_cores
 
@@ -83,7 +84,12 @@ class AudioCheck:
         ]
 
 
-def check_audio(files: Files, labels: Mapping[str, str] | None = None, jobs: int | None = None) -> AudioCheck:
+def check_audio(
+    files: Files,
+    labels: Mapping[str, str] | None = None,
+    jobs: int | None = None,
+    segments: Mapping[str, Sequence[Segment]] | None = None,
+) -> AudioCheck:
     """Decode recordings in parallel processes, each under a watchdog, and measure them.
 
     Parameters
@@ -94,6 +100,8 @@ def check_audio(files: Files, labels: Mapping[str, str] | None = None, jobs: int
         For the balance of the classes, and one sound under several.
     jobs : int, optional
         Processes; all cores by default.
+    segments : mapping of path to segments, optional
+        What is measured of a recording in place of all of it.
 
     Raises
     ------
@@ -102,7 +110,7 @@ def check_audio(files: Files, labels: Mapping[str, str] | None = None, jobs: int
     """
     measured: list[Measured] = []
     rejected: list[Rejection] = []
-    for path, content, result in _measure_all(files, jobs or available_cores()):
+    for path, content, result in _measure_all(files, jobs or available_cores(), segments or {}):
         if isinstance(result, Measures):
             measured.append(Measured(path, content, result, (labels or {}).get(path)))
         else:
@@ -126,7 +134,9 @@ def looks_like_audio(path: str) -> bool:
     return path.rpartition(".")[2].lower() in ENDINGS
 
 
-def _measure_all(files: Files, jobs: int) -> Iterator[tuple[str, str, Measures | str]]:
+def _measure_all(
+    files: Files, jobs: int, segments: Mapping[str, Sequence[Segment]]
+) -> Iterator[tuple[str, str, Measures | str]]:
     """Yield path, content and measures, or the reason why there are none, of each file in the given order."""
     decoder = GuardedDecoder()
     waiting: deque[tuple[str, str, Future[Measures | str]]] = deque()
@@ -136,12 +146,14 @@ def _measure_all(files: Files, jobs: int) -> Iterator[tuple[str, str, Measures |
             if isinstance(data, str):
                 yield path, "", data
                 continue
-            content = hashlib.sha256(data).hexdigest()
-            waiting.append((path, content, pool.submit(_measure, decoder, data)))
-            sizes.append(len(data))
-            while len(waiting) > WINDOW * jobs or (sum(sizes) > MOST_BYTES and waiting):
-                sizes.popleft()
-                yield _finished(waiting)
+            recording = hashlib.sha256(data).hexdigest()
+            for segment in segments.get(path, (WHOLE,)):
+                found = pool.submit(_measure, decoder, data, segment)
+                waiting.append((segment.path(path), segment.content(recording), found))
+                sizes.append(len(data))
+                while len(waiting) > WINDOW * jobs or (sum(sizes) > MOST_BYTES and waiting):
+                    sizes.popleft()
+                    yield _finished(waiting)
         while waiting:
             yield _finished(waiting)
 
@@ -151,8 +163,8 @@ def _finished(waiting: deque[tuple[str, str, Future[Measures | str]]]) -> tuple[
     return path, content, future.result()
 
 
-def _measure(decoder: GuardedDecoder, data: bytes) -> Measures | str:
+def _measure(decoder: GuardedDecoder, data: bytes, segment: Segment) -> Measures | str:
     try:
-        return Measures.from_dict(decoder.call("measure", data)[0])
+        return Measures.from_dict(decoder.call("measure", data, segments=(segment,))[0])
     except AudioError as error:
         return str(error)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from data_folders import write
 from hypothesis import given
 from hypothesis import strategies as st
 from segmented import PARTS, WAYS, audio, kaldi, lhotse, metadata_csv, path_of
 
+from cli.main import run
 from featurestore.corpus import load_corpus
 from featurestore.corpus.corpus import listed
 from featurestore.errors import SourceError
@@ -307,3 +310,25 @@ def test_metadata_with_segments_is_read_again_when_a_time_changes(tmp_path):
     after = {one.content for one in load_corpus(tmp_path).utterances}
 
     assert len(after - before) == len(before - after) == 1
+
+
+def test_a_proposed_sheet_reads_the_segments_of_a_table(tmp_path, capsys):
+    rows = "".join(f"{p.file},0 days 00:00:{p.start:09.6f},0 days 00:00:{p.end:09.6f},{p.emotion}\n" for p in PARTS)
+    write(tmp_path / "calls", {"labels.csv": f"file,start,end,emotion\n{rows}", **audio()})
+
+    assert run(["corpora", "new", str(tmp_path / "calls"), "--out", str(tmp_path / "calls.toml")]) == 0
+    corpus = load_corpus(tmp_path / "calls.toml", tmp_path / "calls")
+
+    fragments = {path_of(part._replace(channel=None)).partition("#")[2] for part in PARTS}
+    assert {one.path.partition("#")[2] for one in corpus.utterances} == fragments
+
+
+def test_a_check_listens_to_the_segments_of_a_corpus(tmp_path, capsys):
+    folder = metadata_csv(tmp_path / "calls")
+
+    assert run(["corpora", "check", str(folder), "--quality", "--json", "--store", str(tmp_path / "store")]) == 0
+    report = json.loads(capsys.readouterr().out)
+
+    heard = report["quality"]
+    assert (report["files"], report["sound"], heard["decoded"]) == (2, len(PARTS), len(PARTS))
+    assert heard["summary"]["seconds"]["sum"] == pytest.approx(sum(part.end - part.start for part in PARTS))

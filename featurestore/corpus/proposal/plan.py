@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from featurestore.corpus.labels.segment_fields import is_segment_field
 from featurestore.corpus.proposal.fields import Form, PathField, common_depth, folders_of, forms_of
 from featurestore.corpus.proposal.guess import Guess, class_rank, guesses, is_emotion
 from featurestore.corpus.proposal.label_tables import LabelTable, SideList, find_tables, joining
@@ -171,6 +172,7 @@ def _fields_of(table: LabelTable) -> dict[str, str]:
             own = "emotion"
         field = roles.get(column, own)
         unlike = len(counts) == sum(counts.values()) > 2 and field == own and not holds_numbers(counts)
+        unlike = unlike and not is_segment_field(column)
         if counts and field != "file" and field not in fields and not unlike:
             fields[field] = column
     return fields
