@@ -22,6 +22,8 @@ from featurestore.signal.arrays import Signal
 from featurestore.signal.containers import prepare
 from featurestore.signal.limits import LOUDEST, check_channels_and_rate, check_length
 
+UNKNOWN_LENGTH = 2**63 - 1
+"""Samples that libsndfile announces where it cannot tell, as for an MP3 that is shorter than its encoder's delay."""
 _BLOCK = 2**18
 """Samples of each channel that are decoded at a time."""
 _EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
@@ -46,7 +48,7 @@ def decode(data: bytes, max_seconds: float = 600.0, segment: Segment = WHOLE) ->
     Parameters
     ----------
     data : bytes
-        The whole file: WAV, Wave64, AIFF, AU, CAF, NIST SPHERE, FLAC, Ogg (Vorbis, Opus, Speex, FLAC) or MP3.
+        The whole file: WAV, Wave64, AIFF, AU, CAF, NIST SPHERE, FLAC, Ogg (Vorbis, Opus, FLAC) or MP3.
     max_seconds : float
         Longest recording or segment that is accepted; a segment's recording may be longer.
     segment : Segment
@@ -78,6 +80,8 @@ def decode_segments(
     try:
         with soundfile.SoundFile(_Bytes(prepared.data)) as file:
             announced = file.frames if prepared.samples is None else prepared.samples
+            if announced == UNKNOWN_LENGTH:
+                raise AudioError("damaged or too short: how many samples it holds cannot be told.")
             check_channels_and_rate(file.channels, int(file.samplerate))
             wanted = [_wanted(file, announced, segment, max_seconds) for segment in segments]
             _read(file, [one for one in wanted if isinstance(one, _Wanted)])

@@ -12,15 +12,23 @@ from typing import Literal
 
 UNKNOWN_SIZE = 0xFFFFFFFF
 """Written by programs that stream and cannot go back to fill in the size; RF64 files use it too."""
-STREAMED_SIZES = frozenset(
-    {UNKNOWN_SIZE, UNKNOWN_SIZE - 36, 0x80000000, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0x7FFFF000, 0x7FFF0000}
-)
-"""Sizes that mean `to the end of the file`: those of SoX, ALSA and others beside the usual one."""
+STREAM_MARKS = (0x7F000000, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
+STREAM_HEADERS = 65_536
+"""Bytes that a program may have taken off for headers, or rounded off, or put on."""
 EXTENSIBLE = 0xFFFE
 """Format tag whose meaning stands in the extension."""
 _MOST_CHUNKS = 10_000
 
 Order = Literal["big", "little"]
+
+
+def is_streamed(size: int) -> bool:
+    """Tell whether a size means `to the end of the file`: SoX, ffmpeg, ALSA and others write the largest that fits.
+
+    Each takes off what it takes for its headers, or rounds. A file that is really so long is larger than any that is
+    read here.
+    """
+    return any(abs(size - mark) <= STREAM_HEADERS for mark in STREAM_MARKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 def _chunk(size: int, long_size: int | None, start: int, held: int) -> DataChunk:
     if size == UNKNOWN_SIZE and long_size is not None:
         return DataChunk(long_size, held, start)
-    if size in STREAMED_SIZES and size > held:
+    if is_streamed(size) and size > held:
         return DataChunk(held, held, start, streamed=True)
     return DataChunk(size, held, start)
 

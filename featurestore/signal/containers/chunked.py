@@ -11,11 +11,10 @@ import re
 from featurestore.errors import AudioError
 from featurestore.signal.containers.prepared import Prepared
 from featurestore.signal.containers.wav import PLAIN_TAGS
-from featurestore.signal.wav_header import EXTENSIBLE
+from featurestore.signal.wav_header import EXTENSIBLE, is_streamed
 
 _PLAIN_AIFF = {b"NONE": 0, b"twos": 0, b"sowt": 0, b"in24": 3, b"in32": 4, b"fl32": 4, b"FL32": 4, b"fl64": 8}
 """Uncompressed types of AIFF-C and the bytes of a sample; 0 follows from its bits."""
-_UNKNOWN32, _UNKNOWN64 = 0xFFFFFFFF, 2**64 - 1
 _W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 _W64_FORMAT = bytes.fromhex("666d7420f3acd3118cd100c04f8edb8a")
 _MOST_CHUNKS = 10_000
@@ -30,7 +29,10 @@ def prepare_aiff(data: bytes) -> Prepared:
         if name == b"COMM":
             comm = data[position + 8 : position + 8 + min(size, 64)]
         if name == b"SSND":
-            _check_held(size, len(data) - position - 8)
+            held = len(data) - position - 8
+            if is_streamed(size) and size > held:
+                return _streamed_aiff(data, position, comm)
+            _check_held(size, held)
             _check_frames(comm, size - 8)
             return Prepared(data)
         position += 8 + size + size % 2
@@ -39,36 +41,55 @@ def prepare_aiff(data: bytes) -> Prepared:
     raise AudioError("truncated or damaged: an AIFF file without its samples (SSND).")
 
 
-def _check_frames(comm: bytes, held: int) -> None:
-    """Compare the number of frames with the bytes of samples, where the samples are not compressed."""
+def _streamed_aiff(data: bytes, position: int, comm: bytes) -> Prepared:
+    """Write the sizes of an AIFF file that was written into a pipe: its samples reach to the end."""
+    width, place = _frame_bytes(comm), data.find(comm, 12) + 2
+    if not width:
+        raise AudioError("a stream of unknown length of compressed AIFF samples; convert it to WAV or FLAC.")
+    frames = (len(data) - position - 16) // width
+    if frames < 1:
+        raise AudioError("truncated: a stream of unknown length that ends right behind its header.")
+    whole = data[: position + 16 + frames * width]
+    sizes = ((4, len(whole) - 8), (place, frames), (position + 4, 8 + frames * width))
+    for at, size in sizes:
+        whole = whole[:at] + size.to_bytes(4, "big") + whole[at + 4 :]
+    return Prepared(whole)
+
+
+def _frame_bytes(comm: bytes) -> int:
+    """Return the bytes of one sample of all channels; 0 where samples are compressed or nothing is said."""
     kind = comm[18:22] if len(comm) >= 22 else b"NONE"
     if len(comm) < 18 or kind not in _PLAIN_AIFF:
-        return
-    channels, frames = int.from_bytes(comm[:2], "big"), int.from_bytes(comm[2:6], "big")
-    width = (_PLAIN_AIFF[kind] or -(-int.from_bytes(comm[6:8], "big") // 8)) * channels
-    if abs(frames * width - held) > max(width, 16):
+        return 0
+    return (_PLAIN_AIFF[kind] or -(-int.from_bytes(comm[6:8], "big") // 8)) * int.from_bytes(comm[:2], "big")
+
+
+def _check_frames(comm: bytes, held: int) -> None:
+    """Compare the number of frames with the bytes of samples, where the samples are not compressed."""
+    width, frames = _frame_bytes(comm), int.from_bytes(comm[2:6], "big")
+    if width and abs(frames * width - held) > max(width, 16):
         raise AudioError(
             f"truncated or damaged: the header announces {frames} frames, {held} bytes are there for them."
         )
 
 
 def prepare_au(data: bytes) -> Prepared:
-    """Check the samples of an AU file; a size of 0xFFFFFFFF reaches to the end."""
+    """Check the samples of an AU file; a size that is written into streams reaches to the end."""
     order = "big" if data[:1] == b"." else "little"
     offset, size = (int.from_bytes(data[at : at + 4], "big" if order == "big" else "little") for at in (4, 8))
-    if size != _UNKNOWN32:
+    if not is_streamed(size):
         _check_held(size, len(data) - offset)
     return Prepared(data)
 
 
 def prepare_caf(data: bytes) -> Prepared:
-    """Check the samples of a CAF file; a size of -1 reaches to the end."""
+    """Check the samples of a CAF file; a size of -1 or the largest reaches to the end."""
     position = 8
     for _ in range(_MOST_CHUNKS):
         if position + 12 > len(data):
             return Prepared(data)
         size = int.from_bytes(data[position + 4 : position + 12], "big")
-        if data[position : position + 4] == b"data" and size == _UNKNOWN64:
+        if data[position : position + 4] == b"data" and is_streamed(size) and size > len(data):
             held = (len(data) - position - 12).to_bytes(8, "big")
             return Prepared(data[: position + 4] + held + data[position + 12 :])
         _check_held(size, len(data) - position - 12)
@@ -88,7 +109,11 @@ def prepare_w64(data: bytes) -> Prepared:
         if name == _W64_FORMAT:
             form = data[position + 24 : position + 24 + min(size, 64)]
         if name == _W64_DATA:
-            _check_held(size - 24, len(data) - position - 24)
+            held = len(data) - position - 24
+            if is_streamed(size) and size - 24 > held:
+                size = held + 24
+                data = data[: position + 16] + size.to_bytes(8, "little") + data[position + 24 :]
+            _check_held(size - 24, held)
             return Prepared(data[: position + max(24, size)], _frames(form, size - 24))
         position += max(24, size + -size % 8)
         if position + 24 > len(data):

@@ -7,13 +7,16 @@ samples. Both come out from the number in the last frame's header (section 9.1).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from featurestore.errors import AudioError
 from featurestore.signal.containers.prepared import Prepared
 from featurestore.signal.containers.tags import id3_length
 
-_CANDIDATES = 16
-"""Places that look like a frame header and are tried from the end; chance makes about one in thousands of files."""
+_CANDIDATES = 100_000
+"""Places that begin like a frame header and are tried from the end; samples that stand as they are can have many."""
+_CHECKED = 64
+"""Whole frame headers that are found from the end."""
 _MOST_BLOCKS = 10_000
 """Metadata blocks that are passed over."""
 _LONGEST_FRAME = 2**20
@@ -31,6 +34,8 @@ def _crc_table(width: int, polynomial: int) -> tuple[int, ...]:
     return tuple(table)
 
 
+_RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+"""By the code in a frame's header."""
 _CRC8 = _crc_table(8, 0x07)
 _CRC16 = _crc_table(16, 0x8005)
 
@@ -46,10 +51,11 @@ def prepare_flac(data: bytes) -> Prepared:
     data = data[id3_length(data) :]
     if len(data) < 42 or data[4] & 0x7F != 0 or int.from_bytes(data[5:8], "big") != 34:
         raise AudioError("truncated or damaged: a FLAC file without its header of 42 bytes.")
-    announced = int.from_bytes(data[21:26], "big") & (2**36 - 1)
+    announced, start = int.from_bytes(data[21:26], "big") & (2**36 - 1), _frames_start(data)
+    _refuse_changes(data, start)
     ends: list[int] = []
     behind = len(data)
-    for position, end in _frame_ends(data, _frames_start(data)):
+    for position, end in _frame_ends(data, start):
         if end == announced and (not ends or _is_last(data, position, behind)):
             return Prepared(data)
         if announced == 0 and _is_last(data, position, behind):
@@ -80,18 +86,52 @@ def _frames_start(data: bytes) -> int:
 def _frame_ends(data: bytes, start: int) -> Iterator[tuple[int, int]]:
     """Yield position and last sample of what looks like a frame, from the end of the file to its start."""
     block = int.from_bytes(data[8:10], "big")
-    position = len(data)
+    position, found = len(data), 0
     for _ in range(_CANDIDATES):
         position = max(data.rfind(b"\xff\xf8", start, position), data.rfind(b"\xff\xf9", start, position))
         if position < 0:
             return
-        end = _frame_end(data[position : position + 16], block)
-        if end is not None:
-            yield position, end
+        header = _header(data[position : position + 16], block)
+        if header is not None:
+            yield position, header.first + header.samples
+            found += 1
+        if found == _CHECKED:
+            return
 
 
-def _frame_end(head: bytes, block: int) -> int | None:
-    """Return the number of the sample behind a frame; None if these bytes are no frame header."""
+def _refuse_changes(data: bytes, start: int) -> None:
+    """Refuse a stream whose frames change their rate, which libsndfile would play at the first one.
+
+    Frames are followed by their numbers from the first on, as far as they go without a gap.
+    """
+    block, number, position = int.from_bytes(data[8:10], "big"), 0, start
+    announced = int.from_bytes(data[18:21], "big") >> 4
+    while position >= 0:
+        header = _header(data[position : position + 16], block)
+        if header is not None and header.first == number:
+            if header.rate not in (0, announced):
+                raise AudioError(
+                    f"the FLAC stream changes its rate from {announced} to {header.rate} Hz after {number} samples."
+                )
+            number, position = header.first + header.samples, position + 8
+        position = data.find(b"\xff", position + 1)
+        while position >= 0 and data[position + 1 : position + 2] not in (b"\xf8", b"\xf9"):
+            position = data.find(b"\xff", position + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the header of one frame says."""
+
+    first: int
+    """Number of its first sample."""
+    samples: int
+    rate: int
+    """Samples a second; 0 where that of the stream counts."""
+
+
+def _header(head: bytes, block: int) -> Header | None:
+    """Read the header of a frame; None if these bytes are none. `block` is the size of blocks that are numbered."""
     if len(head) < 6 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] & 1:
         return None
     number = _coded_number(head[4:11])
@@ -103,10 +143,13 @@ def _frame_end(head: bytes, block: int) -> int | None:
     size = int.from_bytes(head[position : position + size_bytes], "big") + 1
     if size_bytes == 0:
         size = 192 if size_code == 1 else 576 << size_code - 2 if size_code < 6 else 256 << size_code - 8
-    position += size_bytes + (1 if rate_code == 12 else 2 if rate_code in (13, 14) else 0)
+    position += size_bytes
+    rate_bytes, unit = {12: (1, 1000), 13: (2, 1), 14: (2, 10)}.get(rate_code, (0, 0))
+    rate = int.from_bytes(head[position : position + rate_bytes], "big") * unit if rate_bytes else _RATES[rate_code]
+    position += rate_bytes
     if position >= len(head) or _crc(head[:position], 8, _CRC8) != head[position]:
         return None
-    return value + size if head[1] & 1 else value * block + size
+    return Header(value if head[1] & 1 else value * block, size, rate)
 
 
 def _coded_number(code: bytes) -> tuple[int, int] | None:

@@ -20,7 +20,7 @@ _FIRST, _LAST = 2, 4
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _MOST_PAGES = 100_000
 """Ten minutes are 30,000 pages where each holds one packet of 20 ms, the smallest usual."""
-_CODECS = (b"\x01vorbis", b"OpusHead", b"Speex   ")
+_CODECS = (b"\x01vorbis", b"OpusHead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def prepare_ogg(data: bytes) -> Prepared:
     if pages[0].body.startswith(b"\x7fFLAC"):
         return prepare_flac(b"".join(_packets(pages))[9:])
     if not pages[0].body.startswith(_CODECS):
-        raise AudioError("an Ogg stream of a codec that is not read; convert it to WAV or FLAC.")
+        codec = "Speex" if pages[0].body.startswith(b"Speex   ") else "a codec that is not read"
+        raise AudioError(f"an Ogg stream of {codec}: only Vorbis, Opus and FLAC are read; convert it to WAV or FLAC.")
     return Prepared(data)
 
 

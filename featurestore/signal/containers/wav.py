@@ -11,12 +11,15 @@ import struct
 import numpy as np
 
 from featurestore.errors import AudioError
+from featurestore.signal.containers.mpeg import prepare_mpeg
 from featurestore.signal.containers.prepared import Prepared
 from featurestore.signal.limits import check_channels_and_rate
 from featurestore.signal.wav_header import DataChunk, WavFormat, data_chunk, wav_format
 
 INTEGER, FLOAT = 1, 3
-MS_ADPCM, IMA_ADPCM = 2, 17
+MS_ADPCM, IMA_ADPCM, GSM, MP3 = 2, 17, 49, 85
+GSM_SAMPLES = 320
+"""Samples of a block of GSM 6.10 as Microsoft packs it, 65 bytes."""
 PLAIN_TAGS = {INTEGER: "integer", FLOAT: "float", 6: "A-law", 7: "mu-law"}
 _WIDTHS = {INTEGER: (1, 2, 3, 4, 5, 6, 7, 8), FLOAT: (4, 8), 6: (1,), 7: (1,)}
 """Bytes of a sample that each coding can have."""
@@ -80,7 +83,7 @@ def _plain(data: bytes, form: WavFormat, chunk: DataChunk) -> bytes:
     """Return the samples behind a header of 44 bytes; the file itself if it is that already."""
     width = form.width
     whole = chunk.promised - chunk.promised % (width * form.channels)
-    full = form.tag != INTEGER or width == 1 or form.valid_bits > 8 * (width - 1)
+    full = form.tag != INTEGER or width == 1 or form.valid_bits == 8 * width
     read = form.tag != INTEGER or width <= _WIDEST_READ
     if full and read and data[: _HEADER.size] == _header(form.tag, width, form, whole) and chunk.held == whole:
         return data
@@ -93,7 +96,18 @@ def _plain(data: bytes, form: WavFormat, chunk: DataChunk) -> bytes:
 
 
 def _compressed(data: bytes, form: WavFormat, chunk: DataChunk) -> Prepared:
-    """Fill up the last block of an ADPCM file with zeros, which libsndfile would leave out, and count what it held."""
+    """Bring compressed samples into a form that libsndfile decodes whole, and count what they hold.
+
+    The last block of ADPCM is filled up with zeros, since libsndfile would leave it out. GSM has whole blocks alone: a
+    byte behind them makes the size even and is none. MP3 is handed on without the WAV file around it.
+    """
+    if form.tag == MP3:
+        return prepare_mpeg(data[chunk.start : chunk.start + chunk.promised])
+    if form.tag == GSM and form.block:
+        blocks, rest = divmod(chunk.promised, form.block)
+        if rest > 1 or not blocks:
+            raise AudioError(f"truncated: the last block of GSM has {rest} of {form.block} bytes.")
+        return Prepared(_cut(data, chunk, blocks * form.block), blocks * GSM_SAMPLES)
     head = {MS_ADPCM: 7, IMA_ADPCM: 4}.get(form.tag, 0) * form.channels
     if not head or data[:4] == b"RIFX" or form.block <= head:
         return Prepared(data)
@@ -102,9 +116,13 @@ def _compressed(data: bytes, form: WavFormat, chunk: DataChunk) -> Prepared:
         return Prepared(data)
     first = 2 if form.tag == MS_ADPCM else 1
     samples, last = (first + 2 * (size - head) // form.channels for size in (form.block, rest))
-    padded = data[: chunk.start + chunk.promised].ljust(chunk.start + (blocks + 1) * form.block, b"\x00")
-    size = ((blocks + 1) * form.block).to_bytes(4, "little")
-    return Prepared(padded[: chunk.start - 4] + size + padded[chunk.start :], blocks * samples + last)
+    return Prepared(_cut(data, chunk, (blocks + 1) * form.block), blocks * samples + last)
+
+
+def _cut(data: bytes, chunk: DataChunk, size: int) -> bytes:
+    """Return the file with so many bytes of samples: cut, or filled up with zeros, and nothing behind them."""
+    samples = data[chunk.start : chunk.start + min(size, chunk.promised)].ljust(size, b"\x00")
+    return data[: chunk.start - 4] + size.to_bytes(4, "little") + samples
 
 
 def _headed(samples: bytes, tag: int, width: int, form: WavFormat) -> bytes:
@@ -123,13 +141,16 @@ def _header(tag: int, width: int, form: WavFormat, size: int) -> bytes:
 def _check_justified(samples: bytes, width: int, form: WavFormat) -> None:
     """Refuse samples of fewer bits than their containers that fill the low bits and not the high ones.
 
-    The format wants them in the high bits. Some programs write them into the low ones, which then are 256 times too
-    quiet, and an old editor wrote floats under the same header.
+    The format wants them in the high bits. Some programs write them into the low ones, which then are up to 256 times
+    too quiet, and an old editor wrote floats under the same header.
     """
-    spare = width - -(-form.valid_bits // 8)
+    spare = 8 * width - form.valid_bits
     rows = np.frombuffer(samples, np.uint8).reshape(-1, width)
-    undeclared = form.bits != 8 * width
-    if rows[:, :spare].any() and (undeclared or np.isin(rows[:, -1], (0, 255)).all()):
+    lower = rows[:, : spare // 8].any() or bool((rows[:, spare // 8] & (1 << spare % 8) - 1).any())
+    undeclared = spare >= 8 and form.bits != 8 * width  # containers that are wider than the header has them
+    top = rows[:, -1].view(np.int8)
+    within = np.abs(top.astype(np.int16) + (top < 0)) < 1 << max(0, 7 - spare)
+    if lower and (undeclared or within.all()):
         raise AudioError(
             f"{form.valid_bits}-bit samples in containers of {8 * width} bits that do not fill the high bits; "
             "convert it."
