@@ -117,11 +117,12 @@ def _fetch(archive: Archive, target: Path, pin: Pin | None, progress: Progress, 
         if pin is None:
             part.truncate(0)  # a part whose whole is unknown cannot be continued safely
         resumed = part.seek(0, os.SEEK_END) > 0
+        checked = pin is not None
         if not (resumed and _fits(part, pin)):
-            fill(archive.url, archive.bytes, part, progress, patience)
+            fill(archive.url, archive.bytes, part, progress, patience, checked=checked)
         if resumed and not _fits(part, pin):
             part.truncate(0)
-            fill(archive.url, archive.bytes, part, progress, patience)
+            fill(archive.url, archive.bytes, part, progress, patience, checked=checked)
         _check(archive, part, pin)
         os.fsync(part.fileno())
         Path(part.name).replace(target)

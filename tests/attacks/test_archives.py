@@ -5,6 +5,7 @@ import io
 import resource
 import stat
 import struct
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -346,3 +347,37 @@ def test_reading_an_archive_writes_nothing_beside_it(tmp_path):
     everything_of(path)
 
     assert [file.name for file in tmp_path.iterdir()] == ["x.zip"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_of_bzip2_and_lzma_are_read_whole_and_a_wrong_byte_is_told(tmp_path, method):
+    data = bytes(range(256)) * 5000
+    path = zip_of(tmp_path / "good.zip", [("a.wav", data), ("b.wav", b""), ("c.wav", b"x")], method)
+    assert dict(open_source(path).iterate()) == {"a.wav": data, "b.wav": b"", "c.wav": b"x"}
+
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + 16] ^= 1  # the checksum of a.wav in the directory
+    path.write_bytes(raw)
+    with pytest.raises(SourceError, match=r"checksum of 'a\.wav' is wrong"):
+        list(open_source(path).iterate())
+
+
+@pytest.mark.parametrize(("method", "number"), [(zipfile.ZIP_BZIP2, 12), (zipfile.ZIP_LZMA, 14)])
+def test_a_member_of_bzip2_or_lzma_that_claims_little_is_stopped_where_it_claims_to_end(tmp_path, method, number):
+    """Three kilobytes of bzip2 hold gigabytes of zeros; they are counted as they come out, a megabyte at a time."""
+    path = zip_of(tmp_path / "bomb.zip", [("a.wav", bytes(2**28))], method)
+    raw = bytearray(path.read_bytes())
+    directory = raw.index(b"PK\x01\x02")
+    raw[directory + 24 : directory + 28] = struct.pack("<I", 2**20)
+    assert raw[directory + 10] == number
+    path.write_bytes(raw)
+    code = (
+        "import resource, sys; from pathlib import Path; from featurestore.corpus import open_source\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (2**28, 2**28))\n"
+        "try: list(open_source(Path(sys.argv[1])).iterate())\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+
+    assert told.stdout.startswith("UnsafeArchiveError")
+    assert "more bytes than its header says (1048576)" in told.stdout

@@ -1,5 +1,6 @@
 """Downloads against a real server on the loopback interface that behaves badly in every way we know."""
 
+import contextlib
 import dataclasses
 import hashlib
 import http.server
@@ -30,6 +31,8 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked = []
+        self.sent = 0
+        self.over = threading.Event()
         self.body = BODY
         self.scheme = "http"
 
@@ -111,6 +114,60 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve_circle(self, start):
         self.answer(302, Location="/circle.zip")
 
+    def serve_forever(self, head, piece):
+        """Send a head, and a piece again and again until the other side has enough."""
+        try:
+            self.wfile.write(head)
+            while True:
+                self.wfile.write(piece)
+                self.server.sent += len(piece)
+        except OSError:
+            self.close_connection = True
+
+    def serve_redirectbody(self, start):
+        self.serve_forever(b"HTTP/1.1 302 Found\r\nLocation: /good.zip\r\n\r\n", bytes(65_536))
+
+    def serve_continuing(self, start):
+        self.serve_forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def serve_trailing(self, start):
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self.serve_forever(chunked + b"4\r\nbody\r\n0\r\n", b"X: y\r\n")
+
+    def serve_heading(self, start):
+        self.serve_forever(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")
+
+    def serve_dripping(self, start):
+        self.answer(200, b"", Content_Length=len(BODY))
+        with contextlib.suppress(OSError):
+            while not self.server.over.wait(0.05):
+                self.wfile.write(b"x")
+
+    def serve_nowhere(self, start):
+        self.answer(302, Location="http://[::1")
+
+    def serve_port(self, start):
+        self.answer(302, Location="http://localhost:99999999/x")
+
+    def serve_lengthless(self, start):
+        self.answer(200, BODY[: len(BODY) // 2], Content_Length=None)
+
+    def serve_wordy(self, start):
+        self.answer(200, BODY, Content_Length="many")
+
+    def serve_astronomic(self, start):
+        self.answer(200, BODY, Content_Length="9" * 5000)
+
+    def serve_changing(self, start):
+        """Another body stands here since the connection broke off; a range of the first one is told from it."""
+        first = len(self.server.asked) == 1
+        if first:
+            self.answer(200, b"\x00" * 200_000, Content_Length=len(BODY), ETag='"one"')
+        elif start and self.headers.get("If-Range") == '"two"':
+            self.serve_good(start)
+        else:
+            self.answer(200, BODY, ETag='"two"')
+
     def serve_downgrade(self, start):
         self.answer(302, Location="http://localhost:1/good.zip")
 
@@ -121,6 +178,7 @@ def server():
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
+        running.over.set()
         running.shutdown()
         thread.join()
 
@@ -340,3 +398,59 @@ def test_a_url_gives_a_plain_file_name(url):
 
     assert re.fullmatch(r"[0-9a-f]{8}-[A-Za-z0-9_.-]+", named.name)
     assert dataclasses.replace(named, name="") == Archive(url, "")
+
+
+IMPATIENT = dataclasses.replace(QUICK, window=0.4, least_speed=20_000)
+
+
+@pytest.mark.parametrize("habit", ["continuing", "trailing", "dripping"])
+def test_a_server_that_goes_on_and_on_without_the_body_is_cut_off(server, tmp_path, habit):
+    with pytest.raises(DownloadError, match=r"slower than 20,000 bytes a second.*--source"):
+        download(archive(server, habit), tmp_path, patience=IMPATIENT)
+    assert len(server.asked) <= QUICK.attempts
+
+
+def test_headers_without_an_end_are_cut_off(server, tmp_path):
+    with pytest.raises(DownloadError, match="--source"):
+        download(archive(server, "heading"), tmp_path, patience=QUICK)
+
+
+def test_the_body_of_a_redirect_is_not_read(server, tmp_path):
+    assert download(archive(server, "redirectbody"), tmp_path, patience=QUICK).read_bytes() == BODY
+    assert server.sent < 50_000_000  # what the system's buffers take, and no more
+
+
+def test_all_attempts_together_end_when_their_time_is_over(server, tmp_path):
+    patience = dataclasses.replace(QUICK, idle_attempts=1000, attempts=1000, overall=0.5, least_speed=0)
+
+    with pytest.raises(DownloadError, match=r"it has not ended after 0\.5 s|answer in time|broke off"):
+        download(archive(server, "dripping"), tmp_path, patience=patience)
+    assert len(server.asked) < 5
+
+
+@pytest.mark.parametrize("habit", ["nowhere", "port"])
+def test_a_redirect_to_what_is_no_address_is_one_line(server, tmp_path, habit):
+    with pytest.raises(DownloadError, match=f"{habit}.zip redirects to .*, which is no address"):
+        download(archive(server, habit), tmp_path, patience=QUICK)
+
+
+@pytest.mark.parametrize("habit", ["wordy", "astronomic"])
+def test_a_length_that_is_no_number_is_passed_over_or_told_in_one_line(server, tmp_path, habit):
+    try:
+        assert download(archive(server, habit), tmp_path, patience=QUICK).read_bytes() == BODY
+    except DownloadError as error:
+        assert "--source" in str(error)  # noqa: PT017 (either is right)
+
+
+def test_a_body_that_does_not_say_where_it_ends_is_not_trusted_without_a_checksum(server, tmp_path):
+    with pytest.raises(DownloadError, match="does not say where it ends and no checksum is known"):
+        download(archive(server, "lengthless", sha256=None, bytes=None), tmp_path, patience=QUICK, trust_first=True)
+    assert not (tmp_path / "x.zip").exists()
+    assert not (tmp_path / "trust.toml").exists()
+
+
+def test_the_rest_of_a_body_that_has_changed_is_not_put_behind_the_first_part(server, tmp_path):
+    unpinned = archive(server, "changing", sha256=None)
+
+    assert download(unpinned, tmp_path, trust_first=True, patience=QUICK).read_bytes() == BODY
+    assert len(server.asked) == 2

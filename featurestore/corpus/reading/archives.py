@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import copy
 import gzip
+import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +23,12 @@ from featurestore.corpus.reading.unpack import Census, Limits, is_junk, read_bou
 from featurestore.corpus.reading.zip_directory import count_entries
 from featurestore.errors import FeatureStoreError, SourceError
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
+PIECE = 2**16
+"""Packed bytes that are read at a time."""
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, ValueError, NotImplementedError),
+)
 
 
 def open_archive(path: Path, limits: Limits) -> Source:
@@ -116,12 +125,52 @@ class ZipSource:
     def _read(self, archive: zipfile.ZipFile, path: str, info: zipfile.ZipInfo) -> bytes:
         most = self.limits.produced(info.compress_size)
         try:
+            if info.compress_type in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+                return self._read_in_steps(archive, path, info, most)
             with archive.open(info) as stream:
                 return read_bounded(stream.read, info.file_size, most, self.name, path)
         except NotImplementedError as error:
             raise SourceError(
                 f"archive {self.name!r}: {path!r} is packed in a way that is not read ({error})."
             ) from error
+
+    def _read_in_steps(self, archive: zipfile.ZipFile, path: str, info: zipfile.ZipInfo, most: int) -> bytes:
+        """Read a member of bzip2 or LZMA, which zipfile would unpack by blocks of any size before it can be counted."""
+        stored = copy.copy(info)
+        stored.compress_type, stored.file_size = zipfile.ZIP_STORED, info.compress_size
+        del stored.CRC  # that of what comes out, and checked here
+        with archive.open(stored) as packed:
+            data = read_bounded(_unpacking(packed, info), info.file_size, most, self.name, path)
+        if zlib.crc32(data) != info.CRC:
+            raise SourceError(f"archive {self.name!r} is damaged: the checksum of {path!r} is wrong.")
+        return data
+
+
+def _unpacking(packed: IO[bytes], info: zipfile.ZipInfo) -> Callable[[int], bytes]:
+    """Return what reads at most so many bytes out of bzip2 or LZMA; nothing at the end."""
+    unpack: bz2.BZ2Decompressor | lzma.LZMADecompressor
+    if info.compress_type == zipfile.ZIP_BZIP2:
+        unpack = bz2.BZ2Decompressor()
+    else:
+        _, length, properties, dictionary = struct.unpack("<HHBI", packed.read(9))
+        if length != 5:
+            raise ValueError(f"LZMA properties of {length} bytes")
+        rest, lc = divmod(properties, 9)
+        pb, lp = divmod(rest, 5)
+        size = max(4096, min(dictionary, info.file_size))  # no distance is longer than what comes out
+        chain = [{"id": lzma.FILTER_LZMA1, "dict_size": size, "lc": lc, "lp": lp, "pb": pb}]
+        unpack = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
+
+    def read(most: int) -> bytes:
+        while not unpack.eof:
+            data = packed.read(PIECE) if unpack.needs_input else b""
+            if unpack.needs_input and not data:
+                break
+            if found := unpack.decompress(data, most):
+                return found
+        return b""
+
+    return read
 
 
 @dataclass(frozen=True)
