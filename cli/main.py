@@ -102,7 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {told}", err=True)
         return _failed(error, told, 1, as_json=as_json)
     except FeatureStoreError as error:
-        told = " ".join(str(error).split())
+        told = printable(" ".join(str(error).split()))
         click.echo(f"error: {told}", err=True)
         return _failed(error, told, error.exit_code, as_json=as_json)
     return code if isinstance(code, int) else 0

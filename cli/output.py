@@ -26,7 +26,7 @@ def print_json(value: Any) -> None:  # noqa: ANN401
 
 def notice(text: str) -> None:
     """Print a line on standard error."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def print_notes(notes: Sequence[str], most: int = 5) -> None:
@@ -40,7 +40,7 @@ def print_notes(notes: Sequence[str], most: int = 5) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> None:
     """Print a plain table as wide as its content; columns named in `numbers` are aligned to the right."""
     right = set(numbers)
-    lines = [list(columns), *([str(cell) for cell in row] for row in rows)]
+    lines = [list(columns), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
     for line in lines:
         cells = [
@@ -127,8 +127,8 @@ def size(count: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text that cannot steer a terminal: control characters become escapes."""
-    return text if text.isprintable() else repr(text)[1:-1]
+    """Return a text that cannot steer a terminal: what it would obey, or is no text, becomes escapes."""
+    return "\n".join(line if line.isprintable() else repr(line)[1:-1] for line in text.split("\n"))
 
 
 class RowProgress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from typing import Any
 from featurestore.canonical import FORMAT, canonical_json, check_format, digest
 from featurestore.corpus.corpus import Rejection, Utterance
 from featurestore.errors import DamagedObjectError, SpecError
-from featurestore.seals import sealed, unsealed
+from featurestore.seals import check_types, parsed, reading, sealed, unsealed
 from featurestore.segments import recording_of
 from featurestore.shards.plan import Part
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.rows import RowSpec
-from featurestore.storage.keys import DATASET_NAME
+from featurestore.storage.keys import DATASET_NAME, checked_key
 
 NAME = re.compile(DATASET_NAME)
 
@@ -89,17 +88,35 @@ class DatasetRecord:
     def from_bytes(cls, key: str, data: bytes) -> DatasetRecord:
         """Read and check a record; `DamagedObjectError` if it is not sound or stands under another's key."""
         body = unsealed(key, data)
-        try:
+        with reading(key, "a dataset record"):
             parts = tuple(
                 Part(RowSpec.from_document(p["spec"]), tuple(p["contents"]), p["first"], p["stop"])
                 for p in body["parts"]
             )
             record = cls(parts, tuple(body["addresses"]), body["digest"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DamagedObjectError(key, f"not a dataset record: {error!r}") from error
+            _check_parts(record)
+            sound = record.to_bytes() == data
+        if not sound:
+            raise DamagedObjectError(key, "it says more than its rows")
         if record.key != key:
             raise DamagedObjectError(key, "the record belongs to another name")
         return record
+
+
+def _check_parts(record: DatasetRecord) -> None:
+    """Refuse with a `ValueError` what no build leaves: no rows, rows of two kinds of features, shards twice."""
+    check_types(record)
+    for part in record.parts:
+        check_types(part)
+        check_types(part.spec)
+        if not (0 <= part.first < part.stop and list(part.contents) == sorted(set(part.contents))):
+            raise ValueError("its parts hold no rows, or rows twice")
+    if not record.rows or len({part.spec.id for part in record.parts}) < len(record.parts):
+        raise ValueError("its parts hold no rows, or rows twice")
+    if len({part.spec.features for part in record.parts}) > 1:
+        raise ValueError("its parts have different features")
+    if list(record.addresses) != sorted(set(record.addresses)):
+        raise ValueError("its shards are not sorted")
 
 
 def dataset_digest(parts: Sequence[Part], records: Iterable[ShardRecord]) -> str:
@@ -113,6 +130,8 @@ def dataset_digest(parts: Sequence[Part], records: Iterable[ShardRecord]) -> str
     lines: list[str] = []
     by_spec: dict[str, dict[tuple[str, int], str]] = {part.spec.id: {} for part in parts}
     for record in records:
+        if record.spec.id not in by_spec:
+            raise DamagedObjectError("datasets", f"{record.address} holds rows of another spec")
         by_spec[record.spec.id].update(zip(record.row_keys(), record.checksums, strict=True))
     for part in parts:
         checksums, spec = by_spec[part.spec.id], part.spec.id
@@ -165,18 +184,19 @@ class Table:
         """Read and check a table; `DamagedObjectError` if it is not sound."""
         if key != f"tables/{hashlib.sha256(data).hexdigest()}.json":
             raise DamagedObjectError(key, "its bytes do not match its name")
-        try:
-            body = json.loads(data)
+        with reading(key, "a table"):
+            body = parsed(data)
             check_format(body["format"])
-            return cls(
+            table = cls(
                 body["corpus"],
                 tuple(_utterance(utterance) for utterance in body["utterances"]),
                 tuple(Rejection(**rejection) for rejection in body["rejected"]),
                 body["licence"],
                 body["citation"],
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DamagedObjectError(key, f"not a table: {error!r}") from error
+            for record in (table, *table.utterances, *table.rejected):
+                check_types(record)
+        return table
 
 
 @dataclass(frozen=True)
@@ -207,10 +227,11 @@ class Reference:
     def from_bytes(cls, key: str, data: bytes) -> Reference:
         """Read and check a reference; `DamagedObjectError` if it is not sound or stands under another's key."""
         body = unsealed(key, data)
-        try:
-            reference = cls(str(body["name"]), str(body["dataset"]), str(body["table"]))
-        except KeyError as error:
-            raise DamagedObjectError(key, f"not a reference: {error!r}") from error
+        with reading(key, "a reference"):
+            reference = cls(body["name"], body["dataset"], body["table"])
+            check_types(reference)
+            for target in (reference.key, reference.root, f"tables/{reference.table}.json"):
+                checked_key(target)
         if key not in (reference.key, reference.root):
             raise DamagedObjectError(key, "it belongs to another name")
         return reference

@@ -11,7 +11,7 @@ from typing import Any
 from featurestore.canonical import FORMAT, canonical_json
 from featurestore.corpus.corpus import Listed
 from featurestore.errors import DamagedObjectError
-from featurestore.seals import sealed, unsealed
+from featurestore.seals import check_types, reading, sealed, unsealed
 
 Listing = tuple[Listed, ...]
 
@@ -31,10 +31,11 @@ def parse_listing(key: str, data: bytes) -> Listing:
     """Read and check a listing; `DamagedObjectError` if its bytes are not what its key says."""
     if key != listing_key(hashlib.sha256(data).hexdigest()):
         raise DamagedObjectError(key, "its bytes do not match its name")
-    try:
-        return tuple(Listed(path, content, size) for path, content, size in json.loads(data))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DamagedObjectError(key, f"not a listing: {error!r}") from error
+    with reading(key, "a listing"):
+        listing = tuple(Listed(path, content, size) for path, content, size in json.loads(data))
+        for file in listing:
+            check_types(file)
+    return listing
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,9 @@ class CorpusReference:
     def from_bytes(cls, key: str, data: bytes) -> CorpusReference:
         """Read and check a reference; `DamagedObjectError` if it is not sound or stands under another's key."""
         body = unsealed(key, data)
-        try:
-            reading = dict(body.get("reading", {}))
-            reference = cls(str(body["corpus"]), str(body["listing"]), str(body["origin"]), reading)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DamagedObjectError(key, f"not a reference to a listing: {error!r}") from error
+        with reading(key, "a reference to a listing"):
+            reference = cls(body["corpus"], body["listing"], body["origin"], body.get("reading", {}))
+            check_types(reference)
         if reference.key != key:
             raise DamagedObjectError(key, "it belongs to another corpus")
         return reference

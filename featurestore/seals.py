@@ -1,13 +1,20 @@
-"""JSON records that carry a checksum of themselves, so that no byte of them can change unnoticed."""
+"""JSON records that carry a checksum of themselves, and how records that others may have written are read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from featurestore.canonical import canonical_json, check_format, digest
-from featurestore.errors import DamagedObjectError, FeatureStoreError
+from featurestore.errors import DamagedObjectError, FeatureStoreError, StoreTooNewError
+
+LONGEST_REASON = 200
+"""Characters of what is wrong with a record that a message shows."""
 
 
 def sealed(body: Mapping[str, Any]) -> bytes:
@@ -23,25 +30,77 @@ def unsealed(key: str, data: bytes) -> dict[str, Any]:
     StoreTooNewError
         If a newer version wrote it.
     """
-    try:
-        body = dict(json.loads(data))
+    with reading(key, "a sealed record"):
+        body = parsed(data)
         check_format(body["format"])
         seal = body.pop("seal")
-    except FeatureStoreError:
-        raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DamagedObjectError(key, "not a sealed record") from error
-    if seal != digest(body) or data != sealed(body):
+        sound = seal == digest(body) and data == sealed(body)
+    if not sound:
         raise DamagedObjectError(key, "its seal does not match")
     return body
 
 
-def read_json(key: str, data: bytes) -> dict[str, Any]:
-    """Read a JSON object; `DamagedObjectError` if the bytes are none."""
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DamagedObjectError(key, "not JSON") from error
+def parsed(data: bytes) -> dict[str, Any]:
+    """Read a JSON object whose numbers are finite; `ValueError` if it is none."""
+    value = json.loads(data, parse_constant=_no_number, parse_float=_finite)
     if not isinstance(value, dict):
-        raise DamagedObjectError(key, "not a JSON object")
+        raise ValueError("no JSON object")  # noqa: TRY004 (it is the bytes that are wrong)
     return value
+
+
+@contextmanager
+def reading(key: str, what: str) -> Iterator[None]:
+    """Turn whatever goes wrong as a record is read into a `DamagedObjectError` that says what it should have been.
+
+    Records are read from bytes that anybody can have written: any part can be missing or of another type.
+    """
+    try:
+        yield
+    except (DamagedObjectError, StoreTooNewError):
+        raise
+    except (
+        FeatureStoreError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        raise DamagedObjectError(key, f"not {what}: {str(error)[:LONGEST_REASON]}") from error
+
+
+def check_types(record: object) -> None:
+    """Compare the values of a record with its annotations, inside tuples too; `TypeError` where they differ."""
+    for name, kind in _kinds(type(record)):  # type: ignore[arg-type]  # a class is hashable
+        if not _fits(getattr(record, name), kind):
+            raise TypeError(f"{name} has the wrong type")
+
+
+@lru_cache
+def _kinds(record: Hashable) -> tuple[tuple[str, Any], ...]:
+    hints = get_type_hints(record)
+    return tuple(hints.items())
+
+
+def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 (an annotation)
+    if type(value) is kind:
+        return True
+    if isinstance(kind, UnionType):
+        return any(_fits(value, one) for one in get_args(kind))
+    inner = get_args(kind)
+    if get_origin(kind) is tuple and type(value) is tuple:
+        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    return isinstance(value, get_origin(kind) or kind) and not isinstance(value, bool)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.20} is too large a number")
+    return number

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from featurestore.canonical import canonical_json, digest
 from featurestore.corpus.corpus import Corpus, Rejection
 from featurestore.datasets import Table
 from featurestore.errors import FeatureStoreError
+from featurestore.seals import parsed, reading
 from featurestore.segments import is_content
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
@@ -60,9 +60,11 @@ def _read(store: Store, spec: RowSpec, content: str) -> str | None:
     if not is_content(content):
         return None
     try:
-        body = json.loads(store.storage.get(f"{_folder(spec)}/{content}.json"))
-        seal = body.pop("seal")
-        sound = seal == digest(body) and (body["spec"], body["content"]) == (spec.id[:16], content)
-        return str(body["reason"]) if sound else None
-    except (FeatureStoreError, KeyError, TypeError, ValueError, AttributeError):
+        key = f"{_folder(spec)}/{content}.json"
+        with reading(key, "a note on a rejected recording"):
+            body = parsed(store.storage.get(key))
+            seal = body.pop("seal")
+            sound = seal == digest(body) and (body["spec"], body["content"]) == (spec.id[:16], content)
+            return str(body["reason"]) if sound else None
+    except FeatureStoreError:
         return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from featurestore.canonical import canonical_json, digest
+from featurestore.canonical import digest
 from featurestore.datasets import DatasetRecord, Reference, Table, corpora_of, dataset_digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError
 from featurestore.listings import CorpusReference, listing_key, parse_listing
-from featurestore.seals import read_json
+from featurestore.seals import parsed, reading, sealed
 from featurestore.store import Store
 
 CALLED = 12
@@ -45,10 +45,12 @@ def check_listing(store: Store, key: str) -> None:
 def check_reject(store: Store, key: str) -> None:
     """Check a note on a rejected recording: its seal, and that it stands under its own spec and content."""
     data = store.storage.get(key)
-    body = read_json(key, data)
-    seal = body.pop("seal", None)
-    sound = seal == digest(body) and key == f"rejects/{body.get('spec')}/{body.get('content')}.json"
-    if not sound or data != canonical_json({**body, "seal": seal}).encode("ascii"):
+    with reading(key, "a note on a rejected recording"):
+        body = parsed(data)
+        seal = body.pop("seal")
+        sound = key == f"rejects/{body['spec']}/{body['content']}.json" and isinstance(body["reason"], str)
+        sound = sound and seal == digest(body) and data == sealed(body)
+    if not sound:
         raise DamagedObjectError(key, "its seal does not match")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.canonical import canonical_json, check_format, digest
-from featurestore.errors import DamagedObjectError, FeatureStoreError, StoreTooNewError
+from featurestore.errors import DamagedObjectError
+from featurestore.seals import check_types, parsed, reading
 from featurestore.segments import is_content
 from featurestore.shards import layout
 from featurestore.specs.perturbation import Perturbation
@@ -163,7 +163,7 @@ class ShardRecord:
             If anything differs; the message says what.
         """
         key = record_key(address)
-        try:
+        with reading(key, "a shard record"):
             body = _sealed_body(data)
             record = cls(
                 RowSpec.from_document(body["spec"]),
@@ -175,13 +175,12 @@ class ShardRecord:
                 tuple(body["chunks"]),
                 tuple(sorted((int(row), remark) for row, remark in body.get("remarks", {}).items())),
             )
-        except StoreTooNewError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FeatureStoreError) as error:
-            raise DamagedObjectError(key, f"not a shard record: {error}") from error
+            check_types(record)
+            check_types(record.spec)
+            same = record.to_bytes() == data
         if record.address != address:
             raise DamagedObjectError(key, "the record belongs to another address")
-        if record.to_bytes() != data:
+        if not same:
             raise DamagedObjectError(key, "the metadata does not describe the record's rows")
         return record
 
@@ -195,7 +194,7 @@ def _sound(field: tuple[object, object]) -> bool:
 def _sealed_body(data: bytes) -> Mapping[str, Any]:
     if len(data) > LARGEST_RECORD:
         raise ValueError("too large")
-    body = dict(json.loads(data)["attributes"]["featurestore"])
+    body = dict(parsed(data)["attributes"]["featurestore"])
     seal = body.pop("seal")
     check_format(body["spec"]["format"])
     if seal != digest(body):

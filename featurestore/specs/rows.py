@@ -86,5 +86,5 @@ class RowSpec:
                 AugmentationSpec.from_dict(augmentation) if augmentation is not None else None,
                 tuple(sorted(document["versions"].items())),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise SpecError(f"a row spec is incomplete ({error!r}).") from error

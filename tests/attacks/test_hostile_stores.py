@@ -1,0 +1,94 @@
+"""Stores that were written to do harm: every command ends in its result or in one line, and shows no wrong value."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import shutil
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+from hostile_records import tamper
+from tiny_corpus import build_here, recipe, write_corpus
+
+from cli.main import run
+from featurestore.store import open_store
+
+STORES = 2_000 if os.environ.get("FEATURESTORE_CHAOS") == "long" else 60
+COMMANDS = (
+    ("ls",),
+    ("ls", "--json"),
+    ("info", "tiny"),
+    ("info", "tiny", "--json"),
+    ("why", "tiny"),
+    ("why", "tiny", "--against", "small"),
+    ("splits", "tiny", "speakers"),
+    ("verify",),
+    ("verify", "tiny", "--json"),
+    ("gc", "--grace", "0"),
+    ("export", "tiny", "--to", "hdf5", "--out", "{out}"),
+    ("forget", "small"),
+    ("repair", "--json"),
+    ("gc", "--grace", "0", "--delete"),
+)
+"""Those that only read come first."""
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("hostile")
+    folder = write_corpus(place / "tiny", range(6))
+    store = open_store(place / "store")
+    build_here(store, folder, recipe(2))
+    build_here(store, folder, recipe(1, mels=6), name="small")
+    return place / "store"
+
+
+def called(*arguments: str) -> tuple[int | None, str, str]:
+    """Run a command as in a terminal of UTF-8; None for the code of one that ends in a traceback."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            code: int | None = run(list(arguments))
+        except Exception as error:  # what no command may end in
+            code = None
+            err.write(f"{type(error).__name__}: {ascii(str(error))[:300]}")
+            import traceback
+
+            last = traceback.extract_tb(error.__traceback__)[-3:]
+            err.write(ascii("; ".join(f"{Path(f.filename).name}:{f.lineno}" for f in last)))
+    return code, *(stream.buffer.getvalue().decode("utf-8") for stream in (out, err))
+
+
+def steers(text: str) -> bool:
+    """Tell whether a text would move a terminal's cursor or change what it shows of other characters."""
+    return any(not one.isprintable() and one != "\n" for one in text)
+
+
+def test_every_command_on_a_tampered_store_ends_in_its_result_or_a_line(sound, tmp_path):
+    chance = random.Random(12)
+    outside = tmp_path / "outside.json"
+    failures = []
+
+    for number in range(STORES):
+        place = tmp_path / "store"
+        shutil.copytree(sound, place)
+        keys = [tamper(chance, place) for _ in range(chance.choice([1, 1, 2]))]
+        for command in COMMANDS:
+            arguments = [part.format(out=tmp_path / "out.h5") for part in command]
+            code, out, err = called(*arguments, "--store", str(place))
+            errors = [line for line in err.splitlines() if line.startswith("error:")]
+            if code is None or len(errors) > 1 or (code == 1 and len(errors) != 1 and "--json" not in command):
+                failures.append((number, command, keys, code, err[-500:]))
+            elif steers(out) or steers(err):
+                failures.append((number, command, keys, "steers", out[-300:], err[-300:]))
+            (tmp_path / "out.h5").unlink(missing_ok=True)
+        shutil.rmtree(place)
+
+    for failure in failures:
+        sys.stderr.write(f"{failure!a}\n")
+    assert failures == []
+    assert not outside.exists()
