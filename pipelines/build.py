@@ -97,8 +97,9 @@ def build(
     name = name or dataset_name(corpus.name)
     former = _digest_of(store, name)
     plan, digest = work.published(plan, name)
+    records = [store.record(address) for address in plan.addresses]
     done = plan_before(store, plan, work.tally.written)
-    return report_of(done, name, started, tally=work.tally, digest=digest, former=former)
+    return report_of(done, name, started, records=records, tally=work.tally, digest=digest, former=former)
 
 
 def _digest_of(store: Store, name: str) -> str | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from featurestore.corpus.corpus import Rejection
 from featurestore.datasets import dataset_name
+from featurestore.shards.record import ShardRecord
 from featurestore.specs.versions import CPU
 from pipelines.cluster import available_cores
 from pipelines.dispatch import Tally
 from pipelines.estimate import estimate_seconds
 from pipelines.planning import BuildPlan
+from pipelines.row_notes import row_notes
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,13 @@ def report_of(
     name: str | None,
     started: float,
     *,
+    records: Iterable[ShardRecord] = (),
     tally: Tally | None = None,
     digest: str | None = None,
     former: str | None = None,
     jobs: int | None = None,
 ) -> BuildReport:
-    """Say what a plan comes to, or came to with a tally of what was done; `former` is what the name stood for.
+    """Say what a plan comes to, or came to with records and a tally of it; `former` is what the name stood for.
 
     A plan of what was done is that of the end as seen from the start (`plan_before`), so that its rows add up.
     """
@@ -94,7 +98,11 @@ def report_of(
         to_compute=plan.computed,
         estimated_bytes=plan.bytes_to_write,
         estimated_seconds=_seconds(plan, jobs or available_cores()),
-        notes=(*plan.corpus.notes, *_renamed(name, former, digest)),
+        notes=(
+            *plan.corpus.notes,
+            *row_notes(plan.corpus, plan.recipe.features, records),
+            *_renamed(name, former, digest),
+        ),
         dry=tally is None,
     )
 
