@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import soundfile
@@ -21,6 +21,7 @@ from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import Signal
 from featurestore.signal.containers import prepare
 from featurestore.signal.limits import LOUDEST, check_channels_and_rate, check_length
+from featurestore.signal.mixing import Mixing
 
 UNKNOWN_LENGTH = 2**63 - 1
 """Samples that libsndfile announces where it cannot tell, as for an MP3 that is shorter than its encoder's delay."""
@@ -58,7 +59,7 @@ def decode(data: bytes, max_seconds: float = 600.0, segment: Segment = WHOLE) ->
     ------
     AudioError
         If the file is empty, not audio, truncated, too long, without samples, not finite or beyond any sane level,
-        or has no such segment.
+        its channels cancel in their mean, or it has no such segment.
     """
     (found,) = decode_segments(data, (segment,), max_seconds)
     if isinstance(found, AudioError):
@@ -131,13 +132,14 @@ class _Wanted:
     signal: Signal
     done: int = 0
     fault: AudioError | None = None
+    mixing: Mixing = field(default_factory=Mixing)
 
     def take(self, block: Signal, at: int) -> None:
         """Take what a block holds of it, array [time, channels], whose first sample is number `at` of the file."""
         piece = block[max(0, self.first - at) : max(0, self.stop - at)]
         if len(piece) and self.fault is None:
             try:
-                self.signal[self.done : self.done + len(piece)] = _mono(piece, self.channel)
+                self.signal[self.done : self.done + len(piece)] = _mono(piece, self.channel, self.mixing)
             except AudioError as error:
                 self.fault = error
             self.done += len(piece)
@@ -147,7 +149,7 @@ class _Wanted:
         if self.fault is None and self.done < len(self.signal):
             there = self.first + self.done
             return AudioError(f"truncated: the header announces {announced} samples, {there} could be decoded.")
-        return self.fault or Recording(self.signal, int(file.samplerate), file.channels)
+        return self.fault or self.mixing.fault or Recording(self.signal, int(file.samplerate), file.channels)
 
 
 def _wanted(file: soundfile.SoundFile, announced: int, segment: Segment, max_seconds: float) -> _Wanted | AudioError:
@@ -185,7 +187,7 @@ def _read(file: soundfile.SoundFile, wanted: Sequence[_Wanted]) -> None:
         at += len(block)
 
 
-def _mono(samples: Signal, channel: int | None) -> Signal:
+def _mono(samples: Signal, channel: int | None, mixing: Mixing) -> Signal:
     """Return one channel, or the mean of all, array [time]."""
     if channel is not None:
         samples = samples[:, channel : channel + 1]
@@ -197,6 +199,7 @@ def _mono(samples: Signal, channel: int | None) -> Signal:
     if samples.shape[1] == 1:
         return samples[:, 0]
     mean: Signal = np.mean(samples, axis=1, dtype=np.float32)
+    mixing.add(samples, mean)
     return mean
 
 

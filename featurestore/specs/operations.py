@@ -6,7 +6,7 @@ Perturbations declare their own, see `featurestore.perturbations`.
 from __future__ import annotations
 
 OPERATIONS = {
-    "decode": (1, ("soundfile", "numpy")),
+    "decode": (2, ("soundfile", "numpy")),
     "resample": (1, ("soxr",)),
     "trim": (2, ("numpy",)),
     "stft": (3, ("scipy", "numba")),
