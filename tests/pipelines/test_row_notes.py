@@ -72,7 +72,9 @@ def test_a_build_names_empty_bands_silent_recordings_and_rates_below_the_feature
     only, *_ = built(store, folder, "high_hz=4000")
     assert only == silent
     assert not any("recorded with" in note for note in built(store, folder, "high_hz=4000"))
-    assert built(store, folder, "mels=400", "fft_length=512", "window_length=512")[0].startswith("136 of 400 mel bands")
+    empty = int(np.sum(mel_triangles(16_000, 512, 400, "htk", 0, 8000).max(axis=1) == 0))
+    narrow = built(store, folder, "mels=400", "fft_length=512", "window_length=512")[0]
+    assert narrow.startswith(f"{empty} of 400 mel bands")
 
 
 def test_a_corpus_with_nothing_to_say_has_no_note(tmp_path):
