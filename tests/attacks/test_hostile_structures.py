@@ -53,7 +53,7 @@ def test_a_file_of_very_many_small_parts_is_refused_in_little_processor_time(nam
     with pytest.raises(AudioError):
         prepare(MANY[name])
 
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 20  # more than tenfold what the slowest takes
 
 
 @pytest.mark.parametrize("container", ["WAV", "W64", "CAF", "AIFF"])

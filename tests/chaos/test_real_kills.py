@@ -70,8 +70,8 @@ def kill_at(store: Path, source: Path, copies: int, seconds: float) -> bool:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         killed = True
-    process.communicate(timeout=60)
-    patience = time.monotonic() + 20
+    process.communicate(timeout=200)
+    patience = time.monotonic() + 120
     while alive_in(process.pid) and time.monotonic() < patience:
         time.sleep(0.05)
     assert alive_in(process.pid) == []

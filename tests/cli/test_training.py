@@ -159,7 +159,7 @@ def test_ctrl_c_in_a_training_names_the_command_that_goes_on(place, tmp_path):
     run = tmp_path / "run"
     process = in_its_second_epoch(place, run, "--epochs", "1000")
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=200)
 
     assert process.returncode == 130
     assert told.splitlines()[-1] == f"interrupted; 'featurestore train --resume {run}' goes on."
