@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -138,3 +138,17 @@ def _is_pair_of_codes(piece: PathField) -> bool:
 
 def _is_text(piece: str) -> bool:
     return not re.fullmatch(r"[_\-. ]+", piece)
+
+
+def are_alike(one: PathField, other: PathField) -> bool:
+    """Tell whether two pieces tell the recordings apart in the same way, whatever they call them."""
+    return len({*zip(one.values, other.values, strict=True)}) == len(one.counts) == len(other.counts)
+
+
+def alike_left_out(pieces: Iterable[PathField]) -> list[PathField]:
+    """Leave out pieces that are like an earlier one."""
+    found: list[PathField] = []
+    for piece in pieces:
+        if not any(are_alike(piece, other) for other in found):
+            found.append(piece)
+    return found

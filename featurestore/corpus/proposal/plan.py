@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from featurestore.corpus.labels.segment_fields import is_segment_field
 from featurestore.corpus.proposal.fields import Form, PathField, common_depth, folders_of, forms_of
-from featurestore.corpus.proposal.guess import Guess, class_rank, guesses, is_emotion
+from featurestore.corpus.proposal.guess import Guess, class_rank, guesses
 from featurestore.corpus.proposal.label_tables import LabelTable, SideList, find_tables, joining
 from featurestore.corpus.proposal.look import Seen, ending_of, least_depth
 from featurestore.corpus.proposal.roles import (
@@ -19,6 +19,7 @@ from featurestore.corpus.proposal.roles import (
     split_field,
     text_field,
 )
+from featurestore.corpus.proposal.values import is_emotion
 from featurestore.corpus.sheet.patterns import compile_pattern
 from featurestore.errors import ManifestError
 

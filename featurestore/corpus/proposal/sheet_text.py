@@ -8,11 +8,12 @@ import textwrap
 from collections.abc import Iterator, Mapping
 
 from featurestore.corpus.proposal.fields import PathField
-from featurestore.corpus.proposal.guess import Guess, meanings
+from featurestore.corpus.proposal.guess import Guess
 from featurestore.corpus.proposal.label_tables import LabelTable
 from featurestore.corpus.proposal.look import Seen
 from featurestore.corpus.proposal.plan import UNLABELLED, SheetPlan
 from featurestore.corpus.proposal.roles import holds_numbers
+from featurestore.corpus.proposal.values import meanings
 
 MOST_SHOWN = 8
 """Values that a comment names before it only counts."""
