@@ -3,7 +3,7 @@
 Clips of one speaker are alike, so clips are no independent draws, and an interval that takes them as such is far too
 narrow. Here each speaker in turn is left out with all clips; how far that moves a figure says what other speakers of
 the same kind would have given. Resampling speakers (the bootstrap) cannot do this for few: with three it covers the
-truth in 70 of 100 trials (`benchmarks/coverage.py`, docs/training.md).
+truth in 70 of 100 trials (`benchmarks/interval_coverage.py`, docs/training.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How often the 95 % intervals of `models.figures.intervals` cover the truth, by simulation.
 
-    python benchmarks/coverage.py                 # the table of docs/training.md, two minutes
-    python benchmarks/coverage.py --trials 200    # a glance
+    python benchmarks/interval_coverage.py                 # the table of docs/training.md, two minutes
+    python benchmarks/interval_coverage.py --trials 200    # a glance
 
 Speakers, the classes of a speaker, and seeds differ in the log odds of being right. A speaker has 2 to 24 clips of each
 of four classes, so sides are unbalanced. The truth is what endlessly many speakers and seeds would give. Three
