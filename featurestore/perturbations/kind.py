@@ -37,6 +37,8 @@ class PerturbationKind(ABC):
     """Libraries that its numbers depend on."""
     settings: ClassVar[tuple[tuple[str, Any, str], ...]] = ()
     """Further fields of a policy, each with its default and its meaning; they stand in an address only with `name`."""
+    added: ClassVar[tuple[str, ...]] = ()
+    """Settings that are younger than addresses of it: with their default they stand in none."""
     recordings: ClassVar[str | None] = None
     """Field of a policy that names recordings which copies take in."""
     details: ClassVar[tuple[tuple[str, Any], ...]] = ()

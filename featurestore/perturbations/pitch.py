@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from featurestore.errors import UnknownNameError
 from featurestore.perturbations.kind import PerturbationKind
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps, snap
 
 if TYPE_CHECKING:
     from featurestore.rows.perturber import Copy
     from featurestore.signal.arrays import Signal
+    from featurestore.specs.augmentation import AugmentationSpec
+
+FORMANTS = ("moved", "kept")
 
 
 class Pitch(PerturbationKind):
@@ -17,7 +21,14 @@ class Pitch(PerturbationKind):
 
     name, unit, limits = "semitones", "semitones", (-24.0, 24.0)
     operation, version, libraries = "pitch", 4, ("numba", "numpy")
+    settings = (("formants", "moved", "`moved` with the pitch, or `kept` where they are."),)
+    added = ("formants",)
     in_torch = True
+
+    def check(self, policy: AugmentationSpec) -> None:
+        """Refuse an unknown place for formants."""
+        if policy.formants not in FORMANTS:
+            raise UnknownNameError("formants", str(policy.formants), FORMANTS)
 
     def nearest(self, value: float, low: float, high: float) -> float:
         """Return the nearest shift on the grid."""
@@ -33,10 +44,12 @@ class Pitch(PerturbationKind):
 def voiced(copy: Copy, steps: int, reading: int, length: int) -> Signal:
     """Return `length` samples of a source lasting steps / 2048 times as long, read reading / 2048 times as fast."""
     from featurestore.signal import interpolation
+    from featurestore.signal.envelope import excited
     from featurestore.signal.lanes import LANES
     from featurestore.signal.splices import lengthen
 
-    signal, similar = copy.source.signal, copy.source.similar
+    kept = copy.policy.formants == "kept" and reading != PITCH_GRID
+    signal, similar = copy.source.envelope.rest if kept else copy.source.signal, copy.source.similar
     if reading == PITCH_GRID:
         return lengthen(signal, similar, steps, length)
     needed = interpolation.touched(length, reading) + LANES
@@ -48,4 +61,4 @@ def voiced(copy: Copy, steps: int, reading: int, length: int) -> Signal:
     pitched = copy.buffer("pitched", interpolation.blocks_of(length) * PITCH_GRID)
     lanes = copy.buffer("lanes", interpolation.lanes_length(reading))
     interpolation.interpolate(filtered, reading, copy.weights, lanes, pitched)
-    return pitched[:length]
+    return excited(pitched[:length], copy.source.envelope) if kept else pitched[:length]

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from featurestore.signal.arrays import Float64, Signal
+from featurestore.signal.envelope import Envelope, envelope
 from featurestore.signal.peak import energy
 from featurestore.signal.resemblance import Resemblance, resemblance
 from featurestore.specs.features import FeatureSpec
@@ -28,6 +29,11 @@ class Source:
     def similar(self) -> Resemblance:
         """What changes of pitch and duration start from."""
         return resemblance(self.signal, self.rate)
+
+    @cached_property
+    def envelope(self) -> Envelope:
+        """What pitch shifts that keep the formants start from."""
+        return envelope(self.signal, self.rate)
 
     @cached_property
     def silent(self) -> bool:

@@ -99,7 +99,9 @@ class AugmentationSpec:
         document: dict[str, Any] = {"seed": self.seed}
         for name, drawn in self.drawn.items():
             document[name] = drawn.to_dict()
-            document |= {setting: getattr(self, setting) for setting, *_ in KINDS[name].settings}
+            for setting, default, _ in KINDS[name].settings:
+                if setting not in KINDS[name].added or getattr(self, setting) != default:
+                    document[setting] = getattr(self, setting)
         for name, recordings in self.recordings.items():
             document[name] = recordings.to_dict()
         if self.own:

@@ -97,6 +97,8 @@ def _check_torch(augmentation: AugmentationSpec) -> None:
     wanted = [*augmentation.drawn, *(["own"] if augmentation.own else [])]
     known = [name for name, kind in PERTURBATIONS.items() if kind.in_torch]
     missing = [name for name in wanted if name not in known]
+    if augmentation.semitones is not None and augmentation.formants != "moved":
+        missing.append(f"formants = {augmentation.formants}")
     if missing:
         raise SpecError(
             f"the torch engine does not do {', '.join(missing)}; it does {', '.join(known)}: "
