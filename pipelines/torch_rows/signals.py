@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featurestore.perturbations import KINDS
 from featurestore.rows.source import Source
 from featurestore.signal.perturbations.volume import volume_gain
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
@@ -18,6 +19,10 @@ from pipelines.torch_rows.pitch import PitchShifter
 
 CLEAN = Perturbation()
 """What a clean row has."""
+APPLIED = frozenset({"semitones", "shift_seconds", "snr_db", "gain_db", "vtlp_alpha", "peak"})
+"""What this package does to a copy; VTLP in `log_mel`."""
+if {name for name, kind in KINDS.items() if kind.in_torch} != APPLIED:
+    raise TypeError("the perturbations that say they are done in torch are not those that are")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
