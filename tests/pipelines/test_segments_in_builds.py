@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ from data_folders import write
 from segmented import PARTS, RATE, WAYS, Part, audio, cut, encoded, metadata_csv, path_of, samples
 from tiny_corpus import build_here, recipe, tree
 
+from cli.learnt import learnt
 from featurestore.corpus.formats import folder_manifest
 from featurestore.corpus.splitting.leaks import check_leaks
-from featurestore.corpus.splitting.splits import Split, folds
+from featurestore.corpus.splitting.splits import Split, folds, split
 from featurestore.errors import LeakError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.explain import compare_datasets
@@ -21,6 +24,7 @@ from featurestore.rows.engine import RowEngine
 from featurestore.segments import Segment, recording_of
 from featurestore.shards.record import record_key
 from featurestore.store import open_store
+from models.runs.recordings import read_sides, recordings_of, write_sides
 from pipelines.export import export
 from pipelines.relocate import compact
 from pipelines.repair import repair
@@ -236,3 +240,42 @@ def test_a_recording_that_is_a_noise_of_the_policy_is_told_where_its_segments_ar
 
     with pytest.raises(LeakError, match="a noise of the policy"):
         check_leaks(split, view.table.utterances, heard=[recording_of(view.contents[-1])])
+
+
+def test_the_sides_that_a_run_keeps_are_a_split_of_segments(tmp_path, built):
+    view = built.view("calls")
+    paths = sorted(set(view.paths))
+    sides = {
+        "train": view.copies_of(paths[:2]),
+        "validation": view.copies_of(paths[2:3]),
+        "test": view.copies_of(paths[3:]),
+    }
+
+    write_sides(tmp_path, sides)
+
+    again = split(view.table.utterances, str(tmp_path / "sides.csv"))
+    assert (again.train, again.validation, again.test) == (tuple(paths[:2]), tuple(paths[2:3]), tuple(paths[3:]))
+    assert read_sides(tmp_path) == {side: recordings_of(one) for side, one in sides.items()}
+
+
+@pytest.mark.parametrize(("declared", "expected"), [((), 2), (("recording",), 0)])
+def test_another_segment_of_a_recording_that_a_run_learnt_from_is_known_as_learnt(built, declared, expected):
+    view = built.view("calls")
+    of_a = sorted({path for path in view.paths if path.startswith("calls/a")})
+    run = SimpleNamespace(config=SimpleNamespace(leaks={"declared": declared}, features=view.features))
+    sides = {"train": recordings_of(view.copies_of(of_a[:1])), "validation": {}}
+
+    found, count = learnt(run, view.copies_of(of_a[1:]), "test", sides, same_corpus=True)
+
+    assert (len(found), count) == (expected, 2)
+
+
+def test_two_channels_of_one_recording_are_two_sounds_and_one_recording(tmp_path, store):
+    text = "file_name,channel,speaker,emotion\ncalls/a.wav,0,ann,joy\ncalls/a.wav,1,ben,calm\ncalls/b.wav,0,cleo,joy\n"
+    build(store, write(tmp_path / "calls", {"metadata.csv": text, **audio()}))
+    view = store.view("calls")
+
+    assert len(set(view.sounds.values())) == 3
+    for fold in folds(view.table.utterances, "loso"):
+        shared = check_leaks(fold, view.table.utterances, ["recording"], sounds=view.sounds).shared_recordings
+        assert shared == ("calls/a.wav",)
