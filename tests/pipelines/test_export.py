@@ -1,0 +1,118 @@
+"""An exported file is whole and right, or there is none and a line says why."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_corpus import build_here, recipe, write_corpus
+
+from featurestore.errors import StorageError
+from featurestore.view import DatasetView
+from pipelines import export as exports
+from pipelines.careful_file import CarefulFile
+from pipelines.export import export, in_hdf5, to_hdf5
+
+
+@pytest.fixture
+def view(store, tmp_path) -> DatasetView:
+    build_here(store, write_corpus(tmp_path / "tiny", range(1, 7)), recipe(2))
+    return store.view("tiny")
+
+
+class Failing(io.FileIO):
+    """A file whose n-th write fails."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        super().__init__(path, "w+")
+        self.left = number
+
+    def write(self, data: bytes) -> int:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().write(data)
+
+
+def test_every_failing_write_ends_an_export_with_that_error(view, tmp_path):
+    failed = 0
+    for number in range(1, 10_000):
+        with Failing(tmp_path / "x.h5", number) as file:
+            errors = []
+            try:
+                to_hdf5(view, file)
+            except OSError as error:
+                errors.append(error.errno)
+        if not errors:
+            break
+        failed += errors == [errno.EIO]
+    assert failed > 5
+    assert in_hdf5(view, tmp_path / "x.h5")
+
+
+def test_an_export_that_stands_is_done_and_another_file_is_not_touched(view, tmp_path):
+    out = tmp_path / "x.h5"
+    assert export(view, "hdf5", out) == len(view)
+    before = out.stat()
+
+    assert export(view, "hdf5", out) == len(view)
+    assert out.stat().st_mtime_ns == before.st_mtime_ns
+    with pytest.raises(StorageError, match="does not hold this dataset"):
+        export(view, "hdf5", tmp_path / "tiny.toml")
+    assert (tmp_path / "tiny.toml").stat().st_size > 0
+
+
+def test_a_wrong_value_is_seen_when_it_is_read_back(view, tmp_path):
+    import h5py
+
+    out = tmp_path / "x.h5"
+    export(view, "hdf5", out)
+    for name, value in (("features", np.float16(7)), ("offsets", 1), ("copies", 9), ("labels", "wrong")):
+        with h5py.File(out, "r+") as file:
+            old = file[name][3]
+            file[name][3] = value
+        assert not in_hdf5(view, out)
+        with h5py.File(out, "r+") as file:
+            file[name][3] = old
+    assert in_hdf5(view, out)
+
+
+def test_a_file_that_does_not_read_as_it_was_written_is_not_kept(view, tmp_path):
+    def write_less(_: DatasetView, out: io.FileIO) -> None:
+        out.write(b"\x89HDF")
+
+    with pytest.raises(StorageError, match="did not read as it was written"):
+        exports._publish(view, exports.Format(write_less, in_hdf5), tmp_path / "x.h5")
+    assert not list(tmp_path.glob("x.h5*"))
+
+
+def test_a_second_export_to_the_same_place_waits_for_nobody(view, tmp_path):
+    with exports._alone(tmp_path / "x.h5.part"), pytest.raises(StorageError, match="another export"):
+        export(view, "hdf5", tmp_path / "x.h5")
+
+
+def test_a_full_disk_is_a_line_and_leaves_nothing(view, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        with pytest.raises(StorageError, match="No space left"):
+            export(view, "hdf5", small / "x.h5")
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_careful_file_keeps_the_first_error(tmp_path):
+    with Failing(tmp_path / "x", 1) as file:
+        careful = CarefulFile(file)
+        assert careful.write(b"lost") == 4
+        assert careful.write(b"too") == 3
+        with pytest.raises(OSError, match="Input/output"):
+            careful.check()
