@@ -99,7 +99,7 @@ def test_a_second_export_to_the_same_place_waits_for_nobody(view, tmp_path):
 def test_a_full_disk_is_a_line_and_leaves_nothing(view, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20k", "tmpfs", small], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", small], capture_output=True).returncode:
         pytest.skip("needs the right to mount a small disk")
     try:
         with pytest.raises(StorageError, match="No space left"):
