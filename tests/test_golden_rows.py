@@ -86,11 +86,13 @@ def test_rows_have_their_golden_bits():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_narrow_registers_without_fused_products_give_the_same_bits(narrow):
     assert differences(narrow[0]) == []
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_no_kernel_lets_the_compiler_reorder_fuse_or_call_a_mathematical_library(narrow):
     lines = narrow[1]
 

@@ -64,7 +64,9 @@ def standard_normal(key: NDArray[np.uint64], noise: Signal) -> float:
                 sines[i] = radius * _TWO * sine * cosine
         for plane in range(_PLANES):
             target = noise[start + plane * COUNTERS : start + (plane + 1) * COUNTERS]
-            target[:] = normal[plane, : len(target)]
+            source = normal[plane]
+            for i in range(len(target)):
+                target[i] = source[i]
         total += np.float64(sum_of_squares(noise[start : start + _BLOCK]))
     return total
 
