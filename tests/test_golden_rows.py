@@ -31,6 +31,7 @@ BY_PROCESSOR = re.compile(
 ROUNDED = {
     ("elementary.py", "**"): "signs of a series",
     ("engine.py", "sin"): "a sound that warms kernels up and becomes no row",
+    ("mixing.py", "log10"): "a figure in a message",
     ("pitch_grid.py", "log2"): "what is recorded of a whole number of steps",
     ("pitch_grid.py", "pow"): "rounded to a whole number of steps",
 }
