@@ -14,7 +14,7 @@ from featurestore.canonical import FORMAT, canonical_json, check_format, digest
 from featurestore.corpus.corpus import Rejection, Utterance
 from featurestore.errors import DamagedObjectError, SpecError
 from featurestore.seals import check_types, parsed, reading, sealed, unsealed
-from featurestore.segments import recording_of
+from featurestore.segments import recording_of, segment_of
 from featurestore.shards.plan import Part
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.rows import RowSpec
@@ -238,4 +238,5 @@ class Reference:
 
 
 def _utterance(fields: Mapping[str, Any]) -> Utterance:
+    segment_of(fields["content"])  # one that is none is no row's
     return Utterance(**{**fields, "labels": tuple((name, value) for name, value in fields["labels"])})

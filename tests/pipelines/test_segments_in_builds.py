@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import h5py
@@ -15,7 +16,8 @@ from cli.learnt import learnt
 from featurestore.corpus.formats import folder_manifest
 from featurestore.corpus.splitting.leaks import check_leaks
 from featurestore.corpus.splitting.splits import Split, folds, split
-from featurestore.errors import LeakError
+from featurestore.datasets import Table
+from featurestore.errors import DamagedObjectError, LeakError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.explain import compare_datasets
 from featurestore.integrity.recompute import recompute
@@ -268,6 +270,17 @@ def test_another_segment_of_a_recording_that_a_run_learnt_from_is_known_as_learn
     found, count = learnt(run, view.copies_of(of_a[1:]), "test", sides, same_corpus=True)
 
     assert (len(found), count) == (expected, 2)
+
+
+@pytest.mark.parametrize("behind", [".t5-4", ".t0-x", ".c1.t0-5", "./../x", ".t" + "9" * 400 + "-"])
+def test_a_table_that_names_no_possible_segment_is_damaged(built, behind):
+    table = built.table(built.reference("calls").table)
+    wrong = replace(
+        table, utterances=(replace(table.utterances[0], content=table.utterances[0].content[:64] + behind),)
+    )
+
+    with pytest.raises(DamagedObjectError, match="not a table"):
+        Table.from_bytes(wrong.key, wrong.to_bytes())
 
 
 def test_two_channels_of_one_recording_are_two_sounds_and_one_recording(tmp_path, store):
