@@ -41,7 +41,7 @@ def presets(name: str | None, as_json: bool) -> None:
         _print_one(preset_text("features", name), feature_preset(name).to_dict(), as_json=as_json)
         return
     named = {one: feature_preset(one) for one in preset_names("features")}
-    rows = [{"name": one, "kind": spec.kind, "values a frame": spec.width} for one, spec in named.items()]
+    rows = [{"name": one, "kind": spec.kind, "width": spec.width} for one, spec in named.items()]
     _print_all(rows, as_json=as_json)
 
 

@@ -53,6 +53,7 @@ class BuildReport:
             "copied": self.copied,
             "reused": self.reused,
             "rejected": [{"path": one.path, "reason": one.reason} for one in self.rejected],
+            "notes": list(self.notes),
             "bytes_written": self.bytes_written,
             "seconds": round(self.seconds, 3),
         }
