@@ -338,3 +338,92 @@ def test_json_of_a_verification_of_no_store_is_no_verdict(tmp_path, capsys):
     assert run(["verify", "--json", "--store", str(tmp_path / "no")]) == 1
     out = capsys.readouterr().out
     assert not out or "error" in json.loads(out)
+
+
+def test_a_link_out_of_a_corpus_folder_is_rejected_by_name_and_never_kept(tmp_path, capsys):
+    folder = write_corpus(tmp_path / "tiny", range(1, 4))
+    (tmp_path / "key").write_text("PRIVATE")
+    (tmp_path / "memo.wav").write_bytes((folder / "b_down_1.wav").read_bytes() + b"PRIVATE")
+    (folder / "a_up_77.wav").symlink_to("../key")
+    (folder / "a_up_78.wav").symlink_to(tmp_path / "memo.wav")
+    (folder / "a_up_79.wav").symlink_to("b_down_1.wav")
+    arguments = ["--source", str(folder), "--jobs", "1", "--store", str(tmp_path / "store")]
+
+    code = run(["build", str(folder.with_suffix(".toml")), *arguments])
+
+    assert code == 3, capsys.readouterr().err
+    rejected = {one.path: one.reason for one in open_store(tmp_path / "store").view("tiny").table.rejected}
+    assert set(rejected) == {"a_up_77.wav", "a_up_78.wav"}
+    assert all("leads out of" in reason for reason in rejected.values())
+    kept = [path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert not any(b"PRIVATE" in data for data in kept)
+
+
+class CountingStorage:
+    """Passes everything on to a real storage and counts the names that are read."""
+
+    def __init__(self, storage):
+        self._storage = storage
+        self.names_read = 0
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+    def get(self, key):
+        self.names_read += key.startswith("refs/")
+        return self._storage.get(key)
+
+
+def test_a_collection_reads_names_a_fixed_number_of_times_however_much_it_removes(built):
+    store, _ = built
+    reads = []
+    for garbage in (5, 50):
+        for number in range(garbage):
+            store.storage.put_if_absent(f"sources/{number:064x}", b"x", durable=False)
+        counting = CountingStorage(store.storage)
+        assert len(collect(Store(counting), grace=0, delete=True).objects) == garbage
+        reads.append(counting.names_read)
+
+    assert reads[0] == reads[1]
+
+
+def test_a_name_that_is_made_during_a_collection_keeps_what_it_needs(built):
+    store, _ = built
+    record, table = (lambda r: (store.dataset(r.dataset), store.table(r.table)))(store.reference("tiny"))
+    store.forget("tiny")
+
+    class Renaming(CountingStorage):
+        """Publishes the dataset again as soon as the first object is gone."""
+
+        def delete(self, key):
+            self._storage.delete(key)
+            if not store.names():
+                for lost in (record, table):
+                    store.storage.put_if_absent(lost.key, lost.to_bytes())
+                for name in ("refs/late.json", f"refs/datasets/{record.id}.json"):
+                    store.storage.replace(name, Reference("late", record.id, table.id).to_bytes())
+
+    shard = f"shards/{'0' * 16}/{'0' * 32}/zarr.json"  # sorted before all others, so it goes first
+    store.storage.put_if_absent(shard, b"{}")
+    collect(Store(Renaming(store.storage)), grace=0, delete=True)
+
+    assert verify(open_store(store.uri)).damaged == []
+    assert len(open_store(store.uri).view("late")) == 9
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_store_that_may_not_be_read_is_an_error_and_never_sound(built):
+    store, _ = built
+    Path(store.uri).chmod(0o700)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgid(4242)
+            os.setuid(4001)
+            codes = [run([*words, "--store", store.uri]) for words in (["verify"], ["ls"], ["info", "tiny"], ["gc"])]
+            os._exit(0 if codes == [1, 1, 1, 1] else 9)
+        except BaseException:
+            os._exit(8)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0

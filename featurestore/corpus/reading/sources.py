@@ -5,6 +5,7 @@ A source lists its files and hands out their bytes. Archives are read member by 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from featurestore.corpus.reading.unpack import Limits, is_junk
 from featurestore.errors import SourceError
+from featurestore.regular import read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,9 @@ class MemorySource:
 class FolderSource:
     """The regular files of a folder and all folders below it.
 
-    Links to files are followed, because corpora are often kept as links to one shared copy; links to folders are
-    not, so that a loop cannot trap the walk. Devices, pipes, sockets and hidden folders are passed over.
+    Links to files below the folder are followed. One that leads out of it is refused by name: a folder that somebody
+    else made could take any file of the user's for a recording, and a store would keep it. Links to folders are not
+    followed, so that a loop cannot trap the walk. Devices, pipes, sockets and hidden folders are passed over.
     """
 
     folder: Path
@@ -124,13 +127,17 @@ class FolderSource:
         if ".." in path.split("/") or path.startswith("/"):
             raise SourceError(f"folder {self.name!r}: {path!r} does not lie below it.")
         try:
-            with (self.folder / path).open("rb") as stream:
-                data = stream.read(self.limits.member_bytes + 1)
-        except OSError as error:
-            raise SourceError(f"{path!r} in {self.name!r} cannot be read ({error.strerror}). Check it.") from error
-        if len(data) > self.limits.member_bytes:
-            raise SourceError(f"{path!r} in {self.name!r} is {self.limits.too_large}")
-        return data
+            place = (self.folder / path).resolve(strict=True)
+            if not place.is_relative_to(self.folder.resolve()):
+                raise SourceError(
+                    f"{path!r} is a link that leads out of {self.name!r}: give the folder that it leads to, or a copy."
+                )
+            return read_regular(place, self.limits.member_bytes)
+        except (OSError, RuntimeError) as error:  # a loop of links is the latter
+            if getattr(error, "errno", None) == errno.EFBIG:
+                raise SourceError(f"{path!r} in {self.name!r} is {self.limits.too_large}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise SourceError(f"{path!r} in {self.name!r} cannot be read ({reason}). Check it.") from error
 
     def _files(self, place: Path, names: list[str]) -> Iterator[Member]:
         for name in names:
