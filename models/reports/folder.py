@@ -13,7 +13,6 @@ from models.figures.intervals import intervals
 from models.reports.parts import (
     class_table,
     confusion_drawing,
-    interval,
     leak_verdict,
     measure_table,
     number,
@@ -87,7 +86,6 @@ def _rows(
         yield str(run.relative_to(folder)), *(number(result["test"][name]) for name in names)
     yield "mean", *(number(together["mean"].get(name)) for name in names)
     yield "deviation", *(number(together["deviation"].get(name)) for name in names)
-    yield "95 % interval of the mean, Student's t", *(interval(together["interval"].get(name)) for name in names)
 
 
 def _all_leaks(configs: Sequence[RunConfig]) -> dict[str, Any]:

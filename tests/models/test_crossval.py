@@ -169,7 +169,7 @@ def test_other_settings_are_refused_once_for_all_folds(whole):
 def test_a_folder_of_folds_is_one_page(whole, tmp_path):
     text = write_any_report(whole[0], tmp_path / "page.html").read_text()
 
-    for words in ("3 folds", "accuracy (WA)", "UAR (UA)", "macro F1", "bootstrap over 12 speakers", "fold-02",
+    for words in ("3 folds", "accuracy (WA)", "UAR (UA)", "macro F1", "by the jackknife over 12 speakers", "fold-02",
                   "macro avg", "No leak between sides was found", "normalisation"):  # fmt: skip
         assert words in text
     assert f"{whole[1]['pooled']['uar']:.4f}" in text
@@ -196,7 +196,7 @@ def test_cross_validations_and_seeds_are_compared_on_their_items(whole, tmp_path
         compare(folds.predictions("test"), seeds.predictions("test"))
     text = write_any_report(tmp_path / "seeds").read_text()
     assert "Mean and deviation over 2 seeds" in text
-    assert "bootstrap over 4 speakers" in text
+    assert "by the jackknife over 4 speakers" in text
 
 
 def test_a_run_without_a_validation_side_is_trained_evaluated_and_reported(tmp_path):
