@@ -7,8 +7,8 @@ frame's result depends on that frame alone.
 
 A frame of 2 M real samples is a transform of M complex numbers z[n] = x[2n] + i x[2n + 1], which stand in place as they
 are, and one step that takes the even and odd halves apart. The complex transform has passes of radix 4 and works in
-place: decimation in frequency leaves bins in the order of their reversed digits, decimation in time takes them from
-there. Blocks of 256 numbers, which fit the nearest cache, are finished one by one.
+place: decimation in frequency leaves bins in the order of their reversed digits. Blocks of 256 numbers, which fit the
+nearest cache, are finished one by one.
 
 References
 ----------
@@ -57,7 +57,7 @@ def power_spectra(frames: Real, tables: Tables, powers: Real) -> None:
                 _pass(frames, inner, small, turns)
             small //= 4
         if small == 4:
-            _fours(frames, begin, block, spread(turns.dtype.type(1)))
+            _fours(frames, begin, block)
     _powers(frames, halves, places, powers)
 
 
@@ -81,13 +81,13 @@ def _pass(x: Real, begin: int, size: int, turns: Real) -> None:
 
 
 @kernel
-def _fours(x: Real, begin: int, count: int, sign: Lanes) -> None:
-    """Transform groups of four numbers, whose turns are all 1: forward with sign 1, back with -1."""
+def _fours(x: Real, begin: int, count: int) -> None:
+    """Transform groups of four numbers, whose turns are all 1."""
     for i in range(16 * begin, 16 * (begin + count), 64):
         x0r, x1r, x2r, x3r = load(x, i), load(x, i + 16), load(x, i + 32), load(x, i + 48)
         x0i, x1i, x2i, x3i = load(x, i + 8), load(x, i + 24), load(x, i + 40), load(x, i + 56)
         ar, ai, br, bi = x0r + x2r, x0i + x2i, x0r - x2r, x0i - x2i
-        cr, ci, dr, di = x1r + x3r, x1i + x3i, (x1r - x3r) * sign, (x1i - x3i) * sign
+        cr, ci, dr, di = x1r + x3r, x1i + x3i, x1r - x3r, x1i - x3i
         store(x, i, ar + cr)
         store(x, i + 8, ai + ci)
         store(x, i + 16, br + di)
@@ -103,12 +103,6 @@ def _store_turned(x: Real, place: int, real: Real, imaginary: Real, turns: Real,
     real, imaginary = _turned(real, imaginary, spread(turns[w]), spread(turns[w + 1]))
     store(x, place, real)
     store(x, place + 8, imaginary)
-
-
-@kernel
-def _load_turned(x: Real, place: int, turns: Real, w: int) -> tuple[Lanes, Lanes]:
-    """Return a number turned back."""
-    return _turned(load(x, place), load(x, place + 8), spread(turns[w]), spread(-turns[w + 1]))
 
 
 @kernel
@@ -144,85 +138,3 @@ def _powers(x: Real, halves: Real, places: NDArray[np.int64], powers: Real) -> N
         ar, ai, br, bi = er + gr, ei + gi, er - gr, ei - gi
         store(powers, 8 * k, fma(ar, ar, ai * ai) * quarter)
         store(powers, 8 * (size - k), fma(br, br, bi * bi) * quarter)
-
-
-@kernel
-def inverse(spectrum: Real, tables: Tables, frames: Real) -> None:
-    """Write the eight frames [length * 8] of spectra [bins * 16]."""
-    turns, pair, halves, places = tables
-    size = len(places) - 1
-    _tangle(spectrum, halves, places, frames)
-    odd = len(pair) > 2 or size == 2
-    whole = size // 2 if odd else size
-    block = whole
-    while block > _BLOCK:
-        block //= 4
-    for begin in range(0, size, block):
-        small = 16
-        if block >= 4:
-            _fours(frames, begin, block, spread(turns.dtype.type(-1)))
-        while small <= block:
-            for inner in range(begin, begin + block, small):
-                _pass_back(frames, inner, small, turns)
-            small *= 4
-    while 4 * block <= whole:
-        block *= 4
-        for begin in range(0, size, block):
-            _pass_back(frames, begin, block, turns)
-    if odd:
-        _pair_pass_back(frames, size, pair)
-
-
-@kernel
-def _tangle(spectrum: Real, halves: Real, places: NDArray[np.int64], x: Real) -> None:
-    """Undo the step of `_powers` that takes halves apart, divided by the size."""
-    size = len(places) - 1
-    scale = spread(halves.dtype.type(0.5 / size))
-    first, last = load(spectrum, 0), load(spectrum, 16 * size)
-    store(x, 0, (first + last) * scale)
-    store(x, 8, (first - last) * scale)
-    for k in range(1, size // 2 + 1):
-        i, j = 16 * k, 16 * (size - k)
-        xr, xi, mr, mi = load(spectrum, i), load(spectrum, i + 8), load(spectrum, j), load(spectrum, j + 8)
-        er, ei = xr + mr, xi - mi
-        hi, hr = _turned(xr - mr, xi + mi, spread(halves[k, 0]), spread(-halves[k, 1]))
-        store(x, places[size - k], (er + hr) * scale)
-        store(x, places[size - k] + 8, (hi - ei) * scale)
-        store(x, places[k], (er - hr) * scale)
-        store(x, places[k] + 8, (ei + hi) * scale)
-
-
-@kernel
-def _pass_back(x: Real, begin: int, size: int, turns: Real) -> None:
-    """Undo `_pass` but for a factor of 4."""
-    quarter = size // 4
-    far, table = 16 * quarter, 2 * (quarter - 1)
-    for p in range(quarter):
-        i = 16 * (begin + p)
-        j, k, m, w = i + far, i + 2 * far, i + 3 * far, table + 6 * p
-        x0r, x0i = load(x, i), load(x, i + 8)
-        x1r, x1i = _load_turned(x, j, turns, w)
-        x2r, x2i = _load_turned(x, k, turns, w + 2)
-        x3r, x3i = _load_turned(x, m, turns, w + 4)
-        ar, ai, br, bi = x0r + x2r, x0i + x2i, x0r - x2r, x0i - x2i
-        cr, ci, dr, di = x1r + x3r, x1i + x3i, x1r - x3r, x1i - x3i
-        store(x, i, ar + cr)
-        store(x, i + 8, ai + ci)
-        store(x, j, br - di)
-        store(x, j + 8, bi + dr)
-        store(x, k, ar - cr)
-        store(x, k + 8, ai - ci)
-        store(x, m, br + di)
-        store(x, m + 8, bi - dr)
-
-
-@kernel
-def _pair_pass_back(x: Real, size: int, pair: Real) -> None:
-    for p in range(size // 2):
-        i, j = 16 * p, 16 * p + 8 * size
-        ar, ai = load(x, i), load(x, i + 8)
-        br, bi = _load_turned(x, j, pair, 2 * p)
-        store(x, i, ar + br)
-        store(x, i + 8, ai + bi)
-        store(x, j, ar - br)
-        store(x, j + 8, ai - bi)

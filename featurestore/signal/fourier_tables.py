@@ -24,7 +24,7 @@ def own_length(length: int) -> bool:
 
 
 def fourier_tables(length: int, dtype: type[np.floating]) -> Tables:
-    """Return what `power_spectra` and `inverse` need for frames of a length, a power of two from 8 on."""
+    """Return what `power_spectra` needs for frames of a length, a power of two from 8 on."""
     size = length // 2
     odd = (size.bit_length() - 1) % 2 == 1
     pair = _turns(np.arange(size // 2 if odd else 1), size)

@@ -146,25 +146,6 @@ def store_weighted(
     return types.void(array, types.intp, rows, weights, types.intp), generate
 
 
-@_instruction
-def add_rows(
-    typing: _Object, array: _Object, start: _Object, stride: _Object, rows: _Object, weight: _Object
-) -> _Object:
-    """Add eight values, times one weight, to array[start + r * stride :][:8] by `fma`; rows may overlap."""
-
-    def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit the rows one after the other, each read after the one before is written, as rows may overlap."""
-        pointers = _row_pointers(context, builder, signature.args[0], *arguments[:3])
-        align = signature.args[0].dtype.bitwidth // 8
-        for row, pointer in enumerate(pointers):
-            value = builder.extract_value(arguments[3], row)
-            total = _fma(builder, value, arguments[4], builder.load(pointer, align=align))
-            builder.store(total, pointer, align=align)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, rows, weight), generate
-
-
 def _word(number: int) -> _Object:
     return ir.Constant(ir.IntType(64), number)
 

@@ -5,7 +5,6 @@ import pytest
 
 from featurestore.signal.kernel import kernel
 from featurestore.signal.lanes import (
-    add_rows,
     fma,
     load,
     load_rows,
@@ -37,11 +36,6 @@ def _transpose(x, out):
 @kernel
 def _weigh(x, weights, out):
     store_weighted(out, 0, load_rows(x, 0, 8), weights, 2)
-
-
-@kernel
-def _add(x, out):
-    add_rows(out, 0, 3, load_rows(x, 0, 8), load(x, 8))
 
 
 @kernel
@@ -87,16 +81,6 @@ def test_weights_apply_in_the_precision_of_the_target(dtype):
     _weigh(x, weights, out)
 
     np.testing.assert_array_equal(out.reshape(8, 8), x.reshape(8, 8).astype(dtype) * weights[2:, None])
-
-
-def test_rows_that_overlap_are_added_one_after_the_other():
-    x = np.random.default_rng(0).random(64).astype(np.float32)
-    out, expected = np.zeros(29, np.float32), np.zeros(29)
-    _add(x, out)
-    for row in range(8):
-        expected[3 * row :][:8] += x[8 * row :][:8].astype(np.float64) * x[8:16]
-
-    np.testing.assert_allclose(out, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

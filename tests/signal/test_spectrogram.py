@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from featurestore.errors import AudioError
-from featurestore.signal.fourier import inverse, power_spectra, power_spectra_elsewhere
+from featurestore.signal.fourier import power_spectra, power_spectra_elsewhere
 from featurestore.signal.fourier_tables import fourier_tables, own_length
 from featurestore.signal.kinds.log_mel import LogMel
 from featurestore.signal.mel import log_mel, mel_bands, mel_triangles
@@ -33,18 +33,6 @@ def test_power_spectra_agree_with_numpy(length, dtype, tolerance):
 
     expected = np.abs(np.fft.rfft(frames.astype(np.float64), axis=0)) ** 2
     np.testing.assert_allclose(powers_of(frames), expected, atol=tolerance * expected.max())
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-@pytest.mark.parametrize("length", LENGTHS)
-def test_the_inverse_transform_gives_the_frames_of_their_spectra(length, dtype, tolerance):
-    frames = np.random.default_rng(0).standard_normal((length, 8))
-    exact = np.fft.rfft(frames, axis=0)
-    spectrum = np.stack([exact.real, exact.imag], axis=1).astype(dtype)
-    back = np.full(length * 8, np.nan, dtype)
-    inverse(spectrum.reshape(-1), fourier_tables(length, dtype), back)
-
-    np.testing.assert_allclose(back.reshape(-1, 8), frames, atol=2 * tolerance)
 
 
 def test_a_frame_is_transformed_alike_in_every_lane_and_among_any_others():
