@@ -209,7 +209,8 @@ def file_pieces(
         for start in starts:
             part = replace(source, signal=source.signal[start : start + length])
             features = None if np.ptp(part.signal) == 0 else engine.clean(part)
-            place = start / source.rate, (start + length) / source.rate
+            first = source.start + start
+            place = first / source.rate, (first + length) / source.rate
             pieces.append((Piece(*place, 0 if features is None else len(features)), features))
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error

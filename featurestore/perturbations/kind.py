@@ -70,6 +70,9 @@ class PerturbationKind(ABC):
     def check(self, policy: AugmentationSpec) -> None:  # noqa: B027 (most have nothing to check)
         """Refuse a policy whose settings do not go together with `SpecError`."""
 
+    def check_rows(self, policy: AugmentationSpec) -> None:  # noqa: B027
+        """Refuse to compute what an earlier version did and stored, which can still be read, with `SpecError`."""
+
     def nearest(self, value: float, low: float, high: float) -> float:
         """Return the value within `[low, high]` that can be applied and is nearest to a drawn one."""
         return value

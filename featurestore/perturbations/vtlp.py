@@ -22,13 +22,16 @@ class VocalTractLength(PerturbationKind):
     in_torch = True
 
     def check(self, policy: AugmentationSpec) -> None:
-        """Refuse a warp that would fold the axis."""
+        """Refuse a bend outside of the axis."""
         if not 0 < policy.vtlp_f0 < 1:
             raise SpecError(f"vtlp_f0 must lie between 0 and 1, not {policy.vtlp_f0:g}.")
-        rule = policy.vtlp_alpha
-        if rule is not None and max(rule.values) * policy.vtlp_f0 >= 1:
+
+    def check_rows(self, policy: AugmentationSpec) -> None:
+        """Refuse a warp that would fold the axis."""
+        largest = max(policy.vtlp_alpha.values)
+        if largest * policy.vtlp_f0 >= 1:
             raise SpecError(
-                f"vtlp_alpha {max(rule.values):g} moves vtlp_f0 {policy.vtlp_f0:g} beyond the highest frequency, so "
+                f"vtlp_alpha {largest:g} moves vtlp_f0 {policy.vtlp_f0:g} beyond the highest frequency, so "
                 "that the warp would fold: vtlp_alpha * vtlp_f0 must lie below 1."
             )
 

@@ -25,7 +25,7 @@ from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kinds.registry import Transform, open_transform
 from featurestore.signal.length import fit_length
 from featurestore.signal.rounding import stored
-from featurestore.signal.trim import trim
+from featurestore.signal.trim import sounding
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.kinds import KINDS
@@ -122,14 +122,15 @@ class RowEngine:
         recorded_rate = recording.rate
         if self.features.rate is not None:
             recording = resample(recording, self.features.rate)
-        signal = recording.signal
+        signal, start = recording.signal, 0
         if self.features.trim_db is not None:
-            signal = trim(signal, self.features.trim_db)
+            kept = sounding(signal, self.features.trim_db)
+            signal, start = signal[kept], kept.start
         highest = max(self.features.low_hz, self.features.high_hz or 0.0)
         if highest > recording.rate / 2:
             raise AudioError(f"a rate of {recording.rate} Hz is too low for features up to {highest:g} Hz.")
         self._check_length(recording.rate, len(signal))
-        return Source(signal, recording.rate, recorded_rate)
+        return Source(signal, recording.rate, recorded_rate, start)
 
     def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
         """Return what a copy of a source gets, and whether that is its first draw: see `Perturber.drawn`."""

@@ -24,6 +24,8 @@ class Source:
     """Samples a second."""
     recorded_rate: int
     """Those of the recording."""
+    start: int = 0
+    """Samples, at `rate`, that were cut away before the first one."""
 
     @cached_property
     def similar(self) -> Resemblance:

@@ -13,8 +13,8 @@ _LEAST_POWER = 1e-10
 """Frames below this power (-100 dB of full scale) count as having it, as in librosa."""
 
 
-def trim(signal: Signal, decibels: float) -> Signal:
-    """Return the part of a signal from the first to the last frame that is less than so much below the loudest.
+def sounding(signal: Signal, decibels: float) -> slice:
+    """Return the samples of a signal from the first to the last frame that is less than so much below the loudest.
 
     The same rule as `librosa.effects.trim(signal, top_db=decibels)`: the power of frames of 2048 samples around every
     512th one; the cut lies on multiples of 512. Of a silent signal nothing is cut.
@@ -27,12 +27,12 @@ def trim(signal: Signal, decibels: float) -> Signal:
 
     Returns
     -------
-    array [time], float32
-        A view of the signal.
+    slice
+        Its first sample and the one behind its last.
     """
     powers = np.maximum(_centred_powers(signal), _LEAST_POWER)
     loud = np.flatnonzero(powers > powers.max() * exp10(-decibels / 10))
-    return signal[HOP * int(loud[0]) : min(len(signal), HOP * (int(loud[-1]) + 1))]
+    return slice(HOP * int(loud[0]), min(len(signal), HOP * (int(loud[-1]) + 1)))
 
 
 def _centred_powers(signal: Signal) -> Float64:

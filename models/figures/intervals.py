@@ -99,7 +99,7 @@ def jackknife(
     Parameters
     ----------
     confusions : array [speakers, runs, true, predicted]
-        Every class that occurs has two speakers or more.
+        There is no interval for UAR and macro F1 where a class has a single speaker, see `missing`.
     statistic : callable
     groups : sequence of slice
         Runs that differ in their seed alone.
@@ -115,7 +115,8 @@ def jackknife(
     figures = statistic(whole)
     left_out = _signed(statistic(whole - confusions), groups, signs)
     variance = (speakers - 1) / speakers * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-    freedom = np.array([speakers - 1, *[fewest_speakers(confusions)[0] - 1] * (figures.shape[-1] - 1)], np.float64)
+    fewest = max(2, fewest_speakers(confusions)[0])  # of a class of one speaker only accuracy has an interval
+    freedom = np.array([speakers - 1, *[fewest - 1] * (figures.shape[-1] - 1)], np.float64)
     runs = [figures[group] for group in groups]
     if min(map(len, runs)) >= FEWEST_SEEDS:
         parts = [(variance, freedom), *((one.var(axis=0, ddof=1) / len(one), len(one) - 1) for one in runs)]

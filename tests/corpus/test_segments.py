@@ -100,6 +100,26 @@ def test_a_row_about_no_possible_part_is_rejected_alone_with_its_reason(tmp_path
     assert reason in corpus.rejected[0].reason
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "reason"),
+    [
+        ("start,start_time,end", "0.5,5,6", "contradict each other: 0.5 and 5 s"),
+        ("start_time,start,end", "5,0.5,6", "contradict each other: 0.5 and 5 s"),
+        ("start,end_s,End", "0.5,1,2", "contradict each other: 1 and 2 s"),
+        ("start_ms,start,end", "500,0.5,1", "'start_ms' is in ms"),
+        ("start,start_ms,end", "0.5,500,1", "'start_ms' is in ms"),
+        ("channel,Channel", "0,1", "several channels: 0, 1"),
+    ],
+)
+def test_columns_that_say_the_same_thing_twice_have_to_agree_in_any_order(tmp_path, header, row, reason):
+    blank = "," * header.count(",")
+    text = f"file_name,{header},emotion\ncalls/a.wav,{row},joy\ncalls/b.wav,{blank},calm\n"
+
+    (rejected,) = load_corpus(write(tmp_path, {"metadata.csv": text, **audio()})).rejected
+
+    assert reason in rejected.reason
+
+
 @pytest.mark.parametrize("name", ["start_ms", "Start (ms)", "begin_samples", "start_frame", "onset_us"])
 def test_times_in_another_unit_are_refused_by_the_name_of_their_column(tmp_path, name):
     text = f"file_name,{name},end,emotion\ncalls/a.wav,500,1000,joy\ncalls/b.wav,5,6,calm\n"
@@ -120,6 +140,7 @@ def test_times_in_another_unit_are_refused_by_the_name_of_their_column(tmp_path,
         ("start,end", "00:00:00.5,0 days 00:00:01.500000", "#t=0.5,1.5"),
         ("start,end", "5e-1,1.5000000001", "#t=0.5,1.5"),
         ("start,end", "0.5,NaT", "#t=0.5"),
+        ("start,start_time,end", "0.5,0.50,1.5", "#t=0.5,1.5"),
         ("start,end", "0,NaN", ""),
         ("channel", "1.0", "#channel=1"),
         ("duration", "1.5", ""),

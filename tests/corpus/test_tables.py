@@ -142,6 +142,20 @@ def test_a_missing_label_is_no_class_and_a_missing_speaker_nobody(tmp_path, miss
     ]
 
 
+@pytest.mark.parametrize("missing", ["None", "NA", "NULL", "NaT", "<NA>", "N/A"])
+def test_a_missing_label_is_no_class_in_a_table_that_is_read_in_lower_case_either(tmp_path, missing):
+    table = f"path\temotion\tspeaker\nu1.wav\tJoy\tAnn\nu2.wav\t{missing}\tBen\n"
+    lines = f'{{"path": "u1.wav", "emotion": "Joy"}}\n{{"path": "u2.wav", "emotion": "{missing}"}}\n'
+    sheets = {"labels.tsv": SHEET, "labels.jsonl": SHEET.replace("labels.tsv", "labels.jsonl")}
+    for name, text in sheets.items():
+        folder = write(tmp_path / name, {**audio(), name: table if name.endswith("tsv") else lines})
+        how = "lower = true\n" if name.endswith("tsv") else 'lower = true\nformat = "jsonl"\n'
+        sheet = tmp_path / f"{name}.toml"
+        sheet.write_text(text + how)
+
+        assert load_corpus(sheet, folder).label_counts() == {"joy": 1}
+
+
 def test_a_code_table_of_the_sheet_says_that_na_is_a_class(tmp_path):
     folder = write(
         tmp_path / "q", {**audio(), "labels.tsv": "path\temotion\tspeaker\nu1.wav\tNA\tann\nu2.wav\tHA\tNA\n"}

@@ -111,12 +111,16 @@ def test_verification_finds_numbers_that_an_earlier_version_stored_as_infinite(t
 @pytest.mark.parametrize(
     ("alpha", "share", "sound"), [(1.1, 0.9, True), (1.1, 0.95, False), (1.5, 0.6, True), (2, 0.5, False)]
 )
-def test_a_warp_that_would_fold_the_frequency_axis_is_refused(alpha, share, sound):
-    def spec():
-        return AugmentationSpec(vtlp_alpha=Drawn(uniform=(0.9, alpha)), vtlp_f0=share)
+def test_a_warp_that_would_fold_the_frequency_axis_is_computed_no_more_and_read_still(alpha, share, sound):
+    spec = AugmentationSpec(vtlp_alpha=Drawn(uniform=(0.9, alpha)), vtlp_f0=share)
+    stored = {**RowSpec.current(FeatureSpec(), None).document, "augmentation": spec.to_dict()}
 
+    assert RowSpec.from_document(stored).augmentation == spec
     if sound:
-        assert spec().vtlp_f0 == share
+        assert RowSpec.current(FeatureSpec(), spec).augmentation == spec
         return
+    assert not RowSpec.from_document(stored).computable
     with pytest.raises(SpecError, match="fold"):
-        spec()
+        RowSpec.current(FeatureSpec(), spec)
+    with pytest.raises(SpecError, match="fold"):
+        RowEngine(FeatureSpec(), spec)

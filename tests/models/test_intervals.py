@@ -107,6 +107,16 @@ def test_a_class_of_one_or_two_speakers_leaves_uar_and_f1_without_an_interval():
     assert found["interval_over"]["none"]["uar"] == "class 'c' has only 2 of the 3 speakers that are needed"
 
 
+def test_a_class_of_one_speaker_leaves_three_seeds_the_interval_of_accuracy():
+    labels, speakers = [0, 1] * 9 + [2, 2], [f"s{k // 6}" for k in range(18)] + ["s0", "s0"]
+    answers = [[*labels[:-seed], *[0] * seed] for seed in (3, 4, 5)]
+    found = intervals([said(labels, one, speakers=speakers) for one in answers])
+
+    assert found["interval"]["accuracy"] is not None
+    assert found["interval"]["uar"] is None
+    assert found["interval_over"]["none"]["uar"] == "class 'c' has only 1 of the 3 speakers that are needed"
+
+
 def test_a_constant_answer_has_no_interval_with_values_that_it_cannot_take():
     """Its UAR is 1/3 whoever speaks; a bootstrap that lost a class reached 0.5."""
     labels = [0, 1, 2] * 12

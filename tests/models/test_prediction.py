@@ -11,7 +11,9 @@ import soundfile
 
 from featurestore.corpus.reading.unpack import Limits
 from featurestore.errors import AudioError
-from models.prediction import predict_files, write_answers
+from featurestore.rows.engine import RowEngine
+from featurestore.specs.features import FeatureSpec
+from models.prediction import file_pieces, predict_files, write_answers
 
 
 @pytest.fixture
@@ -98,6 +100,17 @@ def test_windows_are_labelled_as_the_same_pieces_in_files_of_their_own(finished,
     assert [one["probabilities"] for one in sounding] == [one["probabilities"] for one in pieces]
     for name, share in answer["probabilities"].items():
         assert share == pytest.approx(np.mean([one["probabilities"][name] for one in pieces]))
+
+
+def test_times_of_windows_count_from_the_start_of_a_recording_whose_ends_are_cut_away(tmp_path):
+    signal = np.zeros(16_000 * 6)
+    signal[32_000:64_000] = 0.1 * np.random.default_rng(3).standard_normal(32_000)
+    engine = RowEngine(FeatureSpec(trim_db=30))
+
+    pieces = [piece for piece, _ in file_pieces(engine, written(tmp_path / "late.wav", signal), window=1.0)]
+
+    assert pieces[0].start == pytest.approx(2, abs=0.1)
+    assert pieces[-1].end == pytest.approx(4, abs=0.1)
 
 
 def test_windows_may_overlap_and_a_short_recording_is_one_window(finished, tones, tmp_path):

@@ -54,18 +54,25 @@ def split_segment(row: Mapping[str, str]) -> tuple[Segment, dict[str, str]]:
     ValueError
         Saying which field cannot be read, or what is missing.
     """
-    times, channel, rest = {}, None, {}
+    times: list[tuple[str, str, str]] = []
+    channels: set[int] = set()
+    rest: dict[str, str] = {}
     for name, value in row.items():
         found = _FIELD.fullmatch(_plain(name))
-        if _plain(name) == "channel":
-            channel = _channel(value)
-        elif found and value not in MISSING:
-            times[found["role"]] = (name, value)
-        elif not found:
+        if _plain(name) != "channel" and not found:
             rest[name] = value
-    if not times.keys() - {"duration", "dur"}:
-        return Segment(channel=channel), {**rest, **dict(times.values())}
-    start, end = _span({role: _time(*said) for role, said in times.items()})
+        elif value in MISSING:
+            continue
+        elif found:
+            times.append((found["role"], name, value))
+        else:
+            channels.add(_channel(value))
+    if len(channels) > 1:
+        raise ValueError(f"its fields say several channels: {', '.join(map(str, sorted(channels)))}")
+    channel = next(iter(channels), None)
+    if all(role in ("duration", "dur") for role, _, _ in times):
+        return Segment(channel=channel), {**rest, **{name: value for _, name, value in times}}
+    start, end = _span([(role, _time(name, value)) for role, name, value in times])
     return Segment(start, end, channel), rest
 
 
@@ -73,19 +80,20 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", name.casefold())
 
 
-def _span(times: dict[str, int]) -> tuple[int, int | None]:
-    """Return start and end in nanoseconds."""
-    if times.keys() == {"offset"}:
+def _span(times: list[tuple[str, int]]) -> tuple[int, int | None]:
+    """Return start and end in nanoseconds; what says one of them twice has to agree."""
+    roles = {role for role, _ in times}
+    if roles == {"offset"}:
         raise ValueError("an 'offset' alone is no part: give a 'duration' or an 'end', or name the field otherwise")
-    behind = "onset" in times
-    starts = [times[role] for role in ("start", "begin", "onset", *(() if behind else ("offset",))) if role in times]
-    ends = [times[role] for role in ("end", "stop", *(("offset",) if behind else ())) if role in times]
+    behind = "onset" in roles
+    starts = [time for role, time in times if role in ("start", "begin", "onset", *(() if behind else ("offset",)))]
+    ends = [time for role, time in times if role in ("end", "stop", *(("offset",) if behind else ()))]
     if not starts:
         raise ValueError("it says where the segment ends and not where it starts: add a field 'start'")
-    ends += [starts[0] + times[role] for role in ("duration", "dur") if role in times]
+    ends += [starts[0] + time for role, time in times if role in ("duration", "dur")]
     for values in (starts, ends):
         if values and max(values) - min(values) > END_TOLERANCE:
-            said = " and ".join(f"{value / SECOND:g}" for value in values)
+            said = " and ".join(f"{value / SECOND:g}" for value in sorted(values))
             raise ValueError(f"its times contradict each other: {said} s for one place")
     return starts[0], ends[0] if ends else None
 
@@ -111,9 +119,7 @@ def _time(name: str, value: str) -> int:
     return int((seconds * SECOND).to_integral_value())
 
 
-def _channel(value: str) -> int | None:
-    if value in MISSING:
-        return None
+def _channel(value: str) -> int:
     found = _CHANNEL.fullmatch(value)
     if found is None:
         raise ValueError(

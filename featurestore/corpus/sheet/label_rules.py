@@ -59,7 +59,7 @@ class TableRule:
     pattern: str | None = None
     """Regular expression for the label file's own path, whose groups are fields of each row."""
     lower: bool = False
-    """Whether values are brought to lower case."""
+    """Whether values are brought to lower case; what says that one is missing, as `NA` does, stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)

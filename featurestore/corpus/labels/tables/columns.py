@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from featurestore.corpus.labels.tables.rows import Row, label_text, text_lines
+from featurestore.corpus.labels.tables.rows import Row, cased, label_text, text_lines
 from featurestore.corpus.sheet.label_rules import TableRule
 from featurestore.errors import SourceError
 
@@ -147,4 +147,4 @@ def _row(columns: Mapping[str, int], cells: list[str], place: str, *, lower: boo
             f"{place}: {len(cells)} columns, too few for {missing[0]!r:.80}. Say the right 'delimiter' or 'columns'."
         )
     values = {field: cells[position].strip() for field, position in columns.items()}
-    return {field: value.lower() if lower and field != "file" else value for field, value in values.items() if value}
+    return {field: cased(field, value, lower=lower) for field, value in values.items() if value}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from featurestore.corpus.labels.tables.rows import Place, Row, label_text, text_lines
+from featurestore.corpus.labels.tables.rows import Place, Row, cased, label_text, text_lines
 from featurestore.corpus.sheet.label_rules import TableRule
 from featurestore.errors import SourceError
 
@@ -68,4 +68,4 @@ def _row(columns: Mapping[str, Sequence[str | int]], values: Mapping[str, str], 
             field: next((values[key] for key in map(str, keys) if values.get(key)), "")
             for field, keys in columns.items()
         }
-    return {field: text.lower() if lower and field != "file" else text for field, text in values.items() if text}
+    return {field: cased(field, text, lower=lower) for field, text in values.items() if text}

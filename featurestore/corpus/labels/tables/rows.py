@@ -19,6 +19,17 @@ MISSING = frozenset(
 """What tables write where a value is missing: what pandas takes for it and writes, and ARFF's question mark."""
 
 
+def cased(field: str, value: str, *, lower: bool) -> str:
+    """Return a field's value, in lower case if wanted; the name of the recording and a missing value stay as they are.
+
+    Examples
+    --------
+    >>> cased("emotion", "Joy", lower=True), cased("emotion", "NA", lower=True)
+    ('joy', 'NA')
+    """
+    return value.lower() if lower and field != "file" and value not in MISSING else value
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A line of a label file, for messages."""
