@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cli.output import DownloadProgress, RowProgress, notice, print_notes, printable
+from cli.output import DownloadProgress, RowProgress, notice, printable
 from cli.wrapping import say
 
 if TYPE_CHECKING:
@@ -130,16 +130,7 @@ def prepare(
     voters = voters and voters.under(experiment.split.name)
     heard = _mixed_in(view.augmentation)
     splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, heard)
-    _tell_lacking(splits, view.table.utterances)
     return Prepared(experiment, view, voters, splits, leaks)
-
-
-def _tell_lacking(splits: Sequence[Split], utterances: Sequence[Any]) -> None:
-    """Tell which sides have no recording of a class: it is neither learnt nor judged there."""
-    from featurestore.corpus.splitting.sides import lacking_notes
-
-    notes = [text for split in splits for text in lacking_notes(split, utterances)]
-    print_notes(notes)
 
 
 def _mixed_in(augmentation: AugmentationSpec | None) -> tuple[str, ...]:

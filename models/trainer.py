@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from featurestore.corpus.splitting.sides import class_notes
 from models.batches.normalisation import SCOPES, Normalisation, fit
 from models.batches.order import make_sampler, measure_population
 from models.batches.residence import reside, row_bytes, settled_residence
@@ -33,7 +34,6 @@ from models.runs.files import draw_run, finish_run, write_history
 from models.runs.recordings import write_sides
 from models.runs.result import kept_by, run_result
 from models.runs.run import RunConfig
-from models.side_notes import side_notes
 from models.training_state import TrainingState
 
 REPORT_EVERY = 10
@@ -69,7 +69,8 @@ class Trainer:
         self.sides, self.config, self.folder = sides, config, folder
         self.execution, self.progress, self.spec = execution, progress, config.training
         classes = config.classes
-        self.notes = side_notes(sides._asdict(), classes)
+        held = {side: set(view.labels.tolist()) for side, view in sides._asdict().items()}
+        self.notes = class_notes(held, classes)
         data = ViewDataset(sides.train, classes)
         others = [ViewDataset(view, classes) for view in (sides.validation, sides.test)]  # labels have to fit here too
         self.data = self._resident(data)

@@ -118,6 +118,7 @@ def test_columns_that_say_the_same_thing_twice_have_to_agree_in_any_order(tmp_pa
     (rejected,) = load_corpus(write(tmp_path, {"metadata.csv": text, **audio()})).rejected
 
     assert reason in rejected.reason
+    assert rejected.reason.startswith("the Hugging Face audio folder data: ")
 
 
 @pytest.mark.parametrize("name", ["start_ms", "Start (ms)", "begin_samples", "start_frame", "onset_us"])

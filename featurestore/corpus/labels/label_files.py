@@ -167,7 +167,9 @@ def read_label_files(manifest: Manifest, listing: Iterable[Listed], read: Read |
     files = [file for file in listing if is_label_file(manifest.label_files, file.path)]
     for rule in manifest.tables:
         for file in _files_of(rule, files, manifest):
-            _add_table(found, rule, file, _bytes(file, read))
+            translated = manifest.translation
+            where = f"the {translated.format} data" if translated else f"label file {file.path!r:.120}"
+            _add_table(found, rule, file, _bytes(file, read), where)
     for listed in manifest.lists:
         for file in _files_of(listed, files, manifest):
             for line in text_lines(label_text(_bytes(file, read), ("utf-8-sig",), file.path)):
@@ -192,7 +194,7 @@ def _bytes(file: Listed, read: Read | None) -> bytes:
     return read(file.content)
 
 
-def _add_table(found: LabelFiles, rule: TableRule, file: Listed, data: bytes) -> None:
+def _add_table(found: LabelFiles, rule: TableRule, file: Listed, data: bytes, where: str) -> None:
     of_path = _path_fields(rule, file.path)
     for row in TABLE_FORMATS[rule.format](rule, file.path, data):
         whole = {**of_path, **row}
@@ -203,7 +205,7 @@ def _add_table(found: LabelFiles, rule: TableRule, file: Listed, data: bytes) ->
         try:
             segment, fields = split_segment(fields) if rule.format in SEGMENTED else (WHOLE, fields)
         except ValueError as error:
-            found.refuse(rule.match, key, f"label file {file.path!r:.120}: {error}")
+            found.refuse(rule.match, key, f"{where}: {error}")
         else:
             found.add(rule.match, key, fields, segment)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -130,19 +130,32 @@ def filled_sides(found: Split) -> Split:
 
 
 def lacking_notes(split: Split, utterances: Iterable[SplitItem]) -> list[str]:
-    """Say which sides of a split, among those with recordings, have none of a class; classes of no side do not count.
+    """Say which sides of a split lack a class, as `class_notes` does; classes of no side do not count."""
+    labels = {one.path: one.label for one in utterances}
+    held = {side: {labels[path] for path in paths} for side, paths in split.sides.items()}
+    return class_notes(held, set().union(*held.values()), f" of {split.name!r}")
+
+
+def class_notes(held: Mapping[str, Set[str]], classes: Iterable[str], split: str = "") -> list[str]:
+    """Say which sides, among those that hold something, have nothing of a class: it is not learnt or not judged there.
+
+    Parameters
+    ----------
+    held : mapping of str to set of str
+        Classes of each side.
+    classes : iterable of str
+        Those that every side should have.
+    split : str
+        Stands behind the name of a side.
 
     Returns
     -------
     list of str
         A line such as `the test side of 'speakers' has no recording of: sadness`.
     """
-    labels = {one.path: one.label for one in utterances}
-    classes = {side: {labels[path] for path in paths} for side, paths in split.sides.items()}
-    everything = set().union(*classes.values())
-    lacking = {side: sorted(everything - found) for side, found in classes.items() if found}
+    lacking = {side: sorted(set(classes) - found) for side, found in held.items() if found}
     return [
-        f"the {side} side of {split.name!r} has no recording of: {', '.join(names)[:200]}"
+        f"the {side} side{split} has no recording of: {', '.join(names)[:200]}"
         for side, names in lacking.items()
         if names
     ]
