@@ -83,7 +83,7 @@ def plan_build(store: Store, corpus: Corpus, recipe: DatasetRecipe) -> BuildPlan
         plans.append(plan)
     if not any(plan.part.contents for plan in plans):
         reason = next(iter(rejected.values()), "no utterance")
-        raise BuildError(f"every recording of {corpus.name!r} was rejected, the first because: {reason}.")
+        raise BuildError(f"every recording of {corpus.name!r} was rejected, the first because: {reason.rstrip('.')}.")
     return BuildPlan(corpus, recipe, tuple(plans), rejected)
 
 

@@ -7,10 +7,10 @@ an array says itself which parts it is made of, and products that are to be fuse
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import numba
@@ -18,6 +18,9 @@ from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+TOLD = "FEATURESTORE_KERNELS_NOT_KEPT"
+"""Set in the environment once it is told, for the processes that this one starts."""
 
 
 def kernel(function: Function) -> Function:
@@ -46,8 +49,10 @@ class _Kept(FunctionCache):
             super().save_overload(*arguments)  # type: ignore[no-untyped-call]
 
 
-@lru_cache
 def _tell_once() -> None:
+    if TOLD in os.environ:
+        return
+    os.environ[TOLD] = "1"
     sys.stderr.write(
         "note: compiled code cannot be kept here, so each command compiles anew, which takes a minute: set "
         "NUMBA_CACHE_DIR to a folder that you can write.\n"

@@ -33,6 +33,7 @@ class Names:
 
     def __init__(self, paths):
         self.paths = paths
+        self.unread = {}
 
     def members(self):
         return (Listed(path, "", 0) for path in self.paths)

@@ -123,6 +123,25 @@ def test_a_quote_in_a_table_beside_the_audio_leaves_labels_and_speakers_where_th
     assert [(one.label, one.speaker) for one in corpus.utterances] == [(one[3], one[1]) for one in RECORDINGS]
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('u1.wav\thello\t"joy\tann', 'its emotion has a quote that nothing closes: "joy'),
+        ('u1.wav\thello\tjoy\tann"', 'its speaker has a quote that nothing closes: ann"'),
+    ],
+)
+def test_a_class_or_speaker_with_an_open_quote_is_rejected_alone(tmp_path, line, reason):
+    rows = ["\t".join(HEADER), line, "u2.wav\thello\tcalm\tben", 'u3.wav\thello\t"so ""called"" joy"\tann']
+    folder = write(tmp_path / "q", {**audio(), "labels.tsv": "\n".join(rows)})
+    sheet = tmp_path / "q.toml"
+    sheet.write_text(SHEET)
+
+    corpus = load_corpus(sheet, folder)
+
+    assert [(one.label, one.speaker) for one in corpus.utterances] == [("calm", "ben"), ('so "called" joy', "ann")]
+    assert [one.reason for one in corpus.rejected] == [reason]
+
+
 def metadata(folder, values, column="emotion"):
     rows = "".join(f"wav/u{one[0]}.wav,{value},{one[1]}\n" for one, value in zip(RECORDINGS, values, strict=True))
     return write(folder, {**audio(), "metadata.csv": f"file_name,{column},speaker\n{rows}"})

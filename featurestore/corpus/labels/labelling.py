@@ -74,8 +74,8 @@ def parse_label(
 
     Returns
     -------
-    dict of field to value; a string with the reason if a code is unknown; None if the name does not fit or nothing
-    says its label.
+    dict of field to value; a string with the reason if a value cannot be taken; None if the name does not fit or
+    nothing says its label.
     """
     named = match_groups(pattern, path if rule.match == "path" else path.rsplit("/", 1)[-1]) if rule.pattern else {}
     if named is None:
@@ -85,15 +85,24 @@ def parse_label(
     tabled = told.fields if told else {}
     said = {name: value for name, value in tabled.items() if value not in MISSING or value in rule.codes.get(name, ())}
     fields = {**said, **named}
-    unknown = _translate(fields, rule)
-    if unknown is not None:
-        return unknown
+    faulty = _open_quote(said, rule) or _translate(fields, rule)
+    if faulty is not None:
+        return faulty
     _complete(fields, rule, path)
     if rule.target in fields:
         return fields
     if rule.target in tabled:
         return _missing(rule.target, tabled[rule.target])
     return None if told else f"the name says no {rule.target}"
+
+
+def _open_quote(said: Mapping[str, str], rule: LabelRule) -> str | None:
+    """Return the reason if a class or speaker has a quote at an end that nothing closes, and would be another one."""
+    for name in (rule.target, rule.speaker):
+        value = said.get(name or "", "")
+        if value.count('"') % 2 and '"' in (value[0], value[-1]):
+            return f"its {name} has a quote that nothing closes: {value}"
+    return None
 
 
 def _missing(target: str, value: str = "") -> str:

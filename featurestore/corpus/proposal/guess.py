@@ -14,6 +14,8 @@ from featurestore.corpus.proposal.values import EMOTIONS, SEXES, are_speakers, b
 MOST_CLASSES = 60
 LEAST_EACH = 2.0
 """Recordings that a class has on average."""
+FEW = 3
+"""Folders that may be classes with one recording each; more of them tell recordings apart."""
 _STATES = frozenset(("pos", "neg", "positive", "negative", "normal", "abnormal", "healthy", "sick", "pathological"))
 _DIGITS = frozenset("0123456789")
 
@@ -72,7 +74,8 @@ def _class(pieces: Sequence[PathField]) -> Guess | None:
                 return Guess(
                     field, piece, f"most of its values are words for {'emotions' if known is EMOTIONS else 'states'}"
                 )
-    words = [piece for piece in pieces if _may_be_class(piece)]
+    alone = sum(piece.folder for piece in pieces) == 1
+    words = [piece for piece in pieces if _may_be_class(piece, alone and piece.folder)]
     first = next((piece for piece in pieces if not piece.folder), None)
     digits = [
         piece
@@ -101,13 +104,18 @@ def _class(pieces: Sequence[PathField]) -> Guess | None:
     )
 
 
-def _may_be_class(piece: PathField) -> bool:
-    """Tell whether a piece has few values with recordings enough, and is no number, speaker or list."""
+def _may_be_class(piece: PathField, only_folder: bool) -> bool:
+    """Tell whether a piece has few values with recordings enough, and is no number, speaker or list.
+
+    Of the only folder that varies, single letters and values of one recording each may be classes as well.
+    """
     values = list(piece.counts)
-    few = 2 <= len(values) <= min(MOST_CLASSES, len(piece.values) / LEAST_EACH)
+    enough = len(piece.values) / LEAST_EACH
+    few = 2 <= len(values) <= min(MOST_CLASSES, max(enough, FEW) if only_folder else enough)
     words = {re.sub(r"\d+", "", value) for value in values}  # of numbered dialogues only one is left
     likely = few and 2 * len(words) > len(values) and all(map(bare, values))
-    return likely and not are_speakers(values) and not is_counter(values)
+    listed = is_counter(values) and not (only_folder and all(len(value) == 1 for value in values))
+    return likely and not are_speakers(values) and not listed
 
 
 def _hides_words(piece: PathField, likely: PathField) -> bool:
