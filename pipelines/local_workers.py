@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import BuildError
+from featurestore.signal import KERNELS_NOT_KEPT
 from pipelines.forker import WORKER_WANTED
 
 SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
@@ -62,6 +63,7 @@ class LocalWorkers:
                 env={**os.environ, **SINGLE_THREAD},
                 pass_fds=(theirs.fileno(),),
             )
+        os.environ[KERNELS_NOT_KEPT] = "1"  # it loads the kernels and tells it
 
     def prepare(self, task: Callable[[], None]) -> None:
         """Say what all workers should find done; only the first call counts. It must be importable there."""

@@ -17,10 +17,9 @@ import numba
 from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from featurestore.signal import KERNELS_NOT_KEPT
 
-TOLD = "FEATURESTORE_KERNELS_NOT_KEPT"
-"""Set in the environment once it is told, for the processes that this one starts."""
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
@@ -50,9 +49,9 @@ class _Kept(FunctionCache):
 
 
 def _tell_once() -> None:
-    if TOLD in os.environ:
+    if KERNELS_NOT_KEPT in os.environ:
         return
-    os.environ[TOLD] = "1"
+    os.environ[KERNELS_NOT_KEPT] = "1"
     sys.stderr.write(
         "note: compiled code cannot be kept here, so each command compiles anew, which takes a minute: set "
         "NUMBA_CACHE_DIR to a folder that you can write.\n"
