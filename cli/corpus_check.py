@@ -73,6 +73,9 @@ def _completeness(
     from featurestore.corpus.corpus import Corpus, corpus_source, read_source, with_unread
     from featurestore.corpus.first_look import FirstLook, stand_ins
     from featurestore.corpus.instead import with_what_is_there_instead
+    from featurestore.corpus.nothing_found import nothing_found
+    from featurestore.corpus.packed import packed_advice
+    from featurestore.errors import SourceError
     from featurestore.store import open_store
     from pipelines.fetch import Fetcher
     from pipelines.ingest import known_listing
@@ -89,6 +92,8 @@ def _completeness(
     found = check_completeness(manifest, listing, label_files.__getitem__, look.faults)
     unread = with_unread(Corpus(manifest.name, manifest, ()), opened).rejected
     found = with_what_is_there_instead(replace(found, rejected=(*found.rejected, *unread)), opened)
+    if not (found.files or found.extra or found.rejected or found.looks_like or packed_advice(opened)):
+        raise SourceError(nothing_found(found.corpus, opened))
     return found, listen(manifest, found.corpus, opened, store) if quality else None
 
 

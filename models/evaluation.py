@@ -96,6 +96,8 @@ def judge(
     if found:
         logits[order] = torch.cat(found).double().cpu()
     loss = float(F.cross_entropy(logits, dataset.targets)) if found else None
+    if not torch.isfinite(logits).all():
+        raise TrainingError(f"dataset {view.name}: the model's answers are no numbers: its weights are too large.")
     rows = Predictions.of(view, classes, dataset.targets.numpy(), logits.numpy())
     if not vote:
         return Judgement(loss, rows)

@@ -20,6 +20,7 @@ from featurestore.corpus.reading.unpack import Limits
 from featurestore.errors import AudioError, SpecError
 from models.batches.normalisation import of_one_speaker
 from models.data import Batch
+from models.errors import CheckpointError
 from models.execution import Execution
 from models.runs.checkpoint import write_atomically
 from models.runs.run import Run
@@ -59,6 +60,8 @@ def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") ->
     for clip in features:
         batch = change(_batch_of(_checked(clip, run.config.bands)).to(execution.device))
         shares = execution.logits(model, batch).softmax(1)[0].cpu().double().numpy()
+        if not np.isfinite(shares).all():
+            raise CheckpointError(f"run {run.folder}: its answer is no number: its weights are too large. Train again.")
         answers.append({**_answer(shares, run.config.classes), **remark})
     return answers
 

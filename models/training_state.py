@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from featurestore.canonical import canonical_json
+from featurestore.errors import FeatureStoreError
+from featurestore.seals import parsed
+from featurestore.typed_values import check_fields
 from models.errors import CheckpointError
 from models.figures.tally import Tally
 from models.optimisation.distributed import ALONE, Ranks
 from models.optimisation.gradient_norms import GradientNorms
 from models.optimisation.optimisers import optimiser_tensors, restore_optimiser
 from models.runs.checkpoint import read_tensors, write_tensors
+from models.runs.summary import check_epoch
 
 CHECKPOINT = "checkpoint.safetensors"
 FORM = "2"
@@ -45,6 +52,15 @@ class Counters:
     """Step and gradient norm of each layer, as often, where they are recorded."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """The line of each finished epoch."""
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Counters:
+        """Read the JSON form; some error if it is none, or counts what cannot be."""
+        counters = cls(**document)
+        check_fields(counters, "its counters")
+        if counters.step < 0 or len(list(map(check_epoch, counters.history))) != counters.epoch - 1:
+            raise ValueError("it counts other epochs than it tells of")
+        return counters
 
 
 @dataclass
@@ -88,7 +104,8 @@ class TrainingState:
             groups |= {of_rank("tally", rank): tally, of_rank("random", rank): random}
         tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
         metadata = {"form": FORM, "config": config, "counters": json.dumps(dataclasses.asdict(self.counters))}
-        write_tensors(folder / CHECKPOINT, tensors, {**metadata, "ranks": str(ranks.count)})
+        metadata["ranks"] = str(ranks.count)
+        write_tensors(folder / CHECKPOINT, tensors, {**metadata, "seal": seal(tensors, metadata)})
 
     def load(self, folder: Path, config: str, ranks: Ranks = ALONE) -> bool:
         """Go on from the state in a run folder; False if there is none yet.
@@ -102,23 +119,26 @@ class TrainingState:
         if not path.exists():
             return False
         tensors, metadata = read_tensors(path)
+        found = metadata.pop("seal", "")
         if metadata.get("form") != FORM:
             raise CheckpointError(f"{path}: was written by another version. Remove it to start this run over.")
         if metadata.get("config") != config:
             raise CheckpointError(f"{path}: belongs to another configuration. Remove it to start this run over.")
-        written_by = int(metadata.get("ranks", "1"))
-        if written_by != ranks.count:
+        if found != seal(tensors, metadata):
+            raise CheckpointError(f"{path}: its bytes are not those that the training wrote. Remove it to start over.")
+        written_by = metadata.get("ranks")
+        if written_by != str(ranks.count):
             raise CheckpointError(
                 f"{path}: was written by {written_by} processes, not {ranks.count}: go on with "
                 f"'torchrun --nproc-per-node {written_by}' or remove it to start this run over."
             )
         try:
-            self._restore(tensors, json.loads(metadata["counters"]), ranks.rank)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            self._restore(tensors, Counters.from_dict(parsed(metadata["counters"].encode())), ranks.rank)
+        except (FeatureStoreError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise CheckpointError(f"{path}: does not fit this run. Remove it to start this run over.") from error
         return True
 
-    def _restore(self, tensors: dict[str, Tensor], counters: dict[str, Any], rank: int) -> None:
+    def _restore(self, tensors: dict[str, Tensor], counters: Counters, rank: int) -> None:
         groups: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             group, name = key.split("/", 1)
@@ -130,7 +150,17 @@ class TrainingState:
         if self.norms and "norms" in groups:
             self.norms.restore(groups["norms"])
         restore_random_state(groups[of_rank("random", rank)])
-        self.counters = Counters(**counters)
+        self.counters = counters
+
+
+def seal(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Return the sha256 of named tensors and of the text beside them."""
+    found = hashlib.sha256(canonical_json(dict(metadata)).encode())
+    for name, tensor in sorted(tensors.items()):
+        values = tensor.detach().cpu().contiguous()
+        found.update(canonical_json([name, str(values.dtype), list(values.shape)]).encode())
+        found.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def of_rank(group: str, rank: int) -> str:

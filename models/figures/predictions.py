@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.data import FeatureView
 from models.errors import CheckpointError
 from models.figures import metrics
-from models.runs.checkpoint import write_atomically
+from models.runs.checkpoint import regular, write_atomically
 
 COLUMNS = ("path", "copy", "speaker", "label", "predicted", "content")
 """Columns of the file before the probabilities, which are called `p(class)`."""
@@ -124,7 +124,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 def read_predictions(path: Path) -> Predictions:
     """Read what `write_predictions` wrote; `CheckpointError` if the file is not such a table."""
     try:
-        lines = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8", "surrogateescape"), newline="")))
+        lines = list(csv.reader(io.StringIO(regular(path).read_bytes().decode("utf-8", "surrogateescape"), newline="")))
         head, rows = lines[0], lines[1:]
         if tuple(head[: len(COLUMNS)]) != COLUMNS:
             raise ValueError(f"its columns are {', '.join(head[:6])}")

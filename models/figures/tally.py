@@ -52,5 +52,5 @@ class Tally:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go on from the sums of a checkpoint."""
-        self.loss.copy_(tensors["loss"])
-        self.cells.copy_(tensors["cells"])
+        self.loss.copy_(tensors["loss"].reshape(()))
+        self.cells.copy_(tensors["cells"].reshape(self.cells.shape))

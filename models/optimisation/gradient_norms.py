@@ -62,7 +62,7 @@ class GradientNorms:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from the sums of a checkpoint."""
-        self.sums.copy_(tensors["sums"])
+        self.sums.copy_(tensors["sums"].reshape(self.sums.shape))
         self.steps = int(tensors["steps"])
 
 

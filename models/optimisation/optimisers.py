@@ -156,6 +156,8 @@ def restore_optimiser(model: nn.Module, optimiser: torch.optim.Optimizer, tensor
         name, _, part = key.rpartition(".")
         parameter = parameters[name]
         state = optimiser.state[parameter]
+        if tensor.shape != (() if part == "step" else parameter.shape):
+            raise ValueError(f"{key} has the shape {list(tensor.shape)}")
         if part == "step":  # a count, not a value for each weight
             state[part] = tensor.to(parameter.device)
         else:

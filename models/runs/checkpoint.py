@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from featurestore.canonical import canonical_json
 from featurestore.errors import StorageError
+from featurestore.seals import parsed
 from models.errors import CheckpointError
 
 METADATA = "featurestore"
@@ -71,20 +73,24 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def regular(path: Path) -> Path:
+    """Return the path of a regular file; `OSError` for a pipe, which may have no writer, or a device without end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return path
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object, indented, atomically."""
     write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; `CheckpointError` if the file is not one."""
+    """Read a JSON object of finite numbers; `CheckpointError` if the file is not one."""
     try:
-        value = json.loads(path.read_bytes())
+        return parsed(regular(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a readable JSON file ({error}).") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: holds no JSON object.")
-    return value
+        raise CheckpointError(f"{path}: not a readable JSON file ({error}). Restore it or train again.") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
@@ -109,9 +115,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     refuse_pickle(path)
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular(path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(json.loads((file.metadata() or {}).get(METADATA, "{}")))
+            return tensors, parsed((file.metadata() or {}).get(METADATA, "{}").encode())
     except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: no sound safetensors file ({error}).") from error
 
@@ -153,6 +159,6 @@ def _has_tensor_header(path: Path) -> bool:
 def file_digest(path: Path) -> str:
     """Return the sha256 of a file; `CheckpointError` if there is none."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(regular(path).read_bytes()).hexdigest()
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}.") from error

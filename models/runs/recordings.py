@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from models.data import FeatureView
 from models.errors import CheckpointError
-from models.runs.checkpoint import write_atomically
+from models.runs.checkpoint import regular, write_atomically
 
 SIDES_FILE = "sides.csv"
 """A table of sides as `--split` takes one, with what tells each recording in further columns."""
@@ -66,7 +66,7 @@ def read_sides(folder: Path) -> SideRecordings | None:
         return None
     found: dict[str, dict[str, Recording]] = {"train": {}, "validation": {}, "test": {}}
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = regular(path).read_bytes().decode("utf-8", "surrogateescape")
         head, *lines = csv.reader(io.StringIO(text, newline=""))
         if tuple(head) not in (COLUMNS, FIRST_COLUMNS):
             raise ValueError(f"its columns are {', '.join(head)}")

@@ -239,6 +239,8 @@ def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str
     if metadata.get("config") != config.id:
         raise DamagedCheckpointError(f"{path}: belongs to another config.json. Restore the run folder or train again.")
     tensors, normalisation = apart(path, tensors, metadata, config.training.normalisation)
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise CheckpointError(f"{path}: some of its weights are no numbers. Train again.")
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

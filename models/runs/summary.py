@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from featurestore.seals import parsed
 from featurestore.typed_values import typed
 from models.errors import CheckpointError
-from models.runs.checkpoint import read_json
+from models.runs.checkpoint import read_json, regular
 
 MEASURES = ("accuracy", "uar")
 
@@ -20,20 +20,20 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [_epoch(json.loads(line)) for line in lines]
+        return [check_epoch(parsed(line)) for line in regular(path).read_bytes().splitlines()]
     except (OSError, ValueError, RecursionError, CheckpointError) as error:
         raise CheckpointError(
             f"{path}: a line is not that of an epoch ({error!s:.200}). Restore or train again."
         ) from error
 
 
-def _epoch(line: Any) -> dict[str, Any]:  # noqa: ANN401 (checked here)
-    """Return a line of `metrics.jsonl` that has the figures of both sides."""
-    record: dict[str, Any] = typed(line, dict, "it", CheckpointError)
+def check_epoch(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of an epoch if it has the figures of both sides; `CheckpointError` otherwise."""
     typed(record.get("epoch"), int, "epoch", CheckpointError)
     for side in ("train", "validation"):
-        typed(record.get(side), dict, side, CheckpointError)
+        figures = typed(record.get(side), dict, side, CheckpointError)
+        for name in ("loss", *MEASURES):
+            typed(figures.get(name), float | None, f"{name} of {side}", CheckpointError)
     return record
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import shutil
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from hostile_records import tamper
+from terminals import called, steers
 from tiny_corpus import build_here, recipe, write_corpus
 
-from cli.main import run
 from featurestore.store import open_store
 
 STORES = 2_000 if os.environ.get("FEATURESTORE_CHAOS") == "long" else 20
@@ -45,27 +43,6 @@ def sound(tmp_path_factory) -> Path:
     build_here(store, folder, recipe(2))
     build_here(store, folder, recipe(1, mels=6), name="small")
     return place / "store"
-
-
-def called(*arguments: str) -> tuple[int | None, str, str]:
-    """Run a command as in a terminal of UTF-8; None for the code of one that ends in a traceback."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            code: int | None = run(list(arguments))
-        except Exception as error:  # what no command may end in
-            code = None
-            err.write(f"{type(error).__name__}: {ascii(str(error))[:300]}")
-            import traceback
-
-            last = traceback.extract_tb(error.__traceback__)[-3:]
-            err.write(ascii("; ".join(f"{Path(f.filename).name}:{f.lineno}" for f in last)))
-    return code, *(stream.buffer.getvalue().decode("utf-8") for stream in (out, err))
-
-
-def steers(text: str) -> bool:
-    """Tell whether a text would move a terminal's cursor or change what it shows of other characters."""
-    return any(not one.isprintable() and one != "\n" for one in text)
 
 
 @pytest.mark.timeout(3600)  # it is bounded by its number of stores

@@ -74,6 +74,19 @@ def test_a_folder_without_audio_is_one_line(tmp_path):
     assert "no file whose name ends as audio does" in error_line(result)
 
 
+@pytest.mark.parametrize("sheet", [(), ("emodb", "--source")])
+@pytest.mark.parametrize("members", [{}, {"readme.txt": "nothing to hear"}])
+def test_an_archive_without_audio_is_an_error_and_no_incomplete_copy(tmp_path, sheet, members):
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+
+    result = featurestore("corpora", "check", *sheet, tmp_path / "corpus.zip", store=tmp_path / "store")
+
+    assert result.returncode == 1
+    assert "corpus.zip" in error_line(result)
+
+
 def test_the_124_odd_files_are_all_decoded_or_rejected(tmp_path, shared):
     with zipfile.ZipFile(shared / "data" / "odd_audio" / "odd_audio.zip") as archive:
         archive.extractall(tmp_path / "odd")  # our own reference data
