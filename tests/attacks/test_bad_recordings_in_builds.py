@@ -29,7 +29,7 @@ from pipelines.ingest import ingest
 from pipelines.planning import plan_build
 from pipelines.rejects import known_rejects
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(600)
 
 MANIFEST = """
 name = "few"
@@ -98,8 +98,10 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
     (bundle,) = bundles_of(store, plan)
     deadly = (
         "import sys; sys.path.insert(0, sys.argv[1]); import os; from featurestore.rows.engine import RowEngine\n"
-        "load = RowEngine.load\n"
-        "RowEngine.load = lambda self, data: os.kill(os.getpid(), 9) if b'trap' in data else load(self, data)\n"
+        "load = RowEngine.load_segments\n"
+        "def deadly(self, data, segments):\n"
+        "    return os.kill(os.getpid(), 9) if b'trap' in data else load(self, data, segments)\n"
+        "RowEngine.load_segments = deadly\n"
         "from pipelines.culprits import probe; probe()"
     )
 
@@ -114,19 +116,19 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
 ARMED = (
     "import os\n"
     "from featurestore.rows.engine import RowEngine\n"
-    "load = RowEngine.load\n"
-    "def once(self, data):\n"
+    "load = RowEngine.load_segments\n"
+    "def once(self, data, segments):\n"
     "    try:\n"
     "        os.mkdir(os.environ['DIED_ONCE'])\n"
     "    except FileExistsError:\n"
-    "        return load(self, data)\n"
+    "        return load(self, data, segments)\n"
     "    os.kill(os.getpid(), 9)\n"
-    "def marked(self, data):\n"
-    "    return os.kill(os.getpid(), 9) if b'trap' in data else load(self, data)\n"
-    "def any_time(self, data):\n"
+    "def marked(self, data, segments):\n"
+    "    return os.kill(os.getpid(), 9) if b'trap' in data else load(self, data, segments)\n"
+    "def any_time(self, data, segments):\n"
     "    os.kill(os.getpid(), 9)\n"
     "def arm(name):\n"
-    "    RowEngine.load = globals()[name]\n"
+    "    RowEngine.load_segments = globals()[name]\n"
 )
 
 
