@@ -57,7 +57,8 @@ HOSTILE = {
     + wav(2**32 - 1)[12:],
     "a FLAC of 1,193 hours": flac(2**36 - 1),
     "a FLAC whose picture claims 16 MB": b"fLaC\x06\xff\xff\xff" + bytes(100),
-    "an AIFF of four gigabytes": patched(written("AIFF"), found(written("AIFF"), b"SSND", 4), b"\xff\xff\xff\xff"),
+    "an AIFF of three gigabytes": patched(written("AIFF"), found(written("AIFF"), b"SSND", 4), b"\xc0\x00\x00\x00"),
+    "a cut AIFF of no size": patched(written("AIFF"), found(written("AIFF"), b"SSND", 4), b"\xff\xff\xff\xff")[:-9],
     "an AIFF of four billion frames": patched(
         written("AIFF"), found(written("AIFF"), b"COMM", 10), b"\xff\xff\xff\xff"
     ),

@@ -11,7 +11,7 @@ import re
 from featurestore.errors import AudioError
 from featurestore.signal.containers.prepared import Prepared
 from featurestore.signal.containers.wav import PLAIN_TAGS
-from featurestore.signal.wav_header import EXTENSIBLE, is_streamed
+from featurestore.signal.wav_header import EXTENSIBLE, STREAM_HEADERS, STREAM_MARKS, is_streamed
 
 _PLAIN_AIFF = {b"NONE": 0, b"twos": 0, b"sowt": 0, b"in24": 3, b"in32": 4, b"fl32": 4, b"FL32": 4, b"fl64": 8}
 """Uncompressed types of AIFF-C and the bytes of a sample; 0 follows from its bits."""
@@ -42,11 +42,17 @@ def prepare_aiff(data: bytes) -> Prepared:
 
 
 def _streamed_aiff(data: bytes, position: int, comm: bytes) -> Prepared:
-    """Write the sizes of an AIFF file that was written into a pipe: its samples reach to the end."""
+    """Write the sizes of an AIFF file that was written into a pipe: its samples reach to the end.
+
+    If it says how many frames there are, these have to be there.
+    """
     width, place = _frame_bytes(comm), data.find(comm, 12) + 2
     if not width:
         raise AudioError("a stream of unknown length of compressed AIFF samples; convert it to WAV or FLAC.")
-    frames = (len(data) - position - 16) // width
+    frames, told = (len(data) - position - 16) // width, int.from_bytes(comm[2:6], "big")
+    if frames < told and told * width < STREAM_MARKS[0] - STREAM_HEADERS:
+        raise AudioError(f"truncated: the header announces {told} frames, {max(frames, 0)} are there.")
+    frames = min(frames, told)
     if frames < 1:
         raise AudioError("truncated: a stream of unknown length that ends right behind its header.")
     whole = data[: position + 16 + frames * width]
