@@ -37,7 +37,7 @@ test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2
 
 chaos: $(READY)
-	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/attacks/test_fuzz*.py tests/attacks/test_hostile_stores.py -o timeout=3600 -o faulthandler_timeout=0
+	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/attacks/test_fuzz*.py tests/attacks/test_hostile_stores.py tests/attacks/test_hostile_runs.py -o timeout=3600 -o faulthandler_timeout=0
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"

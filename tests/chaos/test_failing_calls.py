@@ -30,15 +30,34 @@ CALLS = {
     "flock": (errno.EINTR, errno.ENOLCK, errno.EIO),
 }
 COMMANDS = {
-    "build": ("build", "{folder}.toml", "--source", "{folder}", "--set", "mels=8", "--augment", "2", "--jobs", "1"),
-    "grow": ("build", "{folder}.toml", "--source", "{folder}", "--set", "mels=8", "--augment", "3", "--jobs", "1"),
+    "build": ("build", "{folder}.toml", "--source", "{folder}", "--set", "mels=16", "--augment", "2", "--jobs", "1"),
+    "grow": ("build", "{folder}.toml", "--source", "{folder}", "--set", "mels=16", "--augment", "3", "--jobs", "1"),
     "collect": ("gc", "--delete", "--grace", "0"),
     "repair": ("repair",),
     "verify": ("verify",),
     "forget": ("forget", "tiny"),
+    "train": (
+        "train",
+        "tiny",
+        "--model",
+        "etienne-cnn-blstm",
+        "--set",
+        "model.hidden=4",
+        "--set",
+        "model.convolutions=1",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "4",
+        "--device",
+        "cpu",
+        "--run",
+        "{store}/../run",
+    ),
+    "resume": ("train", "--resume", "{store}/../run"),
     "export": ("export", "tiny", "--to", "hdf5", "--out", "{store}/../out.h5"),
 }
-ON_A_STORE = ("grow", "collect", "repair", "verify", "forget", "export")
+ON_A_STORE = ("grow", "collect", "repair", "verify", "forget", "train", "export")
 SAMPLE = 5
 """Runs of the short version."""
 MOST = 40
@@ -68,8 +87,9 @@ def run(place: Path, command: str, **failing: object) -> subprocess.CompletedPro
 
 
 def tree(place: Path) -> dict[str, int]:
-    """Every file with its size; what an export writes says nothing by its bytes."""
-    return {path.relative_to(place).as_posix(): path.stat().st_size for path in place.rglob("*") if path.is_file()}
+    """Every file with its size, but for the files of a run, in which times stand."""
+    files = [path.relative_to(place) for path in place.rglob("*") if path.is_file()]
+    return {file.as_posix(): 0 if file.parts[0] == "run" else (place / file).stat().st_size for file in files}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +105,8 @@ def prepared(tmp_path_factory) -> Path:
 def attacks() -> Iterator[tuple[str, str, int, int]]:
     """All (command, call, error, number) of the long version, or some of them."""
     chances = random.Random(12)
-    every = [(command, call, error) for command in COMMANDS for call, errors in CALLS.items() for error in errors]
+    commands = [command for command in COMMANDS if command != "resume"]
+    every = [(command, call, error) for command in commands for call, errors in CALLS.items() for error in errors]
     if LONG:
         yield from ((*one, number) for one in every for number in range(1, MOST + 1))
     else:
@@ -111,7 +132,8 @@ def attack(prepared: Path, shim: Path, command: str, call: str, error: int, numb
     assert "Traceback" not in first.stderr, told
     assert first.returncode in (0, 3, 4) or "error: " in first.stderr, told
     if first.returncode or command != "forget":
-        second = run(place, command)
+        begun = (place / "run" / "config.json").exists()
+        second = run(place, "resume" if begun else command)
         assert second.returncode == 0 or command == "forget", f"{told}\nagain: {second.returncode}\n{second.stderr}"
     assert tree(place) == expected(prepared, command), told
     return report.exists()

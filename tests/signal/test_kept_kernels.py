@@ -1,0 +1,63 @@
+"""Machine code of kernels where it can be kept nowhere: a command compiles for itself, works, and says so once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from demo_corpus import ROOT
+from tiny_corpus import write_corpus
+
+PACKAGES = ("cli", "data_manifests", "featurestore", "models", "pipelines")
+LOCKED = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" && ! touch "$0/written" 2>&- && exec "$@"'
+"""Run a command in a folder that nobody can write, root neither; no other process sees it so."""
+
+
+def mounts() -> bool:
+    """Tell whether this user can have mounts of its own."""
+    return bool(shutil.which("unshare")) and not subprocess.run(["unshare", "-m", "true"], check=False).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_500)  # on a busy machine kernels compile for minutes
+@pytest.mark.skipif(not mounts(), reason="needs a user who may mount")
+def test_without_a_writable_home_or_installation_commands_work_and_say_once_how_to_keep_kernels(tmp_path):
+    installation = tmp_path / "installation"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, installation / package, ignore=shutil.ignore_patterns("__pycache__"))
+    corpus = write_corpus(tmp_path / "tiny", range(1, 4))
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+        }
+        words = [sys.executable, "-m", "cli", *map(str, arguments), "--store", str(tmp_path / "store")]
+        return subprocess.run(
+            ["unshare", "-m", "sh", "-c", LOCKED, str(installation), *words],
+            capture_output=True, text=True, check=False,
+            env={**environment, "HOME": str(installation / "home"), "NO_COLOR": "1"},
+        )  # fmt: skip
+
+    build = (
+        "build",
+        corpus.with_suffix(".toml"),
+        "--source",
+        corpus,
+        "--set",
+        "mels=8",
+        "--augment",
+        "0",
+        "--jobs",
+        "1",
+    )
+    for arguments, told in ((build, "3 clean"), (("verify",), "no damage")):
+        result = run(*arguments)
+
+        assert result.returncode == 0, result.stderr
+        assert told in result.stdout
+        assert result.stderr.count("NUMBA_CACHE_DIR") == 1, result.stderr
+    assert not list(Path(installation).rglob("__pycache__"))
