@@ -66,17 +66,21 @@ def _publish(view: DatasetView, target: Format, out: Path) -> None:
 
 @contextmanager
 def _alone(part: Path) -> Iterator[IO[bytes]]:
-    """Open an empty file that no other export writes."""
-    with part.open("a+b", buffering=0) as file:
+    """Open an empty file that no other export writes, and none behind a link."""
+    with open(part, "a+b", buffering=0, opener=_no_link) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StorageError(f"another export writes {str(part)!r}: wait for its end.") from error
         except OSError:  # the file system has no locks
             pass
-        with part.open("r+b", buffering=0) as writable:
+        with open(part, "r+b", buffering=0, opener=_no_link) as writable:
             writable.truncate()
             yield writable
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def to_hdf5(view: DatasetView, out: IO[bytes]) -> None:

@@ -55,6 +55,23 @@ def test_every_failing_write_ends_an_export_with_that_error(view, tmp_path):
     assert in_hdf5(view, tmp_path / "x.h5")
 
 
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe"])
+def test_an_export_writes_behind_no_link_and_into_no_pipe(view, tmp_path, kind):
+    other, part = tmp_path / "thesis.txt", tmp_path / "x.h5.part"
+    if kind == "pipe":
+        os.mkfifo(part)
+    else:
+        part.symlink_to(other)
+    if kind == "link":
+        other.write_text("mine")
+
+    with pytest.raises(StorageError, match="cannot write"):
+        export(view, "hdf5", tmp_path / "x.h5")
+
+    assert not (tmp_path / "x.h5").exists()
+    assert (other.read_text() == "mine") if kind == "link" else not other.exists()
+
+
 def test_an_export_that_stands_is_done_and_another_file_is_not_touched(view, tmp_path):
     out = tmp_path / "x.h5"
     assert export(view, "hdf5", out) == len(view)
