@@ -25,7 +25,11 @@ from featurestore.specs.rows import RowSpec
 CHECKSUM = re.compile(r"[0-9a-f]{32}")
 Remark = Mapping[str, float]
 Remarks = tuple[tuple[int, Remark], ...]
-REMARKED = frozenset(field.name for field in dataclasses.fields(Perturbation)) | {"silent", "rate"}
+REMARKED = {
+    "clean": {"silent", "rate"},
+    "copy": {field.name for field in dataclasses.fields(Perturbation)} - {"own", "noise", "rir"},
+}
+"""What remarks may speak of: what has a number."""
 LARGEST_RECORD = 64_000_000
 """Bytes of the largest record that is read; a larger one is damage, not data."""
 
@@ -86,7 +90,7 @@ class ShardRecord:
             and len(self.chunks) == self.layout.chunks
             and all(isinstance(crc, int) and 0 <= crc < 1 << 32 for crc in self.chunks)
             and [row for row, _ in self.remarks] == sorted({row for row, _ in self.remarks if 0 <= row < rows})
-            and all(remark and all(map(_sound, remark.items())) for _, remark in self.remarks)
+            and all(remark and self._is_sound(remark) for _, remark in self.remarks)
         )
         if not sound:
             raise ValueError("the members, rows, frames and checksums of a shard record do not fit together")
@@ -120,6 +124,13 @@ class ShardRecord:
     def layout(self) -> layout.Layout:
         """The physical layout of the data object."""
         return layout.Layout(int(self.offsets[-1]), self.spec.features.width, self.spec.features.dtype)
+
+    def _is_sound(self, remark: Remark) -> bool:
+        """Tell whether a remark speaks of what there is to tell of such a row, in finite numbers."""
+        known = REMARKED["copy" if self.first else "clean"]
+        return remark.keys() <= known and all(
+            isinstance(value, int | float) and math.isfinite(value) for value in remark.values()
+        )
 
     def row_index(self, content: str, copy: int) -> int:
         """Return the position of a row in the shard; `KeyError` if it is not there."""
@@ -183,12 +194,6 @@ class ShardRecord:
         if not same:
             raise DamagedObjectError(key, "the metadata does not describe the record's rows")
         return record
-
-
-def _sound(field: tuple[object, object]) -> bool:
-    """Tell whether a field of a remark is one of a perturbation or of a clean row, with a finite number."""
-    name, value = field
-    return name in REMARKED and isinstance(value, int | float) and math.isfinite(value)
 
 
 def _sealed_body(data: bytes) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -12,7 +13,7 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featurestore.commit import commit_shard
+from featurestore.commit import commit_shard, encode_shard
 from featurestore.errors import DamagedObjectError, MissingObjectError, StoreTooNewError
 from featurestore.integrity import verify
 from featurestore.shards.layout import CHUNK, Layout
@@ -197,3 +198,16 @@ def test_sound_data_of_another_builder_is_adopted_with_its_own_checksums(tmp_pat
     assert verify(found).damaged == []
     stored = np.frombuffer(found.storage.get(data_key(shard.address)), np.uint8)
     assert not np.array_equal(decode_rows(found.record(shard.address), stored)[0], others[0])
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [{}, {"silent": True}, {"rate": 8000}, {"noise": 1.0}, {"own": 1}, {"shift_seconds": float("nan")}, {"peak": "1"}],
+)
+def test_a_record_whose_remark_says_nothing_of_a_copy_is_refused(remark):
+    shard = planned(1, 1)
+    record, _ = encode_shard(shard, some_rows(shard, [3]), ((0, {"shift_seconds": 0.25}),))
+
+    assert record.remark_of[0] == {"shift_seconds": 0.25}
+    with pytest.raises(ValueError, match="do not fit together"):
+        dataclasses.replace(record, remarks=((0, remark),))
