@@ -40,12 +40,13 @@ def override(
         if not separator:
             raise SpecError(f"--set needs key=value, not {setting!r}.")
         key = key.strip()
-        field, _, inner = key.removeprefix("features.").removeprefix("policy.").partition(".")
-        if field == "settings" and inner:
+        table = next((name for name in ("features", "policy") if key.startswith(f"{name}.")), "")
+        field, _, inner = key.removeprefix(f"{table}.").partition(".")
+        if field == "settings" and inner and table != "policy":
             changed[field] = {**changed.get(field, {}), inner: parse_value(text)}
-        elif field in FEATURE_FIELDS and not inner:
+        elif field in FEATURE_FIELDS and not inner and table != "policy":
             changed[field] = parse_value(text)
-        elif field in AUGMENTATION_FIELDS:
+        elif field in AUGMENTATION_FIELDS and table != "features":
             augmentation = _with_augmentation(augmentation or AugmentationSpec(), field, inner, text)
         else:
             raise UnknownNameError("field", key, FEATURE_FIELDS + AUGMENTATION_FIELDS)

@@ -187,6 +187,15 @@ def test_settings_change_fields_together_so_that_their_order_does_not_matter():
 
 
 @pytest.mark.parametrize(
+    "setting", ["policy.mels=8", "features.seed=9", "features.policy.seed=5", "policy.settings.a=1"]
+)
+def test_a_field_of_another_table_than_the_one_that_is_named_is_unknown(setting):
+    with pytest.raises(UnknownNameError, match="unknown field"):
+        override(feature_preset("logmel"), None, [setting])
+    assert override(feature_preset("logmel"), None, ["features.mels=8", "policy.seed=9"])[1].seed == 9
+
+
+@pytest.mark.parametrize(
     ("name", "own"),
     [
         ("mathworks", {"stft", "mel", "log", "resample"}),
