@@ -136,16 +136,21 @@ class KeptResults:
 
     def keep(self, name: str, lines: list[dict[str, Any]]) -> None:
         """Put lines in the place of those of the same row, metric, corpus and setting."""
+        from featurestore.typed_values import typed
+        from models.errors import CheckpointError
         from models.runs.checkpoint import write_json
 
         document = self.read()
-        system = document.setdefault(name, {})
+        system = typed(document.setdefault(name, {}), dict, f"{self.path}: {name}", CheckpointError)
+        rows = typed(
+            system.get("rows", []), tuple[dict[str, Any], ...], f"{self.path}: rows of {name}", CheckpointError
+        )
         new = {_place(line): line for line in lines}
-        old = [line for line in system.get("rows", []) if _place(line) not in new]
+        old = [line for line in rows if _place(line) not in new]
         system["rows"] = [*old, *lines]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, document)
 
 
 def _place(line: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(line[name]) for name in ("row", "metric", "corpus", "protocol", "setting"))
+    return tuple(str(line.get(name)) for name in ("row", "metric", "corpus", "protocol", "setting"))

@@ -64,15 +64,22 @@ class Search:
         ]
 
     def _study(self) -> optuna.Study:
+        from models.errors import CheckpointError
+
         library = optuna_library()
         self._mark()
-        journal = library.storages.journal.JournalFileBackend(str(self.folder / "trials.log"))
-        study: optuna.Study = library.create_study(
-            study_name=self.experiment.name,
-            storage=library.storages.JournalStorage(journal),
-            direction="minimize" if self.objective.endswith(" loss") else "maximize",
-            load_if_exists=True,
-        )
+        log = self.folder / "trials.log"
+        try:
+            study: optuna.Study = library.create_study(
+                study_name=self.experiment.name,
+                storage=library.storages.JournalStorage(library.storages.journal.JournalFileBackend(str(log))),
+                direction="minimize" if self.objective.endswith(" loss") else "maximize",
+                load_if_exists=True,
+            )
+        except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:  # whatever a line holds
+            raise CheckpointError(
+                f"{log}: no journal of trials ({error!s:.100}). Restore it or give another '--run'."
+            ) from error
         return study
 
     def _mark(self) -> None:

@@ -6,14 +6,20 @@ import json
 import shutil
 
 import pytest
-from small_training import small_config, small_sides
+import torch
+from small_training import StopIn, small_config, small_sides
 
 from cli.crossval import _interrupted
 from cli.experiments import interrupted_run
+from cli.reproduction import KeptResults
+from cli.search import Search
 from models.errors import CheckpointError
 from models.reports.report import write_any_report
+from models.runs.checkpoint import read_tensors, write_tensors
 from models.runs.folders import pooled_summary
 from models.training import train
+from models.training_state import CHECKPOINT, seal
+from pipelines.experiment import DatasetChoice, Experiment
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +114,47 @@ def test_folds_that_tell_no_experiment_are_one_clear_line(store, tmp_path, text)
 
     with pytest.raises(CheckpointError, match=r"^[^\n]*folds.json[^\n]*$"):
         _interrupted(store, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A run that was interrupted in its second epoch."""
+    folder = tmp_path_factory.mktemp("begun") / "run"
+    with pytest.raises(InterruptedError):
+        train(small_sides(), small_config(small_sides()), folder, device="cpu", progress=StopIn(2))
+    return folder
+
+
+@pytest.mark.parametrize("group", ["model", "optimiser"])
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_checkpoint_of_other_values_or_shapes_is_not_gone_on_from(begun, tmp_path, group, sealed):
+    run = shutil.copytree(begun, tmp_path / "run")
+    tensors, metadata = read_tensors(run / CHECKPOINT)
+    del metadata["seal"]
+    name = next(name for name, tensor in tensors.items() if name.startswith(group) and tensor.ndim > 1)
+    tensors[name] = torch.ones(1) if sealed else tensors[name] + 1
+    found = {"seal": seal(tensors, metadata)} if sealed else {"seal": "0" * 64}
+    write_tensors(run / CHECKPOINT, tensors, {**metadata, **found})
+
+    with pytest.raises(CheckpointError, match=rf"^[^\n]*{CHECKPOINT}: (its bytes|does not fit)[^\n]*Remove it[^\n]*$"):
+        resume(run)
+
+
+@pytest.mark.parametrize("line", ["[]", "3", "{}", '{"op_code": 99}', '{"op_code": 5, "trial_id": 7}', "\x00", "{"])
+def test_a_journal_of_trials_that_was_edited_is_one_clear_line(tmp_path, line):
+    pytest.importorskip("optuna")
+    search = Search(Experiment("made-up", DatasetChoice("demo")), {"training.epochs": {"low": 1, "high": 3}}, tmp_path)
+    search._study()
+    (tmp_path / "trials.log").write_text(f"{line}\n{(tmp_path / 'trials.log').read_text()}")
+
+    with pytest.raises(CheckpointError, match=r"^[^\n]*trials.log: no journal of trials[^\n]*$"):
+        search._study()
+
+
+@pytest.mark.parametrize("text", ['{"zhao": []}', '{"zhao": {"rows": 3}}', '{"zhao": {"rows": [3]}}', "[]", "{"])
+def test_kept_results_that_were_edited_are_one_clear_line_and_stay(tmp_path, text):
+    (tmp_path / "results.json").write_text(text)
+
+    with pytest.raises(CheckpointError, match=r"^[^\n]*results.json[^\n]*$"):
+        KeptResults(tmp_path / "results.json").keep("zhao", [])
+    assert (tmp_path / "results.json").read_text() == text
