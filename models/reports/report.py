@@ -65,7 +65,7 @@ def write_any_report(folder: Path, out: Path | None = None) -> Path:
     single = folder.is_file() or (folder / "config.json").is_file()  # of a file, loading says what is wrong with it
     try:
         text = render_report(load_run(folder)) if single else render_folder(RunFolder.of(folder))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {error!s:.100}"
         raise CheckpointError(
             f"{folder}: its config.json, summary.json or metrics.jsonl is not as a run writes it ({reason}). "
