@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -125,10 +126,14 @@ def connect(scheduler: str) -> Iterator[Client]:
                 f"{scheduler!r} cannot be used without certificates: name them in "
                 "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..._TLS__CLIENT__CERT and ..._TLS__CLIENT__KEY."
             ) from error
+        logger = logging.getLogger("distributed.client")
+        level = logger.level
+        logger.setLevel(logging.CRITICAL)  # a scheduler that ends is our one line, not its traceback
         try:
             yield client
         finally:
             client.close()
+            logger.setLevel(level)
 
 
 def check_scheduler(address: str) -> None:
