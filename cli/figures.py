@@ -41,10 +41,10 @@ def print_runs(runs: Sequence[Mapping[str, Any]], over: str, spread: Mapping[str
     if len(runs) > 1:
         rows.append([f"mean over {len(runs)} {over}", *(figure(spread["mean"].get(name), ".4f") for name in TWO)])
         rows.append(["deviation", *(figure(spread["deviation"].get(name), ".4f") for name in TWO)])
-        if "interval" in spread:
+        if over == "seeds":
             rows.append(["95 % interval", *(between(spread["interval"].get(name)) for name in TWO)])
     print_table(columns, rows, numbers=columns[1:])
-    if "interval" in spread:
+    if over == "seeds":
         from models.figures.intervals import intervals_in_words
 
         say(f"interval {intervals_in_words(spread['interval_over'])}")

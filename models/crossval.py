@@ -90,7 +90,8 @@ def cross_validate(
     -------
     dict
         `run`, `folds` (results of `train`), `mean` and `deviation` of the folds' test accuracy and UAR, and
-        `pooled`: the figures of all test items together, with their confusion matrix and intervals over speakers.
+        `pooled`: the figures of all test items together, with their confusion matrix, `interval` and `interval_over`
+        (over speakers), which also stand beside it.
 
     Raises
     ------
@@ -180,13 +181,15 @@ def _told(outcome: Mapping[str, Any]) -> str:
 
 
 def gathered(folder: Path, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put the outcomes of folds together: `run, folds, mean, deviation, pooled, failed`."""
+    """Put the outcomes of folds together: `run, folds, mean, deviation, interval, interval_over, pooled, failed`."""
     results = [outcome for outcome in outcomes if "error" not in outcome]
+    pooled = pooled_summary([Path(result["run"]) for result in results]) if results else None
     return {
         "run": str(folder),
         "folds": results,
         **spread([result["test"] for result in results]),
-        "pooled": pooled_summary([Path(result["run"]) for result in results]) if results else None,
+        **{name: pooled and pooled[name] for name in ("interval", "interval_over")},
+        "pooled": pooled,
         "failed": [outcome for outcome in outcomes if "error" in outcome],
     }
 

@@ -28,7 +28,7 @@ def test_a_build_prints_one_json_object_with_all_keys(built):
     document = json.loads(result.stdout)
     assert list(document) == [
         "corpus", "dataset", "digest", "utterances", "rows", "computed", "copied", "reused", "rejected",
-        "bytes_written", "seconds",
+        "notes", "bytes_written", "seconds",
     ]  # fmt: skip
     assert (document["computed"], document["copied"], document["reused"]) == (0, 0, 360)
 
@@ -153,8 +153,8 @@ def test_a_forgotten_dataset_is_gone_from_the_list(tmp_path):
         (["build", "demo", "--split", "mathwork"], 1, ["mathwork", "mathworks"]),
         (["build", "demo", "--name", "../evil"], 1, ["../evil"]),
         (["build", "fsdd", "--source", "no-such-file.zip"], 1, ["no-such-file.zip", "--source"]),
-        (["info", "nothing"], 1, ["nothing"]),
-        (["verify", "nothing"], 1, ["nothing"]),
+        (["info", "nothing"], 1, ["no store at", "--store"]),
+        (["verify", "nothing"], 1, ["no store at", "--store"]),
     ],
 )
 def test_a_wrong_name_or_value_is_one_line_that_says_what_to_do(tmp_path, arguments, code, words):

@@ -86,7 +86,7 @@ def test_folds_give_mean_deviation_interval_and_pooled_figures(whole):
 
     assert result["mean"]["accuracy"] == pytest.approx(np.mean(accuracies))
     assert result["deviation"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
-    assert "interval" not in result
+    assert result["interval"] == result["pooled"]["interval"]  # of items, not of folds, which share training data
     assert result["pooled"]["items"] == sum(map(sum, result["pooled"]["confusion"])) == 24
     assert result["pooled"]["accuracy"] == pytest.approx(np.mean(accuracies))  # all folds have as many items
     assert result["pooled"]["interval_over"]["unit"] == "speakers"
