@@ -335,7 +335,7 @@ def test_a_foreign_pickle_is_never_opened(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "nothing"], ["nothing"]),
+        (["train", "nothing"], ["no store at", "--store"]),
         (["train"], ["--recipe"]),
         (["train", "--recipe", "mathwork"], ["mathwork", "mathworks"]),
         (["train", "--recipe", "demo", "--model", "mathworks-cnn"], ["mathworks-cnn-lstm"]),
