@@ -11,7 +11,7 @@ from cli.main import run
 
 WRONG = [
     (["build", "emodbb", "--json"], 1, "UnknownNameError"),
-    (["info", "nothing", "--json"], 1, "UnknownNameError"),
+    (["info", "nothing", "--json"], 1, "StorageError"),
     (["train", "--json"], 1, "SpecError"),
     (["train", "--recipe", "demo", "--set", "x=1", "--json"], 1, "UnknownNameError"),
     (["build", "emodb", "--augment", "-1", "--json"], 2, "UsageError"),
