@@ -7,9 +7,9 @@ from typing import IO, Any
 
 
 class CarefulFile(io.RawIOBase):
-    """A file that keeps the first error and takes everything after it for done; `check` raises it.
+    """A file that keeps the first error and holds what is written from then on in memory; `check` raises it.
 
-    HDF5 flushes what it holds when it ends, and crashes if that fails once more.
+    HDF5 flushes what it holds when it ends, reads some of it again, and crashes if either fails or gives other bytes.
 
     Parameters
     ----------
@@ -20,6 +20,8 @@ class CarefulFile(io.RawIOBase):
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._error: OSError | None = None
+        self._held: list[tuple[int, bytes]] = []
+        """Places and bytes of what could not be written any more."""
 
     def check(self) -> None:
         """Raise the first error that there was."""
@@ -28,24 +30,32 @@ class CarefulFile(io.RawIOBase):
 
     def write(self, data: Any) -> int:  # noqa: ANN401 (any buffer)
         """Write all of some bytes."""
-        view = memoryview(data).cast("B")
-        done = 0
+        view, place, done = memoryview(data).cast("B"), self._file.tell(), 0
         try:
             while done < len(view) and self._error is None:
                 done += self._file.write(view[done:])
         except OSError as error:
             self._error = error
+        if self._error is not None:
+            self._held.append((place, bytes(view)))
+            self._file.seek(place + len(view))
         return len(view)
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (any buffer)
-        """Fill a buffer as far as the file goes."""
+        """Fill a buffer; what lies behind the end is zero."""
+        view, place = memoryview(buffer).cast("B"), self._file.tell()
         try:
-            data = self._file.read(len(buffer))
+            data = self._file.read(len(view))
         except OSError as error:
             self._error = self._error or error
             data = b""
-        buffer[: len(data)] = data
-        return len(data)
+        view[:] = data.ljust(len(view), b"\x00")
+        for start, held in self._held:
+            first, last = max(start, place), min(start + len(held), place + len(view))
+            if first < last:
+                view[first - place : last - place] = held[first - start : last - start]
+        self._file.seek(place + len(view))
+        return len(view)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a position."""

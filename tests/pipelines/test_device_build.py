@@ -143,8 +143,8 @@ def test_rows_that_another_gpu_made_are_not_replaced_and_the_need_is_told(store,
     corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
     plan = plan_build(store, corpus, dataclasses.replace(recipe(2), engine="torch"))
     for task in (task for part in plan.parts for task in part.tasks):
-        rows = gather_rows(store, task.shard, ())
-        commit_shard(store, task.shard, [np.nextafter(row, np.float16(0)) for row in rows])
+        rows, remarks = gather_rows(store, task.shard, ())
+        commit_shard(store, task.shard, [np.nextafter(row, np.float16(0)) for row in rows], remarks)
     assert counts(build_folder(store, folder, 2)) == (0, 0, 18)
     for key in [key for key, _ in store.storage.walk("shards") if key.endswith("c/0/0")]:
         (Path(store.uri) / key).unlink()
