@@ -231,7 +231,7 @@ class PadCollate:
 def batches(dataset: ViewDataset, order: Iterable[Sequence[int]], collate: PadCollate) -> Iterator[Batch]:
     """Yield the batches of an order, read in this process.
 
-    A memory-mapped store gives batches several times faster than worker processes can hand them over; torch's
+    A store on this machine gives batches several times faster than worker processes can hand them over; torch's
     `DataLoader` takes the same dataset, sampler and collate function where workers are wanted all the same.
     """
     for rows in order:

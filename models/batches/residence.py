@@ -58,7 +58,7 @@ def fits_on_gpu(view: FeatureView, device: torch.device) -> bool:
 def settled_shuffle(spec: TrainingSpec, view: FeatureView) -> str:
     """Return the order that `shuffle = auto` means for a view: `global` or `blocks`.
 
-    A global order costs nothing where every row is a memory access away: in a memory-mapped store, or if all rows
+    A global order costs nothing where every row is one read away: in a store on this machine, or if all rows
     are held. Otherwise it would fetch a whole shard for every row.
     """
     if spec.shuffle != "auto":
