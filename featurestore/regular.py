@@ -37,9 +37,8 @@ def open_regular(path: str | Path) -> int:
 def read_regular(path: str | Path, most: int) -> bytes:
     """Return the bytes of a regular file; `OSError` if it is none, or has more than `most`."""
     with os.fdopen(open_regular(path), "rb") as file:
-        if os.fstat(file.fileno()).st_size > most:
-            raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
-        data = file.read(most + 1)
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, most) + 1)  # not `most`, for which memory would be set aside
     if len(data) > most:
         raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
     return data

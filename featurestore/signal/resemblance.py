@@ -64,30 +64,50 @@ def resemblance(signal: Signal, rate: int) -> Resemblance:
     if peak > 0:
         largest = math.isqrt((2**31 - 1) // block)  # so that a block's sum of products fits 32 bits
         whole[margin : margin + len(signal)] = np.rint(signal.astype(np.float64) / peak * largest)
-    squares = np.concatenate([[0], np.cumsum(whole.astype(np.int64) ** 2)])
+    squares = np.empty(len(whole) + 1, np.int64)
+    _add_squares(whole, squares)
     tables = np.empty((2, blocks, SPAN * STEPS + 1), np.int32)
     _write_best_lags(whole, _inverse_norms(squares, SPAN * block), block, tables[0], tables[1])
     energies = np.diff(squares[margin : margin + blocks * block + 1 : block]).astype(np.float64)
-    return Resemblance(block, tables[0], tables[1], _next_onsets(energies))
+    next_onset = np.empty(blocks, np.int32)
+    _write_next_onsets(energies, next_onset)
+    return Resemblance(block, tables[0], tables[1], next_onset)
 
 
+@kernel
+def _add_squares(whole: Int32, squares: NDArray[np.int64]) -> None:
+    """Write the sums of squares up to each sample."""
+    squares[0] = 0
+    for n in range(len(whole)):
+        squares[n + 1] = squares[n] + np.int64(whole[n]) * np.int64(whole[n])
+
+
+@kernel
 def _inverse_norms(squares: NDArray[np.int64], window: int) -> Float64:
-    """Return 1 / sqrt of the energy of the window around each sample, from its sums of squares up to each sample."""
-    energies = np.zeros(len(squares))
-    energies[window // 2 : len(squares) - window // 2] = squares[window:] - squares[:-window]
-    return 1.0 / np.sqrt(np.maximum(energies, 1.0))
+    """Return 1 / sqrt of the energy of the window around each sample, from the sums of squares up to each sample."""
+    norms = np.ones(len(squares))
+    for n in range(len(squares) - window):
+        norms[n + window // 2] = 1.0 / np.sqrt(np.maximum(np.float64(squares[n + window] - squares[n]), 1.0))
+    return norms
 
 
-def _next_onsets(energies: Float64) -> Int32:
-    """Return, for each block, given their energies, the first from it on in which a sound begins."""
-    quiet = 3 * _QUIET * np.max(energies, initial=0.0) + 1.0
-    around = np.concatenate([np.zeros(_NEAR), energies, np.zeros(1)])
-    before = np.lib.stride_tricks.sliding_window_view(around, 3).sum(axis=1)[: len(energies)]
-    after = 2 * energies + around[_NEAR + 1 :]
-    rise = (after + quiet) / (before + quiet)
-    sharpest = np.lib.stride_tricks.sliding_window_view(np.pad(rise, _NEAR), 2 * _NEAR + 1).max(axis=1)
-    following = np.where((rise >= _RISE) & (rise == sharpest), np.arange(len(energies)), NEVER)
-    return np.minimum.accumulate(following[::-1])[::-1].astype(np.int32)
+@kernel
+def _write_next_onsets(energies: Float64, following: Int32) -> None:
+    """Write, for each block, given their energies, the first from it on in which a sound begins."""
+    count = len(energies)
+    quiet = 3 * _QUIET * np.max(energies) + 1.0
+    padded = np.zeros(_NEAR + count + 1)
+    padded[_NEAR : _NEAR + count] = energies
+    rise = np.zeros(_NEAR + count + _NEAR)
+    for i in range(count):
+        before = padded[i] + padded[i + 1] + padded[i + 2]
+        rise[_NEAR + i] = (2 * energies[i] + padded[i + _NEAR + 1] + quiet) / (before + quiet)
+    onset = NEVER
+    for i in range(count - 1, -1, -1):
+        here = rise[_NEAR + i]
+        if here >= _RISE and here == np.max(rise[i : i + 2 * _NEAR + 1]):
+            onset = i
+        following[i] = onset
 
 
 @kernel

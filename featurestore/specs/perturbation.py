@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from featurestore.perturbations import KINDS
@@ -32,8 +33,7 @@ class Perturbation:
     @property
     def values(self) -> dict[str, float]:
         """The perturbations that are applied, by name, in their order."""
-        found = {name: getattr(self, name) for name in KINDS}
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in zip(KINDS, _values(self), strict=True) if value is not None}
 
     def changes(self, other: Perturbation) -> dict[str, Any]:
         """Return the fields in which another perturbation differs, with its values."""
@@ -42,4 +42,7 @@ class Perturbation:
 
     def changed(self, changes: Mapping[str, Any]) -> Perturbation:
         """Return the perturbation with other values of some fields."""
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **changes) if changes else self
+
+
+_values = attrgetter(*KINDS)

@@ -6,6 +6,7 @@ address. Nothing heavy is imported: the versions of libraries are read from thei
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
@@ -112,6 +113,7 @@ def _check_torch(augmentation: AugmentationSpec) -> None:
         )
 
 
+@cache  # files of versions are slow to read, and what is loaded stays what was found first
 def _major_minor(library: str) -> str:
     try:
         return ".".join(version(library).split(".")[:2])
