@@ -12,6 +12,7 @@ from cli.wrapping import print_fitting_table, say
 if TYPE_CHECKING:
     from featurestore.corpus.corpus import Corpus
     from featurestore.corpus.reading.sources import Source
+    from featurestore.corpus.reading.unpack import Limits
     from featurestore.corpus.sheet.datasheet import Manifest
     from featurestore.segments import Segment
     from featurestore.store import Store
@@ -29,7 +30,7 @@ def is_bare(name: str) -> bool:
     return place.is_file() and place.suffix != ".toml"
 
 
-def bare_report(name: str) -> tuple[dict[str, Any], AudioCheck]:
+def bare_report(name: str, limits: Limits, max_seconds: float) -> tuple[dict[str, Any], AudioCheck]:
     """Decode all that looks like audio in a folder or an archive; return the report of a corpus without a sheet."""
     from featurestore.corpus.packed import packed_advice
     from featurestore.corpus.reading.sources import open_source
@@ -37,8 +38,8 @@ def bare_report(name: str) -> tuple[dict[str, Any], AudioCheck]:
     from featurestore.errors import SourceError
     from pipelines.audio_check import check_audio, sound_files
 
-    source = open_source(name)
-    found = check_audio(sound_files(source), _classes(source, name))
+    source = open_source(name, limits)
+    found = check_audio(sound_files(source), _classes(source, name), max_seconds=max_seconds)
     if not found.files:
         advice = packed_advice(source) or "Name the folder that does."
         raise SourceError(f"{name!r:.200} holds no file whose name ends as audio does. {advice}")
@@ -64,7 +65,7 @@ def _classes(source: Source, name: str) -> dict[str, str]:
     return {path: known[inside] for path, inside in named if inside in known}
 
 
-def listen(manifest: Manifest, corpus: Corpus, source: Source | None, store: Store) -> AudioCheck:
+def listen(manifest: Manifest, corpus: Corpus, source: Source | None, store: Store, max_seconds: float) -> AudioCheck:
     """Decode the recordings of a corpus, from a source or from the originals that the store keeps."""
     from featurestore.segments import segment_of
     from pipelines.audio_check import check_audio
@@ -77,13 +78,13 @@ def listen(manifest: Manifest, corpus: Corpus, source: Source | None, store: Sto
         segments.setdefault(one.file.path, []).append(segment_of(one.content))
     if source is None:
         held = ((path, store.source(content)) for path, content in recordings.items())
-        return check_audio(held, labels, segments=segments)
+        return check_audio(held, labels, segments=segments, max_seconds=max_seconds)
     files = source.iterate(manifest.audio.wants)
     kept = (
         (unicodedata.normalize("NFC", manifest.audio.corpus_path(path)), manifest.recording(path, data))
         for path, data in files
     )
-    return check_audio(kept, labels, segments=segments)
+    return check_audio(kept, labels, segments=segments, max_seconds=max_seconds)
 
 
 def rejections(found: AudioCheck) -> list[dict[str, str]]:

@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, seed_option, source_option, store_option, trust_code_option
+from cli.options import (
+    file_limit_options,
+    json_option,
+    max_duration_option,
+    seed_option,
+    source_option,
+    store_option,
+    trust_code_option,
+)
 from cli.output import DownloadProgress, RowProgress, notice, print_json, printable, size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from featurestore.corpus.reading.unpack import Limits
     from featurestore.corpus.sheet.datasheet import Manifest
     from pipelines.build_report import BuildReport
     from pipelines.cluster import Workers
@@ -35,6 +44,8 @@ MOST_LISTED = 20
 @click.option("--policy", help="Augmentation policy: a name or a TOML file. Default: mathworks.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of either; repeatable.")
 @source_option
+@file_limit_options
+@max_duration_option
 @click.option("--split", help="Give augmented copies to one side of this split only.")
 @click.option("--side", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True)
 @seed_option
@@ -97,6 +108,7 @@ def _build(
     trust: bool,
     dry_run: bool,
     place: str | None,
+    limits: Limits,
     **choices: Any,  # noqa: ANN401 (passed on by name)
 ) -> BuildReport:
     from featurestore.corpus.choice import find_choice
@@ -112,7 +124,7 @@ def _build(
 
     corpus, recipe = _recipe(corpus, **choices)
     store = open_store(place)
-    choice = find_choice(corpus)
+    choice = find_choice(corpus, limits)
     check_dataset_name(name or choice.dataset)
     if recipe.split is not None:
         find_split(recipe.split)  # a name that does not exist is told before anything is read
@@ -129,6 +141,7 @@ def _build(
         fetch=fetch,
         write=not dry_run,
         before_reading=(lambda: None) if idle else partial(workers.prepare, partial(warm_worker, recipe)),
+        limits=limits,
     )
     return run_build(
         store,
@@ -160,6 +173,7 @@ def _recipe(
     split: str | None,
     side: str,
     seed: int | None,
+    max_seconds: float,
 ) -> tuple[str, DatasetRecipe]:
     """Return the corpus and which rows of it are wanted, from options and, where they are silent, from a recipe."""
     from featurestore.specs.overrides import override
@@ -191,6 +205,7 @@ def _recipe(
         split=limited,
         side=side if split else told.dataset.side or side,
         seed=told.split.seed if seed is None else seed,
+        max_seconds=max_seconds,
     )
     return corpus or told.dataset.corpus, rows
 

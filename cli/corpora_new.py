@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import json_option
+from cli.options import file_limit_options, json_option
 from cli.output import print_json, printable
 from cli.wrapping import say, say_command, say_resemblance
 
 if TYPE_CHECKING:
     from featurestore.corpus.proposal.propose import Proposal
+    from featurestore.corpus.reading.unpack import Limits
 
 
 @click.command(epilog="Example: featurestore corpora new recordings/ --out my_corpus.toml")
 @click.argument("folder", metavar="FOLDER|ARCHIVE")
 @click.option("--out", "out", metavar="FILE.toml", help="Write the sheet to this file. Default: standard output.")
+@file_limit_options
 @json_option
-def new(folder: str, out: str | None, as_json: bool) -> None:
+def new(folder: str, out: str | None, as_json: bool, limits: Limits) -> None:
     """Propose a data sheet for a FOLDER or archive of audio, from the names of its files and the tables beside them."""
     from featurestore.corpus.formats import FORMATS, recognised_format
     from featurestore.errors import SourceError
@@ -36,8 +38,8 @@ def new(folder: str, out: str | None, as_json: bool) -> None:
     from featurestore.corpus.reading.sources import open_source
     from featurestore.corpus.resemblance import resembled_corpus
 
-    proposal = propose_sheet(folder)
-    other = resembled_corpus(member.path for member in open_source(folder).members())
+    proposal = propose_sheet(folder, limits)
+    other = resembled_corpus(member.path for member in open_source(folder, limits).members())
     if out is not None:
         _write(Path(out), proposal.toml)
     if as_json:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.audio_quality import bare_report, is_bare, listen, print_quality, rejections
-from cli.options import json_option, source_option, store_option
+from cli.options import file_limit_options, json_option, max_duration_option, source_option, store_option
 from cli.output import DownloadProgress, notice, print_json, printable
 from cli.wrapping import print_fitting_table, say, say_resemblance
 
 if TYPE_CHECKING:
     from featurestore.corpus.completeness import Completeness
+    from featurestore.corpus.reading.unpack import Limits
     from featurestore.corpus.sheet.datasheet import Manifest
     from pipelines.audio_check import AudioCheck
 
@@ -29,9 +30,19 @@ MOST_COUNTS = 12
 @click.argument("name", metavar="NAME|FOLDER")
 @source_option
 @click.option("--quality", is_flag=True, help="Also decode every recording, and tell what it sounds like.")
+@file_limit_options
+@max_duration_option
 @store_option
 @json_option
-def check(name: str, source: str | None, quality: bool, place: str | None, as_json: bool) -> int:
+def check(
+    name: str,
+    source: str | None,
+    quality: bool,
+    place: str | None,
+    as_json: bool,
+    limits: Limits,
+    max_seconds: float,
+) -> int:
     """Tell what is missing, extra or different in a copy of corpus NAME, or in a FOLDER with its sheet.
 
     A FOLDER or archive without a sheet is decoded, to tell which of its files are sound. Exit code 3 if anything is
@@ -39,10 +50,10 @@ def check(name: str, source: str | None, quality: bool, place: str | None, as_js
     """
     heard: AudioCheck | None
     if source is None and is_bare(name):
-        report, heard = bare_report(name)
+        report, heard = bare_report(name, limits, max_seconds)
         complete = not report["rejected"]
     else:
-        found, heard = _completeness(name, source, place, quality)
+        found, heard = _completeness(name, source, place, limits, max_seconds if quality else None)
         report = found.to_dict()
         unheard = _undecoded(report, heard) if heard else []
         report["rejected"] += unheard
@@ -66,9 +77,9 @@ def _undecoded(report: dict[str, Any], heard: AudioCheck) -> list[dict[str, str]
 
 
 def _completeness(
-    name: str, source: str | None, place: str | None, quality: bool
+    name: str, source: str | None, place: str | None, limits: Limits, max_seconds: float | None
 ) -> tuple[Completeness, AudioCheck | None]:
-    """Compare the source of a corpus, or what the store knows of it, with its sheet; listen to it if `quality`."""
+    """Compare the source of a corpus, or what the store knows of it, with its sheet; listen to it if `max_seconds`."""
     from featurestore.corpus.completeness import check_completeness
     from featurestore.corpus.corpus import Corpus, corpus_source, read_source, with_unread
     from featurestore.corpus.first_look import FirstLook, stand_ins
@@ -80,13 +91,13 @@ def _completeness(
     from pipelines.fetch import Fetcher
     from pipelines.ingest import known_listing
 
-    manifest, source = _sheet_of(name, source)
+    manifest, source = _sheet_of(name, source, limits)
     store = open_store(place)
     known = known_listing(store, manifest) if source is None else None
     if known is not None:
         found = check_completeness(manifest, known, store.source, stand_ins(manifest, known, store.source))
-        return found, listen(manifest, found.corpus, None, store) if quality else None
-    opened = corpus_source(manifest, Fetcher(notice, DownloadProgress()).local(source, manifest))
+        return found, listen(manifest, found.corpus, None, store, max_seconds) if max_seconds else None
+    opened = corpus_source(manifest, Fetcher(notice, DownloadProgress()).local(source, manifest), limits)
     look = FirstLook(opened, manifest)
     listing, label_files = read_source(look, manifest)
     found = check_completeness(manifest, listing, label_files.__getitem__, look.faults)
@@ -94,10 +105,10 @@ def _completeness(
     found = with_what_is_there_instead(replace(found, rejected=(*found.rejected, *unread)), opened)
     if not (found.files or found.extra or found.rejected or found.looks_like or packed_advice(opened)):
         raise SourceError(nothing_found(found.corpus, opened))
-    return found, listen(manifest, found.corpus, opened, store) if quality else None
+    return found, listen(manifest, found.corpus, opened, store, max_seconds) if max_seconds else None
 
 
-def _sheet_of(name: str, source: str | None) -> tuple[Manifest, str | None]:
+def _sheet_of(name: str, source: str | None, limits: Limits) -> tuple[Manifest, str | None]:
     """Return the sheet and the source: a folder is a source that holds its sheet, has it beside it, or needs none."""
     from featurestore.corpus.formats import folder_manifest
     from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
@@ -111,7 +122,7 @@ def _sheet_of(name: str, source: str | None) -> tuple[Manifest, str | None]:
     beside = folder.with_suffix(".toml")
     if beside.is_file() and not any(folder.glob("*.toml")):
         return find_manifest(beside), source or name
-    return folder_manifest(folder), source or name
+    return folder_manifest(folder, limits), source or name
 
 
 def _print(report: dict[str, Any], place: str) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import json_option, source_option, store_option, trust_code_option
+from cli.options import file_limit_options, json_option, source_option, store_option, trust_code_option
 from cli.output import notice, print_card, print_json, printable, size
 
 if TYPE_CHECKING:
     from featurestore.corpus.corpus import Corpus
+    from featurestore.corpus.reading.unpack import Limits
     from featurestore.store import Store
 
 DAMAGE = 4
@@ -68,15 +69,16 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
 @click.command(epilog="Example: featurestore repair emodb --source download.zip")
 @click.argument("dataset", required=False)
 @source_option
+@file_limit_options
 @trust_code_option
 @store_option
 @json_option
-def repair(dataset: str | None, source: str | None, place: str | None, as_json: bool) -> int:
+def repair(dataset: str | None, source: str | None, place: str | None, as_json: bool, limits: Limits) -> int:
     """Mend what is damaged, in the store or in DATASET; exit code 4 if something cannot be mended."""
     from featurestore.store import open_store
     from pipelines.repair import repair as mend
 
-    repairs = mend(open_store(place), dataset, source)
+    repairs = mend(open_store(place), dataset, source, limits)
     if as_json:
         left = [{"object": key, "reason": reason} for key, reason in repairs.left]
         print_json({"repaired": list(repairs.repaired), "damaged": left})

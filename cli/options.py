@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -64,6 +66,57 @@ def _trust_code(_: click.Context, __: click.Parameter, modules: tuple[str, ...])
         trust(modules)
 
 
+class FileSize(click.ParamType[int]):
+    """A number of bytes such as `512MiB`, `2 GB` or `1000000`."""
+
+    name = "size"
+    units: ClassVar = {"": 1, "b": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes."""
+        found = re.fullmatch(r"\s*(\d{1,12})\s*([kmg]?i?)b?\s*", str(value), re.IGNORECASE)
+        if not found or found[2].lower() not in self.units or not int(found[1]):
+            self.fail(f"{value!r:.80} is no size; write it as 512MiB or 2GB.", param, ctx)
+        return int(found[1]) * self.units[found[2].lower()]
+
+
+def file_limit_options(command: Command) -> Command:
+    """Add `--max-file-size` and `--max-files`; the command gets both as `limits`, of what a source may hold."""
+
+    @functools.wraps(command)
+    def limited(*arguments: Any, max_file_size: int, max_files: int, **options: Any) -> Any:  # noqa: ANN401 (any command)
+        from featurestore.corpus.reading.unpack import Limits
+
+        return command(*arguments, limits=Limits(members=max_files, member_bytes=max_file_size), **options)
+
+    return _all_of(
+        limited,
+        click.option(
+            "--max-file-size",
+            type=FileSize(),
+            default="128MiB",
+            show_default=True,
+            help="Files that are larger are rejected. A file is read whole, by each worker as well.",
+        ),
+        click.option(
+            "--max-files",
+            type=click.IntRange(1, 100_000_000),
+            default=250_000,
+            show_default=True,
+            help="Files, folders and segments of a corpus; each takes about 2 kB of memory.",
+        ),
+    )
+
+
+max_duration_option = click.option(
+    "--max-duration",
+    "max_seconds",
+    type=click.FloatRange(600, 86_400),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Recordings and segments that are longer are rejected. See docs/reliability.md for the memory they take.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON value on standard output.")
 source_option = click.option("--source", metavar="PATH|URL", help="Archive, folder or URL that holds the corpus.")
 seed_option = click.option("--seed", type=int, help="Chooses all draws. Default: the policy's, 0.")

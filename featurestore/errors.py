@@ -96,6 +96,14 @@ class AudioError(FeatureStoreError):
     """An audio file that is rejected; the message is the reason, without the file's name."""
 
 
+class TooLongError(AudioError):
+    """A recording or segment of more `seconds` than are read; a limit that can be raised, unlike what else is wrong."""
+
+    def __init__(self, seconds: float, most: float) -> None:
+        super().__init__(f"too long: {seconds:.1f} s; at most {most:g} s are read.")
+        self.seconds = seconds
+
+
 class SplitError(FeatureStoreError):
     """A split that does not fit the corpus."""
 

@@ -17,6 +17,7 @@ from featurestore.errors import SpecError
 from featurestore.row_places import locate_rows
 from featurestore.rows.draws import draw
 from featurestore.segments import segment_of
+from featurestore.signal.limits import MOST_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
@@ -189,7 +190,7 @@ class DatasetView:
         """
         _check_versions(self._reader.shards[self._index.shard[row]].record.spec)
         content = self.contents[row]
-        source = self._engine.load(self.store.source(content), segment_of(content))
+        source = self._engine.load(self.store.source(content), segment_of(content), MOST_SECONDS)
         return self._engine.waveform(source, self.perturbation(row))
 
     @cached_property

@@ -12,12 +12,14 @@ from typing import Any
 
 from featurestore.corpus.corpus import Rejection
 from featurestore.corpus.reading.sources import Source
-from featurestore.errors import AudioError
+from featurestore.errors import AudioError, TooLongError
 from featurestore.quality.findings import Finding, Measured, count_of, findings_of
 from featurestore.quality.measures import Measures
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.guarded import GuardedDecoder
+from featurestore.signal.limits import MAX_SECONDS
 from pipelines.cluster import available_cores
+from pipelines.rejects import too_long
 
 WINDOW = 4
 """Files in memory for each worker."""
@@ -89,6 +91,7 @@ def check_audio(
     labels: Mapping[str, str] | None = None,
     jobs: int | None = None,
     segments: Mapping[str, Sequence[Segment]] | None = None,
+    max_seconds: float = MAX_SECONDS,
 ) -> AudioCheck:
     """Decode recordings in parallel processes, each under a watchdog, and measure them.
 
@@ -102,6 +105,8 @@ def check_audio(
         Processes; all cores by default.
     segments : mapping of path to segments, optional
         What is measured of a recording in place of all of it.
+    max_seconds : float
+        Longest recording or segment that is decoded.
 
     Raises
     ------
@@ -110,7 +115,7 @@ def check_audio(
     """
     measured: list[Measured] = []
     rejected: list[Rejection] = []
-    for path, content, result in _measure_all(files, jobs or available_cores(), segments or {}):
+    for path, content, result in _measure_all(files, jobs or available_cores(), segments or {}, max_seconds):
         if isinstance(result, Measures):
             measured.append(Measured(path, content, result, (labels or {}).get(path)))
         else:
@@ -135,7 +140,7 @@ def looks_like_audio(path: str) -> bool:
 
 
 def _measure_all(
-    files: Files, jobs: int, segments: Mapping[str, Sequence[Segment]]
+    files: Files, jobs: int, segments: Mapping[str, Sequence[Segment]], max_seconds: float
 ) -> Iterator[tuple[str, str, Measures | str]]:
     """Yield path, content and measures, or the reason why there are none, of each file in the given order."""
     decoder = GuardedDecoder()
@@ -148,7 +153,7 @@ def _measure_all(
                 continue
             recording = hashlib.sha256(data).hexdigest()
             for segment in segments.get(path, (WHOLE,)):
-                found = pool.submit(_measure, decoder, data, segment)
+                found = pool.submit(_measure, decoder, data, segment, max_seconds)
                 waiting.append((segment.path(path), segment.content(recording), found))
                 sizes.append(len(data))
                 while len(waiting) > WINDOW * jobs or (sum(sizes) > MOST_BYTES and waiting):
@@ -163,8 +168,10 @@ def _finished(waiting: deque[tuple[str, str, Future[Measures | str]]]) -> tuple[
     return path, content, future.result()
 
 
-def _measure(decoder: GuardedDecoder, data: bytes, segment: Segment) -> Measures | str:
+def _measure(decoder: GuardedDecoder, data: bytes, segment: Segment, max_seconds: float) -> Measures | str:
     try:
-        return Measures.from_dict(decoder.call("measure", data, segments=(segment,))[0])
+        return Measures.from_dict(decoder.call("measure", data, max_seconds, (segment,))[0])
+    except TooLongError as error:
+        return too_long(error.seconds, max_seconds)
     except AudioError as error:
         return str(error)

@@ -23,7 +23,7 @@ from pipelines.local_dispatch import run_bundles_locally
 from pipelines.planning import BuildPlan, plan_before, plan_build
 from pipelines.policy_inputs import with_inputs
 from pipelines.progress import Progress, Silent
-from pipelines.rejects import dataset_table, remember_reject
+from pipelines.rejects import dataset_table, remember_length, remember_reject
 from pipelines.tasks import Bundle, warm_worker
 from pipelines.waiting import held_shared, wait_for_leases
 
@@ -187,7 +187,10 @@ class _Work:
             run_bundles_locally(self.workers.local(), jobs, bundles, *watched)
         for spec, content, reason in self.tally.rejected:
             remember_reject(self.store, spec, content, reason)
+        for spec, content, seconds in self.tally.long:
+            remember_length(self.store, spec, content, seconds)
         self.tally.rejected.clear()
+        self.tally.long.clear()
         wait_for_leases(self.store, self.tally.leased, self.progress)
         waited = bool(self.tally.leased)
         self.tally.leased.clear()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from featurestore.corpus.choice import CorpusChoice
 from featurestore.corpus.corpus import Corpus
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.store import Store
 from pipelines.fetch import Fetcher
 from pipelines.ingest import Fetch, ingest, known_corpus
@@ -20,6 +21,7 @@ def chosen_corpus(
     fetch: Fetch | None = None,
     write: bool = True,
     before_reading: Callable[[], None] = lambda: None,
+    limits: Limits | None = None,
 ) -> Corpus:
     """Identify, label and keep the recordings of every corpus of a choice, then select and relabel them.
 
@@ -35,7 +37,7 @@ def chosen_corpus(
         Downloads what is given as a URL, and by default what is not given at all.
     fetch : callable, optional
         Stands in for the fetcher's download of a corpus.
-    write, before_reading
+    write, before_reading, limits
         As `ingest` takes them.
 
     Raises
@@ -53,6 +55,7 @@ def chosen_corpus(
             fetch or fetcher.archive,
             write=write,
             before_reading=before_reading,
+            limits=limits,
         )
         for manifest, place in zip(choice.manifests, choice.sources(source), strict=True)
     ]

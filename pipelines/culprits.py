@@ -66,7 +66,12 @@ def _functions(spec: RowSpec) -> tuple[str, ...]:
 
 def _load_in_a_process(bundle: Bundle, contents: tuple[str, ...]) -> int:
     """Return how many recordings a process got through before it died or was stopped."""
-    question = {"store": bundle.store_uri, "spec": bundle.spec.document, "contents": contents}
+    question = {
+        "store": bundle.store_uri,
+        "spec": bundle.spec.document,
+        "contents": contents,
+        "max_seconds": bundle.max_seconds,
+    }
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and our own module
             [sys.executable, "-P", "-c", _START, str(_ROOT)],
@@ -88,6 +93,7 @@ def probe() -> None:
     store = open_store(question["store"])
     for content in question["contents"]:
         with suppress(FeatureStoreError):  # one that is merely bad is rejected by the task itself
-            engine.rows([(engine.load(store.source(content), segment_of(content)), None)])
+            source = engine.load(store.source(content), segment_of(content), question["max_seconds"])
+            engine.rows([(source, None)])
         sys.stdout.write(f"{content}\n")
         sys.stdout.flush()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from featurestore.corpus.corpus import Corpus
 from featurestore.corpus.splitting import splits
 from featurestore.errors import SpecError
+from featurestore.signal.limits import MAX_SECONDS, MOST_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.versions import CPU
@@ -28,12 +29,19 @@ class DatasetRecipe:
     """Seed of the split, where it is drawn."""
     engine: str = CPU
     """What computes the rows: `cpu` or `torch`; their bits differ, so it is in their key."""
+    max_seconds: float = MAX_SECONDS
+    """Longest recording or segment that gets rows, 600 to 86,400; in no key, as it changes no row."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.copies <= 100_000:
             raise SpecError(f"the number of copies must lie within 0 and 100,000, not {self.copies}.")
         if self.copies and self.augmentation is None:
             raise SpecError("augmented copies need a policy: give --policy NAME, or leave --augment out.")
+        if not MAX_SECONDS <= self.max_seconds <= MOST_SECONDS:
+            raise SpecError(
+                f"the longest duration must lie within {MAX_SECONDS:g} and {MOST_SECONDS:g} seconds, not "
+                f"{self.max_seconds:g}."
+            )
         if self.side not in ("train", "validation", "test"):
             raise SpecError(f"a split has the sides train, validation and test, not {self.side!r}.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 from featurestore.corpus.corpus import Corpus, corpus_source, label, read_source
@@ -17,9 +18,13 @@ from featurestore.integrity.records import CALLED
 from featurestore.listings import CorpusReference, Listing, listing_key, listing_object, parse_listing
 from featurestore.shards.plan import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import record_key
+from featurestore.signal.limits import MAX_SECONDS, MOST_SECONDS
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 from pipelines.rejects import dataset_table, known_rejects
+
+LIMITS = (MAX_SECONDS, MOST_SECONDS)
+"""Lengths of recordings that a dataset may have been limited to: what is usual, or none that rejected anything."""
 
 
 def known_shard(store: Store, address: str) -> PlannedShard | None:
@@ -169,10 +174,10 @@ def _listings(store: Store) -> Iterator[tuple[str, bytes]]:
 def _tables(store: Store) -> Iterator[tuple[str, bytes]]:
     """Yield key and bytes of the tables of all datasets of all corpora that the store knows."""
     for corpus in _corpora(store):
-        for specs in _spec_pairs(store):
+        for specs, most in product(_spec_pairs(store), LIMITS):
             rejected: dict[str, str] = {}
             for spec in specs:
-                rejected |= known_rejects(store, spec)
+                rejected |= known_rejects(store, spec, most)
             table = dataset_table(corpus, rejected)
             yield table.key, table.to_bytes()
 
@@ -212,12 +217,13 @@ def _guessed_parts(store: Store, said: Mapping[str, Any]) -> Iterator[tuple[Part
     clean = [spec for spec in specs.values() if spec.augmentation is None]
     for table in _sound_tables(store):
         contents = {utterance.content for utterance in table.utterances}
-        for spec in clean:
-            first = Part.clean(spec, contents - known_rejects(store, spec).keys())
+        for spec, most in product(clean, LIMITS):
+            known_bad = known_rejects(store, spec, most).keys()
+            first = Part.clean(spec, contents - known_bad)
             yield (first,)
             for other in specs.values():
                 if other.augmentation is not None and other.features == spec.features:
-                    bad = known_rejects(store, spec).keys() | known_rejects(store, other).keys()
+                    bad = known_bad | known_rejects(store, other, most).keys()
                     for stop in sorted({record.stop for record in store.records(other)[0]}):
                         yield (first, Part.augmented(other, contents - bad, stop - 1))
 

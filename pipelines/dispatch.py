@@ -40,6 +40,7 @@ class Tally:
     written: set[str] = field(default_factory=set)
     """Addresses of shards."""
     rejected: list[tuple[RowSpec, str, str]] = field(default_factory=list)
+    long: list[tuple[RowSpec, str, float]] = field(default_factory=list)
     leased: list[str] = field(default_factory=list)
     """Shards that other builders were at."""
 
@@ -51,6 +52,7 @@ class Tally:
         self.written.update(receipt.written)
         self.leased.extend(receipt.leased)
         self.rejected.extend((bundle.spec, content, reason) for content, reason in receipt.rejected)
+        self.long.extend((bundle.spec, content, seconds) for content, seconds in receipt.long)
 
 
 def bundles_of(store: Store, plan: BuildPlan) -> list[Bundle]:
@@ -61,7 +63,10 @@ def bundles_of(store: Store, plan: BuildPlan) -> list[Bundle]:
             continue
         limit = rows_in_a_bundle(plan.corpus, part.part.spec.features, part.part.spec.augmentation)
         for members, group in groupby(part.tasks, key=lambda task: task.shard.members):
-            bundles.extend(Bundle(store.uri, part.part.spec, members, tasks) for tasks in _bounded(tuple(group), limit))
+            bundles.extend(
+                Bundle(store.uri, part.part.spec, members, tasks, plan.recipe.max_seconds)
+                for tasks in _bounded(tuple(group), limit)
+            )
     return sorted(bundles, key=lambda bundle: -bundle.rows)
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from featurestore.errors import AudioError, FeatureStoreError
+from featurestore.errors import AudioError, FeatureStoreError, TooLongError
 from featurestore.rows.draws import draw
 from featurestore.segments import recording_of, segment_of
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import Remark, Remarks, row_checksum
+from featurestore.signal.limits import MAX_SECONDS
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 
@@ -41,16 +42,27 @@ class GatheredRows:
         What has to be written.
     engine : Engine
         Computes what no donor holds.
+    max_seconds : float
+        Longest recording that is read.
     """
 
     def __init__(
-        self, store: Store, spec: RowSpec, members: tuple[str, ...], tasks: list[ShardTask], engine: Engine
+        self,
+        store: Store,
+        spec: RowSpec,
+        members: tuple[str, ...],
+        tasks: list[ShardTask],
+        engine: Engine,
+        max_seconds: float,
     ) -> None:
         self.computed = 0
         self.copied = 0
+        self.long: dict[str, float] = {}
+        """Seconds of recordings that are longer than `MAX_SECONDS`, by content."""
         self._store, self._spec, self._members, self._tasks, self._engine = store, spec, members, tasks, engine
         self._donors = _Donors(store, {address for task in tasks for address in task.donors})
-        self._originals = _Originals(store, engine, members if not any(task.donors for task in tasks) else ())
+        in_turn = members if not any(task.donors for task in tasks) else ()
+        self._originals = _Originals(store, engine, in_turn, max_seconds)
         self._rows: dict[str, list[Row | None]] = {task.shard.address: [] for task in tasks}
         self._remarks: dict[str, dict[int, Remark]] = {address: {} for address in self._rows}
         self._wanted: dict[str, list[_Wanted]] = {}
@@ -58,17 +70,21 @@ class GatheredRows:
     def collect(self) -> list[tuple[str, str]]:
         """Gather all rows; return (content, reason) of the recordings that cannot be used.
 
-        Where there are any, rows are missing, and none may be taken.
+        Where there are any, or any that is too long, rows are missing, and none may be taken.
         """
         rejected: list[tuple[str, str]] = []
+        whole = True
         together = self._engine.sources_at_once
         for first in range(0, len(self._members), together):
             for content in self._members[first : first + together]:
                 try:
                     self._want(content)
+                except TooLongError as error:
+                    self.long[content] = error.seconds
+                    whole = False
                 except AudioError as error:
                     rejected.append((content, str(error)))
-            if not rejected:
+            if whole and not rejected:
                 rejected += self._compute()
             self._wanted.clear()
         return rejected
@@ -98,6 +114,8 @@ class GatheredRows:
 
     def _load(self, content: str) -> Source:
         source = self._originals.source(content)
+        if source.seconds > MAX_SECONDS:
+            self.long[content] = source.seconds
         if self._spec.augmentation is not None:
             self._engine.check(source)
         return source
@@ -153,10 +171,11 @@ class _Originals:
     engine : Engine
     members : tuple of str
         Content ids, sorted, that are likely to be asked for in this order; only their segments come together.
+    max_seconds : float
     """
 
-    def __init__(self, store: Store, engine: Engine, members: tuple[str, ...]) -> None:
-        self._store, self._engine, self._members = store, engine, members
+    def __init__(self, store: Store, engine: Engine, members: tuple[str, ...], max_seconds: float) -> None:
+        self._store, self._engine, self._members, self._max_seconds = store, engine, members, max_seconds
         self._found: dict[str, Source | AudioError] = {}
         self._held: tuple[str, bytes] = ("", b"")
 
@@ -165,7 +184,7 @@ class _Originals:
         if content not in self._found:
             together = self._together(content)
             segments = [segment_of(one) for one in together]
-            found = self._engine.load_segments(self._bytes(recording_of(content)), segments)
+            found = self._engine.load_segments(self._bytes(recording_of(content)), segments, self._max_seconds)
             self._found = dict(zip(together, found, strict=True))
         found_one = self._found.pop(content)
         if isinstance(found_one, AudioError):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from featurestore.corpus.corpus import (
     Corpus,
     Listed,
+    Rejection,
     check_label_files_read,
     corpus_source,
     label,
@@ -19,6 +21,7 @@ from featurestore.corpus.corpus import (
 )
 from featurestore.corpus.reading.raw_audio import RawFormat
 from featurestore.corpus.reading.sources import FolderSource, Source
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.errors import FeatureStoreError, SourceError
 from featurestore.listings import CorpusReference, Listing, listing_key, listing_object, parse_listing
@@ -36,6 +39,7 @@ def ingest(
     *,
     write: bool = True,
     before_reading: Callable[[], None] = lambda: None,
+    limits: Limits | None = None,
 ) -> Corpus:
     """Identify and label the recordings of a corpus, and keep the originals in the store's `sources/`.
 
@@ -56,6 +60,9 @@ def ingest(
         False reads only: nothing is kept.
     before_reading : callable
         Called if the recordings have to be read, so that what comes next can be prepared meanwhile.
+    limits : Limits, optional
+        How many files are looked at, and how large one may be. One that the store holds already is rejected as well if
+        it is larger, so that a dataset does not depend on what was built before.
 
     Raises
     ------
@@ -70,7 +77,7 @@ def ingest(
         origin = _archive_checksum(place)
         listing = known.listing(origin) if origin else None
         if listing is None:
-            opened = corpus_source(manifest, place)
+            opened = corpus_source(manifest, place, limits)
             before_reading()
             if not write:
                 corpus = with_unread(label(manifest, *_read_only(opened, manifest)), opened)
@@ -78,8 +85,18 @@ def ingest(
             listing = _read(store, opened, manifest)
             known.remember(listing, "" if opened.unread else origin)  # so that they are told the next time as well
             return _with_utterances(with_unread(label(manifest, listing, store.source), opened), opened)
-    corpus = label(manifest, listing, store.source)
-    return corpus if corpus.utterances else _with_utterances(corpus, corpus_source(manifest, place))
+    small, large = _by_size(listing, limits or Limits())
+    corpus = label(manifest, small, store.source)
+    corpus = replace(corpus, rejected=(*corpus.rejected, *large))
+    return corpus if corpus.utterances else _with_utterances(corpus, corpus_source(manifest, place, limits))
+
+
+def _by_size(listing: Listing, limits: Limits) -> tuple[Listing, tuple[Rejection, ...]]:
+    """Part the files of a listing into those that may be read, and those that are rejected for their size."""
+    large = tuple(
+        Rejection(file.path, f"it is {limits.too_large}") for file in listing if file.size > limits.member_bytes
+    )
+    return tuple(file for file in listing if file.size <= limits.member_bytes), large
 
 
 def _read_only(source: Source, manifest: Manifest) -> tuple[Listing, Callable[[str], bytes]]:

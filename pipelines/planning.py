@@ -101,13 +101,13 @@ def _parts(
 ) -> Iterator[Part]:
     """Yield the clean part, then the augmented one, without the recordings that are known to be bad."""
     spec = RowSpec.current(recipe.features, None, recipe.engine)
-    bad = known_rejects(store, spec)
+    bad = known_rejects(store, spec, recipe.max_seconds)
     contents = {utterance.content for utterance in corpus.utterances}
     rejected.update({content: bad[content] for content in contents & bad.keys()})
     yield Part.clean(spec, contents - bad.keys())
     if recipe.copies:
         spec = RowSpec.current(recipe.features, recipe.augmentation, recipe.engine)
         chosen = {utterance.content for utterance in corpus.utterances if utterance.path in augmented} - bad.keys()
-        bad = known_rejects(store, spec)
+        bad = known_rejects(store, spec, recipe.max_seconds)
         rejected.update({content: bad[content] for content in chosen & bad.keys()})
         yield Part.augmented(spec, chosen - bad.keys(), recipe.copies)

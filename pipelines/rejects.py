@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 from featurestore.canonical import canonical_json, digest
 from featurestore.corpus.corpus import Corpus, Rejection
 from featurestore.datasets import Table
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import FeatureStoreError, TooLongError
 from featurestore.seals import parsed, reading
 from featurestore.segments import is_content
+from featurestore.signal.limits import MAX_SECONDS
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store
 
 
-def known_rejects(store: Store, spec: RowSpec) -> dict[str, str]:
-    """Return the reason of each recording that was rejected for a spec, by content."""
+def known_rejects(store: Store, spec: RowSpec, max_seconds: float = MAX_SECONDS) -> dict[str, str]:
+    """Return the reason of each recording that was rejected for a spec or is longer than a limit, by content."""
     reasons: dict[str, str] = {}
     for name in store.storage.children(_folder(spec)):
         content = name.removesuffix(".json")
-        reason = _read(store, spec, content)
+        reason = _read(store, spec, content, max_seconds)
         if reason is not None:
             reasons[content] = reason
     return reasons
@@ -27,7 +30,21 @@ def known_rejects(store: Store, spec: RowSpec) -> dict[str, str]:
 
 def remember_reject(store: Store, spec: RowSpec, content: str, reason: str) -> None:
     """Keep a reason under the recording's content and the spec that it was rejected for."""
-    body = {"spec": spec.id[:16], "content": content, "reason": reason}
+    _remember(store, spec, content, {"reason": reason})
+
+
+def remember_length(store: Store, spec: RowSpec, content: str, seconds: float) -> None:
+    """Keep how long a recording beyond `MAX_SECONDS` is, read or not: the limit of each build decides what follows."""
+    _remember(store, spec, content, {"reason": "", "seconds": seconds})
+
+
+def too_long(seconds: float, most: float) -> str:
+    """Say what is done about a recording that is too long."""
+    return f"{TooLongError(seconds, most)} Raise it with --max-duration {math.ceil(seconds)}, or cut the recording."
+
+
+def _remember(store: Store, spec: RowSpec, content: str, found: Mapping[str, Any]) -> None:
+    body = {"spec": spec.id[:16], "content": content, **found}
     data = canonical_json({**body, "seal": digest(body)}).encode("ascii")
     key = f"{_folder(spec)}/{content}.json"
     if not store.storage.put_if_absent(key, data) and store.storage.get(key) != data:
@@ -55,8 +72,11 @@ def _folder(spec: RowSpec) -> str:
     return f"rejects/{spec.id[:16]}"
 
 
-def _read(store: Store, spec: RowSpec, content: str) -> str | None:
-    """Return a kept reason; None if the note is damaged, which costs one more try and nothing else."""
+def _read(store: Store, spec: RowSpec, content: str, max_seconds: float) -> str | None:
+    """Return a kept reason; None if the note is damaged, which costs one more try and nothing else.
+
+    So does one from before lengths were kept, which would outlive a raised limit.
+    """
     if not is_content(content):
         return None
     try:
@@ -65,6 +85,10 @@ def _read(store: Store, spec: RowSpec, content: str) -> str | None:
             body = parsed(store.storage.get(key))
             seal = body.pop("seal")
             sound = seal == digest(body) and (body["spec"], body["content"]) == (spec.id[:16], content)
-            return str(body["reason"]) if sound else None
+            if not sound or str(body["reason"]).startswith("too long: "):
+                return None
+            if "seconds" in body:
+                return too_long(body["seconds"], max_seconds) if body["seconds"] > max_seconds else None
+            return str(body["reason"])
     except FeatureStoreError:
         return None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.commit import encode_shard
-from featurestore.corpus.reading.sources import open_source
+from featurestore.corpus.reading.sources import Source, open_source
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError
 from featurestore.integrity.collect import marked
 from featurestore.integrity.verify import FOREIGN, verify
@@ -38,7 +39,9 @@ class Repairs:
     """(object, reason and what to do) of those that are still damaged."""
 
 
-def repair(store: Store, dataset: str | None = None, source: str | Path | None = None) -> Repairs:
+def repair(
+    store: Store, dataset: str | None = None, source: str | Path | None = None, limits: Limits | None = None
+) -> Repairs:
     """Find all damage and mend what can be mended.
 
     Parameters
@@ -48,6 +51,8 @@ def repair(store: Store, dataset: str | None = None, source: str | Path | None =
         Name or digest prefix; only what it consists of is checked and mended.
     source : str or path, optional
         Archive or folder that holds recordings whose originals are damaged.
+    limits : Limits, optional
+        Of that source.
 
     Raises
     ------
@@ -57,6 +62,7 @@ def repair(store: Store, dataset: str | None = None, source: str | Path | None =
         If something builds, repairs or collects in the store.
     """
     store.require(dataset)
+    opened = [open_source(source, limits)] if source is not None else []
     with store.storage.hold(exclusive=True):
         store.storage.sweep()
         seen: dict[str, str] = {}
@@ -67,17 +73,17 @@ def repair(store: Store, dataset: str | None = None, source: str | Path | None =
             seen |= damaged
             if not new:
                 break
-            advice |= _mend_all(Store(store.storage), damaged, source)
+            advice |= _mend_all(Store(store.storage), damaged, opened)
         damaged = dict(verify(store, dataset).damaged)
     left = tuple((key, f"{reason}; {advice.get(key, NO_WAY)}") for key, reason in sorted(damaged.items()))
     return Repairs(tuple(sorted(seen.keys() - damaged.keys())), left)
 
 
-def _mend_all(store: Store, damaged: dict[str, str], source: str | Path | None) -> dict[str, str]:
+def _mend_all(store: Store, damaged: dict[str, str], sources: list[Source]) -> dict[str, str]:
     """Try to mend each damaged object, originals and names before what follows from them; return what cannot be."""
     advice = {key: "move it away by hand" for key, reason in damaged.items() if reason.startswith(FOREIGN)}
     originals = {key for key in damaged if key.startswith("sources/") and key not in advice}
-    _mend_originals(store, originals, source, advice)
+    _mend_originals(store, originals, sources, advice)
     for kind, mend in _MENDERS.items():
         for key in sorted(key for key in damaged if key.partition("/")[0] == kind and key not in advice):
             try:
@@ -95,12 +101,12 @@ def _advice(error: FeatureStoreError) -> str:
     return error.reason if isinstance(error, DamagedObjectError) else str(error)
 
 
-def _mend_originals(store: Store, keys: set[str], source: str | Path | None, advice: dict[str, str]) -> None:
+def _mend_originals(store: Store, keys: set[str], sources: list[Source], advice: dict[str, str]) -> None:
     """Take originals from a source again; remove damaged ones that nothing needs."""
     if not keys:
         return
     wanted = {key.removeprefix("sources/") for key in keys}
-    for opened in ([open_source(source)] if source is not None else []) + synthesised(store):
+    for opened in (*sources, *synthesised(store)):
         wanted -= reread(store, opened, wanted)
     needed = _needed(store)
     for content in wanted:

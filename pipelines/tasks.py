@@ -11,6 +11,7 @@ from featurestore.commit import commit_shard
 from featurestore.errors import AudioError, BuildError
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.record import Remarks
+from featurestore.signal.limits import MAX_SECONDS, MOST_SECONDS
 from featurestore.specs.rows import RowSpec
 from featurestore.store import Store, open_store
 from pipelines.engines import kept_engine
@@ -29,6 +30,8 @@ class Bundle:
     spec: RowSpec
     members: tuple[str, ...]
     tasks: tuple[ShardTask, ...]
+    max_seconds: float = MAX_SECONDS
+    """Longest recording that is read."""
 
     @property
     def rows(self) -> int:
@@ -47,6 +50,9 @@ class Receipt:
     """Addresses of shards that were written."""
     rejected: tuple[tuple[str, str], ...] = ()
     """(content, reason) of recordings that cannot become rows; then no shard was written."""
+    long: tuple[tuple[str, float], ...] = ()
+    """(content, seconds) of recordings longer than `MAX_SECONDS`; where they are longer than the bundle's, no shard was
+    written."""
     leased: tuple[str, ...] = ()
     """Addresses of shards that another builder is at."""
 
@@ -121,14 +127,16 @@ def _run(
     wanted = [task for task in claimed if not store.has_shard(task.shard.address)]  # finished before it was claimed
     if not wanted:
         return Receipt()
-    rows = GatheredRows(store, bundle.spec, bundle.members, wanted, engine or kept_engine(bundle.spec, store.uri))
+    engine = engine or kept_engine(bundle.spec, store.uri)
+    rows = GatheredRows(store, bundle.spec, bundle.members, wanted, engine, bundle.max_seconds)
     rejected = rows.collect()
-    if rejected:
-        return Receipt(rejected=tuple(rejected))
+    long = tuple(rows.long.items())
+    if rejected or any(seconds > bundle.max_seconds for _, seconds in long):
+        return Receipt(rejected=tuple(rejected), long=long)
     before_commit()
     refuse_other_versions(bundle.spec)  # an installation may be replaced under a worker that lives on
     written = sum(commit_shard(store, task.shard, *rows.of(task.shard)) for task in wanted)
-    return Receipt(rows.computed, rows.copied, written, tuple(task.shard.address for task in wanted))
+    return Receipt(rows.computed, rows.copied, written, tuple(task.shard.address for task in wanted), long=long)
 
 
 def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tuple[list[Row], Remarks]:
@@ -142,7 +150,8 @@ def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tup
         If an original cannot become rows.
     """
     engine = kept_engine(shard.spec, store.uri)
-    rows = GatheredRows(store, shard.spec, shard.members, [ShardTask(shard, tuple(donors), 0)], engine)
+    task = ShardTask(shard, tuple(donors), 0)
+    rows = GatheredRows(store, shard.spec, shard.members, [task], engine, MOST_SECONDS)
     rejected = rows.collect()
     if rejected:
         raise AudioError(rejected[0][1])

@@ -21,7 +21,7 @@ from pipelines.dispatch import bundles_of
 from pipelines.ingest import ingest
 from pipelines.planning import BuildPlan, plan_build
 from pipelines.progress import Silent
-from pipelines.rejects import remember_reject
+from pipelines.rejects import remember_length, remember_reject
 from pipelines.tasks import run_bundle
 from pipelines.waiting import wait_for_leases
 
@@ -82,6 +82,8 @@ def build_here(
                 computed += receipt.computed
                 for content, reason in receipt.rejected:
                     remember_reject(store, bundle.spec, content, reason)
+                for content, seconds in receipt.long:
+                    remember_length(store, bundle.spec, content, seconds)
                 wait_for_leases(store, receipt.leased, Silent())
             plan = plan_build(store, corpus, wanted)
         digest = publish_plan(store, plan, name).digest

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from featurestore.corpus.corpus import Corpus, Rejection, Utterance
 from featurestore.corpus.labels.schemes import find_scheme, under_scheme
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.corpus.sheet.datasheet import Expected, LabelRule, Manifest
 from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
 from featurestore.corpus.sheet.protocol_rules import Scheme
@@ -90,8 +91,8 @@ class CorpusChoice:
         return tuple(given.get(manifest.name, manifest.place) for manifest in self.manifests)
 
 
-def find_choice(text: str) -> CorpusChoice:
-    """Read a choice of corpora, as the command line takes it.
+def find_choice(text: str, limits: Limits | None = None) -> CorpusChoice:
+    """Read a choice of corpora, as the command line takes it; `limits` are those of a folder that is looked into.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def find_choice(text: str) -> CorpusChoice:
     if folder:
         from featurestore.corpus.formats import folder_manifest
 
-        manifest = folder_manifest(folder)
+        manifest = folder_manifest(folder, limits)
         return CorpusChoice((manifest,), find_scheme(scheme, manifest) if scheme else None)
     names, scheme = _without_scheme(text)
     manifests = tuple(find_manifest(name) for name in _parts(names))

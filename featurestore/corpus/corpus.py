@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from featurestore.corpus.reading.sources import MemorySource, Source, Wanted, everything, open_source
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.corpus.sheet.label_rules import is_label_file
 from featurestore.errors import SourceError
@@ -134,11 +135,11 @@ def _whole_corpus(manifest: Manifest, source: str | Path | None) -> Corpus:
     return corpus
 
 
-def corpus_source(manifest: Manifest, source: str | Path | None = None) -> Source:
+def corpus_source(manifest: Manifest, source: str | Path | None = None, limits: Limits | None = None) -> Source:
     """Open the place that holds a corpus: the one given, else that of its sheet, else the corpus's own synthesiser."""
     place = source if source is not None else manifest.place
     if place is not None:
-        return _located(open_source(place), manifest)
+        return _located(open_source(place, limits), manifest)
     if manifest.generator is None:
         advice = f"get them from {manifest.homepage} ({manifest.licence}) and " if manifest.homepage else ""
         raise SourceError(

@@ -12,6 +12,7 @@ from featurestore.errors import FeatureStoreError
 from featurestore.rows.engine import Engine, RowEngine
 from featurestore.segments import brief, segment_of
 from featurestore.shards.record import ShardRecord, record_key, row_checksum
+from featurestore.signal.limits import MOST_SECONDS
 from featurestore.specs.rows import RowSpec
 from featurestore.specs.versions import CPU
 from featurestore.store import Store
@@ -97,7 +98,7 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     """Compute one row; return what is different, or nothing."""
     augmentation = record.spec.augmentation
     try:
-        source = engine.load(store.source(content), segment_of(content))
+        source = engine.load(store.source(content), segment_of(content), MOST_SECONDS)
         row = engine.rows([(source, None if augmentation is None else engine.drawn(source, content, copy)[0])])[0]
     except FeatureStoreError as error:
         return str(error)

@@ -24,6 +24,7 @@ from featurestore.signal.audio import Recording, resample
 from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kinds.registry import Transform, open_transform
 from featurestore.signal.length import fit_length
+from featurestore.signal.limits import MAX_SECONDS, counted_seconds
 from featurestore.signal.rounding import stored
 from featurestore.signal.trim import sounding
 from featurestore.specs.augmentation import AugmentationSpec
@@ -40,10 +41,12 @@ class Engine(Protocol):
     def sources_at_once(self) -> int:
         """Sources whose rows it is best given together."""
 
-    def load(self, data: bytes, segment: Segment = WHOLE) -> Source:
+    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> Source:
         """Decode a recording from a file's bytes, or a segment of it; `AudioError` if it cannot become rows."""
 
-    def load_segments(self, data: bytes, segments: Sequence[Segment]) -> list[Source | AudioError]:
+    def load_segments(
+        self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
+    ) -> list[Source | AudioError]:
         """Decode segments of one recording in one pass; the reason in place of one that cannot become rows."""
 
     def check(self, source: Source) -> AugmentationSpec:
@@ -84,7 +87,7 @@ class RowEngine:
         self._perturber = Perturber(augmentation, HeldRecordings(recordings, self._decoder))
         self._transforms: dict[int, Transform] = {}
 
-    def load(self, data: bytes, segment: Segment = WHOLE) -> Source:
+    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> Source:
         """Decode a recording from a file's bytes, or a segment of it, and bring it to the rate of the features.
 
         Raises
@@ -93,12 +96,14 @@ class RowEngine:
             If the file cannot be decoded, is shorter than one window, or has a rate below what the bands need; or has
             no such segment.
         """
-        (found,) = self.load_segments(data, (segment,))
+        (found,) = self.load_segments(data, (segment,), max_seconds)
         if isinstance(found, AudioError):
             raise found
         return found
 
-    def load_segments(self, data: bytes, segments: Sequence[Segment]) -> list[Source | AudioError]:
+    def load_segments(
+        self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
+    ) -> list[Source | AudioError]:
         """Decode segments of one recording in one pass; each is resampled as if it were a file of its own.
 
         Returns
@@ -107,7 +112,7 @@ class RowEngine:
             In the order of `segments`; the reason in place of one that cannot become rows. An error of the file is
             raised.
         """
-        return [self._source(found) for found in self._decoder.decode_segments(data, segments)]
+        return [self._source(found) for found in self._decoder.decode_segments(data, segments, max_seconds)]
 
     def _source(self, found: Recording | AudioError) -> Source | AudioError:
         if isinstance(found, AudioError):
@@ -120,6 +125,7 @@ class RowEngine:
     def source(self, recording: Recording) -> Source:
         """Take a decoded recording, resampled and trimmed as the features say; errors as in `load`."""
         recorded_rate = recording.rate
+        seconds = counted_seconds(len(recording.signal), recorded_rate)
         if self.features.rate is not None:
             recording = resample(recording, self.features.rate)
         signal, start = recording.signal, 0
@@ -130,7 +136,7 @@ class RowEngine:
         if highest > recording.rate / 2:
             raise AudioError(f"a rate of {recording.rate} Hz is too low for features up to {highest:g} Hz.")
         self._check_length(recording.rate, len(signal))
-        return Source(signal, recording.rate, recorded_rate, start)
+        return Source(signal, recording.rate, recorded_rate, start, seconds)
 
     def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
         """Return what a copy of a source gets, and whether that is its first draw: see `Perturber.drawn`."""

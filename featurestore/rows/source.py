@@ -26,6 +26,8 @@ class Source:
     """Those of the recording."""
     start: int = 0
     """Samples, at `rate`, that were cut away before the first one."""
+    seconds: float = 0.0
+    """The length of the recording that is held against a limit."""
 
     @cached_property
     def similar(self) -> Resemblance:

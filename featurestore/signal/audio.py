@@ -20,7 +20,7 @@ from featurestore.errors import AudioError
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import Signal
 from featurestore.signal.containers import prepare
-from featurestore.signal.limits import LOUDEST, check_channels_and_rate, check_length
+from featurestore.signal.limits import LOUDEST, MAX_SECONDS, check_channels_and_rate, check_length
 from featurestore.signal.mixing import Mixing
 
 UNKNOWN_LENGTH = 2**63 - 1
@@ -43,7 +43,7 @@ class Recording:
     """Channels of the file; they were averaged, but for a segment that names one."""
 
 
-def decode(data: bytes, max_seconds: float = 600.0, segment: Segment = WHOLE) -> Recording:
+def decode(data: bytes, max_seconds: float = MAX_SECONDS, segment: Segment = WHOLE) -> Recording:
     """Decode an audio file held in memory, or a segment of it, and average its channels.
 
     Parameters
@@ -68,7 +68,7 @@ def decode(data: bytes, max_seconds: float = 600.0, segment: Segment = WHOLE) ->
 
 
 def decode_segments(
-    data: bytes, segments: Sequence[Segment], max_seconds: float = 600.0
+    data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
 ) -> list[Recording | AudioError]:
     """Decode several segments of one file in one pass; parameters and errors as in `decode`.
 

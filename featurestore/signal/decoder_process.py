@@ -18,19 +18,18 @@ from typing import IO, Any
 
 import numpy as np
 
-from featurestore.errors import AudioError
+from featurestore.errors import AudioError, TooLongError
 from featurestore.quality.measures import measure
 from featurestore.segments import SECOND, Segment
 from featurestore.signal.audio import Recording, decode, decode_segments
+from featurestore.signal.limits import MAX_SECONDS
 
 CPU_SECONDS = 4
-"""Processor time for ten minutes of sound; of 48 kHz Opus, the slowest, they take about two seconds."""
-SHORT = 600.0
-"""Seconds of sound for which `CPU_SECONDS` are enough."""
+"""Processor time for `MAX_SECONDS` of sound; of 48 kHz Opus, the slowest, they take about two seconds."""
 SLOWEST_BYTES = 1_000
 """Bytes of a second of sound: 8 kbit/s, below which no speech is coded."""
 MEMORY = 400 * 2**20
-"""Bytes that may be taken for one file, beside three times its size: its samples are 230 MB at most."""
+"""Bytes that may be taken for `MAX_SECONDS` of a file, 230 MB of samples at most, beside three times its size."""
 
 Question = dict[str, Any]
 Answer = tuple[dict[str, Any], bytes | memoryview]
@@ -40,7 +39,7 @@ def decoded(data: bytes, question: Question) -> Answer:
     """Decode segments of a file: rate, channels, the samples of each or the reason why not, and them as float32."""
     found = decode_segments(data, _segments(question), question["max_seconds"])
     sound = [one for one in found if isinstance(one, Recording)]
-    told = [len(one.signal) if isinstance(one, Recording) else str(one) for one in found]
+    told = [len(one.signal) if isinstance(one, Recording) else _told(one) for one in found]
     form = {"rate": sound[0].rate, "channels": sound[0].channels} if sound else {}
     samples = (
         sound[0].signal if len(sound) == 1 else np.concatenate([np.empty(0, np.float32), *(s.signal for s in sound)])
@@ -71,7 +70,8 @@ def serve() -> None:
     while line := sys.stdin.buffer.readline():
         question = json.loads(line)
         data = sys.stdin.buffer.read(question["bytes"])
-        _limit(baseline + MEMORY + 3 * len(data), _processor_seconds(question, len(data)))
+        memory = math.ceil(MEMORY * max(1.0, question["max_seconds"] / MAX_SECONDS))
+        _limit(baseline + memory + 3 * len(data), _processor_seconds(question, len(data)))
         fields, body = _answer(question, data)
         _send(answers, {**fields, "bytes": len(body)}, body)
 
@@ -80,9 +80,13 @@ def _answer(question: dict[str, Any], data: bytes) -> Answer:
     try:
         return TASKS[question["task"]](data, question)
     except AudioError as error:
-        return {"error": str(error)}, b""
+        return _told(error), b""
     except MemoryError:
-        return {"error": "decoding it takes more memory than its length explains."}, b""
+        return _told(AudioError("decoding it takes more memory than its length explains.")), b""
+
+
+def _told(error: AudioError) -> dict[str, Any]:
+    return {"error": str(error), "seconds": error.seconds if isinstance(error, TooLongError) else None}
 
 
 def _send(answers: IO[bytes], fields: dict[str, Any], body: bytes | memoryview) -> None:
@@ -95,7 +99,7 @@ def _processor_seconds(question: Question, size: int) -> int:
     """Return the limit of a file: codecs read from its start up to the last segment, which can lie hours behind."""
     longest: float = max(question["max_seconds"], size / SLOWEST_BYTES)
     ends = [longest if segment.end is None else segment.end / SECOND for segment in _segments(question)]
-    return math.ceil(CPU_SECONDS * max(1.0, min(longest, max(ends)) / SHORT))
+    return math.ceil(CPU_SECONDS * max(1.0, min(longest, max(ends)) / MAX_SECONDS))
 
 
 def _limit(memory: int, processor_seconds: int) -> None:

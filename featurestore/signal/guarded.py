@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from featurestore.errors import AudioError
+from featurestore.errors import AudioError, TooLongError
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.audio import Recording, decode_segments
 from featurestore.signal.containers.wav import is_plain_wav
+from featurestore.signal.limits import MAX_SECONDS
 
 PATIENCE = 60.0
 """Seconds on the clock after which a decoder that waits for something is stopped; see `decoder_process` for those
@@ -52,7 +53,7 @@ class GuardedDecoder:
         self._process = os.getpid()
         weakref.finalize(self, _end_all, self._idle, self._process)
 
-    def decode(self, data: bytes, max_seconds: float = 600.0) -> Recording:
+    def decode(self, data: bytes, max_seconds: float = MAX_SECONDS) -> Recording:
         """Decode an audio file held in memory; parameters and errors as in `featurestore.signal.audio.decode`.
 
         Raises
@@ -66,7 +67,7 @@ class GuardedDecoder:
         return found
 
     def decode_segments(
-        self, data: bytes, segments: Sequence[Segment], max_seconds: float = 600.0
+        self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
     ) -> list[Recording | AudioError]:
         """Decode segments of a file in one pass, as `signal.audio.decode_segments` does; errors as in `decode`."""
         if is_plain_wav(data):
@@ -75,15 +76,15 @@ class GuardedDecoder:
         found: list[Recording | AudioError] = []
         samples, done = np.frombuffer(body, np.float32), 0
         for told in fields["found"]:
-            if isinstance(told, str):
-                found.append(AudioError(told))
+            if isinstance(told, dict):
+                found.append(_error(told, max_seconds))
             else:
                 found.append(Recording(samples[done : done + told], fields["rate"], fields["channels"]))
                 done += told
         return found
 
     def call(
-        self, task: str, data: bytes, max_seconds: float = 600.0, segments: Sequence[Segment] = (WHOLE,)
+        self, task: str, data: bytes, max_seconds: float = MAX_SECONDS, segments: Sequence[Segment] = (WHOLE,)
     ) -> tuple[dict[str, Any], bytearray]:
         """Run one task of `decoder_process.TASKS` on segments of a file in a child; return its fields and bytes.
 
@@ -99,14 +100,14 @@ class GuardedDecoder:
         for last in (False, True):
             child = self._child()
             try:
-                fields, body = child.ask(question, data, self._patience)
+                fields, body = child.ask(question, data, self._patience * max(1.0, max_seconds / MAX_SECONDS))
             except _Ended as end:
                 if last or end.timed_out:
                     raise AudioError(end.reason) from None
                 continue
             self._idle.append(child)
             if "error" in fields:
-                raise AudioError(fields["error"])
+                raise _error(fields, max_seconds)
             return fields, body
         raise AudioError("the decoder cannot be started.")
 
@@ -118,6 +119,11 @@ class GuardedDecoder:
             return self._idle.pop()
         except IndexError:
             return _Child()
+
+
+def _error(told: dict[str, Any], max_seconds: float) -> AudioError:
+    """Return an error of the child as it was raised there."""
+    return AudioError(told["error"]) if told["seconds"] is None else TooLongError(told["seconds"], max_seconds)
 
 
 class _Ended(Exception):  # noqa: N818  # not an error of ours, but news

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from featurestore.errors import AudioError
+from featurestore.errors import AudioError, TooLongError
 
 MAX_CHANNELS = 8
 RATES = (1_000, 384_000)
 """Samples a second."""
-MAX_SAMPLES = 57_600_000
-"""Samples of one channel: ten minutes at 96 kHz, 230 MB."""
+MAX_SECONDS = 600.0
+"""Longest recording that is read unless the user asks for more; 230 MB of samples at 96 kHz."""
+MOST_SECONDS = 86_400.0
+"""Longest that can be asked for."""
+COUNTED_RATE = 96_000
+"""Samples a second, beyond which a second counts for as many seconds as its samples are at this rate."""
 LOUDEST = 1e6
 """Largest absolute sample; 1 is full scale, and files of floats in 16-bit units reach 32,768."""
 
@@ -21,11 +25,15 @@ def check_channels_and_rate(channels: int, rate: int) -> None:
         raise AudioError(f"{channels} channels; at most {MAX_CHANNELS} are read.")
 
 
+def counted_seconds(samples: int, rate: int) -> float:
+    """Return the length that is held against a limit, in seconds."""
+    return samples / min(rate, COUNTED_RATE)
+
+
 def check_length(samples: int, rate: int, max_seconds: float) -> None:
-    """Refuse an announced length that is nothing or too much, with `AudioError`."""
+    """Refuse an announced length that is nothing, with `AudioError`, or too much, with `TooLongError`."""
     if samples < 1:
         raise AudioError("the file holds no samples.")
-    if samples / rate > max_seconds:
-        raise AudioError(f"too long: {samples / rate:.1f} s; at most {max_seconds:g} s are read.")
-    if samples > MAX_SAMPLES:
-        raise AudioError(f"too long: {samples} samples; at most {MAX_SAMPLES} are read.")
+    seconds = counted_seconds(samples, rate)
+    if seconds > max_seconds:
+        raise TooLongError(seconds, max_seconds)

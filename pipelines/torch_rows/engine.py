@@ -13,6 +13,7 @@ from featurestore.rows.engine import RowEngine
 from featurestore.rows.source import Source
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import Row, is_finite
+from featurestore.signal.limits import MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
@@ -50,13 +51,15 @@ class TorchEngine:
         self._log_mel: dict[int, TorchLogMel] = {}
         self._shifter = PitchShifter(device)
 
-    def load(self, data: bytes, segment: Segment = WHOLE) -> Source:
+    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> Source:
         """Decode a recording or a segment of it on the processor, as `RowEngine.load` does."""
-        return self._decoder.load(data, segment)
+        return self._decoder.load(data, segment, max_seconds)
 
-    def load_segments(self, data: bytes, segments: Sequence[Segment]) -> list[Source | AudioError]:
+    def load_segments(
+        self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
+    ) -> list[Source | AudioError]:
         """Decode segments of one recording on the processor, as `RowEngine.load_segments` does."""
-        return self._decoder.load_segments(data, segments)
+        return self._decoder.load_segments(data, segments, max_seconds)
 
     def check(self, source: Source) -> AugmentationSpec:
         """Refuse a source that cannot be augmented, as `RowEngine.check` does."""

@@ -201,7 +201,9 @@ def test_segments_of_a_recording_that_is_too_long_as_a_whole_are_read(tmp_path, 
     last = view.paths.index("a.flac#t=600,601")
     by_hand = RowEngine(view.features).load(encoded(sound[-8_000:], rate=8_000))
     np.testing.assert_array_equal(view.waveform(last), by_hand.signal)
-    assert [one.reason for one in view.table.rejected] == ["too long: 601.0 s; at most 600 s are read."]
+    assert [one.reason for one in view.table.rejected] == [
+        "too long: 601.0 s; at most 600 s are read. Raise it with --max-duration 601, or cut the recording."
+    ]
 
 
 def test_an_export_names_the_segments(tmp_path, built):

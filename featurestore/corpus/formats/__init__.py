@@ -12,6 +12,7 @@ from featurestore.corpus.formats.found import DataFolder, FoundCorpus
 from featurestore.corpus.formats.kaldi import is_kaldi, read_kaldi
 from featurestore.corpus.formats.lhotse import is_lhotse, read_lhotse
 from featurestore.corpus.formats.translate import manifest_of
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.errors import ManifestError
 
@@ -44,7 +45,7 @@ def recognised_format(place: str | Path) -> str | None:
     return next((key for key, one in FORMATS.items() if one.recognises(folder)), None)
 
 
-def folder_manifest(place: str | Path) -> Manifest:
+def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest:
     """Return the data sheet of a folder: the one in it, what another tool says, else what its names tell for sure.
 
     Raises
@@ -65,5 +66,5 @@ def folder_manifest(place: str | Path) -> Manifest:
         raise ManifestError(f"folder {str(place)!r:.200} holds {len(sheets)} data sheets (*.toml). Name one of them.")
     found = recognised_format(folder)
     if found is None:
-        return sure_manifest(folder)
-    return manifest_of(FORMATS[found].reads(DataFolder(folder)), folder, manifest_names())
+        return sure_manifest(folder, limits)
+    return manifest_of(FORMATS[found].reads(DataFolder(folder)), folder, manifest_names(), limits)

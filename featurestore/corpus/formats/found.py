@@ -15,8 +15,6 @@ from featurestore.errors import SourceError
 
 Row = Mapping[str, str]
 
-MOST_ROWS = 250_000
-"""Recordings of one corpus; as many as a source may have files."""
 MOST_FIELDS = 200
 """Fields of one recording."""
 LONGEST_LINE = 2**20

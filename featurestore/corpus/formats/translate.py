@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from featurestore.corpus.formats.found import MOST_FIELDS, MOST_ROWS, FoundCorpus, Row
+from featurestore.corpus.formats.found import MOST_FIELDS, FoundCorpus, Row
 from featurestore.corpus.labels.segment_fields import is_segment, is_segment_field
 from featurestore.corpus.labels.tables.rows import MISSING
 from featurestore.corpus.proposal.naming import corpus_name
 from featurestore.corpus.proposal.roles import class_field, holds_numbers
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.corpus.sheet.datasheet import AudioFiles, LabelRule, Manifest, TableRule
 from featurestore.corpus.sheet.protocol_rules import Scheme
 from featurestore.corpus.splitting.fitting import usual_splits
@@ -23,7 +24,7 @@ WHOLE_PATH = 64
 """More parts than a path may have: recordings are told apart by their whole path."""
 
 
-def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) -> Manifest:
+def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), limits: Limits | None = None) -> Manifest:
     """Return the data sheet of a corpus that another tool described.
 
     Every other field of the rows becomes a scheme of its name, so that `FOLDER/gender` predicts that one instead.
@@ -35,13 +36,15 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = ()) ->
         Its folder, the source where none is given.
     known : tuple of str
         Names of corpora that it must not take.
+    limits : Limits, optional
+        It has as many recordings and segments at most as a source may have files.
 
     Raises
     ------
     SourceError
         If there are no rows, too many, or none of their fields can be a class.
     """
-    _check_size(found)
+    _check_size(found, (limits or Limits()).members)
     fields = _field_counts(row for _, row in found.rows)
     others = {
         name: counts
@@ -95,14 +98,14 @@ def _without_idle_segments(
     return kept, (f"{idle:,} segments without {target!r} of recordings that have one are left out",) if idle else ()
 
 
-def _check_size(found: FoundCorpus) -> None:
+def _check_size(found: FoundCorpus, most: int) -> None:
     if not found.rows:
         raise SourceError(f"the {found.format} data names no recording. Give the folder that holds its lists.")
     widest = max(len(row) for _, row in found.rows)
-    if len(found.rows) > MOST_ROWS or widest > MOST_FIELDS:
+    if len(found.rows) > most or widest > MOST_FIELDS:
         raise SourceError(
             f"the {found.format} data has {len(found.rows):,} recordings of up to {widest:,} fields; at most "
-            f"{MOST_ROWS:,} and {MOST_FIELDS} are read. Split it."
+            f"{most:,} (--max-files raises it) and {MOST_FIELDS} are read. Split it."
         )
 
 

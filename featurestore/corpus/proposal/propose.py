@@ -15,6 +15,7 @@ from featurestore.corpus.proposal.naming import corpus_name
 from featurestore.corpus.proposal.plan import SheetPlan, plan_sheet
 from featurestore.corpus.proposal.sheet_text import comment, sheet_text
 from featurestore.corpus.reading.sources import Source, open_source
+from featurestore.corpus.reading.unpack import Limits
 from featurestore.corpus.sheet.datasheet import Manifest
 from featurestore.corpus.sheet.manifest import manifest_names, parse_manifest
 from featurestore.corpus.splitting.fitting import usual_splits
@@ -50,7 +51,7 @@ class Proposal:
         }
 
 
-def propose_sheet(place: str | Path) -> Proposal:
+def propose_sheet(place: str | Path, limits: Limits | None = None) -> Proposal:
     """Look at a folder or archive of audio and propose its data sheet; no audio is opened.
 
     Raises
@@ -62,7 +63,7 @@ def propose_sheet(place: str | Path) -> Proposal:
     --------
     >>> propose_sheet("recordings/").toml  # doctest: +SKIP
     """
-    return propose_for(open_source(place), place)
+    return propose_for(open_source(place, limits), place)
 
 
 def propose_for(source: Source, place: str | Path) -> Proposal:
@@ -79,7 +80,7 @@ def propose_for(source: Source, place: str | Path) -> Proposal:
         return replace(without, toml=f"{unused}\n{without.toml}")
 
 
-def sure_manifest(place: Path) -> Manifest:
+def sure_manifest(place: Path, limits: Limits | None = None) -> Manifest:
     """Return the proposed data sheet of a folder where nobody has to read it first.
 
     Raises
@@ -89,7 +90,7 @@ def sure_manifest(place: Path) -> Manifest:
     SourceError
         As `propose_sheet`.
     """
-    proposal = propose_sheet(place)
+    proposal = propose_sheet(place, limits)
     plan, manifest = proposal.plan, proposal.corpus.manifest
     if not plan.is_sure:
         raise AmbiguousError(

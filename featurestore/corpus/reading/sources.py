@@ -106,9 +106,7 @@ class FolderSource:
             folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
             found.extend(self._files(Path(place), names))
             if len(found) > self.limits.members:
-                raise SourceError(
-                    f"folder {self.name!r} holds more than {self.limits.members} files. Name a folder below."
-                )
+                raise SourceError(f"folder {self.name!r} holds {self.limits.too_many}")
         yield from sorted(found, key=lambda member: member.path)
 
     def iterate(self, wanted: Wanted = everything) -> Iterator[tuple[str, bytes]]:

@@ -34,7 +34,15 @@ class Limits:
     @property
     def too_large(self) -> str:
         """What to say of a file that is larger than one may be."""
-        return f"larger than {self.member_bytes // 2**20} MiB, which are read whole. Cut it into shorter recordings."
+        return (
+            f"larger than {_binary(self.member_bytes)}, and files are read whole. Raise it with --max-file-size, or "
+            "cut the recording."
+        )
+
+    @property
+    def too_many(self) -> str:
+        """What to say of a place that holds more files than it may."""
+        return f"more than {self.members:,} files and folders. Raise it with --max-files, or name a folder below."
 
     def produced(self, stored: int) -> int:
         """Return the bytes that one member with so many stored bytes may produce."""
@@ -43,6 +51,17 @@ class Limits:
     def produced_in_all(self, stored: int) -> int:
         """Return the bytes that all members of an archive of so many bytes may produce together."""
         return min(self.total_bytes, max(self.ratio_floor, self.ratio * stored))
+
+
+def _binary(size: int) -> str:
+    """Write a number of bytes as options take it.
+
+    Examples
+    --------
+    >>> _binary(2**27), _binary(10_000)
+    ('128 MiB', '10,000 bytes')
+    """
+    return f"{size:,} bytes" if size % 2**20 else f"{size // 2**20:,} MiB"
 
 
 def is_junk(path: str) -> bool:
@@ -103,7 +122,7 @@ class Census:
         """Count a member and return its safe name; two names that differ in case or accents' encoding are twins."""
         self._count += 1
         if self._count > self._limits.members:
-            raise unsafe(self._archive, name, f"more than {self._limits.members} members before it")
+            raise UnsafeArchiveError(f"archive {self._archive!r} holds {self._limits.too_many}")
         return safe_name(name, self._archive)
 
     def admit_file(self, name: str) -> str:

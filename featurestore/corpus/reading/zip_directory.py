@@ -43,7 +43,7 @@ def count_entries(stream: IO[bytes], archive: str, limits: Limits) -> int:
         position += _ENTRY.size + fields[10] + fields[11] + fields[12]
         count += 1
         if count > limits.members:
-            raise UnsafeArchiveError(f"archive {archive!r} has more than {limits.members} members. Nothing was read.")
+            raise UnsafeArchiveError(f"archive {archive!r} holds {limits.too_many}")
     stream.seek(0)
     return count
 

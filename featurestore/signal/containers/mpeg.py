@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from featurestore.errors import AudioError
 from featurestore.signal.containers.prepared import Prepared
 from featurestore.signal.containers.tags import id3_length
-from featurestore.signal.limits import MAX_SAMPLES
 
 _RATES = (44_100, 48_000, 32_000)
 _BIT_RATES = {
@@ -123,8 +122,6 @@ def _count(data: bytes, start: int, first: Frame) -> int:
             raise AudioError(f"truncated: MPEG frame {count + 1} lacks its last {missing} bytes.")
         position += frame.size
         count += 1
-        if (count - 2) * first.samples > MAX_SAMPLES:
-            raise AudioError(f"too long: more MPEG frames than {MAX_SAMPLES} samples have.")
     return count
 
 
