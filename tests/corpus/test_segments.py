@@ -9,10 +9,12 @@ from data_folders import write
 from hypothesis import given
 from hypothesis import strategies as st
 from segmented import PARTS, WAYS, audio, kaldi, lhotse, metadata_csv, path_of
+from tiny_corpus import build_here, recipe, tone
 
 from cli.main import run
 from featurestore.corpus import load_corpus
 from featurestore.corpus.corpus import listed
+from featurestore.corpus.formats import folder_manifest
 from featurestore.errors import SourceError
 from featurestore.segments import SECOND, WHOLE, Segment, is_content, recording_of, segment_of
 
@@ -257,8 +259,46 @@ def test_recordings_of_kaldi_that_share_a_file_are_its_channels(tmp_path):
     assert {(one.path, one.speaker) for one in corpus.utterances} == {
         ("calls/a.wav#channel=0", "ann"),
         ("calls/a.wav#channel=1", "ben"),
-        ("calls/b.wav", "ben"),
+        ("calls/b.wav#channel=1", "ben"),
     }
+
+
+def test_a_channel_of_kaldi_is_taken_from_a_file_of_its_own_as_well_and_told(tmp_path):
+    folder = kaldi(tmp_path)
+    (folder / "segments").unlink()
+    (folder / "wav.scp").write_text("u0 calls/a.wav\nu1 calls/b.wav\n")
+    (folder / "reco2file_and_channel").write_text("u0 a A\nu1 b 2\n")
+
+    corpus = load_corpus(folder)
+
+    assert {one.path for one in corpus.utterances} == {"calls/a.wav#channel=0", "calls/b.wav#channel=1"}
+    assert any(
+        "names a channel of 2 recordings with a file of their own, such as 'u0'" in note for note in corpus.notes
+    )
+
+
+def test_a_channel_of_kaldi_that_a_file_of_its_own_lacks_rejects_that_recording(tmp_path, store):
+    folder = kaldi(tmp_path)
+    (folder / "segments").unlink()
+    (folder / "wav.scp").write_text("u0 calls/a.wav\nu1 calls/b.wav\n")
+    (folder / "calls" / "b.wav").write_bytes(tone(3))
+    (folder / "reco2file_and_channel").write_text("u0 a A\nu1 b B\n")
+
+    build_here(store, folder, recipe(0), "calls", sheet=folder_manifest(folder))
+
+    view = store.view("calls")
+    assert view.paths == ("calls/a.wav#channel=0",)
+    assert [one.reason for one in view.table.rejected] == [
+        "there is no channel 1: the recording has 1, and 0 is the first."
+    ]
+
+
+def test_a_channel_of_kaldi_that_there_is_not_is_refused_for_a_file_of_its_own_as_well(tmp_path):
+    folder = kaldi(tmp_path)
+    (folder / "reco2file_and_channel").write_text("a a left\n")
+
+    with pytest.raises(SourceError, match=r"line 1.*the channel 'LEFT' is none of A, B, 1, 2"):
+        load_corpus(folder)
 
 
 @pytest.mark.parametrize("segments", ["u0 a 0.5\n", "u0 a\n", "u0 a 0 1 0 7\n"])

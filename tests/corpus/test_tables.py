@@ -2,10 +2,12 @@
 
 import csv
 import io
+import json
+import re
 import unicodedata
 
 import pytest
-from data_folders import RECORDINGS, audio, write
+from data_folders import RECORDINGS, audio, kaldi, lhotse_recording, lhotse_supervision, lines, write
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -147,7 +149,10 @@ def metadata(folder, values, column="emotion"):
     return write(folder, {**audio(), "metadata.csv": f"file_name,{column},speaker\n{rows}"})
 
 
-@pytest.mark.parametrize("missing", ["", "nan", "NaN", "None", "NA", "N/A", "n/a", "null", "NULL", "<NA>", "?"])
+MISSING = ("", "nan", "NaN", "None", "none", "NONE", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "<NA>", "?", "-", "--")
+
+
+@pytest.mark.parametrize("missing", MISSING)
 def test_a_missing_label_is_no_class_and_a_missing_speaker_nobody(tmp_path, missing):
     folder = metadata(tmp_path, ["joy", "calm", "joy", "calm", "joy", "calm", missing, missing])
 
@@ -161,7 +166,7 @@ def test_a_missing_label_is_no_class_and_a_missing_speaker_nobody(tmp_path, miss
     ]
 
 
-@pytest.mark.parametrize("missing", ["None", "NA", "NULL", "NaT", "<NA>", "N/A"])
+@pytest.mark.parametrize("missing", [*filter(None, MISSING), "NaT"])
 def test_a_missing_label_is_no_class_in_a_table_that_is_read_in_lower_case_either(tmp_path, missing):
     table = f"path\temotion\tspeaker\nu1.wav\tJoy\tAnn\nu2.wav\t{missing}\tBen\n"
     lines = f'{{"path": "u1.wav", "emotion": "Joy"}}\n{{"path": "u2.wav", "emotion": "{missing}"}}\n'
@@ -199,6 +204,83 @@ def test_a_column_of_numbers_is_told_and_becomes_no_class(tmp_path, capsys, colu
     proposal = propose_sheet(folder)
     assert proposal.corpus.label_counts() == {"unlabelled": 8}
     assert "numbers, no class: " in proposal.toml
+
+
+def kaldi_folder(folder, emotions):
+    kaldi(folder, utt2emotion="".join(f"u{number} {emotion}\n" for number, emotion in emotions.items()))
+
+
+def lhotse_folder(folder, emotions):
+    told = [lhotse_supervision(*one[:3], emotions[one[0]]) for one in RECORDINGS]
+    recordings = lines(lhotse_recording(number) for number in emotions)
+    write(folder, {**audio(), "x_recordings.jsonl": recordings, "x_supervisions.jsonl": lines(told)})
+
+
+@pytest.mark.parametrize("missing", [*filter(None, MISSING)])
+@pytest.mark.parametrize("way", [kaldi_folder, lhotse_folder])
+def test_a_missing_label_is_no_class_in_data_of_other_tools_either(tmp_path, way, missing):
+    way(tmp_path, {one[0]: missing if one[0] > 6 else one[3] for one in RECORDINGS})
+
+    corpus = load_corpus(tmp_path)
+
+    assert corpus.label_counts() == {"anger": 3, "sadness": 3}
+    assert len(corpus.rejected) == 2
+
+
+def test_words_for_an_unknown_class_are_classes_and_told(tmp_path):
+    corpus = load_corpus(metadata(tmp_path, ["joy", "Unknown"] * 4))
+
+    assert corpus.label_counts() == {"Unknown": 4, "joy": 4}
+    assert "4 recordings have the class 'Unknown': if it means that nobody knows it, leave it empty" in corpus.notes
+
+
+def test_names_that_are_nearly_words_for_missing_are_speakers(tmp_path):
+    names = ("Nan", "Na", "Nat")
+    rows = "".join(f"wav/u{n + 1}.wav,{('joy', 'calm')[n % 2]},{names[n % 3]}\n" for n in range(8))
+
+    corpus = load_corpus(write(tmp_path, {**audio(), "metadata.csv": f"file_name,emotion,speaker\n{rows}"}))
+
+    assert corpus.speaker_counts().keys() == set(names)
+
+
+@pytest.mark.parametrize(
+    ("values", "some"),
+    [
+        ([str(7 * number) for number in range(8)], "8 (0, 7, 14, 21, 28, ...)"),
+        (["1", "2"] * 4, "2 (1, 2)"),
+        (["10", "9", "-1", "10", "9", "-1", "9", "10"], "3 (-1, 9, 10)"),
+    ],
+)
+def test_whole_numbers_as_classes_are_told(tmp_path, capsys, values, some):
+    folder = metadata(tmp_path / "m", values, "label")
+    told = f"the classes of 'label' are numbers: {some} of 8 recordings; amounts are no classes: name ranges of them"
+
+    assert told in load_corpus(folder).notes
+    assert run(["build", str(folder), "--dry-run", "--store", str(tmp_path / "store")]) == 0
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("times", ["start,end", "begin,duration", "onset,offset", "StartTime,EndTime", "channel,year"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_times_of_segments_that_a_sheet_leaves_out_are_refused_by_name(tmp_path, times, form):
+    names = ["path", "emotion", *times.split(",")]
+    values = [("u1.wav", "joy", "1", "2"), ("u2.wav", "calm", "0", "1")]
+    text_of = "".join(",".join(one) + "\n" for one in (names, *values))
+    if form == "jsonl":
+        text_of = "".join(json.dumps(dict(zip(names, one, strict=True))) + "\n" for one in values)
+    folder = write(tmp_path / "q", {**audio(), f"labels.{form}": text_of})
+    sheet = tmp_path / "q.toml"
+    text = SHEET.replace("labels.tsv", f"labels.{form}") + ('format = "jsonl"\n' if form == "jsonl" else "")
+    text = re.sub(r"columns = \{.*\}", 'columns = {{ file = "path", emotion = "emotion"{} }}', text)
+    sheet.write_text(text.format(""))
+    first, second = names[2:]
+    named = repr(first) if first == "channel" else f"{first!r} and {second!r}"
+
+    with pytest.raises(SourceError, match=f"{named} say a part of a recording, and the sheet's 'columns' leave them"):
+        load_corpus(sheet, folder)
+
+    sheet.write_text(text.format(f', cut_from = "{first}", cut_to = "{second}"'))
+    assert load_corpus(sheet, folder).label_counts() == {"joy": 1, "calm": 1}
 
 
 def test_whole_numbers_that_pandas_wrote_as_floats_may_be_classes(tmp_path):

@@ -43,9 +43,9 @@ def read_kaldi(folder: DataFolder) -> FoundCorpus:
         for part in parts
         for path, fields in _rows(part)
     ]
-    notes: tuple[str, ...] = ()
+    notes = tuple(note for part in parts for note in _channels_of_own_files(part))
     if not any("speaker" in fields for _, fields in rows):
-        notes = ("the speakers are unknown: utt2spk is absent, or names each utterance as its own speaker",)
+        notes += ("the speakers are unknown: utt2spk is absent, or names each utterance as its own speaker",)
     return FoundCorpus("Kaldi", tuple(rows), notes=notes)
 
 
@@ -55,7 +55,7 @@ def _rows(folder: DataFolder) -> Iterator[tuple[str, Mapping[str, str]]]:
     by_utterance, by_speaker = _label_files(folder)
     speakers = _speakers(folder)
     texts = _values(folder, "text")
-    channels = _channels(folder, recordings)
+    channels = _channels(folder)
     for utterance, recording, part in _utterances(folder, recordings):
         speaker = speakers.get(utterance)
         said = [
@@ -125,18 +125,28 @@ def _speakers(folder: DataFolder) -> Mapping[str, str]:
     return {} if all(utterance == speaker for utterance, speaker in found.items()) else found
 
 
-def _channels(folder: DataFolder, recordings: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the channel of each recording that shares its file with another one."""
-    files = Counter(recordings.values())
-    said = _lines(folder, "reco2file_and_channel")
+def _channels(folder: DataFolder) -> Mapping[str, str]:
+    """Return the channel of each recording."""
     found: dict[str, str] = {}
-    for recording, (value, place) in said.items():
-        if files[recordings.get(recording, "")] > 1:
-            channel = value.split()[-1].upper() if value else ""
-            if channel not in CHANNELS:
-                raise SourceError(f"{place}: the channel {channel!r:.40} is none of {', '.join(CHANNELS)}. Mend it.")
-            found[recording] = CHANNELS[channel]
+    for recording, (value, place) in _lines(folder, "reco2file_and_channel").items():
+        channel = value.split()[-1].upper() if value else ""
+        if channel not in CHANNELS:
+            raise SourceError(f"{place}: the channel {channel!r:.40} is none of {', '.join(CHANNELS)}. Mend it.")
+        found[recording] = CHANNELS[channel]
     return found
+
+
+def _channels_of_own_files(folder: DataFolder) -> tuple[str, ...]:
+    """Tell that a channel is looked for in a file that no other recording has, which may hold that channel alone."""
+    paths = _values(folder, "wav.scp")
+    files = Counter(paths.values())
+    alone = [one for one in _channels(folder) if one in paths and files[paths[one]] == 1]
+    if not alone:
+        return ()
+    return (
+        f"'reco2file_and_channel' names a channel of {len(alone):,} recordings with a file of their own, such as "
+        f"{alone[0]!r:.80}: it is taken from that file. If each file holds one channel, remove 'reco2file_and_channel'",
+    )
 
 
 def _audio_path(value: str, place: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from featurestore.corpus.formats.found import MOST_FIELDS, FoundCorpus, Row
 from featurestore.corpus.labels.segment_fields import is_segment, is_segment_field
-from featurestore.corpus.labels.tables.rows import MISSING
+from featurestore.corpus.labels.tables.rows import is_missing
 from featurestore.corpus.proposal.naming import corpus_name
 from featurestore.corpus.proposal.roles import class_field, holds_numbers
 from featurestore.corpus.reading.unpack import Limits
@@ -113,7 +113,7 @@ def _field_counts(rows: Iterable[Row]) -> Mapping[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for row in rows:
         for name, value in row.items():
-            if value not in MISSING:
+            if not is_missing(value):
                 counts.setdefault(name, Counter())[value] += 1
     return counts
 

@@ -11,13 +11,16 @@ from dataclasses import replace
 from featurestore.corpus.corpus import Corpus, Listed, Read, Rejection, Utterance
 from featurestore.corpus.labels.derived import DERIVATIONS, filled
 from featurestore.corpus.labels.label_files import LabelFiles, Told, read_label_files
-from featurestore.corpus.labels.tables.rows import MISSING
+from featurestore.corpus.labels.tables.rows import is_missing
+from featurestore.corpus.proposal.roles import is_number
 from featurestore.corpus.reading.unpack import has_control_characters, is_junk
 from featurestore.corpus.sheet.datasheet import IndexEntry, LabelRule, Manifest
 from featurestore.corpus.sheet.label_rules import is_label_file
 from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
 from featurestore.segments import WHOLE, recording_of
 
+UNKNOWN = frozenset({"unknown", "unk", "undefined", "unlabeled", "unlabelled", "missing", "not available"})
+"""Classes that may mean that nobody knows the class."""
 MOST_NAMED = 5
 """Names that a note spells out before it only counts."""
 
@@ -63,6 +66,8 @@ def assign_labels(manifest: Manifest, listing: Iterable[Listed], read: Read | No
         notes += joined
     notes += manifest.notes
     notes += (*count_notes(manifest, files), *_missing_notes(rejected, rule.target))
+    if beside.rows and rule.target not in (*pattern.groupindex, *rule.codes):
+        notes += doubtful_classes(rule.target, Counter(one.label for one in utterances))
     notes += (*_duplicates(utterances), *orphan_notes(beside, files))
     return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
 
@@ -83,7 +88,7 @@ def parse_label(
     if told and told.reason is not None:
         return told.reason
     tabled = told.fields if told else {}
-    said = {name: value for name, value in tabled.items() if value not in MISSING or value in rule.codes.get(name, ())}
+    said = {name: value for name, value in tabled.items() if not is_missing(value) or value in rule.codes.get(name, ())}
     fields = {**said, **named}
     faulty = _open_quote(said, rule) or _translate(fields, rule)
     if faulty is not None:
@@ -118,6 +123,24 @@ def _missing_notes(rejected: Iterable[Rejection], target: str) -> list[str]:
         if values
         else []
     )
+
+
+def doubtful_classes(target: str, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Say which classes that a table gives may be none: amounts, or words for what nobody knows."""
+    notes = []
+    if len(counts) > 1 and all(map(is_number, counts)):
+        some = ", ".join(sorted(counts, key=lambda name: float(name.replace(",", ".")))[:MOST_NAMED])
+        more = ", ..." if len(counts) > MOST_NAMED else ""
+        notes.append(
+            f"the classes of {target!r} are numbers: {len(counts):,} ({some}{more}) of {sum(counts.values()):,} "
+            "recordings; amounts are no classes: name ranges of them"
+        )
+    notes += [
+        f"{counts[name]:,} recordings have the class {shown(name)!r}: if it means that nobody knows it, leave it empty"
+        for name in sorted(counts)
+        if name.casefold() in UNKNOWN
+    ]
+    return tuple(notes)
 
 
 def _translate(fields: dict[str, str], rule: LabelRule) -> str | None:

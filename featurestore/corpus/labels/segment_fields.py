@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from featurestore.corpus.labels.tables.rows import MISSING
+from featurestore.corpus.labels.tables.rows import is_missing
+from featurestore.errors import SourceError
 from featurestore.segments import END_TOLERANCE, LONGEST, SECOND, WHOLE, Segment
 
 _FIELD = re.compile(
@@ -38,6 +39,15 @@ def is_segment(row: Mapping[str, str]) -> bool:
         return True
 
 
+def check_whole(left_out: Mapping[str, str], place: object) -> None:
+    """Refuse a row whose part of a recording stands in columns that the sheet leaves out, with `SourceError`."""
+    if left_out and is_segment(left_out):
+        raise SourceError(
+            f"{place}: {' and '.join(map(repr, left_out))[:120]} say a part of a recording, and the sheet's 'columns' "
+            "leave them out. Add them as 'start', 'end' or 'channel'; under other names if the files are cut already."
+        )
+
+
 def split_segment(row: Mapping[str, str]) -> tuple[Segment, dict[str, str]]:
     """Take the fields that say a part of a recording out of a row.
 
@@ -61,7 +71,7 @@ def split_segment(row: Mapping[str, str]) -> tuple[Segment, dict[str, str]]:
         found = _FIELD.fullmatch(_plain(name))
         if _plain(name) != "channel" and not found:
             rest[name] = value
-        elif value in MISSING:
+        elif is_missing(value):
             continue
         elif found:
             times.append((found["role"], name, value))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from featurestore.corpus.labels.tables.columns import sniffed_delimiter, table_rows
 from featurestore.corpus.labels.tables.json_lines import scalar_text
-from featurestore.corpus.labels.tables.rows import MISSING, text_lines
+from featurestore.corpus.labels.tables.rows import is_missing, text_lines
 from featurestore.corpus.proposal.look import Seen
 from featurestore.corpus.proposal.roles import side_of
 from featurestore.errors import SourceError
@@ -173,7 +173,7 @@ def _joined(
         rows=rows,
         examples=tuple(cell for cell in columns[key] if known.has(cell))[:MOST_EXAMPLES],
         columns={
-            name: Counter(cell for cell in cells if cell not in MISSING)
+            name: Counter(cell for cell in cells if not is_missing(cell))
             for name, cells in columns.items()
             if name != key
         },

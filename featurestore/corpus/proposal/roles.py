@@ -91,7 +91,7 @@ def class_field(fields: Mapping[str, Counts]) -> str | None:
 
 def is_telling(name: str, counts: Counts) -> bool:
     """Tell whether a field of a table holds the class for sure: by its name, or words that return often."""
-    words = not all(map(_is_number, counts)) and plain_name(name) not in TRAIT_NAMES
+    words = not all(map(is_number, counts)) and plain_name(name) not in TRAIT_NAMES
     return plain_name(name) in CLASS_NAMES or (words and 2 * len(counts) <= sum(counts.values()))
 
 
@@ -103,7 +103,7 @@ def holds_numbers(counts: Counts) -> bool:
     >>> holds_numbers({"0.5": 9, "1": 9}), holds_numbers({"1.0": 9, "2.0": 9}), holds_numbers({"joy": 1})
     (True, False, False)
     """
-    if not counts or not all(map(_is_number, counts)):
+    if not counts or not all(map(is_number, counts)):
         return False
     many = len(counts) > MOST_NUMBERS or (2 * len(counts) > sum(counts.values()) > MOST_REPEATED)
     return many or any(float(value.replace(",", ".")) % 1 for value in counts)
@@ -112,7 +112,7 @@ def holds_numbers(counts: Counts) -> bool:
 def _dates(counts: Counts) -> bool:
     """Tell whether all values are dates or times, such as `4/21`, `2024-05-01` or `12:30:00`."""
     return all(re.fullmatch(r"\d{1,4}([/.:-]\d{1,4}){1,2}([T ][\d:.+Z-]+)?", value) for value in counts) and not all(
-        map(_is_number, counts)
+        map(is_number, counts)
     )
 
 
@@ -120,7 +120,7 @@ def _class_rank(name: str, counts: Counts) -> tuple[bool, int, int, int]:
     plain = plain_name(name)
     usual = CLASS_NAMES.index(plain) if plain in CLASS_NAMES else len(CLASS_NAMES)
     number = sum(counts.values())
-    worst = plain in TRAIT_NAMES or all(map(_is_number, counts)) or len(counts) == number
+    worst = plain in TRAIT_NAMES or all(map(is_number, counts)) or len(counts) == number
     return (worst and usual == len(CLASS_NAMES), usual, -number, len(counts))
 
 
@@ -163,7 +163,8 @@ def _first(fields: Iterable[str], names: Iterable[str]) -> str | None:
     return next((plain[name] for name in names if name in plain), None)
 
 
-def _is_number(value: str) -> bool:
+def is_number(value: str) -> bool:
+    """Tell whether a value is written as a number."""
     return (
         re.fullmatch(r"[+-]?(\d{1,30}([.,]\d*)?|[.,]\d+)(e[+-]?\d{1,2})?", value, re.IGNORECASE | re.ASCII) is not None
     )

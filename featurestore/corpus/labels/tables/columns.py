@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from featurestore.corpus.labels.segment_fields import check_whole, is_segment_field
 from featurestore.corpus.labels.tables.rows import Row, cased, label_text, text_lines
 from featurestore.corpus.sheet.label_rules import TableRule
 from featurestore.errors import SourceError
@@ -27,13 +28,16 @@ def read_columns(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     Raises
     ------
     SourceError
-        If the text cannot be read or lacks a column that the sheet names.
+        If the text cannot be read, lacks a column that the sheet names, or has times of segments that it leaves out.
     """
     where = f"label file {path!r:.120}"
     lines = table_rows(label_text(data, rule.encoding, path), rule.delimiter, where, header=rule.header)
     header = [name.strip() for name in next(lines, ("", []))[1]] if rule.header else []
     columns = _positions(rule.columns, header, path)
+    taken = columns.values()
+    left_out = {name: at for at, name in enumerate(header) if is_segment_field(name) and at not in taken}
     for place, cells in lines:
+        check_whole({name: cells[at].strip() for name, at in left_out.items()}, place)
         yield _row(columns, cells, place, lower=rule.lower)
 
 

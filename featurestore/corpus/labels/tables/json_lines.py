@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from featurestore.corpus.labels.segment_fields import check_whole, is_segment_field
 from featurestore.corpus.labels.tables.rows import Place, Row, cased, label_text, text_lines
 from featurestore.corpus.sheet.label_rules import TableRule
 from featurestore.errors import SourceError
@@ -24,7 +25,12 @@ def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     for number, line in enumerate(text_lines(label_text(data, rule.encoding, path)), 1):
         if line.strip():
             values = json_object(line, Place(path, number))
-            yield _row(rule.columns, {name: scalar_text(value) for name, value in values.items()}, lower=rule.lower)
+            texts = {name: scalar_text(value) for name, value in values.items()}
+            if rule.columns:
+                named = {str(key) for keys in rule.columns.values() for key in keys}
+                left_out = {name: text for name, text in texts.items() if is_segment_field(name) and name not in named}
+                check_whole(left_out, Place(path, number))
+            yield _row(rule.columns, texts, lower=rule.lower)
 
 
 def json_object(line: str, place: object) -> Mapping[str, Any]:

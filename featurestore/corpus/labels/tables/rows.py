@@ -13,10 +13,23 @@ Row = Mapping[str, str]
 
 LARGEST_LABEL_FILE = 64 * 2**20
 """Bytes of a label file that is read; a line for each of 250,000 recordings takes about 40 MB."""
-MISSING = frozenset(
-    {"", "?", "#N/A", "#NA", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null"}
-)
-"""What tables write where a value is missing: what pandas takes for it and writes, and ARFF's question mark."""
+_MISSING = frozenset({"#NA", "-NaN", "-nan", "NA", "NaN", "NaT", "nan"})
+"""Written otherwise they may be names, as Nan and Na are."""
+_MISSING_IN_ANY_CASE = frozenset({"#n/a", "<na>", "n/a", "none", "null"})
+
+
+def is_missing(value: str) -> bool:
+    """Tell whether a table says with a text that a value is missing.
+
+    It does with what pandas takes for that and writes, `none` in any case of its letters, and dashes or question marks
+    alone. `unknown` may be a class, and is one.
+
+    Examples
+    --------
+    >>> is_missing("-"), is_missing("#N/A"), is_missing("none"), is_missing("unknown"), is_missing("Nan")
+    (True, True, True, False, False)
+    """
+    return value in _MISSING or value.casefold() in _MISSING_IN_ANY_CASE or not value.strip("-–—?")
 
 
 def cased(field: str, value: str, *, lower: bool) -> str:
@@ -27,7 +40,7 @@ def cased(field: str, value: str, *, lower: bool) -> str:
     >>> cased("emotion", "Joy", lower=True), cased("emotion", "NA", lower=True)
     ('joy', 'NA')
     """
-    return value.lower() if lower and field != "file" and value not in MISSING else value
+    return value.lower() if lower and field != "file" and not is_missing(value) else value
 
 
 @dataclass(frozen=True, slots=True)
