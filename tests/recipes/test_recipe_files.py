@@ -57,6 +57,17 @@ def every_experiment(recipe: Recipe):
                 yield recipe.experiment(corpus, row, reduced=reduced)
 
 
+def test_bands_of_agender_end_at_half_the_rate_of_its_recordings_with_and_without_a_row():
+    recipe = read_recipe("keren")
+    rows = [None, *(row for row in recipe.rows() if row.corpus == "agender")]
+    found = [recipe.experiment("agender", row, reduced=reduced).specs()[0] for row in rows for reduced in (False, True)]
+
+    log_mel = [one for one in found if one.kind == "logmel"]
+    assert {(one.rate, one.high_hz, one.window_length, one.hop_length) for one in log_mel} == {(8_000, 4_000, 200, 80)}
+    assert len(found) - len(log_mel) == 16  # openSMILE's descriptors, at the rate of the recording
+    assert recipe.experiment("fau_aibo").specs()[0].high_hz == 8_000
+
+
 def test_the_five_systems_are_recipes():
     assert set(SYSTEMS) <= set(recipe_names())
 
