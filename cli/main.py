@@ -105,6 +105,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         told = printable(" ".join(str(error).split()))
         click.echo(f"error: {told}", err=True)
         return _failed(error, told, error.exit_code, as_json=as_json)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        told = "the package torch is not installed, which this command needs: pip install torch"
+        click.echo(f"error: {told}", err=True)
+        return _failed(error, told, 1, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,18 @@ import pytest
 from demo_corpus import SHARED
 
 from featurestore.store import Store, open_store
+
+
+class WithoutTorch:
+    """The last to be asked for a module: where torch is not installed, what imports it skips."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        if name == "torch":
+            pytest.skip("needs torch", allow_module_level=True)
+
+
+sys.meta_path.append(WithoutTorch)
 
 
 @pytest.fixture(scope="session")

@@ -66,3 +66,14 @@ def test_python_m_featurestore_is_the_command():
             [sys.executable, "-m", "featurestore", "--version"], capture_output=True, text=True, check=True
         ).stdout
     )
+
+
+def test_what_needs_torch_says_so_in_one_line_where_it_is_not_installed():
+    code = "import sys; sys.modules['torch'] = None; from cli.main import run; sys.exit(run())"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "models", "--json"], capture_output=True, text=True, check=False
+    )
+
+    told = "the package torch is not installed, which this command needs: pip install torch"
+    assert (result.returncode, result.stderr) == (1, f"error: {told}\n")
+    assert json.loads(result.stdout) == {"error": told, "kind": "ModuleNotFoundError", "exit_code": 1}
