@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STORE_OPTION := $(if $(STORE),--store $(STORE))
 
-.PHONY: help emodb demo test chaos bench docs lint format
+.PHONY: help emodb demo test test-core chaos bench docs lint format
 
 help:
 	@echo "make emodb SOURCE=download.zip   build Emo-DB with 75 augmented copies a recording (no SOURCE: download it)"
 	@echo "make demo                        the same on a small synthesised corpus, without a network"
 	@echo "make test | lint                 what has to pass before a change is merged"
+	@echo "make test-core PYTHON=python3.13  what needs no torch, with the newest libraries that pip finds"
 	@echo "make chaos                       the long attacks on the store's promises (docs/reliability.md), half an hour"
 	@echo "make bench SOURCE=download.zip   time everything against other tools and write docs/performance.md"
 	@echo "make docs                        write docs/corpora.md from the data sheets"
@@ -35,6 +36,15 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2
+
+NEWEST = import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*(d for d in p["dependencies"] + p["optional-dependencies"]["test"] if not d.startswith("torch")), sep="\n")
+
+test-core:
+	$(PYTHON) -m venv $(VENV)-core
+	$(VENV)-core/bin/python -c '$(NEWEST)' | $(VENV)-core/bin/python -m pip install --quiet --upgrade --requirement /dev/stdin
+	$(VENV)-core/bin/python -m pip install --quiet --no-deps --editable .
+	$(VENV)-core/bin/python -m pytest --numprocesses 2
 
 chaos: $(READY)
 	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/attacks/test_fuzz*.py tests/attacks/test_hostile_stores.py tests/attacks/test_hostile_runs.py -o timeout=3600 -o faulthandler_timeout=0
