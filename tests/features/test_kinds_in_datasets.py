@@ -8,11 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from command_line import ENVIRONMENT, error_line, featurestore
 from demo_corpus import ROOT
 from real_recordings import voice
-from safetensors.torch import save_file
 from tiny_corpus import build_here, file_name, tone, write_corpus
 
 from featurestore.errors import AudioError, SpecError
@@ -20,10 +18,6 @@ from featurestore.integrity.explain import compare_datasets
 from featurestore.rows.engine import RowEngine
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.trusted_code import VARIABLE
-from models.prediction import predict_files
-from models.runs.run import load_run
-from models.training import Sides, configure, train
-from models.training_spec import TrainingSpec
 from pipelines.dataset_recipe import DatasetRecipe
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -39,6 +33,9 @@ def corpus(tmp_path):
 @pytest.fixture
 def checkpoint(tmp_path, monkeypatch):
     """A tiny encoder's checkpoint, trusted code to read it, and the features that name it."""
+    import torch
+    from safetensors.torch import save_file
+
     generator = torch.Generator().manual_seed(0)
     shapes = [(8, 1, 10), (8, 8, 8), (16, 8, 4), (16, 16, 4)]
     weights = {f"conv.{n}.weight": torch.randn(shape, generator=generator) / 4 for n, shape in enumerate(shapes)}
@@ -90,6 +87,11 @@ def test_info_and_why_describe_datasets_of_new_kinds(store, corpus):
 
 
 def test_a_model_of_a_new_kind_labels_files(store, corpus, tmp_path):
+    from models.prediction import predict_files
+    from models.runs.run import load_run
+    from models.training import Sides, configure, train
+    from models.training_spec import TrainingSpec
+
     features = dataclasses.replace(
         feature_preset("etienne"), window_length=254, fft_length=254, hop_length=64, high_hz=None
     )
@@ -119,6 +121,7 @@ def test_the_embedding_example_equals_its_encoder_and_is_cached(store, corpus, c
 
 
 def test_the_embedding_example_computes_the_convolutions_of_its_checkpoint(checkpoint):
+    import torch
     from safetensors.torch import load_file
 
     place, features = checkpoint

@@ -10,8 +10,6 @@ from cli.search import check_rule
 from featurestore.corpus.choice import find_choice
 from featurestore.corpus.splitting.protocols import find_split
 from featurestore.errors import SpecError, UnknownNameError
-from models.registry import build_model, model_card
-from models.training_spec import TrainingSpec
 from pipelines.experiment import Experiment
 from pipelines.recipe_files import Recipe, read_recipe, recipe_names
 
@@ -74,6 +72,9 @@ def test_the_five_systems_are_recipes():
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_part_of_a_recipe_names_things_that_exist(name):
+    from models.registry import model_card
+    from models.training_spec import TrainingSpec
+
     for experiment in every_experiment(read_recipe(name)):
         card = model_card(experiment.model)
         features, _ = experiment.specs()
@@ -88,6 +89,8 @@ def test_every_part_of_a_recipe_names_things_that_exist(name):
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_models_of_a_recipe_can_be_made_with_its_settings(name):
+    from models.registry import build_model, model_card
+
     wanted = {(one.model, tuple(sorted(one.model_settings.items()))) for one in every_experiment(read_recipe(name))}
 
     for model, settings in wanted:
