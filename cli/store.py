@@ -27,6 +27,8 @@ def ls(place: str | None, as_json: bool) -> None:
 
     store = open_store(place)
     rows = _datasets(store)
+    if not rows:
+        store.require()
     if as_json:
         print_json(rows)
     elif not rows:

@@ -121,7 +121,7 @@ class Store:
         """
         name, _, table = name.partition("@")
         if name in self.names():
-            reference = self._reference(f"refs/{name}.json")
+            reference = self._named(name)
             return labelled_reference(table, [reference]) if table else reference
         roots = self._roots(name) if len(name) >= SHORTEST_PREFIX else {}
         if not roots:
@@ -129,7 +129,7 @@ class Store:
             raise UnknownNameError(
                 "dataset", name, self.names(), f"'featurestore ls' lists the datasets of {self.uri}."
             )
-        named = [found for found in map(self.reference, self.names()) if found.dataset in roots]
+        named = [found for found in map(self._named, self.names()) if found.dataset in roots]
         if table:
             return labelled_reference(table, [*named, *roots.values()])
         return reference_called(name, named, roots, {self.dataset(dataset).digest for dataset in roots})
@@ -141,6 +141,9 @@ class Store:
             for dataset in self.dataset_ids()
             if dataset.startswith(prefix) or self.dataset(dataset).digest.startswith(prefix)
         }
+
+    def _named(self, name: str) -> Reference:
+        return self._reference(f"refs/{name}.json")
 
     def _reference(self, key: str) -> Reference:
         return Reference.from_bytes(key, self.storage.get(key))
@@ -201,7 +204,7 @@ class Store:
         key = f"refs/{name}.json" if name in self.names() else f"refs/datasets/{reference.dataset}.json"
         if self.borrowed(key):
             raise SpecError(f"{name!r} belongs to the base of {self.uri}, which is only read: forget it there.")
-        others = {self.reference(other).dataset: other for other in self.names() if other != name}
+        others = {self._named(other).dataset: other for other in self.names() if other != name}
         if name not in self.names() and reference.dataset in others:
             raise SpecError(f"{name!r} is the dataset {others[reference.dataset]!r}: forget it by that name.")
         if reference.dataset not in others:
@@ -259,7 +262,7 @@ class Store:
 
         With `every`, the second part holds the named ones too, whose table may be another.
         """
-        named = [self._reference(f"refs/{name}.json") for name in self.names()]
+        named = [self._named(name) for name in self.names()]
         if every:
             return named + [self._reference(f"refs/datasets/{dataset}.json") for dataset in self.dataset_ids()]
         ids = {reference.dataset for reference in named}

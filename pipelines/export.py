@@ -50,7 +50,7 @@ def export(view: DatasetView, to: str, out: Path) -> int:
 
 def _publish(view: DatasetView, target: Format, out: Path) -> None:
     """Write a file beside its place, sync it, read it back and move it there; remove what is left if that fails."""
-    part = out.with_name(f"{out.name}.part")
+    part = _unfinished(out)
     with _alone(part) as file:
         try:
             target.write(view, file)
@@ -62,6 +62,11 @@ def _publish(view: DatasetView, target: Format, out: Path) -> None:
             with suppress(OSError):
                 part.unlink()
             raise
+
+
+def _unfinished(out: Path) -> Path:
+    """Return where a file is written until it is whole: under a name that nobody else gives, as it is emptied."""
+    return out.with_name(f".{out.name}.featurestore-export")
 
 
 @contextmanager

@@ -138,12 +138,15 @@ def marked(store: Store) -> set[str]:
     """
     needed: set[str] = set()
     contents: set[str] = set()
-    for reference in store.references(every=True):
-        record, table = store.dataset(reference.dataset), store.table(reference.table)
-        needed |= {record.key, table.key}
+    references = store.references(every=True)
+    for record in map(store.dataset, {reference.dataset for reference in references}):
+        needed.add(record.key)
         for address in record.addresses:
             needed |= {record_key(address), data_key(address)}
-        contents |= {*record.originals, *(utterance.content for utterance in table.utterances)}
+        contents.update(record.originals)
+    for table in map(store.table, {reference.table for reference in references}):
+        needed.add(table.key)
+        contents.update(utterance.content for utterance in table.utterances)
     for name in store.storage.children("refs/corpora"):
         key = f"refs/corpora/{name}"
         listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)

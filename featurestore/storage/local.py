@@ -155,7 +155,7 @@ class LocalStorage:
             target.unlink(missing_ok=True)
             self._descriptor.cache_clear()
             for folder in target.parents:
-                if folder == self.root or not folder.exists() or any(folder.iterdir()):
+                if folder == self.root or not _is_empty(folder):
                     break
                 folder.rmdir()
 
@@ -402,6 +402,15 @@ def _mode(path: Path, *, follow: bool = True) -> int:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise
         return 0
+
+
+def _is_empty(folder: Path) -> bool:
+    """Tell whether a folder stands and holds nothing, without listing all of it."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -63,7 +63,7 @@ def write_any_report(folder: Path, out: Path | None = None) -> Path:
 
     path = out or folder / "report.html"
     single = folder.is_file() or (folder / "config.json").is_file()  # of a file, loading says what is wrong with it
-    try:
+    try:  # summary and history are free-form JSON of any age, and all that drawing does is read them
         text = render_report(load_run(folder)) if single else render_folder(RunFolder.of(folder))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {error!s:.100}"

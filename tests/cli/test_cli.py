@@ -155,6 +155,7 @@ def test_a_forgotten_dataset_is_gone_from_the_list(tmp_path):
         (["build", "fsdd", "--source", "no-such-file.zip"], 1, ["no-such-file.zip", "--source"]),
         (["info", "nothing"], 1, ["no store at", "--store"]),
         (["verify", "nothing"], 1, ["no store at", "--store"]),
+        (["ls"], 1, ["no store at", "--store"]),
     ],
 )
 def test_a_wrong_name_or_value_is_one_line_that_says_what_to_do(tmp_path, arguments, code, words):

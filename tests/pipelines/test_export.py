@@ -59,7 +59,7 @@ def test_every_failing_write_ends_an_export_with_that_error(view, tmp_path):
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "pipe"])
 def test_an_export_writes_behind_no_link_and_into_no_pipe(view, tmp_path, kind):
-    other, part = tmp_path / "thesis.txt", tmp_path / "x.h5.part"
+    other, part = tmp_path / "thesis.txt", exports._unfinished(tmp_path / "x.h5")
     if kind == "pipe":
         os.mkfifo(part)
     else:
@@ -107,11 +107,27 @@ def test_a_file_that_does_not_read_as_it_was_written_is_not_kept(view, tmp_path)
 
     with pytest.raises(StorageError, match="did not read as it was written"):
         exports._publish(view, exports.Format(write_less, in_hdf5), tmp_path / "x.h5")
-    assert not list(tmp_path.glob("x.h5*"))
+    assert not list(tmp_path.glob("*x.h5*"))
+
+
+@pytest.mark.parametrize("name", ["x.h5.part", "x.h5.tmp", "x.h5~", ".x.h5.part"])
+def test_an_export_touches_no_file_of_the_user_beside_it(view, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    export(view, "hdf5", tmp_path / "x.h5")
+
+    assert (tmp_path / name).read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir() if "x.h5" in path.name} == {"x.h5", name}
+
+
+def test_what_a_killed_export_left_is_written_over(view, tmp_path):
+    exports._unfinished(tmp_path / "x.h5").write_bytes(b"\x89HDF")
+    export(view, "hdf5", tmp_path / "x.h5")
+
+    assert [path.name for path in tmp_path.iterdir() if "x.h5" in path.name] == ["x.h5"]
 
 
 def test_a_second_export_to_the_same_place_waits_for_nobody(view, tmp_path):
-    with exports._alone(tmp_path / "x.h5.part"), pytest.raises(StorageError, match="another export"):
+    with exports._alone(exports._unfinished(tmp_path / "x.h5")), pytest.raises(StorageError, match="another export"):
         export(view, "hdf5", tmp_path / "x.h5")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,21 @@ def test_deleting_takes_the_folders_that_become_empty(storage):
 
     assert not (storage.root / "shards").exists()
     assert storage.exists("refs/y.json")
+
+
+def test_deleting_does_not_list_what_else_a_folder_holds(storage):
+    for number in range(2_000):
+        storage.put_if_absent(f"sources/{number:064x}", b"1", durable=False)
+    storage.delete(f"sources/{0:064x}")
+    tracemalloc.start()
+    try:
+        storage.delete(f"sources/{1:064x}")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 50_000  # the names alone would be twice as many bytes
+    assert len(storage.children("sources")) == 1_998
 
 
 def test_adopting_a_file_shares_its_bytes_and_keeps_the_first(storage, tmp_path):

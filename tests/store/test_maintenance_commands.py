@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from command_line import error_line
 from command_line import featurestore as in_a_process
 
 from cli.main import run
-from featurestore.store import open_store
+from featurestore.integrity.collect import collect
+from featurestore.storage import LocalStorage
+from featurestore.store import Store, open_store
 from featurestore.trusted_code import VARIABLE
 
 
@@ -151,6 +154,40 @@ def test_gc_lists_first_and_removes_only_when_told(featurestore, copy):
     assert "zarr.json" in listed.stderr
     assert not (copy / "shards").exists()
     assert (copy / "sources").exists()
+
+
+class Counting(LocalStorage):
+    """A storage that counts how often each kind of object is read and each folder is listed."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads: Counter[str] = Counter()
+
+    def get(self, key: str) -> bytes:
+        self.reads[key.partition("/")[0]] += 1
+        return super().get(key)
+
+    def children(self, prefix: str) -> list[str]:
+        self.reads[f"list {prefix}"] += 1
+        return super().children(prefix)
+
+
+def test_names_of_one_dataset_cost_a_collection_and_a_forgetting_one_small_file_each(copy):
+    store = Store(Counting(copy))
+    (reference,) = store.references()
+    record, table = store.dataset(reference.dataset), store.table(reference.table)
+    done = {}
+    for names in (2, 40):
+        for number in range(names):
+            store.publish(record, table, f"name{number}")
+        for task in (lambda: collect(store, grace=0, delete=True), lambda: store.forget("name0")):
+            store.storage.reads.clear()
+            task()
+            done.setdefault(names, []).append(dict(store.storage.reads))
+
+    for few, many in zip(done[2], done[40], strict=True):
+        assert few.pop("refs") < many.pop("refs")
+        assert few == many
 
 
 def test_gc_refuses_while_a_record_that_it_needs_is_damaged(featurestore, copy):
