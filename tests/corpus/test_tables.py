@@ -246,7 +246,8 @@ def test_names_that_are_nearly_words_for_missing_are_speakers(tmp_path):
 @pytest.mark.parametrize(
     ("values", "some"),
     [
-        ([str(7 * number) for number in range(8)], "8 (0, 7, 14, 21, 28, ...)"),
+        ([str(7 * (number // 2)) for number in range(8)], "4 (0, 7, 14, 21)"),
+        (["0", "7", "14", "21", "28", "49", "49", "0"], "6 (0, 7, 14, 21, 28, ...)"),
         (["1", "2"] * 4, "2 (1, 2)"),
         (["10", "9", "-1", "10", "9", "-1", "9", "10"], "3 (-1, 9, 10)"),
     ],
@@ -258,6 +259,18 @@ def test_whole_numbers_as_classes_are_told(tmp_path, capsys, values, some):
     assert told in load_corpus(folder).notes
     assert run(["build", str(folder), "--dry-run", "--store", str(tmp_path / "store")]) == 0
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "values", [[str(7 * number) for number in range(8)], [f"take {number}" for number in range(8)]]
+)
+@pytest.mark.parametrize("column", ["label", "emotion"])
+def test_a_column_with_another_value_for_every_recording_is_no_class_for_build_and_new_alike(tmp_path, values, column):
+    folder = metadata(tmp_path / "m", values, column)
+
+    with pytest.raises(SourceError, match=f"{column!r} has another value for every recording"):
+        load_corpus(folder)
+    assert propose_sheet(folder).corpus.label_counts() == {"unlabelled": 8}
 
 
 @pytest.mark.parametrize("times", ["start,end", "begin,duration", "onset,offset", "StartTime,EndTime", "channel,year"])

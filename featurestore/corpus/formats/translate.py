@@ -12,7 +12,7 @@ from featurestore.corpus.formats.found import MOST_FIELDS, FoundCorpus, Row
 from featurestore.corpus.labels.segment_fields import is_segment, is_segment_field
 from featurestore.corpus.labels.tables.rows import is_missing
 from featurestore.corpus.proposal.naming import corpus_name
-from featurestore.corpus.proposal.roles import class_field, holds_numbers
+from featurestore.corpus.proposal.roles import class_field, holds_numbers, tells_apart
 from featurestore.corpus.reading.unpack import Limits
 from featurestore.corpus.sheet.datasheet import AudioFiles, LabelRule, Manifest, TableRule
 from featurestore.corpus.sheet.protocol_rules import Scheme
@@ -57,9 +57,11 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), li
         ranges = (
             f"{', '.join(map(repr, numbers))[:200]} holds numbers, which are no classes: name ranges of them, and a"
         )
+        apart = [name for name, counts in others.items() if tells_apart(counts) and name not in numbers]
+        alone = f"{', '.join(map(repr, apart))[:200]} has another value for every recording. " if apart else ""
         raise SourceError(
             f"the {found.format} data in {str(place)!r:.200} has no field that could be the class; it has "
-            f"{', '.join(map(repr, fields))[:200] or 'none'}. {ranges if numbers else 'A'}dd a field of two or more "
+            f"{', '.join(map(repr, fields))[:200] or 'none'}. {alone}{ranges if numbers else 'A'}dd a field of two or more "
             "values, such as an emotion."
         )
     paths = _corpus_paths([written for written, _ in found.rows])

@@ -17,6 +17,7 @@ from featurestore.corpus.proposal.roles import (
     is_telling,
     speaker_field,
     split_field,
+    tells_apart,
     text_field,
 )
 from featurestore.corpus.proposal.values import is_emotion
@@ -172,8 +173,7 @@ def _fields_of(table: LabelTable) -> dict[str, str]:
         if not table.header and sum(map(is_emotion, counts)) * 2 > len(counts) > 0:
             own = "emotion"
         field = roles.get(column, own)
-        unlike = len(counts) == sum(counts.values()) > 2 and field == own and not holds_numbers(counts)
-        unlike = unlike and not is_segment_field(column)
+        unlike = tells_apart(counts) and field == own and not (holds_numbers(counts) or is_segment_field(column))
         if counts and field != "file" and field not in fields and not unlike:
             fields[field] = column
     return fields

@@ -78,13 +78,16 @@ def class_field(fields: Mapping[str, Counts]) -> str | None:
     """Return the field that is likeliest to be the class to predict; None if none can be.
 
     A name that is usual for classes wins, then the field that most recordings have, then the fewest values; traits of
-    speakers come last. Numbers to be predicted as such (`holds_numbers`) and dates are no classes.
+    speakers come last. Numbers to be predicted as such (`holds_numbers`), dates, and values of which every recording has
+    another one (`tells_apart`) are no classes.
     """
     taken = {speaker_field(fields), text_field(fields), split_field(fields)}
     known = [
         name
         for name, counts in fields.items()
-        if name not in taken and 2 <= len(counts) <= MOST_CLASSES and not holds_numbers(counts) and not _dates(counts)
+        if name not in taken
+        and 2 <= len(counts) <= MOST_CLASSES
+        and not (holds_numbers(counts) or tells_apart(counts) or _dates(counts))
     ]
     return min(known, key=lambda name: _class_rank(name, fields[name]), default=None)
 
@@ -93,6 +96,17 @@ def is_telling(name: str, counts: Counts) -> bool:
     """Tell whether a field of a table holds the class for sure: by its name, or words that return often."""
     words = not all(map(is_number, counts)) and plain_name(name) not in TRAIT_NAMES
     return plain_name(name) in CLASS_NAMES or (words and 2 * len(counts) <= sum(counts.values()))
+
+
+def tells_apart(counts: Counts) -> bool:
+    """Tell whether each of three recordings or more has a value of its own, as names and remarks do and classes do not.
+
+    Examples
+    --------
+    >>> tells_apart({"0": 1, "7": 1, "14": 1}), tells_apart({"joy": 1, "calm": 1}), tells_apart({"a": 2, "b": 1})
+    (True, False, False)
+    """
+    return len(counts) == sum(counts.values()) > 2
 
 
 def holds_numbers(counts: Counts) -> bool:

@@ -31,6 +31,19 @@ CONDITIONS = SEXES | frozenset(
     )
 )
 """Words for how, where, when and what something was recorded, which return across classes as speakers do."""
+DEVICES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        akg rode røde shure sennheiser neumann beyerdynamic beyer audiotechnica technica behringer blue yeti tascam zoom
+        sony samson logitech jabra plantronics bose dpa electrovoice mxl olympus philips creative respeaker kinect focusrite
+        marantz edirol roland iphone ipad apple samsung galaxy huawei xiaomi oneplus nokia motorola pixel htc oppo lg
+        lenovo dell asus acer android ios webcam lavalier condenser dynamic ribbon array handheld tabletop landline gsm voip
+        telephone cellphone smartphone recorder microphone earbuds airpods
+        """,
+    )
+)
+"""Makers and kinds of microphones, phones and recorders; several of them are of what was recorded with, not of whom."""
 PERSON = re.compile(
     r"(?:(?:actor|speaker|spkr?|subject|subj|person|participant|talker|singer|user|client)[ _-]?\w{1,8}"
     r"|(?:male|female|man|woman)[ _-]?\d{1,3})",
@@ -47,7 +60,11 @@ def bare(value: str) -> str:
 def conditions(values: Iterable[str]) -> bool:
     """Tell whether at least half of the values are words for conditions."""
     known = [*values]
-    return 2 * sum(bare(value) in CONDITIONS for value in known) >= len(known)
+    return 2 * sum(bare(value) in CONDITIONS or _is_device(value) for value in known) >= len(known)
+
+
+def _is_device(value: str) -> bool:
+    return not DEVICES.isdisjoint(re.findall(r"[^\W\d_]+", value.casefold()))
 
 
 def is_counter(values: Iterable[str]) -> bool:
