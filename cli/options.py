@@ -115,7 +115,8 @@ max_duration_option = click.option(
     default=600.0,
     show_default=True,
     metavar="SECONDS",
-    help="Recordings and segments that are longer are rejected. See docs/reliability.md for the memory they take.",
+    help="Recordings and segments that are longer are rejected. A worker takes about 20 MB for a minute of 16 kHz, "
+    "35 MB where copies are made, and 0.5 MB more for each copy of a shard, 25 at most.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON value on standard output.")
 source_option = click.option("--source", metavar="PATH|URL", help="Archive, folder or URL that holds the corpus.")

@@ -61,8 +61,8 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), li
         alone = f"{', '.join(map(repr, apart))[:200]} has another value for every recording. " if apart else ""
         raise SourceError(
             f"the {found.format} data in {str(place)!r:.200} has no field that could be the class; it has "
-            f"{', '.join(map(repr, fields))[:200] or 'none'}. {alone}{ranges if numbers else 'A'}dd a field of two or more "
-            "values, such as an emotion."
+            f"{', '.join(map(repr, fields))[:200] or 'none'}. {alone}{ranges if numbers else 'A'}dd a field of two or "
+            "more values, such as an emotion."
         )
     paths = _corpus_paths([written for written, _ in found.rows])
     rows, left_out = _without_idle_segments(found.rows, target)

@@ -78,7 +78,7 @@ def class_field(fields: Mapping[str, Counts]) -> str | None:
     """Return the field that is likeliest to be the class to predict; None if none can be.
 
     A name that is usual for classes wins, then the field that most recordings have, then the fewest values; traits of
-    speakers come last. Numbers to be predicted as such (`holds_numbers`), dates, and values of which every recording has
+    speakers come last. Numbers to be predicted as such (`holds_numbers`), dates, and values of which each recording has
     another one (`tells_apart`) are no classes.
     """
     taken = {speaker_field(fields), text_field(fields), split_field(fields)}

@@ -35,11 +35,12 @@ DEVICES = frozenset(
     re.findall(
         r"\w+",
         """
-        akg rode røde shure sennheiser neumann beyerdynamic beyer audiotechnica technica behringer blue yeti tascam zoom
-        sony samson logitech jabra plantronics bose dpa electrovoice mxl olympus philips creative respeaker kinect focusrite
-        marantz edirol roland iphone ipad apple samsung galaxy huawei xiaomi oneplus nokia motorola pixel htc oppo lg
-        lenovo dell asus acer android ios webcam lavalier condenser dynamic ribbon array handheld tabletop landline gsm voip
-        telephone cellphone smartphone recorder microphone earbuds airpods
+        akg rode røde shure sennheiser neumann beyerdynamic beyer audiotechnica technica behringer blue yeti
+        tascam zoom sony samson logitech jabra plantronics bose dpa electrovoice mxl olympus philips creative
+        respeaker kinect focusrite marantz edirol roland iphone ipad apple samsung galaxy huawei xiaomi oneplus
+        nokia motorola pixel htc oppo lg lenovo dell asus acer android ios webcam lavalier condenser dynamic
+        ribbon array handheld tabletop landline gsm voip telephone cellphone smartphone recorder microphone
+        earbuds airpods
         """,
     )
 )
