@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +137,26 @@ def _without(text: str, *fonts: str) -> str:
     return "".join(sorted({letter for letter in text if ord(letter) not in known and not letter.isspace()}))
 
 
+@contextmanager
+def _quiet_fonts() -> Iterator[None]:
+    """Draw without a line for each font that has no normal weight: many of the letters of Asia have none."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def figure_svg(figure: Figure) -> str:
     """Return a figure as an `<svg>` element whose letters stay text; equal figures give equal elements."""
     text = io.StringIO()
-    with rc_context({"svg.hashsalt": "featurestore", "svg.fonttype": "none"}), warnings.catch_warnings():
+    with (
+        rc_context({"svg.hashsalt": "featurestore", "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+        _quiet_fonts(),
+    ):
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # it is the reader's font that draws them
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
@@ -147,7 +165,8 @@ def figure_svg(figure: Figure) -> str:
 def write_figure(figure: Figure, path: Path, image: Figure | None = None) -> None:
     """Write a figure as `path.svg` and `path.png`; `image` stands in for it in the latter."""
     pixels = io.BytesIO()
-    (image or figure).savefig(pixels, format="png", dpi=150)
+    with _quiet_fonts():
+        (image or figure).savefig(pixels, format="png", dpi=150)
     write_atomically(path.with_suffix(".png"), pixels.getvalue())
     write_atomically(path.with_suffix(".svg"), figure_svg(figure).encode())
 

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager
 
 from models.progress import Silence
 from models.reports.plots import fonts_for, write_confusion
@@ -27,6 +29,27 @@ def test_names_are_drawn_as_they_are_and_without_a_warning(names, tmp_path):
     for name in names:
         assert name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in drawn
     assert (tmp_path / "confusion.png").stat().st_size > 1000
+
+
+def test_a_font_that_has_no_normal_weight_is_used_without_a_word(tmp_path, caplog):
+    font = TTFont(font_manager.findfont("DejaVu Sans"))
+    font["OS/2"].usWeightClass = 500
+    for number in (1, 4, 16):
+        font["name"].setName("Medium Only", number, 3, 1, 0x409)
+        font["name"].setName("Medium Only", number, 1, 0, 0)
+    for letters in font["cmap"].tables:
+        if letters.isUnicode():
+            letters.cmap[0xE8FF] = "A"  # for private use: no other font has it
+    font.save(tmp_path / "medium.ttf")
+    known = list(font_manager.fontManager.ttflist)
+    font_manager.fontManager.addfont(tmp_path / "medium.ttf")
+    try:
+        assert "Medium Only" in fonts_for("\ue8ff")
+        write_confusion(COUNTS, ("joy", "\ue8ff"), "", tmp_path / "confusion")
+    finally:
+        font_manager.fontManager.ttflist = known
+
+    assert not caplog.records
 
 
 def test_in_an_image_a_class_that_no_font_can_draw_goes_by_its_number(tmp_path):
