@@ -31,14 +31,17 @@ def train_prepared(
         Folds at a time.
     """
     from models.crossval import cross_validate
+    from models.runs.folders import has_begun
     from models.training import train
 
-    how: dict[str, Any] = {"device": device, "resume": run.exists(), "progress": TrainingProgress(title)}
+    how: dict[str, Any] = {"device": device, "progress": TrainingProgress(title)}
     if len(prepared.splits) > 1:
-        found = cross_validate(prepared.all_sides, partial(prepared.describe, seed=seed), run, jobs=jobs, **how)
+        found = cross_validate(
+            prepared.all_sides, partial(prepared.describe, seed=seed), run, jobs=jobs, resume=run.exists(), **how
+        )
         return list(found["folds"])
     sides = prepared.all_sides[0]
-    return [train(sides, prepared.describe(sides, seed=seed), run, **how)]
+    return [train(sides, prepared.describe(sides, seed=seed), run, resume=has_begun(run), **how)]
 
 
 def mean_figure(results: list[dict[str, Any]], metric: str) -> float:
