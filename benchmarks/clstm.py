@@ -17,8 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from models.networks.clstm import ConvolutionalLstm, WindowConvolution
-from models.networks.first_weights import draw_as_keras
+from models.networks.initialisation import draw_as_keras
+from models.networks.recurrent import ConvolutionalLstm, WindowConvolution
 
 FEATURES, SIZE, SHIFT = 100, 5, 2
 

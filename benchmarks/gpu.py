@@ -25,8 +25,8 @@ from building import command
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import Engine
 from featurestore.specs.presets import feature_preset, policy
-from featurestore.specs.rows import RowSpec
-from pipelines.engines import open_engine
+from featurestore.specs.row_spec import RowSpec
+from pipelines.workers.engines import open_engine
 
 RECORDINGS = 535
 TORCH_FILES, TORCH_COPIES = 8, 25

@@ -29,12 +29,12 @@ from featurestore.errors import FeatureStoreError
 from featurestore.store import open_store
 from featurestore.view import DatasetView
 from models.batches.residence import reside, settled_residence
+from models.batches.samplers import make_sampler
 from models.data import ViewDataset
 from models.devices import arithmetic, device_name
 from models.execution import Execution
 from models.optimisation.optimisers import make_optimiser
 from models.registry import build_model
-from models.trainer import make_sampler
 from models.training_spec import TrainingSpec
 
 MODEL, WARM = "mathworks-cnn-lstm", 20

@@ -37,8 +37,8 @@ from pystoi import stoi  # type: ignore[import-not-found]
 
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
-from featurestore.signal.perturbations.stretch import on_grid
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
+from featurestore.signal.splices import on_grid
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation

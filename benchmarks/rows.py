@@ -22,9 +22,10 @@ import numpy as np
 from featurestore import presets
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine, warm
-from featurestore.signal import interpolation, noise, peak, rounding, shift, splices
-from featurestore.signal.kinds.registry import open_transform
-from featurestore.signal.resemblance import resemblance
+from featurestore.signal import interpolation, level, noise, splices, timing
+from featurestore.signal.kernels import rounding
+from featurestore.signal.kinds.transform import open_transform
+from featurestore.signal.self_similarity import resemblance
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 
@@ -91,8 +92,8 @@ def stages(data: bytes) -> dict[str, float]:
         "splice": lambda: splices.lengthen(signal, source.similar, steps, touched),
         "filter": lambda: interpolation.filter_band(longer, half, filtered[:touched]),
         "interpolate": lambda: interpolation.interpolate(filtered, steps, weights, lanes, read),
-        "shift": lambda: shift.shift(signal, 1000, False, output),
-        "energy": lambda: peak.energy(signal),
+        "shift": lambda: timing.shift(signal, 1000, False, output),
+        "energy": lambda: level.energy(signal),
         "noise": lambda: noise.standard_normal(key, output),
         "add noise": lambda: noise.add_scaled(signal, output, np.float32(0.1)),
         "log-mel float32": lambda: log_mel(signal, np.float32(1), np.float32, None),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.console import DownloadProgress, RowProgress, notice, print_json, printable, size
 from cli.options import (
     file_limit_options,
     json_option,
@@ -18,16 +19,15 @@ from cli.options import (
     store_option,
     trust_code_option,
 )
-from cli.output import DownloadProgress, RowProgress, notice, print_json, printable, size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from featurestore.corpus.reading.unpack import Limits
-    from featurestore.corpus.sheet.datasheet import Manifest
-    from pipelines.build_report import BuildReport
-    from pipelines.cluster import Workers
-    from pipelines.dataset_recipe import DatasetRecipe
+    from featurestore.corpus.manifest.model import Manifest
+    from featurestore.corpus.sources.archive_safety import Limits
+    from pipelines.build.report import BuildReport
+    from pipelines.build.spec import DatasetSpec
+    from pipelines.workers.cluster import Workers
 
 REJECTED = 3
 MOST_LISTED = 20
@@ -78,7 +78,7 @@ def build(
     **choices: Any,  # noqa: ANN401 (passed on by name)
 ) -> int:
     """Compute the features of CORPUS once and for all; what stands already is reused."""
-    from pipelines.cluster import Workers
+    from pipelines.workers.cluster import Workers
 
     with Workers(jobs, scheduler) as workers:
         if not (dry_run or device != "cpu" or _has_a_dataset(place, name or corpus)):
@@ -93,7 +93,7 @@ def build(
 
 def _has_a_dataset(place: str | None, name: str | None) -> bool:
     """Tell whether a store seems to have a dataset of this name, so that perhaps no worker is needed."""
-    from featurestore.places import default_place
+    from featurestore.storage import default_place
 
     return os.path.exists(f"{place or default_place()}/refs/{(name or '').replace('/', '-')}.json")  # noqa: PTH110 (any text)
 
@@ -111,20 +111,20 @@ def _build(
     limits: Limits,
     **choices: Any,  # noqa: ANN401 (passed on by name)
 ) -> BuildReport:
-    from featurestore.corpus.choice import find_choice
-    from featurestore.corpus.splitting.protocols import find_split
+    from featurestore.corpus.corpus_spec import find_corpus_spec
+    from featurestore.corpus.splits.protocols import find_split
     from featurestore.datasets import check_dataset_name
     from featurestore.store import open_store
-    from pipelines.build import build as run_build
-    from pipelines.chosen_corpus import chosen_corpus
-    from pipelines.engines import chosen_device
-    from pipelines.fetch import Fetcher
-    from pipelines.policy_inputs import with_inputs
-    from pipelines.tasks import warm_worker
+    from pipelines.build.policy_inputs import with_inputs
+    from pipelines.build.run import build as run_build
+    from pipelines.build.tasks import warm_worker
+    from pipelines.ingest.fetch import Fetcher
+    from pipelines.ingest.ingest import chosen_corpus
+    from pipelines.workers.engines import chosen_device
 
     corpus, recipe = _recipe(corpus, **choices)
     store = open_store(place)
-    choice = find_choice(corpus, limits)
+    choice = find_corpus_spec(corpus, limits)
     check_dataset_name(name or choice.dataset)
     if recipe.split is not None:
         find_split(recipe.split)  # a name that does not exist is told before anything is read
@@ -174,14 +174,14 @@ def _recipe(
     side: str,
     seed: int | None,
     max_seconds: float,
-) -> tuple[str, DatasetRecipe]:
+) -> tuple[str, DatasetSpec]:
     """Return the corpus and which rows of it are wanted, from options and, where they are silent, from a recipe."""
     from featurestore.specs.overrides import override
     from featurestore.specs.presets import feature_preset
     from featurestore.specs.presets import policy as policy_named
-    from pipelines.dataset_recipe import DatasetRecipe
-    from pipelines.experiment import DatasetChoice, Experiment, SplitChoice
-    from pipelines.recipe_files import read_recipe
+    from pipelines.build.spec import DatasetSpec
+    from pipelines.experiments.experiment import DatasetChoice, Experiment, SplitChoice
+    from pipelines.experiments.recipe import read_recipe
 
     if corpus is None and recipe is None:
         raise click.UsageError("nothing to build: give a CORPUS ('featurestore corpora') or --recipe NAME.")
@@ -198,7 +198,7 @@ def _recipe(
     if augmentation is not None and seed is not None:
         augmentation = dataclasses.replace(augmentation, seed=seed)
     limited = split or (told.split.name if told.dataset.side else None)
-    rows = DatasetRecipe(
+    rows = DatasetSpec(
         features,
         augmentation,
         told.dataset.copies if copies is None else copies,

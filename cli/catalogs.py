@@ -1,14 +1,67 @@
-"""What comes with the package by name: `recipes`, `presets`, `policies`; and the fields that `--set` changes."""
+"""Fields of dataclasses and parameters of functions, with their defaults and what docstrings say of them."""
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
+import itertools
+import re
+import textwrap
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
+from cli.console import print_json, print_table, say
 from cli.options import json_option
-from cli.output import print_json, print_table
-from cli.wrapping import say
+
+
+@dataclasses.dataclass(frozen=True)
+class DocumentedField:
+    """One field of a dataclass, or one parameter."""
+
+    name: str
+    default: Any
+    """None also where a value has to be given."""
+    meaning: str
+    """The string that follows the field in the source, on one line; empty where none does."""
+
+
+def documented_fields(kind: type[Any]) -> list[DocumentedField]:
+    """Return the fields of a dataclass in their order; a string after a field in its source is its meaning."""
+    meanings: dict[str, str] = {}
+    for part in reversed(kind.__mro__[:-1]):
+        tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
+        statements = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        for field, text in itertools.pairwise(statements):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                meanings[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    return [
+        DocumentedField(item.name, _default(item), meanings.get(item.name) or item.metadata.get("meaning", ""))
+        for item in dataclasses.fields(kind)
+    ]
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
+    if item.default_factory is not dataclasses.MISSING:
+        return item.default_factory()
+    return None if item.default is dataclasses.MISSING else item.default
+
+
+_PARAMETER = re.compile(r"^(?P<names>\w+(?:, \w+)*) :.*\n(?P<text>(?:^    .*\n?)+)", re.MULTILINE)
+
+
+def documented_parameters(called: Callable[..., Any], names: Iterable[str]) -> list[DocumentedField]:
+    """Return some parameters of a function or a class, with what its numpy docstring says of them."""
+    signature = inspect.signature(called).parameters
+    meanings = {
+        name: " ".join(entry["text"].split())
+        for entry in _PARAMETER.finditer(inspect.getdoc(getattr(called, "func", called)) or "")
+        for name in entry["names"].split(", ")
+    }
+    return [DocumentedField(name, signature[name].default, meanings.get(name, "")) for name in names]
+
 
 NAME = click.argument("name", required=False, metavar="[NAME|FILE]")
 
@@ -18,7 +71,7 @@ NAME = click.argument("name", required=False, metavar="[NAME|FILE]")
 @json_option
 def recipes(name: str | None, as_json: bool) -> None:
     """List the recipes, the experiments that 'train --recipe' knows, or print one as TOML."""
-    from pipelines.recipe_files import read_recipe, recipe_names, recipe_text
+    from pipelines.experiments.recipe import read_recipe, recipe_names, recipe_text
 
     if name is not None:
         _print_one(recipe_text(name), dict(read_recipe(name).document), as_json=as_json)
@@ -86,13 +139,12 @@ def fields(table: str | None, model: str, as_json: bool) -> None:
 
 
 def _fields(model: str) -> dict[str, list[dict[str, Any]]]:
-    from cli.settings import known_fields
-    from featurestore.documented_fields import DocumentedField, documented_fields, documented_parameters
     from featurestore.specs.augmentation import AugmentationSpec
     from featurestore.specs.features import FeatureSpec
     from models.registry import model_card
     from models.training_spec import TrainingSpec
-    from pipelines.experiment import DatasetChoice, SplitChoice, VoteChoice
+    from pipelines.experiments.experiment import DatasetChoice, SplitChoice, VoteChoice
+    from pipelines.experiments.settings import known_fields
 
     kinds = {
         "dataset": DatasetChoice,

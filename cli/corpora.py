@@ -1,21 +1,93 @@
-"""`featurestore corpora`: the corpora that are known by name, and the data sheet of one."""
+"""`featurestore corpora`: the corpora that are known by name, the manifest of one, and a proposal for a new one."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.corpora_new import new
-from cli.corpus_check import check
-from cli.options import json_option
-from cli.output import print_card, print_json, print_table
+from cli.console import print_card, print_json, print_table, printable, say, say_command, say_resemblance
+from cli.corpora_check import check
+from cli.options import file_limit_options, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from featurestore.corpus.sheet.datasheet import Manifest
+    from featurestore.corpus.manifest.model import Manifest
+    from featurestore.corpus.sources.archive_safety import Limits
+    from featurestore.corpus.suggest.propose import Proposal
+
+
+@click.command(epilog="Example: featurestore corpora new recordings/ --out my_corpus.toml")
+@click.argument("folder", metavar="FOLDER|ARCHIVE")
+@click.option("--out", "out", metavar="FILE.toml", help="Write the sheet to this file. Default: standard output.")
+@file_limit_options
+@json_option
+def new(folder: str, out: str | None, as_json: bool, limits: Limits) -> None:
+    """Propose a data sheet for a FOLDER or archive of audio, from the names of its files and the tables beside them."""
+    from featurestore.corpus.corpus_spec import recognised_format
+    from featurestore.corpus.importers import FORMATS
+    from featurestore.errors import SourceError
+
+    if not Path(folder).exists():
+        raise SourceError(f"{folder!r:.200} does not exist. Name a folder or an archive of audio.")
+    known = recognised_format(folder)
+    if known is not None and known != "huggingface":
+        raise SourceError(
+            f"{folder!r:.200} is in a format that is read as it is: {FORMATS[known].title}. "
+            "It needs no sheet: 'featurestore build FOLDER', 'featurestore corpora check FOLDER'."
+        )
+    from featurestore.corpus.diagnose import resembled_corpus
+    from featurestore.corpus.sources.open import open_source
+    from featurestore.corpus.suggest.propose import propose_manifest
+
+    proposal = propose_manifest(folder, limits)
+    other = resembled_corpus(member.path for member in open_source(folder, limits).members())
+    if out is not None:
+        _write(Path(out), proposal.toml)
+    if as_json:
+        print_json({**proposal.to_dict(), "path": out, "looks_like": other})
+    elif out is None:
+        click.echo(proposal.toml, nl=False)
+    _summary(proposal, folder, out)
+    if other is not None:
+        say_resemblance(other, folder, err=True)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a new file; one that is there may be somebody's work."""
+    from featurestore.errors import ManifestError
+
+    if file.suffix != ".toml":
+        raise ManifestError(f"--out {str(file)!r:.200}: the name of a data sheet ends in .toml.")
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise ManifestError(f"--out {str(file)!r:.200} is there already. Name another file, or remove it.") from error
+    except OSError as error:
+        raise ManifestError(f"--out {str(file)!r:.200} cannot be written ({error.strerror}).") from error
+
+
+def _summary(proposal: Proposal, folder: str, out: str | None) -> None:
+    corpus = proposal.corpus
+    classes, speakers = corpus.label_counts(), corpus.speaker_counts()
+    say(
+        f"{proposal.files:,} recordings, {len(corpus.utterances):,} with a label: {len(classes)} classes of "
+        f"{corpus.manifest.labels.target!r}, {len(speakers) or 'unknown'} speakers",
+        err=True,
+    )
+    aside = (*corpus.rejected, *corpus.unlabelled)
+    if aside:
+        say(
+            f"{len(aside):,} set aside, such as {printable(aside[0].path)}: {printable(aside[0].reason)}",
+            err=True,
+        )
+    if out is not None:
+        say("next:", err=True)
+        say_command("featurestore", "corpora", "check", out, "--source", folder, err=True)
 
 
 @click.group(invoke_without_command=True, epilog="Example: featurestore corpora show emodb")
@@ -26,11 +98,11 @@ def corpora(context: click.Context, as_json: bool, markdown: bool) -> None:
     """List the corpora that are known by name."""
     if context.invoked_subcommand is not None:
         return
-    from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
+    from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 
     sheets = [find_manifest(name) for name in manifest_names()]
     if markdown:
-        from featurestore.corpus.catalogue import catalogue_page
+        from featurestore.corpus.catalog_page import catalogue_page
 
         click.echo(catalogue_page(sheets), nl=False)
         return
@@ -76,7 +148,7 @@ def shorten(text: str, width: int) -> str:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show the data sheet of corpus NAME."""
-    from featurestore.corpus.sheet.manifest import find_manifest
+    from featurestore.corpus.manifest.catalog import find_manifest
 
     sheet = find_manifest(name)
     card: dict[str, Any] = {
@@ -122,4 +194,5 @@ def _speakers(sheet: Manifest) -> str:
 
 
 corpora.add_command(check)
+
 corpora.add_command(new)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.interruption import goes_on_with
+from cli.console import TrainingProgress, print_json, say
 from cli.options import (
     change_option,
     experiment_options,
@@ -18,17 +18,14 @@ from cli.options import (
     training_options,
     trust_code_option,
 )
-from cli.output import print_json
-from cli.resuming import refuse_changes, tell_finished
-from cli.training_progress import TrainingProgress
-from cli.wrapping import say
+from cli.resuming import goes_on_with, refuse_changes, tell_finished
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from featurestore.store import Store
     from featurestore.view import DatasetView
-    from pipelines.experiment import Experiment
+    from pipelines.experiments.experiment import Experiment
 
 MARKER = "folds.json"
 """Says in a folder what its folds are trained on and how, so that `--resume` needs nothing else."""
@@ -69,15 +66,16 @@ def crossval(
     **choices: Any,  # noqa: ANN401 (passed on by name)
 ) -> None:
     """Train and test once for every fold of a protocol; a fold that fails does not stop the others."""
-    from cli.experiments import chosen_experiment, free_folder
-    from cli.prepared import prepare
     from featurestore.store import open_store
+    from pipelines.experiments.prepare import prepare
+    from pipelines.experiments.resume import free_folder
+    from pipelines.experiments.settings import chosen_experiment
 
     if resume:
         refuse_changes()
     store = open_store(place)
     if scheduler:
-        from pipelines.cluster import check_scheduler
+        from pipelines.workers.cluster import check_scheduler
 
         check_scheduler(scheduler)  # before a build that may take minutes
     if resume:
@@ -123,11 +121,11 @@ def _mark(run: Path, experiment: Experiment, view: DatasetView) -> None:
 
 def _interrupted(store: Store, run: Path) -> tuple[Experiment, str]:
     """Return what a folder's folds are trained by, and on which dataset."""
-    from cli.experiments import recorded_experiment
     from featurestore.typed_values import typed
     from models.errors import CheckpointError, RunError
     from models.runs.checkpoint import read_json
     from models.runs.datasets import dataset_called
+    from pipelines.experiments.resume import recorded_experiment
 
     if not (run / MARKER).is_file():
         raise RunError(f"{run} holds no cross-validation: it has no {MARKER}. Start one with '--run {run}'.")
@@ -142,7 +140,7 @@ def _cluster(opened: ExitStack, scheduler: str) -> Executor:
     Torch's generator belongs to a process, so two folds in one process would draw from each other's.
     """
     from featurestore.errors import BuildError
-    from pipelines.cluster import connect
+    from pipelines.workers.cluster import connect
 
     client = opened.enter_context(connect(scheduler))
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
@@ -156,7 +154,7 @@ def _cluster(opened: ExitStack, scheduler: str) -> Executor:
 
 
 def _print(result: dict[str, Any]) -> None:
-    from cli.figures import print_runs, print_summary
+    from cli.evaluation import print_runs, print_summary
 
     print_runs(result["folds"], "folds", result)
     click.echo("\nall folds' test items together (pooled)")

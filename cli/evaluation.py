@@ -1,19 +1,96 @@
-"""`featurestore evaluate` and `featurestore compare`."""
+"""`featurestore evaluate` and `featurestore compare`, and how figures of trained models are printed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.console import figure, notice, print_json, print_table, printable, say
 from cli.options import json_option, store_option, trust_code_option
-from cli.output import notice, print_json, print_table
-from cli.wrapping import say
 
 if TYPE_CHECKING:
     from models.figures.predictions import Predictions
     from models.runs.run import Run
+
+
+MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
+"""As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
+
+TWO = ("accuracy", "uar")
+
+PER_CLASS = ("precision", "recall", "f1", "support")
+
+
+def print_sides(result: Mapping[str, Any]) -> None:
+    """Print what a training says about its validation and test side."""
+    columns = ("side", *(MEASURES[name] for name in TWO))
+    rows = [[side, *(figure(result[side][name], ".4f") for name in TWO)] for side in ("validation", "test")]
+    print_table(columns, rows, numbers=columns[1:])
+
+
+def print_runs(runs: Sequence[Mapping[str, Any]], over: str, spread: Mapping[str, Any]) -> None:
+    """Print the test figures of several trainings, with mean and deviation.
+
+    Parameters
+    ----------
+    runs : sequence
+        Results of trainings.
+    over : str
+        What they differ in: `folds` or `seeds`.
+    spread : mapping
+        `mean` and `deviation` by measure; of seeds also `interval`, over speakers and seeds, and `interval_over`.
+    """
+    columns = ("test side", *(MEASURES[name] for name in TWO))
+    rows = [[Path(run["run"]).name, *(figure(run["test"][name], ".4f") for name in TWO)] for run in runs]
+    if len(runs) > 1:
+        rows.append([f"mean over {len(runs)} {over}", *(figure(spread["mean"].get(name), ".4f") for name in TWO)])
+        rows.append(["deviation", *(figure(spread["deviation"].get(name), ".4f") for name in TWO)])
+        if over == "seeds":
+            rows.append(["95 % interval", *(between(spread["interval"].get(name)) for name in TWO)])
+    print_table(columns, rows, numbers=columns[1:])
+    if over == "seeds":
+        from models.figures.intervals import intervals_in_words
+
+        say(f"interval {intervals_in_words(spread['interval_over'])}")
+
+
+def print_summary(summary: Mapping[str, Any]) -> None:
+    """Print accuracy, UAR and macro F1 with their intervals, then the figures of each class."""
+    found = summary.get("interval") or {}
+    columns = (f"{summary['items']} items", "figure", "95 % interval")
+    rows = [
+        [shown, figure(summary[name], ".4f"), between(found.get(name)) if found else "-"]
+        for name, shown in MEASURES.items()
+    ]
+    print_table(columns, rows, numbers=columns[1:])
+    if summary.get("interval_over"):
+        from models.figures.intervals import intervals_in_words
+
+        say(f"intervals {intervals_in_words(summary['interval_over'])}")
+    if summary.get("vote"):
+        vote = summary["vote"]
+        click.echo(f"majority vote of {vote['copies']} copies; {vote['ties']} ties, broken by mean probability")
+    click.echo()
+    _print_classes(summary)
+
+
+def _print_classes(summary: Mapping[str, Any]) -> None:
+    """Print precision, recall, F1 and support of each class, and their averages."""
+    averages = {"macro avg": summary["macro_avg"], "weighted avg": summary["weighted_avg"]}
+    rows = [
+        [printable(name), *(figure(values[column]) for column in PER_CLASS[:3]), values["support"]]
+        for name, values in {**summary["per_class"], **averages}.items()
+    ]
+    print_table(("class", *PER_CLASS), rows, numbers=PER_CLASS)
+
+
+def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
+    """Return an interval as text."""
+    return "-" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
+
 
 SIDES = ("train", "validation", "test")
 
@@ -49,10 +126,10 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Evaluate RUN on a side of its split, from the dataset that it was trained on or another."""
-    from cli.evaluated import evaluated_rows
     from featurestore.store import open_store
     from models.evaluation import judge_run
     from models.runs.run import load_run
+    from pipelines.experiments.evaluate import evaluated_rows
 
     trained = load_run(run)
     rows = evaluated_rows(open_store(place), trained, side, dataset, vote=vote)
@@ -62,7 +139,6 @@ def evaluate(
     if as_json:
         print_json(result)
         return
-    from cli.figures import print_summary
 
     click.echo(f"{run} on {rows.view.name}, side: {rows.side}")
     print_summary(result)
@@ -130,7 +206,7 @@ def _said(place: str, side: str) -> list[Predictions]:
 
 
 def _print(first: str, second: str, side: str, found: dict[str, Any]) -> None:
-    from cli.figures import MEASURES, TWO, between
+
     from models.figures.intervals import intervals_in_words
 
     click.echo(f"first:  {first}\nsecond: {second}")

@@ -13,13 +13,14 @@ import click
 
 from cli.build import build
 from cli.catalogs import fields, policies, presets, recipes
+from cli.console import print_json, printable
 from cli.corpora import corpora
 from cli.crossval import crossval
 from cli.evaluation import compare, evaluate
-from cli.interruption import advice
+from cli.listening import print_experiments
 from cli.maintenance import gc, repair, verify, why
-from cli.output import print_json, printable
 from cli.reproduce import reproduce
+from cli.resuming import advice
 from cli.runs import models, predict, report
 from cli.splits import splits
 from cli.store import export, forget, info, ls
@@ -44,6 +45,7 @@ def featurestore() -> None:
     Exit codes: 0 done; 1 an expected error; 2 wrong usage; 3 done, but files were rejected; 4 damage found;
     130 interrupted.
     """
+    print_experiments()
 
 
 COMMANDS = (

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.console import notice, print_card, print_json, printable, size
 from cli.options import file_limit_options, json_option, source_option, store_option, trust_code_option
-from cli.output import notice, print_card, print_json, printable, size
 
 if TYPE_CHECKING:
-    from featurestore.corpus.corpus import Corpus
-    from featurestore.corpus.reading.unpack import Limits
+    from featurestore.corpus.sources.archive_safety import Limits
+    from featurestore.corpus.types import Corpus
     from featurestore.store import Store
 
 DAMAGE = 4
@@ -54,7 +54,7 @@ def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool
 def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, object]:
     """Compute a sample of rows again and say how it went."""
     from featurestore.integrity.recompute import recompute
-    from pipelines.engines import open_engine
+    from pipelines.workers.engines import open_engine
 
     drift = recompute(store, rows, dataset, open_engine)
     for row, reason in drift.drifted[:MOST_LISTED]:
@@ -76,7 +76,7 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
 def repair(dataset: str | None, source: str | None, place: str | None, as_json: bool, limits: Limits) -> int:
     """Mend what is damaged, in the store or in DATASET; exit code 4 if something cannot be mended."""
     from featurestore.store import open_store
-    from pipelines.repair import repair as mend
+    from pipelines.repair.repair import repair as mend
 
     repairs = mend(open_store(place), dataset, source, limits)
     if as_json:
@@ -101,7 +101,7 @@ def gc(delete: bool, grace: float, compact: bool, place: str | None, as_json: bo
     """List what no dataset needs, or remove it; what is younger than the grace period is kept."""
     from featurestore.integrity.collect import DAY, collect
     from featurestore.store import open_store
-    from pipelines.relocate import compact as move
+    from pipelines.repair.relocate import compact as move
 
     store = open_store(place)
     if compact:
@@ -153,11 +153,11 @@ def _contents_now(store: Store, dataset: str) -> set[str] | None:
 
 
 def _corpus_now(store: Store, dataset: str) -> Corpus | None:
-    from featurestore.corpus.choice import find_choice
+    from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.errors import FeatureStoreError
-    from pipelines.chosen_corpus import corpus_of_store
+    from pipelines.ingest.ingest import corpus_of_store
 
     try:
-        return corpus_of_store(store, find_choice(store.table(store.reference(dataset).table).corpus))
+        return corpus_of_store(store, find_corpus_spec(store.table(store.reference(dataset).table).corpus))
     except FeatureStoreError:  # a corpus of the user's own, or a store without its listing
         return None

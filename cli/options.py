@@ -40,7 +40,7 @@ def _remember_base(context: click.Context, _: click.Parameter, base: str | None)
 
 def _with_base(context: click.Context, _: click.Parameter, place: str | None) -> str:
     """Put store and base into one address, so that workers open both."""
-    from featurestore.places import default_place, layered_place
+    from featurestore.storage import default_place, layered_place
 
     return layered_place(place or default_place(), context.meta.get(BASE))
 
@@ -85,7 +85,7 @@ def file_limit_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def limited(*arguments: Any, max_file_size: int, max_files: int, **options: Any) -> Any:  # noqa: ANN401 (any command)
-        from featurestore.corpus.reading.unpack import Limits
+        from featurestore.corpus.sources.archive_safety import Limits
 
         return command(*arguments, limits=Limits(members=max_files, member_bytes=max_file_size), **options)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.console import figure, notice, print_json, print_table
 from cli.options import device_option, fold_jobs_option, json_option, source_option, store_option, trust_code_option
-from cli.output import figure, notice, print_json, print_table
 
 if TYPE_CHECKING:
-    from cli.reproduction import Reproduction
+    from pipelines.experiments.reproduce import Reproduction
 
 COMMITTED = Path(__file__).parent.parent / "docs" / "results.json"
 """Results that were measured in full and stand in the repository."""
@@ -52,9 +52,9 @@ def reproduce(
     The same command goes on where an interrupted one stopped. The reduced setting shows that all of it works; its
     figures are not to be compared.
     """
-    from cli.experiments import recipe_on
-    from cli.reproduction import KeptResults, Reproduction
-    from pipelines.recipe_files import read_recipe
+    from pipelines.experiments.recipe import read_recipe
+    from pipelines.experiments.reproduce import KeptResults, Reproduction
+    from pipelines.experiments.settings import recipe_on
 
     recipe = recipe_on(read_recipe(name), corpus)
     if show:
@@ -98,8 +98,8 @@ def _trained(
 
 
 def _committed(name: str) -> list[dict[str, Any]]:
-    from cli.reproduction import KeptResults
     from featurestore.errors import SpecError
+    from pipelines.experiments.reproduce import KeptResults
 
     lines = KeptResults(COMMITTED).read().get(name, {}).get("rows", [])
     if not lines:

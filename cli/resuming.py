@@ -1,16 +1,41 @@
-"""What `--resume` leaves as it was, and what it says where nothing is left to do."""
+"""What Ctrl-C leaves, what `--resume` goes on with, and what it says where nothing is left to do."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from cli.output import notice
+from cli.console import notice
+
+SAME_COMMAND = "run the same command again to continue."
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with the command that goes on from there."""
+
+
+@contextmanager
+def goes_on_with(command: str) -> Iterator[None]:
+    """Name the command that goes on, if what is done here is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"'{command}' goes on.") from None
+
+
+def advice(stop: BaseException) -> str:
+    """Return what to do after an interrupt; click wraps it in an error of its own."""
+    cause = stop.__cause__ or stop
+    return str(cause) if isinstance(cause, Interrupted) else SAME_COMMAND
+
 
 UNCHANGING = ("resume", "source", "device", "jobs", "scheduler", "trust_code", "place", "base", "as_json")
 """Parameters that say where and how to go on; all others would make another experiment."""
+
 SUMMARIES = ("summary.json", "seed-*/summary.json", "fold-*/summary.json")
 
 

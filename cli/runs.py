@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from cli.console import notice, print_json, print_table, printable
 from cli.options import device_option, json_option, trust_code_option
-from cli.output import notice, print_json, print_table, printable
 
 REJECTED = 3
 """Exit code: done, but some files were rejected."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option, seed_option, source_option, store_option
-from cli.output import (
+from cli.console import (
     DownloadProgress,
     notice,
     print_card,
@@ -19,15 +18,16 @@ from cli.output import (
     some_names,
     terminal_width,
 )
+from cli.options import json_option, seed_option, source_option, store_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from featurestore.corpus.corpus import Utterance
-    from featurestore.corpus.sheet.datasheet import Manifest
-    from featurestore.corpus.splitting.fitting import Fields
-    from featurestore.corpus.splitting.protocols import ChosenSplit
-    from featurestore.corpus.splitting.splits import Split
+    from featurestore.corpus.manifest.model import Manifest
+    from featurestore.corpus.splits.applicable import Fields
+    from featurestore.corpus.splits.protocols import ChosenSplit
+    from featurestore.corpus.splits.types import Split
+    from featurestore.corpus.types import Utterance
     from featurestore.store import Store
 
 
@@ -109,9 +109,8 @@ class _Known:
 
 def _chosen_split(name: str, split: str) -> ChosenSplit:
     """Return what the name of a split stands for; one that lacks its corpus is answered with that of this corpus."""
-    from featurestore.corpus.splitting.protocols import find_split
-    from featurestore.errors import UnknownNameError
-    from featurestore.nearest import nearest_name
+    from featurestore.corpus.splits.protocols import find_split
+    from featurestore.errors import UnknownNameError, nearest_name
 
     try:
         return find_split(split)
@@ -133,8 +132,8 @@ def _taking_part(chosen: ChosenSplit, known: _Known) -> Sequence[Utterance]:
 
 def _list_splits(name: str, place: str | None, as_json: bool) -> None:
     """List the protocols of a corpus, and the rules that fit it by its utterances or its data sheet."""
-    from featurestore.corpus.splitting.fitting import fitting_rules, grouping_fields
-    from featurestore.corpus.splitting.split_rules import FIELD, SPLITS
+    from featurestore.corpus.splits.applicable import fitting_rules, grouping_fields
+    from featurestore.corpus.splits.rules import FIELD, SPLITS
     from featurestore.store import open_store
 
     sheets, fields = _sheets_and_fields(open_store(place), name)
@@ -154,7 +153,7 @@ def _list_splits(name: str, place: str | None, as_json: bool) -> None:
 
 def _sheets_and_fields(store: Store, name: str) -> tuple[Sequence[Manifest], Fields]:
     """Return the data sheets of a dataset or corpus, and the fields that its recordings can be split by."""
-    from featurestore.corpus.splitting.fitting import fields_of_sheets, fields_of_utterances
+    from featurestore.corpus.splits.applicable import fields_of_sheets, fields_of_utterances
 
     if name not in store.names():
         sheets = _sheets(name)
@@ -165,11 +164,11 @@ def _sheets_and_fields(store: Store, name: str) -> tuple[Sequence[Manifest], Fie
 
 def _sheets(name: str, *, optional: bool = False) -> Sequence[Manifest]:
     """Return the data sheets of a choice of corpora; none, if that is allowed, for one that is not known by name."""
-    from featurestore.corpus.choice import find_choice
+    from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.errors import FeatureStoreError
 
     try:
-        return find_choice(name).manifests
+        return find_corpus_spec(name).manifests
     except FeatureStoreError:  # the corpus of a dataset whose sheet or folder lies elsewhere
         if optional:
             return ()
@@ -194,16 +193,16 @@ def _protocol(chosen: ChosenSplit, utterances: Sequence[Utterance]) -> dict[str,
 
 def _known(name: str, source: str | None, place: str | None) -> _Known:
     """Return the corpus and the utterances of a dataset in the store, or of a corpus."""
-    from featurestore.corpus.choice import find_choice
+    from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.store import open_store
-    from pipelines.chosen_corpus import chosen_corpus
-    from pipelines.fetch import Fetcher
+    from pipelines.ingest.fetch import Fetcher
+    from pipelines.ingest.ingest import chosen_corpus
 
     store = open_store(place)
     if source is None and name in store.names():
         view = store.view(name)
         return _Known(view.table.corpus, view.table.utterances, view.sounds)
-    choice = find_choice(name)
+    choice = find_corpus_spec(name)
     corpus = chosen_corpus(store, choice, source, Fetcher(notice, DownloadProgress()), write=False)
     for text in corpus.notes:
         notice(f"note: {printable(text)}")
@@ -222,8 +221,8 @@ def _sides(
     chosen: ChosenSplit, utterances: Sequence[Utterance], found: Sequence[Split], sounds: Mapping[str, str] | None
 ) -> dict[str, Any]:
     """Describe one split, or the folds of a protocol."""
-    from featurestore.corpus.splitting.leaks import leaks
-    from featurestore.corpus.splitting.sides import lacking_notes
+    from featurestore.corpus.splits.leakage import leaks
+    from featurestore.corpus.splits.types import lacking_notes
 
     sides = []
     notes: list[str] = []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.console import print_card, print_json, print_table, size
 from cli.options import json_option, store_option
-from cli.output import print_card, print_json, print_table, size
 
 if TYPE_CHECKING:
     from featurestore.store import Store

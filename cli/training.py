@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.figures import MEASURES
-from cli.interruption import goes_on_with
+from cli.console import TrainingProgress, print_json, say
+from cli.evaluation import MEASURES
 from cli.options import (
     change_option,
     experiment_options,
@@ -19,17 +19,14 @@ from cli.options import (
     training_options,
     trust_code_option,
 )
-from cli.output import print_json
-from cli.resuming import refuse_changes, tell_finished
-from cli.training_progress import TrainingProgress
-from cli.wrapping import say
+from cli.resuming import goes_on_with, refuse_changes, tell_finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from models.runs.run import RunConfig
-    from models.training import Sides
-    from pipelines.experiment import Experiment
+    from models.trainer import Sides
+    from pipelines.experiments.experiment import Experiment
 
 
 @click.command(epilog="Example: featurestore train --recipe mathworks --source download.zip")
@@ -67,11 +64,12 @@ def train(
     Several GPUs: 'torchrun --standalone --nproc-per-node 2 -m -- featurestore train ...'; --batch-size counts the
     clips of all.
     """
-    from cli.experiments import chosen_experiment, free_folder, interrupted_run
-    from cli.prepared import prepare
     from featurestore.store import open_store
     from models.optimisation.distributed import joined
     from models.runs.datasets import dataset_of
+    from pipelines.experiments.prepare import prepare
+    from pipelines.experiments.resume import free_folder, interrupted_run
+    from pipelines.experiments.settings import chosen_experiment
 
     if resume:
         refuse_changes()
@@ -113,9 +111,9 @@ def _trained(
     **how: Any,  # noqa: ANN401 (device, resume and ranks, passed on)
 ) -> dict[str, Any]:
     """Train once, or once for each of several seeds."""
-    from cli.experiments import start_seeds
     from models.training import train as run_training
     from models.training import train_seeds
+    from pipelines.experiments.resume import start_seeds
 
     progress = TrainingProgress(run.name)
     if seeds is None:
@@ -136,7 +134,7 @@ def _several(run: Path, results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(result: dict[str, Any], experiment: Experiment) -> None:
-    from cli.figures import print_runs, print_sides
+    from cli.evaluation import print_runs, print_sides
 
     runs = result.get("runs", [result])
     if "runs" in result:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from cli.console import figure, print_json, print_table
 from cli.options import device_option, fold_jobs_option, json_option, source_option, store_option, trust_code_option
-from cli.output import figure, print_json, print_table
 
 
 @click.command(epilog="Example: featurestore tune --recipe zhao --trials 20 --source download.zip")
@@ -50,11 +50,11 @@ def tune(
 
     Trials are compared by their validation side alone. The same command goes on where an interrupted one stopped.
     """
-    from cli.experiments import chosen_experiment
-    from cli.search import Search
-    from featurestore.corpus.splitting.protocols import find_split
+    from featurestore.corpus.splits.protocols import find_split
     from featurestore.store import open_store
-    from pipelines.recipe_files import read_recipe
+    from pipelines.experiments.recipe import read_recipe
+    from pipelines.experiments.search import Search
+    from pipelines.experiments.settings import chosen_experiment
 
     store = open_store(place)
     experiment = chosen_experiment(store, None, recipe, corpus, split=split, epochs=epochs, settings=settings)

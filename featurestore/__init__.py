@@ -9,9 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featurestore.corpus.corpus import Corpus, Utterance, load_corpus
+    from featurestore.corpus.load import load_corpus
+    from featurestore.corpus.types import Corpus, Utterance
     from featurestore.errors import FeatureStoreError
-    from featurestore.specs.augmentation import AugmentationSpec, Drawn
+    from featurestore.specs.augmentation import AugmentationSpec
+    from featurestore.specs.drawn import Drawn
     from featurestore.specs.features import FeatureSpec
     from featurestore.specs.perturbation import Perturbation
     from featurestore.specs.presets import feature_preset, policy
@@ -22,16 +24,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AugmentationSpec": "featurestore.specs.augmentation",
-    "Corpus": "featurestore.corpus.corpus",
+    "Corpus": "featurestore.corpus.load",
     "DatasetView": "featurestore.view",
     "Drawn": "featurestore.specs.augmentation",
     "FeatureSpec": "featurestore.specs.features",
     "FeatureStoreError": "featurestore.errors",
     "Perturbation": "featurestore.specs.perturbation",
     "Store": "featurestore.store",
-    "Utterance": "featurestore.corpus.corpus",
+    "Utterance": "featurestore.corpus.load",
     "feature_preset": "featurestore.specs.presets",
-    "load_corpus": "featurestore.corpus.corpus",
+    "load_corpus": "featurestore.corpus.load",
     "open_store": "featurestore.store",
     "policy": "featurestore.specs.presets",
 }

@@ -8,17 +8,26 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
-from featurestore.canonical import FORMAT, canonical_json, check_format, digest
-from featurestore.corpus.corpus import Rejection, Utterance
+from featurestore.checksummed_json import (
+    FORMAT,
+    canonical_json,
+    check_format,
+    check_types,
+    digest,
+    parsed,
+    reading,
+    sealed,
+    unsealed,
+)
+from featurestore.corpus.types import Rejection, Utterance
 from featurestore.errors import DamagedObjectError, SpecError
-from featurestore.seals import check_types, parsed, reading, sealed, unsealed
 from featurestore.segments import recording_of, segment_of
 from featurestore.shards.plan import Part
 from featurestore.shards.record import ShardRecord
-from featurestore.specs.rows import RowSpec
-from featurestore.storage.keys import DATASET_NAME, checked_key
+from featurestore.specs.row_spec import RowSpec
+from featurestore.storage.protocol import DATASET_NAME, Storage, checked_key
 
 NAME = re.compile(DATASET_NAME)
 
@@ -240,3 +249,57 @@ class Reference:
 def _utterance(fields: Mapping[str, Any]) -> Utterance:
     segment_of(fields["content"])  # one that is none is no row's
     return Utterance(**{**fields, "labels": tuple((name, value) for name, value in fields["labels"])})
+
+
+def resolve_prefix(
+    prefix: str, named: Sequence[Reference], roots: Mapping[str, Reference], digests: set[str]
+) -> Reference:
+    """Return the reference that the beginning of a digest or dataset id stands for.
+
+    Labels are not part of a digest: two datasets with the same rows and other labels are told apart by their names.
+
+    Parameters
+    ----------
+    prefix : str
+    named : sequence of Reference
+        Those of the datasets that begin so and have a name.
+    roots : mapping
+        All datasets that begin so, by id.
+    digests : set of str
+        Their digests.
+
+    Raises
+    ------
+    SpecError
+        If it is the beginning of several digests, or their labels differ.
+    """
+    if len(digests) > 1:
+        raise SpecError(f"{prefix!r} is the beginning of several digests: give more digits.")
+    if len({reference.table for reference in named}) > 1:
+        names = " and ".join(sorted(reference.name for reference in named))
+        raise SpecError(f"{prefix!r} is the digest of {names}, whose labels differ: give one of these names.")
+    return named[0] if named else next(iter(roots.values()))
+
+
+def labelled_reference(table: str, candidates: Sequence[Reference]) -> Reference:
+    """Return the reference with a table of labels; if none has it any more, one that names it all the same."""
+    exact = next((reference for reference in candidates if reference.table == table), None)
+    return exact or dataclasses.replace(candidates[0], table=table)
+
+
+class ReadableStore(Protocol):
+    """What a view reads of a store."""
+
+    storage: Storage
+
+    def record(self, address: str) -> ShardRecord:
+        """Return the record of a shard."""
+
+    def dataset(self, dataset: str) -> DatasetRecord:
+        """Return the record of a dataset."""
+
+    def table(self, table: str) -> Table:
+        """Return a table."""
+
+    def source(self, content: str) -> bytes:
+        """Return an original recording."""

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from featurestore.canonical import FORMAT, canonical_json
-from featurestore.corpus.corpus import Listed
+from featurestore.checksummed_json import FORMAT, canonical_json, check_types, reading, sealed, unsealed
+from featurestore.corpus.types import ListedFile
 from featurestore.errors import DamagedObjectError
-from featurestore.seals import check_types, reading, sealed, unsealed
 
-Listing = tuple[Listed, ...]
+Listing = tuple[ListedFile, ...]
 
 
 def listing_object(listing: Listing) -> tuple[str, bytes]:
@@ -32,7 +31,7 @@ def parse_listing(key: str, data: bytes) -> Listing:
     if key != listing_key(hashlib.sha256(data).hexdigest()):
         raise DamagedObjectError(key, "its bytes do not match its name")
     with reading(key, "a listing"):
-        listing = tuple(Listed(path, content, size) for path, content, size in json.loads(data))
+        listing = tuple(ListedFile(path, content, size) for path, content, size in json.loads(data))
         for file in listing:
             check_types(file)
     return listing

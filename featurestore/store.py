@@ -7,8 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestore.called import labelled_reference, reference_called
-from featurestore.datasets import DatasetRecord, Reference, Table, check_dataset_name
+from featurestore.datasets import (
+    DatasetRecord,
+    Reference,
+    Table,
+    check_dataset_name,
+    labelled_reference,
+    resolve_prefix,
+)
 from featurestore.errors import (
     DamagedObjectError,
     FeatureStoreError,
@@ -17,11 +23,12 @@ from featurestore.errors import (
     StorageError,
     UnknownNameError,
 )
-from featurestore.places import default_place, layered_place
 from featurestore.segments import recording_of
 from featurestore.shards.record import ShardRecord, data_key, record_key
-from featurestore.specs.rows import RowSpec
-from featurestore.storage import LayeredStorage, Storage, open_storage
+from featurestore.specs.row_spec import RowSpec
+from featurestore.storage import default_place, layered_place, open_storage
+from featurestore.storage.layered import LayeredStorage
+from featurestore.storage.protocol import Storage
 
 if TYPE_CHECKING:
     from featurestore.view import DatasetView
@@ -132,7 +139,7 @@ class Store:
         named = [found for found in map(self._named, self.names()) if found.dataset in roots]
         if table:
             return labelled_reference(table, [*named, *roots.values()])
-        return reference_called(name, named, roots, {self.dataset(dataset).digest for dataset in roots})
+        return resolve_prefix(name, named, roots, {self.dataset(dataset).digest for dataset in roots})
 
     def _roots(self, prefix: str) -> dict[str, Reference]:
         """Return the datasets whose id or digest begins so, by id."""

@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestore.corpus.splitting import splits
-from featurestore.corpus.splitting.protocols import labelled_under
+from featurestore.corpus.splits import protocols
+from featurestore.corpus.splits.protocols import labelled_under
 from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.errors import SpecError
-from featurestore.row_places import locate_rows
 from featurestore.rows.draws import draw
 from featurestore.segments import segment_of
-from featurestore.signal.limits import MOST_SECONDS
+from featurestore.shards.row_index import locate_rows
+from featurestore.signal.arrays import MOST_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 
 if TYPE_CHECKING:
-    from featurestore.corpus.corpus import Utterance
+    from featurestore.corpus.splits.types import Split
+    from featurestore.corpus.types import Utterance
+    from featurestore.datasets import ReadableStore
     from featurestore.rows.engine import RowEngine
-    from featurestore.store import Store
 
 Triple = tuple["DatasetView", "DatasetView", "DatasetView"]
 
@@ -38,7 +39,7 @@ class DatasetView:
     changing them computes nothing.
     """
 
-    def __init__(self, store: Store, name: str, record: DatasetRecord, table: Table) -> None:
+    def __init__(self, store: ReadableStore, name: str, record: DatasetRecord, table: Table) -> None:
         self.store = store
         self.name = name
         self.digest = record.digest
@@ -50,7 +51,7 @@ class DatasetView:
         self._reader, self._index = locate_rows(store, record, table)
 
     @classmethod
-    def open(cls, store: Store, reference: Reference) -> DatasetView:
+    def open(cls, store: ReadableStore, reference: Reference) -> DatasetView:
         """Open the dataset that a reference names."""
         return cls(store, reference.name, store.dataset(reference.dataset), store.table(reference.table))
 
@@ -214,12 +215,12 @@ class DatasetView:
         and test take copy 0.
         """
         view = self.under(name)
-        return view.sides(splits.split(view.table.utterances, name, seed=seed), clean_in_training=clean_in_training)
+        return view.sides(protocols.split(view.table.utterances, name, seed=seed), clean_in_training=clean_in_training)
 
     def folds(self, name: str, *, seed: int = 0, clean_in_training: bool = False) -> Iterator[Triple]:
         """Yield the three views of each fold of a protocol such as `loso`."""
         view = self.under(name)
-        for fold in splits.folds(view.table.utterances, name, seed=seed):
+        for fold in protocols.folds(view.table.utterances, name, seed=seed):
             yield view.sides(fold, clean_in_training=clean_in_training)
 
     def under(self, name: str) -> DatasetView:
@@ -242,7 +243,7 @@ class DatasetView:
         view._index = dataclasses.replace(view._index, utterance=moved[view._index.utterance])
         return view
 
-    def sides(self, split: splits.Split, *, clean_in_training: bool = False, validation_copy: int = 0) -> Triple:
+    def sides(self, split: Split, *, clean_in_training: bool = False, validation_copy: int = 0) -> Triple:
         """Return the three views of a split given by paths; `validation_copy` is the copy that validates."""
         train = self._of(split.train)
         clean, augmented = self.copies == 0, self.copies > 0

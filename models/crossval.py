@@ -19,10 +19,10 @@ from models.data import FeatureView
 from models.errors import RunError, TrainingError
 from models.progress import Progress, Silence
 from models.runs.checkpoint import write_json
-from models.runs.folders import fold_folder, has_begun, pooled_summary
-from models.runs.hold import hold_run
+from models.runs.folders import fold_folder, has_begun, hold_run, pooled_summary
 from models.runs.run import RunConfig
-from models.training import Sides, train
+from models.trainer import Sides
+from models.training import train
 
 MEASURES = ("accuracy", "uar")
 RESULT = "crossval.json"

@@ -18,7 +18,7 @@ from models.execution import Execution, by_length
 from models.figures import metrics
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions
-from models.figures.tally import Tally
+from models.figures.running_metrics import RunningMetrics
 from models.figures.voting import voted
 from models.runs.run import Run
 
@@ -35,9 +35,9 @@ def view_logits(model: nn.Module, dataset: ViewDataset, execution: Execution) ->
             yield execution.logits(model, batch), batch.labels
 
 
-def tally_view(model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution) -> Tally:
+def tally_view(model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution) -> RunningMetrics:
     """Count loss and confusion of a model on all rows of a view."""
-    tally = Tally(len(classes), execution.device)
+    tally = RunningMetrics(len(classes), execution.device)
     for logits, labels in view_logits(model, ViewDataset(view, classes), execution):
         tally.add(F.cross_entropy(logits, labels), logits, labels)
     return tally

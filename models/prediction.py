@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featurestore.corpus.reading.unpack import Limits
+from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.errors import AudioError, SpecError
 from models.batches.normalisation import of_one_speaker
 from models.data import Batch

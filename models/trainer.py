@@ -11,28 +11,25 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from featurestore.corpus.splitting.sides import class_notes
+from featurestore.corpus.splits.types import class_notes
 from models.batches.normalisation import SCOPES, Normalisation, fit
-from models.batches.order import make_sampler, measure_population
 from models.batches.residence import reside, row_bytes, settled_residence
+from models.batches.samplers import make_sampler, measure_population
 from models.batches.spec_augment import SpecAugment
 from models.data import Batch, FeatureView, ViewDataset
 from models.errors import TrainingError
 from models.evaluation import Judgement, has_copies, judge, tally_view
 from models.execution import Execution
-from models.figures.tally import Tally
+from models.figures.running_metrics import RunningMetrics
 from models.networks.layers import has_batch_norm
 from models.optimisation.distributed import ALONE, Ranks
-from models.optimisation.gradient_norms import GradientNorms
-from models.optimisation.losses import make_loss
-from models.optimisation.monitoring import best_epoch, stale_epochs
+from models.optimisation.gradient_norms import GradientNorms, make_loss
 from models.optimisation.optimisers import make_optimiser, set_rate
-from models.optimisation.schedules import Moment, rate_factor
+from models.optimisation.schedules import ScheduleStep, best_epoch, rate_factor, stale_epochs
 from models.progress import Progress, StepReport
 from models.registry import build_model
-from models.runs.files import draw_run, finish_run, write_history
+from models.runs.finish import draw_run, finish_run, kept_by, run_result, write_history
 from models.runs.recordings import write_sides
-from models.runs.result import kept_by, run_result
 from models.runs.run import RunConfig
 from models.training_state import TrainingState
 
@@ -82,7 +79,7 @@ class Trainer:
         if self.spec.compile:
             model.compile(dynamic=True)  # in place, so that weights keep their names; batches differ in length
         self.loss = make_loss(self.spec, classes, data.targets).to(execution.device)
-        tally = Tally(len(classes), execution.device)
+        tally = RunningMetrics(len(classes), execution.device)
         norms = GradientNorms(model) if self.spec.gradient_norms else None
         self.state = TrainingState(model, make_optimiser(model, self.spec), tally, norms=norms)
         self.state.load(folder, config.id, ranks)
@@ -169,7 +166,7 @@ class Trainer:
 
     def _set_rate(self) -> None:
         counters = self.state.counters
-        moment = Moment(counters.epoch, counters.step, self.steps, counters.history)
+        moment = ScheduleStep(counters.epoch, counters.step, self.steps, counters.history)
         counters.rate = self.spec.learning_rate * set_rate(self.state.optimiser, rate_factor(self.spec, moment))
 
     def _step(self, batch: Batch, clips: int) -> Tensor:

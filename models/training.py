@@ -17,11 +17,11 @@ from models.devices import arithmetic, keep_freed_memory
 from models.errors import TrainingError
 from models.execution import Execution, check_padding
 from models.optimisation.distributed import ALONE, Ranks, refuse_ranks
-from models.optimisation.losses import class_weights
+from models.optimisation.gradient_norms import class_weights
 from models.optimisation.optimisers import check_modules
 from models.progress import Progress, Silence
 from models.registry import build_model, model_card
-from models.runs.hold import hold_run
+from models.runs.folders import hold_run
 from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
 from models.runs.summary import read_result
 from models.trainer import Sides, Trainer

@@ -13,12 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featurestore.canonical import canonical_json
+from featurestore.checksummed_json import canonical_json, parsed
 from featurestore.errors import FeatureStoreError
-from featurestore.seals import parsed
 from featurestore.typed_values import check_fields
 from models.errors import CheckpointError
-from models.figures.tally import Tally
+from models.figures.running_metrics import RunningMetrics
 from models.optimisation.distributed import ALONE, Ranks
 from models.optimisation.gradient_norms import GradientNorms
 from models.optimisation.optimisers import optimiser_tensors, restore_optimiser
@@ -69,7 +68,7 @@ class TrainingState:
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
-    tally: Tally
+    tally: RunningMetrics
     """Of the epoch under way."""
     counters: Counters = field(default_factory=Counters)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -85,7 +84,7 @@ class TrainingState:
         """Go on to the next epoch, with nothing counted in it."""
         counters = self.counters
         counters.epoch, counters.step, counters.losses, counters.norms = counters.epoch + 1, 0, [], []
-        self.tally = Tally(self.tally.classes, self.tally.loss.device)
+        self.tally = RunningMetrics(self.tally.classes, self.tally.loss.device)
         if self.norms:
             self.norms.clear()
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from featurestore.corpus.corpus import Rejection
-from featurestore.corpus.reading.sources import Source
+from featurestore.corpus.sources.types import Source
+from featurestore.corpus.types import Rejection
 from featurestore.errors import AudioError, TooLongError
 from featurestore.quality.findings import Finding, Measured, count_of, findings_of
 from featurestore.quality.measures import Measures
 from featurestore.segments import WHOLE, Segment
+from featurestore.signal.arrays import MAX_SECONDS
 from featurestore.signal.guarded import GuardedDecoder
-from featurestore.signal.limits import MAX_SECONDS
-from pipelines.cluster import available_cores
-from pipelines.rejects import too_long
+from pipelines.build.rejects import too_long
+from pipelines.workers.cluster import available_cores
 
 WINDOW = 4
 """Files in memory for each worker."""

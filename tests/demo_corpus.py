@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from featurestore.corpus.corpus import Corpus
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.types import Corpus
 from featurestore.store import Store
-from pipelines.ingest import ingest
+from pipelines.ingest.ingest import ingest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("FEATURESTORE_SHARED", ROOT.parent / "shared"))

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from featurestore.corpus.synthesised.synthesis import demo_files
+from featurestore.corpus.synthetic import demo_files
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.presets import feature_preset, policy

@@ -5,7 +5,8 @@ from scipy import stats
 from featurestore.errors import SpecError
 from featurestore.rows.draws import draw
 from featurestore.signal.pitch_grid import PITCH_GRID, grid_semitones, pitch_steps
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.perturbation import Perturbation
 
 POLICY = AugmentationSpec(

@@ -12,7 +12,7 @@ import zarr
 from demo_corpus import no_download
 from scipy import stats
 
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.integrity import verify
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
@@ -20,9 +20,9 @@ from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store
 from featurestore.view import DatasetView
-from pipelines.build import build
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.ingest import ingest
+from pipelines.build.run import build
+from pipelines.build.spec import DatasetSpec
+from pipelines.ingest.ingest import ingest
 
 FILES = 40
 COPIES = 30
@@ -44,7 +44,7 @@ def store(folder, tmp_path_factory, cluster) -> Store:
     built = open_store(tmp_path_factory.mktemp("store"))
     corpus = ingest(built, find_manifest("emodb"), folder, no_download)
     report = build(
-        built, corpus, DatasetRecipe(feature_preset("mathworks"), policy("mathworks"), COPIES), scheduler=cluster
+        built, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), COPIES), scheduler=cluster
     )
     assert (report.clean, report.augmented, report.rejected) == (FILES, FILES * COPIES, ())
     return built

@@ -14,7 +14,8 @@ from featurestore import presets
 from featurestore.errors import AudioError, SpecError
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.versions import row_versions

@@ -4,10 +4,10 @@ import pickle
 
 import pytest
 
-from featurestore.corpus.sheet.manifest import find_manifest, manifest_names, parse_manifest
-from featurestore.errors import ManifestError, UnknownNameError
-from featurestore.nearest import edits, nearest_name
-from pipelines.engines import DEVICES, chosen_device
+from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
+from featurestore.corpus.manifest.parse import parse_manifest
+from featurestore.errors import ManifestError, UnknownNameError, edits, nearest_name
+from pipelines.workers.engines import DEVICES, chosen_device
 
 
 @pytest.mark.parametrize(

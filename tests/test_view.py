@@ -14,8 +14,8 @@ from featurestore.errors import UnknownNameError
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store
 from featurestore.view import DatasetView
-from pipelines.build import build
-from pipelines.dataset_recipe import DatasetRecipe
+from pipelines.build.run import build
+from pipelines.build.spec import DatasetSpec
 
 COPIES = 4
 
@@ -26,7 +26,7 @@ def store(tmp_path_factory, cluster) -> Store:
     build(
         built,
         ingest_demo(built),
-        DatasetRecipe(feature_preset("mathworks"), policy("mathworks"), COPIES),
+        DatasetSpec(feature_preset("mathworks"), policy("mathworks"), COPIES),
         scheduler=cluster,
     )
     return built

@@ -11,19 +11,19 @@ import numpy as np
 import soundfile
 from demo_corpus import no_download
 
-from featurestore.corpus.sheet.manifest import Manifest, find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.manifest.model import Manifest
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store
-from pipelines.build import publish_plan
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.dispatch import bundles_of
-from pipelines.ingest import ingest
-from pipelines.planning import BuildPlan, plan_build
-from pipelines.progress import Silent
-from pipelines.rejects import remember_length, remember_reject
-from pipelines.tasks import run_bundle
-from pipelines.waiting import wait_for_leases
+from pipelines.build.plan import BuildPlan, plan_build
+from pipelines.build.progress import Silent, wait_for_leases
+from pipelines.build.rejects import remember_length, remember_reject
+from pipelines.build.run import publish_plan
+from pipelines.build.spec import DatasetSpec
+from pipelines.build.tasks import run_bundle
+from pipelines.ingest.ingest import ingest
+from pipelines.workers.dispatch import bundles_of
 
 MANIFEST = """
 name = "tiny"
@@ -59,17 +59,17 @@ def write_corpus(folder: Path, numbers: Iterable[int]) -> Path:
     return folder
 
 
-def recipe(copies: int, mels: int = 8) -> DatasetRecipe:
+def recipe(copies: int, mels: int = 8) -> DatasetSpec:
     features, augmentation = override(feature_preset("mathworks"), policy("mathworks"), (f"mels={mels}",))
-    return DatasetRecipe(features, augmentation, copies)
+    return DatasetSpec(features, augmentation, copies)
 
 
 def build_here(
-    store: Store, folder: Path, wanted: DatasetRecipe, name: str = "tiny", sheet: Manifest | None = None
+    store: Store, folder: Path, wanted: DatasetSpec, name: str = "tiny", sheet: Manifest | None = None
 ) -> tuple[str, int]:
     """Build without Dask; return the digest and the number of computed rows.
 
-    It goes through the same steps as `pipelines.build.build`: sweep, plan, bundles, leases, plan again, publish.
+    It goes through the same steps as `pipelines.build.run.build`: sweep, plan, bundles, leases, plan again, publish.
     """
     computed = 0
     corpus = ingest(store, sheet or find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)

@@ -1,20 +1,16 @@
 """Corpora: data sheets, sources, labels, splits and leaks."""
 
-from featurestore.corpus.corpus import (
-    Corpus,
-    Listed,
-    Rejection,
-    Utterance,
-    corpus_source,
-    label,
-    listed,
-    load_corpus,
-    read_listing,
-)
-from featurestore.corpus.reading.sources import FolderSource, MemorySource, Source, open_source
-from featurestore.corpus.sheet.manifest import Archive, Manifest, find_manifest, manifest_names, read_manifest
-from featurestore.corpus.splitting.leaks import Leaks, check_leaks, leaks
-from featurestore.corpus.splitting.splits import SPLITS, Split, folds, split
+from featurestore.corpus.load import corpus_source, label, load_corpus, read_listing
+from featurestore.corpus.manifest.catalog import find_manifest, manifest_names, read_manifest
+from featurestore.corpus.manifest.model import Archive, Manifest
+from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.sources.open import open_source
+from featurestore.corpus.sources.types import MemorySource, Source
+from featurestore.corpus.splits.leakage import Leaks, check_leaks, leaks
+from featurestore.corpus.splits.protocols import folds, split
+from featurestore.corpus.splits.rules import SPLITS
+from featurestore.corpus.splits.types import Split
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, Utterance, identified_file
 
 __all__ = [
     "SPLITS",
@@ -22,7 +18,7 @@ __all__ = [
     "Corpus",
     "FolderSource",
     "Leaks",
-    "Listed",
+    "ListedFile",
     "Manifest",
     "MemorySource",
     "Rejection",
@@ -33,9 +29,9 @@ __all__ = [
     "corpus_source",
     "find_manifest",
     "folds",
+    "identified_file",
     "label",
     "leaks",
-    "listed",
     "load_corpus",
     "manifest_names",
     "open_source",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from featurestore.listings import CorpusReference, listing_key, parse_listing
 from featurestore.segments import recording_of
 from featurestore.shards.record import data_key, record_key
-from featurestore.storage.keys import KEY
+from featurestore.storage.protocol import KEY
 from featurestore.store import Store
 
 DAY = 86_400.0

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from featurestore.corpus.corpus import Utterance
+from featurestore.corpus.types import Utterance
 from featurestore.datasets import DatasetRecord, Table
 from featurestore.segments import brief
 from featurestore.shards.plan import Part

@@ -12,8 +12,8 @@ from featurestore.errors import FeatureStoreError
 from featurestore.rows.engine import Engine, RowEngine
 from featurestore.segments import brief, segment_of
 from featurestore.shards.record import ShardRecord, record_key, row_checksum
-from featurestore.signal.limits import MOST_SECONDS
-from featurestore.specs.rows import RowSpec
+from featurestore.signal.arrays import MOST_SECONDS
+from featurestore.specs.row_spec import RowSpec
 from featurestore.specs.versions import CPU
 from featurestore.store import Store
 
@@ -45,8 +45,8 @@ def recompute(
     dataset : str, optional
         Name or digest prefix; only shards of this dataset are sampled.
     open_engine : callable, optional
-        Gives an engine for the rows of any spec, with `recordings` as `pipelines.engines.open_engine` takes them;
-        without it only those of the processor's own engine are computed.
+        Gives an engine for the rows of any spec, with `recordings` as `pipelines.workers.engines.open_engine` takes
+        them; without it only those of the processor's own engine are computed.
     """
     sample = heapq.nsmallest(rows, _all_rows(store, dataset))
     by_spec = sorted(((record.spec.id, content, copy, record) for _, content, copy, record in sample), key=_key)

@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError, StoreTooNewError
-from featurestore.integrity.records import check_dataset, check_listing, check_reference, check_reject, check_table
+from featurestore.integrity.record_checks import (
+    check_dataset,
+    check_listing,
+    check_reference,
+    check_reject,
+    check_table,
+)
 from featurestore.segments import brief
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
 from featurestore.signal.arrays import is_finite
-from featurestore.storage.keys import KEY, MARKER
-from featurestore.storage.ownership import MARK
+from featurestore.storage.folder_lock import MARK
+from featurestore.storage.protocol import KEY, MARKER
 from featurestore.store import Store
 
 FOREIGN = "a foreign file: no part of a store"

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from featurestore.specs.operations import OPERATIONS
 
 if TYPE_CHECKING:
-    from featurestore.rows.draws import CopyDraws
-    from featurestore.rows.perturber import Copy
-    from featurestore.specs.augmentation import AugmentationSpec
+    from featurestore.rows.copies import Copy, CopyDraws
+    from featurestore.specs.declared import Declared
 
 
 class PerturbationKind(ABC):
@@ -67,10 +66,10 @@ class PerturbationKind(ABC):
         unit = f" {self.unit}" if self.unit else ""
         return f"{' '.join((inspect.getdoc(type(self)) or '').split())} Within {low:g} and {high:g}{unit}."
 
-    def check(self, policy: AugmentationSpec) -> None:  # noqa: B027 (most have nothing to check)
+    def check(self, policy: Declared) -> None:  # noqa: B027 (most have nothing to check)
         """Refuse a policy whose settings do not go together with `SpecError`."""
 
-    def check_rows(self, policy: AugmentationSpec) -> None:  # noqa: B027
+    def check_rows(self, policy: Declared) -> None:  # noqa: B027
         """Refuse to compute what an earlier version did and stored, which can still be read, with `SpecError`."""
 
     def nearest(self, value: float, low: float, high: float) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.perturber import Copy
+    from featurestore.rows.copies import Copy
 
 
 class Peak(PerturbationKind):
@@ -21,6 +21,6 @@ class Peak(PerturbationKind):
 
     def apply(self, value: float, copy: Copy) -> None:
         """Set the gain; the transform applies it."""
-        from featurestore.signal.peak import largest, peak_gain
+        from featurestore.signal.level import largest, peak_gain
 
         copy.gain = peak_gain(float(largest(copy.signal) if copy.loudest is None else copy.loudest), value)

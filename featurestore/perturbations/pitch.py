@@ -9,9 +9,9 @@ from featurestore.perturbations.kind import PerturbationKind
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps, snap
 
 if TYPE_CHECKING:
-    from featurestore.rows.perturber import Copy
+    from featurestore.rows.copies import Copy
     from featurestore.signal.arrays import Signal
-    from featurestore.specs.augmentation import AugmentationSpec
+    from featurestore.specs.declared import Declared
 
 FORMANTS = ("moved", "kept")
 
@@ -25,7 +25,7 @@ class Pitch(PerturbationKind):
     added = ("formants",)
     in_torch = True
 
-    def check(self, policy: AugmentationSpec) -> None:
+    def check(self, policy: Declared) -> None:
         """Refuse an unknown place for formants."""
         if policy.formants not in FORMANTS:
             raise UnknownNameError("formants", str(policy.formants), FORMANTS)
@@ -45,7 +45,7 @@ def voiced(copy: Copy, steps: int, reading: int, length: int) -> Signal:
     """Return `length` samples of a source lasting steps / 2048 times as long, read reading / 2048 times as fast."""
     from featurestore.signal import interpolation
     from featurestore.signal.envelope import excited
-    from featurestore.signal.lanes import LANES
+    from featurestore.signal.kernels.simd import LANES
     from featurestore.signal.splices import lengthen
 
     kept = copy.policy.formants == "kept" and reading != PITCH_GRID

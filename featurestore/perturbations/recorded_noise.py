@@ -9,8 +9,7 @@ from featurestore.errors import AudioError
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.draws import CopyDraws
-    from featurestore.rows.perturber import Copy
+    from featurestore.rows.copies import Copy, CopyDraws
 
 
 class RecordedNoise(PerturbationKind):
@@ -38,8 +37,8 @@ class RecordedNoise(PerturbationKind):
 
     def apply(self, value: float, copy: Copy) -> None:
         """Add the piece."""
+        from featurestore.signal.level import energy
         from featurestore.signal.noise import add_scaled, noise_gain
-        from featurestore.signal.peak import energy
 
         mixed = copy.buffer("mixed", len(copy.signal))
         copy.recordings.noise(copy.drawn.noise, copy.source.rate).cut(copy.drawn.noise_position, mixed)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.draws import CopyDraws
-    from featurestore.rows.perturber import Copy
+    from featurestore.rows.copies import Copy, CopyDraws
 
 
 class Reverberation(PerturbationKind):
@@ -29,7 +28,7 @@ class Reverberation(PerturbationKind):
 
     def apply(self, value: float, copy: Copy) -> None:
         """Put the signal into the room."""
-        from featurestore.signal.perturbations.reverberation import reverberant
+        from featurestore.signal.reverberation import reverberant
 
         heard = copy.buffer("room", len(copy.signal))
         reverberant(copy.signal, copy.recordings.room(copy.drawn.rir, copy.source.rate), value, heard)

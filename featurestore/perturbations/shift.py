@@ -8,8 +8,8 @@ from featurestore.errors import UnknownNameError
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.perturber import Copy
-    from featurestore.specs.augmentation import AugmentationSpec
+    from featurestore.rows.copies import Copy
+    from featurestore.specs.declared import Declared
 
 FILLS = ("zero", "circular")
 
@@ -23,14 +23,14 @@ class TimeShift(PerturbationKind):
     moves = True
     in_torch = True
 
-    def check(self, policy: AugmentationSpec) -> None:
+    def check(self, policy: Declared) -> None:
         """Refuse an unknown way to fill what is uncovered."""
         if policy.shift_fill not in FILLS:
             raise UnknownNameError("shift_fill", str(policy.shift_fill), FILLS)
 
     def apply(self, value: float, copy: Copy) -> None:
         """Move the signal."""
-        from featurestore.signal.shift import shift
+        from featurestore.signal.timing import shift
 
         shifted = copy.buffer("shifted", len(copy.signal))
         shift(copy.signal, round(value * copy.source.rate), copy.policy.shift_fill == "circular", shifted)

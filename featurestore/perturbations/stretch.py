@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from featurestore.perturbations.kind import PerturbationKind
 from featurestore.perturbations.pitch import voiced
-from featurestore.signal.perturbations.stretch import on_grid, stretched_samples, synthesis_steps
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
+from featurestore.signal.splices import on_grid, stretched_samples, synthesis_steps
 
 if TYPE_CHECKING:
-    from featurestore.rows.perturber import Copy
+    from featurestore.rows.copies import Copy
 
 
 class Stretch(PerturbationKind):

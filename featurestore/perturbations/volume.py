@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.perturber import Copy
+    from featurestore.rows.copies import Copy
 
 
 class Volume(PerturbationKind):
@@ -21,7 +21,7 @@ class Volume(PerturbationKind):
         """Multiply the samples with 10 ** (value / 20)."""
         import numpy as np
 
-        from featurestore.signal.perturbations.volume import volume_gain
+        from featurestore.signal.level import volume_gain
 
         louder = copy.buffer("louder", len(copy.signal))
         np.multiply(copy.signal, volume_gain(value), out=louder)

@@ -8,8 +8,8 @@ from featurestore.errors import SpecError
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.perturber import Copy
-    from featurestore.specs.augmentation import AugmentationSpec
+    from featurestore.rows.copies import Copy
+    from featurestore.specs.declared import Declared
 
 
 class VocalTractLength(PerturbationKind):
@@ -21,12 +21,12 @@ class VocalTractLength(PerturbationKind):
     bends = True
     in_torch = True
 
-    def check(self, policy: AugmentationSpec) -> None:
+    def check(self, policy: Declared) -> None:
         """Refuse a bend outside of the axis."""
         if not 0 < policy.vtlp_f0 < 1:
             raise SpecError(f"vtlp_f0 must lie between 0 and 1, not {policy.vtlp_f0:g}.")
 
-    def check_rows(self, policy: AugmentationSpec) -> None:
+    def check_rows(self, policy: Declared) -> None:
         """Refuse a warp that would fold the axis."""
         largest = max(policy.vtlp_alpha.values)
         if largest * policy.vtlp_f0 >= 1:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.draws import CopyDraws
-    from featurestore.rows.perturber import Copy
+    from featurestore.rows.copies import Copy, CopyDraws
 
 SINGLE_BELOW_DB = 60.0
 """Rows whose noise is at least this strong are transformed in float32: its rounding lies 60 dB further down."""

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from featurestore.quality.likeness import groups_alike
-from featurestore.quality.measures import Measures
+from featurestore.quality.measures import Measures, groups_alike
 
 MOST_NAMED = 20
 """Files that one finding of a whole corpus names."""

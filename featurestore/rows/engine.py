@@ -15,21 +15,19 @@ import numpy as np
 
 from featurestore.errors import AudioError, SpecError
 from featurestore.perturbations import RECORDINGS
-from featurestore.rows.held_recordings import HeldRecordings, Read
-from featurestore.rows.perturber import Copy, Perturber
-from featurestore.rows.source import Source
+from featurestore.rows.copies import Copy
+from featurestore.rows.decoded_recording import DecodedRecording
+from featurestore.rows.perturber import Perturber
+from featurestore.rows.recording_cache import ReadBytes, RecordingCache
 from featurestore.segments import WHOLE, Segment
-from featurestore.signal.arrays import Row, Signal
+from featurestore.signal.arrays import MAX_SECONDS, Row, Signal, counted_seconds
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.guarded import GuardedDecoder
-from featurestore.signal.kinds.registry import Transform, open_transform
-from featurestore.signal.length import fit_length
-from featurestore.signal.limits import MAX_SECONDS, counted_seconds
-from featurestore.signal.rounding import stored
-from featurestore.signal.trim import sounding
+from featurestore.signal.kernels.rounding import stored
+from featurestore.signal.kinds.transform import Transform, open_transform
+from featurestore.signal.timing import fit_length, sounding
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.features import FeatureSpec
-from featurestore.specs.kinds import KINDS
+from featurestore.specs.features import KINDS, FeatureSpec
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.versions import check_together
 
@@ -41,21 +39,21 @@ class Engine(Protocol):
     def sources_at_once(self) -> int:
         """Sources whose rows it is best given together."""
 
-    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> Source:
+    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
         """Decode a recording from a file's bytes, or a segment of it; `AudioError` if it cannot become rows."""
 
     def load_segments(
         self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
-    ) -> list[Source | AudioError]:
+    ) -> list[DecodedRecording | AudioError]:
         """Decode segments of one recording in one pass; the reason in place of one that cannot become rows."""
 
-    def check(self, source: Source) -> AugmentationSpec:
+    def check(self, source: DecodedRecording) -> AugmentationSpec:
         """Return the augmentation spec; `AudioError` if it cannot be applied to a source."""
 
-    def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
+    def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
         """Return what a copy of a source gets, and whether that is its first draw; `AudioError` if it loses speech."""
 
-    def rows(self, wanted: Sequence[tuple[Source, Perturbation | None]]) -> list[Row]:
+    def rows(self, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> list[Row]:
         """Return the rows of sources that have been checked; clean ones where the perturbation is None."""
 
 
@@ -78,16 +76,16 @@ class RowEngine:
     """One source after the other, so that its analysis can be let go of."""
 
     def __init__(
-        self, features: FeatureSpec, augmentation: AugmentationSpec | None = None, recordings: Read | None = None
+        self, features: FeatureSpec, augmentation: AugmentationSpec | None = None, recordings: ReadBytes | None = None
     ) -> None:
         check_together(features, augmentation)
         self.features = features
         self.augmentation = augmentation
         self._decoder = GuardedDecoder()
-        self._perturber = Perturber(augmentation, HeldRecordings(recordings, self._decoder))
+        self._perturber = Perturber(augmentation, RecordingCache(recordings, self._decoder))
         self._transforms: dict[int, Transform] = {}
 
-    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> Source:
+    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
         """Decode a recording from a file's bytes, or a segment of it, and bring it to the rate of the features.
 
         Raises
@@ -103,7 +101,7 @@ class RowEngine:
 
     def load_segments(
         self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
-    ) -> list[Source | AudioError]:
+    ) -> list[DecodedRecording | AudioError]:
         """Decode segments of one recording in one pass; each is resampled as if it were a file of its own.
 
         Returns
@@ -114,7 +112,7 @@ class RowEngine:
         """
         return [self._source(found) for found in self._decoder.decode_segments(data, segments, max_seconds)]
 
-    def _source(self, found: Recording | AudioError) -> Source | AudioError:
+    def _source(self, found: Recording | AudioError) -> DecodedRecording | AudioError:
         if isinstance(found, AudioError):
             return found
         try:
@@ -122,7 +120,7 @@ class RowEngine:
         except AudioError as error:
             return error
 
-    def source(self, recording: Recording) -> Source:
+    def source(self, recording: Recording) -> DecodedRecording:
         """Take a decoded recording, resampled and trimmed as the features say; errors as in `load`."""
         recorded_rate = recording.rate
         seconds = counted_seconds(len(recording.signal), recorded_rate)
@@ -136,21 +134,21 @@ class RowEngine:
         if highest > recording.rate / 2:
             raise AudioError(f"a rate of {recording.rate} Hz is too low for features up to {highest:g} Hz.")
         self._check_length(recording.rate, len(signal))
-        return Source(signal, recording.rate, recorded_rate, start, seconds)
+        return DecodedRecording(signal, recording.rate, recorded_rate, start, seconds)
 
-    def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
+    def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
         """Return what a copy of a source gets, and whether that is its first draw: see `Perturber.drawn`."""
         return self._perturber.drawn(source, content, copy, self.features.samples(source.rate))
 
-    def rows(self, wanted: Sequence[tuple[Source, Perturbation | None]]) -> list[Row]:
+    def rows(self, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> list[Row]:
         """Return rows, one after the other: clean ones where the perturbation is None, else augmented ones."""
         return [self.clean(source) if one is None else self.augmented(source, one) for source, one in wanted]
 
-    def clean(self, source: Source) -> Row:
+    def clean(self, source: DecodedRecording) -> Row:
         """Return the row of the recording as it is, array [frames, width] in the dtype of the features."""
         return self._row(source, source.signal, np.float32(1), np.float64, None)
 
-    def augmented(self, source: Source, perturbation: Perturbation) -> Row:
+    def augmented(self, source: DecodedRecording, perturbation: Perturbation) -> Row:
         """Return the row of one augmented copy, array [frames, width] in the dtype of the features.
 
         Raises
@@ -164,7 +162,7 @@ class RowEngine:
         precision = np.float32 if copy.single else np.float64
         return self._row(source, copy.signal, copy.gain, precision, copy.warping)
 
-    def waveform(self, source: Source, perturbation: Perturbation | None) -> Signal:
+    def waveform(self, source: DecodedRecording, perturbation: Perturbation | None) -> Signal:
         """Return the signal that a row is computed from, array [time], float32; None is the clean row.
 
         It has the length that the features say, if they say one. VTLP leaves it unchanged: it acts on the spectrogram.
@@ -175,7 +173,7 @@ class RowEngine:
             signal, gain = copy.signal, copy.gain
         return fit_length(signal, self.features.samples(source.rate)) * gain
 
-    def check(self, source: Source) -> AugmentationSpec:
+    def check(self, source: DecodedRecording) -> AugmentationSpec:
         """Return the augmentation spec if it can be applied to a source; `AudioError` if it is silent or too short."""
         augmentation = self._perturber.check(source)
         self._check_length(source.rate, self._perturber.shortest(source))
@@ -185,7 +183,7 @@ class RowEngine:
         given = self.features.samples(rate) if samples else None
         self._transform(rate).check(samples if given is None else given)
 
-    def _perturbed(self, source: Source, perturbation: Perturbation) -> Copy:
+    def _perturbed(self, source: DecodedRecording, perturbation: Perturbation) -> Copy:
         copy = self._perturber(source, perturbation)
         if any(key is not None for key in perturbation.own):
             try:
@@ -198,7 +196,7 @@ class RowEngine:
 
     def _row(
         self,
-        source: Source,
+        source: DecodedRecording,
         signal: Signal,
         gain: np.float32,
         precision: type[np.floating],

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestore.canonical import canonical_json, check_format, digest
+from featurestore.checksummed_json import canonical_json, check_format, check_types, digest, parsed, reading
 from featurestore.errors import DamagedObjectError
-from featurestore.seals import check_types, parsed, reading
 from featurestore.segments import is_content
 from featurestore.shards import layout
 from featurestore.specs.perturbation import Perturbation
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 
 CHECKSUM = re.compile(r"[0-9a-f]{32}")
 Remark = Mapping[str, float]

@@ -1,4 +1,4 @@
-"""From the bytes of an audio file to mono signals, of all of it or of segments, or the reason why not.
+"""From the bytes of an audio file to mono signals, of all of it or of segments.
 
 Only libsndfile decodes: no fallback that starts programs or guesses. The header is checked before memory is asked
 for, since a header of a few bytes can promise hours of sound. A decoder that a file could trap runs in a process of
@@ -8,6 +8,7 @@ its own: see `featurestore.signal.guarded`.
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,18 +16,48 @@ from dataclasses import dataclass, field
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
 from featurestore.errors import AudioError
 from featurestore.segments import WHOLE, Segment
-from featurestore.signal.arrays import Signal
+from featurestore.signal.arrays import LOUDEST, MAX_SECONDS, Signal, check_channels_and_rate, check_length
 from featurestore.signal.containers import prepare
-from featurestore.signal.limits import LOUDEST, MAX_SECONDS, check_channels_and_rate, check_length
-from featurestore.signal.mixing import Mixing
+
+LEAST_MIXED = 0.01
+"""Share of the channels' mean energy that their mean has to hold; unrelated channels give one over their number."""
+
+
+class Mixing:
+    """The energies of channels and of their mean, added up block by block in one order on every processor."""
+
+    def __init__(self) -> None:
+        self._channels = self._mean = 0.0
+
+    def add(self, samples: Signal, mean: Signal) -> None:
+        """Take a block, array [time, channels], and its mean, array [time]."""
+        if samples.shape[1] > 1 and len(mean):
+            self._channels += _energy(samples) / samples.shape[1]
+            self._mean += _energy(mean)
+
+    @property
+    def fault(self) -> AudioError | None:
+        """The reason why a mean that cancels cannot be used: what is left of it is not what was recorded."""
+        if self._mean >= LEAST_MIXED * self._channels:
+            return None
+        below = f"lies {10 * math.log10(self._channels / self._mean):.0f} dB below them" if self._mean else "is silent"
+        return AudioError(f"its channels cancel: their mean {below}, as where one is turned over. Name one channel.")
+
+
+def _energy(samples: NDArray[np.float32]) -> float:
+    return float(np.cumsum(np.square(samples, dtype=np.float64))[-1])  # one after the other
+
 
 UNKNOWN_LENGTH = 2**63 - 1
 """Samples that libsndfile announces where it cannot tell, as for an MP3 that is shorter than its encoder's delay."""
+
 _BLOCK = 2**18
 """Samples of each channel that are decoded at a time."""
+
 _EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 """Codings whose samples do not depend on what was read before them."""
 

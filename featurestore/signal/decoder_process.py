@@ -21,8 +21,8 @@ import numpy as np
 from featurestore.errors import AudioError, TooLongError
 from featurestore.quality.measures import measure
 from featurestore.segments import SECOND, Segment
+from featurestore.signal.arrays import MAX_SECONDS
 from featurestore.signal.audio import Recording, decode, decode_segments
-from featurestore.signal.limits import MAX_SECONDS
 
 CPU_SECONDS = 4
 """Processor time for `MAX_SECONDS` of sound; of 48 kHz Opus, the slowest, they take about two seconds."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurestore.signal.arrays import Float64, Signal
-from featurestore.signal.kernel import kernel
-from featurestore.signal.stft import periodic_window
+from featurestore.signal.kernels.compiled import kernel
+from featurestore.signal.spectrum import periodic_window
 
 _HOP, _WINDOW = 0.005, 0.03
 """Seconds."""

@@ -23,9 +23,9 @@ import numpy as np
 
 from featurestore.errors import AudioError, TooLongError
 from featurestore.segments import WHOLE, Segment
+from featurestore.signal.arrays import MAX_SECONDS
 from featurestore.signal.audio import Recording, decode_segments
 from featurestore.signal.containers.wav import is_plain_wav
-from featurestore.signal.limits import MAX_SECONDS
 
 PATIENCE = 60.0
 """Seconds on the clock after which a decoder that waits for something is stopped; see `decoder_process` for those

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.signal.arrays import Float32, Float64, Signal
-from featurestore.signal.elementary import bessel_i0, cosine_and_sine
-from featurestore.signal.kernel import kernel
-from featurestore.signal.lanes import LANES, Lanes, fma, load, load_rows, spread, store, store_rows, transposed
+from featurestore.signal.kernels.compiled import kernel
+from featurestore.signal.kernels.elementary import bessel_i0, cosine_and_sine
+from featurestore.signal.kernels.simd import LANES, Lanes, fma, load, load_rows, spread, store, store_rows, transposed
 from featurestore.signal.pitch_grid import PITCH_GRID
 
 TAPS = 16

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64, Real
-from featurestore.signal.elementary import LN10, exp, exp10, log
-from featurestore.signal.kernel import kernel
-from featurestore.signal.lanes import LANES, fma, load, load_rows, spread, store_narrow, store_rows, transposed
-from featurestore.signal.logarithm import natural_log
+from featurestore.signal.kernels.compiled import kernel
+from featurestore.signal.kernels.elementary import LN10, exp, exp10, log, natural_log
+from featurestore.signal.kernels.simd import LANES, fma, load, load_rows, spread, store_narrow, store_rows, transposed
 
 _BREAK_HZ, _HZ_A_MEL, _BREAK_MEL = 1000.0, 200.0 / 3, 15.0
 _LOG_STEP = log(6.4) / 27.0

@@ -1,4 +1,4 @@
-"""Another duration at the same pitch: the signal is left as it is, but for splices where it jumps a little.
+"""Another duration at the same pitch: the signal is kept, but for splices where it resembles itself.
 
 A jump back lets some milliseconds be heard twice, a jump ahead leaves them out. Jumps go by the lag at which the
 signal resembles itself best, mostly by a period of the voice, and the two sides are cross-faded over 8 ms; between
@@ -18,23 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Signal
-from featurestore.signal.kernel import kernel
+from featurestore.signal.kernels.compiled import kernel
 from featurestore.signal.pitch_grid import PITCH_GRID
-from featurestore.signal.resemblance import ALIKE, LAG_BITS, LAG_PARTS, SPAN, STEPS, Int32, Resemblance
+from featurestore.signal.self_similarity import ALIKE, LAG_BITS, LAG_PARTS, SPAN, STEPS, Int32, Resemblance
 
 Splices = NDArray[np.int64]
 """Array [splices, 3]: sample of the result in the middle of the fade, samples to jump back, likeness of the sides."""
 
+
 FADE = 4
 """Blocks of a cross-fade; splices are at least as far apart."""
+
 _AHEAD = 8
 """Blocks in which a better splice is waited for."""
+
 _BETTER = 50
 """How much more alike the sides must be for every block of waiting."""
+
 _ENOUGH = 3277
 """Likeness, 0.4, below which a splice is put off."""
+
 _LATEST = 4
 """Blocks by which the signal may be early or late before a splice is no longer put off."""
+
 _RESYNC = 7
 """Blocks before an onset, besides half a fade, in which the time is made up."""
 
@@ -168,3 +174,43 @@ def _add(signal: Signal, begin: int, weights: Signal, target: Signal) -> None:
         given, weight, sums = signal[begin + first : begin + stop], weights[first:stop], target[first:stop]
         for n in range(len(sums)):
             sums[n] += given[n] * weight[n]
+
+
+def stretch_steps(factor: float) -> int:
+    """Return the nearest S, where the factor of the duration is S / 2048.
+
+    Examples
+    --------
+    >>> stretch_steps(1.0), stretch_steps(0.5)
+    (2048, 1024)
+    """
+    return max(1, round(PITCH_GRID * factor))
+
+
+def on_grid(factor: float, low: float, high: float) -> float:
+    """Return the nearest factor that can be applied, a multiple of 1 / 2048, inside `[low, high]` if one lies there."""
+    steps = stretch_steps(factor)
+    for candidate in (steps, steps + 1, steps - 1):
+        if low <= candidate / PITCH_GRID <= high:
+            return candidate / PITCH_GRID
+    return steps / PITCH_GRID
+
+
+def stretched_samples(samples: int, factor: float) -> int:
+    """Return how many samples a signal has after a stretch: samples * factor, rounded half up; 1 or more.
+
+    Examples
+    --------
+    >>> stretched_samples(16_000, 1.25)
+    20000
+    """
+    return max(1, (2 * samples * stretch_steps(factor) + PITCH_GRID) // (2 * PITCH_GRID))
+
+
+def synthesis_steps(factor: float, reading: int) -> int:
+    """Return the steps by which a signal lasts longer that is then read reading / 2048 times as fast.
+
+    One synthesis so gives pitch and duration: the pitch is reading / 2048 exactly, the duration to one part in 4096
+    before the end is cut or filled to `stretched_samples`.
+    """
+    return max(1, round(stretch_steps(factor) * reading / PITCH_GRID))

@@ -8,13 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64, Real, Signal
-from featurestore.signal.fourier import power_spectra, power_spectra_elsewhere
-from featurestore.signal.fourier_tables import Tables, fourier_tables, own_length
-from featurestore.signal.kernel import kernel
-from featurestore.signal.lanes import LANES
+from featurestore.signal.kernels.compiled import kernel
+from featurestore.signal.kernels.fourier import (
+    Tables,
+    fourier_tables,
+    own_length,
+    power_spectra,
+    power_spectra_elsewhere,
+)
+from featurestore.signal.kernels.simd import LANES
 from featurestore.signal.mel import BandArrays, log_mel, mel_bands
-from featurestore.signal.stft import cut_frames, frame_count, padded_length, padded_window
-from featurestore.signal.warp import cut_off_bin, warp, warp_positions
+from featurestore.signal.spectrum import (
+    cut_frames,
+    cut_off_bin,
+    frame_count,
+    padded_length,
+    padded_window,
+    warp,
+    warp_positions,
+)
 from featurestore.specs.features import FeatureSpec
 
 _STRAIGHT = np.zeros(0, np.int64)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import KINDS, RECORDINGS
+from featurestore.specs.custom import CustomPerturbation
 from featurestore.specs.declared import declared
 from featurestore.specs.drawn import Drawn, checked_number, checked_whole, read_table
-from featurestore.specs.own import OwnPerturbation
 from featurestore.specs.recordings import Recordings
 
 __all__ = ["AugmentationSpec", "Drawn", "Needed"]
@@ -36,7 +36,7 @@ class AugmentationSpec:
 
     seed: int = 0
     """Chooses the draws; equal seeds give equal copies on every machine."""
-    own: tuple[OwnPerturbation, ...] = ()
+    own: tuple[CustomPerturbation, ...] = ()
     """Functions of the user, applied in this order after the gain."""
 
     if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
     if name in RECORDINGS.values():
         return read_table(Recordings, name, value, "'source' or 'corpus'")
     if name == "own":
-        return tuple(read_table(OwnPerturbation, "own", one, "'function' and 'version'") for one in _list(value))
+        return tuple(read_table(CustomPerturbation, "own", one, "'function' and 'version'") for one in _list(value))
     if name not in KINDS:
         return value
     if name == "reverb" and isinstance(value, Mapping) and not {"uniform", "listed"} & value.keys():

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Class = TypeVar("Class", bound=type[Any])
+
+
+class Declared(Protocol):
+    """A policy or a perturbation, whose fields the kinds of perturbations declare."""
+
+    def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
 
 
 def declared(fields: Mapping[str, tuple[Any, str]]) -> Callable[[Class], Class]:

@@ -20,7 +20,7 @@ class Drawn:
     """How often a perturbation is applied, and the rule for its value.
 
     The value is uniform in `[low, high]`, drawn anew for each row (`per="row"`) or once for each copy index and
-    shared by all files (`per="copy"`), or taken from `listed` in turn: copy k takes entry (k - 1) mod length.
+    shared by all files (`per="copy"`), or taken from `identified_file` in turn: copy k takes entry (k - 1) mod length.
     """
 
     probability: float = 1.0

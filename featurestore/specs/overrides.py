@@ -8,7 +8,8 @@ from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import KINDS, RECORDINGS
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.recordings import Recordings
 

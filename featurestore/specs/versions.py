@@ -12,8 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
 from featurestore.perturbations import KINDS as PERTURBATIONS
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.features import FeatureSpec
-from featurestore.specs.kinds import KINDS
+from featurestore.specs.features import KINDS, FeatureSpec
 from featurestore.specs.operations import OPERATIONS
 
 _PREPARATIONS = {"rate": "resample", "trim_db": "trim", "seconds": "length", "decibels": "decibels"}

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
-from featurestore.regular import open_regular, read_regular
-from featurestore.storage.keys import FOLDER, MARKER, checked_key, is_part, largest
-from featurestore.storage.locks import hold_folder
-from featurestore.storage.ownership import MARK, NEIGHBOURS, TEMPORARY, check_may_begin, is_store
-from featurestore.storage.protocol import Buffer, Version
+from featurestore.regular_files import open_regular, read_regular
+from featurestore.storage.folder_lock import MARK, NEIGHBOURS, TEMPORARY, check_may_begin, hold_folder, is_store
+from featurestore.storage.protocol import FOLDER, MARKER, Buffer, Version, checked_key, is_part, largest
 from featurestore.storage.writers import LEASE, Holder, Writers, is_temporary
 
 MOST_OPEN = 128

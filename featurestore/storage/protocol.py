@@ -1,7 +1,8 @@
-"""The few operations that a store needs from its storage."""
+"""What can stand in a store, told by its name, and the few operations that a store needs from its storage."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,7 +11,64 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from featurestore.errors import DamagedObjectError
 from featurestore.storage.writers import Holder
+
+MARKER = "featurestore.json"
+"""The object that says of a folder that it is a store."""
+
+DATASET_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
+
+KEY = re.compile(
+    r"shards/[0-9a-f]{16}/[0-9a-f]{32}/(zarr\.json|c/0/0)"
+    r"|datasets/[0-9a-f]{32}\.json"
+    r"|(tables|listings)/[0-9a-f]{64}\.json"
+    r"|sources/[0-9a-f]{64}"
+    r"|rejects/[0-9a-f]{16}/[0-9a-f]{64}(\.t\d+-\d*)?(\.c\d+)?\.json"
+    rf"|refs/(datasets/[0-9a-f]{{32}}|corpora/[a-z0-9_]{{1,40}}|{DATASET_NAME})\.json"
+    rf"|{re.escape(MARKER)}"
+)
+"""What the key of an object can look like."""
+
+FOLDER = re.compile(
+    r"|shards(/[0-9a-f]{16}(/[0-9a-f]{32}(/c(/0)?)?)?)?"
+    r"|datasets|tables|listings|sources|rejects(/[0-9a-f]{16})?|refs(/datasets|/corpora)?"
+)
+"""What lies between a store's root and an object."""
+
+LARGEST_RECORD = 64_000_000
+"""Bytes of the largest record of a shard, and of any name; a larger one is damage, not data."""
+
+LARGEST_DATA = 2**32
+"""Bytes of the largest data object of a shard."""
+
+LARGEST = {"datasets": 512_000_000, "tables": 512_000_000, "listings": 512_000_000, "sources": 2**31}
+"""Bytes of the largest object of the other kinds that is read into memory as a whole."""
+
+
+def checked_key(key: str) -> str:
+    """Return a key; `DamagedObjectError` if it can be none, so that no record leads out of a store."""
+    if not KEY.fullmatch(key):
+        raise DamagedObjectError(repr(key)[1:-1], "no object of a store is called so")
+    return key
+
+
+def is_part(path: str) -> bool:
+    """Tell whether a path below a store's root is what an object, or a folder of objects, is called."""
+    return bool(KEY.fullmatch(path) or FOLDER.fullmatch(path))
+
+
+def names_content(key: str) -> bool:
+    """Tell whether a key can stand in a store alone: it has a digest in it, not just a name that somebody chose."""
+    return bool(KEY.fullmatch(key)) and bool(re.search(r"[0-9a-f]{32}", key))
+
+
+def largest(key: str) -> int:
+    """Return how many bytes an object may have that is read as a whole."""
+    if key.endswith("/c/0/0"):
+        return LARGEST_DATA
+    return LARGEST.get(key.partition("/")[0], LARGEST_RECORD)
+
 
 Buffer = NDArray[np.uint8]
 
@@ -28,7 +86,7 @@ class Storage(Protocol):
     """A map from keys (relative POSIX paths) to immutable bytes.
 
     An object becomes visible whole or not at all. Everything but `replace` and `delete` is write-once. A key that no
-    object can have (`featurestore.storage.keys.KEY`) is a `DamagedObjectError` in every method that takes one.
+    object can have (`featurestore.storage.protocol.KEY`) is a `DamagedObjectError` in every method that takes one.
     """
 
     @property

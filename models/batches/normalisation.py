@@ -1,4 +1,4 @@
-"""Features brought to mean 0 and deviation 1, by statistics of stated rows that travel with the model."""
+"""Batches brought to mean 0 and deviation 1 on their device, by given statistics or each clip by its own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,66 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.batches.moments import Moments, row_moments
-from models.batches.standardising import Standardiser, by_utterance
+from models.batches.band_statistics import LOST, BandStatistics, band_statistics
 from models.data import Batch, FeatureView, ViewDataset
 from models.errors import CheckpointError, TrainingError
+from models.networks.frames import RealFrames, sent
 from models.training_spec import TrainingSpec
+
+
+class Standardiser:
+    """Brings the real frames of a batch to its groups' mean 0 and deviation 1; padding stays 0.
+
+    Parameters
+    ----------
+    mean, deviation : Tensor
+        `[groups, bands]`.
+    groups : Tensor
+        Group of each row of the dataset, int64 `[rows]`; empty if there is only one.
+    device : torch.device
+    """
+
+    def __init__(self, mean: Tensor, deviation: Tensor, groups: Tensor, device: torch.device) -> None:
+        self.groups = groups
+        self.table = torch.stack([mean, deviation], 1).float().to(device)
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return the batch with other features `[rows, frames, bands]`, float32; nothing waits for the device."""
+        real, frames = batch.real, batch.features.shape[1]
+        mean, deviation = (real.spread(values, frames) for values in self._of(batch).unbind(1))
+        features = (batch.features - mean).div_(deviation)
+        return replace(batch, features=without_padding(features, real))
+
+    def _of(self, batch: Batch) -> Tensor:
+        """Return `[1 or batch, mean and deviation, bands]`."""
+        if not len(self.groups):
+            return self.table[:1]
+        if batch.rows is None:
+            raise TrainingError("normalisation speaker: a batch without row numbers has no speakers.")
+        return self.table[sent(self.groups[batch.rows], self.table.device)]
+
+
+def by_utterance(batch: Batch, *, single: bool) -> Batch:
+    """Bring the real frames of each clip of a batch to mean 0 and deviation 1.
+
+    It is computed in float64, so that the padding, which the order of summation depends on, does not show.
+    """
+    values, real, frames = batch.features.double(), batch.real, batch.features.shape[1]
+    lengths = real.placed[1][:, None]
+    mean = real.sums(values) / lengths
+    mean = mean.mean(1, keepdim=True) if single else mean
+    centred = without_padding(values - real.spread(mean, frames), real)
+    variance = real.sums(centred.square()) / lengths
+    deviation = (variance.mean(1, keepdim=True) if single else variance).sqrt()
+    deviation = torch.where(deviation <= LOST * mean.abs(), 1.0, deviation)
+    return replace(batch, features=(centred / real.spread(deviation, frames)).float())
+
+
+def without_padding(features: Tensor, real: RealFrames) -> Tensor:
+    """Set the padded frames of `features [rows, frames, bands]` to 0, in place."""
+    frames = features.shape[1]
+    return features if real.fill(frames) else features.mul_(real.mask(frames)[:, :, None])
+
 
 Change = Callable[[Batch], Batch]
 """What is done to a batch on the device before the model sees it."""
@@ -98,7 +153,9 @@ class Normalisation:
         others = sorted(set(spoken) - set(self.speakers))
         if not others:
             return self
-        measured = row_moments(dataset, numbers(spoken, (*others, *self.speakers)), len(others) + len(self.speakers))
+        measured = band_statistics(
+            dataset, numbers(spoken, (*others, *self.speakers)), len(others) + len(self.speakers)
+        )
         new = fitted(self.kind, self.single, measured[: len(others)], tuple(others))
         return replace(
             self,
@@ -159,15 +216,15 @@ def fit(spec: TrainingSpec, datasets: Sequence[ViewDataset]) -> Normalisation | 
     return fitted(kind, single, _merged(chosen, [[0] * len(dataset) for dataset in chosen], 1))
 
 
-def _merged(datasets: Sequence[ViewDataset], groups: Sequence[Sequence[int]], count: int) -> list[Moments]:
-    total = [Moments(datasets[0].view.bands) for _ in range(count)]
+def _merged(datasets: Sequence[ViewDataset], groups: Sequence[Sequence[int]], count: int) -> list[BandStatistics]:
+    total = [BandStatistics(datasets[0].view.bands) for _ in range(count)]
     for dataset, one in zip(datasets, groups, strict=True):
-        for whole, moments in zip(total, row_moments(dataset, one, count), strict=True):
+        for whole, moments in zip(total, band_statistics(dataset, one, count), strict=True):
             whole.merge(moments)
     return total
 
 
-def fitted(kind: str, single: bool, moments: Sequence[Moments], speakers: tuple[str, ...] = ()) -> Normalisation:
+def fitted(kind: str, single: bool, moments: Sequence[BandStatistics], speakers: tuple[str, ...] = ()) -> Normalisation:
     """Return the normalisation by some groups' moments; `TrainingError` if features are not finite."""
     pairs = [group.statistics(single=single) for group in moments]
     table = torch.from_numpy(np.array(pairs))
@@ -181,7 +238,7 @@ def fitted(kind: str, single: bool, moments: Sequence[Moments], speakers: tuple[
 
 def of_one_speaker(clips: Iterable[NDArray[Any]], bands: int, *, single: bool) -> Normalisation:
     """Measure clips of a speaker whom nobody knows, each `array [frames, bands]`."""
-    moments = Moments(bands)
+    moments = BandStatistics(bands)
     for clip in clips:
         moments.add(torch.from_numpy(np.ascontiguousarray(clip)))
     return fitted("speaker", single, [moments])

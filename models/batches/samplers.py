@@ -12,12 +12,67 @@ needs shards of at most two blocks, and other shards meet in every epoch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch.utils.data import Sampler
 
-from models.batches.turns import CopyTurns
+from models.data import ViewDataset
+from models.execution import Execution
+from models.networks.layers import population_statistics
+from models.training_spec import TrainingSpec
+
+
+class CopyTurns:
+    """Which rows each epoch takes, as a function of the epoch alone.
+
+    Of an utterance with N augmented copies, epoch e takes k: with k = 1 copy ((e - 1) mod N) + 1, so that a value that
+    is drawn once for each copy index holds for a whole epoch. Clean rows are taken in every epoch.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Recording of each row.
+    copies : array [rows]
+        Copy index of each row; 0 is clean.
+    per_epoch : int
+        k; all copies of an utterance that has no more.
+
+    References
+    ----------
+    Etienne et al., "CNN+LSTM Architecture for Speech Emotion Recognition with Data Augmentation", 2018: one VTLP
+    factor for an epoch (strategy 1), or one for each spectrogram and epoch (strategy 2).
+    """
+
+    def __init__(self, paths: Sequence[str], copies: NDArray[np.integer], per_epoch: int) -> None:
+        self.per_epoch = per_epoch
+        augmented = copies > 0
+        _, recording = np.unique(np.asarray(paths, dtype=str), return_inverse=True)
+        self._augmented = torch.from_numpy(augmented)
+        self._place = torch.from_numpy(places(recording, copies, augmented))
+        self._copies = torch.from_numpy(np.bincount(recording[augmented], minlength=len(paths))[recording])
+
+    def rows(self, epoch: int) -> Tensor:
+        """Return the rows that an epoch takes, in the order of the view; the first epoch is 1."""
+        first = (epoch - 1) * self.per_epoch
+        turn = (self._place - first).remainder(self._copies.clamp(min=1)) < self.per_epoch
+        return torch.nonzero(turn | ~self._augmented)[:, 0]
+
+
+def places(recording: NDArray[np.intp], copies: NDArray[np.integer], augmented: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the place of each row among the augmented copies of its recording, by copy index; 0 for clean rows."""
+    order = np.lexsort((copies, ~augmented, recording))
+    sorted_recording = recording[order]
+    starts = np.flatnonzero(np.append(True, sorted_recording[1:] != sorted_recording[:-1])) if len(order) else order
+    first = np.repeat(starts, np.diff(np.append(starts, len(order))))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order)) - first
+    return np.where(augmented, place, 0)
+
 
 BLOCK_SHARDS = 16
 """Shards of a block: with some 400 rows of 16 recordings in each, a batch of 32 holds about as many recordings as in
@@ -180,3 +235,36 @@ def blocks(
     ends = torch.cumsum(torch.bincount(block), 0)
     cuts = sorted({min(-(-end // batch_size) * batch_size, len(rows)) for end in ends.tolist()})
     return [ordered[first:stop] for first, stop in zip([0, *cuts], cuts, strict=False)]
+
+
+ALL_ONCE: dict[str, Any] = {"drop_last": False, "balance": False, "repeat": {}, "copies_per_epoch": 0}
+"""Settings of an order that takes every row of the training side once."""
+
+
+def make_sampler(dataset: ViewDataset, spec: TrainingSpec) -> BatchSampler:
+    """Return the order of batches that a training spec asks for."""
+    view = dataset.view
+    times = torch.tensor([spec.repeat.get(label, 1) for label in dataset.classes])
+    return BatchSampler(
+        torch.from_numpy(view.frames.astype("int64")),
+        spec.batch_size,
+        spec.seed,
+        bucket_batches=spec.bucket_batches,
+        balance=dataset.targets if spec.balance else None,
+        drop_last=spec.drop_last,
+        shards=torch.from_numpy(view.shards.astype("int64")) if spec.shuffle == "blocks" else None,
+        repeat=times[dataset.targets] if spec.repeat else None,
+        turns=CopyTurns(view.paths, view.copies, spec.copies_per_epoch) if spec.copies_per_epoch else None,
+    )
+
+
+@torch.no_grad()
+def measure_population(
+    model: nn.Module, dataset: ViewDataset, spec: TrainingSpec, execution: Execution, batches: int = 0
+) -> None:
+    """Measure batch-norm statistics anew, over so many batches of the training side; 0 takes every row of it."""
+    model.train()
+    order = list(make_sampler(dataset, replace(spec, **ALL_ONCE)))
+    with population_statistics(model):
+        for batch in execution.feed(dataset, order[: batches or None]):
+            execution.logits(model, batch)

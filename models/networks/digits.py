@@ -1,7 +1,7 @@
 """The three networks of "Audio Classification with CNN-LSTM networks" on spoken digits (system B).
 
 All read 128 mel bands by 44 frames, one second; longer clips are cut, shorter ones end in silence, see
-`models.networks.clips.clips_of_length`.
+`models.networks.frames.clips_of_length`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from models.devices import without_autocast
-from models.networks.clips import check_sizes, clips_of_length
-from models.networks.first_weights import draw_as_pytorch
-from models.networks.lflb import LocalFeatureBlock
+from models.networks.frames import check_sizes, clips_of_length
+from models.networks.initialisation import draw_as_pytorch
+from models.networks.layers import LocalFeatureBlock
 
 BANDS, FRAMES = 128, 44
 BASE_CHANNELS = (1, 16, 32, 64, 128)

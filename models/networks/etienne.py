@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from featurestore.errors import SpecError
 from models.devices import without_autocast
-from models.networks.clips import check_sizes, clips_from_zero
-from models.networks.first_weights import draw_as_keras
-from models.networks.frames import RealFrames
+from models.networks.frames import RealFrames, check_sizes, clips_from_zero
+from models.networks.initialisation import draw_as_keras
 from models.networks.layers import image_mask
-from models.networks.sequence_batch_norm import BiLstm
+from models.networks.recurrent import BiLstm
 
 NAME = "etienne-cnn-blstm"
 KERNEL = 5

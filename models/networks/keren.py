@@ -11,11 +11,9 @@ from torch import Tensor, nn
 
 from featurestore.errors import SpecError, UnknownNameError
 from models.devices import without_autocast
-from models.networks.clips import check_sizes, clips_from_zero
-from models.networks.clstm import ConvolutionalLstm, WindowConvolution, pool_windows
-from models.networks.first_weights import draw_as_keras
-from models.networks.frames import RealFrames
-from models.networks.peephole_lstm import PeepholeLstm
+from models.networks.frames import RealFrames, check_sizes, clips_from_zero
+from models.networks.initialisation import draw_as_keras
+from models.networks.recurrent import ConvolutionalLstm, PeepholeLstm, WindowConvolution, pool_windows
 
 FEATURES, HIDDEN, DENSE = 100, 256, 400
 SIZE, SHIFT, POOL = 5, 2, 2

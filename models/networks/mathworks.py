@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from featurestore.errors import SpecError
 from models.devices import without_autocast
-from models.networks.frames import RealFrames
-from models.networks.layers import ConvBlock, conv_bias, from_frame_zero, image_mask, last_real_step
+from models.networks.frames import RealFrames, from_frame_zero
+from models.networks.layers import ConvBlock, conv_bias, image_mask, last_real_step
 
 CHANNELS = (1, 64, 64, 128, 128)
 POOLS = ((2, 2), (2, 4), (2, 4), (2, 4))

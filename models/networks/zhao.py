@@ -1,6 +1,6 @@
 """The CNN-LSTM networks after Zhao, Mao and Chen 2019, as re-implemented and varied in 2021 (system D).
 
-Clips have one length: longer ones are cut, shorter ones end in silence, see `models.networks.clips.clips_of_length`.
+Clips have one length: longer ones are cut, shorter ones end in silence, see `models.networks.frames.clips_of_length`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from featurestore.errors import SpecError
 from models.devices import without_autocast
-from models.networks.clips import check_sizes, clips_of_length
-from models.networks.first_weights import draw_as_keras
-from models.networks.lflb import LocalFeatureBlock
+from models.networks.frames import check_sizes, clips_of_length
+from models.networks.initialisation import draw_as_keras
+from models.networks.layers import LocalFeatureBlock
 
 CHANNELS = (1, 64, 64, 128, 128)
 BAND_POOLS = (2, 4, 4, 4)

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from featurestore.errors import FeatureStoreError
 from models.errors import TrainingError
-from models.optimisation.losses import Losses
+from models.optimisation.gradient_norms import Losses
 
-Told = TypeVar("Told")
+Message = TypeVar("Message")
 ANSWER_WITHIN = timedelta(minutes=10)
 """A rank that is silent in a step for this long ends the training."""
 WAIT_WITHIN = timedelta(hours=12)
@@ -96,7 +96,7 @@ class Ranks:
             with talking():
                 dist.all_reduce(tensor)
 
-    def told(self, work: Callable[[], Told]) -> Told:
+    def told(self, work: Callable[[], Message]) -> Message:
         """Let the first rank do some work and return its result, a JSON value, on every rank.
 
         Raises
@@ -116,7 +116,7 @@ class Ranks:
         self._tell({"result": result})
         return result
 
-    def in_turn(self, work: Callable[[], Told]) -> Told:
+    def in_turn(self, work: Callable[[], Message]) -> Message:
         """Do some work on every rank, on the first one before all others, which may then find it done.
 
         Raises
@@ -125,7 +125,7 @@ class Ranks:
             On the other ranks, if the work failed on the first one.
         """
         if self.first:
-            found: list[Told] = []
+            found: list[Message] = []
             self.told(lambda: found.append(work()))
             return found[0]
         self.told(lambda: None)

@@ -1,12 +1,17 @@
-"""How large the gradient of each layer is while a model is trained."""
+"""The loss of a batch, and how large the gradient of each layer is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
+
+from featurestore.errors import UnknownNameError
+from models.training_spec import TrainingSpec
 
 
 def layer_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -69,3 +74,84 @@ class GradientNorms:
 def _norm(parameters: list[nn.Parameter]) -> Tensor:
     gradients = [weights.grad for weights in parameters if weights.grad is not None]
     return get_total_norm(gradients) if gradients else parameters[0].new_zeros(())
+
+
+class Losses(NamedTuple):
+    """What a batch costs; each is a scalar on the device."""
+
+    objective: Tensor
+    """The weighted mean over the batch that is minimised."""
+    weight: Tensor
+    """Sum of the class weights of the batch: what `objective` was divided by."""
+    plain: Tensor
+    """Mean cross entropy without weights and smoothing, detached: the loss that is reported, so that the figures of
+    training, validation and test are of one measure."""
+
+
+class ClassificationLoss(nn.Module):
+    """Cross entropy of logits.
+
+    The mean is over class weights: `sum w[y] ce / sum w[y]`, so a batch of one class weighs as much as any other.
+
+    Parameters
+    ----------
+    weights : Tensor or None
+        Weight of each class `[classes]`; None weighs all alike.
+    smoothing : float
+        Share of the target that is spread over all classes.
+
+    References
+    ----------
+    Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016, section 7, for label
+    smoothing.
+    """
+
+    weights: Tensor | None
+
+    def __init__(self, weights: Tensor | None = None, smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+        self.smoothing = smoothing
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Losses:
+        """Return the losses of logits `[batch, classes]` and class numbers `[batch]`; nothing waits for the device."""
+        if self.weights is None and not self.smoothing:
+            plain = F.cross_entropy(logits, labels)
+            return Losses(plain, logits.new_full((), len(labels)), plain.detach())
+        objective = F.cross_entropy(logits, labels, self.weights, label_smoothing=self.smoothing)
+        weight = logits.new_full((), len(labels)) if self.weights is None else self.weights[labels].sum()
+        return Losses(objective, weight, F.cross_entropy(logits.detach(), labels))
+
+
+def make_loss(spec: TrainingSpec, classes: Sequence[str], targets: Tensor) -> ClassificationLoss:
+    """Return the loss of a spec for a training side with the class numbers `targets`."""
+    return ClassificationLoss(class_weights(spec, classes, targets), spec.label_smoothing)
+
+
+def class_weights(spec: TrainingSpec, classes: Sequence[str], targets: Tensor) -> Tensor | None:
+    """Return the weight of each class, float32 `[classes]`; None where all weigh alike.
+
+    Raises
+    ------
+    UnknownNameError
+        If the table names a label that is none of the classes.
+    """
+    if spec.class_weights == "none":
+        return None
+    if spec.class_weights == "balanced":
+        return inverse_frequency(targets, len(classes))
+    table: Mapping[str, float] = dict(spec.class_weights)  # type: ignore[arg-type]
+    for label in table:
+        if label not in classes:
+            raise UnknownNameError("label in class_weights", label, classes)
+    return torch.tensor([table.get(label, 1.0) for label in classes])
+
+
+def inverse_frequency(targets: Tensor, classes: int) -> Tensor:
+    """Return `rows / (classes that occur * rows of the class)`; 1 for a class that does not occur.
+
+    So the mean weight of a row is 1, and each class weighs the same in an epoch.
+    """
+    counts = torch.bincount(targets, minlength=classes).double()
+    weights = counts.sum() / (counts > 0).sum() / counts
+    return torch.where(counts > 0, weights, 1.0).float()

@@ -1,4 +1,4 @@
-"""The learning rate over a training, as a function of the step and of what validation said so far.
+"""The learning rate over a training, and which epochs were better than all before.
 
 A schedule has no state of its own: it reads the history of finished epochs, which stands in every checkpoint, so a
 training that was interrupted goes on with the rates of an undisturbed one.
@@ -11,14 +11,39 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from models.optimisation.monitoring import improvements
 from models.training_spec import TrainingSpec
+
+
+def improvements(history: Sequence[Mapping[str, Any]], monitor: str) -> list[bool]:
+    """Tell of each finished epoch whether its validation figure is better than all before it.
+
+    Lower is better for `loss`, higher for the others. A draw is no better, and neither is an epoch without a figure,
+    as there are where the validation side is empty.
+    """
+    best, found = None, []
+    for record in history:
+        value = record["validation"][monitor]
+        worth = None if value is None else (-value if monitor == "loss" else value)
+        found.append(worth is not None and (best is None or worth > best))
+        best = worth if found[-1] else best
+    return found
+
+
+def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int:
+    """Return the number of the best epoch, the first of equals; 0 if none has a figure."""
+    return max((number for number, better in enumerate(improvements(history, monitor), 1) if better), default=0)
+
+
+def stale_epochs(history: Sequence[Mapping[str, Any]], monitor: str) -> int:
+    """Return how many epochs passed since the best one."""
+    return len(history) - best_epoch(history, monitor)
+
 
 DEAD = 0.005
 """Share of the first learning rate below which a training hardly goes on."""
 
 
-class Moment(NamedTuple):
+class ScheduleStep(NamedTuple):
     """When a rate is asked for."""
 
     epoch: int
@@ -36,19 +61,19 @@ class Moment(NamedTuple):
         return self.epoch - 1 + self.step / max(self.steps, 1)
 
 
-def constant(spec: TrainingSpec, moment: Moment) -> float:
+def constant(spec: TrainingSpec, moment: ScheduleStep) -> float:
     """Return 1."""
     return 1.0
 
 
-def piecewise(spec: TrainingSpec, moment: Moment) -> float:
+def piecewise(spec: TrainingSpec, moment: ScheduleStep) -> float:
     """Return `drop_factor` to the power of the drops so far, one after every `drop_epochs` epochs."""
     every = spec.drop_epochs if isinstance(spec.drop_epochs, int) else max(round(spec.epochs * 2 / 3), 1)
     drops = (moment.epoch - 1) // every if every else 0
     return float(spec.drop_factor**drops)
 
 
-def plateau(spec: TrainingSpec, moment: Moment) -> float:
+def plateau(spec: TrainingSpec, moment: ScheduleStep) -> float:
     """Return `drop_factor` to the power of the drops so far: one after `plateau_patience` epochs that were no better.
 
     They are counted as `patience` counts them, anew after a drop; the best value stands, as is usual.
@@ -61,7 +86,7 @@ def plateau(spec: TrainingSpec, moment: Moment) -> float:
     return float(spec.drop_factor**drops)
 
 
-def cosine(spec: TrainingSpec, moment: Moment) -> float:
+def cosine(spec: TrainingSpec, moment: ScheduleStep) -> float:
     """Return half a cosine wave from 1 after the warm-up down to `least_rate` at the last epoch's end, step by step.
 
     References
@@ -75,7 +100,7 @@ def cosine(spec: TrainingSpec, moment: Moment) -> float:
     return least + (1 - least) * (1 + math.cos(math.pi * share)) / 2
 
 
-SCHEDULES: Mapping[str, Callable[[TrainingSpec, Moment], float]] = {
+SCHEDULES: Mapping[str, Callable[[TrainingSpec, ScheduleStep], float]] = {
     "constant": constant,
     "cosine": cosine,
     "piecewise": piecewise,
@@ -83,7 +108,7 @@ SCHEDULES: Mapping[str, Callable[[TrainingSpec, Moment], float]] = {
 }
 
 
-def rate_factor(spec: TrainingSpec, moment: Moment) -> float:
+def rate_factor(spec: TrainingSpec, moment: ScheduleStep) -> float:
     """Return what all first learning rates are multiplied by in a step; 1 at most."""
     factor = SCHEDULES[spec.schedule](spec, moment)
     if spec.least_rate:
@@ -94,7 +119,7 @@ def rate_factor(spec: TrainingSpec, moment: Moment) -> float:
 def rate_note(spec: TrainingSpec) -> str:
     """Say in one line that `piecewise` leaves a rate at which nothing is learnt; nothing where it does not."""
     warm = replace(spec, warmup_epochs=0)
-    factors = [rate_factor(warm, Moment(epoch, 0, 1)) for epoch in range(1, spec.epochs + 1)]
+    factors = [rate_factor(warm, ScheduleStep(epoch, 0, 1)) for epoch in range(1, spec.epochs + 1)]
     if spec.schedule != "piecewise" or factors[-1] >= DEAD:
         return ""
     first = next(epoch for epoch, factor in enumerate(factors, 1) if factor < DEAD)
@@ -104,7 +129,7 @@ def rate_note(spec: TrainingSpec) -> str:
     )
 
 
-def warm_up(spec: TrainingSpec, moment: Moment) -> float:
+def warm_up(spec: TrainingSpec, moment: ScheduleStep) -> float:
     """Return the straight line up to 1 at the last step of the warm-up; 1 after it."""
     steps = spec.warmup_epochs * moment.steps
     done = (moment.epoch - 1) * moment.steps + moment.step

@@ -18,9 +18,9 @@ from models.reports.parts import (
     number,
     page,
     paragraph,
+    shared_conditions,
     table,
 )
-from models.reports.report import shared_conditions
 from models.runs.folders import RunFolder, pooled_summary
 from models.runs.run import RunConfig, read_config
 from models.runs.summary import read_result

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from featurestore.specs.recordings import briefly
 from featurestore.typed_values import typed
 from models.errors import CheckpointError
 from models.figures import metrics
@@ -20,11 +19,11 @@ from models.reports.parts import (
     drawing,
     leak_verdict,
     measure_table,
-    normalisation_verdict,
     number,
     page,
     paragraph,
     settings,
+    shared_conditions,
     table,
 )
 from models.reports.plots import figure_svg, gradient_norms_figure, training_panels
@@ -165,18 +164,4 @@ def _conditions(run: Run) -> list[tuple[str, Any]]:
         ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
         ("versions", settings(run.config.versions)),
         ("weights", f"sha256 {run.summary['model_sha256']}"),
-    ]
-
-
-def shared_conditions(config: RunConfig) -> list[tuple[str, Any]]:
-    """Return what runs of one experiment have in common: dataset, features, normalisation, training."""
-    dataset = config.dataset
-    labels = f", labels {dataset['table'][:12]}" if dataset.get("table") else ""
-    return [
-        ("dataset", f"{dataset['name']}, digest {dataset['digest']}{labels}"),
-        ("rows", ", ".join(f"{side} {count}" for side, count in config.rows.items())),
-        ("features", settings(dataset["features"])),
-        ("augmentation", settings(briefly(dataset["augmentation"] or {})) or "none"),
-        ("normalisation", normalisation_verdict(config.normalisation)),
-        ("training", settings(config.training.decisive())),
     ]

@@ -17,9 +17,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from featurestore.canonical import canonical_json
+from featurestore.checksummed_json import canonical_json, parsed
 from featurestore.errors import StorageError
-from featurestore.seals import parsed
 from models.errors import CheckpointError
 
 METADATA = "featurestore"

@@ -1,19 +1,49 @@
-"""Folders of runs: one run, the folds of a cross-validation (`fold-01`, ...) or seeds (`seed-0`, ...)."""
+"""One training at a time in a run folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from featurestore.errors import StoreBusyError
+from featurestore.storage.folder_lock import hold_folder
 from models.errors import CheckpointError, RunError
 from models.figures import metrics
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions, pooled, predictions_name, read_predictions
+from models.runs.checkpoint import sweep
 from models.runs.summary import read_side
+
+
+@contextmanager
+def hold_run(folder: Path) -> Iterator[None]:
+    """Hold a run folder for a training; the system lets go of it when the process ends, however that happens.
+
+    What a killed training left there half written is removed.
+
+    Whoever only reads the folder needs no hold. Nothing is held where there is no folder.
+
+    Raises
+    ------
+    RunError
+        If another training holds it.
+    """
+    with ExitStack() as held:
+        if folder.is_dir():
+            try:
+                held.enter_context(hold_folder(folder, exclusive=True))
+            except StoreBusyError as error:
+                raise RunError(
+                    f"run folder {folder} is in use by another training: wait for its end, or give another '--run'."
+                ) from error
+            sweep(folder)
+        yield
+
 
 KINDS = {"fold": "fold-*", "seed": "seed-*"}
 """What the runs of a folder differ in, and what their folders are called."""

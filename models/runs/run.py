@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from featurestore.canonical import digest
+from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError
 from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import check_fields, typed

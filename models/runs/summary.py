@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from featurestore.seals import parsed
+from featurestore.checksummed_json import parsed
 from featurestore.typed_values import typed
 from models.errors import CheckpointError
 from models.runs.checkpoint import read_json, regular

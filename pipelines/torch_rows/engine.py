@@ -1,4 +1,4 @@
-"""Many rows at a time on one device: the engine that `pipelines.engines` opens for rows of `torch-1`."""
+"""Many rows at a time on one device: the engine that `pipelines.workers.engines` opens for rows of `torch-1`."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ import torch
 
 from featurestore.errors import AudioError, BuildError
 from featurestore.perturbations.white_noise import SINGLE_BELOW_DB
+from featurestore.rows.decoded_recording import DecodedRecording
 from featurestore.rows.engine import RowEngine
-from featurestore.rows.source import Source
 from featurestore.segments import WHOLE, Segment
-from featurestore.signal.arrays import Row, is_finite
-from featurestore.signal.limits import MAX_SECONDS
+from featurestore.signal.arrays import MAX_SECONDS, Row, is_finite
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.versions import TORCH, check_together
 from pipelines.torch_rows.log_mel import TorchLogMel
-from pipelines.torch_rows.pitch import PitchShifter
-from pipelines.torch_rows.signals import Batch, perturbed
+from pipelines.torch_rows.signals import Batch, PitchShifter, perturbed
 
 SAMPLES = {"cpu": 2**18, "cuda": 2**24}
 """Samples of a batch, padding included; a GPU needs about 300 bytes for each."""
-Wanted = tuple[Source, Perturbation | None]
+Wanted = tuple[DecodedRecording, Perturbation | None]
 
 
 class TorchEngine:
@@ -51,21 +49,21 @@ class TorchEngine:
         self._log_mel: dict[int, TorchLogMel] = {}
         self._shifter = PitchShifter(device)
 
-    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> Source:
+    def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
         """Decode a recording or a segment of it on the processor, as `RowEngine.load` does."""
         return self._decoder.load(data, segment, max_seconds)
 
     def load_segments(
         self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
-    ) -> list[Source | AudioError]:
+    ) -> list[DecodedRecording | AudioError]:
         """Decode segments of one recording on the processor, as `RowEngine.load_segments` does."""
         return self._decoder.load_segments(data, segments, max_seconds)
 
-    def check(self, source: Source) -> AugmentationSpec:
+    def check(self, source: DecodedRecording) -> AugmentationSpec:
         """Refuse a source that cannot be augmented, as `RowEngine.check` does."""
         return self._decoder.check(source)
 
-    def drawn(self, source: Source, content: str, copy: int) -> tuple[Perturbation, bool]:
+    def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
         """Return what a copy of a source gets, as `RowEngine.drawn` does."""
         return self._decoder.drawn(source, content, copy)
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from featurestore.signal.mel import mel_triangles
-from featurestore.signal.stft import frame_count, padded_window
-from featurestore.signal.warp import cut_off_bin, warp_positions
+from featurestore.signal.spectrum import cut_off_bin, frame_count, padded_window, warp_positions
 from featurestore.specs.features import FeatureSpec
-from pipelines.torch_rows.pieces import frames_of, piece_bounds
+from pipelines.torch_rows.device import frames_of, piece_bounds
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 

@@ -1,7 +1,15 @@
-"""The perturbed signals of many rows, in the fixed order pitch, shift, noise, volume, peak."""
+"""The perturbed signals of many rows, in the fixed order pitch, shift, noise, volume, peak.
+
+References
+----------
+Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3"; Box and Muller (1958).
+
+Where a signal is spliced is decided by whole numbers on the processor, so that both engines hear the same samples.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,17 +18,162 @@ import torch
 from torch import Tensor
 
 from featurestore.perturbations import KINDS
-from featurestore.rows.source import Source
-from featurestore.signal.perturbations.volume import volume_gain
+from featurestore.rows.decoded_recording import DecodedRecording
+from featurestore.signal.interpolation import (
+    FILTER_REACH,
+    LEAD,
+    TAPS,
+    band_limit,
+    interpolation_weights,
+    reading_filters,
+    touched,
+)
+from featurestore.signal.level import volume_gain
+from featurestore.signal.noise import COUNTERS
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
+from featurestore.signal.splices import lengthen
 from featurestore.specs.perturbation import Perturbation
-from pipelines.torch_rows.noise import key_words, standard_normal
-from pipelines.torch_rows.pitch import PitchShifter
+from pipelines.torch_rows.device import piece_bounds
+
+ROUNDS = 10
+
+_M0, _M1 = 0xD2511F53, 0xCD9E8D57
+
+_WEYL0, _WEYL1 = 0x9E3779B9, 0xBB67AE85
+
+_WORD, _LOW = 32, 0xFFFFFFFF
+
+_SIGN, _POSITIVE = 0x80000000, 0x7FFFFFFF
+
+
+def philox(counters: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the four random words of counters (c, 0, 0, 0), each of the shape [rows, counters].
+
+    Words of 32 bits are held in int64. A product overflows into the sign, which changes no bit of it; bits above the
+    32nd are masked before they could count.
+
+    Parameters
+    ----------
+    counters : tensor [counters], int64
+        From 0 to 2**32 - 1.
+    keys : tensor [rows, 2], int64
+        The two words of each row's key, low word first.
+    """
+    k0, k1 = keys[:, :1], keys[:, 1:]
+    c0 = counters[None]
+    c1 = c2 = c3 = counters.new_zeros(1, 1)  # the rows and counters part in the first rounds, at no cost until then
+    for _ in range(ROUNDS):
+        p0, p1 = (c0 & _LOW) * _M0, (c2 & _LOW) * _M1
+        c0, c1 = (p1 >> _WORD) ^ c1 ^ k0, p1
+        c2, c3 = (p0 >> _WORD) ^ c3 ^ k1, p0
+        k0, k1 = (k0 + _WEYL0) & _LOW, (k1 + _WEYL1) & _LOW
+    return c0 & _LOW, c1 & _LOW, c2 & _LOW, c3 & _LOW
+
+
+def key_words(noise_keys: Sequence[int]) -> Tensor:
+    """Split keys of 64 bits into their words, tensor [rows, 2], int64, low word first."""
+    return torch.tensor([[key & _LOW, key >> _WORD] for key in noise_keys], dtype=torch.int64)
+
+
+def standard_normal(keys: Tensor, samples: int) -> Tensor:
+    """Return standard normal numbers, tensor [rows, samples], float32.
+
+    Sample 1024 q + 256 p + i comes from counter 256 q + i: p = 0, 1 are cosine and sine of its first two words,
+    p = 2, 3 of its last two.
+    """
+    blocks = -(-samples // (4 * COUNTERS))
+    words = philox(torch.arange(blocks * COUNTERS, device=keys.device), keys)
+    planes = (*_normal_pair(*words[:2]), *_normal_pair(*words[2:]))
+    stacked = torch.stack([plane.view(len(keys), blocks, COUNTERS) for plane in planes], dim=2)
+    return stacked.view(len(keys), -1)[:, :samples]
+
+
+def _normal_pair(radius_word: Tensor, angle_word: Tensor) -> tuple[Tensor, Tensor]:
+    """Return radius * cosine and radius * sine: sqrt(-2 log u), u = (a + 1/2) / 2**31, and 2 pi b / 2**32."""
+    uniform = ((radius_word & _POSITIVE).to(torch.float32) + 0.5) * 2.0**-31
+    radius = torch.sqrt(-2 * torch.log(uniform))
+    signed = (angle_word ^ _SIGN) - _SIGN
+    angle = signed.to(torch.float32) * (math.pi * 2.0**-31)
+    return radius * torch.cos(angle), radius * torch.sin(angle)
+
+
+_SAMPLES = 2**21
+"""Samples interpolated at a time; each takes about 200 bytes meanwhile."""
+
+
+class PitchShifter:
+    """Filters and weights on one device.
+
+    Parameters
+    ----------
+    device : torch.device
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._filters = torch.from_numpy(reading_filters()).to(device)
+        self._weights = torch.from_numpy(interpolation_weights()).to(device)
+
+    def __call__(self, sources: Sequence[DecodedRecording], steps: Sequence[int], longest: int) -> Tensor:
+        """Return signals read steps / 2048 times as fast, tensor [rows, longest], float32, zero behind each one's end.
+
+        Parameters
+        ----------
+        sources : sequence of Source
+            One for each row.
+        steps : sequence of int
+            The frequency ratios times 2048.
+        longest : int
+            At least the samples of each source.
+        """
+        longer = torch.from_numpy(_longer(sources, steps)).to(self._device)
+        filtered = self._filtered(longer, torch.tensor([band_limit(step) for step in steps], device=self._device))
+        ratios = torch.tensor(steps, device=self._device)
+        size = max(1, _SAMPLES // longest)
+        parts = [
+            self._interpolate(filtered[first:stop], ratios[first:stop], longest)
+            for first, stop in piece_bounds(len(filtered), size)
+        ]
+        samples = torch.tensor([len(source.signal) for source in sources], device=self._device)
+        inside = torch.arange(longest, device=self._device) < samples[:, None]
+        return torch.where(inside, torch.cat(parts), 0.0)
+
+    def _filtered(self, longer: Tensor, limits: Tensor) -> Tensor:
+        """Return tensors [rows, time] of [rows, time + 64], summed from the middle of the filter outwards."""
+        half, time = self._filters[limits], longer.shape[1] - 2 * FILTER_REACH
+        total = longer[:, FILTER_REACH : FILTER_REACH + time] * half[:, :1]
+        for lag in range(1, FILTER_REACH + 1):
+            before, after = (longer[:, FILTER_REACH + by : FILTER_REACH + by + time] for by in (-lag, lag))
+            total += (before + after) * half[:, lag : lag + 1]
+        return total
+
+    def _interpolate(self, filtered: Tensor, steps: Tensor, longest: int) -> Tensor:
+        """Return the values at all multiples of steps / 2048, tensor [rows, longest]."""
+        position = torch.arange(longest, device=steps.device) * steps[:, None]
+        windows = filtered.unfold(1, TAPS, 1)
+        begin = (position // PITCH_GRID).clamp(max=windows.shape[1] - 1)
+        rows = torch.arange(len(filtered), device=steps.device)[:, None]
+        return (windows[rows, begin] * self._weights[position % PITCH_GRID]).sum(-1)
+
+
+def _longer(
+    sources: Sequence[DecodedRecording], steps: Sequence[int]
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Return spliced signals, padded: sample 0 stands where the filter and the interpolation begin."""
+    needed = [touched(len(source.signal), step) + FILTER_REACH for source, step in zip(sources, steps, strict=True)]
+    lead = LEAD + FILTER_REACH
+    padded = np.zeros((len(needed), lead + max(needed)), np.float32)
+    for row, source, step, length in zip(padded, sources, steps, needed, strict=True):
+        row[: lead + length] = lengthen(source.signal, source.similar, step, length, lead)
+    return padded
+
 
 CLEAN = Perturbation()
 """What a clean row has."""
+
 APPLIED = frozenset({"semitones", "shift_seconds", "snr_db", "gain_db", "vtlp_alpha", "peak"})
 """What this package does to a copy; VTLP in `log_mel`."""
+
 if {name for name, kind in KINDS.items() if kind.in_torch} != APPLIED:
     raise TypeError("the perturbations that say they are done in torch are not those that are")
 
@@ -29,7 +182,7 @@ if {name for name, kind in KINDS.items() if kind.in_torch} != APPLIED:
 class Batch:
     """Rows that are computed together: signals of one rate, padded to the longest."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[DecodedRecording, ...]
     """The different sources."""
     source: tuple[int, ...]
     """Position of each row's source."""
@@ -42,7 +195,7 @@ class Batch:
         return [len(self.sources[position].signal) for position in self.source]
 
     @classmethod
-    def of(cls, wanted: Sequence[tuple[Source, Perturbation | None]]) -> Batch:
+    def of(cls, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> Batch:
         """Put rows together; what they share is taken once."""
         sources = {id(source): source for source, _ in wanted}
         places = {identity: place for place, identity in enumerate(sources)}
@@ -75,7 +228,7 @@ def perturbed(batch: Batch, shifter: PitchShifter, circular: bool, device: torch
     return _levelled(batch, _louder(batch, signals))
 
 
-def _padded(sources: Sequence[Source]) -> Tensor:
+def _padded(sources: Sequence[DecodedRecording]) -> Tensor:
     padded = np.zeros((len(sources), max(len(source.signal) for source in sources)), np.float32)
     for row, source in zip(padded, sources, strict=True):
         row[: len(source.signal)] = source.signal

@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featurestore.corpus import FolderSource, load_corpus, open_source, read_listing
-from featurestore.corpus.reading.archives import ZipSource
-from featurestore.corpus.reading.unpack import Limits, safe_name
+from featurestore.corpus.sources.archive_safety import Limits, safe_name
+from featurestore.corpus.sources.zip import ZipSource
 from featurestore.errors import FeatureStoreError, SourceError, UnsafeArchiveError
 
 EVIL_NAMES = [

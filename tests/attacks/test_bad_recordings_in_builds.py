@@ -9,25 +9,25 @@ import soundfile
 from demo_corpus import no_download
 from distributed import LocalCluster
 
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError
 from featurestore.signal import guarded
 from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.custom import CustomPerturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.own import OwnPerturbation
 from featurestore.specs.presets import feature_preset
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 from featurestore.trusted_code import VARIABLE
-from pipelines import culprits
-from pipelines.build import build
-from pipelines.cluster import Workers
-from pipelines.culprits import REASON, isolate_culprits
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.dispatch import bundles_of
-from pipelines.engines import forget_engines
-from pipelines.ingest import ingest
-from pipelines.planning import plan_build
-from pipelines.rejects import known_rejects
+from pipelines.build.plan import plan_build
+from pipelines.build.rejects import known_rejects
+from pipelines.build.run import build
+from pipelines.build.spec import DatasetSpec
+from pipelines.ingest.ingest import ingest
+from pipelines.workers import crash_isolation
+from pipelines.workers.cluster import Workers
+from pipelines.workers.crash_isolation import REASON, isolate_culprits
+from pipelines.workers.dispatch import bundles_of
+from pipelines.workers.engines import forget_engines
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -83,9 +83,7 @@ def test_files_that_hang_or_crash_their_decoder_are_rejected_and_the_rest_is_bui
     both = ingest(store, find_manifest(str(tmp_path / "few.toml")), tmp_path / "few", no_download)
 
     with LocalCluster(n_workers=1, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None) as here:
-        report = build(
-            store, both, DatasetRecipe(feature_preset("mathworks"), None, 0), scheduler=here.scheduler_address
-        )
+        report = build(store, both, DatasetSpec(feature_preset("mathworks"), None, 0), scheduler=here.scheduler_address)
 
     reasons = {one.path: one.reason for one in report.rejected}
     assert reasons["c_up_98.flac"] == "the decoder crashed (SIGSEGV)."
@@ -94,7 +92,7 @@ def test_files_that_hang_or_crash_their_decoder_are_rejected_and_the_rest_is_bui
 
 
 def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejected(store, corpus, monkeypatch):
-    plan = plan_build(store, corpus("wav"), DatasetRecipe(feature_preset("mathworks"), None, 0))
+    plan = plan_build(store, corpus("wav"), DatasetSpec(feature_preset("mathworks"), None, 0))
     (bundle,) = bundles_of(store, plan)
     deadly = (
         "import sys; sys.path.insert(0, sys.argv[1]); import os; from featurestore.rows.engine import RowEngine\n"
@@ -102,10 +100,10 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
         "def deadly(self, data, segments):\n"
         "    return os.kill(os.getpid(), 9) if b'trap' in data else load(self, data, segments)\n"
         "RowEngine.load_segments = deadly\n"
-        "from pipelines.culprits import probe; probe()"
+        "from pipelines.workers.crash_isolation import probe; probe()"
     )
 
-    monkeypatch.setattr(culprits, "_START", deadly)
+    monkeypatch.setattr(crash_isolation, "_START", deadly)
     found = isolate_culprits(bundle)
 
     bad = next(one.content for one in plan.corpus.utterances if one.path.endswith(f"{BAD}.wav"))
@@ -144,7 +142,7 @@ def build_with(tmp_path, store, monkeypatch):
 
         with Workers(2) as workers:
             workers.prepare(partial(arm, name))
-            return build(store, corpus, DatasetRecipe(feature_preset("mathworks"), None, 0), workers=workers)
+            return build(store, corpus, DatasetSpec(feature_preset("mathworks"), None, 0), workers=workers)
 
     yield run
     sys.modules.pop("armed", None)
@@ -163,9 +161,9 @@ def test_a_worker_that_is_killed_once_costs_no_row(corpus, build_with, tmp_path)
 def test_a_recording_that_kills_local_workers_is_rejected_and_the_rest_is_built(corpus, build_with, monkeypatch):
     deadly = (
         "import os, sys; sys.path[:0] = [sys.argv[1], os.path.dirname(os.environ['DIED_ONCE'])]\n"
-        "from armed import arm; arm('marked'); from pipelines.culprits import probe; probe()"
+        "from armed import arm; arm('marked'); from pipelines.workers.crash_isolation import probe; probe()"
     )
-    monkeypatch.setattr(culprits, "_START", deadly)
+    monkeypatch.setattr(crash_isolation, "_START", deadly)
 
     report = build_with(corpus("wav"), "marked")
 
@@ -180,14 +178,14 @@ def test_workers_that_die_whatever_they_read_end_the_build_with_one_line(corpus,
 
 DEADLY = "import os\ndef row(signal, rate):\n    os._exit(0)\ndef louder(signal, rate, rng):\n    os._exit(0)\n"
 DEADLY_FEATURE = FeatureSpec(kind="function", function="deadly_code:row", version=1, bands=1)
-DEADLY_POLICY = AugmentationSpec(own=(OwnPerturbation("deadly_code:louder", 1),))
+DEADLY_POLICY = AugmentationSpec(own=(CustomPerturbation("deadly_code:louder", 1),))
 
 
 @pytest.mark.parametrize(
     ("recipe", "function"),
     [
-        (DatasetRecipe(DEADLY_FEATURE, None, 0), "deadly_code:row"),
-        (DatasetRecipe(feature_preset("mathworks"), DEADLY_POLICY, 1), "deadly_code:louder"),
+        (DatasetSpec(DEADLY_FEATURE, None, 0), "deadly_code:row"),
+        (DatasetSpec(feature_preset("mathworks"), DEADLY_POLICY, 1), "deadly_code:louder"),
     ],
     ids=["feature", "perturbation"],
 )

@@ -19,7 +19,7 @@ from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageEr
 from featurestore.integrity import collect, verify
 from featurestore.storage import open_storage
 from featurestore.store import Store, open_store
-from pipelines.repair import repair
+from pipelines.repair.repair import repair
 
 OLD = time.time() - 3 * 86_400
 CONTENT = "ab" * 32

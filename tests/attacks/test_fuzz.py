@@ -14,20 +14,22 @@ from fuzzing import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurestore.commit import commit_shard
-from featurestore.corpus.corpus import Listed, label
-from featurestore.corpus.sheet.manifest import find_manifest, manifest_names
+from featurestore.corpus.load import label
+from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
+from featurestore.corpus.types import ListedFile
 from featurestore.datasets import DatasetRecord, Table
 from featurestore.errors import AudioError, DamagedObjectError, FeatureStoreError
 from featurestore.listings import CorpusReference, parse_listing
 from featurestore.quality.measures import measure
+from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard
 from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import ShardRecord, data_key
 from featurestore.signal.guarded import GuardedDecoder
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 
 
@@ -118,7 +120,7 @@ PATHS = st.text(alphabet="0123456789abcFMWLNTSesino_-./ \x1b\x00é\udcff", max_s
 @fuzzed(150)
 @given(name=st.sampled_from(sorted(MANIFESTS)), paths=st.lists(PATHS, max_size=8), texts=st.binary(max_size=200))
 def test_any_names_and_label_files_are_labelled_or_set_aside_or_refused(name, paths, texts):
-    listing = tuple(Listed(path, f"{number:064x}", 10) for number, path in enumerate(sorted(set(paths))))
+    listing = tuple(ListedFile(path, f"{number:064x}", 10) for number, path in enumerate(sorted(set(paths))))
 
     try:
         corpus = label(MANIFESTS[name], listing, lambda content: texts)

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from licensed_corpora import COLUMNS, IEMOCAP_HEADER, turn_lines
 from segmented import WAYS
 
-from featurestore.corpus.corpus import load_corpus
 from featurestore.corpus.labels.tables import TABLE_FORMATS
 from featurestore.corpus.labels.votes import parse_votes
-from featurestore.corpus.sheet.label_rules import TableRule
-from featurestore.corpus.splitting.leaks import leaks
-from featurestore.corpus.splitting.split_rules import SPLITS, find_rule
+from featurestore.corpus.load import load_corpus
+from featurestore.corpus.manifest.label_rules import TableRule
+from featurestore.corpus.splits.leakage import leaks
+from featurestore.corpus.splits.rules import SPLITS, find_rule
 from featurestore.errors import FeatureStoreError, SourceError
 from featurestore.segments import is_content
 

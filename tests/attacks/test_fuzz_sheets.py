@@ -13,15 +13,16 @@ from fuzzing import fuzzed, refused_or_bounded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurestore.corpus.catalogue import catalogue_page
-from featurestore.corpus.corpus import Listed, label
+from featurestore.corpus.catalog_page import catalogue_page
 from featurestore.corpus.labels.schemes import under_scheme
-from featurestore.corpus.sheet.manifest import parse_manifest
-from featurestore.corpus.splitting.fitting import fields_of_sheets, fitting_rules
-from featurestore.corpus.splitting.given_sides import by_field
-from featurestore.corpus.splitting.leaks import leaks
-from featurestore.corpus.splitting.sides import in_name_order
-from featurestore.corpus.splitting.split_rules import find_rule
+from featurestore.corpus.load import label
+from featurestore.corpus.manifest.parse import parse_manifest
+from featurestore.corpus.splits.applicable import fields_of_sheets, fitting_rules
+from featurestore.corpus.splits.given_sides import by_field
+from featurestore.corpus.splits.leakage import leaks
+from featurestore.corpus.splits.rules import find_rule
+from featurestore.corpus.splits.types import in_name_order
+from featurestore.corpus.types import ListedFile
 from featurestore.errors import FeatureStoreError, ManifestError
 
 FOLDER = Path(__file__).resolve().parents[2] / "data_manifests"
@@ -160,7 +161,7 @@ def test_an_unchanged_sheet_stays_one_in_the_form_that_the_fuzz_writes(name):
 
 def use(manifest):
     """Do what commands do with a sheet; our errors are answers."""
-    listing = tuple(Listed(path, f"{number:064x}", 10) for number, path in enumerate(PATHS))
+    listing = tuple(ListedFile(path, f"{number:064x}", 10) for number, path in enumerate(PATHS))
     catalogue_page([manifest])
     fitting_rules(fields_of_sheets([manifest]))
     corpus = label(manifest, listing, lambda content: b"file,emotion\na,b\n")

@@ -14,11 +14,11 @@ from hostile_runs import tamper
 from terminals import called, steers
 from tiny_corpus import build_here, file_name, recipe, write_corpus
 
-from cli.experiments import chosen_experiment
-from cli.prepared import prepare
 from featurestore.store import open_store
 from models.progress import Silence
 from models.training import train
+from pipelines.experiments.prepare import prepare
+from pipelines.experiments.settings import chosen_experiment
 
 FOLDERS = 2_000 if os.environ.get("FEATURESTORE_CHAOS") == "long" else 24
 SETTINGS = (

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from featurestore.corpus.reading.sources import open_source
-from featurestore.corpus.reading.unpack import Limits
+from featurestore.corpus.sources.archive_safety import Limits
+from featurestore.corpus.sources.open import open_source
 from featurestore.errors import UnsafeArchiveError
 
 

@@ -18,8 +18,8 @@ from tiny_corpus import build_here, file_name, recipe, tone, tree, write_corpus
 from featurestore.errors import DamagedObjectError, FeatureStoreError
 from featurestore.integrity import collect, verify
 from featurestore.store import Store, open_store
-from pipelines.relocate import compact
-from pipelines.repair import repair
+from pipelines.repair.relocate import compact
+from pipelines.repair.repair import repair
 
 NUMBERS = st.integers(1, 9)
 COPIES = st.sampled_from([0, 2, 26, 28])

@@ -5,11 +5,10 @@ import dataclasses
 import pytest
 from tiny_corpus import build_here, recipe, write_corpus
 
-from cli.experiments import chosen_experiment
-from cli.settings import with_settings
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.store import open_store
-from pipelines.recipe_files import read_recipe
+from pipelines.experiments.recipe import read_recipe
+from pipelines.experiments.settings import chosen_experiment, with_settings
 
 MATHWORKS = read_recipe("mathworks").experiment()
 PADDED = dataclasses.replace(MATHWORKS, training={"padding": "left"})

@@ -6,13 +6,13 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from cli.catalogs import documented_fields
 from cli.main import featurestore, run
-from featurestore.documented_fields import documented_fields
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, policy
 from models.registry import MODELS
 from models.training_spec import TrainingSpec
-from pipelines.recipe_files import read_recipe
+from pipelines.experiments.recipe import read_recipe
 
 
 def printed(*arguments: str) -> str:

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from cli.main import featurestore
 from featurestore.corpus import find_manifest, manifest_names
-from featurestore.corpus.catalogue import catalogue_page
+from featurestore.corpus.catalog_page import catalogue_page
 
 
 def run(*arguments):

@@ -202,8 +202,8 @@ def other_speaker(utterance):
 
 
 def test_recordings_that_a_run_learnt_from_are_never_its_test_side_on_another_state_of_the_corpus(regrouped):
-    from cli.evaluated import evaluated_rows
     from models.errors import RunError
+    from pipelines.experiments.evaluate import evaluated_rows
 
     store, run, publish = regrouped
     publish("grown", speaker=other_speaker)
@@ -216,7 +216,7 @@ def test_recordings_that_a_run_learnt_from_are_never_its_test_side_on_another_st
 
 
 def test_a_run_may_be_judged_on_the_same_test_recordings_under_another_table(regrouped):
-    from cli.evaluated import evaluated_rows
+    from pipelines.experiments.evaluate import evaluated_rows
 
     store, run, publish = regrouped
     publish("relabelled", label=lambda one: run.config.classes[0])
@@ -227,8 +227,8 @@ def test_a_run_may_be_judged_on_the_same_test_recordings_under_another_table(reg
 
 
 def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_only_when_asked_for(regrouped, capsys):
-    from cli.evaluated import evaluated_rows
     from models.errors import RunError
+    from pipelines.experiments.evaluate import evaluated_rows
 
     store, run, publish = regrouped
     publish("elsewhere", corpus="another", path=lambda one: f"other/{one.path}")
@@ -241,8 +241,8 @@ def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_
 
 
 def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(regrouped):
-    from cli.learnt import learnt
     from models.runs.recordings import Recording, read_sides
+    from pipelines.experiments.train_overlap import learnt
 
     store, run, _ = regrouped
     sides = {side: dict.fromkeys(found, Recording("0" * 64)) for side, found in read_sides(run.folder).items()}
@@ -254,10 +254,10 @@ def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(
 
 
 def test_learnt_recordings_are_known_by_their_sound_in_another_container_and_corpus(regrouped):
-    from cli.evaluated import evaluated_rows
-    from cli.learnt import learnt
     from models.errors import RunError
     from models.runs.recordings import read_sides
+    from pipelines.experiments.evaluate import evaluated_rows
+    from pipelines.experiments.train_overlap import learnt
 
     store, run, publish = regrouped
     publish("elsewhere", corpus="another", path=lambda one: f"other/{one.path}")
@@ -282,8 +282,8 @@ def as_of_speakers(run, speakers):
 
 
 def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it_declared_that(regrouped, capsys):
-    from cli.evaluated import evaluated_rows
     from models.errors import RunError
+    from pipelines.experiments.evaluate import evaluated_rows
 
     store, run, publish = regrouped
     publish("grown", text=lambda one: "another")
@@ -302,8 +302,8 @@ def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it
 
 
 def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped):
-    from cli.learnt import learnt_speakers
     from models.runs.recordings import read_sides
+    from pipelines.experiments.train_overlap import learnt_speakers
 
     store, run, publish = regrouped
     publish("nobody", speaker=lambda _: None)
@@ -322,8 +322,8 @@ def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped)
 
 
 def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_without_it(regrouped, capsys):
-    from cli.evaluated import evaluated_rows
     from models.errors import RunError
+    from pipelines.experiments.evaluate import evaluated_rows
 
     store, run, publish = regrouped
     (run.folder / "sides.csv").unlink()
@@ -341,7 +341,7 @@ def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_
 
 
 def test_the_sides_that_a_run_keeps_are_a_table_that_a_split_can_be_made_of(place):
-    from featurestore.corpus.splitting.splits import split
+    from featurestore.corpus.splits.protocols import split
     from featurestore.store import open_store
 
     table = open_store(place / "store").view("demo-short").table
@@ -365,9 +365,9 @@ def test_a_spoilt_table_of_sides_is_one_clear_line(tmp_path):
 
 
 def test_features_that_a_network_was_not_published_for_are_told_before_it_is_trained(place, capsys):
-    from cli.experiments import chosen_experiment
-    from cli.prepared import prepare
     from featurestore.store import open_store
+    from pipelines.experiments.prepare import prepare
+    from pipelines.experiments.settings import chosen_experiment
 
     store = open_store(place / "store")
     for model in ("keren-standard", "mathworks-cnn-lstm"):

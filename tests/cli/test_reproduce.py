@@ -176,12 +176,12 @@ def test_a_folder_of_another_search_is_left_alone(place, search):
 
 
 def test_a_table_of_sides_that_has_changed_since_the_first_trial_is_refused(place, tmp_path):
-    from cli.experiments import chosen_experiment
-    from cli.prepared import prepare
-    from cli.search import Search
     from featurestore.store import open_store
     from models.errors import RunError
-    from pipelines.recipe_files import read_recipe
+    from pipelines.experiments.prepare import prepare
+    from pipelines.experiments.recipe import read_recipe
+    from pipelines.experiments.search import Search
+    from pipelines.experiments.settings import chosen_experiment
 
     recipe, table, store = str(place / "table.toml"), tmp_path / "sides.csv", open_store(place / "store")
     sides = prepare(store, chosen_experiment(store, None, recipe, None), jobs=1).all_sides[0]._asdict()
@@ -211,8 +211,8 @@ def test_a_recipe_without_a_space_says_so(place):
 
 
 def test_without_optuna_one_line_says_what_to_install(monkeypatch):
-    from cli.search import optuna_library
     from featurestore.errors import SpecError
+    from pipelines.experiments.search import optuna_library
 
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(SpecError, match=r"featurestore\[tune\]"):

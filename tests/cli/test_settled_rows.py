@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 from tiny_corpus import build_here, recipe, write_corpus
 
-from cli.experiments import chosen_experiment
-from cli.prepared import prepare
 from featurestore.errors import SpecError, SplitError
 from featurestore.store import open_store
-from pipelines.experiment import DatasetChoice
+from pipelines.experiments.experiment import DatasetChoice
+from pipelines.experiments.prepare import prepare
+from pipelines.experiments.settings import chosen_experiment
 
 
 @pytest.fixture(scope="module")

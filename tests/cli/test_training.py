@@ -89,7 +89,7 @@ def test_evaluating_a_run_gives_the_figures_that_training_reported(place):
 
 
 def test_predicting_labels_files_and_folders(place, tmp_path):
-    from featurestore.corpus.synthesised.synthesis import demo_files
+    from featurestore.corpus.synthetic import demo_files
 
     name, data = next(iter(sorted(demo_files().items())))
     (tmp_path / name).write_bytes(data)

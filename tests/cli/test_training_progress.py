@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from cli.training_progress import CLEAR, TrainingProgress
+from cli.console import CLEAR, TrainingProgress
 from models.progress import StepReport
 
 EPOCH = {

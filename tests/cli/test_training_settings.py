@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from cli.experiments import interrupted_run
-from cli.settings import with_settings
 from featurestore.errors import FeatureStoreError, SpecError
 from models.runs.run import RunConfig
 from models.training_spec import TrainingSpec
-from pipelines.experiment import DatasetChoice, Experiment
+from pipelines.experiments.experiment import DatasetChoice, Experiment
+from pipelines.experiments.resume import interrupted_run
+from pipelines.experiments.settings import with_settings
 
 EXPERIMENT = Experiment("made-up", DatasetChoice("demo"), training={"epochs": 4})
 

@@ -4,7 +4,7 @@ import io
 import wave
 
 from featurestore.corpus import MemorySource, find_manifest, label
-from featurestore.corpus.corpus import read_source
+from featurestore.corpus.load import read_source
 
 
 def recording(number):

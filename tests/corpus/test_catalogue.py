@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from featurestore.corpus import find_manifest, manifest_names, read_manifest
-from featurestore.corpus.catalogue import COLUMNS, catalogue_page
+from featurestore.corpus.catalog_page import COLUMNS, catalogue_page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "corpora.md"
 

@@ -6,18 +6,19 @@ import pytest
 from test_label_files import SHEET, audio_folder, sheet
 
 from featurestore.corpus import check_leaks, folds, load_corpus
-from featurestore.corpus.choice import find_choice
-from featurestore.corpus.completeness import check_completeness
-from featurestore.corpus.corpus import read_source
-from featurestore.corpus.reading.sources import FolderSource, open_source
-from featurestore.corpus.sheet.manifest import find_manifest, read_manifest
+from featurestore.corpus.check import check_completeness
+from featurestore.corpus.corpus_spec import find_corpus_spec
+from featurestore.corpus.load import read_source
+from featurestore.corpus.manifest.catalog import find_manifest, read_manifest
+from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.sources.open import open_source
 from featurestore.errors import SourceError, SpecError, UnknownNameError
 from featurestore.specs.presets import feature_preset
 from featurestore.store import open_store
-from pipelines.build import build
-from pipelines.chosen_corpus import chosen_corpus, corpus_of_store
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.fetch import Fetcher
+from pipelines.build.run import build
+from pipelines.build.spec import DatasetSpec
+from pipelines.ingest.fetch import Fetcher
+from pipelines.ingest.ingest import chosen_corpus, corpus_of_store
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_a_common_scheme_keeps_its_classes(emodb_zip, scheme, classes):
 
     assert len(corpus.label_counts()) == classes
     assert corpus.name == f"emodb/{scheme}"
-    assert find_choice(corpus.name).dataset == f"emodb-{scheme}"
+    assert find_corpus_spec(corpus.name).dataset == f"emodb-{scheme}"
 
 
 def test_each_of_two_corpora_is_tested_in_turn_and_speakers_never_leak(together):
@@ -69,11 +70,11 @@ def test_each_of_two_corpora_is_tested_in_turn_and_speakers_never_leak(together)
 )
 def test_a_choice_that_makes_no_sense_is_refused(text, error, message):
     with pytest.raises(error, match=message):
-        find_choice(text)
+        find_corpus_spec(text)
 
 
 def test_the_source_of_several_corpora_says_which_is_where():
-    choice = find_choice("emodb+demo")
+    choice = find_corpus_spec("emodb+demo")
 
     assert choice.sources("emodb=a.zip") == ("a.zip", None)
     with pytest.raises(SourceError, match="Write --source emodb=PATH,demo=PATH"):
@@ -87,7 +88,7 @@ def test_a_sheet_of_ones_own_can_be_chosen_with_a_scheme_and_in_company(tmp_path
     corpus = load_corpus(f"{sheet(tmp_path, text)}/happy", folder)
 
     assert corpus.label_counts() == {"joy": 1}
-    assert [one.name for one in find_choice(f"demo+{sheet(tmp_path)}").manifests] == ["demo", "takes"]
+    assert [one.name for one in find_corpus_spec(f"demo+{sheet(tmp_path)}").manifests] == ["demo", "takes"]
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,9 @@ def built(tmp_path_factory):
     """The demo corpus with clean rows, and then a scheme of it and a protocol in the same store."""
     store = open_store(tmp_path_factory.mktemp("choices") / "store")
     fetcher = Fetcher(print, lambda done, total: None)
-    recipe = DatasetRecipe(feature_preset("mathworks"))
-    whole = build(store, chosen_corpus(store, find_choice("demo"), None, fetcher), recipe, jobs=1)
-    part = build(store, chosen_corpus(store, find_choice("demo/4class"), None, fetcher), recipe, jobs=1)
+    recipe = DatasetSpec(feature_preset("mathworks"))
+    whole = build(store, chosen_corpus(store, find_corpus_spec("demo"), None, fetcher), recipe, jobs=1)
+    part = build(store, chosen_corpus(store, find_corpus_spec("demo/4class"), None, fetcher), recipe, jobs=1)
     return store, whole, part
 
 
@@ -135,10 +136,10 @@ def test_a_view_under_a_protocol_has_its_recordings_and_classes(built, tmp_path)
 def test_the_store_knows_a_choice_again_without_a_source(built):
     store, _, _ = built
 
-    assert corpus_of_store(store, find_choice("demo/4class")).label_counts() == dict.fromkeys(
+    assert corpus_of_store(store, find_corpus_spec("demo/4class")).label_counts() == dict.fromkeys(
         ["anger", "happiness", "neutral", "sadness"], 30
     )
-    assert corpus_of_store(store, find_choice("demo+emodb")) is None
+    assert corpus_of_store(store, find_corpus_spec("demo+emodb")) is None
 
 
 def completeness(manifest, source):
@@ -215,4 +216,4 @@ def test_a_mistyped_path_is_no_scheme_of_the_folder_above_it(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'something else'\n")
 
     with pytest.raises(UnknownNameError, match="missing"):
-        find_choice(f"{tmp_path}/missing")
+        find_corpus_spec(f"{tmp_path}/missing")

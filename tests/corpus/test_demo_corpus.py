@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestore.corpus.synthesised.synthesis import MOODS, VOICES, demo_files, generate
+from featurestore.corpus.synthetic import MOODS, VOICES, demo_files, generate
 from featurestore.errors import UnknownNameError
 
 GOLDEN = "e8447d3cc2c46961d712d4d1712336a6e945b8a98ed5600646a85291808faef3"

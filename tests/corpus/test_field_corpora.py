@@ -5,7 +5,7 @@ from field_copies import read, recording, said
 from field_names import NAMES, TABLES, expectations
 
 from featurestore.corpus import MemorySource, find_manifest, label, load_corpus, manifest_names, read_manifest
-from featurestore.corpus.corpus import read_source
+from featurestore.corpus.load import read_source
 
 WITH_PATHS = sorted(NAMES)
 ALL = sorted([*NAMES, *TABLES])

@@ -20,14 +20,13 @@ from tiny_corpus import tone
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.choice import find_choice
-from featurestore.corpus.corpus import listed
-from featurestore.corpus.formats import FORMATS, folder_manifest, recognised_format
-from featurestore.corpus.splitting.splits import split
+from featurestore.corpus.corpus_spec import find_corpus_spec, folder_manifest, recognised_format
+from featurestore.corpus.importers import FORMATS
+from featurestore.corpus.splits.protocols import split
+from featurestore.corpus.types import identified_file
 from featurestore.errors import ManifestError, SourceError
-from pipelines.chosen_corpus import chosen_corpus
-from pipelines.fetch import Fetcher
-from pipelines.ingest import known_corpus
+from pipelines.ingest.fetch import Fetcher
+from pipelines.ingest.ingest import chosen_corpus, known_corpus
 
 WRITERS = {
     "audformat": audformat,
@@ -58,7 +57,7 @@ def test_each_recording_gets_its_own_class_and_bytes(tmp_path, name):
 
     assert corpus.rejected == corpus.unlabelled == ()
     assert {(one.path[-5], one.label, one.content) for one in corpus.utterances} == {
-        (str(number), emotion, listed("", tone(number)).content) for number, _, _, emotion, _ in RECORDINGS
+        (str(number), emotion, identified_file("", tone(number)).content) for number, _, _, emotion, _ in RECORDINGS
     }
 
 
@@ -147,7 +146,9 @@ def test_a_segment_that_is_a_whole_recording_is_that_recording(tmp_path):
     corpus = load_corpus(kaldi(tmp_path, segments=whole, **lengths))
 
     assert corpus.label_counts() == EMOTIONS
-    assert {one.content for one in corpus.utterances} == {listed("", tone(one[0])).content for one in RECORDINGS}
+    assert {one.content for one in corpus.utterances} == {
+        identified_file("", tone(one[0])).content for one in RECORDINGS
+    }
 
 
 def test_a_segmented_table_of_a_database_may_hold_whole_files(tmp_path):
@@ -205,12 +206,12 @@ def test_a_known_corpus_wins_over_a_folder_of_its_name(tmp_path, monkeypatch):
     kaldi(tmp_path / "demo")
     monkeypatch.chdir(tmp_path)
 
-    assert find_choice("demo").manifests[0].generator is not None
+    assert find_corpus_spec("demo").manifests[0].generator is not None
     assert load_corpus("./demo").name == "demo_own"
 
 
 def test_a_store_keeps_the_recordings_with_their_labels(tmp_path, store):
-    choice = find_choice(str(lhotse(tmp_path / "moods")))
+    choice = find_corpus_spec(str(lhotse(tmp_path / "moods")))
 
     corpus = chosen_corpus(store, choice, None, Fetcher(print, no_progress))
     kept = known_corpus(store, choice.manifests[0])

@@ -21,8 +21,8 @@ from data_folders import (
 )
 
 from featurestore.corpus import load_corpus
-from featurestore.corpus.formats import recognised_format
-from featurestore.corpus.formats.plain_yaml import plain_yaml
+from featurestore.corpus.corpus_spec import recognised_format
+from featurestore.corpus.importers.audformat import plain_yaml
 from featurestore.errors import FeatureStoreError, SourceError
 
 

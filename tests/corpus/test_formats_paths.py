@@ -7,8 +7,8 @@ from data_folders import EMOTIONS, audio, kaldi, write
 from tiny_corpus import tone
 
 from featurestore.corpus import load_corpus
-from featurestore.corpus.corpus import listed
-from featurestore.corpus.formats import folder_manifest
+from featurestore.corpus.corpus_spec import folder_manifest
+from featurestore.corpus.types import identified_file
 from featurestore.errors import SourceError
 
 
@@ -21,7 +21,7 @@ def test_a_list_that_was_written_elsewhere_is_read_where_the_audio_lies_now(tmp_
     corpus = load_corpus(lists, recordings)
 
     assert corpus.label_counts() == EMOTIONS
-    assert corpus.utterances[0].content == listed("", tone(1)).content
+    assert corpus.utterances[0].content == identified_file("", tone(1)).content
     assert all("mnt" not in one.path for one in corpus.utterances)
 
 

@@ -13,7 +13,7 @@ from command_line import error_line, featurestore
 from tiny_corpus import RATE, build_here, recipe
 
 from featurestore.corpus import check_leaks, leaks
-from featurestore.corpus.splitting.splits import Split
+from featurestore.corpus.splits.types import Split
 from featurestore.errors import LeakError
 from featurestore.store import open_store
 

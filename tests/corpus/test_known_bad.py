@@ -5,8 +5,8 @@ from field_copies import read, recording
 from field_names import TABLES
 
 from featurestore.corpus import MemorySource, find_manifest
-from featurestore.corpus.completeness import check_completeness
-from featurestore.corpus.corpus import read_source
+from featurestore.corpus.check import check_completeness
+from featurestore.corpus.load import read_source
 
 
 @pytest.mark.parametrize(

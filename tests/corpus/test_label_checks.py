@@ -6,8 +6,8 @@ import pytest
 from licensed_corpora import COLUMNS, put, write_agender, write_aihub
 
 from featurestore.corpus import find_manifest, load_corpus
-from featurestore.corpus.completeness import check_completeness
-from featurestore.corpus.corpus import corpus_source, read_source
+from featurestore.corpus.check import check_completeness
+from featurestore.corpus.load import corpus_source, read_source
 
 ROW = "{name},{sentence},sad,Sad,2,Sad,1,Sad,1,Sad,1,Sad,1,30,{sex}"
 

@@ -9,16 +9,16 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurestore.corpus import Listed, find_manifest, label, load_corpus, read_manifest
+from featurestore.corpus import ListedFile, find_manifest, label, load_corpus, read_manifest
 from featurestore.corpus.labels.tables import TABLE_FORMATS
 from featurestore.corpus.labels.tables.columns import read_columns, sniffed_delimiter
-from featurestore.corpus.reading.raw_audio import RawFormat
-from featurestore.corpus.sheet.label_rules import TableRule, fits_tail
+from featurestore.corpus.manifest.label_rules import TableRule, fits_tail
+from featurestore.corpus.sources.audio_files import RawFormat
 from featurestore.errors import FeatureStoreError, ManifestError, SourceError
 from featurestore.signal.audio import decode
 from featurestore.store import open_store
-from pipelines.ingest import ingest, known_corpus
-from pipelines.repair import repair
+from pipelines.ingest.ingest import ingest, known_corpus
+from pipelines.repair.repair import repair
 
 SHEET = """
 name = "takes"
@@ -301,7 +301,7 @@ def test_headerless_audio_is_kept_with_its_header_and_mended_from_the_bare_file(
 
 def test_a_sheet_without_label_files_says_nothing_special_about_reading():
     assert find_manifest("emodb").reading == {}
-    assert label(find_manifest("demo"), (Listed("f1_s1_neu.wav", "0" * 64, 1),)).label_counts() == {"neutral": 1}
+    assert label(find_manifest("demo"), (ListedFile("f1_s1_neu.wav", "0" * 64, 1),)).label_counts() == {"neutral": 1}
 
 
 def test_the_examples_of_the_readme_are_data_sheets(tmp_path):

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurestore.corpus import Listed, find_manifest, label, load_corpus, read_listing
-from featurestore.corpus.reading.sources import FolderSource, MemorySource, open_source
-from featurestore.corpus.sheet.manifest import parse_manifest
+from featurestore.corpus import ListedFile, find_manifest, label, load_corpus, read_listing
+from featurestore.corpus.manifest.parse import parse_manifest
+from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.sources.open import open_source
+from featurestore.corpus.sources.types import MemorySource
 from featurestore.errors import SourceError
 
 SOME = "0" * 64
@@ -77,7 +79,7 @@ def test_archive_folder_and_inner_folder_give_the_same_corpus(tmp_path, start):
 
 
 def test_an_unknown_code_rejects_the_file_and_names_the_known_codes():
-    corpus = label(unpinned("emodb"), (Listed("wav/03a01Xa.wav", SOME, 1), Listed("wav/03a01Wa.wav", SOME, 1)))
+    corpus = label(unpinned("emodb"), (ListedFile("wav/03a01Xa.wav", SOME, 1), ListedFile("wav/03a01Wa.wav", SOME, 1)))
 
     assert [one.path for one in corpus.utterances] == ["wav/03a01Wa.wav"]
     assert corpus.rejected[0].path == "wav/03a01Xa.wav"
@@ -85,7 +87,7 @@ def test_an_unknown_code_rejects_the_file_and_names_the_known_codes():
 
 
 def test_a_name_that_does_not_fit_is_listed_as_unlabelled():
-    corpus = label(unpinned("emodb"), (Listed("wav/readme.wav", SOME, 1),))
+    corpus = label(unpinned("emodb"), (ListedFile("wav/readme.wav", SOME, 1),))
 
     assert (corpus.utterances, corpus.rejected) == ((), ())
     assert corpus.unlabelled[0].path == "wav/readme.wav"
@@ -94,7 +96,7 @@ def test_a_name_that_does_not_fit_is_listed_as_unlabelled():
 def test_a_file_that_differs_from_the_published_one_is_rejected_with_both_checksums(emodb):
     first = emodb.utterances[0]
 
-    corpus = label(emodb.manifest, (Listed(first.path, SOME, first.size),))
+    corpus = label(emodb.manifest, (ListedFile(first.path, SOME, first.size),))
 
     assert corpus.utterances == ()
     assert f"sha256 {SOME}, expected {first.content}" in corpus.rejected[0].reason
@@ -102,15 +104,15 @@ def test_a_file_that_differs_from_the_published_one_is_rejected_with_both_checks
 
 @pytest.mark.parametrize(("kept", "word"), [(0, "empty"), (1000, "truncated")])
 def test_a_published_file_that_has_become_shorter_is_told_so(emodb, kept, word):
-    corpus = label(emodb.manifest, (Listed(emodb.utterances[0].path, SOME, kept),))
+    corpus = label(emodb.manifest, (ListedFile(emodb.utterances[0].path, SOME, kept),))
 
     assert corpus.rejected[0].reason.startswith(word)
 
 
 def test_missing_and_extra_files_are_noted_and_the_rest_is_used(emodb):
-    listing = [Listed(one.path, one.content, one.size) for one in emodb.utterances[3:]]
+    listing = [ListedFile(one.path, one.content, one.size) for one in emodb.utterances[3:]]
 
-    corpus = label(emodb.manifest, (*listing, Listed("wav/99a01Wa.wav", SOME, 1)))
+    corpus = label(emodb.manifest, (*listing, ListedFile("wav/99a01Wa.wav", SOME, 1)))
 
     assert len(corpus.utterances) == 533
     assert corpus.notes[0].startswith("3 of 535 published files are missing: wav/03a01Fa.wav, ")
@@ -119,9 +121,9 @@ def test_missing_and_extra_files_are_noted_and_the_rest_is_used(emodb):
 
 def test_a_second_copy_of_a_file_is_left_out_and_a_second_version_rejected():
     listing = (
-        Listed("wav/03a01Wa.wav", SOME, 1),
-        Listed("copy/wav/03a01Wa.wav", SOME, 1),
-        Listed("other/wav/03a01Wa.wav", "1" * 64, 1),
+        ListedFile("wav/03a01Wa.wav", SOME, 1),
+        ListedFile("copy/wav/03a01Wa.wav", SOME, 1),
+        ListedFile("other/wav/03a01Wa.wav", "1" * 64, 1),
     )
 
     corpus = label(unpinned("emodb"), listing)
@@ -132,14 +134,16 @@ def test_a_second_copy_of_a_file_is_left_out_and_a_second_version_rejected():
 
 
 def test_two_names_with_equal_bytes_are_two_utterances_and_a_note():
-    corpus = label(unpinned("emodb"), (Listed("03a01Wa.wav", SOME, 1), Listed("03a01Wb.wav", SOME, 1)))
+    corpus = label(unpinned("emodb"), (ListedFile("03a01Wa.wav", SOME, 1), ListedFile("03a01Wb.wav", SOME, 1)))
 
     assert len(corpus.utterances) == 2
     assert "byte-identical: wav/03a01Wa.wav, wav/03a01Wb.wav" in corpus.notes
 
 
 def test_control_characters_in_a_name_never_reach_the_terminal():
-    corpus = label(unpinned("emodb"), (Listed("wav/\x1b[31mred.wav", SOME, 1), Listed("wav/\udcff.wav", SOME, 1)))
+    corpus = label(
+        unpinned("emodb"), (ListedFile("wav/\x1b[31mred.wav", SOME, 1), ListedFile("wav/\udcff.wav", SOME, 1))
+    )
 
     shown = "".join(one.path for one in corpus.unlabelled)
     assert "\x1b" not in shown
@@ -165,7 +169,7 @@ NAMES = st.text(alphabet="0123456789abWLEAFTN./ _\x1b", max_size=30) | st.from_r
 @given(st.lists(NAMES, max_size=6, unique=True))
 def test_every_listed_recording_ends_as_utterance_rejected_unlabelled_or_second_copy(names):
     manifest = unpinned("emodb")
-    listing = tuple(Listed(f"wav/{name}", SOME, 1) for name in names)
+    listing = tuple(ListedFile(f"wav/{name}", SOME, 1) for name in names)
 
     corpus = label(manifest, listing)
 
@@ -199,7 +203,7 @@ join_speakers = {}
 )
 def test_speakers_who_share_recordings_are_one_where_the_sheet_says_so(join, speakers):
     listing = tuple(
-        Listed(path, content * 64, 1)
+        ListedFile(path, content * 64, 1)
         for path, content in {
             "a_joy.wav": "1",
             "b_joy.wav": "1",

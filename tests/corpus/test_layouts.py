@@ -14,8 +14,8 @@ from tiny_corpus import tone
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.proposal.propose import propose_sheet
-from featurestore.corpus.resemblance import resembled_corpus
+from featurestore.corpus.diagnose import resembled_corpus
+from featurestore.corpus.suggest.propose import propose_manifest
 from featurestore.errors import AmbiguousError
 
 MOODS = ("angry", "happy", "sad")
@@ -150,7 +150,7 @@ def test_a_speaker_is_named_only_where_it_is_sure_and_build_agrees(tmp_path, nam
     folder = write(tmp_path / "takes", dict.fromkeys(paths, b"RIFF"))
     assert len({*paths}) == len(paths)
 
-    proposal = propose_sheet(folder)
+    proposal = propose_manifest(folder)
 
     found = set(proposal.corpus.speaker_counts())
     if speakers == "hashes":
@@ -201,7 +201,7 @@ def test_a_class_is_chosen_by_how_many_recordings_have_it(tmp_path):
     table = "\n".join(["date,test,age,name", *rows])
     folder = write(tmp_path, {**dict.fromkeys([*whole, *parts], b"RIFF"), "labels.csv": table})
 
-    corpus = propose_sheet(folder).corpus
+    corpus = propose_manifest(folder).corpus
 
     assert corpus.label_counts() == load_corpus(folder).label_counts() == {"neg": 34, "pos": 34}
     assert corpus.speaker_counts() == {}

@@ -7,9 +7,9 @@ from field_copies import read
 from field_names import TABLES
 
 from featurestore.corpus import find_manifest, leaks, split
-from featurestore.corpus.corpus import Utterance
-from featurestore.corpus.splitting.fitting import fields_of_sheets, fields_of_utterances, fitting_rules
-from featurestore.corpus.splitting.protocols import find_split
+from featurestore.corpus.splits.applicable import fields_of_sheets, fields_of_utterances, fitting_rules
+from featurestore.corpus.splits.protocols import find_split
+from featurestore.corpus.types import Utterance
 from featurestore.errors import SplitError, UnknownNameError
 
 MELD_PATHS = [line.split(" -> ")[0].strip() for line in TABLES["meld"][1].strip().splitlines()]

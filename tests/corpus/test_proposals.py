@@ -8,8 +8,8 @@ from data_folders import CODES, RECORDINGS, TAKERS, audio_folder, kaldi, named, 
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.proposal.propose import propose_sheet
-from featurestore.corpus.sheet.manifest import parse_manifest
+from featurestore.corpus.manifest.parse import parse_manifest
+from featurestore.corpus.suggest.propose import propose_manifest
 
 FORMS = {
     "names with underscores": "{speaker}_{mood}_{take}",
@@ -24,7 +24,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_class_and_speaker_are_found_wherever_they_stand(tmp_path, form):
-    corpus = propose_sheet(named(tmp_path, form)).corpus
+    corpus = propose_manifest(named(tmp_path, form)).corpus
 
     assert corpus.label_counts() == dict.fromkeys(CODES.values(), 9)
     assert corpus.speaker_counts() == dict.fromkeys(TAKERS, 12)
@@ -50,7 +50,7 @@ def test_letters_and_digits_without_separators_are_told_apart(tmp_path):
     numbers = [(speaker, mood, text) for speaker in ("03", "08", "11") for mood in "WLEF" for text in ("a01a", "b10b")]
     folder = write(tmp_path, {f"{speaker}{text[:3]}{mood}{text[3]}.wav": b"" for speaker, mood, text in numbers})
 
-    corpus = propose_sheet(folder).corpus
+    corpus = propose_manifest(folder).corpus
 
     assert corpus.label_counts() == dict.fromkeys("EFLW", 6)
     assert corpus.speaker_counts() == dict.fromkeys(("03", "08", "11"), 8)
@@ -67,7 +67,7 @@ def test_fields_are_told_by_their_position_in_names_of_one_length(tmp_path, form
     names = [
         form.format(mood=mood, speaker=speaker, take=take) for mood in moods for speaker in speakers for take in takes
     ]
-    proposal = propose_sheet(write(tmp_path, {f"{name}.wav": b"" for name in names}))
+    proposal = propose_manifest(write(tmp_path, {f"{name}.wav": b"" for name in names}))
 
     assert sorted(proposal.corpus.label_counts().values()) == [3 * len(speakers)] * len(moods)
     assert len(proposal.corpus.speaker_counts()) == len(speakers)
@@ -86,7 +86,7 @@ def test_fields_whose_meaning_cannot_be_told_are_not_named(tmp_path, form, first
     takes = "123" if "03" in form else "abc"
     names = [form.format(one, other, take) for one in first for other in second for take in takes]
 
-    proposal = propose_sheet(write(tmp_path, {f"{name}.wav": b"" for name in names}))
+    proposal = propose_manifest(write(tmp_path, {f"{name}.wav": b"" for name in names}))
 
     assert proposal.corpus.label_counts() == {"unlabelled": len(names)}
     assert proposal.corpus.speaker_counts() == {}
@@ -103,7 +103,7 @@ def test_fields_whose_meaning_cannot_be_told_are_not_named(tmp_path, form, first
     ids=["a counter", "a counter behind a word", "checksums", "numbers by chance"],
 )
 def test_names_that_only_tell_files_apart_are_not_cut_into_fields(tmp_path, names):
-    proposal = propose_sheet(write(tmp_path, {f"{name}.wav": b"" for name in names}))
+    proposal = propose_manifest(write(tmp_path, {f"{name}.wav": b"" for name in names}))
 
     assert proposal.corpus.label_counts() == {"unlabelled": len(names)}
 
@@ -140,7 +140,7 @@ def test_a_sheet_fits_eighty_columns_but_for_its_pattern(tmp_path, form):
     folder = named(tmp_path / "takes", form)
     (folder / "table_of_everything_else.csv").write_text(table)
 
-    lines = propose_sheet(folder).toml.splitlines()
+    lines = propose_manifest(folder).toml.splitlines()
 
     assert [line for line in lines if len(line) > 80 and not line.startswith("pattern = ")] == []
 
@@ -150,7 +150,7 @@ def test_speakers_that_are_numbered_as_such_are_found_behind_the_class(tmp_path)
         f"{mood}_x{take}_spk{number}.flac" for mood in ("on", "off", "up") for take in "12" for number in (1, 2, 3)
     ]
 
-    corpus = propose_sheet(write(tmp_path, dict.fromkeys(names, b""))).corpus
+    corpus = propose_manifest(write(tmp_path, dict.fromkeys(names, b""))).corpus
 
     assert corpus.speaker_counts() == {"spk1": 6, "spk2": 6, "spk3": 6}
     assert corpus.label_counts() == {"off": 6, "on": 6, "up": 6}
@@ -159,7 +159,7 @@ def test_speakers_that_are_numbered_as_such_are_found_behind_the_class(tmp_path)
 def test_sides_are_read_from_folders_and_brought_to_their_usual_names(tmp_path):
     files = {f"{side}/{one[3]}/u{one[0]}.wav": b"" for side in ("train", "dev", "test") for one in RECORDINGS}
 
-    corpus = propose_sheet(write(tmp_path, files)).corpus
+    corpus = propose_manifest(write(tmp_path, files)).corpus
 
     assert {dict(one.labels)["split"] for one in corpus.utterances} == {"train", "validation", "test"}
     assert corpus.label_counts() == {"anger": 15, "sadness": 9}
@@ -176,7 +176,7 @@ def test_a_table_beside_the_audio_is_joined_by_the_column_that_names_files(tmp_p
     table = "\n".join(delimiter.join(row) for row in rows).encode(encoding)
     files = {f"wav/u{one[0]}.wav": b"" for one in RECORDINGS}
 
-    corpus = propose_sheet(write(tmp_path, {**files, "labels.csv": table})).corpus
+    corpus = propose_manifest(write(tmp_path, {**files, "labels.csv": table})).corpus
 
     assert corpus.label_counts() == {"슬픔": 3, "화남": 5}
     assert corpus.speaker_counts() == {"ann": 3, "ben": 2, "cleo": 3}
@@ -186,7 +186,7 @@ def test_a_table_without_a_header_is_joined_by_its_numbers(tmp_path):
     table = "".join(f"u{one[0]}.wav {one[3]} {one[1]}\n" for one in RECORDINGS)
     files = {f"u{one[0]}.wav": b"" for one in RECORDINGS}
 
-    corpus = propose_sheet(write(tmp_path, {**files, "list.txt": table})).corpus
+    corpus = propose_manifest(write(tmp_path, {**files, "list.txt": table})).corpus
 
     assert corpus.label_counts() == {"anger": 5, "sadness": 3}
 
@@ -195,7 +195,7 @@ def test_a_table_of_json_lines_is_joined(tmp_path):
     table = "".join(json.dumps({"audio": f"wav/u{one[0]}.wav", "label": one[3], "x": [1]}) + "\n" for one in RECORDINGS)
     files = {f"wav/u{one[0]}.wav": b"" for one in RECORDINGS}
 
-    assert propose_sheet(write(tmp_path, {**files, "all.jsonl": table})).corpus.label_counts() == {
+    assert propose_manifest(write(tmp_path, {**files, "all.jsonl": table})).corpus.label_counts() == {
         "anger": 5,
         "sadness": 3,
     }
@@ -205,27 +205,27 @@ def test_lists_of_sides_become_lists_of_the_sheet(tmp_path):
     words = {f"{word}/a{take}.wav": b"" for word in ("yes", "no") for take in range(10)}
     lists = {"testing_list.txt": "yes/a0.wav\nno/a0.wav\n", "validation_list.txt": "yes/a1.wav\nno/a1.wav\n"}
 
-    proposal = propose_sheet(write(tmp_path, {**words, **lists}))
+    proposal = propose_manifest(write(tmp_path, {**words, **lists}))
     sides = {one.path: dict(one.labels).get("split") for one in proposal.corpus.utterances}
 
     assert (sides["yes/a0.wav"], sides["no/a1.wav"], sides["no/a2.wav"]) == ("test", "validation", None)
 
 
 def test_a_hugging_face_folder_gets_a_sheet_too(tmp_path):
-    assert propose_sheet(audio_folder(tmp_path)).corpus.label_counts() == {"anger": 5, "sadness": 3}
+    assert propose_manifest(audio_folder(tmp_path)).corpus.label_counts() == {"anger": 5, "sadness": 3}
 
 
 def test_names_that_say_nothing_give_one_class_and_say_so(tmp_path):
     folder = write(tmp_path, dict.fromkeys(("a song.wav", "Recording (2).WAV", "x_1_2_3.mp3"), b""))
 
-    proposal = propose_sheet(folder)
+    proposal = propose_manifest(folder)
 
     assert proposal.corpus.label_counts() == {"unlabelled": 3}
     assert "neither folders nor names seem to hold a label" in proposal.toml
 
 
 def test_comments_tell_what_was_guessed_from_which_values(tmp_path):
-    toml = propose_sheet(named(tmp_path, "{speaker}_{mood}_{take}")).toml
+    toml = propose_manifest(named(tmp_path, "{speaker}_{mood}_{take}")).toml
 
     assert "#   1. name, 3 values: anna 12, ben 12, cleo 12 -> speaker" in toml
     assert "#   2. name, 4 values: ang 9, hap 9, neu 9, sad 9 -> emotion, because" in toml

@@ -7,12 +7,11 @@ from data_folders import named, write
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.corpus import Listed
-from featurestore.corpus.proposal.look import MOST_STUDIED
-from featurestore.corpus.proposal.naming import corpus_name
-from featurestore.corpus.proposal.propose import propose_for, propose_sheet
-from featurestore.corpus.proposal.sheet_text import toml_text
-from featurestore.corpus.sheet.manifest import parse_manifest
+from featurestore.corpus.manifest.parse import parse_manifest
+from featurestore.corpus.suggest.look import MOST_STUDIED
+from featurestore.corpus.suggest.manifest_text import toml_text
+from featurestore.corpus.suggest.propose import corpus_name, propose_for, propose_manifest
+from featurestore.corpus.types import ListedFile
 from featurestore.errors import ManifestError, SourceError
 
 
@@ -36,7 +35,7 @@ class Names:
         self.unread = {}
 
     def members(self):
-        return (Listed(path, "", 0) for path in self.paths)
+        return (ListedFile(path, "", 0) for path in self.paths)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,7 @@ def test_strange_names_make_a_sheet_that_is_read_back(tmp_path, name):
     files = {f"{name}_{mood}_{take}.wav": b"" for mood in ("ang", "hap") for take in range(3)}
     table = f"file\t{name!r}\temotion\n" + "".join(f"{file}\t1\tx\n" for file in files if file.isprintable())
 
-    proposal = propose_sheet(write(tmp_path / "strange", {**files, "ok.wav": b"", "labels.tsv": table}))
+    proposal = propose_manifest(write(tmp_path / "strange", {**files, "ok.wav": b"", "labels.tsv": table}))
 
     assert parse_manifest(proposal.toml, "here").name == "strange"
     assert all(line.isprintable() for line in proposal.toml.splitlines())
@@ -96,7 +95,7 @@ def test_tables_made_to_do_harm_are_passed_over(tmp_path):
         "twins.csv": "file,emotion,emotion\nang_0.wav,x,y\nhap_0.wav,x,y\n",
     }
 
-    proposal = propose_sheet(write(tmp_path, {**files, **harm}))
+    proposal = propose_manifest(write(tmp_path, {**files, **harm}))
 
     assert proposal.corpus.label_counts() == {"anger": 3, "happiness": 3}
 
@@ -114,19 +113,19 @@ def test_recordings_that_no_sheet_can_name_are_told(tmp_path):
     folder = write(tmp_path, {"a\x1b[2Jb.wav": b"", "c\nd.wav": b""})
 
     with pytest.raises(SourceError, match=r"names of all 2 recordings .* hold control characters"):
-        propose_sheet(folder)
+        propose_manifest(folder)
 
 
 def test_a_place_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SourceError, match="does not exist"):
-        propose_sheet(tmp_path / "nowhere")
+        propose_manifest(tmp_path / "nowhere")
 
 
 def test_a_table_that_breaks_further_down_is_left_out_with_the_reason(tmp_path):
     files = {f"{mood}_{take}.wav": b"" for mood in ("ang", "hap") for take in range(3)}
     ragged = "file,rating,speaker\n" + "".join(f"{file},1,s{file[4]}\n" for file in files) + "broken\n"
 
-    proposal = propose_sheet(write(tmp_path, {**files, "labels.csv": ragged}))
+    proposal = propose_manifest(write(tmp_path, {**files, "labels.csv": ragged}))
 
     assert "tables beside the audio are not used: label file 'labels.csv'" in proposal.toml.splitlines()[0]
     assert proposal.corpus.label_counts() == {"anger": 3, "happiness": 3}

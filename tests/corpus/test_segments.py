@@ -13,8 +13,8 @@ from tiny_corpus import build_here, recipe, tone
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.corpus import listed
-from featurestore.corpus.formats import folder_manifest
+from featurestore.corpus.corpus_spec import folder_manifest
+from featurestore.corpus.types import identified_file
 from featurestore.errors import SourceError
 from featurestore.segments import SECOND, WHOLE, Segment, is_content, recording_of, segment_of
 
@@ -23,7 +23,7 @@ RECORDING = "ab" * 32
 
 def content(part):
     segment = Segment(round(part.start * SECOND), round(part.end * SECOND), part.channel)
-    return segment.content(listed("", audio()[part.file]).content)
+    return segment.content(identified_file("", audio()[part.file]).content)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.corpus import Split, check_leaks, folds, leaks, split
-from featurestore.corpus.splitting.sides import lacking_notes
+from featurestore.corpus.splits.types import lacking_notes
 from featurestore.errors import LeakError, SplitError, UnknownNameError
 
 

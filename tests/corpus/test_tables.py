@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cli.main import run
 from featurestore.corpus import load_corpus
 from featurestore.corpus.labels.tables.columns import table_rows
-from featurestore.corpus.proposal.propose import propose_sheet
+from featurestore.corpus.suggest.propose import propose_manifest
 from featurestore.errors import SourceError
 
 HEADER = ["path", "sentence", "emotion", "speaker"]
@@ -157,7 +157,7 @@ def test_a_missing_label_is_no_class_and_a_missing_speaker_nobody(tmp_path, miss
     folder = metadata(tmp_path, ["joy", "calm", "joy", "calm", "joy", "calm", missing, missing])
 
     built = load_corpus(folder)
-    proposed = propose_sheet(folder).corpus
+    proposed = propose_manifest(folder).corpus
 
     assert built.label_counts() == proposed.label_counts() == {"calm": 3, "joy": 3}
     assert len(built.rejected) + len(built.unlabelled) == 2
@@ -201,7 +201,7 @@ def test_a_column_of_numbers_is_told_and_becomes_no_class(tmp_path, capsys, colu
 
     assert run(["build", str(folder), "--dry-run", "--store", str(tmp_path / "store")]) == 1
     assert f"{column!r} holds numbers, which are no classes" in capsys.readouterr().err
-    proposal = propose_sheet(folder)
+    proposal = propose_manifest(folder)
     assert proposal.corpus.label_counts() == {"unlabelled": 8}
     assert "numbers, no class: " in proposal.toml
 
@@ -270,7 +270,7 @@ def test_a_column_with_another_value_for_every_recording_is_no_class_for_build_a
 
     with pytest.raises(SourceError, match=f"{column!r} has another value for every recording"):
         load_corpus(folder)
-    assert propose_sheet(folder).corpus.label_counts() == {"unlabelled": 8}
+    assert propose_manifest(folder).corpus.label_counts() == {"unlabelled": 8}
 
 
 @pytest.mark.parametrize("times", ["start,end", "begin,duration", "onset,offset", "StartTime,EndTime", "channel,year"])
@@ -310,7 +310,7 @@ def test_dates_are_no_class(tmp_path):
     folder = write(tmp_path, {**audio(), "metadata.csv": f"file_name,date,test\n{rows}"})
 
     assert load_corpus(folder).label_counts() == {"negative": 4, "positive": 4}
-    assert propose_sheet(folder).corpus.label_counts() == {"negative": 4, "positive": 4}
+    assert propose_manifest(folder).corpus.label_counts() == {"negative": 4, "positive": 4}
 
 
 def test_a_json_line_that_says_two_things_of_one_key_is_named(tmp_path):
@@ -328,7 +328,7 @@ def test_a_faulty_line_of_a_table_is_told_in_the_proposed_sheet(tmp_path):
     rows = "".join(f"u{one[0]}.wav,{one[3]}\n" for one in RECORDINGS)
     folder = write(tmp_path, {**audio(), "labels.csv": f"file,mood\n{rows}u9.wav,joy,too much\n"})
 
-    toml = propose_sheet(folder).toml
+    toml = propose_manifest(folder).toml
 
     assert "The tables beside the audio are not used: label file 'labels.csv', line 10: 3" in " ".join(
         toml.replace("\n#  ", "").split()
@@ -343,6 +343,6 @@ def test_names_are_matched_in_either_form_of_unicode(tmp_path, form, table_form)
     table = unicodedata.normalize(table_form, f"file,emotion,speaker\n{rows}")
     folder = write(tmp_path, {**dict.fromkeys(names.values(), b"RIFF"), "labels.csv": table})
 
-    corpus = propose_sheet(folder).corpus
+    corpus = propose_manifest(folder).corpus
 
     assert (corpus.label_counts(), corpus.speaker_counts()) == ({"x": 3, "y": 3}, {"A": 2, "B": 2, "C": 2})

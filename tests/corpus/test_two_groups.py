@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from featurestore.corpus import find_manifest, folds, leaks, split
-from featurestore.corpus.corpus import Utterance
-from featurestore.corpus.splitting.protocols import find_split
+from featurestore.corpus.splits.protocols import find_split
+from featurestore.corpus.types import Utterance
 from featurestore.errors import SplitError
 
 

@@ -12,10 +12,11 @@ from tiny_corpus import tone
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.corpus import read_listing
-from featurestore.corpus.reading.archives import TarSource, ZipSource
-from featurestore.corpus.reading.sources import FolderSource
-from featurestore.corpus.reading.unpack import Limits
+from featurestore.corpus.load import read_listing
+from featurestore.corpus.sources.archive_safety import Limits
+from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.sources.tar import TarSource
+from featurestore.corpus.sources.zip import ZipSource
 
 FILES = {
     f"{mood}/{number}.wav": tone(number + 4 * (mood == "calm")) for mood in ("calm", "joy") for number in (1, 2, 3)

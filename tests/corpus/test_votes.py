@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurestore.corpus.labels.agreement import krippendorff_alpha
-from featurestore.corpus.labels.votes import VOTE_RULES, Vote, parse_votes, soft_label, votes_text
+from featurestore.corpus.labels.votes import VOTE_RULES, Vote, krippendorff_alpha, parse_votes, soft_label, votes_text
 
 
 def votes(text):

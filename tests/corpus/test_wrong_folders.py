@@ -13,8 +13,8 @@ from demo_corpus import ROOT
 from field_copies import recording
 from field_names import NAMES, TABLES
 
-from cli.wrapping import shorten_middle
-from featurestore.corpus.resemblance import resembled_corpus
+from cli.console import shorten_middle
+from featurestore.corpus.diagnose import resembled_corpus
 
 SPEAKERS, EMOTIONS = range(1, 25), range(1, 9)
 

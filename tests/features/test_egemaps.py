@@ -10,10 +10,11 @@ from real_recordings import emodb_files, voice, wav
 from featurestore.errors import AudioError, MissingPackageError
 from featurestore.rows.engine import RowEngine
 from featurestore.specs import versions
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.presets import feature_preset
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 
 EGEMAPS = feature_preset("egemaps")
 needs_package = pytest.mark.skipif(

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from real_recordings import voice
 
-from featurestore.canonical import digest
+from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.rows.engine import RowEngine
-from featurestore.signal.kinds.registry import open_transform
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
-from featurestore.specs.features import FeatureSpec
-from featurestore.specs.kinds import BASE, KINDS, Kind
+from featurestore.signal.kinds.transform import open_transform
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
+from featurestore.specs.features import BASE, KINDS, FeatureSpec, Kind
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, preset_names
 from featurestore.specs.versions import check_together, row_versions
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.engines import chosen_device
+from pipelines.build.spec import DatasetSpec
+from pipelines.workers.engines import chosen_device
 
 OWN = {"kind": "function", "function": "module:name", "version": 1, "bands": 3}
 COMPUTED = [name for name in preset_names("features") if name != "egemaps"]
@@ -239,8 +239,8 @@ def test_the_torch_engine_refuses_in_one_line_what_it_does_not_compute(name):
 
 @pytest.mark.parametrize("name", ["etienne", "waveform"])
 def test_an_automatic_choice_of_device_takes_the_processor_for_what_torch_does_not_compute(name):
-    assert chosen_device("auto", DatasetRecipe(feature_preset(name))) == "cpu"
-    assert chosen_device("cuda", DatasetRecipe(feature_preset(name))) == "cuda"
+    assert chosen_device("auto", DatasetSpec(feature_preset(name))) == "cpu"
+    assert chosen_device("cuda", DatasetSpec(feature_preset(name))) == "cuda"
 
 
 @pytest.mark.parametrize("name", COMPUTED)

@@ -18,7 +18,7 @@ from featurestore.integrity.explain import compare_datasets
 from featurestore.rows.engine import RowEngine
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.trusted_code import VARIABLE
-from pipelines.dataset_recipe import DatasetRecipe
+from pipelines.build.spec import DatasetSpec
 
 EXAMPLES = ROOT / "docs" / "examples"
 EMBEDDING = EXAMPLES / "embedding.toml"
@@ -59,8 +59,8 @@ def test_a_dataset_of_a_kind_gives_the_rows_and_waveforms_of_its_engine(store, c
         pytest.importorskip("opensmile", reason="needs the package opensmile, an extra")
     features = dataclasses.replace(feature_preset(name), **SMALL.get(name, {}))
     augmentation = policy("mathworks")
-    _, computed = build_here(store, corpus, DatasetRecipe(features, augmentation, 2))
-    _, again = build_here(store, corpus, DatasetRecipe(features, augmentation, 2))
+    _, computed = build_here(store, corpus, DatasetSpec(features, augmentation, 2))
+    _, again = build_here(store, corpus, DatasetSpec(features, augmentation, 2))
     view, engine = store.view("tiny"), RowEngine(features, augmentation)
 
     assert (computed, again) == (4 * 3, 0)
@@ -74,7 +74,7 @@ def test_a_dataset_of_a_kind_gives_the_rows_and_waveforms_of_its_engine(store, c
 
 def test_info_and_why_describe_datasets_of_new_kinds(store, corpus):
     for name in ("mfcc", "etienne"):
-        build_here(store, corpus, DatasetRecipe(feature_preset(name)), name)
+        build_here(store, corpus, DatasetSpec(feature_preset(name)), name)
 
     info = json.loads(featurestore("info", "mfcc", "--json", store=store.uri).stdout)
     why = compare_datasets(store, "mfcc", "etienne")
@@ -89,13 +89,14 @@ def test_info_and_why_describe_datasets_of_new_kinds(store, corpus):
 def test_a_model_of_a_new_kind_labels_files(store, corpus, tmp_path):
     from models.prediction import predict_files
     from models.runs.run import load_run
-    from models.training import Sides, configure, train
+    from models.trainer import Sides
+    from models.training import configure, train
     from models.training_spec import TrainingSpec
 
     features = dataclasses.replace(
         feature_preset("etienne"), window_length=254, fft_length=254, hop_length=64, high_hz=None
     )
-    build_here(store, corpus, DatasetRecipe(features))
+    build_here(store, corpus, DatasetSpec(features))
     view = store.view("tiny")
     spec = TrainingSpec.from_dict({"epochs": 1, "batch_size": 4})
     sides = Sides(view, view, view)
@@ -110,9 +111,9 @@ def test_a_model_of_a_new_kind_labels_files(store, corpus, tmp_path):
 
 def test_the_embedding_example_equals_its_encoder_and_is_cached(store, corpus, checkpoint):
     place, features = checkpoint
-    _, computed = build_here(store, corpus, DatasetRecipe(features))
+    _, computed = build_here(store, corpus, DatasetSpec(features))
     place.unlink()
-    _, again = build_here(store, corpus, DatasetRecipe(features))
+    _, again = build_here(store, corpus, DatasetSpec(features))
     view = store.view("tiny")
 
     assert (computed, again) == (4, 0)
@@ -177,7 +178,7 @@ def own(tmp_path, monkeypatch):
 def test_a_recording_that_an_own_function_refuses_is_listed_and_the_rest_is_built(store, corpus, own, monkeypatch):
     monkeypatch.setenv(VARIABLE, "long_features")
     features = dataclasses.replace(feature_preset(str(own)), settings=(("least", 2700),))
-    build_here(store, corpus, DatasetRecipe(features))
+    build_here(store, corpus, DatasetSpec(features))
     view = store.view("tiny")
 
     assert [len(view[row][0]) for row in range(len(view))] == [7, 7, 6]  # of 0.19, 0.18 and 0.17 s
@@ -187,11 +188,11 @@ def test_a_recording_that_an_own_function_refuses_is_listed_and_the_rest_is_buil
 def test_rows_that_stand_are_read_and_built_upon_without_the_code(store, corpus, own, monkeypatch):
     features = feature_preset(str(own))
     monkeypatch.setenv(VARIABLE, "long_features")
-    build_here(store, corpus, DatasetRecipe(features))
+    build_here(store, corpus, DatasetSpec(features))
     monkeypatch.delenv(VARIABLE)
     own.with_name("code").rename(own.with_name("gone"))
 
-    _, again = build_here(store, corpus, DatasetRecipe(features))
+    _, again = build_here(store, corpus, DatasetSpec(features))
 
     assert again == 0
     assert store.view("tiny")[0][0].shape[1] == 2

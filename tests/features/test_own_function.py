@@ -13,9 +13,9 @@ from real_recordings import voice
 from featurestore.errors import AudioError, SpecError
 from featurestore.rows.engine import RowEngine
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 from featurestore.trusted_code import VARIABLE, trust, trusted_modules
-from pipelines.engines import forget_engines, kept_engine
+from pipelines.workers.engines import forget_engines, kept_engine
 
 CODE = """
 import numpy as np

@@ -15,8 +15,9 @@ from real_recordings import command_files, emodb_files, voice, wav
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.kinds.mfcc import cosines
-from featurestore.signal.warp import warped_frequency
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.signal.spectrum import warped_frequency
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.presets import feature_preset
 

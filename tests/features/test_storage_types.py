@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from perturbations.sounds import wav
 
-from featurestore.commit import commit_shard
 from featurestore.errors import AudioError, DamagedObjectError, SpecError
 from featurestore.integrity.verify import check_shard
 from featurestore.rows.engine import RowEngine
+from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard
 from featurestore.signal.arrays import is_finite
-from featurestore.signal.rounding import stored
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.signal.kernels.rounding import stored
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 from featurestore.trusted_code import VARIABLE
 

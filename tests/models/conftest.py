@@ -6,7 +6,8 @@ import pytest
 from array_view import SPEC, some_view
 
 from models.runs.run import load_run
-from models.training import Sides, configure, train
+from models.trainer import Sides
+from models.training import configure, train
 from models.training_spec import TrainingSpec
 
 

@@ -7,7 +7,8 @@ import json
 from array_view import ArrayView
 
 from models.progress import Silence
-from models.training import Sides, configure
+from models.trainer import Sides
+from models.training import configure
 from models.training_spec import TrainingSpec
 
 CLASSES = ("calm", "loud", "sharp")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from array_view import ArrayView
 
-from models.training import Sides, configure
+from models.trainer import Sides
+from models.training import configure
 from models.training_spec import TrainingSpec
 
 CLASSES = ("calm", "loud", "sharp")

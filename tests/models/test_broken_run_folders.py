@@ -10,16 +10,16 @@ import torch
 from small_training import StopIn, small_config, small_sides
 
 from cli.crossval import _interrupted
-from cli.experiments import interrupted_run
-from cli.reproduction import KeptResults
-from cli.search import Search
 from models.errors import CheckpointError
 from models.reports.report import write_any_report
 from models.runs.checkpoint import read_tensors, write_tensors
 from models.runs.folders import pooled_summary
 from models.training import train
 from models.training_state import CHECKPOINT, seal
-from pipelines.experiment import DatasetChoice, Experiment
+from pipelines.experiments.experiment import DatasetChoice, Experiment
+from pipelines.experiments.reproduce import KeptResults
+from pipelines.experiments.resume import interrupted_run
+from pipelines.experiments.search import Search
 
 
 @pytest.fixture(scope="module")

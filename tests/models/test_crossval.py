@@ -21,7 +21,8 @@ from models.figures.comparison import compare
 from models.reports.report import write_any_report
 from models.runs.folders import RunFolder
 from models.runs.run import load_run
-from models.training import Sides, configure, train
+from models.trainer import Sides
+from models.training import configure, train
 from models.training_spec import TrainingSpec
 
 HERE = Path(__file__).parent

@@ -9,9 +9,7 @@ import torch
 from spoken_rows import described, small_sides, spoken_view
 
 from featurestore.errors import SpecError, UnknownNameError
-from models.batches.order import make_sampler
-from models.batches.samplers import BatchSampler
-from models.batches.turns import CopyTurns
+from models.batches.samplers import BatchSampler, CopyTurns, make_sampler
 from models.data import ViewDataset
 from models.errors import TrainingError
 from models.training_spec import TrainingSpec

@@ -7,7 +7,7 @@ from model_cases import CASES, small_model
 from small_training import history_of, small_config, small_sides
 from torch.nn import functional
 
-from models.batches.order import make_sampler
+from models.batches.samplers import make_sampler
 from models.data import ViewDataset
 from models.execution import Execution
 from models.optimisation.gradient_norms import GradientNorms, layer_parameters

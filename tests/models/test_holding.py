@@ -13,7 +13,7 @@ from small_training import StopIn, history_of, small_config, small_sides
 from models.crossval import cross_validate
 from models.errors import RunError
 from models.progress import Silence
-from models.runs.hold import hold_run
+from models.runs.folders import hold_run
 from models.runs.run import start_run
 from models.training import train
 
@@ -22,7 +22,7 @@ CHILD = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
-from models.runs.hold import hold_run
+from models.runs.folders import hold_run
 
 with hold_run(Path({folder!r})):
     print("held", flush=True)

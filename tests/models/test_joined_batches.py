@@ -19,7 +19,8 @@ from models.data import PadCollate, ViewDataset
 from models.errors import TrainingError
 from models.execution import Execution, check_padding
 from models.runs.run import load_run
-from models.training import Sides, configure, train
+from models.trainer import Sides
+from models.training import configure, train
 from models.training_spec import TrainingSpec
 
 NAME, CPU = "mathworks-cnn-lstm", torch.device("cpu")

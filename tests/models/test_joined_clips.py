@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from models.batches.padding import JOINED_STEP, Padding
 from models.networks.frames import RealFrames
-from models.networks.long_images import PIECE, convolve_long
+from models.networks.layers import PIECE, convolve_long
 
 STRIDE = 16
 LENGTHS = {

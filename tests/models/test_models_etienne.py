@@ -8,7 +8,7 @@ from model_cases import padded, unsettled
 from models import build_model
 from models.networks.frames import RealFrames
 from models.networks.layers import population_statistics
-from models.networks.sequence_batch_norm import BiLstm, SequenceBatchNorm
+from models.networks.recurrent import BiLstm, SequenceBatchNorm
 
 NAME = "etienne-cnn-blstm"
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}

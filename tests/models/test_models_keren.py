@@ -7,10 +7,17 @@ from model_cases import padded, unsettled
 from torch import nn
 
 from models import build_model
-from models.networks.clstm import ConvolutionalLstm, WindowConvolution, pool_windows
 from models.networks.frames import RealFrames
 from models.networks.keren import frames_needed, mean_log_softmax
-from models.networks.peephole_lstm import PeepholeLstm, PeepholeRecurrence, Windows, advance
+from models.networks.recurrent import (
+    ConvolutionalLstm,
+    PeepholeLstm,
+    PeepholeRecurrence,
+    WindowConvolution,
+    Windows,
+    advance,
+    pool_windows,
+)
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from spoken_rows import small_sides, spoken_view
 
-from models.batches.moments import Moments, row_moments
+from models.batches.band_statistics import BandStatistics, band_statistics
 from models.batches.normalisation import Normalisation, fit, of_one_speaker
 from models.batches.residence import DeviceDataset
 from models.data import Batch, ViewDataset
@@ -130,12 +130,12 @@ def test_statistics_do_not_depend_on_how_many_values_are_read_at_a_time(monkeypa
     views = spoken_view(30), spoken_view(30)
     views[1].mapped = False  # shard by shard
     groups = [["ann", "bob"].index(speaker) for speaker in views[0].speakers]
-    whole = row_moments(*datasets_of(views[0]), groups, 2)
+    whole = band_statistics(*datasets_of(views[0]), groups, 2)
     monkeypatch.setattr("models.batches.residence.PIECE", 25 * 32 * 2)
-    monkeypatch.setattr("models.batches.moments.VALUES", 7 * 32)
+    monkeypatch.setattr("models.batches.band_statistics.VALUES", 7 * 32)
 
     for view in views:
-        for found, expected in zip(row_moments(*datasets_of(view), groups, 2), whole, strict=True):
+        for found, expected in zip(band_statistics(*datasets_of(view), groups, 2), whole, strict=True):
             assert found.frames == expected.frames
             np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-13)
             np.testing.assert_allclose(found.squares, expected.squares, rtol=1e-12)
@@ -143,7 +143,7 @@ def test_statistics_do_not_depend_on_how_many_values_are_read_at_a_time(monkeypa
 
 def test_a_mean_far_from_zero_costs_no_digits():
     values = np.random.default_rng(1).normal(1e5, 0.5, (5000, 3)).astype(np.float32)
-    moments = Moments(3)
+    moments = BandStatistics(3)
     for part in np.array_split(values, 17):
         moments.add(torch.from_numpy(part))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestore.corpus.reading.unpack import Limits
+from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.errors import AudioError
 from featurestore.rows.engine import RowEngine
 from featurestore.specs.features import FeatureSpec

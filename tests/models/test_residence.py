@@ -10,11 +10,11 @@ from array_view import some_view
 from models.batches.padding import Padding
 from models.batches.prefetch import prefetched
 from models.batches.residence import DeviceDataset, HeldDataset, settled_residence, settled_shuffle
-from models.batches.samplers import BatchSampler
+from models.batches.samplers import BatchSampler, make_sampler
 from models.data import Batch, PadCollate, ViewDataset
 from models.errors import TrainingError
-from models.trainer import make_sampler
-from models.training import Sides, configure, train
+from models.trainer import Sides
+from models.training import configure, train
 from models.training_spec import TrainingSpec
 
 CPU = torch.device("cpu")

@@ -7,8 +7,7 @@ from small_training import StopIn, history_of, small_config, small_sides
 
 from featurestore.errors import SpecError
 from models.errors import TrainingError
-from models.optimisation.monitoring import best_epoch, improvements, stale_epochs
-from models.optimisation.schedules import Moment, rate_factor, rate_note
+from models.optimisation.schedules import ScheduleStep, best_epoch, improvements, rate_factor, rate_note, stale_epochs
 from models.runs.run import load_run
 from models.training import train
 from models.training_spec import TrainingSpec
@@ -33,7 +32,9 @@ def without(record, names):
 
 def factors(spec, steps=4, history=()):
     """The factor of every step of a training."""
-    moments = [Moment(epoch, step, steps, history) for epoch in range(1, spec.epochs + 1) for step in range(steps)]
+    moments = [
+        ScheduleStep(epoch, step, steps, history) for epoch in range(1, spec.epochs + 1) for step in range(steps)
+    ]
     return [rate_factor(spec, moment) for moment in moments]
 
 
@@ -77,7 +78,7 @@ def test_patience_and_plateau_patience_count_alike(patience):
     spec = TrainingSpec(epochs=99, schedule="plateau", plateau_patience=patience, drop_factor=0.5)
     done = [epoch for epoch in range(len(history)) if stale_epochs(history[:epoch], "loss") >= patience]
     lowered = [
-        epoch for epoch in range(len(history)) if rate_factor(spec, Moment(epoch + 1, 0, 4, history[:epoch])) < 1
+        epoch for epoch in range(len(history)) if rate_factor(spec, ScheduleStep(epoch + 1, 0, 4, history[:epoch])) < 1
     ]
 
     assert done == lowered == list(range(2 + patience, len(history)))
@@ -87,7 +88,7 @@ def test_a_plateau_drops_after_patience_epochs_brought_nothing_better():
     spec = TrainingSpec(epochs=9, schedule="plateau", plateau_patience=2, drop_factor=0.5)
     losses = [1.0, 0.9, 0.9, 0.95, 0.8, 0.81, 0.82, 0.83, 0.84]
     history = epochs_with(losses)
-    found = [rate_factor(spec, Moment(epoch, 0, 4, history[: epoch - 1])) for epoch in range(1, 11)]
+    found = [rate_factor(spec, ScheduleStep(epoch, 0, 4, history[: epoch - 1])) for epoch in range(1, 11)]
 
     assert found == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
 
@@ -97,7 +98,7 @@ def test_a_cosine_falls_from_one_to_the_least_rate_step_by_step():
     found = factors(spec, steps=5)
 
     assert found == pytest.approx([0.1 + 0.9 * (1 + math.cos(math.pi * step / 20)) / 2 for step in range(20)])
-    assert rate_factor(spec, Moment(5, 0, 5)) == pytest.approx(0.1)
+    assert rate_factor(spec, ScheduleStep(5, 0, 5)) == pytest.approx(0.1)
 
 
 def test_a_warm_up_rises_in_a_straight_line_and_the_cosine_follows_it():
@@ -191,7 +192,7 @@ def test_a_schedule_goes_on_exactly_after_an_interruption_within_an_epoch(change
     assert files[0] == files[1]
     spec = whole.training
     rates = [
-        spec.learning_rate * rate_factor(spec, Moment(epoch + 1, 11, 12, expected[:epoch]))
+        spec.learning_rate * rate_factor(spec, ScheduleStep(epoch + 1, 11, 12, expected[:epoch]))
         for epoch in range(spec.epochs)
     ]
     assert [record["learning_rate"] for record in expected] == pytest.approx(rates)

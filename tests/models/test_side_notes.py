@@ -7,12 +7,13 @@ import pytest
 from array_view import ArrayView
 from small_training import CLASSES, small_config, small_sides, small_view
 
-from featurestore.corpus.splitting.sides import class_notes
+from featurestore.corpus.splits.types import class_notes
 from models.errors import CheckpointError
 from models.progress import Silence
 from models.reports.report import render_report
 from models.runs.run import load_run
-from models.training import Sides, train
+from models.trainer import Sides
+from models.training import train
 
 
 class Heard(Silence):

@@ -17,7 +17,8 @@ from models.figures.predictions import read_predictions
 from models.optimisation.optimisers import make_optimiser
 from models.registry import build_model
 from models.runs.run import read_config, start_run
-from models.training import Sides, configure, train, train_seeds
+from models.trainer import Sides
+from models.training import configure, train, train_seeds
 from models.training_spec import TrainingSpec
 
 

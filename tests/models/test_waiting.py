@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.devices import arithmetic
-from models.figures.tally import Tally
+from models.figures.running_metrics import RunningMetrics
 from models.networks.frames import RealFrames
 from models.optimisation.optimisers import make_optimiser
 from models.registry import build_model
@@ -34,7 +34,7 @@ class Crossings(TorchDispatchMode):
 def a_step_on(device, lengths=(96, 40, 7), starts=(0, 48, 80)):
     model = build_model("mathworks-cnn-lstm", 7, 128).to(device).train()
     spec = TrainingSpec(clip_norm=1.0)
-    optimiser, tally = make_optimiser(model, spec), Tally(7, device)
+    optimiser, tally = make_optimiser(model, spec), RunningMetrics(7, device)
     features, labels = torch.zeros(3, 96, 128, device=device), torch.zeros(3, dtype=torch.int64, device=device)
 
     def step():

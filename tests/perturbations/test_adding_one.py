@@ -39,13 +39,13 @@ class Lowpass(PerturbationKind):
 perturbations.KINDS = perturbations.registered(*perturbations.KINDS.values(), Lowpass())
 
 import numpy as np
-from featurestore.documented_fields import documented_fields
+from cli.catalogs import documented_fields
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 
 features, policy = override(FeatureSpec(rate=16000, mels=16), AugmentationSpec(), ["lowpass_hz=500,1000"])
 assert RowSpec.from_document(RowSpec.current(features, policy).document) == RowSpec.current(features, policy)

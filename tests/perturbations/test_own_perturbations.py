@@ -16,13 +16,14 @@ from featurestore.integrity.explain import compare_datasets, explain_build
 from featurestore.integrity.recompute import recompute
 from featurestore.rows.draws import draw
 from featurestore.signal.audio import Recording
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
-from featurestore.specs.own import OwnPerturbation
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.custom import CustomPerturbation
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.presets import policy
 from featurestore.trusted_code import VARIABLE
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.engines import forget_engines
+from pipelines.build.spec import DatasetSpec
+from pipelines.workers.engines import forget_engines
 
 MODULE = "perturbations_of_a_user"
 CODE = """
@@ -72,7 +73,7 @@ def module(tmp_path, monkeypatch):
 
 
 def own(module, name="crackle", version=1, **settings):
-    return OwnPerturbation(f"{module}:{name}", version, settings=settings)
+    return CustomPerturbation(f"{module}:{name}", version, settings=settings)
 
 
 def test_a_function_gets_signal_rate_and_a_generator_keyed_by_content_and_copy(module):
@@ -147,7 +148,7 @@ def test_code_that_is_not_trusted_is_never_imported(module, monkeypatch):
 
 def test_a_function_that_changed_without_a_new_version_is_suspected_of_other_bits(module, store, tmp_path):
     folder = write_corpus(tmp_path / "tiny", range(1, 4))
-    build_here(store, folder, DatasetRecipe(recipe(0).features, AugmentationSpec(own=(own(module, share=0.02),)), 2))
+    build_here(store, folder, DatasetSpec(recipe(0).features, AugmentationSpec(own=(own(module, share=0.02),)), 2))
     forget_engines()
     sys.modules[module].crackle = lambda signal, rate, rng, **settings: signal * 0.5
 
@@ -160,7 +161,7 @@ def test_a_policy_file_with_a_function_builds_verifies_and_is_recomputed(module,
     folder = write_corpus(tmp_path / "tiny", range(1, 4))
     file = tmp_path / "crackling.toml"
     file.write_text(TOML.format(module=module, version=1))
-    wanted = DatasetRecipe(recipe(0).features, policy(str(file)), 2)
+    wanted = DatasetSpec(recipe(0).features, policy(str(file)), 2)
 
     assert build_here(store, folder, wanted)[1] == 9
     assert verify(store).damaged == []
@@ -176,7 +177,7 @@ def test_another_version_of_a_function_computes_the_augmented_rows_alone(module,
     file = Path(tmp_path / "crackling.toml")
     for version, computed in ((1, 9), (2, 6), (1, 0)):
         file.write_text(TOML.format(module=module, version=version))
-        wanted = DatasetRecipe(recipe(0).features, policy(str(file)), 2)
+        wanted = DatasetSpec(recipe(0).features, policy(str(file)), 2)
         assert build_here(store, folder, wanted, f"version{version}")[1] == computed
 
     found = compare_datasets(store, "version1", "version2")

@@ -11,7 +11,7 @@ from demo_corpus import no_download
 from perturbations.sounds import content, response, wav, white
 from tiny_corpus import build_here, recipe, tone, write_corpus
 
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import MissingObjectError, SpecError
 from featurestore.integrity import verify
 from featurestore.integrity.collect import collect
@@ -21,12 +21,12 @@ from featurestore.shards.record import data_key
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import policy
 from featurestore.store import open_store
-from pipelines.build import build
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.ingest import ingest
-from pipelines.planning import plan_build
-from pipelines.policy_inputs import with_inputs
-from pipelines.repair import repair
+from pipelines.build.plan import plan_build
+from pipelines.build.policy_inputs import with_inputs
+from pipelines.build.run import build
+from pipelines.build.spec import DatasetSpec
+from pipelines.ingest.ingest import ingest
+from pipelines.repair.repair import repair
 
 NUMBERS = range(1, 6)
 COPIES = 3
@@ -74,7 +74,7 @@ def folder(tmp_path):
 def noisy(store, place, *settings, copies=COPIES):
     """Return the recipe of the policy, with its recordings in the store."""
     features, augmentation = override(recipe(0).features, policy(str(place / "noisy.toml")), settings)
-    return with_inputs(store, DatasetRecipe(features, augmentation, copies))
+    return with_inputs(store, DatasetSpec(features, augmentation, copies))
 
 
 def test_stretched_copies_have_rows_of_their_own_length_that_are_read_and_padded(store, folder, place):
@@ -209,7 +209,7 @@ def test_a_dry_run_keeps_nothing(tmp_path, place):
     empty = open_store(tmp_path / "empty")
     features, augmentation = recipe(0).features, policy(str(place / "noisy.toml"))
 
-    found = with_inputs(empty, DatasetRecipe(features, augmentation, 1), write=False)
+    found = with_inputs(empty, DatasetSpec(features, augmentation, 1), write=False)
 
     assert len(found.augmentation.inputs) == 4
     assert with_inputs(empty, found, write=False) == found
@@ -220,7 +220,7 @@ def test_the_recordings_of_a_corpus_that_the_store_knows_can_be_noises(store, fo
     build_here(store, folder, recipe(0))
     _, augmentation = override(recipe(0).features, None, ["recorded_snr_db=0,10", "noises.corpus=tiny"])
 
-    found = with_inputs(store, DatasetRecipe(recipe(0).features, augmentation, 1)).augmentation
+    found = with_inputs(store, DatasetSpec(recipe(0).features, augmentation, 1)).augmentation
 
     assert found.noises.contents == tuple(sorted(content(tone(number)) for number in NUMBERS))
 
@@ -275,6 +275,6 @@ def test_the_estimate_grows_with_the_stretch(store, folder):
     sizes = []
     for setting in ("stretch=1", "stretch=2,4"):
         features, augmentation = override(recipe(0).features, None, [setting])
-        sizes.append(plan_build(store, corpus, DatasetRecipe(features, augmentation, 10)).bytes_to_write)
+        sizes.append(plan_build(store, corpus, DatasetSpec(features, augmentation, 10)).bytes_to_write)
 
     assert sizes[1] == pytest.approx(sizes[0] * 31 / 11, rel=0.01)

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestore.canonical import digest
+from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
-from featurestore.signal.warp import warped_frequency
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.signal.spectrum import warped_frequency
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.custom import CustomPerturbation
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
-from featurestore.specs.own import OwnPerturbation
 from featurestore.specs.presets import policy, preset_names
 from featurestore.specs.recordings import Recordings
 
@@ -30,7 +31,7 @@ POLICY = AugmentationSpec(
     noises=NOISES,
     reverb=Drawn(0.3, (0.2, 1)),
     rirs=RIRS,
-    own=(OwnPerturbation("voices:telephone", 1, probability=0.25), OwnPerturbation("voices:telephone", 2)),
+    own=(CustomPerturbation("voices:telephone", 1, probability=0.25), CustomPerturbation("voices:telephone", 2)),
 )
 CONTENTS = [f"{number:064x}" for number in range(100)]
 GOLDEN_OWN = "[[null, 10969708798274559500], [602328652918980340, 7821658470523566431]]"

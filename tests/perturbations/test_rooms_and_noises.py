@@ -11,9 +11,9 @@ from featurestore.errors import AudioError, SpecError
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording, resample
-from featurestore.signal.perturbations.recorded_noise import Noise, noise_start
-from featurestore.signal.perturbations.reverberation import Room
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.signal.reverberation import Noise, Room, noise_start
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.perturbation import Perturbation
 
 HUM = wav(tone(100.0, 4.0))

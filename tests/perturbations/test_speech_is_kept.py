@@ -15,7 +15,8 @@ from featurestore.rows.engine import RowEngine
 from featurestore.rows.perturber import LEAST_KEPT
 from featurestore.shards.record import record_key
 from featurestore.signal.audio import Recording
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import policy
 from featurestore.store import open_store

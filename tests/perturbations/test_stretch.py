@@ -10,9 +10,10 @@ from perturbations.voices import cents, decibels, frequency, voice
 from featurestore.errors import AudioError
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
-from featurestore.signal.perturbations.stretch import on_grid, stretch_steps, stretched_samples, synthesis_steps
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.signal.splices import on_grid, stretch_steps, stretched_samples, synthesis_steps
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.perturbation import Perturbation
 
 

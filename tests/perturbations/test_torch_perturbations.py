@@ -9,11 +9,12 @@ from perturbations.sounds import FEATURES, wav, white
 
 from featurestore.errors import SpecError
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
-from featurestore.specs.own import OwnPerturbation
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.custom import CustomPerturbation
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.recordings import Recordings
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 from pipelines.torch_rows import TOLERANCE
 from pipelines.torch_rows.engine import TorchEngine
 
@@ -22,7 +23,7 @@ REFUSED = {
     "stretch": {"stretch": Drawn(uniform=(0.9, 1.1))},
     "reverb": {"reverb": Drawn(listed=(1,)), "rirs": SOME},
     "recorded_snr_db": {"recorded_snr_db": Drawn(listed=(1,)), "noises": SOME},
-    "own": {"own": (OwnPerturbation("a:b", 1),)},
+    "own": {"own": (CustomPerturbation("a:b", 1),)},
 }
 
 

@@ -12,17 +12,17 @@ import pytest
 import soundfile
 from demo_corpus import ingest_demo, no_download
 
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError, DamagedObjectError, MissingObjectError, SpecError, StorageError
 from featurestore.integrity import verify
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store
-from pipelines.build import build
-from pipelines.build_report import BuildReport
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.ingest import ingest
+from pipelines.build.report import BuildReport
+from pipelines.build.run import build
+from pipelines.build.spec import DatasetSpec
+from pipelines.ingest.ingest import ingest
 
 MANIFEST = """
 name = "few"
@@ -34,8 +34,8 @@ target = "emotion"
 """
 
 
-def recipe(copies: int, **fields: object) -> DatasetRecipe:
-    return DatasetRecipe(feature_preset("mathworks"), policy("mathworks"), copies, **fields)
+def recipe(copies: int, **fields: object) -> DatasetSpec:
+    return DatasetSpec(feature_preset("mathworks"), policy("mathworks"), copies, **fields)
 
 
 def counts(report: BuildReport) -> tuple[int, int, int]:
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def build_folder(store: Store, folder: Path, wanted: DatasetRecipe, cluster: str, **options: object) -> BuildReport:
+def build_folder(store: Store, folder: Path, wanted: DatasetSpec, cluster: str, **options: object) -> BuildReport:
     corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
     return build(store, corpus, wanted, scheduler=cluster, **options)
 
@@ -170,7 +170,7 @@ def test_clean_rows_are_shared_by_all_policies(store, folder, cluster):
     build_folder(store, folder, recipe(2), cluster)
     features, other = override(feature_preset("mathworks"), policy("mathworks"), ["snr_db=0,10"])
 
-    report = build_folder(store, folder, DatasetRecipe(features, other, 2), cluster)
+    report = build_folder(store, folder, DatasetSpec(features, other, 2), cluster)
 
     assert counts(report) == (24, 0, 12)
 
@@ -337,7 +337,7 @@ def test_a_build_that_does_not_fit_on_the_disk_is_refused_before_it_writes(store
 
 def test_copies_without_a_policy_are_refused():
     with pytest.raises(SpecError, match="policy"):
-        DatasetRecipe(feature_preset("mathworks"), None, 5)
+        DatasetSpec(feature_preset("mathworks"), None, 5)
 
 
 def test_a_scheduler_on_another_machine_needs_encryption(store, folder):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from demo_corpus import no_download
 from tiny_corpus import recipe, write_corpus
 
-from featurestore.corpus.sheet.manifest import find_manifest
-from pipelines.build import build
-from pipelines.ingest import ingest
+from featurestore.corpus.manifest.catalog import find_manifest
+from pipelines.build.run import build
+from pipelines.ingest.ingest import ingest
 
 
 def test_rows_of_a_fresh_store_are_all_computed_although_some_recordings_are_cut(store, tmp_path):

@@ -17,9 +17,9 @@ from demo_corpus import ROOT
 
 from featurestore.errors import BuildError, UnknownNameError
 from featurestore.specs.presets import feature_preset
-from pipelines import local_workers
-from pipelines.cluster import Workers
-from pipelines.local_workers import LocalWorkers, WorkerDiedError
+from pipelines.workers import local_workers
+from pipelines.workers.cluster import Workers
+from pipelines.workers.local_workers import LocalWorkers, WorkerDiedError
 
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for left processes")
 
@@ -118,7 +118,7 @@ def test_a_worker_that_was_stopped_is_ended_and_replaced(monkeypatch):
 @NEEDS_PROC
 def test_workers_end_with_a_caller_that_is_killed(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from pipelines.local_workers import LocalWorkers\n"
+        "import os, sys; from pathlib import Path; from pipelines.workers.local_workers import LocalWorkers\n"
         "local = LocalWorkers(); Path(sys.argv[1]).write_text(str(local.ask(os.getpid))); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "pid")], cwd=ROOT, check=False)

@@ -13,15 +13,15 @@ import pytest
 from demo_corpus import ROOT, no_download
 from tiny_corpus import recipe, write_corpus
 
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError
 from featurestore.store import Store
-from pipelines.cluster import connect
-from pipelines.dispatch import Tally, bundles_of, run_bundles
-from pipelines.ingest import ingest
-from pipelines.planning import plan_build
-from pipelines.progress import Silent
-from pipelines.tasks import Bundle, run_bundle
+from pipelines.build.plan import plan_build
+from pipelines.build.progress import Silent
+from pipelines.build.tasks import Bundle, run_bundle
+from pipelines.ingest.ingest import ingest
+from pipelines.workers.cluster import connect
+from pipelines.workers.dispatch import BundleCounts, bundles_of, run_bundles
 
 MOUNTS = ("unshare", "--mount", "sh", "-c")
 OLD_VERSION = """
@@ -67,7 +67,7 @@ def test_a_worker_of_another_version_is_named_and_writes_nothing(store, bundles,
     with worker(scheduler, "--preload", str(tmp_path / "old_version.py")), connect(scheduler) as client:
         client.wait_for_workers(1, timeout=60)
         with pytest.raises(BuildError, match=r"no worker can take part; tcp://127.* \(mel 1 in place of \d+\)"):
-            run_bundles(client, bundles, Silent(), Tally())
+            run_bundles(client, bundles, Silent(), BundleCounts())
 
     assert store.storage.children("shards") == []
 
@@ -83,7 +83,7 @@ def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bun
     with worker(scheduler, before=(*MOUNTS, line)), connect(scheduler) as client:
         client.wait_for_workers(1, timeout=60)
         with pytest.raises(BuildError, match="is not the store that this build writes"):
-            run_bundles(client, bundles, Silent(), Tally())
+            run_bundles(client, bundles, Silent(), BundleCounts())
 
     assert list((tmp_path / "own").rglob("zarr.json")) == []
 
@@ -106,7 +106,7 @@ def test_a_scheduler_that_ends_is_one_line(bundles):
     with connect(cluster.scheduler_address) as client:
         cluster.close()
         with pytest.raises(BuildError, match="scheduler is gone"):
-            run_bundles(client, bundles, Silent(), Tally())
+            run_bundles(client, bundles, Silent(), BundleCounts())
 
 
 def test_a_scheduler_that_wants_certificates_is_one_line():

@@ -11,24 +11,24 @@ import torch
 from demo_corpus import no_download
 from tiny_corpus import tone, write_corpus
 
-from featurestore.commit import commit_shard
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError, UnknownNameError
 from featurestore.integrity import verify
 from featurestore.integrity.explain import compare_datasets, explain_build
 from featurestore.integrity.recompute import recompute
+from featurestore.shards.commit import commit_shard
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, policy
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
-from pipelines.build import build
-from pipelines.build_report import BuildReport
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.engines import chosen_device, open_engine
-from pipelines.ingest import ingest
-from pipelines.planning import plan_build
-from pipelines.repair import repair
-from pipelines.tasks import gather_rows
+from pipelines.build.plan import plan_build
+from pipelines.build.report import BuildReport
+from pipelines.build.run import build
+from pipelines.build.spec import DatasetSpec
+from pipelines.build.tasks import gather_rows
+from pipelines.ingest.ingest import ingest
+from pipelines.repair.repair import repair
+from pipelines.workers.engines import chosen_device, open_engine
 
 DEVICE = "torch-cpu"
 NEARLY = {"rtol": 1e-3, "atol": 1e-3}
@@ -42,8 +42,8 @@ def folder(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "few", range(1, 7))
 
 
-def recipe(copies: int) -> DatasetRecipe:
-    return DatasetRecipe(feature_preset("mathworks"), policy("mathworks"), copies)
+def recipe(copies: int) -> DatasetSpec:
+    return DatasetSpec(feature_preset("mathworks"), policy("mathworks"), copies)
 
 
 def build_folder(store: Store, folder: Path, copies: int, device: str = DEVICE, **options: object) -> BuildReport:

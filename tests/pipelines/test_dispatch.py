@@ -9,23 +9,23 @@ from distributed import Client, LocalCluster
 from featurestore.errors import BuildError
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store
-from pipelines import dispatch
-from pipelines.cluster import connect
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.dispatch import WINDOW, Tally, bundles_of, run_bundles
-from pipelines.planning import plan_build
-from pipelines.progress import Silent
-from pipelines.tasks import Bundle
+from pipelines.build.plan import plan_build
+from pipelines.build.progress import Silent
+from pipelines.build.spec import DatasetSpec
+from pipelines.build.tasks import Bundle
+from pipelines.workers import dispatch
+from pipelines.workers.cluster import connect
+from pipelines.workers.dispatch import WINDOW, BundleCounts, bundles_of, run_bundles
 
 
 def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store: Store, cluster: str) -> None:
     corpus = ingest_demo(store)
-    plan = plan_build(store, corpus, DatasetRecipe(feature_preset("mathworks"), policy("mathworks"), 50))
+    plan = plan_build(store, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 50))
     bundles = [
         Bundle(store.uri, part.part.spec, task.shard.members, (task,)) for part in plan.parts for task in part.tasks
     ]
     assert len(bundles) > 2 * WINDOW + 2
-    tally = Tally()
+    tally = BundleCounts()
     with connect(cluster) as client:
         run_bundles(client, bundles, Silent(), tally)
 
@@ -35,7 +35,7 @@ def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store: Stor
 def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(store: Store, monkeypatch) -> None:
     monkeypatch.setattr(dispatch, "WORKER_PATIENCE", 2)
     corpus = ingest_demo(store)
-    plan = plan_build(store, corpus, DatasetRecipe(feature_preset("mathworks"), policy("mathworks"), 75))
+    plan = plan_build(store, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 75))
     cluster = LocalCluster(
         n_workers=0, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
     )
@@ -44,4 +44,4 @@ def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(store: Store
         Client(cluster) as client,
         pytest.raises(BuildError, match=r"all workers are gone .* run the same command again"),
     ):
-        run_bundles(client, bundles_of(store, plan), Silent(), Tally())
+        run_bundles(client, bundles_of(store, plan), Silent(), BundleCounts())

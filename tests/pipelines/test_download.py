@@ -15,8 +15,8 @@ import pytest
 
 from featurestore.corpus import Archive
 from featurestore.errors import ChecksumMismatchError, DownloadError
-from pipelines.download import Patience, archive_at, download
-from pipelines.transfer import BLOCK, next_url
+from pipelines.ingest.fetch import archive_at, download
+from pipelines.ingest.http_transfer import BLOCK, Patience, next_url
 
 BODY = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(BODY).hexdigest()

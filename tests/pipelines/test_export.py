@@ -17,8 +17,7 @@ from tiny_corpus import build_here, recipe, write_corpus
 from featurestore.errors import StorageError
 from featurestore.view import DatasetView
 from pipelines import export as exports
-from pipelines.careful_file import CarefulFile
-from pipelines.export import export, in_hdf5, to_hdf5
+from pipelines.export import CarefulFile, export, in_hdf5, to_hdf5
 
 
 @pytest.fixture

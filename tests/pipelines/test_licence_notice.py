@@ -9,7 +9,7 @@ import pytest
 
 from featurestore.corpus import Archive, find_manifest
 from featurestore.errors import SourceError
-from pipelines.fetch import Fetcher
+from pipelines.ingest.fetch import Fetcher
 
 BODY = b"an archive"
 

@@ -15,7 +15,7 @@ from tiny_corpus import tone
 from cli.main import run
 from featurestore.integrity.recompute import recompute
 from featurestore.store import open_store
-from pipelines.rejects import _remember, known_rejects
+from pipelines.build.rejects import _remember, known_rejects
 
 RATE = 8_000
 SHORT = {

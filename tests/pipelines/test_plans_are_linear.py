@@ -6,12 +6,12 @@ import numpy as np
 from demo_corpus import no_download
 from tiny_corpus import recipe, write_corpus
 
-from featurestore.corpus.sheet.manifest import find_manifest
-from featurestore.row_places import _starts
+from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.shards.row_index import _starts
 from featurestore.store import open_store
-from pipelines.dispatch import bundles_of
-from pipelines.ingest import ingest
-from pipelines.planning import plan_build
+from pipelines.build.plan import plan_build
+from pipelines.ingest.ingest import ingest
+from pipelines.workers.dispatch import bundles_of
 
 
 class Counted(tuple):

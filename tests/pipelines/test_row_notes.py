@@ -10,15 +10,15 @@ from demo_corpus import no_download
 from perturbations.sounds import wav
 from tiny_corpus import file_name, recipe, tone, write_corpus
 
-from featurestore.corpus.sheet.manifest import find_manifest
+from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.signal.mel import mel_triangles
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
 from featurestore.store import open_store
-from pipelines.build import build
-from pipelines.dataset_recipe import DatasetRecipe
-from pipelines.ingest import ingest
-from pipelines.row_notes import empty_bands
+from pipelines.build.report import empty_bands
+from pipelines.build.run import build
+from pipelines.build.spec import DatasetSpec
+from pipelines.ingest.ingest import ingest
 
 
 @pytest.mark.parametrize("scale", ["htk", "slaney"])
@@ -51,7 +51,7 @@ def test_the_empty_bands_are_those_of_which_no_triangle_holds_a_bin(scale, mels,
 def built(store, folder, *settings):
     features, _ = override(dataclasses.replace(recipe(0).features), None, settings)
     corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
-    return build(store, corpus, DatasetRecipe(features, None, 0), name="tiny", jobs=1).notes
+    return build(store, corpus, DatasetSpec(features, None, 0), name="tiny", jobs=1).notes
 
 
 def test_a_build_names_empty_bands_silent_recordings_and_rates_below_the_features_each_time(tmp_path):

@@ -12,10 +12,10 @@ from data_folders import write
 from segmented import PARTS, RATE, WAYS, Part, audio, cut, encoded, metadata_csv, path_of, samples
 from tiny_corpus import build_here, recipe, tree
 
-from cli.learnt import learnt
-from featurestore.corpus.formats import folder_manifest
-from featurestore.corpus.splitting.leaks import check_leaks
-from featurestore.corpus.splitting.splits import Split, folds, split
+from featurestore.corpus.corpus_spec import folder_manifest
+from featurestore.corpus.splits.leakage import check_leaks
+from featurestore.corpus.splits.protocols import folds, split
+from featurestore.corpus.splits.types import Split
 from featurestore.datasets import Table
 from featurestore.errors import DamagedObjectError, LeakError
 from featurestore.integrity.collect import collect
@@ -26,9 +26,10 @@ from featurestore.rows.engine import RowEngine
 from featurestore.segments import Segment, recording_of
 from featurestore.shards.record import record_key
 from featurestore.store import open_store
+from pipelines.experiments.train_overlap import learnt
 from pipelines.export import export
-from pipelines.relocate import compact
-from pipelines.repair import repair
+from pipelines.repair.relocate import compact
+from pipelines.repair.repair import repair
 
 
 def build(store, folder, copies=1, name="calls"):

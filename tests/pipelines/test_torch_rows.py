@@ -17,12 +17,12 @@ from featurestore.errors import AudioError
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.signal import noise as own_noise
-from featurestore.signal.philox import philox as own_philox
+from featurestore.signal.noise import philox as own_philox
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from pipelines.torch_rows import TOLERANCE, UNEQUAL
 from pipelines.torch_rows.engine import TorchEngine
-from pipelines.torch_rows.noise import key_words, philox, standard_normal
+from pipelines.torch_rows.signals import key_words, philox, standard_normal
 
 PROCESSOR = torch.device("cpu")
 KEY = 0x0123_4567_89AB_CDEF

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from cli.search import check_rule
-from featurestore.corpus.choice import find_choice
-from featurestore.corpus.splitting.protocols import find_split
+from featurestore.corpus.corpus_spec import find_corpus_spec
+from featurestore.corpus.splits.protocols import find_split
 from featurestore.errors import SpecError, UnknownNameError
-from pipelines.experiment import Experiment
-from pipelines.recipe_files import Recipe, read_recipe, recipe_names
+from pipelines.experiments.experiment import Experiment
+from pipelines.experiments.recipe import Recipe, read_recipe, recipe_names
+from pipelines.experiments.search import check_rule
 
 SYSTEMS = ("digits", "etienne", "keren", "mathworks", "zhao")
 OWN = """
@@ -82,7 +82,7 @@ def test_every_part_of_a_recipe_names_things_that_exist(name):
         assert set(experiment.model_settings) <= set(card.settings)
         assert TrainingSpec.from_dict(experiment.training).epochs >= 1
         assert find_split(experiment.split.name).name
-        assert find_choice(experiment.dataset.corpus).name
+        assert find_corpus_spec(experiment.dataset.corpus).name
         assert features.dtype in ("float16", "float32")
         assert (experiment.vote_recipe() is None) == (not experiment.vote.policy)
 

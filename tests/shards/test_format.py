@@ -13,16 +13,17 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featurestore.commit import commit_shard, encode_shard
 from featurestore.errors import DamagedObjectError, MissingObjectError, StoreTooNewError
 from featurestore.integrity import verify
+from featurestore.shards.commit import commit_shard, encode_shard
 from featurestore.shards.layout import CHUNK, Layout
 from featurestore.shards.plan import PlannedShard
 from featurestore.shards.reader import ShardReader, decode_rows
 from featurestore.shards.record import ShardRecord, data_key, record_key
-from featurestore.specs.augmentation import AugmentationSpec, Drawn
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 
 SPEC = RowSpec(FeatureSpec(mels=8, dtype="float16"), AugmentationSpec(peak=Drawn(listed=(1.0,))), (("log", 1),))

@@ -7,7 +7,7 @@ import soundfile
 
 from featurestore.errors import AudioError
 from featurestore.signal.audio import Recording, decode, resample
-from featurestore.signal.wav_header import data_chunk
+from featurestore.signal.containers.wav import data_chunk
 
 
 def file_of(signal, rate=16_000, container="WAV", subtype="PCM_16"):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from featurestore.signal.elementary import bessel_i0, cosine_and_sine, exp, exp10, log
+from featurestore.signal.kernels.elementary import bessel_i0, cosine_and_sine, exp, exp10, log
 
 
 def ulps(found, expected):

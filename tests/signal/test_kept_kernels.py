@@ -12,7 +12,7 @@ import pytest
 from demo_corpus import ROOT
 from tiny_corpus import write_corpus
 
-from featurestore.signal.kernel import KERNELS_NOT_KEPT
+from featurestore.signal import KERNELS_NOT_KEPT
 
 PACKAGES = ("cli", "data_manifests", "featurestore", "models", "pipelines")
 LOCKED = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" && ! touch "$0/written" 2>&- && exec "$@"'

@@ -3,8 +3,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from featurestore.signal.kernel import kernel
-from featurestore.signal.lanes import (
+from featurestore.signal.kernels.compiled import kernel
+from featurestore.signal.kernels.simd import (
     fma,
     load,
     load_rows,

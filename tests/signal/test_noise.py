@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestore.signal.logarithm import natural_log
-from featurestore.signal.noise import add_scaled, key_words, noise_gain, standard_normal
-from featurestore.signal.peak import energy
-from featurestore.signal.philox import philox, philox_block
+from featurestore.signal.kernels.elementary import natural_log
+from featurestore.signal.level import energy
+from featurestore.signal.noise import add_scaled, key_words, noise_gain, philox, philox_block, standard_normal
 
 KNOWN_ANSWERS = [
     ([0] * 6, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),

@@ -19,7 +19,7 @@ from featurestore.signal.interpolation import (
     reading_filters,
 )
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
-from featurestore.specs.augmentation import Drawn
+from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
 

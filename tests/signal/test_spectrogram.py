@@ -2,14 +2,22 @@ import numpy as np
 import pytest
 
 from featurestore.errors import AudioError
-from featurestore.signal.fourier import power_spectra, power_spectra_elsewhere
-from featurestore.signal.fourier_tables import fourier_tables, own_length
-from featurestore.signal.kinds.log_mel import LogMel
+from featurestore.signal.kernels.fourier import fourier_tables, own_length, power_spectra, power_spectra_elsewhere
+from featurestore.signal.kernels.rounding import round_to_half
+from featurestore.signal.kinds.log_power import LogMel
 from featurestore.signal.mel import log_mel, mel_bands, mel_triangles
-from featurestore.signal.rounding import round_to_half
-from featurestore.signal.shift import shift
-from featurestore.signal.stft import cut_frames, frame_count, padded_length, padded_window, periodic_window
-from featurestore.signal.warp import unwarped_frequency, warp, warp_positions, warped_frequency
+from featurestore.signal.spectrum import (
+    cut_frames,
+    frame_count,
+    padded_length,
+    padded_window,
+    periodic_window,
+    unwarped_frequency,
+    warp,
+    warp_positions,
+    warped_frequency,
+)
+from featurestore.signal.timing import shift
 from featurestore.specs.features import FeatureSpec
 
 PRECISIONS = [(np.float32, 2e-6), (np.float64, 2e-15)]

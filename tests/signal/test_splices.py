@@ -5,7 +5,7 @@ import pytest
 from perturbations.voices import voice
 from spliced_in_numpy import best_lag, likeness, spliced
 
-from featurestore.signal.resemblance import NEVER, resemblance
+from featurestore.signal.self_similarity import NEVER, resemblance
 from featurestore.signal.splices import FADE, lengthen, plan
 
 RATIOS = [512, 1638, 1825, 2299, 2560, 8192]

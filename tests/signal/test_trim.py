@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from featurestore.errors import SpecError
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
-from featurestore.signal.trim import sounding
+from featurestore.signal.timing import sounding
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
-from featurestore.specs.rows import RowSpec
+from featurestore.specs.row_spec import RowSpec
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,7 +12,7 @@ import pytest
 
 from featurestore.errors import MissingObjectError, StorageError
 from featurestore.storage import LocalStorage, open_storage
-from featurestore.storage.keys import MARKER
+from featurestore.storage.protocol import MARKER
 
 SOURCES = [f"sources/{digit * 64}" for digit in "12"]
 

@@ -13,7 +13,7 @@ from tiny_corpus import build_here, recipe, tree, write_corpus
 from featurestore.errors import SpecError, StorageError
 from featurestore.integrity import collect, verify
 from featurestore.store import Store, open_store
-from pipelines.repair import repair
+from pipelines.repair.repair import repair
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from command_line import featurestore
 from tiny_corpus import build_here, recipe, write_corpus
 
-from featurestore.corpus.corpus import Rejection
+from featurestore.corpus.types import Rejection
 from featurestore.errors import SpecError
 from featurestore.integrity.explain import MOST_LABELS, Difference, compare_datasets, readable
 from featurestore.store import open_store

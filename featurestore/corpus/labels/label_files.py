@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from featurestore.corpus.corpus import Listed, Read
 from featurestore.corpus.labels.derived import filled
 from featurestore.corpus.labels.segment_fields import split_segment
 from featurestore.corpus.labels.tables import TABLE_FORMATS
 from featurestore.corpus.labels.tables.rows import label_text, text_lines
-from featurestore.corpus.sheet.datasheet import AudioFiles, Manifest
-from featurestore.corpus.sheet.label_rules import ListRule, TableRule, is_label_file
-from featurestore.corpus.sheet.patterns import compile_pattern, match_groups
+from featurestore.corpus.manifest.label_rules import ListRule, TableRule, is_label_file
+from featurestore.corpus.manifest.model import AudioFiles, Manifest
+from featurestore.corpus.manifest.regex import compile_pattern, match_groups
+from featurestore.corpus.types import ListedFile, ReadBytes
 from featurestore.errors import SourceError
 from featurestore.segments import WHOLE, Segment
 
@@ -30,7 +30,7 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RecordingFields:
     """What label files say of a recording, or of one segment of it."""
 
     segment: Segment
@@ -93,17 +93,17 @@ class LabelFiles:
         known = dot and "/" not in extension and ("*" in self._extensions or extension.casefold() in self._extensions)
         return f".{extension}" if known else ""
 
-    def told(self, path: str) -> list[Told]:
+    def told(self, path: str) -> list[RecordingFields]:
         """Return what is said of a recording by its path inside the corpus, of each segment where it has some."""
         places = [(kind, self._places(kind, path)) for kind in self._kinds]
         every = [place for _, found in places for place in found]
         segments = dict.fromkeys(segment for place in every for segment in self.rows.get(place, ()))
-        faults = [Told(WHOLE, {}, reason) for place in every for reason in self.faults.get(place, ())]
+        faults = [RecordingFields(WHOLE, {}, reason) for place in every for reason in self.faults.get(place, ())]
         parts = [segment for segment in segments if segment != WHOLE]
         wanted = parts or ([] if faults else [WHOLE])
         return [*(self._of(places, segment) for segment in wanted), *faults]
 
-    def _of(self, places: list[tuple[str, list[Place]]], segment: Segment) -> Told:
+    def _of(self, places: list[tuple[str, list[Place]]], segment: Segment) -> RecordingFields:
         """Join the rows about a segment with those about the whole recording, of all kinds of keys."""
         found: dict[str, str] = {}
         for about in dict.fromkeys((WHOLE, segment)):
@@ -111,13 +111,13 @@ class LabelFiles:
                 joined: dict[str, str] = {}
                 for place in of_kind:
                     if (place, about) in self.conflicts:
-                        return Told(segment, {}, self.conflicts[place, about])
+                        return RecordingFields(segment, {}, self.conflicts[place, about])
                     for name, value in self.rows.get(place, {}).get(about, {}).items():
                         if joined.setdefault(name, value) != value:
                             reason = f"two rows of the labels differ in {name}: {joined[name]!r}, {value!r}"
-                            return Told(segment, {}, reason)
+                            return RecordingFields(segment, {}, reason)
                 found |= joined
-        return Told(segment, found)
+        return RecordingFields(segment, found)
 
     def _places(self, kind: str, path: str) -> list[Place]:
         """Return the keys that may be about a recording: its own, else for `either` all that end in its name."""
@@ -147,7 +147,7 @@ class LabelFiles:
         return next((f".{ending}" for ending in endings if ending.isalnum()), "")
 
 
-def read_label_files(manifest: Manifest, listing: Iterable[Listed], read: Read | None) -> LabelFiles:
+def read_label_files(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | None) -> LabelFiles:
     """Read the tables and lists that a manifest names.
 
     Parameters
@@ -178,7 +178,7 @@ def read_label_files(manifest: Manifest, listing: Iterable[Listed], read: Read |
     return found
 
 
-def _files_of(rule: TableRule | ListRule, files: list[Listed], manifest: Manifest) -> list[Listed]:
+def _files_of(rule: TableRule | ListRule, files: list[ListedFile], manifest: Manifest) -> list[ListedFile]:
     found = [file for file in files if is_label_file((rule,), file.path)]
     if not found and isinstance(rule, TableRule):
         raise SourceError(
@@ -188,13 +188,13 @@ def _files_of(rule: TableRule | ListRule, files: list[Listed], manifest: Manifes
     return found
 
 
-def _bytes(file: Listed, read: Read | None) -> bytes:
+def _bytes(file: ListedFile, read: ReadBytes | None) -> bytes:
     if read is None:
         raise SourceError(f"the label file {file.path!r} is needed and its bytes are not at hand. Give --source.")
     return read(file.content)
 
 
-def _add_table(found: LabelFiles, rule: TableRule, file: Listed, data: bytes, where: str) -> None:
+def _add_table(found: LabelFiles, rule: TableRule, file: ListedFile, data: bytes, where: str) -> None:
     of_path = _path_fields(rule, file.path)
     for row in TABLE_FORMATS[rule.format](rule, file.path, data):
         whole = {**of_path, **row}

@@ -10,8 +10,7 @@ import re
 
 from featurestore.errors import AudioError
 from featurestore.signal.containers.prepared import Prepared
-from featurestore.signal.containers.wav import PLAIN_TAGS
-from featurestore.signal.wav_header import EXTENSIBLE, STREAM_HEADERS, STREAM_MARKS, is_streamed
+from featurestore.signal.containers.wav import EXTENSIBLE, PLAIN_TAGS, STREAM_HEADERS, STREAM_MARKS, is_streamed
 
 _PLAIN_AIFF = {b"NONE": 0, b"twos": 0, b"sowt": 0, b"in24": 3, b"in32": 4, b"fl32": 4, b"FL32": 4, b"fl64": 8}
 """Uncompressed types of AIFF-C and the bytes of a sample; 0 follows from its bits."""

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from featurestore.errors import AudioError
-from featurestore.signal.containers.prepared import Prepared
-from featurestore.signal.containers.tags import id3_length
+from featurestore.signal.containers.prepared import Prepared, id3_length
 
 _CANDIDATES = 100_000
 """Places that begin like a frame header and are tried from the end; samples that stand as they are can have many."""

@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from featurestore.errors import AudioError
-from featurestore.signal.containers.prepared import Prepared
-from featurestore.signal.containers.tags import id3_length
+from featurestore.signal.containers.prepared import Prepared, id3_length
 
 _RATES = (44_100, 48_000, 32_000)
 _BIT_RATES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from featurestore.errors import AudioError
 from featurestore.signal.containers.mpeg import frame_header
-from featurestore.signal.containers.tags import id3_length
+from featurestore.signal.containers.prepared import id3_length
 
 _MAGICS = (
     (b"fLaC", "flac"),

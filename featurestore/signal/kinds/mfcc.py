@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from featurestore.signal.arrays import Float32, Float64, Signal
-from featurestore.signal.elementary import cosine_and_sine
-from featurestore.signal.kernel import kernel
-from featurestore.signal.kinds.log_mel import LogMel
+from featurestore.signal.kernels.compiled import kernel
+from featurestore.signal.kernels.elementary import cosine_and_sine
+from featurestore.signal.kinds.log_power import LogMel
 from featurestore.specs.features import FeatureSpec
 
 

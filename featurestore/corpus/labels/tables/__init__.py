@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from featurestore.corpus.labels.tables.agender import read_samples
-from featurestore.corpus.labels.tables.aihub import read_aihub
 from featurestore.corpus.labels.tables.columns import read_columns
-from featurestore.corpus.labels.tables.iemocap import read_evaluation
+from featurestore.corpus.labels.tables.corpora import read_aihub, read_evaluation, read_samples
 from featurestore.corpus.labels.tables.json_lines import read_json_lines
 from featurestore.corpus.labels.tables.rows import Row
-from featurestore.corpus.sheet.label_rules import TableRule
+from featurestore.corpus.manifest.label_rules import TableRule
 
 __all__ = ["TABLE_FORMATS", "Row", "TableReader"]
 

@@ -1,0 +1,238 @@
+"""Which recordings a user asks for: a corpus, a scheme of it, or several corpora together.
+
+`emodb`, `iemocap/impro4`, `own.toml`, `emodb+ravdess`, `emodb+crema_d/6class`. Several corpora get one vocabulary of
+emotions; their paths and speakers start with the corpus, so that nothing is taken for something else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from featurestore.corpus.importers import FORMATS
+from featurestore.corpus.importers.data_folder import DataFolder
+from featurestore.corpus.importers.to_manifest import manifest_of
+from featurestore.corpus.labels.schemes import find_scheme, under_scheme
+from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
+from featurestore.corpus.manifest.label_rules import LabelRule
+from featurestore.corpus.manifest.model import Expected, Manifest, Scheme
+from featurestore.corpus.sources.archive_safety import Limits
+from featurestore.corpus.types import Corpus, Rejection, Utterance
+from featurestore.errors import ManifestError, SourceError, SpecError
+
+
+def recognised_format(place: str | Path) -> str | None:
+    """Return the key of the format that a folder is in; None if it is in none."""
+    folder = DataFolder(Path(place))
+    if not folder.place.is_dir():
+        return None
+    return next((key for key, one in FORMATS.items() if one.recognises(folder)), None)
+
+
+def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest:
+    """Return the data sheet of a folder: the one in it, what another tool says, else what its names tell for sure.
+
+    Raises
+    ------
+    ManifestError
+        If it holds several sheets, is in no known format, or its names leave open what the class is.
+    SourceError
+        If its data cannot be read.
+    """
+    from featurestore.corpus.manifest.catalog import manifest_names, read_manifest
+    from featurestore.corpus.suggest.propose import sure_manifest  # labels recordings, which this package serves
+
+    folder = Path(place)
+    sheets = sorted(folder.glob("*.toml"))
+    if len(sheets) == 1:
+        return replace(read_manifest(sheets[0]), place=str(folder))
+    if sheets:
+        raise ManifestError(f"folder {str(place)!r:.200} holds {len(sheets)} data sheets (*.toml). Name one of them.")
+    found = recognised_format(folder)
+    if found is None:
+        return sure_manifest(folder, limits)
+    return manifest_of(FORMATS[found].reads(DataFolder(folder)), folder, manifest_names(), limits)
+
+
+TOGETHER = "emotions"
+"""The common scheme that several corpora get where none is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusSpec:
+    """What a user asked for."""
+
+    manifests: tuple[Manifest, ...]
+    scheme: Scheme | None = None
+
+    @property
+    def name(self) -> str:
+        """The name in words that `find_corpus_spec` takes, such as `emodb+ravdess/6class`; own manifests by corpus."""
+        together = "+".join(manifest.name for manifest in self.manifests)
+        return f"{together}/{self.scheme.name}" if self.scheme else together
+
+    @property
+    def dataset(self) -> str:
+        """The name of its dataset."""
+        return self.name.replace("/", "-")
+
+    def corpus(self, parts: Sequence[Corpus]) -> Corpus:
+        """Return the chosen recordings, given each corpus whole.
+
+        Raises
+        ------
+        SplitError
+            If the scheme leaves none.
+        """
+        if len(parts) == 1 and self.scheme is None:
+            return parts[0]
+        whole = parts[0] if len(parts) == 1 else self._merged(parts)
+        scheme = self.scheme or find_scheme(TOGETHER)
+        left = under_scheme(whole.utterances, scheme)
+        manifest = dataclasses.replace(whole.manifest, expected=scheme.expected, index={})
+        notes = (*whole.notes, *_left_out(whole, left, scheme))
+        return dataclasses.replace(whole, name=self.name, manifest=manifest, utterances=left, notes=notes)
+
+    def _merged(self, parts: Sequence[Corpus]) -> Corpus:
+        utterances = [_prefixed(part.name, one) for part in parts for one in part.utterances]
+        return Corpus(
+            self.name,
+            _merged_manifest(self.name, self.manifests),
+            tuple(sorted(utterances, key=lambda one: one.path)),
+            tuple(_moved(part.name, one) for part in parts for one in part.rejected),
+            tuple(_moved(part.name, one) for part in parts for one in part.unlabelled),
+            tuple(f"{part.name}: {note}" for part in parts for note in part.notes),
+        )
+
+    def sources(self, source: str | None) -> tuple[str | None, ...]:
+        """Return the source of each corpus; for several, `--source` takes `NAME=PATH,NAME=PATH`.
+
+        A corpus that is not named is taken from the store, or downloaded.
+
+        Raises
+        ------
+        SourceError
+            If a name is none of the corpora.
+        """
+        if source is None:
+            return tuple(manifest.place for manifest in self.manifests)
+        if len(self.manifests) == 1:
+            return (source,)
+        given = dict(part.partition("=")[::2] for part in source.split(","))
+        names = [manifest.name for manifest in self.manifests]
+        if not set(given) <= set(names) or not all(given.values()):
+            example = ",".join(f"{name}=PATH" for name in names)
+            raise SourceError(f"--source {source!r:.200} does not say which corpus is where. Write --source {example}.")
+        return tuple(given.get(manifest.name, manifest.place) for manifest in self.manifests)
+
+
+def find_corpus_spec(text: str, limits: Limits | None = None) -> CorpusSpec:
+    """Read a choice of corpora, as the command line takes it; `limits` are those of a folder that is looked into.
+
+    Raises
+    ------
+    UnknownNameError
+        If a corpus or scheme does not exist; the nearest is offered.
+    SpecError
+        If a corpus is named twice.
+    ManifestError
+        If a sheet of the user's own cannot be read.
+    """
+    folder, scheme = _folder(text)
+    if folder:
+        manifest = folder_manifest(folder, limits)
+        return CorpusSpec((manifest,), find_scheme(scheme, manifest) if scheme else None)
+    names, scheme = _without_scheme(text)
+    manifests = tuple(find_manifest(name) for name in _parts(names))
+    if len({manifest.name for manifest in manifests}) < len(manifests):
+        raise SpecError(f"{text!r:.200} names a corpus twice. Name each once.")
+    of_one = manifests[0] if len(manifests) == 1 else None
+    return CorpusSpec(manifests, find_scheme(scheme, of_one) if scheme else None)
+
+
+def _folder(text: str) -> tuple[str, str]:
+    """Return a folder of the user's own and the scheme behind it; empty texts if it is none. Known names come first.
+
+    Only a folder with a sheet or another tool's description has schemes: a mistyped path is no scheme of the folder
+    above it.
+    """
+    names, _, scheme = text.rpartition("/")
+    if _is_own_folder(text):
+        return text, ""
+    described = not scheme.endswith(".toml") and _is_own_folder(names) and _is_described(Path(names))
+    return (names, scheme) if described else ("", "")
+
+
+def _is_own_folder(text: str) -> bool:
+    return bool(text) and text.replace("-", "_") not in manifest_names() and Path(text).is_dir()
+
+
+def _is_described(folder: Path) -> bool:
+
+    return recognised_format(folder) is not None or any(map(_is_sheet, folder.glob("*.toml")))
+
+
+def _is_sheet(file: Path) -> bool:
+    try:
+        find_manifest(file)
+    except ManifestError:  # some other tool's TOML
+        return False
+    return True
+
+
+def _without_scheme(text: str) -> tuple[str, str]:
+    """Separate a scheme behind the last slash; the path of a sheet may hold slashes of its own."""
+    names, slash, scheme = text.rpartition("/")
+    if not slash or text.endswith(".toml") or ("/" in names and ".toml" not in names):
+        return text, ""
+    return names, scheme
+
+
+def _parts(names: str) -> list[str]:
+    """Separate corpora at each plus that stands behind the name of a corpus or a sheet."""
+    parts: list[str] = []
+    for piece in names.split("+"):
+        complete = bool(parts) and (parts[-1].endswith(".toml") or parts[-1].replace("-", "_") in manifest_names())
+        if not parts or complete or not names.endswith(".toml"):
+            parts.append(piece)
+        else:
+            parts[-1] += f"+{piece}"
+    return parts
+
+
+def _prefixed(corpus: str, one: Utterance) -> Utterance:
+    labels = (("corpus", corpus), *((field, value) for field, value in one.labels if field != "corpus"))
+    return dataclasses.replace(
+        one,
+        path=f"{corpus}/{one.path}",
+        labels=labels,
+        speaker=None if one.speaker is None else f"{corpus}/{one.speaker}",
+        text=None if one.text is None else f"{corpus}/{one.text}",
+    )
+
+
+def _moved(corpus: str, rejection: Rejection) -> Rejection:
+    return Rejection(f"{corpus}/{rejection.path}", rejection.reason)
+
+
+def _merged_manifest(name: str, manifests: Sequence[Manifest]) -> Manifest:
+    """Return the sheet of several corpora: all licences and citations, what they share, and the splits that fit any."""
+    rates, languages = ({getattr(one, field) for one in manifests} for field in ("rate", "language"))
+    return Manifest(
+        name=name,
+        title=" + ".join(one.title for one in manifests),
+        labels=LabelRule(pattern="", target="label"),
+        language=languages.pop() if len(languages) == 1 else "",
+        rate=rates.pop() if len(rates) == 1 else None,
+        licence="; ".join(f"{one.name}: {one.licence}" for one in manifests),
+        citation=" ".join(one.citation for one in manifests if one.citation),
+        splits=("speakers", "shuffled", "loso", "leave-one-corpus-out"),
+        expected=Expected(),
+    )
+
+
+def _left_out(whole: Corpus, left: Sequence[Utterance], scheme: Scheme) -> tuple[str, ...]:
+    count = len(whole.utterances) - len(left)
+    return (f"scheme {scheme.name!r} leaves out {count} of {len(whole.utterances)} utterances",) if count else ()

@@ -1,0 +1,131 @@
+"""What readers of other tools' formats share: the folder, the rows they find, and the rules for paths."""
+
+from __future__ import annotations
+
+import gzip
+import unicodedata
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE, text_lines
+from featurestore.corpus.sources.archive_safety import has_control_characters
+from featurestore.errors import SourceError
+
+Row = Mapping[str, str]
+
+MOST_FIELDS = 200
+"""Fields of one recording."""
+LONGEST_LINE = 2**20
+"""Characters of a line; one of a million columns is no row of labels."""
+
+
+@dataclass(frozen=True)
+class FoundCorpus:
+    """Recordings and their fields, as another tool wrote them down.
+
+    The fields `speaker`, `text` and `split` mean what a data sheet means by them.
+    """
+
+    format: str
+    """What messages call the format."""
+    rows: tuple[tuple[str, Row], ...]
+    """The path of each recording as it was written, and its fields."""
+    title: str = ""
+    description: str = ""
+    language: str = ""
+    licence: str = "unknown"
+    licence_url: str = ""
+    homepage: str = ""
+    citation: str = ""
+    notes: tuple[str, ...] = field(default=())
+    """What a user should know of how it was read."""
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """A folder whose small files are read, within bounds."""
+
+    place: Path
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the files that lie directly in it, sorted."""
+        try:
+            return tuple(sorted(one.name for one in self.place.iterdir() if one.is_file()))
+        except OSError as error:
+            raise SourceError(f"folder {str(self.place)!r} cannot be read ({error.strerror}).") from error
+
+    def below(self) -> tuple[DataFolder, ...]:
+        """Return the folders directly in it that are not hidden, sorted."""
+        try:
+            found = sorted(one for one in self.place.iterdir() if one.is_dir() and not one.name.startswith("."))
+        except OSError as error:
+            raise SourceError(f"folder {str(self.place)!r} cannot be read ({error.strerror}).") from error
+        return tuple(map(DataFolder, found))
+
+    def has(self, name: str) -> bool:
+        """Tell whether it holds a regular file of this name."""
+        return (self.place / name).is_file()
+
+    def data(self, name: str, most: int = LARGEST_LABEL_FILE) -> bytes:
+        """Return the bytes of a file, unpacked if its name ends in `.gz`; never more than `most`.
+
+        Raises
+        ------
+        SourceError
+            If it is larger, cannot be read, or is no gzip file although its name says so.
+        """
+        where = f"{name!r:.120} in {str(self.place)!r}"
+        try:
+            with (self.place / name).open("rb") as raw:
+                data = gzip.GzipFile(fileobj=raw).read(most + 1) if name.endswith(".gz") else raw.read(most + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise SourceError(f"{where} cannot be read ({error}). Check it.") from error
+        if len(data) > most:
+            raise SourceError(
+                f"{where} holds more than {most:,} bytes, so it is no list of labels. Split or remove it."
+            )
+        return data
+
+    def head(self, name: str, count: int = 4096) -> bytes:
+        """Return the first bytes of a file; none if it cannot be read."""
+        try:
+            with (self.place / name).open("rb") as stream:
+                return stream.read(count)
+        except OSError:
+            return b""
+
+    def text(self, name: str) -> str:
+        """Return the UTF-8 text of a file; `SourceError` also for a line of over a million characters."""
+        where = f"{name!r:.120} in {str(self.place)!r}"
+        try:
+            text = self.data(name).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SourceError(f"{where} is no UTF-8 text ({error.reason}). Save it as UTF-8.") from error
+        if any(len(line) > LONGEST_LINE for line in text_lines(text)):
+            raise SourceError(f"{where} has a line of more than {LONGEST_LINE:,} characters. It is no list of labels.")
+        return text
+
+    def lines(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield each line that is not empty, with its place for messages."""
+        for number, line in enumerate(text_lines(self.text(name)), 1):
+            if line.strip():
+                yield f"{name!r:.120}, line {number}", line
+
+
+def written_path(text: str, place: str) -> str:
+    """Check a recording's path as another tool wrote it, and return it with plain parts.
+
+    Raises
+    ------
+    SourceError
+        If it is empty, climbs with `..`, is an address on the network, or holds control characters.
+    """
+    path = unicodedata.normalize("NFC", text.strip()).replace("\\", "/")
+    if "://" in path:
+        raise SourceError(f"{place}: {text!r:.120} is an address; download the recordings and name the files.")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts or not parts or has_control_characters(path):
+        raise SourceError(f"{place}: {text!r:.120} is no plain path of a file ('..' is not followed). Mend it.")
+    return ("/" if path.startswith("/") else "") + "/".join(parts)

@@ -1,0 +1,100 @@
+"""Audio folders as Hugging Face datasets has them: `metadata.csv` or `.jsonl` beside the recordings.
+
+The folders `train`, `validation`, `test` and their usual other names are sides of the official split, where all
+recordings lie in such.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from featurestore.corpus.importers.data_folder import MOST_FIELDS, DataFolder, FoundCorpus, written_path
+from featurestore.corpus.labels.tables.columns import table_rows
+from featurestore.corpus.labels.tables.json_lines import json_object, scalar_text
+from featurestore.corpus.suggest.roles import SIDES, side_of, speaker_field, split_field, text_field
+from featurestore.errors import SourceError
+
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.tsv")
+KEY = "file_name"
+DEEPEST = 2
+"""Folders below the first in which metadata is looked for, such as `data/train`."""
+
+
+def has_metadata(folder: DataFolder) -> bool:
+    """Tell whether a folder, or one of its sides, holds metadata with a column `file_name`."""
+    return any(KEY.encode() in part.head(name) for part, name in _metadata_files(folder))
+
+
+def read_metadata(folder: DataFolder) -> FoundCorpus:
+    """Read all metadata files of an audio folder; paths are relative to the metadata that names them.
+
+    Raises
+    ------
+    SourceError
+        If a row names no file, or a table has too many columns.
+    """
+    rows: list[tuple[str, dict[str, str]]] = []
+    for part, name in _metadata_files(folder):
+        above = part.place.relative_to(folder.place).as_posix()
+        for place, row in _metadata_rows(part, name):
+            path = written_path(row.pop(KEY, ""), place)
+            inside = path if above == "." or path.startswith("/") else f"{above}/{path}"
+            rows.append((inside, row))
+    return FoundCorpus("Hugging Face audio folder", tuple(_with_roles(rows)))
+
+
+def _metadata_files(folder: DataFolder, depth: int = DEEPEST) -> Iterator[tuple[DataFolder, str]]:
+    names = [name for name in METADATA if folder.has(name)]
+    if names:
+        yield folder, names[0]
+        return
+    for part in folder.below() if depth else ():
+        if depth < DEEPEST or part.place.name == "data" or part.place.name.casefold() in SIDES:
+            yield from _metadata_files(part, depth - 1)
+
+
+def _metadata_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    if name.endswith(".jsonl"):
+        for place, line in folder.lines(name):
+            values = {key: scalar_text(value) for key, value in json_object(line, place).items()}
+            yield place, {key: text for key, text in values.items() if text}
+        return
+    yield from table_fields(folder, name)
+
+
+def table_fields(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield place and fields of each row of a CSV or TSV file with a header; empty values are left out.
+
+    Raises
+    ------
+    SourceError
+        If it has more columns than a table of labels has, two of one name, or a line cannot be told into columns.
+    """
+    delimiter = "\t" if name.endswith(".tsv") else ","
+    rows = table_rows(folder.text(name), delimiter, f"{name!r:.120}", header=True)
+    place, cells = next(rows, ("", []))
+    header = [cell.strip() for cell in cells]
+    if len(header) > MOST_FIELDS:
+        raise SourceError(f"{place}: {len(header):,} columns, at most {MOST_FIELDS} are read.")
+    twins = [name for name, count in Counter(filter(None, header)).items() if count > 1]
+    if twins:
+        raise SourceError(f"{place}: two columns {twins[0]!r:.80}. Rename one.")
+    for place, cells in rows:
+        yield place, {key: cell.strip() for key, cell in zip(header, cells, strict=True) if key and cell.strip()}
+
+
+def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Give speaker, sentence and split the names that a data sheet has for them; folders name the split else."""
+    counts: dict[str, dict[str, int]] = {}
+    for _, row in rows:
+        for name, value in row.items():
+            counts.setdefault(name, {})[value] = 1
+    split = split_field(counts)
+    roles = {speaker_field(counts): "speaker", text_field(counts): "text", split: "split"}
+    in_folders = [side_of(Path(path).parts[:-1]) for path, _ in rows]
+    for (path, row), folder in zip(rows, in_folders, strict=True):
+        fields = {roles.get(name, name): value for name, value in row.items()}
+        side = fields.get("split") or (folder if all(in_folders) else None)
+        yield path, {**fields, **({"split": SIDES.get(side.casefold(), side)} if side else {})}

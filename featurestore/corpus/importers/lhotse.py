@@ -1,0 +1,158 @@
+"""Lhotse manifests: `*recordings*.jsonl[.gz]` with `*supervisions*.jsonl[.gz]` beside them.
+
+Each supervision is an utterance: a stretch of its recording and, where that has several channels, one of them. The
+fields of its `custom` become label fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from featurestore.corpus.importers.data_folder import DataFolder, FoundCorpus, written_path
+from featurestore.corpus.labels.segment_fields import is_segment_field
+from featurestore.corpus.labels.tables.json_lines import json_object, scalar_text
+from featurestore.corpus.suggest.roles import side_of
+from featurestore.errors import SourceError
+
+MOST = 10**12
+"""Seconds or samples; whole numbers of JSON have no end, and the largest are beyond all floats."""
+PLAIN_FIELDS = ("speaker", "text", "gender", "language")
+
+_RECORDINGS = re.compile(r"(?P<before>.*)recordings(?P<behind>.*\.jsonl(\.gz)?)", re.IGNORECASE)
+
+
+def is_lhotse(folder: DataFolder) -> bool:
+    """Tell whether a folder holds a recording manifest with its supervisions."""
+    names = set(folder.names())
+    return any(_supervisions(name) in names for name in names if _RECORDINGS.fullmatch(name))
+
+
+def read_lhotse(folder: DataFolder) -> FoundCorpus:
+    """Read every pair of manifests of a folder; `train`, `dev` or `test` in their names is the split.
+
+    Raises
+    ------
+    SourceError
+        For a recording that is no file (a command, an address, a transformed one), or a supervision without times or
+        of channels that are neither one nor all.
+    """
+    names = set(folder.names())
+    pairs = [(name, _supervisions(name)) for name in sorted(names) if _RECORDINGS.fullmatch(name)]
+    rows: list[tuple[str, Mapping[str, str]]] = []
+    for recordings, supervisions in pairs:
+        if supervisions in names:
+            side = side_of(re.split(r"[^a-zA-Z]+", recordings))
+            rows += ((path, {**row, **({"split": side} if side else {})}) for path, row in _rows(folder, recordings))
+    return FoundCorpus("Lhotse", tuple(rows))
+
+
+def _supervisions(name: str) -> str:
+    found = _RECORDINGS.fullmatch(name)
+    return f"{found['before']}supervisions{found['behind']}" if found else ""
+
+
+def _rows(folder: DataFolder, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield the written path and the fields of each supervision; a recording without one has no fields."""
+    recordings: dict[str, tuple[Mapping[str, Any], str]] = {}
+    for one, place in _objects(folder, name):
+        known, before = recordings.setdefault(_text(one, "id", place), (one, place))
+        if known != one:
+            raise SourceError(f"{place}: the recording {one['id']!r:.80} is another one in {before}. Mend either.")
+    supervised = set()
+    for one, place in _objects(folder, _supervisions(name)):
+        recording = _text(one, "recording_id", place)
+        if recording not in recordings:
+            raise SourceError(f"{place}: the recording {recording!r:.80} does not stand in {name!r:.80}. Mend either.")
+        supervised.add(recording)
+        yield _part(one, place, *recordings[recording])
+    for key, (one, place) in recordings.items():
+        if key not in supervised:
+            yield from ((_audio_path(one, source, place), {}) for source in _sources(one, place))
+
+
+def _objects(folder: DataFolder, name: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    for place, line in folder.lines(name):
+        yield json_object(line, place), place
+
+
+def _text(one: Mapping[str, Any], key: str, place: str) -> str:
+    if not isinstance(one.get(key), str):
+        raise SourceError(f"{place}: {key!r} is missing or no text. Mend the manifest.")
+    return str(one[key])
+
+
+def _fields(one: Mapping[str, Any]) -> Mapping[str, str]:
+    custom = one.get("custom")
+    own = custom if isinstance(custom, dict) else {}
+    values = {f"custom_{name}" if is_segment_field(name) else name: value for name, value in own.items()}
+    values |= {name: one[name] for name in PLAIN_FIELDS if one.get(name) is not None}
+    texts = {name: scalar_text(value) for name, value in values.items()}
+    return {name: text for name, text in texts.items() if text}
+
+
+def _part(one: Mapping[str, Any], place: str, recording: Mapping[str, Any], of: str) -> tuple[str, Mapping[str, str]]:
+    """Return the written path of a supervision's file, and its fields with the part that it is of it."""
+    sources = _sources(recording, of)
+    channels = [channel for source in sources for channel in _channels(source, of)]
+    wanted = one.get("channel", channels)
+    wanted = wanted if isinstance(wanted, list) else [wanted]
+    source = next((source for source in sources if {*wanted} <= {*_channels(source, of)}), None)
+    if source is None or (len(wanted) != 1 and sorted(wanted) != sorted(_channels(source, of))):
+        raise SourceError(
+            f"{place}: the channels {str(wanted)[1:-1]:.80} of a recording with {str(channels)[1:-1]:.80} are neither "
+            "one nor all of one file; others are not mixed. Mend the manifest."
+        )
+    own = _channels(source, of)
+    channel = {"channel": str(own.index(wanted[0]))} if len(wanted) < len(own) else {}
+    return _audio_path(recording, source, of), {**_fields(one), **_times(one, recording, place), **channel}
+
+
+def _times(one: Mapping[str, Any], recording: Mapping[str, Any], place: str) -> Mapping[str, str]:
+    """Return start and duration of a supervision; nothing where it is all of its recording, to the sample."""
+    start, seconds = _number(one, "start"), _number(one, "duration")
+    if start is None or seconds is None:
+        raise SourceError(f"{place}: 'start' and 'duration' must be numbers of seconds. Mend the manifest.")
+    rate, samples = _number(recording, "sampling_rate"), _number(recording, "num_samples")
+    if start == 0 and rate is not None and round(seconds * rate) == samples:
+        return {}
+    return {"start": f"{start:.9f}", "duration": f"{seconds:.9f}"}
+
+
+def _number(one: Mapping[str, Any], key: str) -> float | None:
+    """Return a number; None where there is none, or one beyond all sense."""
+    value = one.get(key)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
+    return float(value) if known else None  # type: ignore[arg-type]
+
+
+def _sources(one: Mapping[str, Any], place: str) -> list[Mapping[str, Any]]:
+    sources = one.get("sources")
+    if not isinstance(sources, list) or not sources or not all(isinstance(source, dict) for source in sources):
+        raise SourceError(f"{place}: the recording has no sources. Mend the manifest.")
+    return sources
+
+
+def _channels(source: Mapping[str, Any], place: str) -> list[int]:
+    """Return the numbers of a file's channels in the order in which they stand in it."""
+    channels = source.get("channels", [0])
+    if not isinstance(channels, list) or not channels or not all(type(channel) is int for channel in channels):
+        raise SourceError(f"{place}: 'channels' of a source must be a list of whole numbers. Mend the manifest.")
+    return channels
+
+
+def _audio_path(one: Mapping[str, Any], source: Mapping[str, Any], place: str) -> str:
+    """Return the file of a source."""
+    if source.get("type") != "file":
+        raise SourceError(
+            f"{place}: a source of type {source.get('type')!r:.40} is not read; commands are never executed. "
+            "Write the audio to files first."
+        )
+    if not isinstance(source.get("source"), str):
+        raise SourceError(f"{place}: the source names no file. Mend the manifest.")
+    if one.get("transforms"):
+        raise SourceError(
+            f"{place}: the recording has transforms, which are not applied here. Write it to a file first."
+        )
+    return written_path(source["source"], place)

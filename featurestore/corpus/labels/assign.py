@@ -1,0 +1,295 @@
+"""Labels from paths and label files, by the manifest's rules; pure functions of paths, checksums and label files."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from featurestore.corpus.labels.derived import DERIVATIONS, filled
+from featurestore.corpus.labels.label_files import LabelFiles, RecordingFields, read_label_files
+from featurestore.corpus.labels.tables.rows import is_missing
+from featurestore.corpus.manifest.label_rules import LabelRule, is_label_file
+from featurestore.corpus.manifest.model import IndexEntry, Manifest
+from featurestore.corpus.manifest.regex import compile_pattern, match_groups
+from featurestore.corpus.sources.archive_safety import is_junk
+from featurestore.corpus.suggest.roles import is_number
+from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, Utterance, _unprintable, shown
+from featurestore.segments import WHOLE, recording_of
+
+UNKNOWN = frozenset({"unknown", "unk", "undefined", "unlabeled", "unlabelled", "missing", "not available"})
+"""Classes that may mean that nobody knows the class."""
+
+MOST_NAMED = 5
+"""Names that a note spells out before it only counts."""
+
+
+def assign_labels(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | None = None) -> Corpus:
+    """Sort a listing into utterances, rejected files and files without a label.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    listing : iterable of Listed
+        Recordings, and label files where the manifest has some.
+    read : callable, optional
+        Returns the bytes of a label file by its content.
+
+    Raises
+    ------
+    SourceError
+        If a label file is missing or cannot be read.
+    """
+    kept = tuple(listing)
+    beside = read_label_files(manifest, kept, read)
+    files, twins, notes = _by_corpus_path(manifest, kept)
+    rule = manifest.labels
+    pattern = compile_pattern(rule.pattern, f"manifest {manifest.name!r}", any_case=rule.any_case)
+    utterances: list[Utterance] = []
+    rejected, unlabelled = list(twins), []
+    for path, file in sorted(files.items()):
+        reason = _unprintable(path) or _fault(manifest, path) or difference(manifest.index.get(path), file)
+        for told in [RecordingFields(WHOLE, {})] if reason else beside.told(path):
+            part = told.segment.path(path)
+            taken = f"its path is that of a part of {path!r}" if part != path and part in files else None
+            parsed = reason or taken or parse_label(rule, pattern, path, told if beside.rows else None)
+            if parsed is None:
+                unlabelled.append(Rejection(shown(part), _without_label(manifest, pattern)))
+            elif isinstance(parsed, str):
+                rejected.append(Rejection(shown(part), parsed))
+            else:
+                utterances.append(_utterance(rule, part, told.segment.content(file.content), file.size, parsed))
+    utterances.sort(key=lambda one: one.path)
+    if rule.join_speakers:
+        utterances, joined = _with_joined_speakers(utterances)
+        notes += joined
+    notes += manifest.notes
+    notes += (*count_notes(manifest, files), *_missing_notes(rejected, rule.target))
+    if beside.rows and rule.target not in (*pattern.groupindex, *rule.codes):
+        notes += doubtful_classes(rule.target, Counter(one.label for one in utterances))
+    notes += (*_duplicates(utterances), *orphan_notes(beside, files))
+    return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
+
+
+def parse_label(
+    rule: LabelRule, pattern: re.Pattern[str], path: str, told: RecordingFields | None = None
+) -> dict[str, str] | str | None:
+    """Read the label fields of one path: from the path, from what `told` says of it, then composed and derived.
+
+    Returns
+    -------
+    dict of field to value; a string with the reason if a value cannot be taken; None if the name does not fit or
+    nothing says its label.
+    """
+    named = match_groups(pattern, path if rule.match == "path" else path.rsplit("/", 1)[-1]) if rule.pattern else {}
+    if named is None:
+        return None
+    if told and told.reason is not None:
+        return told.reason
+    tabled = told.fields if told else {}
+    said = {name: value for name, value in tabled.items() if not is_missing(value) or value in rule.codes.get(name, ())}
+    fields = {**said, **named}
+    faulty = _open_quote(said, rule) or _translate(fields, rule)
+    if faulty is not None:
+        return faulty
+    _complete(fields, rule, path)
+    if rule.target in fields:
+        return fields
+    if rule.target in tabled:
+        return _missing(rule.target, tabled[rule.target])
+    return None if told else f"the name says no {rule.target}"
+
+
+def _open_quote(said: Mapping[str, str], rule: LabelRule) -> str | None:
+    """Return the reason if a class or speaker has a quote at an end that nothing closes, and would be another one."""
+    for name in (rule.target, rule.speaker):
+        value = said.get(name or "", "")
+        if value.count('"') % 2 and '"' in (value[0], value[-1]):
+            return f"its {name} has a quote that nothing closes: {value}"
+    return None
+
+
+def _missing(target: str, value: str = "") -> str:
+    return f"its {target} is missing: {value}"
+
+
+def _missing_notes(rejected: Iterable[Rejection], target: str) -> list[str]:
+    """Count the recordings whose label files say that their class is not known."""
+    values = [one.reason.removeprefix(_missing(target)) for one in rejected if one.reason.startswith(_missing(target))]
+    counted = ", ".join(f"{count} {value!r}" for value, count in sorted(Counter(values).items()))
+    return (
+        [f"{len(values)} recordings have no {target}, which their label files call missing: {counted}"]
+        if values
+        else []
+    )
+
+
+def doubtful_classes(target: str, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Say which classes that a table gives may be none: amounts, or words for what nobody knows."""
+    notes = []
+    if len(counts) > 1 and all(map(is_number, counts)):
+        some = ", ".join(sorted(counts, key=lambda name: float(name.replace(",", ".")))[:MOST_NAMED])
+        more = ", ..." if len(counts) > MOST_NAMED else ""
+        notes.append(
+            f"the classes of {target!r} are numbers: {len(counts):,} ({some}{more}) of {sum(counts.values()):,} "
+            "recordings; amounts are no classes: name ranges of them"
+        )
+    notes += [
+        f"{counts[name]:,} recordings have the class {shown(name)!r}: if it means that nobody knows it, leave it empty"
+        for name in sorted(counts)
+        if name.casefold() in UNKNOWN
+    ]
+    return tuple(notes)
+
+
+def _translate(fields: dict[str, str], rule: LabelRule) -> str | None:
+    """Replace codes by what they mean; return the reason if one is unknown."""
+    for name, table in rule.codes.items():
+        code = fields.get(name)
+        meaning = None if code is None else _meaning(code, table, any_case=rule.any_case)
+        if code is not None and meaning is None:
+            return f"unknown code {code!r} for {name}; known: {', '.join(sorted(table))}"
+        if meaning is not None:
+            fields[name] = meaning
+    return None
+
+
+def _meaning(code: str, table: Mapping[str, str], *, any_case: bool) -> str | None:
+    if code in table or not any_case:
+        return table.get(code)
+    return next((meaning for known, meaning in table.items() if known.casefold() == code.casefold()), None)
+
+
+def _complete(fields: dict[str, str], rule: LabelRule, path: str) -> None:
+    """Add the fields that are composed of others, and those that a rule derives where nothing else gives them."""
+    for name, template in rule.compose.items():
+        value = filled(template, fields)
+        if value:
+            fields[name] = value
+    for name, derivation in rule.derived.items():
+        value = fields.get(name) or DERIVATIONS[derivation](path)
+        if value:
+            fields[name] = value
+
+
+def _is_recording(manifest: Manifest, path: str) -> bool:
+    return manifest.audio.wants(path) and not is_junk(path) and not is_label_file(manifest.label_files, path)
+
+
+def _without_label(manifest: Manifest, pattern: re.Pattern[str]) -> str:
+    if manifest.translation:
+        return f"the {manifest.translation.format} data says no {manifest.labels.target} of it"
+    if manifest.tables:
+        files = ", ".join(name for rule in manifest.tables for name in rule.files)
+        return f"no row of {files} gives its {manifest.labels.target}"
+    return f"the name does not fit the pattern {pattern.pattern}"
+
+
+def orphan_notes(beside: LabelFiles, files: Iterable[str]) -> list[str]:
+    """Say which rows of label files have no recording."""
+    orphans = beside.orphans(files)
+    return [f"{len(orphans)} rows of the label files have no recording: {_some(orphans)}"] if orphans else []
+
+
+def recordings_of(manifest: Manifest, listing: Iterable[ListedFile]) -> dict[str, ListedFile]:
+    """Return the recordings of a listing by their paths inside the corpus, without second copies."""
+    return _by_corpus_path(manifest, listing)[0]
+
+
+def _by_corpus_path(
+    manifest: Manifest, listing: Iterable[ListedFile]
+) -> tuple[dict[str, ListedFile], list[Rejection], tuple[str, ...]]:
+    """Give each file its path inside the corpus; the second copy of a file is dropped, a second version rejected."""
+    files: dict[str, ListedFile] = {}
+    rejected: list[Rejection] = []
+    copies = 0
+    wanted = (file for file in listing if _is_recording(manifest, file.path))
+    for file in sorted(wanted, key=lambda one: (one.path.count("/"), one.path)):
+        path = manifest.audio.corpus_path(unicodedata.normalize("NFC", file.path))
+        first = files.setdefault(path, file)
+        copies += first is not file and first.content == file.content
+        if first.content != file.content:
+            rejected.append(
+                Rejection(shown(file.path), f"other bytes than {shown(first.path)!r}, which has the same name")
+            )
+    notes = (f"{copies} files are second copies of others and were left out",) if copies else ()
+    return files, rejected, notes
+
+
+def _fault(manifest: Manifest, path: str) -> str | None:
+    fault = manifest.audio.fault(path)
+    return None if fault is None else f"known to be bad in the published corpus: {fault}"
+
+
+def difference(entry: IndexEntry | None, file: ListedFile) -> str | None:
+    """Say how a file differs from the published one; None if it does not, or nothing is published."""
+    if entry is None or entry.sha256 == file.content:
+        return None
+    checksums = f"sha256 {file.content}, expected {entry.sha256}"
+    if file.size == 0:
+        return f"empty: the published file has {entry.bytes:,} bytes; {checksums}"
+    if file.size < entry.bytes:
+        return f"truncated or edited: {file.size:,} of {entry.bytes:,} bytes; {checksums}"
+    return f"differs from the published file, it may be damaged or edited: {checksums}"
+
+
+def _utterance(rule: LabelRule, path: str, content: str, size: int, fields: Mapping[str, str]) -> Utterance:
+    return Utterance(
+        path=path,
+        content=content,
+        size=size,
+        labels=tuple(fields.items()),
+        label=fields[rule.target],
+        speaker=fields.get(rule.speaker) if rule.speaker else None,
+        text=fields.get(rule.text) if rule.text else None,
+    )
+
+
+def _with_joined_speakers(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str, ...]]:
+    """Give speakers who share a recording one name, such as `s03+s07`; say which these are."""
+    groups: dict[str, set[str]] = {one.speaker: {one.speaker} for one in utterances if one.speaker is not None}
+    holders: dict[str, str] = {}
+    for one in utterances:
+        if one.speaker is not None:
+            other = groups[holders.setdefault(recording_of(one.content), one.speaker)]
+            if one.speaker not in other:
+                other |= groups[one.speaker]
+                groups.update(dict.fromkeys(other, other))
+    names = {speaker: "+".join(sorted(group)) for speaker, group in groups.items()}
+    found = sorted({name for speaker, name in names.items() if name != speaker})
+    notes = (f"speakers joined, as they share recordings: {_some(found)}",) if found else ()
+    renamed = [one if one.speaker is None else replace(one, speaker=names[one.speaker]) for one in utterances]
+    return renamed, notes
+
+
+def count_notes(manifest: Manifest, files: Mapping[str, ListedFile]) -> list[str]:
+    """Compare the files found with the ones published, by name where an index is pinned, else by number."""
+    if not manifest.index:
+        expected = manifest.expected.files
+        differs = expected is not None and expected != len(files)
+        return [f"{len(files)} files found, a complete copy has {expected}"] if differs else []
+    missing = sorted(set(manifest.index) - set(files))
+    extra = sorted(set(files) - set(manifest.index))
+    notes = (
+        [f"{len(missing)} of {len(manifest.index)} published files are missing: {_some(missing)}"] if missing else []
+    )
+    return [*notes, f"{len(extra)} files are not in the published index: {_some(extra)}"] if extra else notes
+
+
+def _duplicates(utterances: Iterable[Utterance]) -> Iterator[str]:
+    """Name recordings that are byte-identical under different names; first those that have several classes."""
+    by_content: dict[str, list[Utterance]] = {}
+    for one in utterances:
+        by_content.setdefault(one.content, []).append(one)
+    several = [ones for ones in by_content.values() if len(ones) > 1]
+    for ones in sorted(several, key=lambda ones: len({one.label for one in ones}) == 1):
+        classes = sorted({shown(one.label) for one in ones})
+        what = "byte-identical" if len(classes) == 1 else f"one recording under several classes ({', '.join(classes)})"
+        yield f"{what}: {_some([one.path for one in ones])}"
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
+    return ", ".join(shown(path) for path in paths[:MOST_NAMED]) + more

@@ -1,0 +1,142 @@
+"""From files to utterances: what each recording is, by its content, and what its path says about it.
+
+Reading a source and labelling are two steps. `read_listing` is slow and depends on the files alone, so a store can
+keep its result; `label` is a pure function of the manifest and that listing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from featurestore.corpus.manifest.label_rules import is_label_file
+from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.sources.archive_safety import Limits
+from featurestore.corpus.sources.open import open_source
+from featurestore.corpus.sources.types import MemorySource, Source, Wanted, everything
+from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, identified_file
+from featurestore.errors import SourceError
+
+
+def load_corpus(name: str | Path, source: str | Path | None = None) -> Corpus:
+    """Read a corpus: find its manifest, identify every recording, parse the labels.
+
+    Parameters
+    ----------
+    name : str or path
+        A known corpus (see `manifest_names`), the path of a manifest ending in `.toml`, or a folder with one manifest
+        or with data in a format of another tool (see `featurestore.corpus.importers`); with `/SCHEME` behind it a
+        selection of it, and several known ones or manifests joined by `+`.
+    source : str or path, optional
+        The archive or folder that holds the recordings; not needed for a synthesised corpus such as `demo`. For
+        several corpora `NAME=PATH,NAME=PATH`.
+
+    Raises
+    ------
+    UnknownNameError
+        If no corpus has that name; the nearest is offered.
+    SourceError
+        If the source is missing, damaged, unsafe, or holds no recording of this corpus.
+
+    Examples
+    --------
+    >>> corpus = load_corpus("demo")
+    >>> len(corpus.utterances), corpus.utterances[0].path, corpus.utterances[0].label
+    (120, 'f1_s1_ang.wav', 'angry')
+    """
+    from featurestore.corpus.corpus_spec import find_corpus_spec
+
+    choice = find_corpus_spec(str(name))
+    sources = choice.sources(None if source is None else str(source))
+    parts = zip(choice.manifests, sources, strict=True)
+    return choice.corpus([_whole_corpus(manifest, place) for manifest, place in parts])
+
+
+def _whole_corpus(manifest: Manifest, source: str | Path | None) -> Corpus:
+    opened = corpus_source(manifest, source)
+    listing, label_files = read_source(opened, manifest)
+    corpus = with_unread(label(manifest, listing, label_files.__getitem__), opened)
+    if not corpus.utterances:
+        from featurestore.corpus.diagnose import nothing_found
+
+        raise SourceError(nothing_found(corpus, opened))
+    return corpus
+
+
+def corpus_source(manifest: Manifest, source: str | Path | None = None, limits: Limits | None = None) -> Source:
+    """Open the place that holds a corpus: the one given, else that of its sheet, else the corpus's own synthesiser."""
+    place = source if source is not None else manifest.place
+    if place is not None:
+        return _located(open_source(place, limits), manifest)
+    if manifest.generator is None:
+        advice = f"get them from {manifest.homepage} ({manifest.licence}) and " if manifest.homepage else ""
+        raise SourceError(
+            f"corpus {manifest.name!r} needs its recordings: {advice}give the archive or folder with --source."
+        )
+    from featurestore.corpus.synthetic import generate  # scipy's filters take 0.2 s to import
+
+    return MemorySource(f"the synthesised corpus {manifest.name!r}", generate(manifest.generator))
+
+
+def _located(source: Source, manifest: Manifest) -> Source:
+    """Give the files of a source the paths under which another tool's data names them, if the sheet is made of such."""
+    if manifest.translation is None:
+        return source
+    from featurestore.corpus.importers.located import located
+
+    return located(source, manifest.translation)
+
+
+def read_listing(source: Source, wanted: Wanted = everything) -> tuple[ListedFile, ...]:
+    """Read every wanted file of a source once and identify it by its bytes, sorted by path."""
+    return tuple(
+        sorted((identified_file(path, data) for path, data in source.iterate(wanted)), key=lambda file: file.path)
+    )
+
+
+def read_source(source: Source, manifest: Manifest) -> tuple[tuple[ListedFile, ...], dict[str, bytes]]:
+    """Read the recordings and label files of a corpus once; return the listing and the label files by content."""
+    found: list[ListedFile] = []
+    label_files: dict[str, bytes] = {}
+    for path, data in source.iterate(manifest.wants):
+        file = identified_file(path, manifest.recording(path, data))
+        found.append(file)
+        if is_label_file(manifest.label_files, path):
+            label_files[file.content] = data
+    check_label_files_read(source, manifest)
+    for path, data in manifest.beside.items():
+        found.append(identified_file(path, data))
+        label_files[found[-1].content] = data
+    return tuple(sorted(found, key=lambda file: file.path)), label_files
+
+
+def check_label_files_read(source: Source, manifest: Manifest) -> None:
+    """Refuse a source of which a label file could not be read: `SourceError` with the reason."""
+    for path, reason in source.unread.items():
+        if is_label_file(manifest.label_files, path):
+            raise SourceError(reason)
+
+
+def with_unread(corpus: Corpus, source: Source) -> Corpus:
+    """Return a corpus with the files that its source could not read among the rejected ones."""
+    from featurestore.corpus.types import shown
+
+    unread = (Rejection(shown(path), reason) for path, reason in sorted(source.unread.items()))
+    return replace(corpus, rejected=(*corpus.rejected, *unread))
+
+
+def label(manifest: Manifest, listing: tuple[ListedFile, ...], read: ReadBytes | None = None) -> Corpus:
+    """Turn a listing into a corpus; labels come from paths and label files, no byte of audio is read.
+
+    A recording that does not fit is set aside with its reason and never stops the others.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    listing : tuple of Listed
+    read : callable, optional
+        Returns the bytes of a file by its content; needed where the manifest has label files.
+    """
+    from featurestore.corpus.labels.assign import assign_labels
+
+    return assign_labels(manifest, listing, read)

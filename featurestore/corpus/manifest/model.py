@@ -1,0 +1,295 @@
+"""What a corpus's manifest says, as frozen values."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from featurestore.corpus.manifest.label_rules import LabelRule, ListRule, TableRule, is_label_file
+from featurestore.corpus.sources.audio_files import RawFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a complete copy holds; empty where unknown."""
+
+    files: int | None = None
+    """Number of recordings."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Recordings of each class."""
+    speakers: Mapping[str, int] = field(default_factory=dict)
+    """Recordings of each speaker."""
+    speaker_count: int | None = None
+    """Number of speakers where they cannot be listed."""
+    fields: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Recordings of each value of other fields, as `{"session": {"Ses01": 1819}}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A selection of recordings and the classes that they get; a view, nothing is computed for it."""
+
+    name: str
+    title: str = ""
+    target: str | None = None
+    """The field that the classes come from; None takes the corpus's own target."""
+    votes: str | None = None
+    """A key of `VOTE_RULES`: the classes come from the field `target` as rater votes (`votes` by default)."""
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Values of other fields that a recording must have, as `{"style": ("impro",)}`."""
+    map: Mapping[str, str] = field(default_factory=dict)
+    """Other names for values, before `keep`."""
+    keep: tuple[str, ...] = ()
+    """Classes of the scheme; recordings of others are left out. Empty keeps all."""
+    expected: Expected = field(default_factory=Expected)
+    """What is left of a complete copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideRule:
+    """A split of a corpus's own: values of a field decide the side, and some groups of training validate."""
+
+    name: str
+    description: str = ""
+    field: str = "split"
+    """The field whose value decides: as side names themselves, or through the three lists."""
+    train: tuple[str, ...] = ("train",)
+    validation: tuple[str, ...] = ("validation",)
+    test: tuple[str, ...] = ("test",)
+    hold_out: int = 0
+    """How many groups of the training side validate."""
+    group: str = "speaker"
+    """The field that groups are values of."""
+    by: str | None = None
+    """The field whose every value gives `hold_out` groups of its own; None takes them from all together."""
+    drawn: bool = False
+    """Whether the groups are drawn by the seed; else they are the first in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A published experiment's choice of recordings, labels and sides, so that two results compare by one string."""
+
+    name: str
+    """What stands behind `corpus/`, such as `impro4-loso10@etienne2018`."""
+    split: str
+    """A key of `SPLITS` or of the sheet's sides."""
+    scheme: str | None = None
+    """The scheme, None for the corpus's own labels."""
+    citation: str = ""
+    description: str = ""
+    leaks: tuple[str, ...] = ()
+    """Kinds of leak that the published protocol carries, told beforehand; still refused unless allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """Data in a format of another tool, as it was understood.
+
+    The rows travel with the recordings as a label file of their own, so that a store can label them again without the
+    folder they came from.
+    """
+
+    format: str
+    """What messages call the format."""
+    rows: bytes
+    """One JSON object a line: `file`, the path inside the corpus, and the fields of this recording."""
+    paths: Mapping[str, str]
+    """For each path inside the corpus, the path as it was written down: relative, or absolute on another machine."""
+
+    @property
+    def file(self) -> str:
+        """The path of the rows among the files of the corpus; hidden, and new for every change of a label."""
+        return f".featurestore/{hashlib.sha256(self.rows).hexdigest()[:32]}.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One place where a corpus can be fetched; the archives of a corpus are alternatives, best first."""
+
+    url: str
+    """Where it lies, `https://` (or `http://`, which only a pinned sha256 makes usable)."""
+    name: str
+    """File name to keep it under, without folders."""
+    sha256: str | None = None
+    """Pinned checksum, 64 hexadecimal digits."""
+    md5: str | None = None
+    """Checksum that the publisher gives where it gives no sha256, 32 hexadecimal digits."""
+    bytes: int | None = None
+    """Size of the archive."""
+    unpacked_bytes: int | None = None
+    """Sum of the sizes of its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFiles:
+    """Which files of a source are the recordings, and what each is called inside the corpus."""
+
+    include: tuple[str, ...] = ("*.wav",)
+    """Name patterns (`*`, `?`, `[...]`, any case) of the recordings."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of files or folders (any part of the path) that are no recordings."""
+    folder: str = ""
+    """Folder that every path of the corpus starts with."""
+    depth: int = 1
+    """How many trailing parts of a file's path identify it: 1 = its name, 2 = `folder/name` and so on."""
+    raw: RawFormat | None = None
+    """What headerless files hold; None where every file says so itself."""
+    known_bad: Mapping[str, str] = field(default_factory=dict)
+    """Why a published recording cannot be used, by its name or the last parts of its path, in any case and with or
+    without extension."""
+
+    def wants(self, path: str) -> bool:
+        """Tell whether a path of a source is a recording by its name."""
+        parts = path.casefold().split("/")
+        included = any(fnmatch.fnmatchcase(parts[-1], pattern.casefold()) for pattern in self.include)
+        return included and not any(
+            fnmatch.fnmatchcase(part, pattern.casefold()) for part in parts for pattern in self.exclude
+        )
+
+    def fault(self, path: str) -> str | None:
+        """Return what is known to be wrong with a recording of the published corpus, None if nothing is.
+
+        Examples
+        --------
+        >>> AudioFiles(known_bad={"b": "silent"}).fault("wav/B.wav")
+        'silent'
+        """
+        whole = f"/{path}".casefold()
+        ends = (whole, whole.rpartition(".")[0])
+        tails = ((f"/{tail}".casefold(), why) for tail, why in self.known_bad.items())
+        return next((why for tail, why in tails if any(end.endswith(tail) for end in ends)), None)
+
+    def corpus_path(self, path: str) -> str:
+        """Name a file of a source inside the corpus, the same wherever the user's folder starts.
+
+        Examples
+        --------
+        >>> AudioFiles(folder="wav").corpus_path("download/copy/03a01Fa.wav")
+        'wav/03a01Fa.wav'
+        """
+        kept = path.split("/")[-self.depth :]
+        return "/".join([self.folder, *kept] if self.folder else kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """One speaker as published: sex `male` or `female`, age in years; None where unpublished."""
+
+    id: str
+    sex: str | None = None
+    age: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """The published checksum and size of one recording."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A corpus as data: where it lies, how its labels are read, what a complete copy holds, under which terms."""
+
+    name: str
+    """Letters a to z, digits and underscores, at most 40."""
+    title: str
+    labels: LabelRule
+    family: str = ""
+    """What versions of one corpus are called together, as `speech-commands`; they share the names of protocols."""
+    description: str = ""
+    language: str = ""
+    """ISO 639 code."""
+    rate: int | None = None
+    """Published sampling rate in hertz; None where it varies."""
+    hours: float | None = None
+    """Hours of sound in a complete copy; None where unknown."""
+    homepage: str = ""
+    licence: str = "unknown"
+    licence_url: str = ""
+    citation: str = ""
+    splits: tuple[str, ...] = ("shuffled",)
+    """Names of the splits that make sense for this corpus, the usual one first."""
+    generator: str | None = None
+    """Name of the synthesiser that makes the corpus; None for recordings."""
+    archives: tuple[Archive, ...] = ()
+    audio: AudioFiles = field(default_factory=AudioFiles)
+    speakers: tuple[Speaker, ...] = ()
+    expected: Expected = field(default_factory=Expected)
+    index: Mapping[str, IndexEntry] = field(default_factory=dict)
+    """Published checksum of each recording, by its path inside the corpus; empty where unknown."""
+    tables: tuple[TableRule, ...] = ()
+    """Label files beside the audio."""
+    lists: tuple[ListRule, ...] = ()
+    """Lists of recordings beside the audio."""
+    schemes: Mapping[str, Scheme] = field(default_factory=dict)
+    """Selections and mappings of labels by name."""
+    side_rules: Mapping[str, SideRule] = field(default_factory=dict)
+    """Splits of this corpus's own by name, `[sides.NAME]` in the sheet."""
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    """Published ways to split and label, by the name after `corpus/`."""
+    place: str | None = None
+    """The folder that the sheet was found or made for, which is the source where none is given."""
+    translation: Translation | None = None
+    """What another tool's data says about the recordings, where the sheet was made from such data."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how a folder was understood, where nobody wrote a sheet."""
+
+    @property
+    def label_files(self) -> tuple[TableRule | ListRule, ...]:
+        """What is read beside the audio."""
+        return (*self.tables, *self.lists)
+
+    @property
+    def beside(self) -> Mapping[str, bytes]:
+        """Label files that come with the sheet and not from the source, by their paths."""
+        return {self.translation.file: self.translation.rows} if self.translation else {}
+
+    def wants(self, path: str) -> bool:
+        """Tell whether a file of a source is a recording or a label file."""
+        return self.audio.wants(path) or is_label_file(self.label_files, path)
+
+    def recording(self, path: str, data: bytes) -> bytes:
+        """Return a file as it is kept: headerless audio gets a WAV header, all else stays."""
+        raw = self.audio.raw
+        return raw.wrap(data) if raw and not is_label_file(self.label_files, path) else data
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What decides, besides the source, which files are kept and how; empty for a sheet that says nothing special.
+
+        A listing that was made under another reading does not serve this sheet.
+        """
+        said: dict[str, Any] = {}
+        if self.label_files:
+            said["label_files"] = sorted({pattern for rule in self.label_files for pattern in rule.files})
+        if self.audio.raw:
+            said["raw"] = self.audio.raw.to_dict()
+        if said:
+            said["include"] = list(self.audio.include)
+        return said
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether the corpus can be fetched from the network at all."""
+        return bool(self.archives)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the corpus, in the sheet's order; empty where only its label files name them."""
+        meanings = self.labels.codes.get(self.labels.target, {}).values()
+        return tuple(self.expected.labels) or tuple(dict.fromkeys(meanings))
+
+    @property
+    def speaker_count(self) -> int | None:
+        """How many speakers a complete copy holds; None where unknown."""
+        return self.expected.speaker_count or len(self.speakers) or len(self.expected.speakers) or None
+
+    def speaker(self, name: str) -> Speaker:
+        """Return what is published about a speaker; an unlisted one is unknown but for the name."""
+        return next((known for known in self.speakers if known.id == name), Speaker(name))

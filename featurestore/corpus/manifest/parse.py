@@ -1,0 +1,106 @@
+"""Reading corpus manifests: TOML data sheets, checked whole before anything else is done with them.
+
+A manifest is data and never code. It is found by its name in the package `data_manifests`, or read from a path that
+ends in `.toml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from featurestore.corpus.manifest.label_sections import read_labels, read_list_rule, read_table_rule
+from featurestore.corpus.manifest.model import IndexEntry, Manifest
+from featurestore.corpus.manifest.sections import (
+    read_archive,
+    read_audio,
+    read_expected,
+    read_protocols,
+    read_schemes,
+    read_side_rules,
+    read_speakers,
+)
+from featurestore.corpus.manifest.toml_table import Table, check_hex, is_relative
+from featurestore.corpus.manifest.validate import check_whole
+from featurestore.errors import ManifestError
+from featurestore.toml_text import parse_toml
+
+LARGEST_INDEX = 64 * 2**20
+"""Bytes of an index; a line takes about 100."""
+
+
+def parse_manifest(text: str, where: str) -> Manifest:
+    """Check the text of a manifest without an index; `ManifestError` as `read_manifest`, naming `where`."""
+    return _parsed(text, Path(where), where)
+
+
+def _parsed(text: str, file: Path, where: str) -> Manifest:
+    try:
+        values = parse_toml(text)
+    except ValueError as error:
+        raise ManifestError(f"{where}: not valid TOML ({error}).") from error
+    return _manifest(Table(values, where), file)
+
+
+def _text(file: Path, where: str, most: int) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(most + 1)
+        if len(data) > most:
+            raise ManifestError(f"{where}: larger than {most:,} bytes, so it is no manifest or index.")
+        return data.decode("utf-8")
+    except OSError as error:
+        raise ManifestError(f"{where}: cannot be read ({error.strerror}). Check the path.") from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise ManifestError(f"{where}: not UTF-8 text ({error}).") from error
+
+
+def _manifest(table: Table, file: Path) -> Manifest:
+    manifest = Manifest(
+        name=table.require("name", str),
+        title=table.require("title", str),
+        family=table.take("family", str, ""),
+        labels=read_labels(table.table("labels"), with_tables=bool(table.tables("tables"))),
+        description=table.take("description", str, ""),
+        language=table.take("language", str, ""),
+        rate=table.take_optional("rate", int),
+        hours=table.take_optional("hours", float),
+        homepage=table.take("homepage", str, ""),
+        licence=table.take("licence", str, "unknown"),
+        licence_url=table.take("licence_url", str, ""),
+        citation=table.take("citation", str, ""),
+        splits=table.strings("splits", ("shuffled",)),
+        generator=table.take_optional("generator", str),
+        archives=tuple(read_archive(archive) for archive in table.tables("archives")),
+        audio=read_audio(table.table("audio")),
+        speakers=read_speakers(table.table("speakers")),
+        expected=read_expected(table.table("expected")),
+        index=_index(table.take_optional("index", str), file, table.where),
+        tables=tuple(read_table_rule(rule) for rule in table.tables("tables")),
+        lists=tuple(read_list_rule(rule) for rule in table.tables("lists")),
+        schemes=read_schemes(table.table("schemes")),
+        side_rules=read_side_rules(table.table("sides")),
+        protocols=read_protocols(table.table("protocols")),
+    )
+    table.done()
+    check_whole(manifest, table.where)
+    return manifest
+
+
+def _index(relative: str | None, file: Path, where: str) -> Mapping[str, IndexEntry]:
+    """Read the per-file index `path <tab> sha256 <tab> bytes` that lies beside or below the manifest."""
+    if relative is None:
+        return {}
+    if not is_relative(relative):
+        raise ManifestError(f"{where}: 'index' must be a relative path without '..', not {relative!r:.60}.")
+    where = f"index {relative!r}"
+    lines = _text(file.parent.joinpath(*relative.split("/")), where, LARGEST_INDEX).splitlines()
+    return dict(_index_line(line, f"{where}, line {number}") for number, line in enumerate(lines, 1) if line)
+
+
+def _index_line(line: str, where: str) -> tuple[str, IndexEntry]:
+    path, checksum, size = (*line.split("\t"), "", "")[:3]
+    if not (path and size.isdecimal() and len(size) < 16):
+        raise ManifestError(f"{where}: expected 'path<tab>sha256<tab>bytes', found {line!r:.80}.")
+    check_hex(checksum, 64, where)
+    return path, IndexEntry(checksum, int(size))

@@ -1,0 +1,150 @@
+"""Which rules fit a corpus, from its utterances or from what its data sheet says of them; nothing is split for it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
+
+from featurestore.corpus.labels.derived import template_fields
+from featurestore.corpus.labels.segment_fields import is_segment_field
+from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.splits.given_sides import SIDE_NAMES
+from featurestore.corpus.splits.rules import FIELD, MOST_FOLDS, OFFICIAL_FIELD, SPEAKERS_SESSION, SPLITS
+from featurestore.corpus.splits.types import SplitItem
+
+Fields = Mapping[str, Sequence[str] | int | None]
+"""Fields that every recording has: with their values, with the number of these, or with None where nobody knows it."""
+
+_FIELDS_OF_FORMATS = {"iemocap": ("votes",), "agender": ("age", "sex", "class"), "aihub": ("age", "sex", "situation")}
+"""Fields of the readers that are made for one corpus."""
+
+
+def fitting_rules(fields: Fields) -> tuple[str, ...]:
+    """Return the names of the rules whose fields are there with values enough, as `SPLITS` has them.
+
+    Parameters
+    ----------
+    fields : mapping
+        As `fields_of_utterances` or `fields_of_sheets` give them.
+    """
+    return tuple(name for name, rule in SPLITS.items() if all(_has(fields, *need) for need in rule.needs.items()))
+
+
+def usual_splits(sides: Iterable[str], speakers: int) -> tuple[str, ...]:
+    """Return the splits that make sense for recordings with these sides and so many speakers, the usual one first."""
+    official = ("official",) if {"train", "test"} <= {*sides} else ()
+    return (*official, *(("loso",) if 2 <= speakers <= 30 else ("speakers",) if speakers >= 3 else ()), "shuffled")
+
+
+def fields_of_utterances(utterances: Iterable[SplitItem]) -> Fields:
+    """Return the fields that all utterances have, with their values, sorted; `speaker` only where all are known.
+
+    A field that only repeats the class, the speaker or the sentence is left out.
+    """
+    everyone = tuple(utterances)
+    columns: dict[str, list[str | None]] = {"speaker": [one.speaker for one in everyone]}
+    for one in everyone:
+        for field, value in getattr(one, "labels", ()):
+            if field != "speaker":
+                columns.setdefault(field, []).append(value)
+    known = [[getattr(one, name, None) for one in everyone] for name in ("label", "speaker", "text")]
+    found: dict[str, Sequence[str] | int | None] = {
+        field: tuple(sorted({value for value in values if value is not None}))
+        for field, values in columns.items()
+        if len(values) == len(everyone) and None not in values and (field == "speaker" or values not in known)
+    }
+    if {"speaker", "session"} <= found.keys():
+        found |= _shared_sessions(zip(columns["speaker"], columns["session"], strict=True))
+    return found
+
+
+def _shared_sessions(pairs: Iterable[tuple[str | None, str | None]]) -> Fields:
+    """Return `SPEAKERS_SESSION` for pairs of speaker and session; nothing if one has several, or one has its own."""
+    distinct = set(pairs)
+    speakers, sessions = Counter(speaker for speaker, _ in distinct), Counter(session for _, session in distinct)
+    if set(speakers.values()) != {1} or min(sessions.values()) < 2:
+        return {}
+    return {SPEAKERS_SESSION: tuple(sorted(str(session) for session in sessions))}
+
+
+def fields_of_sheets(sheets: Sequence[Manifest]) -> Fields:
+    """Return the fields that a corpus has by its sheet; for several corpora those of all, and `corpus`."""
+    each = [_fields_of_sheet(sheet) for sheet in sheets]
+    if len(each) == 1:
+        return each[0]
+    shared = set.intersection(*(set(one) for one in each))
+    return {**{field: _sum([one[field] for one in each]) for field in sorted(shared)}, "corpus": len(sheets)}
+
+
+def grouping_fields(fields: Fields) -> tuple[str, ...]:
+    """Return the fields, other than the speaker and the official sides, whose values can be left out in turn."""
+    return tuple(
+        name
+        for name in fields
+        if name not in ("speaker", OFFICIAL_FIELD, SPEAKERS_SESSION) and _has(fields, name, 2, MOST_FOLDS)
+    )
+
+
+def _has(fields: Fields, field: str, least: int, most: float = inf) -> bool:
+    """Tell whether a field is there with so many values; `FIELD` stands for any that groups recordings."""
+    if field == FIELD:
+        return bool(grouping_fields(fields))
+    if field not in fields:
+        return False
+    values = fields[field]
+    if field == OFFICIAL_FIELD and isinstance(values, Sequence):
+        return {"train", "test"} <= {SIDE_NAMES.get(value, "") for value in values}
+    count = len(values) if isinstance(values, Sequence) else values
+    return count is None or least <= count <= most
+
+
+def _sum(counts: Sequence[Sequence[str] | int | None]) -> int | None:
+    """Add up the values of a field over corpora that share none; None where one is unknown."""
+    known = [len(one) if isinstance(one, Sequence) else one for one in counts]
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _fields_of_sheet(sheet: Manifest) -> Fields:
+    if sheet.translation is not None:
+        return _fields_of_rows(sheet.translation.rows, sheet.labels.target)
+    rule = sheet.labels
+    fields: dict[str, Sequence[str] | int | None] = {
+        name: len(set(rule.codes[name].values())) if name in rule.codes else None
+        for name in _named_fields(sheet)
+        if name not in (rule.target, rule.text, "file")
+    }
+    speakers = fields.pop(rule.speaker, None) if rule.speaker else None
+    fields.pop("speaker", None)
+    if rule.speaker:
+        fields["speaker"] = sheet.speaker_count or speakers
+        if "session" in template_fields(rule.compose.get(rule.speaker, "")):  # then each speaker has only one
+            fields[SPEAKERS_SESSION] = fields.get("session")
+    if "official" in sheet.side_rules:
+        fields[OFFICIAL_FIELD] = None
+    return fields
+
+
+def _named_fields(sheet: Manifest) -> Iterator[str]:
+    """Yield the fields that a sheet names: of patterns, columns and lists, and those that are made of others."""
+    for pattern in (sheet.labels.pattern, *(table.pattern or "" for table in sheet.tables)):
+        yield from re.compile(pattern).groupindex
+    for table in sheet.tables:
+        yield from (*table.columns, *_FIELDS_OF_FORMATS.get(table.format, ()))
+    yield from (one.field for one in sheet.lists)
+    yield from (*sheet.labels.compose, *sheet.labels.derived)
+
+
+def _fields_of_rows(rows: bytes, target: str) -> Fields:
+    """Return the fields that all rows of another tool's description have beside the class, with their values."""
+    found = [json.loads(line) for line in rows.splitlines() if line.strip()]
+    shared = set.intersection(*(set(one) for one in found)) - {"file", "text", target} if found else set()
+    fields: Fields = {
+        field: tuple(sorted({str(one[field]) for one in found}))
+        for field in sorted(shared)
+        if not is_segment_field(field)
+    }
+    pairs = [(str(one["speaker"]), str(one["session"])) for one in found] if {"speaker", "session"} <= shared else []
+    return {**fields, **(_shared_sessions(pairs) if pairs else {})}

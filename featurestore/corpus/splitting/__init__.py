@@ -1,1 +1,0 @@
-"""The rules that split corpora, one family a file; `featurestore.corpus.splitting.splits` is the way in."""

@@ -1,0 +1,213 @@
+"""What a proposed data sheet says: where the class, the speaker and the sides come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from featurestore.corpus.labels.segment_fields import is_segment_field
+from featurestore.corpus.manifest.regex import compile_pattern
+from featurestore.corpus.suggest.guess import Guess, class_rank, guesses
+from featurestore.corpus.suggest.label_tables import LabelTable, SideList, find_tables, joining
+from featurestore.corpus.suggest.look import Seen, ending_of, least_depth
+from featurestore.corpus.suggest.path_fields import Form, PathField, common_depth, folders_of, forms_of
+from featurestore.corpus.suggest.roles import (
+    class_field,
+    holds_numbers,
+    is_telling,
+    speaker_field,
+    split_field,
+    tells_apart,
+    text_field,
+)
+from featurestore.corpus.suggest.values import is_emotion
+from featurestore.errors import ManifestError
+
+MOST_SHOWN = 4
+"""Folders that a question names."""
+DEEPEST = 4
+"""Folders above a recording that are studied."""
+CLASSES = ("emotion", "digit", "label")
+"""What a class that is read from paths is called."""
+UNLABELLED = "unlabelled"
+"""The class of everything where none was found."""
+
+
+@dataclass(frozen=True)
+class ManifestPlan:
+    """Everything that a proposed sheet says, before it is written."""
+
+    depth: int
+    match: str
+    """`name` or `path`: what the pattern is for."""
+    pattern: str
+    """Empty where the paths say nothing."""
+    form: Form | None
+    folders: tuple[PathField, ...]
+    guesses: tuple[Guess, ...]
+    """What the pattern names."""
+    tables: tuple[LabelTable, ...]
+    lists: tuple[SideList, ...]
+    joins: Mapping[str, tuple[str, str]]
+    """For each table's path, how its rows are compared with recordings: `match` and `key`."""
+    columns: Mapping[str, Mapping[str, str]]
+    """For each table's path, the column of each field; columns of words that never return are left out."""
+    target: str
+    speaker: str | None
+    text: str | None
+    depths: int
+    """How many numbers of folders recordings lie in; of several, nobody can tell which folder means what."""
+
+    @property
+    def class_guess(self) -> Guess | None:
+        """The piece of the paths that is the class; None where a table gives it, or nothing does."""
+        return next((guess for guess in self.guesses if guess.field == self.target), None)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the class is told well enough to build by it before somebody has read the sheet."""
+        guess = self.class_guess
+        if guess is not None:
+            return guess.sure and (self.depths == 1 or not guess.piece.folder)
+        columns = (
+            table.columns[self.columns[table.path][self.target]]
+            for table in self.tables
+            if self.target in self.columns[table.path]
+        )
+        return any(is_telling(self.target, counts) for counts in columns)
+
+    @property
+    def told(self) -> str:
+        """What the class and the speaker are taken from, and what follows."""
+        guess = self.class_guess
+        where = "a table" if guess is None else "folders" if guess.piece.folder else "names of files"
+        told = f"the class {self.target!r} is read from {where}"
+        unknown = "the speaker is unknown: splits by speaker are refused, others may put one speaker on two sides"
+        return f"{told}, the speaker too" if self.speaker else f"{told}; {unknown}"
+
+    @property
+    def doubt(self) -> str:
+        """What varies in the folders and may be the class, in words; empty where nothing does."""
+        varying = [", ".join(list(one.counts)[:MOST_SHOWN]) for one in self.folders if one.varies]
+        depths = ["recordings lie in folders of several depths"] if self.depths > 1 else []
+        parts = [*depths, *(f"a folder is one of {values}" for values in varying)]
+        return f" ({'; '.join(parts)[:300]})" if parts else ""
+
+    def is_used(self, table: LabelTable) -> bool:
+        """Tell whether a table gives the class, the speaker, the sentence or the side of a recording."""
+        return not {self.target, "speaker", "text", "split"}.isdisjoint(self.columns[table.path])
+
+    @property
+    def path_fields(self) -> Mapping[str, Counter[str]]:
+        """The values of each field that the pattern names."""
+        return {guess.field: guess.piece.counts for guess in self.guesses}
+
+
+def plan_manifest(seen: Seen) -> ManifestPlan:
+    """Work out what the sheet of a folder says."""
+    tables, lists = find_tables(seen)
+    columns = {table.path: _fields_of(table) for table in tables}
+    named = {field: table.columns[column] for table in tables for field, column in columns[table.path].items()}
+    folders, form, found = _path_guesses(seen)
+    target = _table_class(named, found)
+    found = tuple(one for one in found if one.field not in named and not (target and one.field in CLASSES))
+    depth = _depth(seen, folders, found)
+    in_folders = any(guess.piece.folder for guess in found)
+    pattern = _pattern(folders[len(folders) - depth + 1 :] if in_folders else [], form, found, seen) if found else ""
+    found = found if pattern else ()
+    fields = {*named, *(guess.field for guess in found)}
+    return ManifestPlan(
+        depth=depth,
+        match="path" if in_folders else "name",
+        pattern=pattern,
+        form=form,
+        folders=tuple(folders),
+        guesses=found,
+        tables=tuple(tables),
+        lists=tuple(lists),
+        joins={table.path: joining(table, seen.audio, depth) for table in tables},
+        columns=columns,
+        target=target or next((guess.field for guess in found if guess.field in CLASSES), UNLABELLED),
+        speaker="speaker" if "speaker" in fields else None,
+        text="text" if "text" in fields else None,
+        depths=len({path.count("/") for path in seen.studied}),
+    )
+
+
+def _table_class(named: Mapping[str, Counter[str]], found: tuple[Guess, ...]) -> str | None:
+    """Return the class that a table gives; None where the paths give one that more recordings have, or none does."""
+    target = class_field(named)
+    in_paths = next((guess for guess in found if guess.field in CLASSES), None)
+    if target is None or in_paths is None:
+        return target
+    covered = sum(named[target].values()) >= len(in_paths.piece.values)
+    return target if covered and is_telling(target, named[target]) else None
+
+
+def _depth(seen: Seen, folders: list[PathField], found: tuple[Guess, ...]) -> int:
+    """Return how many parts of a path are needed: to tell recordings apart, and for the folders that say something."""
+    first = min((_place(guess.piece, folders) for guess in found if guess.piece.folder), default=len(folders))
+    return max(least_depth(seen.audio), len(folders) - first + 1)
+
+
+def _path_guesses(seen: Seen) -> tuple[list[PathField], Form | None, tuple[Guess, ...]]:
+    """Return the folders, the form of the names, and the guesses for the way to split them that tells a class."""
+    sampled = len(seen.studied) < len(seen.audio)
+    forms: list[Form | None] = [*forms_of(seen.studied, sampled=sampled)]
+    tried: list[tuple[list[PathField], Form | None, tuple[Guess, ...]]] = []
+    for form in forms or [None]:
+        paths = form.paths if form else seen.studied
+        folders = folders_of(paths, min(DEEPEST, common_depth(paths)), sampled=sampled)
+        tried.append((folders, form, guesses([*folders, *(form.pieces if form else ())])))
+    return min(tried, key=lambda one: class_rank(one[2]))
+
+
+def _fields_of(table: LabelTable) -> dict[str, str]:
+    """Name the columns of a table: speaker, text and split as a sheet calls them, the others by their own names."""
+    columns = table.columns
+    roles = {speaker_field(columns): "speaker", text_field(columns): "text", split_field(columns): "split"}
+    fields: dict[str, str] = {}
+    for column, counts in columns.items():
+        own = column if table.header else f"column{column}"
+        if not table.header and sum(map(is_emotion, counts)) * 2 > len(counts) > 0:
+            own = "emotion"
+        field = roles.get(column, own)
+        unlike = tells_apart(counts) and field == own and not (holds_numbers(counts) or is_segment_field(column))
+        if counts and field != "file" and field not in fields and not unlike:
+            fields[field] = column
+    return fields
+
+
+def _place(piece: PathField, folders: list[PathField]) -> int:
+    return next(number for number, folder in enumerate(folders) if folder is piece)
+
+
+def _pattern(folders: list[PathField], form: Form | None, found: tuple[Guess, ...], seen: Seen) -> str:
+    """Write the pattern; what stands behind the last named piece is left open where the whole would be too costly."""
+    names = {id(guess.piece): guess.field for guess in found}
+    above = "".join(f"{_group(piece, names)}/" for piece in folders)
+    pieces = form.pieces if form else ()
+    last = max((number for number, piece in enumerate(pieces) if id(piece) in names), default=-1)
+    named = above + "".join(_group(piece, names) for piece in pieces[: last + 1])
+    rest = "".join(_group(piece, names) for piece in pieces[last + 1 :])
+    for tail in (".+",) if last < 0 else (rest, ".*"):
+        pattern = named + tail + _ending(seen)
+        try:
+            compile_pattern(pattern, "a proposal")
+        except ManifestError:
+            continue
+        return pattern
+    return ""
+
+
+def _ending(seen: Seen) -> str:
+    """Return the expression for the ends of the names: literally where there is only one."""
+    endings = {path[-len(ending_of(path)) :] for path in seen.audio}
+    return endings.pop().replace(".", r"\.") if len(endings) == 1 else r"\.\w{1,5}"
+
+
+def _group(piece: PathField, names: Mapping[int, str]) -> str:
+    if id(piece) in names:
+        return f"(?P<{names[id(piece)]}>{piece.expression})"
+    return "[^/]+" if piece.folder and piece.varies else piece.expression

@@ -1,1 +1,0 @@
-"""The corpora that this package makes itself."""

@@ -1,0 +1,97 @@
+"""The nouns of a corpus: files, utterances, rejections, and the labelled corpus of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.sources.archive_safety import has_control_characters
+from featurestore.segments import recording_of, segment_of
+
+ReadBytes = Callable[[str], bytes]
+"""Returns the bytes of a kept file by its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """One file of a source: path inside the source, sha256 of its bytes, size in bytes."""
+
+    path: str
+    content: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording of a corpus, or a segment of one, with what its name and the label files say about it."""
+
+    path: str
+    """Path inside the corpus, `/` between the parts; the same wherever the user keeps the files. That of a segment
+    has a fragment, as `a.wav#t=0.5,1.5&channel=1`."""
+    content: str
+    """sha256 of the file's bytes, 64 hexadecimal digits: the identity of the recording everywhere. That of a segment
+    goes on with what it is of the recording, see `featurestore.segments`."""
+    size: int
+    """Bytes of the file."""
+    labels: tuple[tuple[str, str], ...]
+    """All label fields as `(field, value)`: of the label files, of the manifest's pattern, then those made of them."""
+    label: str
+    """The class to predict."""
+    speaker: str | None
+    """The speaker; None where unknown."""
+    text: str | None = None
+    """The spoken sentence's name; None where unknown."""
+
+    @property
+    def file(self) -> ListedFile:
+        """The file that it is, or is a segment of."""
+        return ListedFile(segment_of(self.content).file(self.path), recording_of(self.content), self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A file that is no utterance of the corpus, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A labelled corpus, sorted by path."""
+
+    name: str
+    manifest: Manifest
+    utterances: tuple[Utterance, ...]
+    rejected: tuple[Rejection, ...] = ()
+    """Files that differ from the published ones, or have a code that the manifest does not know."""
+    unlabelled: tuple[Rejection, ...] = ()
+    """Recordings whose names do not fit the manifest's pattern."""
+    notes: tuple[str, ...] = ()
+    """What else a user should know: files missing, extra, or byte-identical."""
+
+    def label_counts(self) -> dict[str, int]:
+        """Return the number of utterances of each class, sorted by class."""
+        return dict(sorted(Counter(utterance.label for utterance in self.utterances).items()))
+
+    def speaker_counts(self) -> dict[str, int]:
+        """Return the number of utterances of each known speaker, sorted by speaker."""
+        return dict(sorted(Counter(one.speaker for one in self.utterances if one.speaker is not None).items()))
+
+
+def identified_file(path: str, data: bytes) -> ListedFile:
+    """Identify one file by its bytes."""
+    return ListedFile(path, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def shown(path: str) -> str:
+    """Return a path that is safe to print: control characters and undecodable bytes become escapes."""
+    return repr(path)[1:-1] if has_control_characters(path) else path
+
+
+def _unprintable(path: str) -> str | None:
+    strange = not path.isprintable() and has_control_characters(path)
+    return "its name holds control characters, or bytes that are no UTF-8; rename it" if strange else None

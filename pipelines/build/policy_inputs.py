@@ -1,0 +1,133 @@
+"""What a policy needs besides the corpus, noises and room responses, seen to before a build.
+
+A policy names a place. Its recordings are read once, checked, and kept in the store's `sources/`; from then on the
+policy names them by their bytes, so that workers, repairs and listening need no place any more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featurestore.corpus.sources.audio_files import is_audio
+from featurestore.corpus.sources.open import open_source
+from featurestore.errors import AudioError, FeatureStoreError, SourceError, SpecError
+from featurestore.listings import CorpusReference, listing_key, parse_listing
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.recordings import MOST_RECORDINGS, Recordings
+from featurestore.store import Store
+from pipelines.build.spec import DatasetSpec
+
+if TYPE_CHECKING:
+    from featurestore.signal.guarded import GuardedDecoder
+
+
+def with_inputs(store: Store, recipe: DatasetSpec, *, write: bool = True) -> DatasetSpec:
+    """Return a recipe whose policy names recordings by their bytes, which the store then holds.
+
+    Parameters
+    ----------
+    store : Store
+    recipe : DatasetRecipe
+    write : bool
+        False keeps nothing, and does not ask whether the store has kept what the policy names already: for a dry run.
+
+    Raises
+    ------
+    SpecError
+        If there are no recordings where the policy says, or one of them cannot be used.
+    """
+    augmentation = recipe.augmentation
+    if augmentation is None or not recipe.copies:
+        return recipe
+    return dataclasses.replace(recipe, augmentation=resolved(store, augmentation, write=write))
+
+
+def resolved(store: Store, augmentation: AugmentationSpec, *, write: bool = True) -> AugmentationSpec:
+    """Return a policy whose recordings are named by their bytes; parameters and errors as of `with_inputs`."""
+    chosen: dict[str, Any] = {name: _resolved(store, name, one, write) for name, one in augmentation.recordings.items()}
+    return dataclasses.replace(augmentation, **chosen)
+
+
+def _resolved(store: Store, name: str, chosen: Recordings, write: bool) -> Recordings:
+    if chosen.contents:
+        if write:  # a dry run has kept none of those that it has just read
+            _check_held(store, name, chosen.contents)
+        return chosen
+    from featurestore.signal.guarded import GuardedDecoder  # audio libraries, which few builds need in this process
+
+    contents: set[str] = set()
+    decoder = GuardedDecoder()
+    for path, data in _found(store, name, chosen):
+        content = hashlib.sha256(data).hexdigest()
+        contents.add(content)
+        if len(contents) > MOST_RECORDINGS:
+            raise SpecError(f"{name}: more than {MOST_RECORDINGS:,} recordings: choose some with '{name}.files'.")
+        if not store.storage.exists(f"sources/{content}"):
+            _check_usable(decoder, name, path, data)
+            if write:
+                store.storage.put_if_absent(f"sources/{content}", data, durable=False)
+    if not contents:
+        raise SpecError(f"{name}: no audio file {chosen.files!r} in {chosen.source or chosen.corpus!r}.")
+    return Recordings(tuple(contents), chosen.per)
+
+
+def _check_held(store: Store, name: str, contents: tuple[str, ...]) -> None:
+    for content in contents:
+        if not store.storage.exists(f"sources/{content}"):
+            raise SpecError(
+                f"{name}: {store.uri} does not hold recording {content[:12]} of the policy: name the folder or "
+                f"archive that it lies in with --set {name}=PATH."
+            )
+
+
+def _check_usable(decoder: GuardedDecoder, name: str, path: str, data: bytes) -> None:
+    from featurestore.signal.level import energy  # compiled code
+
+    try:
+        signal = decoder.decode(data).signal
+    except AudioError as error:
+        raise SpecError(f"{name}: {path!r} cannot be used: {error}") from error
+    if energy(signal) == 0:
+        raise SpecError(f"{name}: {path!r} cannot be used: it is silent.")
+
+
+def _found(store: Store, name: str, chosen: Recordings) -> Iterator[tuple[str, bytes]]:
+    """Yield path and bytes of the recordings at a place."""
+
+    def wanted(path: str) -> bool:
+        """Say whether a path is audio and fits the policy's pattern at any depth, whatever the case of its letters."""
+        return is_audio(path) and fnmatch.fnmatchcase(f"/{path}".casefold(), f"*/{chosen.files}".casefold())
+
+    if chosen.corpus:
+        yield from ((path, store.source(content)) for path, content in _of_corpus(store, name, chosen.corpus, wanted))
+        return
+    if not chosen.source:
+        raise SpecError(f"{name}: the policy names no place: give --set {name}=PATH, a folder or an archive.")
+    if not Path(chosen.source).exists():
+        raise SpecError(f"{name}: source {chosen.source!r} does not exist: give a folder or an archive.")
+    try:
+        source = open_source(chosen.source)
+        yield from source.iterate(wanted)
+        for reason in source.unread.values():
+            raise SourceError(reason)
+    except SourceError as error:
+        raise SpecError(f"{name} of the policy: {error}") from error
+
+
+def _of_corpus(store: Store, name: str, corpus: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """Yield path and content of the recordings of a corpus that the store knows."""
+    key = f"refs/corpora/{corpus}.json"
+    try:
+        listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
+        files = parse_listing(listing, store.storage.get(listing))
+    except FeatureStoreError as error:
+        raise SpecError(
+            f"{name}: the store does not know corpus {corpus!r}: build it once with 'featurestore build {corpus}', or "
+            "name a folder or archive as 'source'."
+        ) from error
+    yield from ((file.path, file.content) for file in files if wanted(file.path))

@@ -1,0 +1,97 @@
+"""Recordings that cannot become rows, remembered by content, so that the next build does not try them again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from featurestore.checksummed_json import canonical_json
+from featurestore.checksummed_json import digest
+from featurestore.corpus.types import Corpus
+from featurestore.corpus.types import Rejection
+from featurestore.datasets import Table
+from featurestore.errors import FeatureStoreError, TooLongError
+from featurestore.checksummed_json import parsed
+from featurestore.checksummed_json import reading
+from featurestore.segments import is_content
+from featurestore.signal.arrays import MAX_SECONDS
+from featurestore.specs.row_spec import RowSpec
+from featurestore.store import Store
+
+
+def known_rejects(store: Store, spec: RowSpec, max_seconds: float = MAX_SECONDS) -> dict[str, str]:
+    """Return the reason of each recording that was rejected for a spec or is longer than a limit, by content."""
+    reasons: dict[str, str] = {}
+    for name in store.storage.children(_folder(spec)):
+        content = name.removesuffix(".json")
+        reason = _read(store, spec, content, max_seconds)
+        if reason is not None:
+            reasons[content] = reason
+    return reasons
+
+
+def remember_reject(store: Store, spec: RowSpec, content: str, reason: str) -> None:
+    """Keep a reason under the recording's content and the spec that it was rejected for."""
+    _remember(store, spec, content, {"reason": reason})
+
+
+def remember_length(store: Store, spec: RowSpec, content: str, seconds: float) -> None:
+    """Keep how long a recording beyond `MAX_SECONDS` is, read or not: the limit of each build decides what follows."""
+    _remember(store, spec, content, {"reason": "", "seconds": seconds})
+
+
+def too_long(seconds: float, most: float) -> str:
+    """Say what is done about a recording that is too long."""
+    return f"{TooLongError(seconds, most)} Raise it with --max-duration {math.ceil(seconds)}, or cut the recording."
+
+
+def _remember(store: Store, spec: RowSpec, content: str, found: Mapping[str, Any]) -> None:
+    body = {"spec": spec.id[:16], "content": content, **found}
+    data = canonical_json({**body, "seal": digest(body)}).encode("ascii")
+    key = f"{_folder(spec)}/{content}.json"
+    if not store.storage.put_if_absent(key, data) and store.storage.get(key) != data:
+        store.storage.replace(key, data)
+
+
+def rejections(corpus: Corpus, rejected: Mapping[str, str]) -> tuple[Rejection, ...]:
+    """Return all files of a corpus that did not become rows, sorted by path; `rejected` has reasons by content."""
+    of_audio = (
+        Rejection(utterance.path, rejected[utterance.content])
+        for utterance in corpus.utterances
+        if utterance.content in rejected
+    )
+    aside = (*corpus.rejected, *corpus.unlabelled, *of_audio)
+    return tuple(sorted(aside, key=lambda rejection: rejection.path))
+
+
+def dataset_table(corpus: Corpus, rejected: Mapping[str, str]) -> Table:
+    """Return the table of a dataset of a corpus."""
+    manifest = corpus.manifest
+    return Table(corpus.name, corpus.utterances, rejections(corpus, rejected), manifest.licence, manifest.citation)
+
+
+def _folder(spec: RowSpec) -> str:
+    return f"rejects/{spec.id[:16]}"
+
+
+def _read(store: Store, spec: RowSpec, content: str, max_seconds: float) -> str | None:
+    """Return a kept reason; None if the note is damaged, which costs one more try and nothing else.
+
+    So does one from before lengths were kept, which would outlive a raised limit.
+    """
+    if not is_content(content):
+        return None
+    try:
+        key = f"{_folder(spec)}/{content}.json"
+        with reading(key, "a note on a rejected recording"):
+            body = parsed(store.storage.get(key))
+            seal = body.pop("seal")
+            sound = seal == digest(body) and (body["spec"], body["content"]) == (spec.id[:16], content)
+            if not sound or str(body["reason"]).startswith("too long: "):
+                return None
+            if "seconds" in body:
+                return too_long(body["seconds"], max_seconds) if body["seconds"] > max_seconds else None
+            return str(body["reason"])
+    except FeatureStoreError:
+        return None

@@ -1,0 +1,3 @@
+"""Experiments: a recipe prepared, trained, evaluated, searched, reproduced and resumed."""
+
+from __future__ import annotations

@@ -1,0 +1,233 @@
+"""From an experiment to its trainings: the dataset built, leaks refused, runs described and trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from pipelines.experiments.listener import listener, notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from featurestore.corpus.splits.types import Split
+    from featurestore.corpus.types import Corpus
+    from featurestore.specs.augmentation import AugmentationSpec
+    from featurestore.store import Store
+    from featurestore.view import DatasetView
+    from models.runs.run import RunConfig
+    from models.trainer import Sides
+    from pipelines.build.spec import DatasetSpec
+    from pipelines.experiments.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the trainings of an experiment start from: one split, or the folds of a protocol."""
+
+    experiment: Experiment
+    view: DatasetView
+    voters: DatasetView | None
+    """Perturbed copies that test utterances are told by, if the recipe votes."""
+    splits: tuple[Split, ...]
+    leaks: tuple[dict[str, Any], ...]
+    """Of each split: `declared` kinds, and what was `found`."""
+
+    @cached_property
+    def all_sides(self) -> list[Sides]:
+        """The three sides of each split."""
+        return [self._sides(split) for split in self.splits]
+
+    def _sides(self, split: Split) -> Sides:
+        from featurestore.errors import SplitError
+        from models.trainer import Sides
+
+        chosen = self.experiment.split
+        train, validation, test = self.view.sides(
+            split, clean_in_training=chosen.clean_in_training, validation_copy=chosen.validation_copy
+        )
+        found = Sides(train, validation, test if self.voters is None else self.voters.copies_of(split.test))
+        for side, rows in zip(Sides._fields, found, strict=True):
+            if split.sides[side] and not len(rows):
+                raise SplitError(
+                    f"dataset {rows.name!r} has no rows of the {len(split.sides[side]):,} recordings on the {side} "
+                    f"side of split {split.name!r}. Build their copies, or change validation_copy or the split."
+                )
+        return found
+
+    def side_digests(self) -> list[dict[str, str]]:
+        """Return the sha256 of what each side of each split holds: its recordings and labels, whatever the copies."""
+        return [{name: _digest(view) for name, view in sides._asdict().items()} for sides in self.all_sides]
+
+    def describe(self, sides: Sides, seed: int | None = None) -> RunConfig:
+        """Describe the training on sides that are among `all_sides`; of several, the run's recipe names this one."""
+        from models.training import configure
+        from models.training_spec import TrainingSpec
+
+        number = next(place for place, known in enumerate(self.all_sides) if known.train is sides.train)
+        experiment, name = self.experiment, self.splits[number].name
+        training = {**experiment.training, **({} if seed is None else {"seed": seed})}
+        told = dataclasses.replace(experiment, split=dataclasses.replace(experiment.split, name=name))
+        return configure(
+            sides,
+            experiment.model,
+            TrainingSpec.from_dict(training),
+            settings=experiment.model_settings,
+            split=name,
+            leaks=self.leaks[number],
+            recipe=(told if len(self.splits) > 1 else experiment).to_dict(),
+        )
+
+
+def _digest(view: DatasetView) -> str:
+    from featurestore.checksummed_json import digest
+
+    recordings = zip(view.contents, view.labels.tolist(), strict=True)
+    return digest(sorted({f"{content}/{label}" for content, label in recordings}))
+
+
+def prepare(
+    store: Store,
+    experiment: Experiment,
+    *,
+    dataset: str | None = None,
+    source: str | None = None,
+    jobs: int | None = None,
+    every_fold: bool = False,
+) -> Prepared:
+    """Build what is missing and open it; an unknown field or a split that leaks is refused before anything is built.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        A dataset that stands, in place of the experiment's own.
+    source : str, optional
+        Where the corpus lies.
+    jobs : int, optional
+        Worker processes of a build.
+    every_fold : bool
+        Take all folds of a protocol; otherwise the split must be one.
+    """
+    from models.optimisation.schedules import rate_note
+    from models.registry import bands_note, build_model
+    from models.training_spec import TrainingSpec
+
+    spec = TrainingSpec.from_dict(experiment.training)
+    standing = store.view(dataset) if dataset else None
+    bands = standing.bands if standing else experiment.specs()[0].width
+    build_model(experiment.model, 2, bands, **experiment.model_settings)  # refused before features are computed
+    for note in filter(None, (bands_note(experiment.model, bands), rate_note(spec))):
+        notice(f"note: {note}")
+    if standing:
+        view = standing
+        voters = store.view(experiment.votes_name) if experiment.vote.policy else None
+    else:
+        view, voters = _built(store, experiment, source, jobs, every_fold)
+    view = view.under(experiment.split.name)
+    voters = voters and voters.under(experiment.split.name)
+    heard = _mixed_in(view.augmentation)
+    splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, heard)
+    return Prepared(experiment, view, voters, splits, leaks)
+
+
+def _mixed_in(augmentation: AugmentationSpec | None) -> tuple[str, ...]:
+    """Return the contents of the noises and rooms that training copies hold."""
+    return augmentation.inputs if augmentation else ()
+
+
+def _chosen_splits(
+    experiment: Experiment,
+    utterances: Sequence[Any],
+    every_fold: bool,
+    sounds: Mapping[str, str] | None = None,
+    heard: Sequence[str] = (),
+) -> tuple[tuple[Split, ...], tuple[dict[str, Any], ...]]:
+    """Return the splits and what was found of leaks; one that nobody declared is a `LeakError`."""
+    from featurestore.corpus.splits.leakage import check_leaks
+    from featurestore.corpus.splits.protocols import folds
+    from featurestore.corpus.splits.protocols import split as split_named
+
+    chosen = experiment.split
+    find: Callable[..., Any] = folds if every_fold else split_named
+    found = find(utterances, chosen.name, seed=chosen.seed)
+    splits = tuple(found[: chosen.first_folds or None]) if every_fold else (found,)
+    shared = [check_leaks(split, utterances, chosen.allow_leak, sounds=sounds, heard=heard) for split in splits]
+    return splits, tuple(
+        {
+            "declared": list(chosen.allow_leak),
+            "found": {kind: list(one.named(kind)) for kind, names in one.by_kind.items() if names},
+        }
+        for one in shared
+    )
+
+
+def _built(
+    store: Store, experiment: Experiment, source: str | None, jobs: int | None, every_fold: bool
+) -> tuple[DatasetView, DatasetView | None]:
+    """Return an experiment's dataset, and the one that test utterances are told by."""
+    from featurestore.corpus.corpus_spec import find_corpus_spec
+    from featurestore.corpus.splits.protocols import labelled_under
+    from pipelines.build.policy_inputs import with_inputs
+    from pipelines.ingest.fetch import Fetcher
+    from pipelines.ingest.ingest import chosen_corpus
+
+    choice = find_corpus_spec(experiment.dataset.corpus)
+    corpus = chosen_corpus(store, choice, source, Fetcher(notice, listener().download()))
+    recipe = with_inputs(store, experiment.dataset_recipe())  # a noise that leaks is refused before rows are computed
+    heard = _mixed_in(recipe.augmentation if recipe.copies else None)
+    utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)
+    _chosen_splits(experiment, utterances, every_fold, heard=heard)
+    name, voting = experiment.dataset_name, experiment.vote_recipe()
+    view = _build(store, corpus, recipe, name, jobs)
+    return view, _build(store, corpus, voting, experiment.votes_name, jobs) if voting else None
+
+
+def _build(store: Store, corpus: Corpus, recipe: DatasetSpec, name: str, jobs: int | None) -> DatasetView:
+    from pipelines.build.run import build
+
+    report = build(store, corpus, recipe, name=name, jobs=jobs, progress=listener().build(corpus.name))
+    for rejection in report.rejected:
+        notice(f"rejected: {rejection.path}: {rejection.reason}")
+    notice(f"{name}: {report.computed:,} rows computed, {report.reused + report.copied:,} stood already")
+    return store.view(name)
+
+
+def train_prepared(
+    prepared: Prepared, run: Path, title: str, *, seed: int | None = None, device: str = "auto", jobs: int = 1
+) -> list[dict[str, Any]]:
+    """Train into a folder and return the result of each training.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    run : Path
+        Folder of the training, or of its folds.
+    title : str
+        What its progress is shown under.
+    seed : int, optional
+        In place of the recipe's.
+    jobs : int
+        Folds at a time.
+    """
+    from models.crossval import cross_validate
+    from models.runs.folders import has_begun
+    from models.training import train
+
+    how: dict[str, Any] = {"device": device, "progress": listener().training(title)}
+    if len(prepared.splits) > 1:
+        found = cross_validate(
+            prepared.all_sides, partial(prepared.describe, seed=seed), run, jobs=jobs, resume=run.exists(), **how
+        )
+        return list(found["folds"])
+    sides = prepared.all_sides[0]
+    return [train(sides, prepared.describe(sides, seed=seed), run, resume=has_begun(run), **how)]
+
+
+def mean_figure(results: list[dict[str, Any]], metric: str) -> float:
+    """Return the mean of a metric such as `validation uar` over trainings."""
+    side, _, measure = metric.partition(" ")
+    return fmean(result[side][measure] for result in results)

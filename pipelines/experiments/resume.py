@@ -1,0 +1,86 @@
+"""From options to an experiment, and from a run folder back to one."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.experiments.settings import SEVERAL
+
+if TYPE_CHECKING:
+    from models.runs.run import RunConfig
+    from pipelines.experiments.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class InterruptedRun:
+    """What a run folder was doing."""
+
+    experiment: Experiment
+    config: RunConfig
+    """Of the first of its trainings."""
+    seeds: int | None
+    """Number of seeds of a run with several."""
+
+
+def interrupted_run(run: Path) -> InterruptedRun:
+    """Read what a run folder was doing; `RunError` if it is no run."""
+    from models.runs.run import read_config
+
+    seeds = _seeds(run / SEVERAL)
+    trained = run / "seed-0" if seeds else run
+    config = read_config(trained)
+    experiment = recorded_experiment(config.recipe, trained / "config.json")
+    settled = dataclasses.replace(experiment, training=config.training.to_dict())  # as it began: defaults may change
+    return InterruptedRun(settled, config, seeds)
+
+
+def _seeds(file: Path) -> int | None:
+    """Return how many seeds a folder is trained with; None where there is one."""
+    from models.errors import CheckpointError
+    from models.runs.checkpoint import read_json
+
+    if not file.is_file():
+        return None
+    seeds = read_json(file).get("seeds")
+    if type(seeds) is not int or seeds < 1:
+        raise CheckpointError(f"{file}: says not how many seeds there are. Train again into another '--run'.")
+    return seeds
+
+
+def recorded_experiment(recipe: Any, file: Path) -> Experiment:  # noqa: ANN401 (checked here)
+    """Return the experiment that a file of a run folder tells; `CheckpointError` if it tells none."""
+    from featurestore.errors import FeatureStoreError
+    from models.errors import CheckpointError
+    from pipelines.experiments.experiment import Experiment
+
+    try:
+        return Experiment.from_dict(recipe)
+    except FeatureStoreError as error:
+        raise CheckpointError(f"{file}: its recipe cannot be gone on with ({error}) Train again.") from error
+
+
+def start_seeds(run: Path, seeds: int, *, resume: bool) -> None:
+    """Note in a new folder that it holds a run for each of several seeds; `RunError` if the folder is taken."""
+    from models.errors import RunError
+    from models.runs.checkpoint import write_json
+    from models.runs.folders import hold_run
+
+    if resume:
+        return
+    with hold_run(run):  # what a killed one left half written is no run
+        pass
+    if run.exists() and any(run.iterdir()):
+        raise RunError(f"run folder {run} exists: give '--resume {run}' to go on, or another '--run'.")
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / SEVERAL, {"seeds": seeds})
+
+
+def free_folder(name: str) -> Path:
+    """Return the first folder `runs/NAME-001`, `runs/NAME-002`, ... that does not exist."""
+    return next(
+        folder for number in itertools.count(1) if not (folder := Path("runs") / f"{name}-{number:03d}").exists()
+    )

@@ -1,0 +1,198 @@
+"""A search for hyper-parameters, by Optuna: each trial is a training of the recipe with other settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.experiments.listener import notice
+from pipelines.experiments.prepare import mean_figure, prepare, train_prepared
+from pipelines.experiments.settings import with_settings
+
+if TYPE_CHECKING:
+    import optuna
+
+    from featurestore.store import Store
+    from pipelines.experiments.experiment import Experiment
+    from pipelines.experiments.prepare import Prepared
+
+FAILURE = "failure"
+"""Attribute of a trial that gave no value: the reason."""
+OBJECTIVES = ("validation accuracy", "validation uar", "validation loss")
+RULES = ("low", "high", "log", "step", "choices")
+
+
+@dataclass(frozen=True)
+class Search:
+    """Trials of an experiment, in `folder/trial-000` and so on; rows that trials share are computed once.
+
+    The journal in the folder keeps every trial, so that a search that was interrupted goes on, with the trial that it
+    was at. Which settings a trial tries depends on the seed and on the trials before it alone.
+    """
+
+    experiment: Experiment
+    space: Mapping[str, Any]
+    """Of each field: `low`, `high` and optionally `log` or `step`, or `choices`."""
+    folder: Path
+    objective: str = "validation accuracy"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        from featurestore.errors import SpecError, UnknownNameError
+
+        if not self.space:
+            raise SpecError(f"recipe {self.experiment.name!r} has no [tune] that says what to search.")
+        if self.objective not in OBJECTIVES:
+            raise UnknownNameError("objective (a figure of the validation side)", self.objective, OBJECTIVES)
+        for field, rule in self.space.items():
+            check_rule(field, rule)
+
+    def run(self, store: Store, trials: int, **how: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (passed on by name)
+        """Go on until so many trials have ended; return them all, those that failed without a value."""
+        study = self._study()
+        for trial in study.get_trials(states=(_states().RUNNING,)):  # interrupted: the same settings are drawn again
+            study.tell(trial.number, state=_states().FAIL)
+        while len(self._ended(study)) < trials:
+            self._train(store, study, how)
+        return [
+            {"trial": number, "value": trial.value, "settings": trial.params}
+            for number, trial in enumerate(self._ended(study))
+        ]
+
+    def _study(self) -> optuna.Study:
+        from models.errors import CheckpointError
+
+        library = optuna_library()
+        self._mark()
+        log = self.folder / "trials.log"
+        try:
+            study: optuna.Study = library.create_study(
+                study_name=self.experiment.name,
+                storage=library.storages.JournalStorage(library.storages.journal.JournalFileBackend(str(log))),
+                direction="minimize" if self.objective.endswith(" loss") else "maximize",
+                load_if_exists=True,
+            )
+        except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:  # whatever a line holds
+            raise CheckpointError(
+                f"{log}: no journal of trials ({error!s:.100}). Restore it or give another '--run'."
+            ) from error
+        return study
+
+    def _mark(self) -> None:
+        """Note what is searched in a new folder; `RunError` if the folder is at another search."""
+        from models.errors import RunError
+        from models.runs.checkpoint import read_json, write_json
+
+        file = self.folder / "search.json"
+        document = {
+            "experiment": self.experiment.to_dict(),
+            "space": dict(self.space),
+            "objective": self.objective,
+            "seed": self.seed,
+        }
+        document = json.loads(json.dumps(document))
+        if not file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(file, document)
+        elif {name: value for name, value in read_json(file).items() if name != "sides"} != document:
+            raise RunError(f"{self.folder} is at another search: give the same options as then, or another '--run'.")
+
+    def _check_sides(self, prepared: Prepared) -> None:
+        """Note what the sides hold in the first trial; `RunError` if they hold anything else in a later one.
+
+        A split may be a table whose lines have changed since then, under the same name.
+        """
+        from models.errors import RunError
+        from models.runs.checkpoint import read_json, write_json
+
+        file = self.folder / "search.json"
+        document, sides = read_json(file), prepared.side_digests()
+        if "sides" not in document:
+            write_json(file, {**document, "sides": sides})
+        elif document["sides"] != sides:
+            raise RunError(
+                f"{self.folder}: the sides of split {self.experiment.split.name!r} hold other recordings or labels "
+                "than in its first trial, so trials cannot be compared: restore its table, or give another '--run'."
+            )
+
+    def _ended(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+        """Return the trials that came to an end, with a value or with a reason why there is none."""
+        return [
+            trial for trial in study.get_trials() if trial.state == _states().COMPLETE or FAILURE in trial.user_attrs
+        ]
+
+    def _train(self, store: Store, study: optuna.Study, how: dict[str, Any]) -> None:
+        from models.errors import TrainingError
+
+        number = len(self._ended(study))
+        study.sampler = optuna_library().samplers.TPESampler(seed=(self.seed * 1_000_003 + number) % 2**32)
+        trial = study.ask()
+        settings = tuple(f"{field}={suggested(trial, field, rule)}" for field, rule in self.space.items())
+        experiment = with_settings(self.experiment, settings)
+        prepared = prepare(store, experiment, source=how["source"], every_fold=how["every_fold"])
+        self._check_sides(prepared)
+        name = f"trial-{number:03d}"
+        title = f"{name}: {', '.join(settings)}"
+        try:
+            results = train_prepared(prepared, self.folder / name, title, device=how["device"], jobs=how["jobs"])
+        except TrainingError as error:
+            notice(f"{name} failed: {error}")
+            trial.set_user_attr(FAILURE, str(error))
+            study.tell(trial, state=_states().FAIL)
+        else:
+            study.tell(trial, mean_figure(results, self.objective))
+
+
+def check_rule(field: str, rule: Any) -> None:  # noqa: ANN401 (checked here)
+    """Refuse a rule of the search space that says nothing to search in; `SpecError`."""
+    from featurestore.errors import SpecError, UnknownNameError
+    from featurestore.typed_values import typed
+
+    if not isinstance(rule, Mapping):
+        raise SpecError(f"[tune]: {field} must be a table with low and high, or choices, not {rule!r:.60}.")
+    for key in rule:
+        if key not in RULES:
+            raise UnknownNameError(f"key of {field} in [tune]", key, RULES)
+    kinds: dict[str, Any] = {"log": bool, "choices": tuple[bool | int | float | str, ...]}
+    read = {key: typed(value, kinds.get(key, int | float), f"[tune]: {field}.{key}") for key, value in rule.items()}
+    ranged, step = {"low", "high"} <= set(read), read.get("step", 1)
+    whole = ranged and isinstance(read["low"], int) and isinstance(read["high"], int)
+    rules = (
+        (ranged != ("choices" in read), "needs either low below high, or choices"),
+        (not ranged or read["low"] < read["high"], "needs low below high"),
+        (ranged or read.get("choices"), "needs one choice at least"),
+        (step > 0 and (isinstance(step, int) or not whole), "needs a step above 0, a whole one between whole numbers"),
+        (not read.get("log") or (ranged and read["low"] > 0 and "step" not in read), "with log needs low > 0, no step"),
+    )
+    for holds, needed in rules:
+        if not holds:
+            raise SpecError(f"[tune]: {field} {needed}.")
+
+
+def suggested(trial: optuna.Trial, field: str, rule: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a number or a choice)
+    """Return the value of a field that a trial tries; whole numbers where both bounds are whole."""
+    if "choices" in rule:
+        return trial.suggest_categorical(field, list(rule["choices"]))
+    low, high = rule["low"], rule["high"]
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(field, low, high, step=rule.get("step", 1), log=rule.get("log", False))
+    return trial.suggest_float(field, low, high, step=rule.get("step"), log=rule.get("log", False))
+
+
+def optuna_library() -> Any:  # noqa: ANN401 (a module that may be missing)
+    """Return Optuna, quiet; `SpecError` if it is not installed."""
+    from featurestore.errors import SpecError
+
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise SpecError("'tune' needs Optuna: pip install 'featurestore[tune]'.") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _states() -> Any:  # noqa: ANN401 (an enumeration of a module that may be missing)
+    return optuna_library().trial.TrialState

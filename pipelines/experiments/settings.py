@@ -1,0 +1,201 @@
+"""An experiment with other settings: from options, and from `KEY=VALUE`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featurestore.store import Store
+    from pipelines.experiments.experiment import Experiment
+    from pipelines.experiments.recipe import Recipe
+
+
+SEVERAL = "seeds.json"
+"""Marks a folder that holds a run for each of several seeds."""
+
+
+def chosen_experiment(
+    store: Store,
+    dataset: str | None,
+    recipe: str | None,
+    corpus: str | None,
+    *,
+    model: str | None = None,
+    copies: int | None = None,
+    split: str | None = None,
+    allowed: tuple[str, ...] = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    settings: tuple[str, ...] = (),
+) -> Experiment:
+    """Return a recipe's experiment, the default one of a dataset, or a recipe's on the rows of a dataset.
+
+    Options come after what the recipe says, `settings` last.
+
+    Raises
+    ------
+    SpecError
+        If neither a recipe nor a dataset is given, or a setting would change the rows of a dataset that stands.
+    UnknownNameError
+        If the recipe, the dataset or a field does not exist.
+    """
+    experiment = _base(store, dataset, recipe, corpus)
+    changed = dataclasses.replace(
+        experiment.split,
+        name=split or experiment.split.name,
+        allow_leak=tuple(sorted({*experiment.split.allow_leak, *allowed})),
+    )
+    given = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}
+    experiment = dataclasses.replace(experiment, split=changed, model=model or experiment.model, training=training)
+    settings = settings if copies is None else (f"dataset.copies={copies}", *settings)
+    if dataset:
+        _refuse_rows_settings(dataset, experiment, settings)
+    return with_settings(experiment, settings)
+
+
+def _refuse_rows_settings(dataset: str, experiment: Experiment, settings: tuple[str, ...]) -> None:
+    """Refuse to change the rows of a dataset that is built already."""
+    from featurestore.errors import SpecError
+
+    for setting in settings:
+        if with_setting(experiment, setting).dataset != experiment.dataset:
+            raise SpecError(
+                f"--set {setting}: features, policy and copies of {dataset!r} are settled, since its rows stand "
+                "already. Build another dataset with 'featurestore build', or train with --recipe alone."
+            )
+
+
+def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | None) -> Experiment:
+    from featurestore.errors import SpecError
+    from pipelines.experiments.experiment import DatasetChoice, Experiment
+    from pipelines.experiments.recipe import read_recipe
+
+    if dataset is None:
+        if recipe is None:
+            raise SpecError("nothing to train on: give a dataset ('featurestore ls') or --recipe NAME.")
+        return recipe_on(read_recipe(recipe), corpus).experiment(corpus)
+    if corpus:
+        raise SpecError("--corpus goes with --recipe alone: a dataset has its corpus.")
+    view = store.view(dataset)
+    rows = DatasetChoice(view.table.corpus, copies=int(view.copies.max(initial=0)))
+    if recipe is None:
+        return Experiment(view.name, rows)
+    told = recipe_on(read_recipe(recipe), rows.corpus).experiment(rows.corpus)
+    if told.vote.policy:
+        raise SpecError(
+            f"recipe {told.name!r} tells test utterances by a vote of perturbed copies, which dataset {dataset!r} does "
+            "not hold: train with --recipe alone."
+        )
+    # The source's figures are of the recipe's own rows, so they do not stand beside these.
+    return dataclasses.replace(told, name=f"{view.name}-{told.name}", dataset=rows, published={})
+
+
+def recipe_on(recipe: Recipe, corpus: str | None) -> Recipe:
+    """Return the recipe; say so if it does not tell what to do with a corpus."""
+    from pipelines.experiments.listener import notice
+
+    if corpus and corpus not in recipe.corpora:
+        known = ", ".join(recipe.corpora)
+        notice(f"note: recipe {recipe.name} knows {known}; on {corpus} it keeps the split and labels of the first.")
+    return recipe
+
+
+ROWS = ("features", "policy")
+"""Tables of what rows are made of: presets that a recipe names, changed field by field."""
+
+
+def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
+    """Apply settings; a key is a field after its table, as in `dataset.copies=2`.
+
+    Tables are `dataset`, `split`, `vote`, `model`, `training`, `features` and `policy`. A field of the model, of
+    training, features or policy needs no table. `featurestore fields` lists all.
+
+    Raises
+    ------
+    UnknownNameError
+        If no table has the field; the nearest one is named.
+    SpecError
+        If a value does not fit its field.
+    """
+    from models.training_spec import TrainingSpec
+
+    for setting in settings:
+        experiment = with_setting(experiment, setting)
+    if settings:
+        experiment.specs()  # an unknown field is an error now, not after a build
+    from models.training import check_model  # after what can be refused at once: it takes seconds
+
+    check_model(experiment.model, experiment.model_settings, TrainingSpec.from_dict(experiment.training))
+    return experiment
+
+
+def with_setting(experiment: Experiment, setting: str) -> Experiment:
+    """Apply one setting."""
+    from featurestore.errors import SpecError, UnknownNameError
+    from featurestore.specs.overrides import parse_value
+    from models.optimisation.settings import with_setting as in_training
+
+    key, separator, text = setting.partition("=")
+    key = key.strip()
+    if not separator:
+        raise SpecError(f"--set needs KEY=VALUE, not {setting!r}.")
+    fields = known_fields(experiment.model)
+    table, _, field = key.partition(".")
+    if table not in fields:  # a field without its table
+        table, field = next((name for name in UNPREFIXED if table in fields[name]), ""), key
+    if field.partition(".")[0] not in fields.get(table, ()):
+        names = [f"{name}.{one}" for name in fields for one in fields[name]]
+        names += [one for name in UNPREFIXED for one in fields[name]]
+        raise UnknownNameError("field", key, names, "'featurestore fields' lists them.")
+    if table in ("dataset", "split", "vote"):
+        changed = _in_table(getattr(experiment, table), f"{table}.{field}", field, text)
+        return dataclasses.replace(experiment, **{table: changed})
+    if table == "model" and field == "name":
+        return dataclasses.replace(experiment, model=text.strip())
+    value = parse_value(text)
+    if table == "model":
+        return dataclasses.replace(experiment, model_settings={**experiment.model_settings, field: value})
+    if table == "training":
+        value = "none" if value is None else value  # a choice, not a lack
+        return dataclasses.replace(experiment, training=in_training(experiment.training, field, value))
+    rows = (*experiment.dataset.settings, setting)
+    return dataclasses.replace(experiment, dataset=dataclasses.replace(experiment.dataset, settings=rows))
+
+
+UNPREFIXED = ("training", "model", *ROWS)
+"""Tables whose fields need no table in front, in the order in which they are looked through."""
+
+
+def known_fields(model: str) -> dict[str, tuple[str, ...]]:
+    """Return the names of the fields of each table, with the settings of this model."""
+    from featurestore.specs.overrides import AUGMENTATION_FIELDS, FEATURE_FIELDS
+    from models.registry import model_card
+    from models.training_spec import TrainingSpec
+    from pipelines.experiments.experiment import DatasetChoice, SplitChoice, VoteChoice
+
+    kinds = {"dataset": DatasetChoice, "split": SplitChoice, "vote": VoteChoice, "training": TrainingSpec}
+    named = {table: tuple(item.name for item in dataclasses.fields(kind)) for table, kind in kinds.items()}
+    named["dataset"] = tuple(name for name in named["dataset"] if name != "settings")  # that is what --set adds to
+    named["model"] = ("name", *model_card(model).settings)
+    return {**named, "features": FEATURE_FIELDS, "policy": AUGMENTATION_FIELDS}
+
+
+def _in_table(table: Any, key: str, field: str, text: str) -> Any:  # noqa: ANN401 (one of a recipe's dataclasses)
+    """Return a table of a recipe with one field read from text; the table checks the value."""
+    from featurestore.errors import SpecError
+    from featurestore.specs.overrides import parse_value
+
+    before = getattr(table, field)
+    if isinstance(before, str):
+        value: Any = text.strip()
+    elif isinstance(before, tuple):
+        value = tuple(part.strip() for part in text.split(",") if part.strip())
+    else:
+        value = parse_value(text)
+    try:
+        return dataclasses.replace(table, **{field: value})
+    except SpecError as error:
+        raise SpecError(f"--set {key}={text}: {error}") from error

@@ -1,0 +1,269 @@
+"""From a source to a labelled corpus whose original recordings the store keeps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from featurestore.corpus.corpus_spec import CorpusSpec
+from featurestore.corpus.load import check_label_files_read, corpus_source, label, read_source, with_unread
+from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.sources.archive_safety import Limits
+from featurestore.corpus.sources.audio_files import RawFormat
+from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.sources.types import Source
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
+from featurestore.errors import FeatureStoreError, SourceError
+from featurestore.listings import CorpusReference, Listing, listing_key, listing_object, parse_listing
+from featurestore.store import Store
+from pipelines.ingest.fetch import Fetcher
+
+Fetch = Callable[[Manifest], Path]
+"""Downloads a corpus and returns its archive."""
+
+
+def ingest(
+    store: Store,
+    manifest: Manifest,
+    source: str | Path | None,
+    fetch: Fetch,
+    *,
+    write: bool = True,
+    before_reading: Callable[[], None] = lambda: None,
+    limits: Limits | None = None,
+) -> Corpus:
+    """Identify and label the recordings of a corpus, and keep the originals in the store's `sources/`.
+
+    A corpus that the store has seen needs no source; an archive that it has seen is recognised by its checksum and
+    not read again.
+
+    Parameters
+    ----------
+    store : Store
+        Where the originals and the listing are kept.
+    manifest : Manifest
+        The corpus's data sheet.
+    source : str, path or None
+        Archive or folder; None takes what the store has, else synthesises or downloads.
+    fetch : callable
+        Downloads the corpus where nothing else helps.
+    write : bool
+        False reads only: nothing is kept.
+    before_reading : callable
+        Called if the recordings have to be read, so that what comes next can be prepared meanwhile.
+    limits : Limits, optional
+        How many files are looked at, and how large one may be. One that the store holds already is rejected as well if
+        it is larger, so that a dataset does not depend on what was built before.
+
+    Raises
+    ------
+    SourceError
+        If no recording of the corpus can be found.
+    """
+    known = _Known(store, manifest)
+    listing = known.listing() if source is None else None
+    place = source
+    if listing is None:
+        place = source if source is not None or manifest.generator else fetch(manifest)
+        origin = _archive_checksum(place)
+        listing = known.listing(origin) if origin else None
+        if listing is None:
+            opened = corpus_source(manifest, place, limits)
+            before_reading()
+            if not write:
+                corpus = with_unread(label(manifest, *_read_only(opened, manifest)), opened)
+                return _with_utterances(corpus, opened)
+            listing = _read(store, opened, manifest)
+            known.remember(listing, "" if opened.unread else origin)  # so that they are told the next time as well
+            return _with_utterances(with_unread(label(manifest, listing, store.source), opened), opened)
+    small, large = _by_size(listing, limits or Limits())
+    corpus = label(manifest, small, store.source)
+    corpus = replace(corpus, rejected=(*corpus.rejected, *large))
+    return corpus if corpus.utterances else _with_utterances(corpus, corpus_source(manifest, place, limits))
+
+
+def _by_size(listing: Listing, limits: Limits) -> tuple[Listing, tuple[Rejection, ...]]:
+    """Part the files of a listing into those that may be read, and those that are rejected for their size."""
+    large = tuple(
+        Rejection(file.path, f"it is {limits.too_large}") for file in listing if file.size > limits.member_bytes
+    )
+    return tuple(file for file in listing if file.size <= limits.member_bytes), large
+
+
+def _read_only(source: Source, manifest: Manifest) -> tuple[Listing, Callable[[str], bytes]]:
+    """Identify every recording of a source and keep nothing but the label files, in memory."""
+    listing, label_files = read_source(source, manifest)
+    return listing, label_files.__getitem__
+
+
+def _with_utterances(corpus: Corpus, source: Source) -> Corpus:
+    if not corpus.utterances:
+        from featurestore.corpus.diagnose import nothing_found
+
+        raise SourceError(nothing_found(corpus, source))
+    return corpus
+
+
+def known_listing(store: Store, manifest: Manifest) -> Listing | None:
+    """Return the files of a corpus that the store knows and holds; None if it does not."""
+    return _Known(store, manifest).listing()
+
+
+def known_corpus(store: Store, manifest: Manifest) -> Corpus | None:
+    """Return a corpus as the store knows it; None if it does not."""
+    listing = known_listing(store, manifest)
+    return None if listing is None else label(manifest, listing, store.source)
+
+
+def _read(store: Store, source: Source, manifest: Manifest) -> Listing:
+    """Identify every recording and label file of a source and keep it."""
+    files: list[ListedFile] = []
+    for path, data in source.iterate(manifest.wants):
+        kept = manifest.recording(path, data)
+        file = identified_file(path, kept)
+        files.append(file)
+        _keep(store, source if kept is data else None, file, kept)
+    check_label_files_read(source, manifest)
+    for path, data in manifest.beside.items():
+        files.append(identified_file(path, data))
+        _keep(store, None, files[-1], data)
+    return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _keep(store: Store, source: Source | None, file: ListedFile, data: bytes) -> None:
+    """Keep an original; it is checked against its name at every read, so it needs no sync of its own.
+
+    `source` is None where the bytes are not those of a file: headerless audio that got a header.
+    """
+    key = f"sources/{file.content}"
+    if isinstance(source, FolderSource):
+        store.storage.adopt(key, source.folder / file.path)
+    else:
+        store.storage.put_if_absent(key, data, durable=False)
+
+
+def reread(store: Store, source: Source, contents: set[str]) -> set[str]:
+    """Put originals in place of damaged or missing ones, from a source that holds them; return which were found."""
+    found: set[str] = set()
+    formats = _raw_formats(store)
+    for path, data in source.iterate():
+        for kept in (data, *(raw.wrap(data) for raw in formats)):
+            content = identified_file(path, kept).content
+            if content in contents:
+                store.storage.replace(f"sources/{content}", kept)
+                found.add(content)
+    return found
+
+
+def _raw_formats(store: Store) -> tuple[RawFormat, ...]:
+    """Return what the store's corpora declare headerless audio to be: a recording from it is kept with a header."""
+    formats: list[RawFormat] = []
+    for name in store.storage.children("refs/corpora"):
+        key = f"refs/corpora/{name}"
+        with suppress(FeatureStoreError, TypeError):
+            raw = CorpusReference.from_bytes(key, store.storage.get(key)).reading.get("raw")
+            formats += [RawFormat(**raw)] if raw else []
+    return tuple(dict.fromkeys(formats))
+
+
+def _archive_checksum(place: str | Path | None) -> str:
+    """Return the sha256 of an archive file; empty for folders and synthesised corpora, which are always read."""
+    if place is None or not Path(place).is_file():
+        return ""
+    with Path(place).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Known:
+    """What the store remembers of a corpus: the listing of its recordings and the archive that it came from."""
+
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self._store = store
+        self._corpus = manifest.name
+        self._reading = manifest.reading
+        self._key = f"refs/corpora/{manifest.name}.json"
+
+    def listing(self, origin: str | None = None) -> Listing | None:
+        """Return the listing, if the store has one (from this archive) and holds all its recordings."""
+        storage = self._store.storage
+        try:
+            reference = CorpusReference.from_bytes(self._key, storage.get(self._key))
+            if (origin is not None and reference.origin != origin) or reference.reading != self._reading:
+                return None
+            key = listing_key(reference.listing)
+            listing = parse_listing(key, storage.get(key))
+        except FeatureStoreError:  # nothing known: the source is read
+            return None
+        kept = set(storage.children("sources"))
+        return listing if all(file.content in kept for file in listing) else None
+
+    def remember(self, listing: Listing, origin: str) -> None:
+        """Keep a listing under its checksum, and point the corpus at it."""
+        storage = self._store.storage
+        checksum, body = listing_object(listing)
+        key = listing_key(checksum)
+        if not storage.put_if_absent(key, body) and storage.get(key) != body:
+            storage.replace(key, body)
+        reference = CorpusReference(self._corpus, checksum, origin, self._reading).to_bytes()
+        if not storage.exists(self._key) or storage.get(self._key) != reference:
+            storage.replace(self._key, reference)
+
+
+def chosen_corpus(
+    store: Store,
+    choice: CorpusSpec,
+    source: str | None,
+    fetcher: Fetcher,
+    *,
+    fetch: Fetch | None = None,
+    write: bool = True,
+    before_reading: Callable[[], None] = lambda: None,
+    limits: Limits | None = None,
+) -> Corpus:
+    """Identify, label and keep the recordings of every corpus of a choice, then select and relabel them.
+
+    Each corpus is kept whole under its own name, so that another scheme or another company reads nothing again.
+
+    Parameters
+    ----------
+    store : Store
+    choice : CorpusChoice
+    source : str, optional
+        Archive, folder or URL; for several corpora `NAME=PLACE,NAME=PLACE`.
+    fetcher : Fetcher
+        Downloads what is given as a URL, and by default what is not given at all.
+    fetch : callable, optional
+        Stands in for the fetcher's download of a corpus.
+    write, before_reading, limits
+        As `ingest` takes them.
+
+    Raises
+    ------
+    SourceError
+        If a corpus's recordings cannot be found, or the source does not say which is where.
+    SplitError
+        If the scheme leaves none.
+    """
+    parts = [
+        ingest(
+            store,
+            manifest,
+            fetcher.local(place, manifest),
+            fetch or fetcher.archive,
+            write=write,
+            before_reading=before_reading,
+            limits=limits,
+        )
+        for manifest, place in zip(choice.manifests, choice.sources(source), strict=True)
+    ]
+    return choice.corpus(parts)
+
+
+def corpus_of_store(store: Store, choice: CorpusSpec) -> Corpus | None:
+    """Return a choice as the store knows it; None if it lacks one of its corpora."""
+    parts = [known_corpus(store, manifest) for manifest in choice.manifests]
+    known = [part for part in parts if part is not None]
+    return choice.corpus(known) if len(known) == len(parts) else None

@@ -1,0 +1,3 @@
+"""Mending a store, and moving rows between its shards."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Who computes: worker processes of this machine, those of a cluster, and devices."""
+
+from __future__ import annotations

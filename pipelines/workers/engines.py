@@ -1,0 +1,102 @@
+"""What computes rows: the processor's own engine, or torch on a device, by the name of `--device`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from featurestore.errors import SpecError, UnknownNameError
+from featurestore.specs.row_spec import RowSpec
+from featurestore.specs.versions import CPU, TORCH, check_together
+from featurestore.store import open_store
+
+if TYPE_CHECKING:
+    from featurestore.rows.engine import Engine
+    from pipelines.build.spec import DatasetSpec
+
+DEVICES = ("auto", "cpu", "cuda", "torch-cpu")
+
+
+def chosen_device(name: str, recipe: DatasetSpec | None = None) -> str:
+    """Return the device of a name; `auto` is `cuda` where torch finds a GPU and computes the recipe, else `cpu`.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is none of `auto`, `cpu`, `cuda`, `cuda:N` and `torch-cpu`.
+    """
+    if name not in DEVICES and not re.fullmatch(r"cuda:[0-9]{1,3}", name):
+        raise UnknownNameError("device", name, DEVICES, "A certain GPU is cuda:N.")
+    if name != "auto":
+        return name
+    from pipelines.torch_rows.device import has_gpu
+
+    return "cuda" if has_gpu() and (recipe is None or _torch_computes(recipe)) else "cpu"
+
+
+def _torch_computes(recipe: DatasetSpec) -> bool:
+    """Tell whether the torch engine has the features and perturbations of a recipe."""
+    try:
+        check_together(recipe.features, recipe.augmentation if recipe.copies else None, TORCH)
+    except SpecError:
+        return False
+    return True
+
+
+def engine_of(device: str) -> str:
+    """Return the engine that computes rows on a device: `cpu` or `torch`. Nothing heavy is imported."""
+    return CPU if device == "cpu" else TORCH
+
+
+def open_engine(spec: RowSpec, device: str | None = None, recordings: Callable[[str], bytes] | None = None) -> Engine:
+    """Return an engine for the rows of a spec.
+
+    Parameters
+    ----------
+    spec : RowSpec
+        Says which engine.
+    device : str, optional
+        Where the torch engine computes; by default a GPU if there is one, else the processor.
+    recordings : callable, optional
+        Returns the bytes of a noise or room response by its sha256, as `Store.source` does.
+
+    Raises
+    ------
+    BuildError
+        If the device is not there.
+    """
+    if spec.engine == CPU:
+        from featurestore.rows.engine import RowEngine
+
+        return RowEngine(spec.features, spec.augmentation, recordings)
+    from pipelines.torch_rows.device import any_device, open_device
+    from pipelines.torch_rows.engine import TorchEngine
+
+    return TorchEngine(spec.features, spec.augmentation, open_device(device) if device else any_device())
+
+
+def kept_engine(spec: RowSpec, store_uri: str) -> Engine:
+    """Keep tables, buffers, compiled kernels and decoded noises from one task of a worker to the next."""
+    return _opened(_Wanted(spec.id, store_uri, spec))
+
+
+def forget_engines() -> None:
+    """Let go of all engines that are kept."""
+    _opened.cache_clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An engine by the address of its rows: to Python specs are equal whose settings are 1, 1.0 and True."""
+
+    spec_id: str
+    store_uri: str
+    spec: RowSpec = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _opened(wanted: _Wanted) -> Engine:
+    return open_engine(wanted.spec, recordings=open_store(wanted.store_uri).source)

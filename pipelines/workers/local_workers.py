@@ -1,0 +1,162 @@
+"""Worker processes of this machine: forked from one that is warm, and asked over a socket each."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from featurestore.errors import BuildError
+from featurestore.signal import KERNELS_NOT_KEPT
+from pipelines.workers.worker_server import WORKER_WANTED
+
+SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+LOOK = 1.0
+"""Seconds between looks at a worker that has not answered yet."""
+STOPPED = 10
+"""Looks in a row that find a worker stopped (SIGSTOP, a debugger), after which it is ended."""
+PATIENCE = 2.0
+"""Seconds in which the process that workers are forked from ends them and itself; while it compiles, it cannot."""
+_ROOT = Path(__file__).resolve().parents[2]
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from pipelines.workers.worker_server import serve; serve()"
+
+
+class WorkerDiedError(BuildError):
+    """A worker process ended while it was at a task."""
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A worker process, and the socket to it."""
+
+    connection: Connection
+    pid: int = 0
+    """0 until it has started."""
+
+
+class LocalWorkers:
+    """Worker processes with one native thread each, which start when they are asked and stay for the next task.
+
+    Threads may share them: each call has a worker of its own, so there are as many as there were calls at a time.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._ended = self._asked = False
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._forker = subprocess.Popen(  # noqa: S603  # our own interpreter and our own module
+                [sys.executable, "-P", "-c", _START, str(_ROOT), str(theirs.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, **SINGLE_THREAD},
+                pass_fds=(theirs.fileno(),),
+            )
+        os.environ[KERNELS_NOT_KEPT] = "1"  # it loads the kernels and tells it
+
+    def prepare(self, task: Callable[[], None]) -> None:
+        """Say what all workers should find done; only the first call counts. It must be importable there."""
+        pipe = self._forker.stdin
+        if pipe is None or pipe.closed:
+            return
+        with suppress(BrokenPipeError), pipe:  # it ended: told by the first task
+            pipe.write(pickle.dumps((sys.path, pickle.dumps(task))))
+
+    def ask(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 (of the function)
+        """Return what an importable function returns in a worker, or raise what it raises.
+
+        Raises
+        ------
+        WorkerDiedError
+            If the worker ended meanwhile; the next call gets another one.
+        BuildError
+            If no worker can be started, or after the end.
+        """
+        worker = self._worker()
+        try:
+            worker.connection.send((function, arguments))
+            if not worker.pid:
+                worker.pid = self._answer(worker)
+            value, error = self._answer(worker)
+        except (EOFError, OSError):
+            worker.connection.close()
+            raise WorkerDiedError("a worker process died") from None
+        self._idle.append(worker)
+        if error is not None:
+            raise error
+        return value
+
+    def _answer(self, worker: _Worker) -> Any:  # noqa: ANN401 (of the task)
+        """Wait for what a worker says; end one that was stopped and does not go on.
+
+        Where all processes were stopped together (Ctrl-Z), this one looks no earlier than they go on.
+        """
+        stopped = 0
+        while not worker.connection.poll(LOOK):
+            stopped = stopped + 1 if _is_stopped(worker.pid or self._forker.pid) else 0
+            if stopped == STOPPED and not worker.pid:
+                raise BuildError(
+                    f"process {self._forker.pid}, which starts the workers, is stopped: run the same command again."
+                )
+            if stopped == STOPPED:
+                os.kill(worker.pid, signal.SIGKILL)
+        return worker.connection.recv()
+
+    def end(self) -> None:
+        """Kill all workers instead of waiting for what they are at, and wait until they are gone.
+
+        A kill does no harm: what a worker has committed stands, and the rest does not exist.
+        """
+        with self._lock:
+            self._ended = True
+            self._control.close()
+        self.prepare(_nothing)
+        try:
+            self._forker.wait(PATIENCE if self._asked else 0)
+        except subprocess.TimeoutExpired:
+            self._forker.kill()
+            self._forker.wait()
+        while self._idle:
+            self._idle.pop().connection.close()
+
+    def _worker(self) -> _Worker:
+        with self._lock:
+            if self._ended:
+                raise BuildError("the workers have ended: run the same command again to continue.")
+            return self._idle.pop() if self._idle else self._new_worker()
+
+    def _new_worker(self) -> _Worker:
+        self.prepare(_nothing)
+        self._asked = True
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._control, [WORKER_WANTED], [theirs.fileno()])
+            except OSError as error:
+                ours.close()
+                raise BuildError("no worker can be started: run the same command again to continue.") from error
+        return _Worker(Connection(ours.detach()))
+
+
+def _is_stopped(pid: int) -> bool:
+    """Tell whether a process is stopped; False where the system does not say."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in "Tt"
+
+
+def _nothing() -> None:
+    """Prepare nothing."""
