@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
 import numpy as np
-from featurestore.corpus.types import Corpus
-from featurestore.corpus.types import Utterance
-from featurestore.segments import segment_of
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.features import FeatureSpec
-from featurestore.specs.features import KINDS
-from collections.abc import Collection
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import replace
-from featurestore.corpus.types import Rejection
+
+from featurestore.corpus.types import Corpus, Rejection, Utterance
 from featurestore.errors import BuildError
-from featurestore.shards.plan import Part
-from featurestore.shards.plan import PartPlan
-from featurestore.shards.plan import plan_part
+from featurestore.segments import segment_of
+from featurestore.shards.plan import Part, PartPlan, plan_part
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.features import KINDS, FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store
+from pipelines.build.rejects import known_rejects, rejections
 from pipelines.build.spec import DatasetSpec
-from pipelines.build.rejects import known_rejects
-from pipelines.build.rejects import rejections
-
 
 BUNDLE_BYTES = 48_000_000
 """Rows that a worker holds at once, in bytes of their storage type; it needs about three times that."""
@@ -38,7 +31,6 @@ START_SECONDS = 2.0
 """Starting workers and publishing."""
 
 
-
 def estimate_row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
     """Estimate the bytes of an average row from the sizes of 16-bit mono recordings at the corpus's rate."""
     rate = corpus.manifest.rate or features.rate or 16_000
@@ -49,12 +41,10 @@ def estimate_row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
     return frames * features.width * np.dtype(features.dtype).itemsize
 
 
-
 def _mono_bytes(utterance: Utterance, rate: int) -> float:
     """Return the bytes of an utterance as 16-bit mono: of a segment by its length, else those of its file."""
     seconds = segment_of(utterance.content).seconds
     return utterance.size if seconds is None else 2 * rate * seconds
-
 
 
 def mean_duration(features: FeatureSpec, augmentation: AugmentationSpec | None) -> float:
@@ -62,11 +52,9 @@ def mean_duration(features: FeatureSpec, augmentation: AugmentationSpec | None) 
     return 1.0 if augmentation is None or features.seconds else augmentation.mean_duration
 
 
-
 def estimate_bytes(corpus: Corpus, features: FeatureSpec, rows: float) -> int:
     """Estimate the bytes that so many rows take in the store."""
     return int(rows * estimate_row_bytes(corpus, features))
-
 
 
 def estimate_seconds(rows: int, jobs: int, features: FeatureSpec) -> float:
@@ -74,17 +62,14 @@ def estimate_seconds(rows: int, jobs: int, features: FeatureSpec) -> float:
     return round(START_SECONDS + rows / (_rows_a_second(features) * jobs), 1) if rows else 0.0
 
 
-
 def _rows_a_second(features: FeatureSpec) -> float:
     return ROWS_A_SECOND / KINDS[features.kind].cost
-
 
 
 def rows_in_a_bundle(corpus: Corpus, features: FeatureSpec, augmentation: AugmentationSpec | None = None) -> int:
     """Return how many rows a task may hold at once."""
     held = BUNDLE_BYTES / estimate_row_bytes(corpus, features) / mean_duration(features, augmentation)
     return max(1, int(min(held, BUNDLE_SECONDS * _rows_a_second(features))))
-
 
 
 @dataclass
@@ -135,7 +120,6 @@ class BuildPlan:
         return rejections(self.corpus, self.rejected)
 
 
-
 def plan_build(store: Store, corpus: Corpus, recipe: DatasetSpec) -> BuildPlan:
     """Find out which rows of a dataset stand, and what has to be written; reads only.
 
@@ -160,7 +144,6 @@ def plan_build(store: Store, corpus: Corpus, recipe: DatasetSpec) -> BuildPlan:
     return BuildPlan(corpus, recipe, tuple(plans), rejected)
 
 
-
 def plan_before(store: Store, plan: BuildPlan, written: Collection[str]) -> BuildPlan:
     """Return the plan of the same rows as if the shards with these addresses did not stand."""
     parts = tuple(
@@ -168,7 +151,6 @@ def plan_before(store: Store, plan: BuildPlan, written: Collection[str]) -> Buil
         for part in plan.parts
     )
     return replace(plan, parts=parts)
-
 
 
 def _parts(

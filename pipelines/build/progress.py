@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
 import time
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import ExitStack
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
+
 from featurestore.errors import StoreBusyError
 from featurestore.storage.writers import Holder
 from featurestore.store import Store
 from pipelines.build.tasks import lease_name
-
 
 
 class Progress(Protocol):
@@ -30,7 +27,6 @@ class Progress(Protocol):
 
     def end(self) -> None:
         """Finish, whatever happened."""
-
 
 
 class Silent:
@@ -59,7 +55,6 @@ NEXT_LINE = 10.0
 """Seconds between lines after that."""
 
 
-
 @contextmanager
 def held_shared(store: Store, progress: Progress) -> Iterator[None]:
     """Hold a store among other builders while the body runs, as soon as no collection or repair has it alone."""
@@ -73,7 +68,6 @@ def held_shared(store: Store, progress: Progress) -> Iterator[None]:
                 teller.tell(f"waiting for a gc or repair that has {store.uri} for itself")
                 time.sleep(POLL)
         yield
-
 
 
 def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -> None:
@@ -90,7 +84,6 @@ def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -
     store.storage.sweep()  # so that leases of a holder that was watched here are free to workers too
 
 
-
 def _who(holders: Sequence[Holder]) -> str:
     """Say who holds leases, and for how long nothing has been heard of it."""
     one = max(holders, key=lambda holder: holder.silence)
@@ -101,7 +94,6 @@ def _who(holders: Sequence[Holder]) -> str:
         f"waiting for {one.host} (process {one.pid}), which holds {shards} that this build needs{others}; "
         f"its sign of life is {one.silence:.0f} s old"
     )
-
 
 
 class _Teller:

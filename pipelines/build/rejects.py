@@ -6,14 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from featurestore.checksummed_json import canonical_json
-from featurestore.checksummed_json import digest
-from featurestore.corpus.types import Corpus
-from featurestore.corpus.types import Rejection
+from featurestore.checksummed_json import canonical_json, digest, parsed, reading
+from featurestore.corpus.types import Corpus, Rejection
 from featurestore.datasets import Table
 from featurestore.errors import FeatureStoreError, TooLongError
-from featurestore.checksummed_json import parsed
-from featurestore.checksummed_json import reading
 from featurestore.segments import is_content
 from featurestore.signal.arrays import MAX_SECONDS
 from featurestore.specs.row_spec import RowSpec

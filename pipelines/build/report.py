@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from collections.abc import Iterator
-from featurestore.corpus.types import Corpus
-from featurestore.shards.record import ShardRecord
-from featurestore.specs.features import FeatureSpec
-from featurestore.specs.features import KINDS
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from featurestore.corpus.types import Rejection
+
+from featurestore.corpus.types import Corpus, Rejection
 from featurestore.datasets import dataset_name
+from featurestore.shards.record import ShardRecord
+from featurestore.specs.features import KINDS, FeatureSpec
 from featurestore.specs.versions import CPU
+from pipelines.build.plan import BuildPlan, estimate_seconds
 from pipelines.workers.cluster import available_cores
 from pipelines.workers.dispatch import BundleCounts
-from pipelines.build.plan import estimate_seconds
-from pipelines.build.plan import BuildPlan
-
 
 NAMED = 3
 """Files that a note names."""
-
 
 
 def row_notes(corpus: Corpus, features: FeatureSpec, records: Iterable[ShardRecord]) -> Iterator[str]:
@@ -65,14 +60,12 @@ def row_notes(corpus: Corpus, features: FeatureSpec, records: Iterable[ShardReco
         )
 
 
-
 def _some(corpus: Corpus, contents: Iterable[str]) -> str:
     """Count recordings and name the first few by their paths."""
     wanted = set(contents)
     paths = sorted(one.path for one in corpus.utterances if one.content in wanted)
     more = ", ..." if len(paths) > NAMED else ""
     return f"{len(paths):,} recording{'s' if len(paths) != 1 else ''} ({', '.join(paths[:NAMED])}{more})"
-
 
 
 def empty_bands(features: FeatureSpec, rate: int) -> int:
@@ -90,19 +83,16 @@ def empty_bands(features: FeatureSpec, rate: int) -> int:
     return sum(math.floor(left) + 1 >= right for left, right in zip(corners, corners[2:], strict=False))
 
 
-
 def _mel(hertz: float, scale: str) -> float:
     if scale == "htk":
         return 2595 * math.log10(1 + hertz / 700)
     return hertz * 3 / 200 if hertz < 1000 else 15 + 27 * math.log(hertz / 1000, 6.4)
 
 
-
 def _hertz(mel: float, scale: str) -> float:
     if scale == "htk":
         return float(700 * (10 ** (mel / 2595) - 1))
     return mel * 200 / 3 if mel < 15 else float(1000 * 6.4 ** ((mel - 15) / 27))
-
 
 
 @dataclass(frozen=True)
@@ -153,7 +143,6 @@ class BuildReport:
         return document
 
 
-
 def report_of(
     plan: BuildPlan,
     name: str | None,
@@ -196,13 +185,11 @@ def report_of(
     )
 
 
-
 def _renamed(name: str | None, former: str | None, digest: str | None) -> tuple[str, ...]:
     """Say what has become of the dataset that a name stood for, if it stands for another now."""
     if former is None or former == digest:
         return ()
     return (f"{name} was dataset {former[:12]} before, which is kept too: 'featurestore ls'",)
-
 
 
 def _seconds(plan: BuildPlan, jobs: int) -> float | None:

@@ -14,30 +14,17 @@ from featurestore.datasets import DatasetRecord, dataset_digest, dataset_name
 from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, StorageError
 from featurestore.specs.versions import CPU
 from featurestore.store import Store
-from pipelines.build.report import BuildReport
-from pipelines.build.report import report_of
-from pipelines.workers.cluster import Workers
-from pipelines.build.spec import DatasetSpec
-from pipelines.workers.dispatch import BundleCounts
-from pipelines.workers.dispatch import bundles_of
-from pipelines.workers.dispatch import run_bundles
-from pipelines.workers.dispatch import run_bundles_here
-from pipelines.workers.engines import chosen_device
-from pipelines.workers.engines import engine_of
-from pipelines.workers.local_dispatch import run_bundles_locally
-from pipelines.build.plan import BuildPlan
-from pipelines.build.plan import plan_before
-from pipelines.build.plan import plan_build
+from pipelines.build.plan import BuildPlan, plan_before, plan_build
 from pipelines.build.policy_inputs import with_inputs
-from pipelines.build.progress import Progress
-from pipelines.build.progress import Silent
-from pipelines.build.rejects import dataset_table
-from pipelines.build.rejects import remember_length
-from pipelines.build.rejects import remember_reject
-from pipelines.build.tasks import Bundle
-from pipelines.build.tasks import warm_worker
-from pipelines.build.progress import held_shared
-from pipelines.build.progress import wait_for_leases
+from pipelines.build.progress import Progress, Silent, held_shared, wait_for_leases
+from pipelines.build.rejects import dataset_table, remember_length, remember_reject
+from pipelines.build.report import BuildReport, report_of
+from pipelines.build.spec import DatasetSpec
+from pipelines.build.tasks import Bundle, warm_worker
+from pipelines.workers.cluster import Workers
+from pipelines.workers.dispatch import BundleCounts, bundles_of, run_bundles, run_bundles_here
+from pipelines.workers.engines import chosen_device, engine_of
+from pipelines.workers.local_dispatch import run_bundles_locally
 
 PATIENCE = 5
 """Times that a build plans again because shards vanished under it."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featurestore.corpus.types import Corpus
 from featurestore.corpus.splits import protocols
+from featurestore.corpus.types import Corpus
 from featurestore.errors import SpecError
-from featurestore.signal.arrays import MAX_SECONDS
-from featurestore.signal.arrays import MOST_SECONDS
+from featurestore.signal.arrays import MAX_SECONDS, MOST_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.versions import CPU

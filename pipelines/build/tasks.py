@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from featurestore.shards.commit import commit_shard
 from featurestore.errors import AudioError, BuildError
+from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.record import Remarks
-from featurestore.signal.arrays import MAX_SECONDS
-from featurestore.signal.arrays import MOST_SECONDS
+from featurestore.signal.arrays import MAX_SECONDS, MOST_SECONDS
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
+from pipelines.build.rows import GatheredRows, Row
 from pipelines.workers.engines import kept_engine
-from pipelines.build.rows import GatheredRows
-from pipelines.build.rows import Row
 
 if TYPE_CHECKING:
     from featurestore.rows.engine import Engine
