@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
@@ -121,8 +120,11 @@ def _failed(error: BaseException, told: str, code: int, *, as_json: bool) -> int
     if as_json:
         kind = "Interrupted" if code == INTERRUPTED else type(error).__name__
         kind = "UsageError" if isinstance(error, click.UsageError) else kind
-        with contextlib.suppress(OSError):  # where standard output cannot be written, the line has been said already
+        try:
             print_json({"error": told, "kind": kind, "exit_code": code})
+            sys.stdout.flush()
+        except OSError:  # standard output cannot be written: the line has been said already
+            _leave_stdout()
     return code
 
 
@@ -140,12 +142,17 @@ def open_closed_streams() -> None:
 
 
 def _unwritten(error: OSError) -> int:
-    """Return the exit code of a command whose standard output cannot be written, and let Python close it in peace."""
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    """Return the exit code of a command whose standard output cannot be written."""
+    _leave_stdout()
     if error.errno != errno.EPIPE:  # a reader that has seen enough, such as head, is no error to tell of
         click.echo(f"error: standard output cannot be written ({os.strerror(error.errno or 0)}).", err=True)
     return 1
+
+
+def _leave_stdout() -> None:
+    """Put the null device where standard output cannot be written, so that Python closes it in peace."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def main() -> None:

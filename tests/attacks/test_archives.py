@@ -162,7 +162,7 @@ def test_too_many_members_are_refused(tmp_path, make):
     path = make(tmp_path / "x.bin", [(f"{number}.wav", b"") for number in range(101)])
 
     assert len(everything_of(path, Limits(members=101))) == 101
-    with pytest.raises(UnsafeArchiveError, match="100 members"):
+    with pytest.raises(UnsafeArchiveError, match="100 files and folders"):
         everything_of(path, Limits(members=100))
 
 

@@ -12,7 +12,15 @@ from demo_corpus import ROOT
 
 UNWRITTEN = "error: standard output cannot be written (Bad file descriptor).\n"
 FULL = "error: standard output cannot be written (No space left on device).\n"
+NO_STORE = f"error: no store at '{ROOT}/missing': check --store and FEATURESTORE_HOME, and that its disk is mounted.\n"
 ls = f"{sys.executable} -m cli ls"
+
+
+@pytest.fixture(autouse=True)
+def _begun(store):
+    """A store that holds nothing yet, at `tmp_path / "store"`."""
+    with store.storage.hold(exclusive=False):
+        pass
 
 
 def in_a_shell(line, tmp_path):
@@ -33,6 +41,7 @@ def in_a_shell(line, tmp_path):
         (f"{ls} >&-", 1, UNWRITTEN),
         (f"{ls} --json >&-", 1, UNWRITTEN),
         (f"{ls} --help >&-", 1, UNWRITTEN),
+        (f"{ls} --json --store {ROOT}/missing >&-", 1, NO_STORE),
         (f"{ls} <&-", 0, ""),
         (f"{ls} 2>&-", 0, ""),
         (f"{ls} nonsense >&- 2>&- <&-", 2, ""),

@@ -1,0 +1,3 @@
+"""From a corpus to a dataset: what is wanted, what is missing, what is computed and published."""
+
+from __future__ import annotations
