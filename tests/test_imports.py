@@ -1,10 +1,12 @@
-"""The direction of imports: cli -> pipelines -> featurestore <- models <- cli."""
+"""Imports: they go one way between the packages, in no circle between files, and load nothing heavy at the start."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 
 import pytest
 from demo_corpus import ROOT
@@ -13,46 +15,77 @@ PACKAGES = ("featurestore", "pipelines", "models", "cli")
 FORBIDDEN = {
     "featurestore": {"dask", "distributed", "torch", "click", "h5py", "rich", "pipelines", "models", "cli"},
     "pipelines": {"click", "rich", "models", "cli"},
-    "pipelines/experiments": {"click", "rich", "cli"},
+    "pipelines.experiments": {"click", "rich", "cli"},
     "models": {"click", "rich", "pipelines", "cli"},
     "cli": set(),
 }
 
 
-def imported(package: str) -> dict[str, set[str]]:
-    """Return the top-level packages that each file of a package imports anywhere."""
+@cache
+def imports() -> dict[str, frozenset[str]]:
+    """Return what each of our modules imports anywhere: in functions and for type checking too."""
     found = {}
-    for path in sorted((ROOT / package).rglob("*.py")):
-        names = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module.partition(".")[0])
-        found[path.relative_to(ROOT).as_posix()] = names
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            names = set()
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found[module] = frozenset(names)
     return found
+
+
+def imported_packages(module: str) -> set[str]:
+    """Return the top-level packages that a module imports."""
+    return {name.partition(".")[0] for name in imports()[module]}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_in_the_direction_of_the_design(package):
-    entry_point = "featurestore/__main__.py"  # `python -m featurestore`, which nothing imports
-    wrong = {
-        path: names & FORBIDDEN.get(path.rpartition("/")[0], FORBIDDEN[package])
-        for path, names in imported(package).items()
-        if path != entry_point
+    wrong = {}
+    for module in imports():
+        if module.partition(".")[0] == package and module != "featurestore.__main__":  # an entry: nothing imports it
+            part = ".".join(module.split(".")[:2])
+            wrong[module] = imported_packages(module) & FORBIDDEN.get(part, FORBIDDEN[package])
+
+    assert wrong
+    assert {module: names for module, names in wrong.items() if names} == {}
+
+
+def test_only_the_command_line_and_experiments_themselves_import_experiments():
+    users = {
+        module for module, names in imports().items() if any(name.startswith("pipelines.experiments") for name in names)
     }
 
-    assert {path: names for path, names in wrong.items() if names} == {}
+    assert {name for name in users if not name.startswith(("cli", "pipelines.experiments"))} == set()
+
+
+def test_no_circle_of_imports():
+    modules = imports().keys()
+    graph = {
+        module: {name if name in modules else name.rpartition(".")[0] for name in names} & modules - {module}
+        for module, names in imports().items()
+    }
+
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"circle of imports: {' <- '.join(error.args[1])}")
+
+    assert len(order) == len(modules) > 0
 
 
 def test_of_the_pipelines_only_the_gpu_build_imports_torch():
-    users = [path for path, names in imported("pipelines").items() if "torch" in names]
+    users = [module for module in imports() if module.startswith("pipelines") and "torch" in imported_packages(module)]
 
     assert users != []
-    assert [path for path in users if not path.startswith("pipelines/torch_rows/")] == []
+    assert [module for module in users if not module.startswith("pipelines.torch_rows")] == []
 
 
-@pytest.mark.parametrize("module", ["featurestore", "cli.main"])
+@pytest.mark.parametrize("module", ["featurestore", "cli.main", "pipelines.experiments"])
 def test_importing_stays_light(module):
     heavy = (
         "numba",
