@@ -17,8 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from models.networks.initialisation import draw_as_keras
-from models.networks.recurrent import ConvolutionalLstm, WindowConvolution
+from models.layers.initialisation import draw_as_keras
+from models.layers.recurrent import ConvolutionalLstm, WindowConvolution
 
 FEATURES, SIZE, SHIFT = 100, 5, 2
 

@@ -17,7 +17,7 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from models.batches.padding import Padding
 from models.errors import TrainingError
-from models.networks.frames import RealFrames
+from models.layers.frames import RealFrames
 
 TORCH_TYPES = {"float16": torch.float16, "float32": torch.float32}
 """Storage types of features."""

@@ -21,7 +21,7 @@ from models.errors import TrainingError
 from models.evaluation import Judgement, has_copies, judge, tally_view
 from models.execution import Execution
 from models.figures.running_metrics import RunningMetrics
-from models.networks.layers import has_batch_norm
+from models.layers.convolution import has_batch_norm
 from models.optimisation.distributed import ALONE, Ranks
 from models.optimisation.gradient_norms import GradientNorms, make_loss
 from models.optimisation.optimisers import make_optimiser, set_rate

@@ -16,7 +16,7 @@ from torch import Tensor
 from models.batches.band_statistics import LOST, BandStatistics, band_statistics
 from models.data import Batch, FeatureView, ViewDataset
 from models.errors import CheckpointError, TrainingError
-from models.networks.frames import RealFrames, sent
+from models.layers.frames import RealFrames, sent
 from models.training_spec import TrainingSpec
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from models.batches.padding import Padding
 from models.data import TORCH_TYPES, Batch, FeatureView, ViewDataset
 from models.errors import TrainingError
-from models.networks.frames import RealFrames, sent
+from models.layers.frames import RealFrames, sent
 from models.training_spec import TrainingSpec
 
 GPU_SHARE = 0.6

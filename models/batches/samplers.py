@@ -23,7 +23,7 @@ from torch.utils.data import Sampler
 
 from models.data import ViewDataset
 from models.execution import Execution
-from models.networks.layers import population_statistics
+from models.layers.convolution import population_statistics
 from models.training_spec import TrainingSpec
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.data import Batch
-from models.networks.frames import RealFrames, sent
+from models.layers.frames import RealFrames, sent
 from models.training_spec import TrainingSpec
 
 

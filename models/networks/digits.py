@@ -1,11 +1,12 @@
 """The three networks of "Audio Classification with CNN-LSTM networks" on spoken digits (system B).
 
 All read 128 mel bands by 44 frames, one second; longer clips are cut, shorter ones end in silence, see
-`models.networks.frames.clips_of_length`.
+`models.layers.frames.clips_of_length`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -13,9 +14,10 @@ import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from models.devices import without_autocast
-from models.networks.frames import check_sizes, clips_of_length
-from models.networks.initialisation import draw_as_pytorch
-from models.networks.layers import LocalFeatureBlock
+from models.layers.convolution import LocalFeatureBlock
+from models.layers.frames import check_sizes, clips_of_length
+from models.layers.initialisation import draw_as_pytorch
+from models.networks import ModelCard
 
 BANDS, FRAMES = 128, 44
 BASE_CHANNELS = (1, 16, 32, 64, 128)
@@ -151,3 +153,18 @@ def images_of(features: Tensor, lengths: Tensor, starts: Tensor | None) -> Tenso
 def answers(logits: Tensor, softmax: bool) -> Tensor:
     """Return logits, or the probabilities that the source gives to its loss in their place."""
     return logits.softmax(1) if softmax else logits
+
+
+CARD = ModelCard(
+    DigitsBase,
+    input="digits: log-mel rows [44, 128]",
+    source="Audio Classification with CNN-LSTM networks, 2023",
+    parameters=143_242,
+    classes=10,
+    settings=("softmax",),
+)
+NETWORKS = {
+    "digits-base": CARD,
+    "digits-crnn": replace(CARD, builder=DigitsCrnn, parameters=1_942_346),
+    "digits-parallel": replace(CARD, builder=DigitsParallel, parameters=260_042),
+}

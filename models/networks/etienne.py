@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from featurestore.errors import SpecError
 from models.devices import without_autocast
-from models.networks.frames import RealFrames, check_sizes, clips_from_zero
-from models.networks.initialisation import draw_as_keras
-from models.networks.layers import image_mask
-from models.networks.recurrent import BiLstm
+from models.layers.convolution import image_mask
+from models.layers.frames import RealFrames, check_sizes, clips_from_zero
+from models.layers.initialisation import draw_as_keras
+from models.layers.recurrent import BiLstm
+from models.networks import ModelCard
 
 NAME = "etienne-cnn-blstm"
 KERNEL = 5
@@ -98,3 +99,17 @@ def check_depth(convolutions: int, recurrent: int, hidden: int) -> None:
             f"{NAME} has 1 to 6 convolutions, 1 to 4 recurrent layers and hidden units, not {convolutions}, "
             f"{recurrent} and {hidden}."
         )
+
+
+NETWORKS = {
+    NAME: ModelCard(
+        EtienneCnnBlstm,
+        input="etienne: spectrogram rows [frames, bins], 513 bins up to 8 kHz",
+        source="Etienne et al., CNN+LSTM Architecture for Speech Emotion Recognition with Data Augmentation, 2018",
+        parameters=1_037_452,
+        time_stride=TIME_STRIDE,
+        classes=4,
+        bands=513,
+        settings=("convolutions", "recurrent", "hidden", "batch_norm"),
+    )
+}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
@@ -11,9 +12,10 @@ from torch import Tensor, nn
 
 from featurestore.errors import SpecError, UnknownNameError
 from models.devices import without_autocast
-from models.networks.frames import RealFrames, check_sizes, clips_from_zero
-from models.networks.initialisation import draw_as_keras
-from models.networks.recurrent import ConvolutionalLstm, PeepholeLstm, WindowConvolution, pool_windows
+from models.layers.frames import RealFrames, check_sizes, clips_from_zero
+from models.layers.initialisation import draw_as_keras
+from models.layers.recurrent import ConvolutionalLstm, PeepholeLstm, WindowConvolution, pool_windows
+from models.networks import ModelCard
 
 FEATURES, HIDDEN, DENSE = 100, 256, 400
 SIZE, SHIFT, POOL = 5, 2, 2
@@ -156,3 +158,38 @@ def mean_log_softmax(logits: Tensor, real: RealFrames, last: int) -> Tensor:
     counts = (time < lengths) & (time >= lengths - count)
     logs = logits.log_softmax(2).masked_fill(~counts[:, :, None], -torch.inf)
     return logs.logsumexp(1) - count.log()
+
+
+CARD = ModelCard(
+    KerenNetwork,
+    input="keren: log-mel rows [frames, 26], or egemaps: [frames, 25]",
+    source="Keren and Schuller, Convolutional RNN, 2016",
+    parameters=395_365,
+    classes=5,
+    bands=26,
+    other_bands=(25,),
+    settings=("task",),
+)
+STANDARD = replace(
+    CARD,
+    builder=partial(KerenNetwork, front_end="standard"),
+    parameters=534_341,
+    time_stride=16,
+    settings=("task", "layers"),
+)
+CLSTM = replace(
+    STANDARD,
+    builder=partial(KerenNetwork, front_end="clstm"),
+    parameters=602_941,
+    settings=("task", "layers", "sequence", "window", "output_of"),
+)
+CBLSTM = partial(KerenNetwork, front_end="cblstm", task="age-gender", sequence="output", output_of="cell")
+NETWORKS = {
+    "keren-baseline": CARD,
+    "keren-standard": STANDARD,
+    "keren-clstm": CLSTM,
+    "keren-extended-clstm": replace(
+        CLSTM, builder=partial(KerenNetwork, front_end="extended-clstm"), parameters=804_541
+    ),
+    "keren-cblstm": replace(CLSTM, builder=CBLSTM, parameters=1_061_776, time_stride=4, classes=4),
+}

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from featurestore.errors import SpecError
 from models.devices import without_autocast
-from models.networks.frames import RealFrames, from_frame_zero
-from models.networks.layers import ConvBlock, conv_bias, image_mask, last_real_step
+from models.layers.convolution import ConvBlock, conv_bias, image_mask, last_real_step
+from models.layers.frames import RealFrames, from_frame_zero
+from models.networks import ModelCard
 
 CHANNELS = (1, 64, 64, 128, 128)
 POOLS = ((2, 2), (2, 4), (2, 4), (2, 4))
@@ -114,3 +115,16 @@ def initialise(model: MathworksCnnLstm, generator: torch.Generator) -> None:
     lstm["bias_ih_l0"][HIDDEN : 2 * HIDDEN] = 1  # PyTorch's gate order: input, forget, cell, output
     nn.init.xavier_uniform_(model.classify.weight, generator=generator)
     model.classify.bias.zero_()
+
+
+NETWORKS = {
+    "mathworks-cnn-lstm": ModelCard(
+        MathworksCnnLstm,
+        input="mathworks: log-mel rows [frames, 128]",
+        source="MathWorks, Sequence Classification Using CNN-LSTM Network",
+        parameters=656_839,
+        time_stride=TIME_STRIDE,
+        joins=True,
+        settings=("plain_padding",),
+    )
+}

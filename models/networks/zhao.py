@@ -1,10 +1,12 @@
 """The CNN-LSTM networks after Zhao, Mao and Chen 2019, as re-implemented and varied in 2021 (system D).
 
-Clips have one length: longer ones are cut, shorter ones end in silence, see `models.networks.frames.clips_of_length`.
+Clips have one length: longer ones are cut, shorter ones end in silence, see `models.layers.frames.clips_of_length`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -13,9 +15,10 @@ from torch import Tensor, nn
 
 from featurestore.errors import SpecError
 from models.devices import without_autocast
-from models.networks.frames import check_sizes, clips_of_length
-from models.networks.initialisation import draw_as_keras
-from models.networks.layers import LocalFeatureBlock
+from models.layers.convolution import LocalFeatureBlock
+from models.layers.frames import check_sizes, clips_of_length
+from models.layers.initialisation import draw_as_keras
+from models.networks import ModelCard
 
 CHANNELS = (1, 64, 64, 128, 128)
 BAND_POOLS = (2, 4, 4, 4)
@@ -161,3 +164,25 @@ def check_hidden(name: str, hidden: int) -> None:
     """Raise `SpecError` unless there is a hidden unit."""
     if hidden < 1:
         raise SpecError(f"{name} needs at least 1 hidden unit, not {hidden}.")
+
+
+CARD = ModelCard(
+    Zhao2d,
+    input="zhao: log-mel rows [251, 128]",
+    source="2D CNN LSTM for SER implementation, 2021, after Zhao, Mao and Chen 2019",
+    parameters=656_839,
+    settings=("hidden", "frames"),
+)
+NETWORKS = {
+    "zhao-2d": CARD,
+    "zhao-2d-dense": replace(CARD, builder=partial(Zhao2d, variant="dense"), parameters=360_391),
+    "zhao-2d-modified": replace(CARD, builder=partial(Zhao2d, variant="modified")),
+    "zhao-1d": ModelCard(
+        Zhao1d,
+        input="waveform: samples [128000, 1]",
+        source="Zhao, Mao and Chen, Speech emotion recognition using deep 1D & 2D CNN LSTM networks, 2019",
+        parameters=484_423,
+        bands=1,
+        settings=("hidden", "samples"),
+    ),
+}

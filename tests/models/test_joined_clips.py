@@ -10,8 +10,8 @@ from model_cases import TOLERANCE, assert_same_lesson
 from torch.nn import functional
 
 from models.batches.padding import JOINED_STEP, Padding
-from models.networks.frames import RealFrames
-from models.networks.layers import PIECE, convolve_long
+from models.layers.convolution import PIECE, convolve_long
+from models.layers.frames import RealFrames
 
 STRIDE = 16
 LENGTHS = {

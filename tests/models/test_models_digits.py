@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional
 
 from models import build_model, count_parameters
-from models.networks.frames import clips_of_length
-from models.networks.layers import LocalFeatureBlock
+from models.layers.convolution import LocalFeatureBlock
+from models.layers.frames import clips_of_length
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 CLIP, LENGTH = torch.randn(1, 44, 128, generator=torch.Generator().manual_seed(2)), torch.tensor([44])

@@ -6,9 +6,9 @@ import torch
 from model_cases import padded, unsettled
 
 from models import build_model
-from models.networks.frames import RealFrames
-from models.networks.layers import population_statistics
-from models.networks.recurrent import BiLstm, SequenceBatchNorm
+from models.layers.convolution import population_statistics
+from models.layers.frames import RealFrames
+from models.layers.recurrent import BiLstm, SequenceBatchNorm
 
 NAME = "etienne-cnn-blstm"
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}

@@ -7,9 +7,8 @@ from model_cases import padded, unsettled
 from torch import nn
 
 from models import build_model
-from models.networks.frames import RealFrames
-from models.networks.keren import frames_needed, mean_log_softmax
-from models.networks.recurrent import (
+from models.layers.frames import RealFrames
+from models.layers.recurrent import (
     ConvolutionalLstm,
     PeepholeLstm,
     PeepholeRecurrence,
@@ -18,6 +17,7 @@ from models.networks.recurrent import (
     advance,
     pool_windows,
 )
+from models.networks.keren import frames_needed, mean_log_softmax
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 

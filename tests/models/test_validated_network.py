@@ -11,7 +11,7 @@ from models.batches.samplers import measure_population
 from models.data import ViewDataset
 from models.evaluation import evaluate
 from models.execution import Execution
-from models.networks.layers import MaskedBatchNorm
+from models.layers.convolution import MaskedBatchNorm
 from models.optimisation.schedules import best_epoch
 from models.runs.run import load_run
 from models.training import configure, train

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.devices import arithmetic
 from models.figures.running_metrics import RunningMetrics
-from models.networks.frames import RealFrames
+from models.layers.frames import RealFrames
 from models.optimisation.optimisers import make_optimiser
 from models.registry import build_model
 from models.training_spec import TrainingSpec

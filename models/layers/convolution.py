@@ -19,7 +19,7 @@ import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from models.networks.frames import RealFrames
+from models.layers.frames import RealFrames
 
 PIECE = 64
 """Frames of a piece."""

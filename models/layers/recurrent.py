@@ -13,8 +13,8 @@ from torch.autograd.function import FunctionCtx
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from featurestore.errors import UnknownNameError
-from models.networks.frames import RealFrames
-from models.networks.layers import MaskedBatchNorm
+from models.layers.convolution import MaskedBatchNorm
+from models.layers.frames import RealFrames
 
 
 class PeepholeLstm(nn.Module):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from models.networks.recurrent import PeepholeLstm
+from models.layers.recurrent import PeepholeLstm
 
 CONNECTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
