@@ -15,7 +15,7 @@ help:
 	@echo "make test-core PYTHON=python3.13  what needs no torch, with the newest libraries that pip finds"
 	@echo "make chaos                       the long attacks on the store's promises (docs/reliability.md), half an hour"
 	@echo "make bench SOURCE=download.zip   time everything against other tools and write docs/performance.md"
-	@echo "make docs                        write docs/corpora.md from the data sheets"
+	@echo "make docs                        write docs/corpora.md from the manifests"
 	@echo "STORE=folder                     where features are kept (default: the user's cache folder)"
 
 $(READY): pyproject.toml constraints.txt

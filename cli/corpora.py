@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: featurestore corpora new recordings/ --out my_corpus.toml")
 @click.argument("folder", metavar="FOLDER|ARCHIVE")
-@click.option("--out", "out", metavar="FILE.toml", help="Write the sheet to this file. Default: standard output.")
+@click.option("--out", "out", metavar="FILE.toml", help="Write the manifest to this file. Default: standard output.")
 @file_limit_options
 @json_option
 def new(folder: str, out: str | None, as_json: bool, limits: Limits) -> None:
-    """Propose a data sheet for a FOLDER or archive of audio, from the names of its files and the tables beside them."""
+    """Propose a manifest for a FOLDER or archive of audio, from the names of its files and the tables beside them."""
     from featurestore.corpus.corpus_spec import recognised_format
     from featurestore.corpus.importers import FORMATS
     from featurestore.errors import SourceError
@@ -37,7 +37,7 @@ def new(folder: str, out: str | None, as_json: bool, limits: Limits) -> None:
     if known is not None and known != "huggingface":
         raise SourceError(
             f"{folder!r:.200} is in a format that is read as it is: {FORMATS[known].title}. "
-            "It needs no sheet: 'featurestore build FOLDER', 'featurestore corpora check FOLDER'."
+            "It needs no manifest: 'featurestore build FOLDER', 'featurestore corpora check FOLDER'."
         )
     from featurestore.corpus.diagnose import resembled_corpus
     from featurestore.corpus.sources.open import open_source
@@ -61,7 +61,7 @@ def _write(file: Path, text: str) -> None:
     from featurestore.errors import ManifestError
 
     if file.suffix != ".toml":
-        raise ManifestError(f"--out {str(file)!r:.200}: the name of a data sheet ends in .toml.")
+        raise ManifestError(f"--out {str(file)!r:.200}: the name of a manifest ends in .toml.")
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -100,27 +100,27 @@ def corpora(context: click.Context, as_json: bool, markdown: bool) -> None:
         return
     from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 
-    sheets = [find_manifest(name) for name in manifest_names()]
+    manifests = [find_manifest(name) for name in manifest_names()]
     if markdown:
         from featurestore.corpus.catalog_page import catalogue_page
 
-        click.echo(catalogue_page(sheets), nl=False)
+        click.echo(catalogue_page(manifests), nl=False)
         return
     rows = [
         {
-            "corpus": sheet.name,
-            "title": sheet.title,
-            "files": sheet.expected.files,
-            "hours": sheet.hours,
-            "rate": sheet.rate,
-            "classes": len(sheet.classes) or None,
-            "speakers": sheet.speaker_count,
-            "language": sheet.language,
-            "licence": sheet.licence,
-            "downloadable": sheet.downloadable,
-            "generated": sheet.generator is not None,
+            "corpus": manifest.name,
+            "title": manifest.title,
+            "files": manifest.expected.files,
+            "hours": manifest.hours,
+            "rate": manifest.rate,
+            "classes": len(manifest.classes) or None,
+            "speakers": manifest.speaker_count,
+            "language": manifest.language,
+            "licence": manifest.licence,
+            "downloadable": manifest.downloadable,
+            "generated": manifest.generator is not None,
         }
-        for sheet in sheets
+        for manifest in manifests
     ]
     if as_json:
         print_json(rows)
@@ -147,50 +147,50 @@ def shorten(text: str, width: int) -> str:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show the data sheet of corpus NAME."""
+    """Show the manifest of corpus NAME."""
     from featurestore.corpus.manifest.catalog import find_manifest
 
-    sheet = find_manifest(name)
+    manifest = find_manifest(name)
     card: dict[str, Any] = {
-        "corpus": sheet.name,
-        "title": sheet.title,
-        "description": sheet.description,
-        "language": sheet.language,
-        "rate": sheet.rate,
-        "hours": sheet.hours,
-        "files": sheet.expected.files,
-        "classes": list(sheet.classes),
-        "labels": dict(sheet.expected.labels),
-        "speakers": [dataclasses.asdict(speaker) for speaker in sheet.speakers],
-        "splits": list(sheet.splits),
-        "schemes": {name: scheme.title for name, scheme in sheet.schemes.items()},
-        "protocols": {f"{sheet.name}/{name}": one.description for name, one in sheet.protocols.items()},
-        "licence": sheet.licence,
-        "licence_url": sheet.licence_url,
-        "citation": sheet.citation,
-        "homepage": sheet.homepage,
-        "archives": [archive.url for archive in sheet.archives],
-        "downloadable": sheet.downloadable,
-        "known_bad": dict(sheet.audio.known_bad),
+        "corpus": manifest.name,
+        "title": manifest.title,
+        "description": manifest.description,
+        "language": manifest.language,
+        "rate": manifest.rate,
+        "hours": manifest.hours,
+        "files": manifest.expected.files,
+        "classes": list(manifest.classes),
+        "labels": dict(manifest.expected.labels),
+        "speakers": [dataclasses.asdict(speaker) for speaker in manifest.speakers],
+        "splits": list(manifest.splits),
+        "schemes": {name: scheme.title for name, scheme in manifest.schemes.items()},
+        "protocols": {f"{manifest.name}/{name}": one.description for name, one in manifest.protocols.items()},
+        "licence": manifest.licence,
+        "licence_url": manifest.licence_url,
+        "citation": manifest.citation,
+        "homepage": manifest.homepage,
+        "archives": [archive.url for archive in manifest.archives],
+        "downloadable": manifest.downloadable,
+        "known_bad": dict(manifest.audio.known_bad),
     }
     if as_json:
         print_json(card)
         return
     card["labels"] = ", ".join(f"{label} {count}" for label, count in card["labels"].items())
-    card["speakers"] = _speakers(sheet)
+    card["speakers"] = _speakers(manifest)
     print_card(card)
 
 
-def _speakers(sheet: Manifest) -> str:
+def _speakers(manifest: Manifest) -> str:
     """Write the number of speakers, then what is known of each: `10: 03 (male, 31 years), 08 ...`."""
-    if not sheet.speakers:
-        return "" if sheet.speaker_count is None else str(sheet.speaker_count)
+    if not manifest.speakers:
+        return "" if manifest.speaker_count is None else str(manifest.speaker_count)
     people = []
-    for one in sheet.speakers:
+    for one in manifest.speakers:
         age = None if one.age is None else f"{one.age} years"
         known = ", ".join(filter(None, (one.sex, age)))
         people.append(f"{one.id} ({known})" if known else one.id)
-    return f"{sheet.speaker_count}: {', '.join(people)}"
+    return f"{manifest.speaker_count}: {', '.join(people)}"
 
 
 corpora.add_command(check)

@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 
 def is_bare(name: str) -> bool:
-    """Tell whether a name is a folder or an archive that no data sheet, and no data of another tool, describes."""
+    """Tell whether a name is a folder or an archive that no manifest, and no data of another tool, describes."""
     from featurestore.corpus.corpus_spec import recognised_format
 
     place = Path(name)
     if place.is_dir():
-        sheet = any(place.glob("*.toml")) or place.with_suffix(".toml").is_file()
-        return not sheet and recognised_format(place) is None
+        manifest = any(place.glob("*.toml")) or place.with_suffix(".toml").is_file()
+        return not manifest and recognised_format(place) is None
     return place.is_file() and place.suffix != ".toml"
 
 
 def bare_report(name: str, limits: Limits, max_seconds: float) -> tuple[dict[str, Any], AudioCheck]:
-    """Decode all that looks like audio in a folder or an archive; return the report of a corpus without a sheet."""
+    """Decode all that looks like audio in a folder or an archive; return the report of a corpus without a manifest."""
     from featurestore.corpus.diagnose import packed_advice, resembled_corpus
     from featurestore.corpus.sources.open import open_source
     from featurestore.errors import SourceError
@@ -145,9 +145,9 @@ def check(
     limits: Limits,
     max_seconds: float,
 ) -> int:
-    """Tell what is missing, extra or different in a copy of corpus NAME, or in a FOLDER with its sheet.
+    """Tell what is missing, extra or different in a copy of corpus NAME, or in a FOLDER with its manifest.
 
-    A FOLDER or archive without a sheet is decoded, to tell which of its files are sound. Exit code 3 if anything is
+    A FOLDER or archive without a manifest is decoded, to tell which of its files are sound. Exit code 3 if anything is
     missing, different or rejected.
     """
     heard: AudioCheck | None
@@ -181,7 +181,7 @@ def _undecoded(report: dict[str, Any], heard: AudioCheck) -> list[dict[str, str]
 def _completeness(
     name: str, source: str | None, place: str | None, limits: Limits, max_seconds: float | None
 ) -> tuple[Completeness, AudioCheck | None]:
-    """Compare the source of a corpus, or what the store knows of it, with its sheet; listen to it if `max_seconds`."""
+    """Compare a corpus's source, or what the store knows of it, with its manifest; with `max_seconds`, listen too."""
     from featurestore.corpus.check import FirstLook, check_completeness, stand_ins
     from featurestore.corpus.diagnose import nothing_found, packed_advice, with_what_is_there_instead
     from featurestore.corpus.load import corpus_source, read_source, with_unread
@@ -191,7 +191,7 @@ def _completeness(
     from pipelines.ingest.fetch import Fetcher
     from pipelines.ingest.ingest import known_listing
 
-    manifest, source = _sheet_of(name, source, limits)
+    manifest, source = _manifest_of(name, source, limits)
     store = open_store(place)
     known = known_listing(store, manifest) if source is None else None
     if known is not None:
@@ -208,8 +208,8 @@ def _completeness(
     return found, listen(manifest, found.corpus, opened, store, max_seconds) if max_seconds else None
 
 
-def _sheet_of(name: str, source: str | None, limits: Limits) -> tuple[Manifest, str | None]:
-    """Return the sheet and the source: a folder is a source that holds its sheet, has it beside it, or needs none."""
+def _manifest_of(name: str, source: str | None, limits: Limits) -> tuple[Manifest, str | None]:
+    """Return the manifest and the source; a folder is a source, with its manifest in it, beside it, or not needed."""
     from featurestore.corpus.corpus_spec import folder_manifest
     from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
     from featurestore.errors import SourceError
@@ -241,7 +241,7 @@ def _print(report: dict[str, Any], place: str) -> None:
         say_resemblance(other, place)
     kinds = ("missing", "extra", "mismatched", "rejected", "differences")
     if "decoded" not in report and not any(report[kind] for kind in kinds):
-        say("nothing is missing or different, as far as the data sheet says what there should be")
+        say("nothing is missing or different, as far as the manifest says what there should be")
 
 
 def _headline(report: dict[str, Any]) -> str:
@@ -253,7 +253,7 @@ def _headline(report: dict[str, Any]) -> str:
 
 
 def _print_differences(differences: list[dict[str, Any]], *, alike: bool) -> None:
-    """Print the counts that differ: the first ones, of files and classes; none of a copy that is unlike its sheet."""
+    """Print the first counts that differ, of files and classes; none of a copy that is unlike its manifest."""
     shown = differences if len(differences) <= MOST_COUNTS else differences[:SEVERAL]
     shown = shown if alike else []
     columns = ("scheme", "field", "value", "expected", "found")

@@ -115,9 +115,11 @@ def _chosen_split(name: str, split: str) -> ChosenSplit:
     try:
         return find_split(split)
     except UnknownNameError as error:
-        sheets = () if "/" in split else _sheets(name, optional=True)
+        manifests = () if "/" in split else _manifests(name, optional=True)
         own = {
-            one.partition("@")[0]: f"{name}/{one}" for sheet in sheets for one in (*sheet.side_rules, *sheet.protocols)
+            one.partition("@")[0]: f"{name}/{one}"
+            for manifest in manifests
+            for one in (*manifest.side_rules, *manifest.protocols)
         }
         meant = nearest_name(split.partition("@")[0], own)
         if meant is None:
@@ -131,16 +133,16 @@ def _taking_part(chosen: ChosenSplit, known: _Known) -> Sequence[Utterance]:
 
 
 def _list_splits(name: str, place: str | None, as_json: bool) -> None:
-    """List the protocols of a corpus, and the rules that fit it by its utterances or its data sheet."""
+    """List the protocols of a corpus, and the rules that fit it by its utterances or its manifest."""
     from featurestore.corpus.splits.applicable import fitting_rules, grouping_fields
     from featurestore.corpus.splits.rules import FIELD, SPLITS
     from featurestore.store import open_store
 
-    sheets, fields = _sheets_and_fields(open_store(place), name)
+    manifests, fields = _manifests_and_fields(open_store(place), name)
     rows = [
-        {"split": f"{sheet.name}/{one.name}", "description": one.description, "citation": one.citation}
-        for sheet in sheets
-        for one in sheet.protocols.values()
+        {"split": f"{manifest.name}/{one.name}", "description": one.description, "citation": one.citation}
+        for manifest in manifests
+        for one in manifest.protocols.values()
     ]
     for rule in fitting_rules(fields):
         said = f" ({FIELD}: {', '.join(grouping_fields(fields))})" if FIELD in rule else ""
@@ -151,25 +153,25 @@ def _list_splits(name: str, place: str | None, as_json: bool) -> None:
     print_card({row["split"]: row["description"] for row in rows})
 
 
-def _sheets_and_fields(store: Store, name: str) -> tuple[Sequence[Manifest], Fields]:
-    """Return the data sheets of a dataset or corpus, and the fields that its recordings can be split by."""
-    from featurestore.corpus.splits.applicable import fields_of_sheets, fields_of_utterances
+def _manifests_and_fields(store: Store, name: str) -> tuple[Sequence[Manifest], Fields]:
+    """Return the manifests of a dataset or corpus, and the fields that its recordings can be split by."""
+    from featurestore.corpus.splits.applicable import fields_of_manifests, fields_of_utterances
 
     if name not in store.names():
-        sheets = _sheets(name)
-        return sheets, fields_of_sheets(sheets)
+        manifests = _manifests(name)
+        return manifests, fields_of_manifests(manifests)
     table = store.table(store.reference(name).table)
-    return _sheets(table.corpus, optional=True), fields_of_utterances(table.utterances)
+    return _manifests(table.corpus, optional=True), fields_of_utterances(table.utterances)
 
 
-def _sheets(name: str, *, optional: bool = False) -> Sequence[Manifest]:
-    """Return the data sheets of a choice of corpora; none, if that is allowed, for one that is not known by name."""
+def _manifests(name: str, *, optional: bool = False) -> Sequence[Manifest]:
+    """Return the manifests of a choice of corpora; none, if that is allowed, for one that is not known by name."""
     from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.errors import FeatureStoreError
 
     try:
         return find_corpus_spec(name).manifests
-    except FeatureStoreError:  # the corpus of a dataset whose sheet or folder lies elsewhere
+    except FeatureStoreError:  # the corpus of a dataset whose manifest or folder lies elsewhere
         if optional:
             return ()
         raise

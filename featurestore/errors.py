@@ -124,7 +124,7 @@ class MissingPackageError(FeatureStoreError):
 
 
 class ManifestError(FeatureStoreError):
-    """A corpus data sheet that cannot be read or contradicts itself."""
+    """A manifest that cannot be read or contradicts itself."""
 
 
 class AmbiguousError(ManifestError):

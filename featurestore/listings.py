@@ -47,7 +47,7 @@ class CorpusReference:
     origin: str
     """Checksum of the archive that it was read from; empty for a folder."""
     reading: Mapping[str, Any] = field(default_factory=dict)
-    """`Manifest.reading` of the data sheet that it was read for; one with another reading needs another listing."""
+    """`Manifest.reading` of the manifest that it was read for; one with another reading needs another listing."""
 
     @property
     def key(self) -> str:

@@ -126,7 +126,7 @@ def check_audio(
 
 
 def sound_files(source: Source) -> Iterator[tuple[str, bytes | str]]:
-    """Yield what looks like audio in a source without a data sheet, by the endings of names.
+    """Yield what looks like audio in a source without a manifest, by the endings of names.
 
     A file that cannot be read becomes the reason why.
     """

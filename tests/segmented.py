@@ -128,8 +128,8 @@ def lhotse(folder: Path) -> Path:
     return write(folder, {"recordings.jsonl": lines(recordings), "supervisions.jsonl": lines(supervisions), **audio()})
 
 
-def sheet(folder: Path) -> Path:
-    """A data sheet of the user's own, with columns of other names."""
+def manifest(folder: Path) -> Path:
+    """A manifest of the user's own, with columns of other names."""
     rows = [f"{p.file};{p.emotion};{p.speaker};{p.start};{p.end};{channel_of(p)}" for p in PARTS]
     text = "Wave;Mood;Who;From;To;Track\n" + "\n".join(rows) + "\n"
     toml = """
@@ -179,6 +179,6 @@ WAYS = {
     "kaldi": kaldi,
     "lhotse": lhotse,
     "audformat": audformat,
-    "sheet": sheet,
+    "manifest": manifest,
 }
 """Every way in which segments are written down."""

@@ -59,13 +59,13 @@ def test_the_error_lists_what_there_is_where_nothing_is_near():
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301  # our own bytes
 
 
-def test_a_key_of_a_sheet_is_held_to_the_same_rule():
-    sheet = "name = 'x'\ntitle = 'X'\n{} = 'y'\n[labels]\npattern = '(?P<speaker>.)'\ntarget = 'speaker'"
+def test_a_key_of_a_manifest_is_held_to_the_same_rule():
+    manifest = "name = 'x'\ntitle = 'X'\n{} = 'y'\n[labels]\npattern = '(?P<speaker>.)'\ntarget = 'speaker'"
 
     with pytest.raises(ManifestError, match="did you mean 'licence'"):
-        parse_manifest(sheet.format("license"), "x")
+        parse_manifest(manifest.format("license"), "x")
     with pytest.raises(ManifestError, match="unknown key 'colour': known:"):
-        parse_manifest(sheet.format("colour"), "x")
+        parse_manifest(manifest.format("colour"), "x")
 
 
 def test_a_very_long_name_costs_no_time():

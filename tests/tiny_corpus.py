@@ -65,14 +65,14 @@ def recipe(copies: int, mels: int = 8) -> DatasetSpec:
 
 
 def build_here(
-    store: Store, folder: Path, wanted: DatasetSpec, name: str = "tiny", sheet: Manifest | None = None
+    store: Store, folder: Path, wanted: DatasetSpec, name: str = "tiny", manifest: Manifest | None = None
 ) -> tuple[str, int]:
     """Build without Dask; return the digest and the number of computed rows.
 
     It goes through the same steps as `pipelines.build.run.build`: sweep, plan, bundles, leases, plan again, publish.
     """
     computed = 0
-    corpus = ingest(store, sheet or find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
+    corpus = ingest(store, manifest or find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
     with store.storage.hold(exclusive=False):
         store.storage.sweep()
         plan: BuildPlan = plan_build(store, corpus, wanted)

@@ -1,4 +1,4 @@
-"""Corpora: data sheets, sources, labels, splits and leaks."""
+"""Corpora: manifests, sources, labels, splits and leaks."""
 
 from featurestore.corpus.load import corpus_source, label, load_corpus, read_listing
 from featurestore.corpus.manifest.catalog import find_manifest, manifest_names, read_manifest

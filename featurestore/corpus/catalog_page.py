@@ -1,6 +1,6 @@
-"""The page of all known corpora, as Markdown, from their data sheets alone.
+"""The page of all known corpora, as Markdown, from their manifests alone.
 
-`docs/corpora.md` is this page; a test compares the two, so a sheet cannot change without its documentation.
+`docs/corpora.md` is this page; a test compares the two, so a manifest cannot change without its documentation.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from featurestore.corpus.splits.rules import SPLITS
 
 HEAD = """# Corpora
 
-What is known by name, from the data sheets in `data_manifests/`. Written by `featurestore corpora --markdown`: to
-change something, change a sheet. A dash stands where files differ or no figure with a source was found. Where sources
-disagree on a licence, the stricter one is given. Counts are those of the published files, the known bad ones among
-them. `fetch` says what the download is held to: a pinned `sha256`, the publisher's `md5`, or the first copy that you
-accept with `--trust-first-download` (`first`); a dash means that you give your own copy with `--source`.
+All corpora that are known by name, from the manifests in `data_manifests/`. `featurestore corpora --markdown` writes
+this page: to change it, change a manifest. A dash means that files differ or that no source gives a figure. Where
+sources disagree on a licence, the stricter one is given. Counts include the known bad files. `fetch` says what the
+download is checked against: a pinned `sha256`, the publisher's `md5`, or the first copy that you accept with
+`--trust-first-download` (`first`); a dash means that you give your own copy with `--source`.
 """
 
 COLUMNS = ("corpus", "files", "hours", "rate", "classes", "speakers", "language", "licence", "fetch")
@@ -27,12 +27,12 @@ LISTED_SPEAKERS = 12
 """Speakers that are named one by one; more are summed up."""
 
 
-def catalogue_page(sheets: Iterable[Manifest]) -> str:
-    """Return the page: a table of all corpora, then a section for each with what its sheet says.
+def catalogue_page(manifests: Iterable[Manifest]) -> str:
+    """Return the page: a table of all corpora, then a section for each with what its manifest says.
 
     Parameters
     ----------
-    sheets : iterable of Manifest
+    manifests : iterable of Manifest
         In the order of the page.
 
     Examples
@@ -41,16 +41,16 @@ def catalogue_page(sheets: Iterable[Manifest]) -> str:
     >>> print(catalogue_page([find_manifest("demo")]).splitlines()[-1])
     - Splits: `speakers`, `shuffled`, `loso`, `mathworks`
     """
-    sheets = tuple(sheets)
-    parts = [HEAD, "\n".join(_table(sheets)), *(_section(sheet) for sheet in sheets)]
+    manifests = tuple(manifests)
+    parts = [HEAD, "\n".join(_table(manifests)), *(_section(manifest) for manifest in manifests)]
     return "\n".join(parts)
 
 
-def _table(sheets: Sequence[Manifest]) -> Iterator[str]:
+def _table(manifests: Sequence[Manifest]) -> Iterator[str]:
     yield _row(COLUMNS)
     yield _row(["---:" if column in NUMBERS else "---" for column in COLUMNS])
-    for sheet in sheets:
-        yield _row(_cells(sheet))
+    for manifest in manifests:
+        yield _row(_cells(manifest))
     yield ""
 
 
@@ -58,17 +58,17 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cells(sheet: Manifest) -> tuple[str, ...]:
+def _cells(manifest: Manifest) -> tuple[str, ...]:
     return (
-        f"[{sheet.name}](#{sheet.name})",
-        _number(sheet.expected.files),
-        "-" if sheet.hours is None else f"{sheet.hours:g}",
-        _number(sheet.rate),
-        _number(len(sheet.classes) or None),
-        _number(sheet.speaker_count),
-        _text(sheet.language) or "-",
-        _text(sheet.licence),
-        _pin(sheet),
+        f"[{manifest.name}](#{manifest.name})",
+        _number(manifest.expected.files),
+        "-" if manifest.hours is None else f"{manifest.hours:g}",
+        _number(manifest.rate),
+        _number(len(manifest.classes) or None),
+        _number(manifest.speaker_count),
+        _text(manifest.language) or "-",
+        _text(manifest.licence),
+        _pin(manifest),
     )
 
 
@@ -77,32 +77,32 @@ def _number(value: int | None) -> str:
 
 
 def _text(text: str) -> str:
-    """Keep a sheet's words from ending a cell or starting markup."""
+    """Keep a manifest's words from ending a cell or starting markup."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("_", "\\_").replace("*", "\\*")
 
 
-def _pin(sheet: Manifest) -> str:
+def _pin(manifest: Manifest) -> str:
     """Say what the best archive is held to."""
-    if sheet.generator:
+    if manifest.generator:
         return "made here"
-    return _held_to(sheet.archives[0], sheet) if sheet.archives else "-"
+    return _held_to(manifest.archives[0], manifest) if manifest.archives else "-"
 
 
-def _held_to(archive: Archive, sheet: Manifest) -> str:
+def _held_to(archive: Archive, manifest: Manifest) -> str:
     if archive.sha256:
         return "sha256"
-    return "md5" if archive.md5 else "sha256 of each file" if sheet.index else "first"
+    return "md5" if archive.md5 else "sha256 of each file" if manifest.index else "first"
 
 
-def _section(sheet: Manifest) -> str:
-    lines = [f"## {sheet.name}", "", _wrapped(f"**{_text(sheet.title)}.** {_text(sheet.description)}"), ""]
+def _section(manifest: Manifest) -> str:
+    lines = [f"## {manifest.name}", "", _wrapped(f"**{_text(manifest.title)}.** {_text(manifest.description)}"), ""]
     facts = (
-        *_origin(sheet),
-        *_labels(sheet),
-        *_speakers(sheet),
-        *_sentences(sheet),
-        *_known_bad(sheet),
-        *_views(sheet),
+        *_origin(manifest),
+        *_labels(manifest),
+        *_speakers(manifest),
+        *_sentences(manifest),
+        *_known_bad(manifest),
+        *_views(manifest),
     )
     return "\n".join([*lines, *(_wrapped(f"- {fact}", "  ") for fact in facts), ""])
 
@@ -111,30 +111,30 @@ def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _origin(sheet: Manifest) -> Iterator[str]:
-    terms = f" (<{sheet.licence_url}>)" if sheet.licence_url else ""
-    yield f"Licence: {_text(sheet.licence)}{terms}"
-    if sheet.citation:
-        yield f"Citation: {_text(sheet.citation)}"
-    if sheet.homepage:
-        yield f"From: <{sheet.homepage}>"
-    for archive in sheet.archives:
+def _origin(manifest: Manifest) -> Iterator[str]:
+    terms = f" (<{manifest.licence_url}>)" if manifest.licence_url else ""
+    yield f"Licence: {_text(manifest.licence)}{terms}"
+    if manifest.citation:
+        yield f"Citation: {_text(manifest.citation)}"
+    if manifest.homepage:
+        yield f"From: <{manifest.homepage}>"
+    for archive in manifest.archives:
         size = "" if archive.bytes is None else f", {archive.bytes:,} bytes"
-        yield f"Archive: <{archive.url}>{size}, held to {_held_to(archive, sheet)}"
+        yield f"Archive: <{archive.url}>{size}, held to {_held_to(archive, manifest)}"
 
 
-def _labels(sheet: Manifest) -> Iterator[str]:
+def _labels(manifest: Manifest) -> Iterator[str]:
     """Say the classes with their codes and counts, and which other fields there are."""
-    rule, counts = sheet.labels, sheet.expected.labels
+    rule, counts = manifest.labels, manifest.expected.labels
     codes: dict[str, list[str]] = {}
     for code, meaning in rule.codes.get(rule.target, {}).items():
         codes.setdefault(meaning, []).append(code)
-    named = (_label(name, codes.get(name, []), counts.get(name)) for name in sheet.classes)
+    named = (_label(name, codes.get(name, []), counts.get(name)) for name in manifest.classes)
     yield f"Labels (`{rule.target}`): {', '.join(named) or 'as in the labels'}"
     for other in (name for name in rule.codes if name not in (rule.target, rule.speaker)):
         yield f"Also `{other}`: {', '.join(f'`{code}` {_text(said)}' for code, said in rule.codes[other].items())}"
-    if sheet.label_files:
-        yield "Read beside the audio: " + ", ".join(f"`{name}`" for one in sheet.label_files for name in one.files)
+    if manifest.label_files:
+        yield "Read beside the audio: " + ", ".join(f"`{name}`" for one in manifest.label_files for name in one.files)
 
 
 def _label(name: str, codes: Sequence[str], count: int | None) -> str:
@@ -142,21 +142,21 @@ def _label(name: str, codes: Sequence[str], count: int | None) -> str:
     return f"{_text(name)}{written}" + ("" if count is None else f" {count:,}")
 
 
-def _speakers(sheet: Manifest) -> Iterator[str]:
-    if sheet.labels.speaker is None:
+def _speakers(manifest: Manifest) -> Iterator[str]:
+    if manifest.labels.speaker is None:
         yield "Speakers: unknown, so no split can keep them apart"
         return
-    count = "number unknown" if sheet.speaker_count is None else f"{sheet.speaker_count:,}"
-    yield f"Speakers (`{sheet.labels.speaker}`): {count}{_speaker_list(sheet)}"
+    count = "number unknown" if manifest.speaker_count is None else f"{manifest.speaker_count:,}"
+    yield f"Speakers (`{manifest.labels.speaker}`): {count}{_speaker_list(manifest)}"
 
 
-def _speaker_list(sheet: Manifest) -> str:
-    if not sheet.speakers:
+def _speaker_list(manifest: Manifest) -> str:
+    if not manifest.speakers:
         return ""
-    if len(sheet.speakers) <= LISTED_SPEAKERS:
-        return f": {', '.join(_speaker(one) for one in sheet.speakers)}"
-    sexes = Counter(one.sex for one in sheet.speakers if one.sex)
-    ages = [one.age for one in sheet.speakers if one.age is not None]
+    if len(manifest.speakers) <= LISTED_SPEAKERS:
+        return f": {', '.join(_speaker(one) for one in manifest.speakers)}"
+    sexes = Counter(one.sex for one in manifest.speakers if one.sex)
+    ages = [one.age for one in manifest.speakers if one.age is not None]
     known = [f"{count} {sex}" for sex, count in sorted(sexes.items())]
     return "".join(f", {fact}" for fact in [*known, *([f"{min(ages)} to {max(ages)} years old"] if ages else [])])
 
@@ -166,25 +166,25 @@ def _speaker(one: Speaker) -> str:
     return _text(" ".join(filter(None, [one.id, one.sex, age])))
 
 
-def _sentences(sheet: Manifest) -> Iterator[str]:
-    text = sheet.labels.text
+def _sentences(manifest: Manifest) -> Iterator[str]:
+    text = manifest.labels.text
     yield "Sentences: not told apart" if text is None else f"Sentences: field `{text}`"
-    if sheet.labels.pattern:
-        yield f"Names{' and folders' if sheet.labels.match == 'path' else ''}: `{sheet.labels.pattern}`"
+    if manifest.labels.pattern:
+        yield f"Names{' and folders' if manifest.labels.match == 'path' else ''}: `{manifest.labels.pattern}`"
 
 
-def _known_bad(sheet: Manifest) -> Iterator[str]:
-    for name, reason in sheet.audio.known_bad.items():
+def _known_bad(manifest: Manifest) -> Iterator[str]:
+    for name, reason in manifest.audio.known_bad.items():
         yield f"Known bad: `{name}`, {_text(reason)}"
 
 
-def _views(sheet: Manifest) -> Iterator[str]:
+def _views(manifest: Manifest) -> Iterator[str]:
     """Say the splits that make sense, and the protocols with their sources."""
-    rules = [name for name in sheet.splits if name in SPLITS or name in sheet.side_rules]
+    rules = [name for name in manifest.splits if name in SPLITS or name in manifest.side_rules]
     if rules:
         yield f"Splits: {', '.join(f'`{name}`' for name in rules)}"
-    for name, scheme in sheet.schemes.items():
+    for name, scheme in manifest.schemes.items():
         yield f"Scheme `{name}`: {_text(scheme.title) or ', '.join(map(_text, scheme.keep)) or 'a selection'}"
-    for protocol in sheet.protocols.values():
+    for protocol in manifest.protocols.values():
         said = ". ".join(filter(None, (protocol.description.rstrip("."), protocol.citation)))
-        yield f"Protocol `{sheet.name}/{protocol.name}`: {_text(said) or f'split `{protocol.split}`'}"
+        yield f"Protocol `{manifest.name}/{protocol.name}`: {_text(said) or f'split `{protocol.split}`'}"

@@ -170,7 +170,7 @@ def check_completeness(
     read: ReadBytes | None = None,
     faults: Mapping[str, str] | None = None,
 ) -> Completeness:
-    """Compare a listing with a data sheet: files with its index, counts with all its expectations.
+    """Compare a listing with a manifest: files with its index, counts with all its expectations.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def _known_bad(manifest: Manifest, files: Iterable[str]) -> Iterator[Rejection]:
 
 
 def _as_published(manifest: Manifest) -> Manifest:
-    """Return the sheet without its known-bad files: a complete copy holds them, and expected counts include them."""
+    """Return the manifest without its known-bad files: a complete copy holds them, and expected counts include them."""
     return replace(manifest, audio=replace(manifest.audio, known_bad={}))
 
 

@@ -32,12 +32,12 @@ def recognised_format(place: str | Path) -> str | None:
 
 
 def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest:
-    """Return the data sheet of a folder: the one in it, what another tool says, else what its names tell for sure.
+    """Return the manifest of a folder: the one in it, what another tool says, else what its names tell for sure.
 
     Raises
     ------
     ManifestError
-        If it holds several sheets, is in no known format, or its names leave open what the class is.
+        If it holds several manifests, is in no known format, or its names leave open what the class is.
     SourceError
         If its data cannot be read.
     """
@@ -45,11 +45,11 @@ def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest
     from featurestore.corpus.suggest.propose import sure_manifest  # labels recordings, which this package serves
 
     folder = Path(place)
-    sheets = sorted(folder.glob("*.toml"))
-    if len(sheets) == 1:
-        return replace(read_manifest(sheets[0]), place=str(folder))
-    if sheets:
-        raise ManifestError(f"folder {str(place)!r:.200} holds {len(sheets)} data sheets (*.toml). Name one of them.")
+    manifests = sorted(folder.glob("*.toml"))
+    if len(manifests) == 1:
+        return replace(read_manifest(manifests[0]), place=str(folder))
+    if manifests:
+        raise ManifestError(f"folder {str(place)!r:.200} holds {len(manifests)} manifests (*.toml). Name one of them.")
     found = recognised_format(folder)
     if found is None:
         return sure_manifest(folder, limits)
@@ -138,7 +138,7 @@ def find_corpus_spec(text: str, limits: Limits | None = None) -> CorpusSpec:
     SpecError
         If a corpus is named twice.
     ManifestError
-        If a sheet of the user's own cannot be read.
+        If a manifest of the user's own cannot be read.
     """
     folder, scheme = _folder(text)
     if folder:
@@ -155,7 +155,7 @@ def find_corpus_spec(text: str, limits: Limits | None = None) -> CorpusSpec:
 def _folder(text: str) -> tuple[str, str]:
     """Return a folder of the user's own and the scheme behind it; empty texts if it is none. Known names come first.
 
-    Only a folder with a sheet or another tool's description has schemes: a mistyped path is no scheme of the folder
+    Only a folder with a manifest or another tool's description has schemes: a mistyped path is no scheme of the folder
     above it.
     """
     names, _, scheme = text.rpartition("/")
@@ -171,10 +171,10 @@ def _is_own_folder(text: str) -> bool:
 
 def _is_described(folder: Path) -> bool:
 
-    return recognised_format(folder) is not None or any(map(_is_sheet, folder.glob("*.toml")))
+    return recognised_format(folder) is not None or any(map(_is_manifest, folder.glob("*.toml")))
 
 
-def _is_sheet(file: Path) -> bool:
+def _is_manifest(file: Path) -> bool:
     try:
         find_manifest(file)
     except ManifestError:  # some other tool's TOML
@@ -183,7 +183,7 @@ def _is_sheet(file: Path) -> bool:
 
 
 def _without_scheme(text: str) -> tuple[str, str]:
-    """Separate a scheme behind the last slash; the path of a sheet may hold slashes of its own."""
+    """Separate a scheme behind the last slash; the path of a manifest may hold slashes of its own."""
     names, slash, scheme = text.rpartition("/")
     if not slash or text.endswith(".toml") or ("/" in names and ".toml" not in names):
         return text, ""
@@ -191,7 +191,7 @@ def _without_scheme(text: str) -> tuple[str, str]:
 
 
 def _parts(names: str) -> list[str]:
-    """Separate corpora at each plus that stands behind the name of a corpus or a sheet."""
+    """Separate corpora at each plus that stands behind the name of a corpus or a manifest."""
     parts: list[str] = []
     for piece in names.split("+"):
         complete = bool(parts) and (parts[-1].endswith(".toml") or parts[-1].replace("-", "_") in manifest_names())
@@ -218,7 +218,7 @@ def _moved(corpus: str, rejection: Rejection) -> Rejection:
 
 
 def _merged_manifest(name: str, manifests: Sequence[Manifest]) -> Manifest:
-    """Return the sheet of several corpora: all licences and citations, what they share, and the splits that fit any."""
+    """Return one manifest for several corpora: all licences and citations, what they share, the splits that fit any."""
     rates, languages = ({getattr(one, field) for one in manifests} for field in ("rate", "language"))
     return Manifest(
         name=name,

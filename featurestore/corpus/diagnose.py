@@ -43,58 +43,60 @@ def resembled_corpus(paths: Iterable[str], other_than: str = "") -> str | None:
     files = [path for path in paths if not is_junk(path)]
     audio = [path for path in files if is_audio(path)]
     tried = audio[:: -(-len(audio) // MOST_TRIED)] if audio else []
-    sheets = (find_manifest(name) for name in manifest_names() if name != other_than)
-    fits = ((_fit(sheet, files, tried), sheet) for sheet in sheets if sheet.generator is None)
-    fitting = [(*fit, sheet.name) for fit, sheet in fits if fit is not None]
+    manifests = (find_manifest(name) for name in manifest_names() if name != other_than)
+    fits = ((_fit(manifest, files, tried), manifest) for manifest in manifests if manifest.generator is None)
+    fitting = [(*fit, manifest.name) for fit, manifest in fits if fit is not None]
     return max(fitting)[-1] if fitting else None
 
 
-def _fit(sheet: Manifest, files: Sequence[str], audio: Sequence[str]) -> tuple[bool, float, float] | None:
+def _fit(manifest: Manifest, files: Sequence[str], audio: Sequence[str]) -> tuple[bool, float, float] | None:
     """Return how well a corpus fits, the larger the better; None if it does not.
 
     Some corpora are named alike (RAVDESS, BanglaSER): then the one wins of whose speakers more are there.
     """
-    if not audio or not _label_files_there(sheet, files):
+    if not audio or not _label_files_there(manifest, files):
         return None
-    speakers = list(_speakers_of(sheet, audio))
-    if len(speakers) < FITTING * len(audio) or (not sheet.index and len(speakers) < FEWEST):
+    speakers = list(_speakers_of(manifest, audio))
+    if len(speakers) < FITTING * len(audio) or (not manifest.index and len(speakers) < FEWEST):
         return None
     known = {one for one in speakers if one is not None}
-    if len(known) == 1 and (sheet.speaker_count or 1) > 1 and not sheet.speakers:  # any folder of classes has one name
+    if (
+        len(known) == 1 and (manifest.speaker_count or 1) > 1 and not manifest.speakers
+    ):  # any folder of classes has one name
         return None
-    return bool(sheet.index), len(speakers) / len(audio), len(known) / (sheet.speaker_count or len(speakers))
+    return bool(manifest.index), len(speakers) / len(audio), len(known) / (manifest.speaker_count or len(speakers))
 
 
-def _speakers_of(sheet: Manifest, audio: Iterable[str]) -> Iterator[str | None]:
+def _speakers_of(manifest: Manifest, audio: Iterable[str]) -> Iterator[str | None]:
     """Yield the speaker of each recording whose name is one of the corpus, None where the name does not tell."""
-    rule = sheet.labels
-    pattern = compile_pattern(rule.pattern, f"manifest {sheet.name!r}", any_case=rule.any_case)
-    known = {speaker.id for speaker in sheet.speakers}
-    for path in filter(sheet.audio.wants, audio):
-        inside = sheet.audio.corpus_path(path)
+    rule = manifest.labels
+    pattern = compile_pattern(rule.pattern, f"manifest {manifest.name!r}", any_case=rule.any_case)
+    known = {speaker.id for speaker in manifest.speakers}
+    for path in filter(manifest.audio.wants, audio):
+        inside = manifest.audio.corpus_path(path)
         fields = parse_label(rule, pattern, inside) if rule.pattern else None
         said = fields if isinstance(fields, dict) else {}
         speaker = said.get(rule.speaker) if rule.speaker else None
-        if sheet.index:
-            fitting = inside in sheet.index
-        elif sheet.tables and not rule.pattern:
+        if manifest.index:
+            fitting = inside in manifest.index
+        elif manifest.tables and not rule.pattern:
             fitting = True
         else:
-            classes = sheet.classes or (said.get(rule.target),)
+            classes = manifest.classes or (said.get(rule.target),)
             fitting = bool(said) and said.get(rule.target) in classes and (not known or speaker in known)
         if fitting:
             yield speaker
 
 
-def _label_files_there(sheet: Manifest, files: Sequence[str]) -> bool:
-    """Tell whether each table of a sheet is there; where the table's own name gives fields, by that name."""
+def _label_files_there(manifest: Manifest, files: Sequence[str]) -> bool:
+    """Tell whether each table of a manifest is there; where the table's own name gives fields, by that name."""
 
     def is_there(rule: TableRule) -> bool:
         """Tell whether a file has the name that a rule looks for."""
-        pattern = compile_pattern(rule.pattern or ".*", f"manifest {sheet.name!r}")
+        pattern = compile_pattern(rule.pattern or ".*", f"manifest {manifest.name!r}")
         return any(is_label_file((rule,), path) and pattern.fullmatch(path) for path in files)
 
-    return all(map(is_there, sheet.tables))
+    return all(map(is_there, manifest.tables))
 
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -144,7 +146,7 @@ def video_rejection(path: str) -> Rejection:
 
 
 def _as_sound(path: str, manifest: Manifest) -> str:
-    """Return the path that the sound of a video would have, under the first ending that the sheet includes."""
+    """Return the path that the sound of a video would have, under the first ending that the manifest includes."""
     ending = next((one.rpartition(".")[2] for one in manifest.audio.include if "." in one), "wav")
     return f"{_stem(path)}.{ending}"
 

@@ -64,7 +64,7 @@ def _whole_corpus(manifest: Manifest, source: str | Path | None) -> Corpus:
 
 
 def corpus_source(manifest: Manifest, source: str | Path | None = None, limits: Limits | None = None) -> Source:
-    """Open the place that holds a corpus: the one given, else that of its sheet, else the corpus's own synthesiser."""
+    """Open the place of a corpus: the one given, else that of its manifest, else the corpus's own synthesiser."""
     place = source if source is not None else manifest.place
     if place is not None:
         return _located(open_source(place, limits), manifest)
@@ -79,7 +79,7 @@ def corpus_source(manifest: Manifest, source: str | Path | None = None, limits: 
 
 
 def _located(source: Source, manifest: Manifest) -> Source:
-    """Give the files of a source the paths under which another tool's data names them, if the sheet is made of such."""
+    """Give files the paths under which another tool's data names them, if the manifest was made from such data."""
     if manifest.translation is None:
         return source
     from featurestore.corpus.importers.located import located

@@ -45,7 +45,7 @@ def ingest(
     store : Store
         Where the originals and the listing are kept.
     manifest : Manifest
-        The corpus's data sheet.
+        The corpus's manifest.
     source : str, path or None
         Archive or folder; None takes what the store has, else synthesises or downloads.
     fetch : callable

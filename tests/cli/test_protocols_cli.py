@@ -10,7 +10,7 @@ from command_line import error_line, featurestore
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A store with the demo corpus, and a protocol for it in a sheet beside."""
+    """A store with the demo corpus, and a protocol for it in a manifest beside."""
     folder = tmp_path_factory.mktemp("protocols")
     (folder / "own.toml").write_text(
         'name = "demo"\ntitle = "Demo"\n[labels]\ntarget = "emotion"\n'

@@ -64,7 +64,7 @@ def test_a_split_that_does_not_exist_for_a_corpus_is_not_listed_for_it():
     assert {"meld/official", "official"} <= set(listed("meld"))
 
 
-def test_a_protocol_of_a_sheet_of_ones_own_is_offered_with_the_path_of_the_sheet(place):
+def test_a_protocol_of_a_manifest_of_ones_own_is_offered_with_the_path_of_the_manifest(place):
     result = featurestore("splits", place / "own.toml", "--split", "three-folds", store=place / "store")
 
     assert result.returncode == 1

@@ -1,7 +1,7 @@
 """File names as the corpora of the field really have them, with the labels, speakers and sentences written by hand.
 
 Each line is `path in a copy -> class speaker sentence`; `-` stands for what the corpus does not tell. Nothing here is
-taken from the data sheets, so that a slip in a sheet shows.
+taken from the manifests, so that a slip in a manifest shows.
 """
 
 from __future__ import annotations

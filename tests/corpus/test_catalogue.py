@@ -1,4 +1,4 @@
-"""The page of all corpora is what the data sheets say, and the committed one is current."""
+"""The page of all corpora is what the manifests say, and the committed one is current."""
 
 from pathlib import Path
 
@@ -61,14 +61,14 @@ def test_the_table_says_what_a_download_is_held_to(page, name, pin):
     assert line.endswith(f"| {pin} |")
 
 
-def test_words_of_a_sheet_cannot_break_the_table(tmp_path):
-    sheet = tmp_path / "odd.toml"
-    sheet.write_text(
+def test_words_of_a_manifest_cannot_break_the_table(tmp_path):
+    manifest = tmp_path / "odd.toml"
+    manifest.write_text(
         'name = "odd"\ntitle = "A | B <b>"\nlicence = "a | b"\n[labels]\n'
         'pattern = \'(?P<mood>[a-z]+)\\.wav\'\ntarget = "mood"\nspeaker = ""\n'
     )
 
-    page = catalogue_page([read_manifest(sheet)])
+    page = catalogue_page([read_manifest(manifest)])
 
     assert "a \\| b" in page
     assert "<b>" not in page

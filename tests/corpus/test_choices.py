@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_label_files import SHEET, audio_folder, sheet
+from test_label_files import MANIFEST, audio_folder, manifest_file
 
 from featurestore.corpus import check_leaks, folds, load_corpus
 from featurestore.corpus.check import check_completeness
@@ -81,14 +81,14 @@ def test_the_source_of_several_corpora_says_which_is_where():
         choice.sources("a.zip")
 
 
-def test_a_sheet_of_ones_own_can_be_chosen_with_a_scheme_and_in_company(tmp_path):
-    text = SHEET + "[schemes.happy]\nkeep = ['joy']\n"
+def test_a_manifest_of_ones_own_can_be_chosen_with_a_scheme_and_in_company(tmp_path):
+    text = MANIFEST + "[schemes.happy]\nkeep = ['joy']\n"
     folder = audio_folder(tmp_path)
 
-    corpus = load_corpus(f"{sheet(tmp_path, text)}/happy", folder)
+    corpus = load_corpus(f"{manifest_file(tmp_path, text)}/happy", folder)
 
     assert corpus.label_counts() == {"joy": 1}
-    assert [one.name for one in find_corpus_spec(f"demo+{sheet(tmp_path)}").manifests] == ["demo", "takes"]
+    assert [one.name for one in find_corpus_spec(f"demo+{manifest_file(tmp_path)}").manifests] == ["demo", "takes"]
 
 
 @pytest.fixture(scope="module")
@@ -192,11 +192,11 @@ def test_what_is_missing_extra_and_different_is_named(tmp_path, emodb_zip):
 
 def test_counts_are_compared_for_every_label_session_and_scheme(tmp_path):
     text = (
-        SHEET
+        MANIFEST
         + "[expected]\nfiles = 3\n[expected.labels]\njoy = 2\ncalm = 1\n[expected.fields.room]\na = 3\n"
         + "[schemes.happy]\nkeep = ['joy']\n[schemes.happy.expected]\nfiles = 2\n"
     )
-    manifest = read_manifest(sheet(tmp_path, text))
+    manifest = read_manifest(manifest_file(tmp_path, text))
 
     found = completeness(manifest, FolderSource(audio_folder(tmp_path)))
 

@@ -1,4 +1,4 @@
-"""The corpora of the field: every sheet reads the names that copies really have, and says only what adds up."""
+"""The corpora of the field: every manifest reads the names that copies really have, and says only what adds up."""
 
 import pytest
 from field_copies import read, recording, said
@@ -64,24 +64,24 @@ def depth(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_expected_counts_agree_with_each_other_and_with_the_listed_speakers(name):
-    sheet = find_manifest(name)
-    expected = sheet.expected
+    manifest = find_manifest(name)
+    expected = manifest.expected
 
     for counts in (expected.labels, expected.speakers):
         assert not counts or expected.files in (None, sum(counts.values()))
-    assert set(expected.labels) <= set(sheet.labels.codes[sheet.labels.target].values())
-    assert not expected.speakers or set(expected.speakers) == {one.id for one in sheet.speakers}
-    assert sheet.speaker_count in (None, expected.speaker_count or len(sheet.speakers))
+    assert set(expected.labels) <= set(manifest.labels.codes[manifest.labels.target].values())
+    assert not expected.speakers or set(expected.speakers) == {one.id for one in manifest.speakers}
+    assert manifest.speaker_count in (None, expected.speaker_count or len(manifest.speakers))
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_sheet_says_licence_citation_language_and_where_the_corpus_is_from(name):
-    sheet = find_manifest(name)
+def test_a_manifest_says_licence_citation_language_and_where_the_corpus_is_from(name):
+    manifest = find_manifest(name)
 
-    assert all((sheet.title, sheet.description, sheet.licence, sheet.citation, sheet.language))
-    assert sheet.homepage.startswith(("https://", "http://"))
-    assert all(archive.url.startswith("https://") for archive in sheet.archives)
-    assert all(len(sheet.labels.codes[name]) for name in sheet.labels.codes)
+    assert all((manifest.title, manifest.description, manifest.licence, manifest.citation, manifest.language))
+    assert manifest.homepage.startswith(("https://", "http://"))
+    assert all(archive.url.startswith("https://") for archive in manifest.archives)
+    assert all(len(manifest.labels.codes[name]) for name in manifest.labels.codes)
 
 
 def test_counts_are_the_published_ones():
@@ -176,7 +176,7 @@ def test_the_real_part_of_ravdess_has_the_sixty_clips_of_its_two_actors(shared):
     ("name", "relative"),
     [("emodb", "data/emodb/download.zip"), ("fsdd", "data/fsdd/free-spoken-digit-dataset.zip")],
 )
-def test_the_real_corpora_hold_exactly_what_their_sheets_expect(shared, name, relative):
+def test_the_real_corpora_hold_exactly_what_their_manifests_expect(shared, name, relative):
     corpus = load_corpus(name, shared / relative)
     expected = corpus.manifest.expected
 
@@ -198,7 +198,7 @@ joy = "joy"
 
 
 @pytest.mark.parametrize(("any_case", "found"), [("false", ["b"]), ("true", ["A", "b"])])
-def test_upper_case_is_read_like_lower_case_where_a_sheet_asks_for_it(tmp_path, any_case, found):
+def test_upper_case_is_read_like_lower_case_where_a_manifest_asks_for_it(tmp_path, any_case, found):
     (tmp_path / "takes.toml").write_text(CASES.format(any_case), encoding="utf-8")
     manifest = read_manifest(tmp_path / "takes.toml")
     listing, _ = read_source(MemorySource("takes", {"A_JOY.WAV": b"1", "b_joy.wav": b"2"}), manifest)

@@ -71,8 +71,8 @@ def test_listening_names_no_file_twice(tmp_path, cremad):
 
 
 def test_pointers_that_a_store_took_are_rejected_when_it_is_asked_without_a_source(tmp_path):
-    sheet = 'name = "p"\ntitle = "P"\n[labels]\npattern = "(?P<speaker>.)_(?P<mood>.)\\\\.wav"\ntarget = "mood"\n'
-    put(tmp_path, {"p.toml": sheet, "p/a_x.wav": POINTER, "p/b_y.wav": recording(1) + bytes(2)})
+    manifest = 'name = "p"\ntitle = "P"\n[labels]\npattern = "(?P<speaker>.)_(?P<mood>.)\\\\.wav"\ntarget = "mood"\n'
+    put(tmp_path, {"p.toml": manifest, "p/a_x.wav": POINTER, "p/b_y.wav": recording(1) + bytes(2)})
     featurestore("build", tmp_path / "p.toml", "--source", tmp_path / "p", store=tmp_path / "store")
 
     code, report = checked(tmp_path / "p.toml", store=tmp_path / "store")

@@ -98,10 +98,10 @@ def test_another_field_is_the_class_where_the_user_names_it(tmp_path):
 
 
 def test_a_database_tells_its_licence_and_where_it_comes_from(tmp_path):
-    sheet = folder_manifest(audformat(tmp_path / "moods"))
+    manifest = folder_manifest(audformat(tmp_path / "moods"))
 
-    assert (sheet.title, sheet.licence, sheet.homepage) == ("moods", "CC-BY-4.0", "https://example.org/moods")
-    assert sheet.description == "Three people in two moods."
+    assert (manifest.title, manifest.licence, manifest.homepage) == ("moods", "CC-BY-4.0", "https://example.org/moods")
+    assert manifest.description == "Three people in two moods."
 
 
 def test_kaldi_folders_side_by_side_are_one_corpus_with_a_split(tmp_path):
@@ -180,10 +180,12 @@ def test_a_change_of_labels_changes_what_a_store_must_read(tmp_path):
     assert folder_manifest(folder).reading != before
 
 
-def test_a_folder_with_one_sheet_is_that_corpus_and_its_own_source(tmp_path):
-    sheet = "name = 'takes'\ntitle = 'x'\n[labels]\npattern = 'u(?P<label>.)\\.wav'\ntarget = 'label'\nspeaker = ''\n"
+def test_a_folder_with_one_manifest_is_that_corpus_and_its_own_source(tmp_path):
+    manifest = (
+        "name = 'takes'\ntitle = 'x'\n[labels]\npattern = 'u(?P<label>.)\\.wav'\ntarget = 'label'\nspeaker = ''\n"
+    )
 
-    corpus = load_corpus(write(tmp_path, {**audio(), "takes.toml": sheet}))
+    corpus = load_corpus(write(tmp_path, {**audio(), "takes.toml": manifest}))
 
     assert corpus.name == "takes"
     assert len(corpus.label_counts()) == len(RECORDINGS)

@@ -17,7 +17,7 @@ from featurestore.corpus.splits.types import Split
 from featurestore.errors import LeakError
 from featurestore.store import open_store
 
-SHEET = """
+MANIFEST = """
 name = "tiny"
 title = "The same sound in several files"
 [audio]
@@ -50,7 +50,7 @@ def place(tmp_path_factory):
     """A store with one sound as WAV, as WAV with a chunk more, as FLAC and in stereo, and another sound."""
     folder = tmp_path_factory.mktemp("identical") / "tiny"
     folder.mkdir()
-    folder.with_suffix(".toml").write_text(SHEET)
+    folder.with_suffix(".toml").write_text(MANIFEST)
     wav = encoded(sound(1), "WAV")
     files = {
         "anna_up.wav": wav,
@@ -112,7 +112,7 @@ def test_a_selection_of_a_dataset_knows_its_sounds_too(view):
     assert part.sounds == view.sounds
 
 
-def test_splits_of_a_sheet_knows_the_sounds_of_its_corpus_once_it_is_built(place, tmp_path):
+def test_splits_of_a_manifest_knows_the_sounds_of_its_corpus_once_it_is_built(place, tmp_path):
     options = (place / "tiny.toml", "--source", place / "tiny", "--split", place / "sides.tsv", "--json")
 
     before = featurestore("splits", *options, store=tmp_path / "store")

@@ -96,11 +96,11 @@ def test_a_name_of_two_releases_without_their_folders_is_rejected_with_the_reaso
     [("a.wav", "b.wav", "b.wav"), ("a.wav", "b", "b.wav"), ("a.wav", "sub/b.flac", "b.flac")],
 )
 def test_what_is_missing_has_the_ending_of_a_recording(tmp_path, name, row, expected):
-    sheet = (
+    manifest = (
         'name = "tiny"\ntitle = "Tiny"\n[audio]\ninclude = ["*.wav", "*.flac"]\n[labels]\ntarget = "emotion"\n'
         '[[tables]]\nfiles = ["labels.csv"]\ncolumns = { file = "name", emotion = "emotion" }\n'
     )
-    (tmp_path / "tiny.toml").write_text(sheet)
+    (tmp_path / "tiny.toml").write_text(manifest)
     (tmp_path / "labels.csv").write_text(f"name,emotion\n{name},joy\n{row},calm\n")
     (tmp_path / name).write_bytes(b"sound")
 

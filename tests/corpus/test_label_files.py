@@ -20,7 +20,7 @@ from featurestore.store import open_store
 from pipelines.ingest.ingest import ingest, known_corpus
 from pipelines.repair.repair import repair
 
-SHEET = """
+MANIFEST = """
 name = "takes"
 title = "Takes"
 [labels]
@@ -35,7 +35,7 @@ columns = { file = "name", speaker = ["Speaker", "spk"], mood = 3 }
 TABLE = "name;spk;mood\na.wav;anna;j\nb;ben;c\n\ngone.wav;ben;j\n"
 
 
-def sheet(folder, text=SHEET):
+def manifest_file(folder, text=MANIFEST):
     path = folder / "takes.toml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -54,7 +54,7 @@ def audio_folder(folder, names=("a.wav", "b.wav", "c.wav"), **label_files):
 
 
 def test_labels_and_speakers_come_from_a_table_with_or_without_extensions(tmp_path):
-    corpus = load_corpus(sheet(tmp_path), audio_folder(tmp_path))
+    corpus = load_corpus(manifest_file(tmp_path), audio_folder(tmp_path))
 
     assert [(one.path, one.label, one.speaker) for one in corpus.utterances] == [
         ("a.wav", "joy", "anna"),
@@ -74,7 +74,9 @@ def test_a_zip_a_tar_and_a_folder_give_the_same_labels(tmp_path):
             archive.write(file, file.relative_to(tmp_path))
             tar.add(file, file.relative_to(tmp_path))
 
-    found = [load_corpus(sheet(tmp_path), tmp_path / name).utterances for name in ("audio", "a.zip", "a.tar.gz")]
+    found = [
+        load_corpus(manifest_file(tmp_path), tmp_path / name).utterances for name in ("audio", "a.zip", "a.tar.gz")
+    ]
 
     assert found[0] == found[1] == found[2] != ()
 
@@ -84,35 +86,35 @@ def test_a_missing_table_is_an_error_that_names_it(tmp_path):
     (place / "labels.csv").unlink()
 
     with pytest.raises(SourceError, match=r"no label file 'labels\.csv'.*--source"):
-        load_corpus(sheet(tmp_path), place)
+        load_corpus(manifest_file(tmp_path), place)
 
 
 def test_rows_that_contradict_each_other_reject_their_recording_alone(tmp_path):
-    corpus = load_corpus(sheet(tmp_path), audio_folder(tmp_path, labels_csv=TABLE + "a.wav;anna;c\n"))
+    corpus = load_corpus(manifest_file(tmp_path), audio_folder(tmp_path, labels_csv=TABLE + "a.wav;anna;c\n"))
 
     assert [one.path for one in corpus.utterances] == ["b.wav"]
     assert "two rows of the labels differ in mood" in corpus.rejected[0].reason
 
 
 def test_an_unknown_code_of_a_table_rejects_the_recording(tmp_path):
-    corpus = load_corpus(sheet(tmp_path), audio_folder(tmp_path, labels_csv=TABLE.replace("anna;j", "anna;x")))
+    corpus = load_corpus(manifest_file(tmp_path), audio_folder(tmp_path, labels_csv=TABLE.replace("anna;j", "anna;x")))
 
     assert corpus.rejected[0].reason == "unknown code 'x' for mood; known: c, j"
 
 
 def test_the_store_keeps_the_label_files_so_that_later_commands_need_no_source(tmp_path):
-    store, manifest = open_store(tmp_path / "store"), read_manifest(sheet(tmp_path))
+    store, manifest = open_store(tmp_path / "store"), read_manifest(manifest_file(tmp_path))
     first = ingest(store, manifest, audio_folder(tmp_path), None)
 
     assert known_corpus(store, manifest).utterances == first.utterances
     assert ingest(store, manifest, None, None).utterances == first.utterances
 
 
-def test_a_sheet_that_reads_other_label_files_needs_the_source_again(tmp_path):
+def test_a_manifest_that_reads_other_label_files_needs_the_source_again(tmp_path):
     store, place = open_store(tmp_path / "store"), audio_folder(tmp_path)
-    ingest(store, read_manifest(sheet(tmp_path)), place, None)
+    ingest(store, read_manifest(manifest_file(tmp_path)), place, None)
     (place / "more.csv").write_text("file,age\na,31\n")
-    more = read_manifest(sheet(tmp_path, SHEET + '[[tables]]\nfiles = ["more.csv"]\n'))
+    more = read_manifest(manifest_file(tmp_path, MANIFEST + '[[tables]]\nfiles = ["more.csv"]\n'))
 
     assert known_corpus(store, more) is None
     assert dict(ingest(store, more, place, None).utterances[0].labels)["age"] == "31"
@@ -120,7 +122,7 @@ def test_a_sheet_that_reads_other_label_files_needs_the_source_again(tmp_path):
 
 def test_a_damaged_label_file_of_the_store_is_mended_from_the_source(tmp_path):
     store, place = open_store(tmp_path / "store"), audio_folder(tmp_path)
-    manifest = read_manifest(sheet(tmp_path))
+    manifest = read_manifest(manifest_file(tmp_path))
     ingest(store, manifest, place, None)
     import hashlib
 
@@ -135,10 +137,10 @@ def test_a_damaged_label_file_of_the_store_is_mended_from_the_source(tmp_path):
 
 
 def test_renaming_paths_or_labels_changes_no_content(tmp_path):
-    before = load_corpus(sheet(tmp_path), audio_folder(tmp_path))
+    before = load_corpus(manifest_file(tmp_path), audio_folder(tmp_path))
     (tmp_path / "audio" / "labels.csv").write_text(TABLE.replace(";j", ";c"))
 
-    after = load_corpus(sheet(tmp_path), tmp_path / "audio")
+    after = load_corpus(manifest_file(tmp_path), tmp_path / "audio")
 
     assert [one.content for one in before.utterances] == [one.content for one in after.utterances]
     assert [one.label for one in before.utterances] != [one.label for one in after.utterances]
@@ -157,18 +159,20 @@ value = "test"
 def test_lists_give_their_members_a_side_by_path_whatever_folder_stands_before(tmp_path):
     place = audio_folder(tmp_path, labels_csv=TABLE, val_txt="x/a.wav\r\n", test_txt="b.wav\n")
 
-    corpus = load_corpus(sheet(tmp_path, SHEET + LISTS), place)
+    corpus = load_corpus(manifest_file(tmp_path, MANIFEST + LISTS), place)
 
     assert [dict(one.labels)["split"] for one in corpus.utterances] == ["validation", "test"]
 
 
 def test_a_table_path_can_give_fields_and_a_key_can_join_several_columns(tmp_path):
-    text = SHEET.replace(
+    text = MANIFEST.replace(
         'columns = { file = "name", speaker = ["Speaker", "spk"], mood = 3 }',
         "columns = { d = 1, u = 2, mood = 3 }\nkey = '{part}{d}_{u}'\npattern = '.*?(?P<part>[a-z]+)\\.csv'",
     ).replace("labels.csv", "*.csv")
 
-    corpus = load_corpus(sheet(tmp_path, text), audio_folder(tmp_path, ("train1_2.wav",), train_csv="d,u,m\n1,2,j\n"))
+    corpus = load_corpus(
+        manifest_file(tmp_path, text), audio_folder(tmp_path, ("train1_2.wav",), train_csv="d,u,m\n1,2,j\n")
+    )
 
     assert corpus.label_counts() == {"joy": 1}
 
@@ -200,7 +204,7 @@ def test_a_file_in_an_older_encoding_is_read_by_the_second_one_named():
 )
 def test_a_table_that_cannot_be_read_is_refused_with_its_name(tmp_path, data, message):
     with pytest.raises(SourceError, match=message):
-        load_corpus(sheet(tmp_path), audio_folder(tmp_path, labels_csv=data))
+        load_corpus(manifest_file(tmp_path), audio_folder(tmp_path, labels_csv=data))
 
 
 @settings(max_examples=150, deadline=None)
@@ -231,26 +235,26 @@ def test_file_patterns_look_at_the_end_of_a_path_part_by_part(pattern, path, fit
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (SHEET.replace('files = ["labels.csv"]', "files = ['../x.csv']"), "without '..'"),
-        (SHEET + "format = 'pickle'", "unknown format 'pickle'; known: columns"),
-        (SHEET + "encoding = 'zip'", "unknown encoding 'zip'"),
-        (SHEET + "key = '{file.__class__}'", "nothing else in braces"),
-        (SHEET + "key = 'x'", "must hold a field"),
-        (SHEET + "key = '{other}'", "needs the column 'other'"),
-        (SHEET + "pattern = '(a+)+'", "repeated group"),
-        (SHEET.replace("mood = 3", "mood = 0"), "a number from 1"),
-        (SHEET.replace("[[tables]]", "[labels.derived]\nx = 'eval'\n[[tables]]"), "unknown derivation 'eval'"),
-        (SHEET + "[audio]\nraw = { rate = 8000, endian = 'middle' }", "'endian' little or big"),
-        (SHEET + "[audio]\nraw = { channels = 1 }", "the key 'rate' is missing"),
-        (SHEET + "[schemes.a]\nvotes = 'loudest'", "unknown rule 'loudest'"),
-        (SHEET + "[protocols.a]\nsplit = 'lose'", "takes the unknown split 'lose'"),
-        (SHEET + "[protocols.a]\nsplit = 'loso'\nscheme = 'four'", "unknown scheme 'four'"),
-        (SHEET + "[expected]\nfiles = 3\n[expected.fields.room]\na = 1", "expected room sum to 1"),
+        (MANIFEST.replace('files = ["labels.csv"]', "files = ['../x.csv']"), "without '..'"),
+        (MANIFEST + "format = 'pickle'", "unknown format 'pickle'; known: columns"),
+        (MANIFEST + "encoding = 'zip'", "unknown encoding 'zip'"),
+        (MANIFEST + "key = '{file.__class__}'", "nothing else in braces"),
+        (MANIFEST + "key = 'x'", "must hold a field"),
+        (MANIFEST + "key = '{other}'", "needs the column 'other'"),
+        (MANIFEST + "pattern = '(a+)+'", "repeated group"),
+        (MANIFEST.replace("mood = 3", "mood = 0"), "a number from 1"),
+        (MANIFEST.replace("[[tables]]", "[labels.derived]\nx = 'eval'\n[[tables]]"), "unknown derivation 'eval'"),
+        (MANIFEST + "[audio]\nraw = { rate = 8000, endian = 'middle' }", "'endian' little or big"),
+        (MANIFEST + "[audio]\nraw = { channels = 1 }", "the key 'rate' is missing"),
+        (MANIFEST + "[schemes.a]\nvotes = 'loudest'", "unknown rule 'loudest'"),
+        (MANIFEST + "[protocols.a]\nsplit = 'lose'", "takes the unknown split 'lose'"),
+        (MANIFEST + "[protocols.a]\nsplit = 'loso'\nscheme = 'four'", "unknown scheme 'four'"),
+        (MANIFEST + "[expected]\nfiles = 3\n[expected.fields.room]\na = 1", "expected room sum to 1"),
     ],
 )
-def test_a_wrong_sheet_is_refused_with_the_place_and_the_way_out(tmp_path, change, message):
+def test_a_wrong_manifest_is_refused_with_the_place_and_the_way_out(tmp_path, change, message):
     with pytest.raises(ManifestError, match=message):
-        read_manifest(sheet(tmp_path, change))
+        read_manifest(manifest_file(tmp_path, change))
 
 
 SAMPLES = (np.sin(np.arange(800) / 20) * 20_000).astype("<i2")
@@ -287,10 +291,10 @@ def test_headerless_a_law_decodes_as_in_a_wav_file():
 
 
 def test_headerless_audio_is_kept_with_its_header_and_mended_from_the_bare_file(tmp_path):
-    text = SHEET + '[audio]\ninclude = ["*.raw"]\nraw = { rate = 8000 }\n'
+    text = MANIFEST + '[audio]\ninclude = ["*.raw"]\nraw = { rate = 8000 }\n'
     place = audio_folder(tmp_path, ("a.raw",), labels_csv="name;spk;mood\na.raw;anna;j\n")
     (place / "deep" / "a.raw").write_bytes(SAMPLES.tobytes())
-    store, manifest = open_store(tmp_path / "store"), read_manifest(sheet(tmp_path, text))
+    store, manifest = open_store(tmp_path / "store"), read_manifest(manifest_file(tmp_path, text))
     content = ingest(store, manifest, place, None).utterances[0].content
 
     assert decode(store.source(content)).rate == 8000
@@ -299,12 +303,12 @@ def test_headerless_audio_is_kept_with_its_header_and_mended_from_the_bare_file(
     assert np.array_equal(decode(store.source(content)).signal, decode(wave("PCM_16")).signal)
 
 
-def test_a_sheet_without_label_files_says_nothing_special_about_reading():
+def test_a_manifest_without_label_files_says_nothing_special_about_reading():
     assert find_manifest("emodb").reading == {}
     assert label(find_manifest("demo"), (ListedFile("f1_s1_neu.wav", "0" * 64, 1),)).label_counts() == {"neutral": 1}
 
 
-def test_the_examples_of_the_readme_are_data_sheets(tmp_path):
+def test_the_examples_of_the_readme_are_manifests(tmp_path):
     import re
     from pathlib import Path
 
@@ -316,7 +320,7 @@ def test_the_examples_of_the_readme_are_data_sheets(tmp_path):
     ]
     head = 'name = "takes"\ntitle = "Takes"\n'
 
-    manifest = read_manifest(sheet(tmp_path, head + "".join(blocks)))
+    manifest = read_manifest(manifest_file(tmp_path, head + "".join(blocks)))
 
     assert len(blocks) == 2
     assert manifest.tables[0].columns["emotion"] == (4,)

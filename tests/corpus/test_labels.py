@@ -201,7 +201,7 @@ join_speakers = {}
 @pytest.mark.parametrize(
     ("join", "speakers"), [("false", {"a": 2, "b": 1, "c": 1, "d": 1}), ("true", {"a+b+c": 4, "d": 1})]
 )
-def test_speakers_who_share_recordings_are_one_where_the_sheet_says_so(join, speakers):
+def test_speakers_who_share_recordings_are_one_where_the_manifest_says_so(join, speakers):
     listing = tuple(
         ListedFile(path, content * 64, 1)
         for path, content in {

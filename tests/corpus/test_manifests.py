@@ -1,4 +1,4 @@
-"""Data sheets: found by name, read strictly, never trusted."""
+"""Manifests: found by name, read strictly, never trusted."""
 
 import re
 import tomllib

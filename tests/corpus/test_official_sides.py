@@ -7,7 +7,7 @@ from field_copies import read
 from field_names import TABLES
 
 from featurestore.corpus import find_manifest, leaks, split
-from featurestore.corpus.splits.applicable import fields_of_sheets, fields_of_utterances, fitting_rules
+from featurestore.corpus.splits.applicable import fields_of_manifests, fields_of_utterances, fitting_rules
 from featurestore.corpus.splits.protocols import find_split
 from featurestore.corpus.types import Utterance
 from featurestore.errors import SplitError, UnknownNameError
@@ -42,7 +42,7 @@ def test_the_official_rule_knows_the_usual_names_of_the_side_that_validates(valu
 
 
 def rules_of(name):
-    return fitting_rules(fields_of_sheets([find_manifest(name)]))
+    return fitting_rules(fields_of_manifests([find_manifest(name)]))
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ target = "word"
 """
 
 
-def sheet(folder, text):
+def manifest_file(folder, text):
     path = folder / "own.toml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -53,8 +53,8 @@ def ravdess_zip(emodb_zip):
     return path
 
 
-def test_two_actors_of_ravdess_are_read_from_a_sheet_of_twenty_lines(tmp_path, ravdess_zip):
-    corpus = load_corpus(sheet(tmp_path, RAVDESS), ravdess_zip)
+def test_two_actors_of_ravdess_are_read_from_a_manifest_of_twenty_lines(tmp_path, ravdess_zip):
+    corpus = load_corpus(manifest_file(tmp_path, RAVDESS), ravdess_zip)
 
     assert corpus.speaker_counts() == {"01": 60, "20": 60}
     assert corpus.label_counts() == {
@@ -66,7 +66,7 @@ def test_two_actors_of_ravdess_are_read_from_a_sheet_of_twenty_lines(tmp_path, r
 
 
 def test_words_are_read_from_folder_names_and_speakers_never_leak(tmp_path, speech_commands_tar):
-    corpus = load_corpus(sheet(tmp_path, SPEECH_COMMANDS), speech_commands_tar)
+    corpus = load_corpus(manifest_file(tmp_path, SPEECH_COMMANDS), speech_commands_tar)
     counts = corpus.label_counts()
 
     assert (counts["bed"], counts["cat"], counts["happy"], counts["seven"]) == (350, 350, 350, 3)

@@ -1,4 +1,4 @@
-"""Proposed data sheets: what is guessed, that it is accepted at once, and that nothing makes it run away."""
+"""Proposed manifests: what is guessed, that it is accepted at once, and that nothing makes it run away."""
 
 import hashlib
 import json
@@ -33,17 +33,17 @@ def test_class_and_speaker_are_found_wherever_they_stand(tmp_path, form):
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_proposal_is_accepted_at_once(tmp_path, form, capsys):
     folder = named(tmp_path / "takes", form)
-    sheet = tmp_path / "sheet.toml"
+    manifest = tmp_path / "manifest.toml"
 
-    assert run(["corpora", "new", str(folder), "--out", str(sheet)]) == 0
+    assert run(["corpora", "new", str(folder), "--out", str(manifest)]) == 0
     checked = run(
-        ["corpora", "check", str(sheet), "--source", str(folder), "--store", str(tmp_path / "store"), "--json"]
+        ["corpora", "check", str(manifest), "--source", str(folder), "--store", str(tmp_path / "store"), "--json"]
     )
     report = json.loads(capsys.readouterr().out)
 
     assert checked == 0
     assert (report["files"], report["labels"]) == (36, dict.fromkeys(CODES.values(), 9))
-    assert len(load_corpus(sheet, folder).utterances) == 36
+    assert len(load_corpus(manifest, folder).utterances) == 36
 
 
 def test_letters_and_digits_without_separators_are_told_apart(tmp_path):
@@ -133,7 +133,7 @@ def test_a_place_that_does_not_exist_is_told_without_an_option_that_there_is_not
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_sheet_fits_eighty_columns_but_for_its_pattern(tmp_path, form):
+def test_a_manifest_fits_eighty_columns_but_for_its_pattern(tmp_path, form):
     table = "name,temperature of the room in degrees\n" + "".join(
         f"{one},{20 + n}.125\n" for n, one in enumerate(RECORDINGS)
     )
@@ -201,7 +201,7 @@ def test_a_table_of_json_lines_is_joined(tmp_path):
     }
 
 
-def test_lists_of_sides_become_lists_of_the_sheet(tmp_path):
+def test_lists_of_sides_become_lists_of_the_manifest(tmp_path):
     words = {f"{word}/a{take}.wav": b"" for word in ("yes", "no") for take in range(10)}
     lists = {"testing_list.txt": "yes/a0.wav\nno/a0.wav\n", "validation_list.txt": "yes/a1.wav\nno/a1.wav\n"}
 
@@ -211,7 +211,7 @@ def test_lists_of_sides_become_lists_of_the_sheet(tmp_path):
     assert (sides["yes/a0.wav"], sides["no/a1.wav"], sides["no/a2.wav"]) == ("test", "validation", None)
 
 
-def test_a_hugging_face_folder_gets_a_sheet_too(tmp_path):
+def test_a_hugging_face_folder_gets_a_manifest_too(tmp_path):
     assert propose_manifest(audio_folder(tmp_path)).corpus.label_counts() == {"anger": 5, "sadness": 3}
 
 
@@ -240,22 +240,22 @@ def test_a_folder_without_audio_is_told_in_one_line(tmp_path, capsys):
     assert "holds no audio among its 1 files" in capsys.readouterr().err
 
 
-def test_data_that_needs_no_sheet_is_told_so(tmp_path, capsys):
+def test_data_that_needs_no_manifest_is_told_so(tmp_path, capsys):
     assert run(["corpora", "new", str(kaldi(tmp_path))]) == 1
-    assert "needs no sheet" in capsys.readouterr().err
+    assert "needs no manifest" in capsys.readouterr().err
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path, capsys):
     folder = named(tmp_path / "takes", "{speaker}_{mood}_{take}")
-    sheet = tmp_path / "mine.toml"
-    sheet.write_text("precious")
+    manifest = tmp_path / "mine.toml"
+    manifest.write_text("precious")
 
-    assert run(["corpora", "new", str(folder), "--out", str(sheet)]) == 1
-    assert sheet.read_text() == "precious"
+    assert run(["corpora", "new", str(folder), "--out", str(manifest)]) == 1
+    assert manifest.read_text() == "precious"
     assert "is there already" in capsys.readouterr().err
 
 
-def test_json_is_one_object_with_the_sheet_in_it(tmp_path, capsys):
+def test_json_is_one_object_with_the_manifest_in_it(tmp_path, capsys):
     assert run(["corpora", "new", str(named(tmp_path, "{speaker}_{mood}_{take}")), "--json"]) == 0
 
     told = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""Proposals for folders with strange names, broken tables and many files: always a sheet that is read back."""
+"""Proposals for folders with strange names, broken tables and many files: always a manifest that is read back."""
 
 import tomllib
 
@@ -56,7 +56,7 @@ class Names:
         "..",
     ],
 )
-def test_strange_names_make_a_sheet_that_is_read_back(tmp_path, name):
+def test_strange_names_make_a_manifest_that_is_read_back(tmp_path, name):
     files = {f"{name}_{mood}_{take}.wav": b"" for mood in ("ang", "hap") for take in range(3)}
     table = f"file\t{name!r}\temotion\n" + "".join(f"{file}\t1\tx\n" for file in files if file.isprintable())
 
@@ -67,7 +67,7 @@ def test_strange_names_make_a_sheet_that_is_read_back(tmp_path, name):
 
 
 @pytest.mark.parametrize("text", ["", "a", "\\d", "'\\", '"', "\n", "\x7f\x00", "é한", "'''", "\ud7ff"])
-def test_strings_of_a_sheet_are_read_back_as_they_were(text):
+def test_strings_of_a_manifest_are_read_back_as_they_were(text):
     assert tomllib.loads(f"x = {toml_text(text)}") == {"x": text}
 
 
@@ -109,7 +109,7 @@ def test_an_out_file_of_another_kind_is_refused(tmp_path, capsys):
         load_corpus(tmp_path / "x.toml", folder)
 
 
-def test_recordings_that_no_sheet_can_name_are_told(tmp_path):
+def test_recordings_that_no_manifest_can_name_are_told(tmp_path):
     folder = write(tmp_path, {"a\x1b[2Jb.wav": b"", "c\nd.wav": b""})
 
     with pytest.raises(SourceError, match=r"names of all 2 recordings .* hold control characters"):

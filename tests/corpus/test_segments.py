@@ -284,7 +284,7 @@ def test_a_channel_of_kaldi_that_a_file_of_its_own_lacks_rejects_that_recording(
     (folder / "calls" / "b.wav").write_bytes(tone(3))
     (folder / "reco2file_and_channel").write_text("u0 a A\nu1 b B\n")
 
-    build_here(store, folder, recipe(0), "calls", sheet=folder_manifest(folder))
+    build_here(store, folder, recipe(0), "calls", manifest=folder_manifest(folder))
 
     view = store.view("calls")
     assert view.paths == ("calls/a.wav#channel=0",)
@@ -374,7 +374,7 @@ def test_metadata_with_segments_is_read_again_when_a_time_changes(tmp_path):
     assert len(after - before) == len(before - after) == 1
 
 
-def test_a_proposed_sheet_reads_the_segments_of_a_table(tmp_path, capsys):
+def test_a_proposed_manifest_reads_the_segments_of_a_table(tmp_path, capsys):
     rows = "".join(f"{p.file},0 days 00:00:{p.start:09.6f},0 days 00:00:{p.end:09.6f},{p.emotion}\n" for p in PARTS)
     write(tmp_path / "calls", {"labels.csv": f"file,start,end,emotion\n{rows}", **audio()})
 

@@ -102,7 +102,7 @@ def test_empty_columns_at_the_end_of_lines_are_no_columns():
     ]
 
 
-SHEET = """
+MANIFEST = """
 name = "quotes"
 title = "Quotes"
 [labels]
@@ -117,10 +117,10 @@ def test_a_quote_in_a_table_beside_the_audio_leaves_labels_and_speakers_where_th
     lines = ["\t".join(HEADER)]
     lines += [f'u{number}.wav\t"Hello!\t{mood}\t{name}' for number, name, _, mood, _ in RECORDINGS]
     folder = write(tmp_path / "q", {**audio(), "labels.tsv": "\n".join(lines)})
-    sheet = tmp_path / "q.toml"
-    sheet.write_text(SHEET)
+    manifest = tmp_path / "q.toml"
+    manifest.write_text(MANIFEST)
 
-    corpus = load_corpus(sheet, folder)
+    corpus = load_corpus(manifest, folder)
 
     assert [(one.label, one.speaker) for one in corpus.utterances] == [(one[3], one[1]) for one in RECORDINGS]
 
@@ -135,10 +135,10 @@ def test_a_quote_in_a_table_beside_the_audio_leaves_labels_and_speakers_where_th
 def test_a_class_or_speaker_with_an_open_quote_is_rejected_alone(tmp_path, line, reason):
     rows = ["\t".join(HEADER), line, "u2.wav\thello\tcalm\tben", 'u3.wav\thello\t"so ""called"" joy"\tann']
     folder = write(tmp_path / "q", {**audio(), "labels.tsv": "\n".join(rows)})
-    sheet = tmp_path / "q.toml"
-    sheet.write_text(SHEET)
+    manifest = tmp_path / "q.toml"
+    manifest.write_text(MANIFEST)
 
-    corpus = load_corpus(sheet, folder)
+    corpus = load_corpus(manifest, folder)
 
     assert [(one.label, one.speaker) for one in corpus.utterances] == [("calm", "ben"), ('so "called" joy', "ann")]
     assert [one.reason for one in corpus.rejected] == [reason]
@@ -170,24 +170,24 @@ def test_a_missing_label_is_no_class_and_a_missing_speaker_nobody(tmp_path, miss
 def test_a_missing_label_is_no_class_in_a_table_that_is_read_in_lower_case_either(tmp_path, missing):
     table = f"path\temotion\tspeaker\nu1.wav\tJoy\tAnn\nu2.wav\t{missing}\tBen\n"
     lines = f'{{"path": "u1.wav", "emotion": "Joy"}}\n{{"path": "u2.wav", "emotion": "{missing}"}}\n'
-    sheets = {"labels.tsv": SHEET, "labels.jsonl": SHEET.replace("labels.tsv", "labels.jsonl")}
-    for name, text in sheets.items():
+    manifests = {"labels.tsv": MANIFEST, "labels.jsonl": MANIFEST.replace("labels.tsv", "labels.jsonl")}
+    for name, text in manifests.items():
         folder = write(tmp_path / name, {**audio(), name: table if name.endswith("tsv") else lines})
         how = "lower = true\n" if name.endswith("tsv") else 'lower = true\nformat = "jsonl"\n'
-        sheet = tmp_path / f"{name}.toml"
-        sheet.write_text(text + how)
+        manifest = tmp_path / f"{name}.toml"
+        manifest.write_text(text + how)
 
-        assert load_corpus(sheet, folder).label_counts() == {"joy": 1}
+        assert load_corpus(manifest, folder).label_counts() == {"joy": 1}
 
 
-def test_a_code_table_of_the_sheet_says_that_na_is_a_class(tmp_path):
+def test_a_code_table_of_the_manifest_says_that_na_is_a_class(tmp_path):
     folder = write(
         tmp_path / "q", {**audio(), "labels.tsv": "path\temotion\tspeaker\nu1.wav\tNA\tann\nu2.wav\tHA\tNA\n"}
     )
-    sheet = tmp_path / "q.toml"
-    sheet.write_text(SHEET + '[labels.codes.emotion]\nNA = "natural"\nHA = "happy"\n')
+    manifest = tmp_path / "q.toml"
+    manifest.write_text(MANIFEST + '[labels.codes.emotion]\nNA = "natural"\nHA = "happy"\n')
 
-    corpus = load_corpus(sheet, folder)
+    corpus = load_corpus(manifest, folder)
 
     assert [(one.label, one.speaker) for one in corpus.utterances] == [("natural", "ann"), ("happy", None)]
 
@@ -275,25 +275,27 @@ def test_a_column_with_another_value_for_every_recording_is_no_class_for_build_a
 
 @pytest.mark.parametrize("times", ["start,end", "begin,duration", "onset,offset", "StartTime,EndTime", "channel,year"])
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_times_of_segments_that_a_sheet_leaves_out_are_refused_by_name(tmp_path, times, form):
+def test_times_of_segments_that_a_manifest_leaves_out_are_refused_by_name(tmp_path, times, form):
     names = ["path", "emotion", *times.split(",")]
     values = [("u1.wav", "joy", "1", "2"), ("u2.wav", "calm", "0", "1")]
     text_of = "".join(",".join(one) + "\n" for one in (names, *values))
     if form == "jsonl":
         text_of = "".join(json.dumps(dict(zip(names, one, strict=True))) + "\n" for one in values)
     folder = write(tmp_path / "q", {**audio(), f"labels.{form}": text_of})
-    sheet = tmp_path / "q.toml"
-    text = SHEET.replace("labels.tsv", f"labels.{form}") + ('format = "jsonl"\n' if form == "jsonl" else "")
+    manifest = tmp_path / "q.toml"
+    text = MANIFEST.replace("labels.tsv", f"labels.{form}") + ('format = "jsonl"\n' if form == "jsonl" else "")
     text = re.sub(r"columns = \{.*\}", 'columns = {{ file = "path", emotion = "emotion"{} }}', text)
-    sheet.write_text(text.format(""))
+    manifest.write_text(text.format(""))
     first, second = names[2:]
     named = repr(first) if first == "channel" else f"{first!r} and {second!r}"
 
-    with pytest.raises(SourceError, match=f"{named} say a part of a recording, and the sheet's 'columns' leave them"):
-        load_corpus(sheet, folder)
+    with pytest.raises(
+        SourceError, match=f"{named} say a part of a recording, and the manifest's 'columns' leave them"
+    ):
+        load_corpus(manifest, folder)
 
-    sheet.write_text(text.format(f', cut_from = "{first}", cut_to = "{second}"'))
-    assert load_corpus(sheet, folder).label_counts() == {"joy": 1, "calm": 1}
+    manifest.write_text(text.format(f', cut_from = "{first}", cut_to = "{second}"'))
+    assert load_corpus(manifest, folder).label_counts() == {"joy": 1, "calm": 1}
 
 
 def test_whole_numbers_that_pandas_wrote_as_floats_may_be_classes(tmp_path):
@@ -324,7 +326,7 @@ def test_a_json_line_that_says_two_things_of_one_key_is_named(tmp_path):
         load_corpus(folder)
 
 
-def test_a_faulty_line_of_a_table_is_told_in_the_proposed_sheet(tmp_path):
+def test_a_faulty_line_of_a_table_is_told_in_the_proposed_manifest(tmp_path):
     rows = "".join(f"u{one[0]}.wav,{one[3]}\n" for one in RECORDINGS)
     folder = write(tmp_path, {**audio(), "labels.csv": f"file,mood\n{rows}u9.wav,joy,too much\n"})
 

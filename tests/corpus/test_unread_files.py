@@ -21,7 +21,7 @@ from featurestore.corpus.sources.zip import ZipSource
 FILES = {
     f"{mood}/{number}.wav": tone(number + 4 * (mood == "calm")) for mood in ("calm", "joy") for number in (1, 2, 3)
 }
-SHEET = (
+MANIFEST = (
     "name = 'takes'\ntitle = 'Takes'\n[audio]\ndepth = 2\n[labels]\nmatch = 'path'\n"
     "pattern = '(?P<mood>[a-z]+)/.+'\ntarget = 'mood'\nspeaker = ''\n"
 )
@@ -115,10 +115,10 @@ def test_a_member_that_is_too_large_is_passed_over_and_told(tmp_path, packed):
 
 def test_a_member_whose_name_is_no_text_is_rejected_alone(tmp_path):
     tarred(tmp_path / "takes.tar", {**FILES, "joy/M\udcfcller.wav": tone(9)})
-    sheet = tmp_path / "takes.toml"
-    sheet.write_text(SHEET)
+    manifest = tmp_path / "takes.toml"
+    manifest.write_text(MANIFEST)
 
-    corpus = load_corpus(sheet, tmp_path / "takes.tar")
+    corpus = load_corpus(manifest, tmp_path / "takes.tar")
 
     assert len(corpus.utterances) == 6
     assert [one.path for one in corpus.rejected] == ["joy/M\\udcfcller.wav"]
@@ -128,23 +128,23 @@ def test_a_label_file_that_is_too_large_stops_the_command_with_its_name(tmp_path
     folder = write(tmp_path / "takes", FILES)
     with (folder / "labels.csv").open("wb") as file:
         file.truncate(TOO_LARGE)
-    sheet = tmp_path / "sheet.toml"
-    sheet.write_text(
+    manifest = tmp_path / "manifest.toml"
+    manifest.write_text(
         'name = "takes"\ntitle = "Takes"\n[labels]\ntarget = "mood"\n[[tables]]\nfiles = "labels.csv"\n',
         encoding="utf-8",
     )
 
     with pytest.raises(Exception, match=r"'labels.csv' in .* is larger than 128 MiB"):
-        load_corpus(sheet, folder)
+        load_corpus(manifest, folder)
 
 
 def test_a_check_tells_what_cannot_be_read(folder, tmp_path, capsys):
     with (folder / "joy" / "meeting.wav").open("wb") as file:
         file.truncate(TOO_LARGE)
-    sheet = tmp_path / "takes.toml"
-    sheet.write_text(SHEET)
+    manifest = tmp_path / "takes.toml"
+    manifest.write_text(MANIFEST)
 
-    for place in ([str(folder)], [str(sheet), "--source", str(folder)]):
+    for place in ([str(folder)], [str(manifest), "--source", str(folder)]):
         assert run(["corpora", "check", *place, "--store", str(tmp_path / "store"), "--json"]) == 3
         report = json.loads(capsys.readouterr().out)
         assert [one["path"] for one in report["rejected"]] == ["joy/meeting.wav"]

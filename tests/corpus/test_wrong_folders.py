@@ -81,7 +81,7 @@ def test_the_right_folder_looks_like_nothing_else(tmp_path, ravdess):
     assert json.loads(result.stdout)["looks_like"] is None
 
 
-def test_a_folder_without_a_sheet_is_told_its_corpus_too(tmp_path, ravdess):
+def test_a_folder_without_a_manifest_is_told_its_corpus_too(tmp_path, ravdess):
     result = featurestore("corpora", "check", ravdess, "--json", store=tmp_path / "store")
 
     assert json.loads(result.stdout)["looks_like"] == "ravdess"

@@ -45,13 +45,13 @@ def silent(done, total):
     """Show no progress."""
 
 
-def sheet(url):
+def manifest(url):
     archive = Archive(f"{url}/ravdess.zip", "ravdess.zip", sha256=hashlib.sha256(BODY).hexdigest())
     return dataclasses.replace(find_manifest("ravdess"), archives=(archive,))
 
 
 def test_the_licence_its_address_and_the_citation_are_told_before_the_first_request(server, events, tmp_path):
-    path = Fetcher(events.append, silent, folder=tmp_path).archive(sheet(server))
+    path = Fetcher(events.append, silent, folder=tmp_path).archive(manifest(server))
 
     assert path.read_bytes() == BODY
     assert events[1:] == ["request"]
@@ -59,10 +59,10 @@ def test_the_licence_its_address_and_the_citation_are_told_before_the_first_requ
 
 
 def test_a_copy_that_is_there_needs_no_request_and_no_second_notice(server, events, tmp_path):
-    Fetcher(events.append, silent, folder=tmp_path).archive(sheet(server))
+    Fetcher(events.append, silent, folder=tmp_path).archive(manifest(server))
     told = len(events)
 
-    Fetcher(events.append, silent, folder=tmp_path).archive(sheet(server))
+    Fetcher(events.append, silent, folder=tmp_path).archive(manifest(server))
 
     assert len(events) == told
 

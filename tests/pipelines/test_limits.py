@@ -108,11 +108,11 @@ def test_a_file_over_the_limit_of_sizes_names_the_option_that_reads_it(folder, b
 
 
 def test_an_archive_that_the_store_knows_is_held_to_the_limit_of_each_build(build, tmp_path):
-    archive, sheet = tmp_path / "takes.zip", tmp_path / "takes.toml"
+    archive, manifest = tmp_path / "takes.zip", tmp_path / "takes.toml"
     with zipfile.ZipFile(archive, "w") as file:
         for path, data in {**SHORT, "joy/noise.wav": encoded(long_sound(4), rate=RATE)}.items():
             file.writestr(path, data)
-    sheet.write_text(
+    manifest.write_text(
         "name = 'takes'\ntitle = 'Takes'\n[audio]\ndepth = 2\n[labels]\nmatch = 'path'\n"
         "pattern = '(?P<mood>[a-z]+)/.+'\ntarget = 'mood'\nspeaker = ''\n"
     )
@@ -120,7 +120,7 @@ def test_an_archive_that_the_store_knows_is_held_to_the_limit_of_each_build(buil
 
     for options, rows in (((), 5), (("--max-file-size", "50kB"), 4), (("--max-file-size", "1MiB"), 5)):
         for source in (given, ()):
-            code, report = build(sheet, *source, *options)
+            code, report = build(manifest, *source, *options)
             assert (code, report["rows"]["clean"]) == (3 * (rows == 4), rows)
 
 

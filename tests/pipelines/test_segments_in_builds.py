@@ -33,7 +33,7 @@ from pipelines.repair.repair import repair
 
 
 def build(store, folder, copies=1, name="calls"):
-    return build_here(store, folder, recipe(copies), name, sheet=folder_manifest(folder))
+    return build_here(store, folder, recipe(copies), name, manifest=folder_manifest(folder))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`corpora check` on folders, with and without a data sheet."""
+"""`corpora check` on folders, with and without a manifest."""
 
 import json
 import zipfile
@@ -8,7 +8,7 @@ import pytest
 from command_line import error_line, featurestore
 from odd_audio_bytes import flac_of, wav_of
 
-SHEET = """
+MANIFEST = """
 name = "takes"
 title = "Takes"
 licence = "CC0"
@@ -30,7 +30,7 @@ def folder(tmp_path):
     return place
 
 
-def test_a_folder_without_a_sheet_exits_with_3_and_the_reason_of_each_rejected_file(tmp_path, folder):
+def test_a_folder_without_a_manifest_exits_with_3_and_the_reason_of_each_rejected_file(tmp_path, folder):
     result = featurestore("corpora", "check", folder, "--json", store=tmp_path / "store")
 
     report = json.loads(result.stdout)
@@ -41,8 +41,8 @@ def test_a_folder_without_a_sheet_exits_with_3_and_the_reason_of_each_rejected_f
     assert not (tmp_path / "store").exists()
 
 
-def test_with_a_sheet_the_quality_check_adds_what_cannot_be_decoded(tmp_path, folder):
-    (folder / "takes.toml").write_text(SHEET)
+def test_with_a_manifest_the_quality_check_adds_what_cannot_be_decoded(tmp_path, folder):
+    (folder / "takes.toml").write_text(MANIFEST)
 
     plain = featurestore("corpora", "check", folder, "--json", store=tmp_path / "store")
     heard = featurestore("corpora", "check", folder, "--quality", "--json", store=tmp_path / "store")
@@ -74,14 +74,14 @@ def test_a_folder_without_audio_is_one_line(tmp_path):
     assert "no file whose name ends as audio does" in error_line(result)
 
 
-@pytest.mark.parametrize("sheet", [(), ("emodb", "--source")])
+@pytest.mark.parametrize("manifest", [(), ("emodb", "--source")])
 @pytest.mark.parametrize("members", [{}, {"readme.txt": "nothing to hear"}])
-def test_an_archive_without_audio_is_an_error_and_no_incomplete_copy(tmp_path, sheet, members):
+def test_an_archive_without_audio_is_an_error_and_no_incomplete_copy(tmp_path, manifest, members):
     with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
         for name, text in members.items():
             archive.writestr(name, text)
 
-    result = featurestore("corpora", "check", *sheet, tmp_path / "corpus.zip", store=tmp_path / "store")
+    result = featurestore("corpora", "check", *manifest, tmp_path / "corpus.zip", store=tmp_path / "store")
 
     assert result.returncode == 1
     assert "corpus.zip" in error_line(result)

@@ -214,7 +214,7 @@ def test_a_class_eleven_times_as_large_as_another_is_out_of_balance():
     assert "class balance" not in together(*many[:10], of("z.wav", "z", "angry"))
 
 
-def test_a_folder_without_a_sheet_is_decoded_file_by_file(tmp_path, speechlike):
+def test_a_folder_without_a_manifest_is_decoded_file_by_file(tmp_path, speechlike):
     (tmp_path / "good.wav").write_bytes(wav_of(speechlike))
     (tmp_path / "good.flac").write_bytes(flac_of(speechlike))
     (tmp_path / "cut.flac").write_bytes(flac_of(speechlike)[:-100])

@@ -1,4 +1,4 @@
-"""Data that people have already, in the formats of other tools, as data sheets in memory."""
+"""Data that people have already, in the formats of other tools, as manifests in memory."""
 
 from __future__ import annotations
 

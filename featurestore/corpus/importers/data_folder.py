@@ -25,7 +25,7 @@ LONGEST_LINE = 2**20
 class FoundCorpus:
     """Recordings and their fields, as another tool wrote them down.
 
-    The fields `speaker`, `text` and `split` mean what a data sheet means by them.
+    The fields `speaker`, `text` and `split` mean what a manifest means by them.
     """
 
     format: str

@@ -86,7 +86,7 @@ def table_fields(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str,
 
 
 def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Give speaker, sentence and split the names that a data sheet has for them; folders name the split else."""
+    """Give speaker, sentence and split the names that a manifest has for them; folders name the split else."""
     counts: dict[str, dict[str, int]] = {}
     for _, row in rows:
         for name, value in row.items():

@@ -1,4 +1,4 @@
-"""From what another tool wrote down to a data sheet in memory, with which everything else goes on as usual."""
+"""From what another tool wrote down to a manifest in memory, with which everything else goes on as usual."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WHOLE_PATH = 64
 
 
 def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), limits: Limits | None = None) -> Manifest:
-    """Return the data sheet of a corpus that another tool described.
+    """Return the manifest of a corpus that another tool described.
 
     Every other field of the rows becomes a scheme of its name, so that `FOLDER/gender` predicts that one instead.
 

@@ -142,7 +142,7 @@ class LabelFiles:
 
     @cached_property
     def _usual_ending(self) -> str:
-        """The extension of a recording whose row has none: the first that the sheet includes."""
+        """The extension of a recording whose row has none: the first that the manifest includes."""
         endings = (pattern.rpartition(".")[2] for pattern in self.audio.include if "." in pattern)
         return next((f".{ending}" for ending in endings if ending.isalnum()), "")
 

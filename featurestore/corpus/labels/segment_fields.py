@@ -40,11 +40,12 @@ def is_segment(row: Mapping[str, str]) -> bool:
 
 
 def check_whole(left_out: Mapping[str, str], place: object) -> None:
-    """Refuse a row whose part of a recording stands in columns that the sheet leaves out, with `SourceError`."""
+    """Refuse a row whose part of a recording stands in columns that the manifest leaves out, with `SourceError`."""
     if left_out and is_segment(left_out):
         raise SourceError(
-            f"{place}: {' and '.join(map(repr, left_out))[:120]} say a part of a recording, and the sheet's 'columns' "
-            "leave them out. Add them as 'start', 'end' or 'channel'; under other names if the files are cut already."
+            f"{place}: {' and '.join(map(repr, left_out))[:120]} say a part of a recording, "
+            "and the manifest's 'columns' leave them out. "
+            "Add them as 'start', 'end' or 'channel'; under other names if the files are cut already."
         )
 
 

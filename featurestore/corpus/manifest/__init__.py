@@ -1,1 +1,1 @@
-"""Data sheets: what a corpus's TOML file says, read strictly into frozen values."""
+"""Manifests: what a corpus's TOML file says, read strictly into frozen values."""

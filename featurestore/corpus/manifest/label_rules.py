@@ -1,4 +1,4 @@
-"""What a data sheet says about labels: patterns of paths, tables and lists beside the audio, derived fields."""
+"""What a manifest says about labels: patterns of paths, tables and lists beside the audio, derived fields."""
 
 from __future__ import annotations
 

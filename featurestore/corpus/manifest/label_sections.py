@@ -1,4 +1,4 @@
-"""The sections of a data sheet about labels: `[labels]`, `[[tables]]`, `[[lists]]`."""
+"""The sections of a manifest about labels: `[labels]`, `[[tables]]`, `[[lists]]`."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Protocol:
     name: str
     """What stands behind `corpus/`, such as `impro4-loso10@etienne2018`."""
     split: str
-    """A key of `SPLITS` or of the sheet's sides."""
+    """A key of `SPLITS` or of the manifest's sides."""
     scheme: str | None = None
     """The scheme, None for the corpus's own labels."""
     citation: str = ""
@@ -230,15 +230,15 @@ class Manifest:
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
     """Selections and mappings of labels by name."""
     side_rules: Mapping[str, SideRule] = field(default_factory=dict)
-    """Splits of this corpus's own by name, `[sides.NAME]` in the sheet."""
+    """Splits of this corpus's own by name, `[sides.NAME]` in the manifest."""
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
     """Published ways to split and label, by the name after `corpus/`."""
     place: str | None = None
-    """The folder that the sheet was found or made for, which is the source where none is given."""
+    """The folder that the manifest was found or made for, which is the source where none is given."""
     translation: Translation | None = None
-    """What another tool's data says about the recordings, where the sheet was made from such data."""
+    """What another tool's data says about the recordings, where the manifest was made from such data."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how a folder was understood, where nobody wrote a sheet."""
+    """What a user should know of how a folder was understood, where nobody wrote a manifest."""
 
     @property
     def label_files(self) -> tuple[TableRule | ListRule, ...]:
@@ -247,7 +247,7 @@ class Manifest:
 
     @property
     def beside(self) -> Mapping[str, bytes]:
-        """Label files that come with the sheet and not from the source, by their paths."""
+        """Label files that come with the manifest and not from the source, by their paths."""
         return {self.translation.file: self.translation.rows} if self.translation else {}
 
     def wants(self, path: str) -> bool:
@@ -261,9 +261,9 @@ class Manifest:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """What decides, besides the source, which files are kept and how; empty for a sheet that says nothing special.
+        """What decides, besides the source, which files are kept and how; empty if nothing special.
 
-        A listing that was made under another reading does not serve this sheet.
+        A listing that was made under another reading does not serve this manifest.
         """
         said: dict[str, Any] = {}
         if self.label_files:
@@ -281,7 +281,7 @@ class Manifest:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes of the corpus, in the sheet's order; empty where only its label files name them."""
+        """The classes of the corpus, in the manifest's order; empty where only its label files name them."""
         meanings = self.labels.codes.get(self.labels.target, {}).values()
         return tuple(self.expected.labels) or tuple(dict.fromkeys(meanings))
 

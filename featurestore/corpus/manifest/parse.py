@@ -1,4 +1,4 @@
-"""Reading corpus manifests: TOML data sheets, checked whole before anything else is done with them.
+"""Reading manifests: TOML, checked whole before anything else is done with them.
 
 A manifest is data and never code. It is found by its name in the package `data_manifests`, or read from a path that
 ends in `.toml`.

@@ -1,4 +1,4 @@
-"""Regular expressions from data sheets, bounded so that no file name can keep the matcher busy.
+"""Regular expressions from manifests, bounded so that no file name can keep the matcher busy.
 
 A backtracking matcher can take time exponential in the length of a name. Two rules keep it polynomial and small: a
 repeated group holds no choice of its own, and the number of ways to share a name among all repetitions is limited.
@@ -27,7 +27,7 @@ _TOKENS = (
 
 
 def compile_pattern(pattern: str, where: str, *, any_case: bool = False) -> re.Pattern[str]:
-    """Compile a data sheet's pattern, or refuse one that is wrong, too long or could run away.
+    """Compile a manifest's pattern, or refuse one that is wrong, too long or could run away.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from featurestore.corpus.sources.audio_files import ENCODINGS, RawFormat
 from featurestore.errors import ManifestError
 
 MOST_KNOWN = 12
-"""Splits or schemes of the sheet's own that a message names."""
+"""Splits or schemes of the manifest's own that a message names."""
 
 
 _NAME = re.compile(r"[a-z0-9_]{1,40}")

@@ -17,7 +17,7 @@ MOST_SHOWN = 10
 
 
 class Table:
-    """One table of a data sheet; `take` reads its keys, `done` refuses the ones that nobody asked for."""
+    """One table of a manifest; `take` reads its keys, `done` refuses the ones that nobody asked for."""
 
     def __init__(self, values: Mapping[str, Any], where: str, misspelt: str = "") -> None:
         self._values = values

@@ -1,4 +1,4 @@
-"""Which rules fit a corpus, from its utterances or from what its data sheet says of them; nothing is split for it."""
+"""Which rules fit a corpus, from its utterances or from what its manifest says of them; nothing is split for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fitting_rules(fields: Fields) -> tuple[str, ...]:
     Parameters
     ----------
     fields : mapping
-        As `fields_of_utterances` or `fields_of_sheets` give them.
+        As `fields_of_utterances` or `fields_of_manifests` give them.
     """
     return tuple(name for name, rule in SPLITS.items() if all(_has(fields, *need) for need in rule.needs.items()))
 
@@ -70,13 +70,13 @@ def _shared_sessions(pairs: Iterable[tuple[str | None, str | None]]) -> Fields:
     return {SPEAKERS_SESSION: tuple(sorted(str(session) for session in sessions))}
 
 
-def fields_of_sheets(sheets: Sequence[Manifest]) -> Fields:
-    """Return the fields that a corpus has by its sheet; for several corpora those of all, and `corpus`."""
-    each = [_fields_of_sheet(sheet) for sheet in sheets]
+def fields_of_manifests(manifests: Sequence[Manifest]) -> Fields:
+    """Return the fields that a corpus has by its manifest; for several corpora those of all, and `corpus`."""
+    each = [_fields_of_manifest(manifest) for manifest in manifests]
     if len(each) == 1:
         return each[0]
     shared = set.intersection(*(set(one) for one in each))
-    return {**{field: _sum([one[field] for one in each]) for field in sorted(shared)}, "corpus": len(sheets)}
+    return {**{field: _sum([one[field] for one in each]) for field in sorted(shared)}, "corpus": len(manifests)}
 
 
 def grouping_fields(fields: Fields) -> tuple[str, ...]:
@@ -107,34 +107,34 @@ def _sum(counts: Sequence[Sequence[str] | int | None]) -> int | None:
     return None if None in known else sum(count for count in known if count is not None)
 
 
-def _fields_of_sheet(sheet: Manifest) -> Fields:
-    if sheet.translation is not None:
-        return _fields_of_rows(sheet.translation.rows, sheet.labels.target)
-    rule = sheet.labels
+def _fields_of_manifest(manifest: Manifest) -> Fields:
+    if manifest.translation is not None:
+        return _fields_of_rows(manifest.translation.rows, manifest.labels.target)
+    rule = manifest.labels
     fields: dict[str, Sequence[str] | int | None] = {
         name: len(set(rule.codes[name].values())) if name in rule.codes else None
-        for name in _named_fields(sheet)
+        for name in _named_fields(manifest)
         if name not in (rule.target, rule.text, "file")
     }
     speakers = fields.pop(rule.speaker, None) if rule.speaker else None
     fields.pop("speaker", None)
     if rule.speaker:
-        fields["speaker"] = sheet.speaker_count or speakers
+        fields["speaker"] = manifest.speaker_count or speakers
         if "session" in template_fields(rule.compose.get(rule.speaker, "")):  # then each speaker has only one
             fields[SPEAKERS_SESSION] = fields.get("session")
-    if "official" in sheet.side_rules:
+    if "official" in manifest.side_rules:
         fields[OFFICIAL_FIELD] = None
     return fields
 
 
-def _named_fields(sheet: Manifest) -> Iterator[str]:
-    """Yield the fields that a sheet names: of patterns, columns and lists, and those that are made of others."""
-    for pattern in (sheet.labels.pattern, *(table.pattern or "" for table in sheet.tables)):
+def _named_fields(manifest: Manifest) -> Iterator[str]:
+    """Yield the fields that a manifest names: of patterns, columns and lists, and those that are made of others."""
+    for pattern in (manifest.labels.pattern, *(table.pattern or "" for table in manifest.tables)):
         yield from re.compile(pattern).groupindex
-    for table in sheet.tables:
+    for table in manifest.tables:
         yield from (*table.columns, *_FIELDS_OF_FORMATS.get(table.format, ()))
-    yield from (one.field for one in sheet.lists)
-    yield from (*sheet.labels.compose, *sheet.labels.derived)
+    yield from (one.field for one in manifest.lists)
+    yield from (*manifest.labels.compose, *manifest.labels.derived)
 
 
 def _fields_of_rows(rows: bytes, target: str) -> Fields:

@@ -1,7 +1,7 @@
 """Splits by name: rules, and protocols, which fix recordings, labels and sides together.
 
 `iemocap/impro4-loso10@etienne2018` fixes a corpus, a label scheme, a split and where it was published. A protocol
-stands in the corpus's data sheet; a rule such as `loso` is one without a corpus.
+stands in the corpus's manifest; a rule such as `loso` is one without a corpus.
 
 A split is a view: it holds paths and changes nothing that is stored.
 """
@@ -121,8 +121,8 @@ def find_split(name: str) -> ChosenSplit:
         known = [rule.replace("Nfold", "5fold").replace(FIELD, "session") for rule in SPLITS]
         meant = None if nearest_name(name, known) else _protocol_like(name)
         raise UnknownNameError("split", name, known, WITHOUT_CORPUS, meant)
-    sheet, dot, behind = name.partition(".toml/")
-    corpus, rest = (f"{sheet}.toml", behind) if dot else (base, rest)
+    manifest, dot, behind = name.partition(".toml/")
+    corpus, rest = (f"{manifest}.toml", behind) if dot else (base, rest)
     return _protocol_split(corpus, rest)
 
 
@@ -143,9 +143,9 @@ def _protocol_like(name: str) -> str | None:
     from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 
     whole = {
-        protocol.partition("@")[0]: f"{sheet.name}/{protocol}"
-        for sheet in map(find_manifest, manifest_names())
-        for protocol in (*sheet.side_rules, *sheet.protocols)
+        protocol.partition("@")[0]: f"{manifest.name}/{protocol}"
+        for manifest in map(find_manifest, manifest_names())
+        for protocol in (*manifest.side_rules, *manifest.protocols)
     }
     found = nearest_name(name.partition("@")[0], whole)
     return None if found is None else whole[found]
@@ -179,7 +179,7 @@ def _family(corpus: str) -> tuple[Manifest, ...]:
 
 
 def _find_protocol(corpus: str, manifest: Manifest, wanted: str) -> Protocol:
-    """Find a protocol by its name, with or without the citation; a rule or the sheet's sides serve too."""
+    """Find a protocol by its name, with or without the citation; a rule or the manifest's sides serve too."""
     known = manifest.protocols
     without_citation: Mapping[str, Protocol] = {name.partition("@")[0]: one for name, one in known.items()}
     if wanted in known or wanted in without_citation:

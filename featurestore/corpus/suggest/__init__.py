@@ -1,1 +1,1 @@
-"""Proposing a data sheet for a folder of recordings that nobody has described yet."""
+"""Proposing a manifest for a folder of recordings that nobody has described yet."""

@@ -36,7 +36,7 @@ class Guess:
     piece: PathField
     why: str
     sure: bool = True
-    """Whether a build may go by it; else somebody has to read the sheet first."""
+    """Whether a build may go by it; else somebody has to read the manifest first."""
 
 
 def guesses(pieces: Sequence[PathField]) -> tuple[Guess, ...]:

@@ -182,7 +182,7 @@ def _joined(
 
 
 def joining(table: LabelTable, paths: Sequence[str], depth: int) -> tuple[str, str]:
-    """Return how a sheet compares the rows of a table with recordings: `match` and `key`.
+    """Return how a manifest compares the rows of a table with recordings: `match` and `key`.
 
     Names serve where they are all different, else paths; where rows give them from the table's own folder on, that is
     put in front.

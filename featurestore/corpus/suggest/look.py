@@ -31,7 +31,7 @@ class Seen:
     beside: Mapping[str, bytes]
     """Bytes of the files that may be tables or lists."""
     strange: int = 0
-    """Recordings with control characters or bytes that are no text in their names; no sheet can name them."""
+    """Recordings with control characters or bytes that are no text in their names; no manifest can name them."""
 
     @property
     def endings(self) -> Mapping[str, int]:
@@ -45,7 +45,7 @@ def look(source: Source) -> Seen:
     Raises
     ------
     SourceError
-        If there is no file whose name ends as audio does, or all have names that no sheet can hold.
+        If there is no file whose name ends as audio does, or all have names that no manifest can hold.
     """
     members = sorted(source.members(), key=lambda member: member.path)
     named = [member.path for member in members if is_audio(member.path)]
@@ -61,7 +61,7 @@ def _nothing(source: Source, files: int, strange: int) -> str:
     if strange:
         return (
             f"the names of all {strange:,} recordings in {source.name!r:.200} hold control characters or bytes "
-            "that are no text, so no sheet can name them. Rename them."
+            "that are no text, so no manifest can name them. Rename them."
         )
     return (
         f"{source.name!r:.200} holds no audio among its {files:,} files (*.wav, *.flac, *.mp3 and so on). "

@@ -1,4 +1,4 @@
-"""Writing a proposed data sheet as TOML, with a comment for everything that was guessed."""
+"""Writing a proposed manifest as TOML, with a comment for everything that was guessed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH = 78
 
 
 def manifest_text(name: str, title: str, seen: Seen, plan: ManifestPlan) -> str:
-    """Return the sheet; `parse_manifest` accepts it."""
+    """Return the manifest; `parse_manifest` accepts it."""
     parts = [*_head(name, title, seen), *_audio(seen, plan), *_labels(plan), *_beside(plan), *_tail(seen)]
     return "\n".join(parts) + "\n"
 
@@ -53,7 +53,7 @@ def comment(text: str, first: str = "# ", more: str = "#   ") -> list[str]:
 
 
 def noted(code: str, note: str) -> list[str]:
-    """Return a line of a sheet with a comment behind it, or above it where both are too long for one line."""
+    """Return a line of a manifest with a comment behind it, or above it where both are too long for one line."""
     line = f"{code}  # {note}"
     return [line] if len(line) <= WIDTH else [*comment(note), code]
 
@@ -72,7 +72,7 @@ def _list(values: list[str]) -> str:
 
 
 def _head(name: str, title: str, seen: Seen) -> Iterator[str]:
-    yield "# A data sheet that was proposed by looking at names and tables alone."
+    yield "# A manifest that was proposed by looking at names and tables alone."
     yield "# Read what was guessed, mend it, then:"
     yield "#   featurestore corpora check THIS.toml --source FOLDER"
     if len(seen.studied) < len(seen.audio):

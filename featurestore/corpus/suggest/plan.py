@@ -1,4 +1,4 @@
-"""What a proposed data sheet says: where the class, the speaker and the sides come from."""
+"""What a proposed manifest says: where the class, the speaker and the sides come from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNLABELLED = "unlabelled"
 
 @dataclass(frozen=True)
 class ManifestPlan:
-    """Everything that a proposed sheet says, before it is written."""
+    """Everything that a proposed manifest says, before it is written."""
 
     depth: int
     match: str
@@ -66,7 +66,7 @@ class ManifestPlan:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the class is told well enough to build by it before somebody has read the sheet."""
+        """Whether the class is told well enough to build by it before somebody has read the manifest."""
         guess = self.class_guess
         if guess is not None:
             return guess.sure and (self.depths == 1 or not guess.piece.folder)
@@ -105,7 +105,7 @@ class ManifestPlan:
 
 
 def plan_manifest(seen: Seen) -> ManifestPlan:
-    """Work out what the sheet of a folder says."""
+    """Work out what the manifest of a folder says."""
     tables, lists = find_tables(seen)
     columns = {table.path: _fields_of(table) for table in tables}
     named = {field: table.columns[column] for table in tables for field, column in columns[table.path].items()}
@@ -164,7 +164,7 @@ def _path_guesses(seen: Seen) -> tuple[list[PathField], Form | None, tuple[Guess
 
 
 def _fields_of(table: LabelTable) -> dict[str, str]:
-    """Name the columns of a table: speaker, text and split as a sheet calls them, the others by their own names."""
+    """Name the columns of a table: speaker, text and split as a manifest calls them, the others by their own names."""
     columns = table.columns
     roles = {speaker_field(columns): "speaker", text_field(columns): "text", split_field(columns): "split"}
     fields: dict[str, str] = {}

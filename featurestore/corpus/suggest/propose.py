@@ -68,12 +68,12 @@ def _cleaned(text: str) -> str:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A proposed data sheet, and what it says of the recordings that it was made for."""
+    """A proposed manifest, and what it says of the recordings that it was made for."""
 
     toml: str
     plan: ManifestPlan
     corpus: Corpus
-    """The recordings under the sheet; their contents are not known."""
+    """The recordings under the manifest; their contents are not known."""
     files: int
     """Recordings that were found."""
 
@@ -96,7 +96,7 @@ class Proposal:
 
 
 def propose_manifest(place: str | Path, limits: Limits | None = None) -> Proposal:
-    """Look at a folder or archive of audio and propose its data sheet; no audio is opened.
+    """Look at a folder or archive of audio and propose its manifest; no audio is opened.
 
     Raises
     ------
@@ -105,13 +105,13 @@ def propose_manifest(place: str | Path, limits: Limits | None = None) -> Proposa
 
     Examples
     --------
-    >>> propose_sheet("recordings/").toml  # doctest: +SKIP
+    >>> propose_manifest("recordings/").toml  # doctest: +SKIP
     """
     return propose_for(open_source(place, limits), place)
 
 
 def propose_for(source: Source, place: str | Path) -> Proposal:
-    """Propose a data sheet for an open source, named after its place; `SourceError` as `propose_manifest`."""
+    """Propose a manifest for an open source, named after its place; `SourceError` as `propose_manifest`."""
     seen = look(source)
     try:
         return _proposal(place, seen)
@@ -125,7 +125,7 @@ def propose_for(source: Source, place: str | Path) -> Proposal:
 
 
 def sure_manifest(place: Path, limits: Limits | None = None) -> Manifest:
-    """Return the proposed data sheet of a folder where nobody has to read it first.
+    """Return the proposed manifest of a folder where nobody has to read it first.
 
     Raises
     ------
@@ -138,9 +138,9 @@ def sure_manifest(place: Path, limits: Limits | None = None) -> Manifest:
     plan, manifest = proposal.plan, proposal.corpus.manifest
     if not plan.is_sure:
         raise AmbiguousError(
-            f"folder {str(place)!r:.200} holds no data sheet (*.toml), is in no known format (audformat, Lhotse, "
+            f"folder {str(place)!r:.200} holds no manifest (*.toml), is in no known format (audformat, Lhotse, "
             f"Kaldi, Hugging Face metadata), and its names leave open what the class is{plan.doubt}. Say it: "
-            "'featurestore corpora new FOLDER --out FILE.toml' proposes a sheet."
+            "'featurestore corpora new FOLDER --out FILE.toml' proposes a manifest."
         )
     sides = {dict(one.labels).get("split", "") for one in proposal.corpus.utterances}
     splits = usual_splits(sides, len(proposal.corpus.speaker_counts()))
@@ -160,8 +160,8 @@ def _title(place: str) -> str:
 
 
 def _tried(text: str, seen: Seen) -> Corpus:
-    """Label the recordings by the sheet, so that a proposal is known to be accepted."""
-    manifest = parse_manifest(text, "the proposed sheet")
+    """Label the recordings by the manifest, so that a proposal is known to be accepted."""
+    manifest = parse_manifest(text, "the proposed manifest")
     contents: Mapping[str, str] = {
         path: hashlib.sha256(path.encode()).hexdigest() for path in (*seen.audio, *seen.beside)
     }

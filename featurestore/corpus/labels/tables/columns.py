@@ -28,7 +28,7 @@ def read_columns(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     Raises
     ------
     SourceError
-        If the text cannot be read, lacks a column that the sheet names, or has times of segments that it leaves out.
+        If the text cannot be read, lacks a column that the manifest names, or has times of segments that it leaves out.
     """
     where = f"label file {path!r:.120}"
     lines = table_rows(label_text(data, rule.encoding, path), rule.delimiter, where, header=rule.header)
@@ -122,7 +122,7 @@ def _split(line: str, delimiter: str) -> tuple[list[str], bool]:
 
 
 def _positions(columns: Mapping[str, Sequence[str | int]], header: list[str], path: str) -> dict[str, int]:
-    """Find the position of each field's column; a sheet without columns takes all that the header names."""
+    """Find the position of each field's column; a manifest without columns takes all that the header names."""
     if not columns:
         return {name: _named(header, name, path) for name in header if name}
     found: dict[str, int] = {}

@@ -15,7 +15,7 @@ from featurestore.errors import SourceError
 def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     """Yield the fields of each line as text; lists, objects and nulls are left out, as are lines without content.
 
-    Columns of the sheet are keys of the objects; without `columns` every key is a field of its own name.
+    Columns of the manifest are keys of the objects; without `columns` every key is a field of its own name.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def json_object(line: str, place: object) -> Mapping[str, Any]:
         if "\\ud" in line.lower():  # JSON can write half a character, which no file and no name can hold
             json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{place}: not JSON ({error}). Mend the file or its sheet.") from error
+        raise SourceError(f"{place}: not JSON ({error}). Mend the file or its manifest.") from error
     if not isinstance(values, dict):
         raise SourceError(f"{place}: an object such as {{...}} is needed, not {line!r:.60}. Mend the file.")
     return values

@@ -70,7 +70,7 @@ def label_text(data: bytes, encodings: tuple[str, ...], path: str) -> str:
         except UnicodeDecodeError:
             continue
     raise SourceError(
-        f"label file {path!r:.120} is no {' or '.join(encodings)} text. Say its 'encoding' in the data sheet, "
+        f"label file {path!r:.120} is no {' or '.join(encodings)} text. Say its 'encoding' in the manifest, "
         "or get the file again."
     )
 

@@ -1,4 +1,4 @@
-"""Data sheets that were changed where it hurts: each is a whole manifest that can be used, or one of our errors.
+"""Manifests that were changed where it hurts: each is a whole manifest that can be used, or one of our errors.
 
 A second or two; FEATURESTORE_CHAOS=long (`make chaos`) tries a hundred times as much.
 """
@@ -17,7 +17,7 @@ from featurestore.corpus.catalog_page import catalogue_page
 from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.load import label
 from featurestore.corpus.manifest.parse import parse_manifest
-from featurestore.corpus.splits.applicable import fields_of_sheets, fitting_rules
+from featurestore.corpus.splits.applicable import fields_of_manifests, fitting_rules
 from featurestore.corpus.splits.given_sides import by_field
 from featurestore.corpus.splits.leakage import leaks
 from featurestore.corpus.splits.rules import find_rule
@@ -26,7 +26,7 @@ from featurestore.corpus.types import ListedFile
 from featurestore.errors import FeatureStoreError, ManifestError
 
 FOLDER = Path(__file__).resolve().parents[2] / "data_manifests"
-SHEETS = {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.toml"))}
+MANIFESTS = {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.toml"))}
 PATHS = (
     "wav/03a01Fa.wav",
     "wav/08a01Wb.wav",
@@ -103,18 +103,18 @@ CHANGES = st.lists(
 
 
 def places(value):
-    """All containers of a sheet with their keys, the whole first."""
+    """All containers of a manifest with their keys, the whole first."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     found = [(value, key) for key in keys]
     return found + [one for key in keys for one in places(value[key])]
 
 
-def changed(sheet, changes):
-    sheet = copy.deepcopy(sheet)
+def changed(manifest, changes):
+    manifest = copy.deepcopy(manifest)
     for where, how, value, other in changes:
-        every = places(sheet)
+        every = places(manifest)
         if not every:
-            return sheet
+            return manifest
         holder, key = every[where % len(every)]
         if how == "drop":
             del holder[key]
@@ -131,7 +131,7 @@ def changed(sheet, changes):
             holder[key] = copy.deepcopy(elsewhere[name])
         else:
             holder[key] = copy.deepcopy(value)
-    return sheet
+    return manifest
 
 
 def toml(value):
@@ -148,22 +148,22 @@ def toml(value):
     return repr(value)
 
 
-def text_of(sheet):
-    return "".join(f"{toml(name)} = {toml(value)}\n" for name, value in sheet.items())
+def text_of(manifest):
+    return "".join(f"{toml(name)} = {toml(value)}\n" for name, value in manifest.items())
 
 
-@pytest.mark.parametrize("name", SHEETS)
-def test_an_unchanged_sheet_stays_one_in_the_form_that_the_fuzz_writes(name):
-    sheet = {key: value for key, value in SHEETS[name].items() if key != "index"}
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_an_unchanged_manifest_stays_one_in_the_form_that_the_fuzz_writes(name):
+    manifest = {key: value for key, value in MANIFESTS[name].items() if key != "index"}
 
-    assert parse_manifest(text_of(sheet), name).name == name
+    assert parse_manifest(text_of(manifest), name).name == name
 
 
 def use(manifest):
-    """Do what commands do with a sheet; our errors are answers."""
+    """Do what commands do with a manifest; our errors are answers."""
     listing = tuple(ListedFile(path, f"{number:064x}", 10) for number, path in enumerate(PATHS))
     catalogue_page([manifest])
-    fitting_rules(fields_of_sheets([manifest]))
+    fitting_rules(fields_of_manifests([manifest]))
     corpus = label(manifest, listing, lambda content: b"file,emotion\na,b\n")
     utterances = in_name_order(corpus.utterances)
     rules = [by_field(rule) for rule in manifest.side_rules.values()]
@@ -185,12 +185,12 @@ def quietly(work, *values):
 
 
 @fuzzed(150)
-@given(name=st.sampled_from(sorted(SHEETS)), changes=CHANGES)
-def test_a_changed_sheet_is_a_manifest_that_can_be_used_or_one_of_our_errors(name, changes):
-    text = text_of(changed(SHEETS[name], changes))
+@given(name=st.sampled_from(sorted(MANIFESTS)), changes=CHANGES)
+def test_a_changed_manifest_is_a_manifest_that_can_be_used_or_one_of_our_errors(name, changes):
+    text = text_of(changed(MANIFESTS[name], changes))
 
     with refused_or_bounded():
-        use(parse_manifest(text, "sheet 'x.toml'"))
+        use(parse_manifest(text, "manifest 'x.toml'"))
 
 
 PIECES = st.sampled_from(
@@ -200,16 +200,16 @@ PIECES = st.sampled_from(
 
 @fuzzed(60)
 @given(
-    name=st.sampled_from(sorted(SHEETS)),
+    name=st.sampled_from(sorted(MANIFESTS)),
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 30), PIECES | st.text(max_size=4)), max_size=4),
 )
-def test_a_sheet_with_damaged_text_is_a_manifest_that_can_be_used_or_one_of_our_errors(name, changes):
-    text = text_of(SHEETS[name])
+def test_a_manifest_with_damaged_text_is_a_manifest_that_can_be_used_or_one_of_our_errors(name, changes):
+    text = text_of(MANIFESTS[name])
     for place, length, piece in changes:
         text = text[:place] + piece + text[place + length :]
 
     with refused_or_bounded():
-        use(parse_manifest(text, "sheet 'x.toml'"))
+        use(parse_manifest(text, "manifest 'x.toml'"))
 
 
 SMALL = """
@@ -247,9 +247,9 @@ target = "mood"
         ("description = '''\n" + "x" * 5_000_000 + "'''", ""),
     ],
 )
-def test_a_sheet_made_to_keep_the_reader_busy_is_refused_in_a_short_line(top, sections):
+def test_a_manifest_made_to_keep_the_reader_busy_is_refused_in_a_short_line(top, sections):
     with refused_or_bounded(), pytest.raises(ManifestError) as error:
-        parse_manifest(SMALL % (top, sections), "sheet 'x.toml'")
+        parse_manifest(SMALL % (top, sections), "manifest 'x.toml'")
     assert len(str(error.value)) < 1_000
     assert str(error.value).isprintable()
 
