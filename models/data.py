@@ -15,12 +15,16 @@ from torch.utils.data import Dataset, get_worker_info
 
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from models.batches.padding import Padding
 from models.errors import TrainingError
 from models.layers.frames import RealFrames
+from models.training_spec import SIDES
 
 TORCH_TYPES = {"float16": torch.float16, "float32": torch.float32}
 """Storage types of features."""
+LENGTH_STEP = 4
+"""Batch lengths are multiples of this: oneDNN compiles kernels for every new length (12 to 27 ms) and keeps 1,024."""
+JOINED_STEP = 64
+"""The same for joined clips, whose lengths add up to many more different ones."""
 
 
 class FeatureView(Protocol):
@@ -162,6 +166,50 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
     def read(self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False) -> None:
         """Read rows into `out [rows, longest, bands]`, padded with 0."""
         self.view.read(rows, out, left=left)
+
+
+@dataclass(frozen=True)
+class Padding:
+    """On which side clips are padded, and in which steps; or that they are joined on one time axis.
+
+    With `multiple` 1 a padded batch is as long as its longest clip; otherwise left padding is rounded up to multiples
+    of it, so that pooling windows meet a clip where they would meet it alone, and the length to a multiple of
+    `LENGTH_STEP`.
+
+    Joined clips begin at multiples of it too, each at the first one after the end of the clip before, where a clip
+    shorter than `multiple` counts as that long. With multiple m and a clip that ends at e, the next one begins at
+    m floor(e / m) + m. A layer works on frames pooled by some r that divides m. There the clip ends at floor(e / r),
+    and the next one begins at a multiple of m / r above e / r, which is 1 more or greater: at least one zero step
+    lies between two clips wherever a convolution of size 3 looks, as padding would have it.
+    """
+
+    side: str = "right"
+    """`left`, `right` or `joined`."""
+    multiple: int = 1
+    """The model's time stride, frames."""
+
+    def __post_init__(self) -> None:
+        if self.side not in SIDES or self.multiple < 1:
+            raise ValueError(
+                f"side must be one of {', '.join(SIDES)} and multiple at least 1, not {self.side!r}, {self.multiple}"
+            )
+
+    @property
+    def joined(self) -> bool:
+        """Whether all clips of a batch lie on one row."""
+        return self.side == "joined"
+
+    def layout(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+        """Return the first real frame of each clip and the frames of the batch, for clips of `frames [batch]`."""
+        if self.joined:
+            taken = np.maximum(frames, self.multiple)
+            starts = np.append(0, np.cumsum((taken // self.multiple + 1) * self.multiple)[:-1])
+            return starts, -(-int(starts[-1] + taken[-1]) // JOINED_STEP) * JOINED_STEP
+        starts = np.zeros_like(frames)
+        if self.side == "left":
+            starts = -(-(frames.max() - frames) // self.multiple) * self.multiple
+        step = LENGTH_STEP if self.multiple > 1 else 1
+        return starts, -(-int((starts + frames).max()) // step) * step
 
 
 class PadCollate:

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from models.batches.normalisation import Normalisation
-from models.batches.padding import Padding
 from models.batches.prefetch import prefetched
 from models.batches.residence import DeviceDataset
-from models.data import Batch, PadCollate, ViewDataset, batches
+from models.data import Batch, PadCollate, Padding, ViewDataset, batches
 from models.devices import choose_device, computes_in_bfloat16
 from models.errors import TrainingError
 from models.registry import model_card

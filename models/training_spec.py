@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.typed_values import check_fields
-from models.batches.data_settings import DATA_CHOICES, DATA_TABLES, DataSettings, check_data, used_data_fields
-from models.batches.padding import SIDES
-from models.optimisation.settings import (
-    LARGEST_COUNT,
-    MONITORS,
-    OPTIMISATION_CHOICES,
-    TABLES,
-    OptimisationSettings,
-    changed_fields,
-    check_optimisation,
-)
+from featurestore.typed_values import LARGEST_NUMBER, check_fields, shown_value
 
+LARGEST_COUNT = 2**31 - 1
+"""The largest whole number of a setting; nobody trains so long, and sums of such numbers fit into 64 bits."""
+MOST_TIMES = 1_000_000
+"""How often an epoch can repeat rows of a label."""
+MONITORS = ("loss", "accuracy", "uar")
+"""Figures of the validation side that can be watched."""
+SIDES = ("left", "right", "joined")
+"""Where a batch pads its clips; `joined` puts them one after the other instead."""
 CHOICES = {
-    **OPTIMISATION_CHOICES,
-    **DATA_CHOICES,
+    "optimiser": ("adam", "sgd", "sgd-beta"),
+    "schedule": ("piecewise", "plateau", "cosine", "constant"),
+    "keep_monitor": ("", *MONITORS),
+    "normalisation": ("none", "training", "everything", "speaker", "utterance"),
+    "normalisation_moments": ("auto", "band", "single"),
     "padding": SIDES,
     "batch_norm": ("population", "moving"),
     "keep": ("last", "best"),
@@ -32,16 +33,86 @@ CHOICES = {
     "shuffle": ("auto", "global", "blocks"),
     "residence": ("auto", "none", "ram", "gpu"),
 }
+MODULE_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "learning_rate": (),
+    "momentum": ("sgd", "sgd-beta"),
+    "beta": ("sgd-beta",),
+}
+"""What a module can have of its own, and the optimisers that use it; all do where none is named."""
+TABLES = ("modules", "class_weights", "repeat")
+"""Fields that are, or can be, tables: `--set modules.recurrent.learning_rate=0.01` reaches into them."""
+FROM_THE_START = (
+    *("epochs", "batch_size", "learning_rate", "drop_factor", "drop_epochs", "l2", "clip_norm", "padding"),
+    *("bucket_batches", "balance", "drop_last", "batch_norm", "population_batches", "keep", "monitor", "patience"),
+    *("seed", "precision", "channels_last", "checkpoint_minutes"),
+)
+"""Fields that the first runs had; later ones are part of a run's identity only where they change something."""
+BEFORE: Mapping[str, Any] = {"normalisation": "none"}
+"""What trainings did before they could choose it, where that is not the default."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingSpec(OptimisationSettings, DataSettings):
-    """Every setting of a training; the defaults are those of system A (the MathWorks example).
+class TrainingSpec:
+    """Every setting of a training; the defaults are those of system A (the MathWorks example)."""
 
-    Optimiser, schedule and loss are fields too, see `OptimisationSettings`; so are normalisation, repetition and
-    masks, see `DataSettings`.
-    """
-
+    normalisation: str = "training"
+    """Features are brought to mean 0 and deviation 1 over `training` (the training side), `everything` (all sides: it
+    sees the test side's features), each `speaker` (transductive: the test speakers' own rows), each `utterance`, or
+    not at all (`none`)."""
+    normalisation_moments: str = "auto"
+    """One mean and deviation for each `band`, or a `single` one for all; `auto`: `single` for `everything` (Etienne et
+    al. 2018), else `band`."""
+    repeat: dict[str, int] = field(default_factory=dict, hash=False)
+    """How often rows of a label come in an epoch, such as `{happiness = 2, anger = 2}` (Etienne et al. 2018); others
+    come once."""
+    copies_per_epoch: int = 0
+    """Augmented copies of each utterance in an epoch, in turn: with 1, epoch e takes copy ((e - 1) mod N) + 1 of N.
+    0 takes all of them. Clean rows that take part do so in every epoch."""
+    spec_augment_frequency: int = 0
+    """F of SpecAugment: the widest frequency mask, in bands; 0 masks none."""
+    spec_augment_frequency_masks: int = 2
+    """mF: frequency masks of a clip."""
+    spec_augment_time: int = 0
+    """T: the widest time mask, in frames; 0 masks none."""
+    spec_augment_time_masks: int = 2
+    """mT: time masks of a clip."""
+    spec_augment_time_share: float = 0.2
+    """p: no time mask is wider than this share of its clip."""
+    optimiser: str = "adam"
+    """`adam`, `sgd` (with `momentum`) or `sgd-beta`: Etienne et al. 2018, equation 6, with `momentum` and `beta`."""
+    adam_beta1: float = 0.9
+    """Adam's decay of the mean gradient."""
+    adam_beta2: float = 0.999
+    """Adam's decay of the mean squared gradient."""
+    adam_eps: float = 1e-8
+    """Added to the denominator of Adam's step."""
+    momentum: float = 0.9
+    """Of both SGDs; 0 is plain SGD."""
+    nesterov: bool = False
+    """Nesterov's form of `sgd`: the gradient counts once more on top of the velocity."""
+    beta: float = 1.0
+    """The `b` of equation 6, `w = w - b v`: a factor of the step that the velocity does not accumulate."""
+    modules: dict[str, dict[str, float]] = field(default_factory=dict, hash=False)
+    """`learning_rate`, `momentum` or `beta` of single modules, by their name in the model, such as `recurrent` or
+    `blocks.0`; the innermost name counts. Schedules act on all rates in proportion."""
+    schedule: str = "piecewise"
+    """`piecewise` (`drop_factor` after every `drop_epochs`), `plateau` (`drop_factor` after `plateau_patience` epochs
+    without a better `monitor`), `cosine` (a half wave down to `least_rate`) or `constant`."""
+    plateau_patience: int = 3
+    """`plateau` lowers the rate after this many epochs without a better `monitor`, and at the first for 0."""
+    least_rate: float = 0.0
+    """The schedule goes no lower."""
+    warmup_epochs: int = 0
+    """The rate rises in a straight line, step by step, over this many epochs first."""
+    keep_monitor: str = ""
+    """What `keep = "best"` goes by where that is not `monitor`, which then only stops: `loss`, `accuracy`, `uar`."""
+    class_weights: str | dict[str, float] = field(default="none", hash=False)
+    """Weights of the classes in the loss: `none`, `balanced` (inverse frequency over the training side) or a table of
+    labels; one that it leaves out has weight 1."""
+    label_smoothing: float = 0.0
+    """Share of the target that is spread over all classes."""
+    gradient_norms: bool = False
+    """Record the norm of every layer's gradient. It changes no result."""
     epochs: int = 3
     """Passes over the training side."""
     batch_size: int = 32
@@ -98,14 +169,18 @@ class TrainingSpec(OptimisationSettings, DataSettings):
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, str(getattr(self, name)), known)
-        check_fields(self, "training", skip=(*TABLES, *DATA_TABLES))
+        check_fields(self, "training", skip=TABLES)
         self._check_ranges()
-        check_optimisation(self)
-        check_data(self, self.balance)
+        _check_modules(self.modules, self.optimiser)
+        _check_class_weights(self.class_weights)
+        _check_repeat(self.repeat, self.balance)
+        self._copy_tables()
 
     def _check_ranges(self) -> None:
-        numbers = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        numbers = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         counts = [value for name, value in numbers.items() if type(value) is int and name != "seed"]
+        per_epoch = [value for name, value in numbers.items() if name.startswith(("copies", "spec"))]
+        decays = (self.adam_beta1, self.adam_beta2, self.momentum)
         rules = (
             (max(counts) <= LARGEST_COUNT, f"whole numbers must not be above {LARGEST_COUNT:,}, the seed's apart"),
             (self.epochs >= 1 and self.batch_size >= 1, "epochs and batch_size must be at least 1"),
@@ -120,10 +195,35 @@ class TrainingSpec(OptimisationSettings, DataSettings):
                 min(self.bucket_batches, self.population_batches, self.patience, self.seed) >= 0,
                 "bucket_batches, population_batches, patience and seed must not be negative",
             ),
+            (min(decays) >= 0 and max(decays) < 1, "adam_beta1, adam_beta2 and momentum must lie within 0 and 1"),
+            (self.adam_eps > 0 and self.beta > 0, "adam_eps and beta must be above 0"),
+            (not self.nesterov or self.momentum > 0, "nesterov needs momentum"),
+            (
+                min(self.plateau_patience, self.warmup_epochs) >= 0,
+                "plateau_patience and warmup_epochs must not be negative",
+            ),
+            (self.least_rate >= 0, "least_rate must not be negative"),
+            (0 <= self.label_smoothing < 1, "label_smoothing must lie within 0 and 1"),
+            (min(per_epoch) >= 0, "copies_per_epoch and the numbers of SpecAugment must not be negative"),
+            (self.spec_augment_time_share <= 1, "spec_augment_time_share must lie within 0 and 1"),
         )
         for holds, rule in rules:
             if not holds:
                 raise SpecError(f"training: {rule}.")
+
+    def _copy_tables(self) -> None:
+        """Copy the tables, all numbers as floats: `1` and `1.0` are one setting, and the caller's table may change."""
+        modules = {name: {key: float(value) for key, value in own.items()} for name, own in self.modules.items()}
+        object.__setattr__(self, "modules", modules)
+        if not isinstance(self.class_weights, str):
+            weights = {label: float(weight) for label, weight in self.class_weights.items()}
+            object.__setattr__(self, "class_weights", weights)
+
+    @property
+    def masks(self) -> bool:
+        """Whether SpecAugment is on."""
+        frequency = self.spec_augment_frequency and self.spec_augment_frequency_masks
+        return bool(frequency or (self.spec_augment_time and self.spec_augment_time_masks))
 
     @property
     def deciding(self) -> list[str]:
@@ -141,13 +241,14 @@ class TrainingSpec(OptimisationSettings, DataSettings):
 
     def decisive(self) -> dict[str, Any]:
         """Return the fields that a result depends on; those that came later count where they change something."""
-        fields = self.to_dict()
-        without = {"residence", "gradient_norms"}
-        without |= {field.name for field in dataclasses.fields(OptimisationSettings)} - changed_fields(self)
-        without |= {field.name for field in dataclasses.fields(DataSettings)} - used_data_fields(self)
-        without |= set() if self.compile else {"compile"}
-        without |= set() if self.shuffle == "blocks" else {"shuffle"}
-        return {name: value for name, value in fields.items() if name not in without}
+        fields, neutral = self.to_dict(), {**TrainingSpec().to_dict(), **BEFORE}
+        masks = {name for name in fields if name.startswith("spec_augment")}
+        counted = {name for name, value in fields.items() if name in FROM_THE_START or value != neutral[name]}
+        counted = counted | masks if self.masks else counted - masks
+        counted -= {"residence", "gradient_norms"}
+        counted -= {"normalisation_moments"} if self.normalisation == "none" else set()
+        counted -= {"shuffle"} if self.shuffle != "blocks" else set()
+        return {name: value for name, value in fields.items() if name in counted}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> TrainingSpec:
@@ -157,3 +258,69 @@ class TrainingSpec(OptimisationSettings, DataSettings):
             if name not in known:
                 raise UnknownNameError("training field", name, known)
         return cls(**fields)
+
+
+def _check_modules(modules: Any, optimiser: str) -> None:  # noqa: ANN401 (what a recipe may hold)
+    if not isinstance(modules, Mapping):
+        raise SpecError(f"training: modules must be a table of modules, not {shown_value(modules)}.")
+    for name, own in modules.items():
+        if not isinstance(own, Mapping):
+            raise SpecError(
+                f"training: modules.{name} must be a table such as {{learning_rate = 0.01}}, not {shown_value(own)}."
+            )
+        for key, value in own.items():
+            if key not in MODULE_FIELDS:
+                raise UnknownNameError(f"field of modules.{name}", key, MODULE_FIELDS)
+            upper, users = 1 if key == "momentum" else 100, MODULE_FIELDS[key]
+            if not _is_number(value) or not 0 <= value < upper:
+                known = f"a number from 0 to {upper}"
+                raise SpecError(f"training: modules.{name}.{key} must be {known}, not {shown_value(value)}.")
+            if users and optimiser not in users:
+                raise SpecError(
+                    f"training: modules.{name}.{key} needs optimiser {' or '.join(users)}, not {optimiser}: "
+                    f"set optimiser or leave it out."
+                )
+
+
+def _check_class_weights(weights: Any) -> None:  # noqa: ANN401 (what a recipe may hold)
+    if isinstance(weights, Mapping):
+        for label, weight in weights.items():
+            if not _is_number(weight) or weight <= 0:
+                raise SpecError(f"training: class_weights.{label} must be a number above 0, not {shown_value(weight)}.")
+    elif weights not in ("none", "balanced"):
+        raise UnknownNameError("class_weights", str(weights), ("none", "balanced"), "Or give a table of labels.")
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401
+    """Tell whether a value is a finite number that fits into 64 bits."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and (abs(value) <= LARGEST_NUMBER if isinstance(value, int) else math.isfinite(value))
+
+
+def _check_repeat(repeat: Any, balance: bool) -> None:  # noqa: ANN401 (what a recipe may hold)
+    """Raise `SpecError` if a table of repetitions makes no sense; `balance` evens out the classes anyway."""
+    if not isinstance(repeat, Mapping):
+        raise SpecError(f"training: repeat must be a table such as {{happiness = 2}}, not {shown_value(repeat)}.")
+    for label, times in repeat.items():
+        if type(times) is not int or not 1 <= times <= MOST_TIMES:
+            known = f"a whole number from 1 to {MOST_TIMES:,}"
+            raise SpecError(f"training: repeat.{label} must be {known}, not {shown_value(times)}.")
+    if balance and repeat:
+        raise SpecError("training: balance makes all classes equal: leave out balance or repeat.")
+
+
+def with_setting(training: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON value)
+    """Return training fields with one changed; a dotted key reaches into a table.
+
+    `modules.recurrent.layers.0.learning_rate` is the field `learning_rate` of the module `recurrent.layers.0`.
+    """
+    name, _, inner = key.partition(".")
+    if not inner:
+        return {**training, name: value}
+    table = training.get(name)
+    before: dict[str, Any] = dict(table) if isinstance(table, Mapping) else {}
+    module, _, field_name = inner.rpartition(".")
+    if name == "modules" and module:
+        own = before.get(module)
+        return {**training, name: {**before, module: {**(own if isinstance(own, Mapping) else {}), field_name: value}}}
+    return {**training, name: {**before, inner: value}}

@@ -11,8 +11,7 @@ from typing import TypeAlias, TypeVar
 
 import torch
 
-from models.batches.padding import Padding
-from models.data import Batch, PadCollate, ViewDataset
+from models.data import Batch, PadCollate, Padding, ViewDataset
 
 Item = TypeVar("Item")
 Handed: TypeAlias = tuple[Item] | BaseException | None

@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.batches.padding import Padding
-from models.data import TORCH_TYPES, Batch, FeatureView, ViewDataset
+from models.data import TORCH_TYPES, Batch, FeatureView, Padding, ViewDataset
 from models.errors import TrainingError
 from models.layers.frames import RealFrames, sent
 from models.training_spec import TrainingSpec

@@ -39,7 +39,7 @@ class RealFrames:
     placed: Tensor
     """Starts and lengths on the model's device, int64 `[2, batch]`."""
     shared: bool = False
-    """Whether all clips lie on one row, one after the other with room between them, see `models.batches.padding`."""
+    """Whether all clips lie on one row, one after the other with room between them, see `models.data.Padding`."""
 
     @classmethod
     def of(

@@ -71,7 +71,7 @@ class MathworksCnnLstm(nn.Module):
             Real frames of each clip.
         starts : Tensor [batch], int64, on the CPU, or None
             First real frame of each clip, a multiple of 16; None means 0. Joined clips lie one after the other as
-            `models.batches.padding.Padding` lays them out.
+            `models.data.Padding` lays them out.
         """
         rows, frames, _ = features.shape
         if self.plain_padding:

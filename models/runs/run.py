@@ -16,7 +16,6 @@ from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError
 from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import check_fields, typed
-from models.batches.data_settings import BEFORE
 from models.batches.normalisation import Normalisation, stated
 from models.data import FeatureView
 from models.errors import CheckpointError, DamagedCheckpointError, RunError
@@ -24,7 +23,7 @@ from models.registry import MODELS, build_model
 from models.runs.checkpoint import PICKLES, file_digest, read_json, read_tensors, refuse_pickle, write_json
 from models.runs.model_file import apart
 from models.runs.summary import read_history
-from models.training_spec import TrainingSpec
+from models.training_spec import BEFORE, TrainingSpec
 
 LIBRARIES = ("featurestore", "torch", "numpy", "scikit-learn", "safetensors")
 

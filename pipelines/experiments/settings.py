@@ -136,7 +136,7 @@ def with_setting(experiment: Experiment, setting: str) -> Experiment:
     """Apply one setting."""
     from featurestore.errors import SpecError, UnknownNameError
     from featurestore.specs.overrides import parse_value
-    from models.optimisation.settings import with_setting as in_training
+    from models.training_spec import with_setting as in_training
 
     key, separator, text = setting.partition("=")
     key = key.strip()

@@ -11,11 +11,10 @@ from test_waiting import META, Crossings
 
 from models import MODELS, build_model
 from models.batches.normalisation import SCOPES, fit
-from models.batches.padding import Padding
 from models.batches.prefetch import prefetched
 from models.batches.residence import DeviceDataset, HeldDataset
 from models.batches.spec_augment import SpecAugment
-from models.data import PadCollate, ViewDataset
+from models.data import PadCollate, Padding, ViewDataset
 from models.errors import TrainingError
 from models.execution import Execution, check_padding
 from models.runs.run import load_run

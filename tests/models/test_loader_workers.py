@@ -7,10 +7,10 @@ from tiny_corpus import build_here, recipe, write_corpus
 from torch.utils.data import DataLoader
 
 from featurestore.store import open_store
-from models.batches.padding import SIDES
 from models.batches.samplers import BatchSampler
 from models.data import PadCollate, ViewDataset, batches
 from models.errors import TrainingError
+from models.training_spec import SIDES
 
 WORKERS = [(None, 0), *((method, count) for method in ("fork", "spawn", "forkserver") for count in (1, 2))]
 """Start method and number of worker processes."""

@@ -11,10 +11,9 @@ from torch import nn
 
 from featurestore.errors import SpecError, UnknownNameError
 from models.optimisation.optimisers import make_optimiser, optimiser_tensors, restore_optimiser, set_rate
-from models.optimisation.settings import with_setting
 from models.registry import build_model
 from models.runs.run import RunConfig
-from models.training_spec import TrainingSpec
+from models.training_spec import TrainingSpec, with_setting
 
 GRADIENTS = np.random.default_rng(4).normal(size=(6, 5, 3)).astype(np.float32)
 

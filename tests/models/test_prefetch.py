@@ -12,10 +12,9 @@ import torch
 from array_view import some_view
 
 from featurestore.errors import DamagedObjectError
-from models.batches.padding import Padding
 from models.batches.prefetch import ahead, prefetched
 from models.batches.samplers import BatchSampler
-from models.data import PadCollate, ViewDataset, batches
+from models.data import PadCollate, Padding, ViewDataset, batches
 
 CPU = torch.device("cpu")
 

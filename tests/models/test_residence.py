@@ -7,11 +7,10 @@ import pytest
 import torch
 from array_view import some_view
 
-from models.batches.padding import Padding
 from models.batches.prefetch import prefetched
 from models.batches.residence import DeviceDataset, HeldDataset, settled_residence, settled_shuffle
 from models.batches.samplers import BatchSampler, make_sampler
-from models.data import Batch, PadCollate, ViewDataset
+from models.data import Batch, PadCollate, Padding, ViewDataset
 from models.errors import TrainingError
 from models.trainer import Sides
 from models.training import configure, train
