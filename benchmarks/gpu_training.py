@@ -28,7 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 from featurestore.errors import FeatureStoreError
 from featurestore.store import open_store
 from featurestore.view import DatasetView
-from models.batches.residence import reside, settled_residence
+from models.batches.residence import reside, resolve_residence
 from models.batches.samplers import make_sampler
 from models.data import ViewDataset
 from models.devices import arithmetic, device_name
@@ -49,7 +49,7 @@ class Loop:
         self.model = self.execution.place(build_model(MODEL, len(view.classes), view.bands)).train()
         self.optimiser = make_optimiser(self.model, spec)
         begun, device = time.perf_counter(), self.execution.device
-        self.data = reside(ViewDataset(view, view.classes), settled_residence(spec, view, device), device)
+        self.data = reside(ViewDataset(view, view.classes), resolve_residence(spec, view, device), device)
         torch.cuda.synchronize()
         self.loading_seconds = time.perf_counter() - begun
 

@@ -26,7 +26,7 @@ from torch import nn
 from featurestore.specs.overrides import parse_value
 from featurestore.store import open_store
 from featurestore.view import DatasetView
-from models.batches.residence import reside, settled_residence
+from models.batches.residence import reside, resolve_residence
 from models.batches.samplers import make_sampler
 from models.data import ViewDataset
 from models.devices import keep_freed_memory
@@ -46,7 +46,7 @@ def our_rate(view: DatasetView, clips: int, spec: TrainingSpec) -> tuple[float, 
     execution = Execution.of(MODEL, {}, spec, "cpu")
     model = execution.place(build_model(MODEL, len(view.classes), view.bands)).train()
     optimiser, data = make_optimiser(model, spec), ViewDataset(view, view.classes)
-    data = reside(data, settled_residence(spec, view, execution.device), execution.device)
+    data = reside(data, resolve_residence(spec, view, execution.device), execution.device)
     order = [rows for rows in make_sampler(data, spec) if len(rows) == BATCH][: clips // BATCH + 2]
     begun = loading = mark = 0.0
     with closing(execution.feed(data, order)) as feed:

@@ -127,15 +127,15 @@ def evaluate(
 ) -> None:
     """Evaluate RUN on a side of its split, from the dataset that it was trained on or another."""
     from featurestore.store import open_store
-    from models.evaluation import judge_run
+    from models.evaluation import evaluate_run
     from models.runs.run import load_run
     from pipelines.experiments.evaluate import evaluated_rows
 
     trained = load_run(run)
     rows = evaluated_rows(open_store(place), trained, side, dataset, vote=vote)
-    judgement = judge_run(trained, rows.view, device, vote=rows.vote)
-    _keep(judgement.predictions, trained, rows.side if rows.own else "", kept)
-    result = {"dataset": rows.view.name, "side": rows.side, "loss": judgement.loss, **judgement.summary()}
+    evaluation = evaluate_run(trained, rows.view, device, vote=rows.vote)
+    _keep(evaluation.predictions, trained, rows.side if rows.own else "", kept)
+    result = {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary()}
     if as_json:
         print_json(result)
         return
@@ -147,7 +147,7 @@ def evaluate(
 def _keep(predictions: Predictions, run: Run, side: str, kept: str | None) -> None:
     """Write predictions where they are asked for, and into the folder of a run that was made before it kept them."""
     from featurestore.errors import StorageError
-    from models.figures.predictions import predictions_name, write_predictions
+    from models.runs.tables import predictions_name, write_predictions
 
     if kept:
         write_predictions(Path(kept), predictions)
@@ -199,8 +199,8 @@ def compare(first: str, second: str, side: str, unit: str, permutations: int, se
 
 
 def _said(place: str, side: str) -> list[Predictions]:
-    from models.figures.predictions import read_predictions
     from models.runs.folders import RunFolder
+    from models.runs.tables import read_predictions
 
     return [read_predictions(Path(place))] if Path(place).is_file() else RunFolder.of(place).predictions(side)
 

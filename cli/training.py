@@ -81,7 +81,7 @@ def train(
             tell_finished(Path(resume), seeds or 1)
         else:
             experiment = chosen_experiment(store, dataset, recipe, corpus, **choices)
-        run = Path(ranks.told(lambda: str(resume or folder or free_folder(experiment.name))))
+        run = Path(ranks.broadcast(lambda: str(resume or folder or free_folder(experiment.name))))
         prepared = ranks.in_turn(lambda: prepare(store, experiment, dataset=dataset, source=source, jobs=jobs))
         sides = prepared.all_sides[0]
         how: dict[str, Any] = {"device": device, "resume": bool(resume), "ranks": ranks}
@@ -118,15 +118,15 @@ def _trained(
     progress = TrainingProgress(run.name)
     if seeds is None:
         return run_training(sides, config, run, progress=progress, **how)
-    how["ranks"].told(lambda: start_seeds(run, seeds, resume=how["resume"]))
+    how["ranks"].broadcast(lambda: start_seeds(run, seeds, resume=how["resume"]))
     results = train_seeds(sides, config, run, list(range(seeds)), progress=progress, **{**how, "resume": True})
     return _several(run, results)
 
 
 def _several(run: Path, results: list[dict[str, Any]]) -> dict[str, Any]:
     """Put the results of several seeds together."""
-    from models.crossval import spread
     from models.figures.intervals import intervals
+    from models.figures.metrics import spread
     from models.runs.folders import run_predictions
 
     said = [run_predictions(Path(result["run"]), "test") for result in results]

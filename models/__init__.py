@@ -1,5 +1,6 @@
 """Networks, loading, training and evaluation on dataset views."""
 
-from models.registry import MODELS, ModelCard, build_model, count_parameters, model_card, models_table
+from models.networks import ModelCard
+from models.registry import MODELS, build_model, count_parameters, model_card, models_table
 
 __all__ = ["MODELS", "ModelCard", "build_model", "count_parameters", "model_card", "models_table"]

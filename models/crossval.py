@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from joblib import Parallel, delayed
 
 from featurestore.errors import FeatureStoreError
 from models.data import FeatureView
 from models.errors import RunError, TrainingError
+from models.figures.metrics import spread
 from models.progress import Progress, Silence
 from models.runs.checkpoint import write_json
 from models.runs.folders import fold_folder, has_begun, hold_run, pooled_summary
@@ -24,7 +24,6 @@ from models.runs.run import RunConfig
 from models.trainer import Sides
 from models.training import train
 
-MEASURES = ("accuracy", "uar")
 RESULT = "crossval.json"
 """What a cross-validation leaves in its folder beside the folds."""
 SAFE_PATH = "PYTHONSAFEPATH"
@@ -48,7 +47,7 @@ class FoldTask:
             return train(
                 self.sides, self.config, self.folder, device=self.device, resume=resume, progress=self.progress
             )
-        except Exception as error:  # a GPU without memory, say: it is told, and the other folds are worth having
+        except Exception as error:  # a GPU out of memory, say: it is reported, and the other folds are worth having
             return self.failed(error)
 
     def failed(self, error: Exception) -> dict[str, Any]:
@@ -110,7 +109,7 @@ def cross_validate(
     folder.mkdir(parents=True, exist_ok=True)
     with hold_run(folder):
         outcomes = list(_trained(tasks, jobs, executor, progress or Silence()))
-        result = gathered(folder, outcomes)
+        result = collect_outcomes(folder, outcomes)
         write_json(folder / RESULT, result)
     _refuse_failures(folder, result)
     return result
@@ -121,7 +120,7 @@ def _trained(
 ) -> Iterator[dict[str, Any]]:
     """Yield the outcome of each fold in their order, and tell of it."""
     for number, outcome in enumerate(_outcomes(tasks, jobs, executor, progress), start=1):
-        progress.stage(f"fold {number} of {len(tasks)}: {_told(outcome)}")
+        progress.stage(f"fold {number} of {len(tasks)}: {_outcome_line(outcome)}")
         yield outcome
 
 
@@ -171,7 +170,7 @@ def _awaited(future: Future[dict[str, Any]], task: FoldTask) -> dict[str, Any]:
         return task.failed(error)
 
 
-def _told(outcome: Mapping[str, Any]) -> str:
+def _outcome_line(outcome: Mapping[str, Any]) -> str:
     if "error" in outcome:
         return f"failed: {outcome['error']}"
     figures = outcome["test"]
@@ -180,7 +179,7 @@ def _told(outcome: Mapping[str, Any]) -> str:
     return f"test accuracy (WA) {figures['accuracy']:.4f}, UAR (UA) {figures['uar']:.4f}"
 
 
-def gathered(folder: Path, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def collect_outcomes(folder: Path, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Put the outcomes of folds together: `run, folds, mean, deviation, interval, interval_over, pooled, failed`."""
     results = [outcome for outcome in outcomes if "error" not in outcome]
     pooled = pooled_summary([Path(result["run"]) for result in results]) if results else None
@@ -206,21 +205,3 @@ def _refuse_failures(folder: Path, result: Mapping[str, Any]) -> None:
         f"{len(failed)} of {len(failed) + done} folds in {folder} failed ({reasons}). The others stand: resume the "
         "folder to train what is missing."
     )
-
-
-def spread(figures: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
-    """Return mean and standard deviation (n - 1) of each measure over runs or folds.
-
-    They have no interval here: seeds differ for other reasons than speakers do, and folds share training data. See
-    `models.figures.intervals`.
-    """
-    columns = {name: [f[name] for f in figures if f[name] is not None] for name in MEASURES}
-    values = {name: np.array(column, dtype=float) for name, column in columns.items() if column}
-    return {
-        "mean": {name: float(column.mean()) for name, column in values.items()},
-        "deviation": {name: _deviation(column) for name, column in values.items()},
-    }
-
-
-def _deviation(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
-    return float(values.std(ddof=1)) if len(values) > 1 else None

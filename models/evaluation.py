@@ -35,16 +35,16 @@ def view_logits(model: nn.Module, dataset: ViewDataset, execution: Execution) ->
             yield execution.logits(model, batch), batch.labels
 
 
-def tally_view(model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution) -> RunningMetrics:
+def measure_view(model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution) -> RunningMetrics:
     """Count loss and confusion of a model on all rows of a view."""
-    tally = RunningMetrics(len(classes), execution.device)
+    running = RunningMetrics(len(classes), execution.device)
     for logits, labels in view_logits(model, ViewDataset(view, classes), execution):
-        tally.add(F.cross_entropy(logits, labels), logits, labels)
-    return tally
+        running.add(F.cross_entropy(logits, labels), logits, labels)
+    return running
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """What a model said about each item of a view, and what that is worth."""
 
     loss: float | None
@@ -79,9 +79,9 @@ def has_copies(view: FeatureView) -> bool:
     return len(set(view.paths)) < len(view)
 
 
-def judge(
+def evaluate_model(
     model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution, *, vote: bool = False
-) -> Judgement:
+) -> Evaluation:
     """Let a model label all rows of a view; with `vote`, the copies of an utterance vote for its class.
 
     Raises
@@ -100,12 +100,12 @@ def judge(
         raise TrainingError(f"dataset {view.name}: the model's answers are no numbers: its weights are too large.")
     rows = Predictions.of(view, classes, dataset.targets.numpy(), logits.numpy())
     if not vote:
-        return Judgement(loss, rows)
+        return Evaluation(loss, rows)
     answers, ties = voted(rows)
-    return Judgement(loss, answers, round(len(rows) / len(answers)), ties)
+    return Evaluation(loss, answers, round(len(rows) / len(answers)), ties)
 
 
-def judge_run(run: Run, view: FeatureView, device: str = "auto", *, vote: bool = False) -> Judgement:
+def evaluate_run(run: Run, view: FeatureView, device: str = "auto", *, vote: bool = False) -> Evaluation:
     """Let a finished run label all rows of a view.
 
     Raises
@@ -126,7 +126,7 @@ def judge_run(run: Run, view: FeatureView, device: str = "auto", *, vote: bool =
         )
     execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
     execution = execution.normalising(run.normalisation)
-    return judge(execution.place(run.model), view, run.config.classes, execution, vote=vote)
+    return evaluate_model(execution.place(run.model), view, run.config.classes, execution, vote=vote)
 
 
 def _difference(run: Run, view: FeatureView) -> str:
@@ -152,5 +152,5 @@ def evaluate(run: Run, view: FeatureView, device: str = "auto", *, vote: bool = 
         `loss, items, accuracy, uar, macro_f1, per_class, macro_avg, weighted_avg, classes, confusion`, the 95 %
         intervals over speakers `interval` and what they are over, `interval_over`; with a vote also `vote`.
     """
-    judgement = judge_run(run, view, device, vote=vote)
-    return {"loss": judgement.loss, **judgement.summary()}
+    evaluation = evaluate_run(run, view, device, vote=vote)
+    return {"loss": evaluation.loss, **evaluation.summary()}

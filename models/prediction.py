@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.errors import AudioError, SpecError
-from models.batches.normalisation import of_one_speaker
+from models.batches.normalisation import fit_unknown_speaker
 from models.data import Batch
 from models.errors import CheckpointError
 from models.execution import Execution
@@ -53,7 +53,7 @@ def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") ->
     normalisation, remark = run.normalisation, {}
     if normalisation is not None and normalisation.kind == "speaker":
         features = [_checked(clip, run.config.bands) for clip in features]
-        normalisation = of_one_speaker(features, run.config.bands, single=normalisation.single)
+        normalisation = fit_unknown_speaker(features, run.config.bands, single=normalisation.single)
         remark = {"normalised_as": f"one unknown speaker (clips measured together: {len(features)})"}
     change = normalisation.change(execution.device) if normalisation else _unchanged
     answers = []
@@ -136,33 +136,33 @@ def predict_files(
     if not all(value is None or 0 < value < math.inf for value in (window, hop)):
         raise SpecError("window and hop are numbers of seconds above 0.")
     engine = RowEngine(run.config.features)
-    refused: dict[Path, AudioError] = {}
-    pieces: dict[Path, list[Piece]] = {}
+    found: dict[Path, list[Piece] | AudioError] = {}
 
     def clips() -> Iterator[NDArray[Any]]:
         """Yield the features of what can be labelled, and keep why the rest cannot."""
         for path in dict.fromkeys(paths):
             try:
-                found = file_pieces(engine, path, window, hop)
+                pieces = file_pieces(engine, path, window, hop)
             except AudioError as error:
-                refused[path] = error
+                found[path] = error
                 continue
-            pieces[path] = [piece for piece, _ in found]
-            yield from (features for _, features in found if features is not None)
+            found[path] = [piece for piece, _ in pieces]
+            yield from (features for _, features in pieces if features is not None)
 
     answers = iter(predict(run, clips(), device))
-    if not pieces:
-        raise next(iter(refused.values()))
-    told = {path: _told(run, found, answers, in_windows=window is not None) for path, found in pieces.items()}
-    told |= {
-        path: {"label": None, "probabilities": {}, "outside": [], "reason": str(error)}
-        for path, error in refused.items()
-    }
-    return [{"file": str(path), **told[path]} for path in paths]
+    refused = [error for error in found.values() if isinstance(error, AudioError)]
+    if len(refused) == len(found):
+        raise refused[0]
+    labelled = {path: _file_answer(run, one, answers, in_windows=window is not None) for path, one in found.items()}
+    return [{"file": str(path), **labelled[path]} for path in paths]
 
 
-def _told(run: Run, pieces: Sequence[Piece], answers: Iterator[dict[str, Any]], *, in_windows: bool) -> dict[str, Any]:
-    """Put the answers to the pieces of one file together."""
+def _file_answer(
+    run: Run, pieces: Sequence[Piece] | AudioError, answers: Iterator[dict[str, Any]], *, in_windows: bool
+) -> dict[str, Any]:
+    """Put the answers to the pieces of one file together, or say why it has none."""
+    if isinstance(pieces, AudioError):
+        return {"label": None, "probabilities": {}, "outside": [], "reason": str(pieces)}
     found = [next(answers) if piece.frames else {"label": None, "probabilities": {}} for piece in pieces]
     outside = _outside(run, pieces)
     if not in_windows:
@@ -250,7 +250,7 @@ def write_answers(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
     table.writerow(["file", "start", "end", "label", "reason", "outside", *(f"p({name})" for name in classes)])
     for answer in answers:
         for one in answer.get("timeline", [answer]):
-            told = [one.get("start", ""), one.get("end", ""), one["label"] or "", answer.get("reason", "")]
+            columns = [one.get("start", ""), one.get("end", ""), one["label"] or "", answer.get("reason", "")]
             shares = [one["probabilities"].get(name, "") for name in classes]
-            table.writerow([answer["file"], *told, "; ".join(answer["outside"]), *shares])
+            table.writerow([answer["file"], *columns, "; ".join(answer["outside"]), *shares])
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

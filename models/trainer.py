@@ -6,37 +6,44 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from featurestore.corpus.splits.types import class_notes
 from models.batches.normalisation import SCOPES, Normalisation, fit
-from models.batches.residence import reside, row_bytes, settled_residence
-from models.batches.samplers import make_sampler, measure_population
+from models.batches.residence import reside, resolve_residence, row_bytes
+from models.batches.samplers import make_sampler
 from models.batches.spec_augment import SpecAugment
 from models.data import Batch, FeatureView, ViewDataset
 from models.errors import TrainingError
-from models.evaluation import Judgement, has_copies, judge, tally_view
+from models.evaluation import Evaluation, evaluate_model, has_copies, measure_view
 from models.execution import Execution
-from models.figures.running_metrics import RunningMetrics
-from models.layers.convolution import has_batch_norm
+from models.figures.running_metrics import GradientNorms, RunningMetrics
+from models.finish import draw_run, finish_run, run_result, selection_measure, write_history
+from models.layers.convolution import has_batch_norm, population_statistics
 from models.optimisation.distributed import ALONE, Ranks
-from models.optimisation.gradient_norms import GradientNorms, make_loss
+from models.optimisation.losses import make_loss
 from models.optimisation.optimisers import make_optimiser, set_rate
 from models.optimisation.schedules import ScheduleStep, best_epoch, rate_factor, stale_epochs
 from models.progress import Progress, StepReport
 from models.registry import build_model
-from models.runs.finish import draw_run, finish_run, kept_by, run_result, write_history
-from models.runs.recordings import write_sides
 from models.runs.run import RunConfig
+from models.runs.tables import write_sides
+from models.training_spec import TrainingSpec
 from models.training_state import TrainingState
 
 REPORT_EVERY = 10
 """Steps between two reports: each reads the loss and so waits for the device."""
 SHOWN_BATCHES = 32
 """Batches to measure batch norm with for a validation that is shown and decides nothing."""
+
+
+ALL_ONCE: dict[str, Any] = {"drop_last": False, "balance": False, "repeat": {}, "copies_per_epoch": 0}
+"""Settings of an order that takes every row of the training side once."""
 
 
 class Sides(NamedTuple):
@@ -79,15 +86,15 @@ class Trainer:
         if self.spec.compile:
             model.compile(dynamic=True)  # in place, so that weights keep their names; batches differ in length
         self.loss = make_loss(self.spec, classes, data.targets).to(execution.device)
-        tally = RunningMetrics(len(classes), execution.device)
+        running = RunningMetrics(len(classes), execution.device)
         norms = GradientNorms(model) if self.spec.gradient_norms else None
-        self.state = TrainingState(model, make_optimiser(model, self.spec), tally, norms=norms)
+        self.state = TrainingState(model, make_optimiser(model, self.spec), running, norms=norms)
         self.state.load(folder, config.id, ranks)
         self.steps = len(self.sampler)
         self.saved = time.monotonic()
 
     def _resident(self, dataset: ViewDataset) -> ViewDataset:
-        place = settled_residence(self.spec, dataset.view, self.execution.device)
+        place = resolve_residence(self.spec, dataset.view, self.execution.device)
         if place != "none":
             size = row_bytes(dataset.view) / 1e6
             self.progress.stage(f"holding {len(dataset):,} rows ({size:,.0f} MB) in {place.upper()} memory")
@@ -105,7 +112,7 @@ class Trainer:
             self.progress.stage(f"note: {note}")
         while counters.epoch <= self.spec.epochs and not self._stale:
             self._epoch()
-        return self.ranks.told(self._finish)
+        return self.ranks.broadcast(self._finish)
 
     @property
     def _stale(self) -> bool:
@@ -136,9 +143,9 @@ class Trainer:
                     counters.seconds += time.monotonic() - begun
                     begun = time.monotonic()
                     self._save()
-        self.ranks.add(self.state.tally.tensors().values())
-        trained = self.state.tally.figures()
-        validated = self.ranks.told(self._validate)
+        self.ranks.add(self.state.running_metrics.tensors().values())
+        trained = self.state.running_metrics.figures()
+        validated = self.ranks.broadcast(self._validate)
         counters.seconds += time.monotonic() - begun
         self._close_epoch(trained, validated)
 
@@ -146,7 +153,7 @@ class Trainer:
         """Tell whether enough time passed; several ranks agree on that only where they wait for each other anyway."""
         if not self.spec.checkpoint_minutes or (self.ranks.count > 1 and not self._reports):
             return False
-        return self.ranks.told(lambda: self.spec.checkpoint_minutes * 60 < time.monotonic() - self.saved)
+        return self.ranks.broadcast(lambda: self.spec.checkpoint_minutes * 60 < time.monotonic() - self.saved)
 
     @property
     def _reports(self) -> bool:
@@ -166,8 +173,8 @@ class Trainer:
 
     def _set_rate(self) -> None:
         counters = self.state.counters
-        moment = ScheduleStep(counters.epoch, counters.step, self.steps, counters.history)
-        counters.rate = self.spec.learning_rate * set_rate(self.state.optimiser, rate_factor(self.spec, moment))
+        at = ScheduleStep(counters.epoch, counters.step, self.steps, counters.history)
+        counters.rate = self.spec.learning_rate * set_rate(self.state.optimiser, rate_factor(self.spec, at))
 
     def _step(self, batch: Batch, clips: int) -> Tensor:
         """Move the weights by a batch of which `clips` rows count; return its mean loss over all ranks."""
@@ -182,7 +189,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(model.parameters(), self.spec.clip_norm)
         self.state.optimiser.step()
         if clips:
-            self.state.tally.add(losses.plain, logits, batch.labels)
+            self.state.running_metrics.add(losses.plain, logits, batch.labels)
         return loss
 
     def _report(self, loss: float) -> None:
@@ -206,7 +213,7 @@ class Trainer:
         """Judge the very network that would be delivered if this epoch's were."""
         if self.spec.batch_norm == "population" and has_batch_norm(self.state.model):
             self._measure_population()
-        return tally_view(self.state.model, self.sides.validation, self.config.classes, self.execution).figures()
+        return measure_view(self.state.model, self.sides.validation, self.config.classes, self.execution).figures()
 
     def _measure_population(self) -> None:
         epoch, deciding = self.state.counters.epoch, bool(self.spec.deciding)
@@ -232,7 +239,7 @@ class Trainer:
             **self._gradient_norms(),
         }
         counters.history.append(record)
-        if self.spec.keep == "best" and best_epoch(counters.history, kept_by(self.spec)) == counters.epoch:
+        if self.spec.keep == "best" and best_epoch(counters.history, selection_measure(self.spec)) == counters.epoch:
             self.state.keep_as_best()
         self.state.begin_epoch()
         self._save()
@@ -255,14 +262,23 @@ class Trainer:
         if self.spec.keep == "best" and self.state.best:
             self.state.model.load_state_dict(self.state.best)
 
-    def _evaluate(self) -> dict[str, Judgement]:
+    def _evaluate(self) -> dict[str, Evaluation]:
         """Judge validation and test; the copies of an utterance vote where a side holds several."""
         self.progress.stage("evaluating on validation and test")
         sides = {"validation": self.sides.validation, "test": self.sides.test}
         return {
-            name: judge(self.state.model, view, self.config.classes, self.execution, vote=has_copies(view))
+            name: evaluate_model(self.state.model, view, self.config.classes, self.execution, vote=has_copies(view))
             for name, view in sides.items()
         }
 
 
-__all__ = ["Sides", "Trainer", "make_sampler"]
+@torch.no_grad()
+def measure_population(
+    model: nn.Module, dataset: ViewDataset, spec: TrainingSpec, execution: Execution, batches: int = 0
+) -> None:
+    """Measure batch-norm statistics anew, over so many batches of the training side; 0 takes every row of it."""
+    model.train()
+    order = list(make_sampler(dataset, replace(spec, **ALL_ONCE)))
+    with population_statistics(model):
+        for batch in execution.feed(dataset, order[: batches or None]):
+            execution.logits(model, batch)

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from featurestore.errors import UnknownNameError
-from models.batches.normalisation import speakers_of, stated
-from models.batches.residence import settled_residence, settled_shuffle
+from models.batches.normalisation import describe_normalisation, speakers_of
+from models.batches.residence import resolve_residence, resolve_shuffle
 from models.devices import arithmetic, keep_freed_memory
 from models.errors import TrainingError
 from models.execution import Execution, check_padding
 from models.optimisation.distributed import ALONE, Ranks, refuse_ranks
-from models.optimisation.gradient_norms import class_weights
+from models.optimisation.losses import class_weights
 from models.optimisation.optimisers import check_modules
 from models.progress import Progress, Silence
 from models.registry import build_model, model_card
@@ -57,7 +57,7 @@ def configure(
     return RunConfig(
         model=model,
         settings=dict(settings or {}),
-        training=replace(spec, shuffle=settled_shuffle(spec, sides.train)),
+        training=replace(spec, shuffle=resolve_shuffle(spec, sides.train)),
         classes=tuple(sides.train.classes),
         bands=sides.train.bands,
         dataset=describe_dataset(sides.train),
@@ -66,7 +66,7 @@ def configure(
         items={name: describe_items(view) for name, view in zip(Sides._fields, sides, strict=True)},
         trained_on={"frames": [int(sides.train.frames.min()), int(sides.train.frames.max())]},
         leaks=dict(leaks or {}),
-        normalisation=stated(spec),
+        normalisation=describe_normalisation(spec),
         recipe=dict(recipe or {}),
         versions=library_versions(),
     )
@@ -150,9 +150,9 @@ def train(
         refuse_ranks("this command")
     execution = Execution.of(config.model, config.settings, config.training, ranks.device(device))
     if not resume:
-        settled_residence(config.training, sides.train, execution.device)  # refused before a folder is made
+        resolve_residence(config.training, sides.train, execution.device)  # refused before a folder is made
     with ExitStack() as held:
-        if ranks.told(lambda: _begin(folder, config, resume, held)):
+        if ranks.broadcast(lambda: _begin(folder, config, resume, held)):
             return read_result(folder)
         return _trained(sides, config, folder, execution, progress, ranks)
 
@@ -174,8 +174,8 @@ def _trained(
     generators = torch.random.fork_rng(devices=[execution.device] if execution.device.type == "cuda" else [])
     with generators, arithmetic(execution.device, config.training.precision):
         torch.manual_seed(config.training.seed + ranks.rank * RANK_STRIDE)
-        heard = progress if progress and ranks.first else Silence()
-        return Trainer(sides, config, folder, execution, heard, ranks).run()
+        shown = progress if progress and ranks.first else Silence()
+        return Trainer(sides, config, folder, execution, shown, ranks).run()
 
 
 def train_seeds(
@@ -194,7 +194,7 @@ def train_seeds(
     for seed in seeds:
         seeded = replace(config, training=replace(config.training, seed=seed))
         run = folder / f"seed-{seed}"
-        begun = ranks.told(run.exists)
+        begun = ranks.broadcast(run.exists)
         again = train(sides, seeded, run, device=device, resume=resume and begun, progress=progress, ranks=ranks)
         results.append(again)
     return results

@@ -17,9 +17,8 @@ from featurestore.checksummed_json import canonical_json, parsed
 from featurestore.errors import FeatureStoreError
 from featurestore.typed_values import check_fields
 from models.errors import CheckpointError
-from models.figures.running_metrics import RunningMetrics
+from models.figures.running_metrics import GradientNorms, RunningMetrics
 from models.optimisation.distributed import ALONE, Ranks
-from models.optimisation.gradient_norms import GradientNorms
 from models.optimisation.optimisers import optimiser_tensors, restore_optimiser
 from models.runs.checkpoint import read_tensors, write_tensors
 from models.runs.summary import check_epoch
@@ -68,7 +67,7 @@ class TrainingState:
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
-    tally: RunningMetrics
+    running_metrics: RunningMetrics
     """Of the epoch under way."""
     counters: Counters = field(default_factory=Counters)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -84,13 +83,14 @@ class TrainingState:
         """Go on to the next epoch, with nothing counted in it."""
         counters = self.counters
         counters.epoch, counters.step, counters.losses, counters.norms = counters.epoch + 1, 0, [], []
-        self.tally = RunningMetrics(self.tally.classes, self.tally.loss.device)
+        self.running_metrics = RunningMetrics(self.running_metrics.classes, self.running_metrics.loss.device)
         if self.norms:
             self.norms.clear()
 
     def save(self, folder: Path, config: str, ranks: Ranks = ALONE) -> None:
         """Write the state of all ranks into a run folder, atomically; the first rank does."""
-        apart = [ranks.gathered(named) for named in (self.tally.tensors(), random_state(self.tally.loss.device))]
+        own = self.running_metrics.tensors(), random_state(self.running_metrics.loss.device)
+        by_rank = [ranks.gather(named) for named in own]  # all ranks take part
         if not ranks.first:
             return
         groups = {
@@ -99,8 +99,8 @@ class TrainingState:
             "best": self.best,
             "norms": self.norms.tensors() if self.norms else {},
         }
-        for rank, (tally, random) in enumerate(zip(*apart, strict=True)):
-            groups |= {of_rank("tally", rank): tally, of_rank("random", rank): random}
+        for rank, (running, random) in enumerate(zip(*by_rank, strict=True)):
+            groups |= {of_rank("tally", rank): running, of_rank("random", rank): random}
         tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
         metadata = {"form": FORM, "config": config, "counters": json.dumps(dataclasses.asdict(self.counters))}
         metadata["ranks"] = str(ranks.count)
@@ -144,7 +144,7 @@ class TrainingState:
             groups.setdefault(group, {})[name] = tensor
         self.model.load_state_dict(groups["model"])
         restore_optimiser(self.model, self.optimiser, groups.get("optimiser", {}))
-        self.tally.restore(groups[of_rank("tally", rank)])
+        self.running_metrics.restore(groups[of_rank("tally", rank)])
         self.best = groups.get("best", {})
         if self.norms and "norms" in groups:
             self.norms.restore(groups["norms"])

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.data import TORCH_TYPES, Batch, FeatureView, Padding, ViewDataset
 from models.errors import TrainingError
-from models.layers.frames import RealFrames, sent
+from models.layers.frames import RealFrames, to_device
 from models.training_spec import TrainingSpec
 
 GPU_SHARE = 0.6
@@ -54,7 +54,7 @@ def fits_on_gpu(view: FeatureView, device: torch.device) -> bool:
     return device.type == "cuda" and row_bytes(view) <= GPU_SHARE * torch.cuda.mem_get_info(device)[0]
 
 
-def settled_shuffle(spec: TrainingSpec, view: FeatureView) -> str:
+def resolve_shuffle(spec: TrainingSpec, view: FeatureView) -> str:
     """Return the order that `shuffle = auto` means for a view: `global` or `blocks`.
 
     A global order costs nothing where every row is one read away: in a store on this machine, or if all rows
@@ -66,7 +66,7 @@ def settled_shuffle(spec: TrainingSpec, view: FeatureView) -> str:
     return "global" if view.mapped or held else "blocks"
 
 
-def settled_residence(spec: TrainingSpec, view: FeatureView, device: torch.device) -> str:
+def resolve_residence(spec: TrainingSpec, view: FeatureView, device: torch.device) -> str:
     """Return what `residence` means for a view on a device: `none`, `ram` or `gpu`.
 
     `auto` holds rows on a GPU where they fit. RAM is for stores that are not memory-mapped: a map of a local store
@@ -96,10 +96,10 @@ def reside(dataset: ViewDataset, place: str, device: torch.device) -> ViewDatase
     """Return the dataset with its rows in a place: `none` (as it is), `ram` or `gpu`."""
     if place == "none":
         return dataset
-    return HeldDataset(dataset) if place == "ram" else DeviceDataset(dataset, device)
+    return RamDataset(dataset) if place == "ram" else DeviceDataset(dataset, device)
 
 
-class HeldDataset(ViewDataset):
+class RamDataset(ViewDataset):
     """A dataset whose rows lie in RAM.
 
     Parameters
@@ -172,7 +172,7 @@ class DeviceDataset(ViewDataset):
         frames = self.view.frames[chosen].astype(np.int64)
         starts, room = padding.layout(frames)
         numbers = torch.from_numpy(np.stack([chosen, self._starts[chosen], starts, frames]))
-        row, place, first, length = sent(numbers, self.device)
+        row, place, first, length = to_device(numbers, self.device)
         real = RealFrames(numbers[2], numbers[3], torch.stack([first, length]), padding.joined)
         offset = real.spread((place - first)[:, None], room)[:, :, 0]
         index = torch.arange(room, device=self.device) + offset

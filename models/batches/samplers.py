@@ -1,6 +1,6 @@
 """The order of training: which rows form which batch of an epoch, as a function of (seed, epoch) alone.
 
-An epoch takes all rows, or a few copies of each utterance in turn (see `turns`); rows of chosen labels can come
+An epoch takes all rows, or a few copies of each utterance in turn (see `rotation`); rows of chosen labels can come
 several times, or classes can be made equal.
 
 Where rows lie in memory or in a memory map, the order is global: any row can follow any other. Where shards are
@@ -12,22 +12,18 @@ needs shards of at most two blocks, and other shards meet in every epoch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from models.data import ViewDataset
-from models.execution import Execution
-from models.layers.convolution import population_statistics
 from models.training_spec import TrainingSpec
 
 
-class CopyTurns:
+class CopyRotation:
     """Which rows each epoch takes, as a function of the epoch alone.
 
     Of an utterance with N augmented copies, epoch e takes k: with k = 1 copy ((e - 1) mod N) + 1, so that a value that
@@ -101,7 +97,7 @@ class BatchSampler(Sampler[list[int]]):
         Shards of a block.
     repeat : sequence of int or None
         How often each row comes in an epoch that takes it.
-    turns : CopyTurns or None
+    rotation : CopyRotation or None
         Which rows an epoch takes. None: all.
     """
 
@@ -117,7 +113,7 @@ class BatchSampler(Sampler[list[int]]):
         shards: Sequence[int] | Tensor | None = None,
         block_shards: int = BLOCK_SHARDS,
         repeat: Sequence[int] | Tensor | None = None,
-        turns: CopyTurns | None = None,
+        rotation: CopyRotation | None = None,
     ) -> None:
         self.frames = torch.as_tensor(frames, dtype=torch.int64)
         self.batch_size = batch_size
@@ -128,7 +124,7 @@ class BatchSampler(Sampler[list[int]]):
         self.shards = None if shards is None else torch.as_tensor(shards, dtype=torch.int64)
         self.block_shards = block_shards
         self.repeat = None if repeat is None else torch.as_tensor(repeat, dtype=torch.int64)
-        self.turns = turns
+        self.rotation = rotation
         self.epoch = 0
         self.first = 0
 
@@ -153,7 +149,7 @@ class BatchSampler(Sampler[list[int]]):
 
     def _taken(self) -> Tensor:
         """Return the rows of the epoch in the order of the view, each as often as it is repeated."""
-        rows = torch.arange(len(self.frames)) if self.turns is None else self.turns.rows(self.epoch)
+        rows = torch.arange(len(self.frames)) if self.rotation is None else self.rotation.rows(self.epoch)
         return rows if self.repeat is None else rows.repeat_interleave(self.repeat[rows])
 
     def __len__(self) -> int:
@@ -237,10 +233,6 @@ def blocks(
     return [ordered[first:stop] for first, stop in zip([0, *cuts], cuts, strict=False)]
 
 
-ALL_ONCE: dict[str, Any] = {"drop_last": False, "balance": False, "repeat": {}, "copies_per_epoch": 0}
-"""Settings of an order that takes every row of the training side once."""
-
-
 def make_sampler(dataset: ViewDataset, spec: TrainingSpec) -> BatchSampler:
     """Return the order of batches that a training spec asks for."""
     view = dataset.view
@@ -254,17 +246,5 @@ def make_sampler(dataset: ViewDataset, spec: TrainingSpec) -> BatchSampler:
         drop_last=spec.drop_last,
         shards=torch.from_numpy(view.shards.astype("int64")) if spec.shuffle == "blocks" else None,
         repeat=times[dataset.targets] if spec.repeat else None,
-        turns=CopyTurns(view.paths, view.copies, spec.copies_per_epoch) if spec.copies_per_epoch else None,
+        rotation=CopyRotation(view.paths, view.copies, spec.copies_per_epoch) if spec.copies_per_epoch else None,
     )
-
-
-@torch.no_grad()
-def measure_population(
-    model: nn.Module, dataset: ViewDataset, spec: TrainingSpec, execution: Execution, batches: int = 0
-) -> None:
-    """Measure batch-norm statistics anew, over so many batches of the training side; 0 takes every row of it."""
-    model.train()
-    order = list(make_sampler(dataset, replace(spec, **ALL_ONCE)))
-    with population_statistics(model):
-        for batch in execution.feed(dataset, order[: batches or None]):
-            execution.logits(model, batch)

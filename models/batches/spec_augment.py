@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.data import Batch
-from models.layers.frames import RealFrames, sent
+from models.layers.frames import RealFrames, to_device
 from models.training_spec import TrainingSpec
 
 
@@ -64,7 +64,7 @@ class SpecAugment:
         time = spans(draws[:, :masks], widest, batch.lengths) + batch.starts
         widest = torch.full_like(batch.lengths, spec.spec_augment_frequency)
         frequency = spans(draws[:, masks:], widest, torch.full_like(batch.lengths, bands))
-        placed = sent(torch.cat([time, frequency], 1), batch.features.device)
+        placed = to_device(torch.cat([time, frequency], 1), batch.features.device)
         hidden = inside(placed[:, :masks], frames)
         hidden = hidden.any(0, keepdim=True) if real.shared else hidden  # each clip's masks lie within the clip
         return hidden[:, :, None] | real.spread(inside(placed[:, masks:], bands), frames)

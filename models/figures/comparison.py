@@ -24,7 +24,7 @@ from models.figures.intervals import (
     jackknife,
     missing,
 )
-from models.figures.metrics import measures
+from models.figures.metrics import TRACKED, measures
 from models.figures.predictions import Predictions
 
 PERMUTATIONS = 10_000
@@ -34,7 +34,6 @@ FEWEST_SPEAKERS = 6
 """With fewer, no difference could reach a two-sided p-value of 0.05: the smallest is 2 / 2^speakers."""
 MOST_EXACT = 13
 """With at most so many clusters that differ, all exchanges are counted instead of drawn."""
-COMPARED = ("accuracy", "uar")
 UNITS = ("auto", "speakers", "items")
 
 
@@ -111,7 +110,7 @@ def _compared_figures(
             "interval": bounds[place],
             "p_value": float(p_values[place]),
         }
-        for place, name in enumerate(COMPARED)
+        for place, name in enumerate(TRACKED)
     }
 
 
@@ -225,12 +224,12 @@ def _difference_intervals(
     """Return the interval of each difference over speakers, whatever the test exchanges, and what it is over."""
     runs = [*ours, *theirs]
     clusters = clusters_of(runs[0].speakers)
-    none = {name: reason for name, reason in missing(runs, clusters).items() if name in COMPARED}
-    found: list[list[float] | None] = [None] * len(COMPARED)
-    if len(none) < len(COMPARED):
+    none = {name: reason for name, reason in missing(runs, clusters).items() if name in TRACKED}
+    found: list[list[float] | None] = [None] * len(TRACKED)
+    if len(none) < len(TRACKED):
         groups = [slice(len(ours)), slice(len(ours), len(runs))]
         spreads = jackknife(cluster_confusions(runs, clusters), measures, groups, [1, -1])
-        for place, name in enumerate(COMPARED):
+        for place, name in enumerate(TRACKED):
             spread = spreads[place]
             if name not in none and spread.variance < SAME:
                 none[name] = "it is the same whichever speaker is left out"

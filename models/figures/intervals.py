@@ -213,5 +213,5 @@ def intervals_in_words(over: Mapping[str, Any]) -> str:
     if len(none) == len(MEASURES) and len(set(none.values())) == 1:
         return f"not given: {next(iter(none.values()))}"
     seeds = f" and {over['seeds']} seeds" if over["seeds"] >= FEWEST_SEEDS else ""
-    told = f"by the jackknife over {over['count']} speakers{seeds}: what {over['covers']} would give"
-    return f"{told}; {why}" if why else told
+    method = f"by the jackknife over {over['count']} speakers{seeds}: what {over['covers']} would give"
+    return f"{method}; {why}" if why else method

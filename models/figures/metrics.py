@@ -16,6 +16,8 @@ Confusion = NDArray[np.int64]
 """Counts `[true, predicted]`."""
 
 MEASURES = ("accuracy", "uar", "macro_f1")
+TRACKED = MEASURES[:2]
+"""Measured after each epoch and in each fold."""
 DISPLAY: Mapping[str, str] = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
 """What a measure is called wherever people read it."""
 
@@ -109,6 +111,20 @@ def _weighted_average(columns: Mapping[str, NDArray[np.float64]], support: NDArr
         for name, column in columns.items()
     }
     return {**means, "support": items}
+
+
+def spread(figures: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
+    """Return mean and standard deviation (n - 1) of each measure over runs or folds.
+
+    They have no interval here: seeds differ for other reasons than speakers do, and folds share training data. See
+    `models.figures.intervals`.
+    """
+    columns = {name: [f[name] for f in figures if f[name] is not None] for name in TRACKED}
+    values = {name: np.array(column, dtype=float) for name, column in columns.items() if column}
+    return {
+        "mean": {name: float(column.mean()) for name, column in values.items()},
+        "deviation": {name: float(column.std(ddof=1)) if len(column) > 1 else None for name, column in values.items()},
+    }
 
 
 def _right(confusions: NDArray[Any]) -> NDArray[Any]:

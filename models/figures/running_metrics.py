@@ -1,12 +1,14 @@
-"""Loss and confusion matrix gathered over batches on the device, read once at the end."""
+"""What a pass over batches sums up on the device: loss, confusion matrix, gradient norms; read once at its end."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from models.figures import metrics
 
@@ -54,3 +56,65 @@ class RunningMetrics:
         """Go on from the sums of a checkpoint."""
         self.loss.copy_(tensors["loss"].reshape(()))
         self.cells.copy_(tensors["cells"].reshape(self.cells.shape))
+
+
+def layer_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Return the learnable parameters of each layer, by its name: of each module that has some of its own."""
+    layers = {
+        name or "model": [weights for weights in module.parameters(recurse=False) if weights.requires_grad]
+        for name, module in model.named_modules()
+    }
+    return {name: parameters for name, parameters in layers.items() if parameters}
+
+
+class GradientNorms:
+    """Euclidean norms of the gradient with respect to each layer's parameters, gathered over the steps of an epoch.
+
+    They are taken before clipping and before L2 is added. Nothing in `add` waits for the device.
+
+    References
+    ----------
+    Etienne et al., "CNN+LSTM architecture for speech emotion recognition with data augmentation", 2018, figure 3.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.layers = layer_parameters(model)
+        device = next(model.parameters()).device
+        self.sums = torch.zeros(len(self.layers), dtype=torch.float64, device=device)
+        self.steps = 0
+        self.last = self.sums.clone()
+
+    @torch.no_grad()
+    def add(self) -> None:
+        """Count the gradients as they are now."""
+        self.last = torch.stack([_norm(parameters) for parameters in self.layers.values()]).double()
+        self.sums += self.last
+        self.steps += 1
+
+    def latest(self) -> list[float]:
+        """Return each layer's norm in the last step."""
+        values: list[float] = self.last.tolist()
+        return values
+
+    def means(self) -> dict[str, float]:
+        """Return each layer's mean over the steps."""
+        return dict(zip(self.layers, (self.sums / max(self.steps, 1)).tolist(), strict=True))
+
+    def clear(self) -> None:
+        """Begin a new epoch."""
+        self.sums.zero_()
+        self.steps = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the sums, for a checkpoint."""
+        return {"sums": self.sums, "steps": torch.tensor(self.steps)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from the sums of a checkpoint."""
+        self.sums.copy_(tensors["sums"].reshape(self.sums.shape))
+        self.steps = int(tensors["steps"])
+
+
+def _norm(parameters: list[nn.Parameter]) -> Tensor:
+    gradients = [weights.grad for weights in parameters if weights.grad is not None]
+    return get_total_norm(gradients) if gradients else parameters[0].new_zeros(())

@@ -53,7 +53,7 @@ class RealFrames:
         """Describe clips that begin at `starts`, or at frame 0, for images on a device (the CPU)."""
         lengths = lengths.to("cpu", torch.int64)
         starts = torch.zeros_like(lengths) if starts is None else starts.to("cpu", torch.int64)
-        return cls(starts, lengths, sent(torch.stack([starts, lengths]), device), shared)
+        return cls(starts, lengths, to_device(torch.stack([starts, lengths]), device), shared)
 
     @classmethod
     def everything(cls, batch: int, frames: int, device: torch.device | None = None) -> RealFrames:
@@ -139,7 +139,7 @@ class RealFrames:
         return values[self.clip_at(torch.arange(frames, device=values.device))][None]
 
 
-def sent(numbers: Tensor, device: torch.device | None) -> Tensor:
+def to_device(numbers: Tensor, device: torch.device | None) -> Tensor:
     """Send a small tensor of the CPU to a device without waiting for what the device is at."""
     if device is None or device.type == "cpu":
         return numbers

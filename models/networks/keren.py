@@ -130,7 +130,7 @@ class KerenNetwork(nn.Module):
         """Return the hidden states of all directions at every step, `[batch, steps, directions * 256]`."""
         outputs: list[Tensor] = [self.lstms[0](steps)[0]]
         if self.task.bidirectional:
-            outputs.append(turned(self.lstms[1](turned(steps, real))[0], real))
+            outputs.append(reverse_clips(self.lstms[1](reverse_clips(steps, real))[0], real))
         return torch.cat(outputs, -1)
 
 
@@ -142,7 +142,7 @@ def frames_needed(layers: int) -> int:
     return frames
 
 
-def turned(steps: Tensor, real: RealFrames) -> Tensor:
+def reverse_clips(steps: Tensor, real: RealFrames) -> Tensor:
     """Put each clip's real steps in the opposite order, `[batch, steps, values]`; what stands behind them stays."""
     time = torch.arange(steps.shape[1], device=steps.device)
     lengths = real.placed[1][:, None]

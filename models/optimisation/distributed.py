@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from featurestore.errors import FeatureStoreError
 from models.errors import TrainingError
-from models.optimisation.gradient_norms import Losses
+from models.optimisation.losses import Losses
 
 Message = TypeVar("Message")
 ANSWER_WITHIN = timedelta(minutes=10)
@@ -82,7 +82,7 @@ class Ranks:
     def _add_up(self, model: nn.Module, sums: Tensor) -> Tensor:
         gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
         flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), sums])
-        with talking():
+        with communication_errors():
             dist.all_reduce(flat)
         weight = flat[-3]
         pieces = torch.split(flat[:-3], [gradient.numel() for gradient in gradients])
@@ -93,10 +93,10 @@ class Ranks:
     def add(self, tensors: Iterable[Tensor]) -> None:
         """Replace tensors, in place, by their sums over all ranks."""
         for tensor in tensors if self.count > 1 else ():
-            with talking():
+            with communication_errors():
                 dist.all_reduce(tensor)
 
-    def told(self, work: Callable[[], Message]) -> Message:
+    def broadcast(self, work: Callable[[], Message]) -> Message:
         """Let the first rank do some work and return its result, a JSON value, on every rank.
 
         Raises
@@ -107,13 +107,13 @@ class Ranks:
         if self.count == 1:
             return work()
         if not self.first:
-            return self._hear()  # type: ignore[no-any-return]
+            return self._receive()  # type: ignore[no-any-return]
         try:
             result = work()
         except FeatureStoreError:
-            self._tell({"failed": True})
+            self._send({"failed": True})
             raise
-        self._tell({"result": result})
+        self._send({"result": result})
         return result
 
     def in_turn(self, work: Callable[[], Message]) -> Message:
@@ -126,20 +126,20 @@ class Ranks:
         """
         if self.first:
             found: list[Message] = []
-            self.told(lambda: found.append(work()))
+            self.broadcast(lambda: found.append(work()))
             return found[0]
-        self.told(lambda: None)
+        self.broadcast(lambda: None)
         return work()
 
-    def _tell(self, answer: Mapping[str, Any]) -> None:
+    def _send(self, answer: Mapping[str, Any]) -> None:
         text = torch.frombuffer(bytearray(json.dumps(answer).encode()), dtype=torch.uint8)
-        with talking():
+        with communication_errors():
             dist.broadcast(torch.tensor(len(text)), 0, group=self.patient)
             dist.broadcast(text, 0, group=self.patient)
 
-    def _hear(self) -> Any:  # noqa: ANN401 (any JSON value)
+    def _receive(self) -> Any:  # noqa: ANN401 (any JSON value)
         size = torch.tensor(0)
-        with talking():
+        with communication_errors():
             dist.broadcast(size, 0, group=self.patient)
             text = torch.empty(int(size), dtype=torch.uint8)
             dist.broadcast(text, 0, group=self.patient)
@@ -148,7 +148,7 @@ class Ranks:
             raise TrainingError("the first process of this training stopped; its own message says why.")
         return answer["result"]
 
-    def gathered(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    def gather(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         """Return the tensors of every rank, in their order, on the CPU; on any but the first rank only its own."""
         mine = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
         if self.count == 1:
@@ -156,7 +156,7 @@ class Ranks:
         found: list[dict[str, Tensor]] = [{} for _ in range(self.count)] if self.first else [mine]
         for name, tensor in mine.items():
             places = [torch.empty_like(tensor) for _ in range(self.count)] if self.first else None
-            with talking():
+            with communication_errors():
                 dist.gather(tensor.contiguous(), places, 0, group=self.patient)
             for rank, place in enumerate(places or ()):
                 found[rank][name] = place
@@ -184,7 +184,7 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     gpu = device != "cpu" and torch.cuda.is_available()
     if gpu:
         _take_gpu(local)
-    with talking():
+    with communication_errors():
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=ANSWER_WITHIN)
         patient = dist.new_group(backend="gloo", timeout=WAIT_WITHIN)
     yield Ranks(rank, count, local, patient)
@@ -213,7 +213,7 @@ def refuse_ranks(what: str) -> None:
 
 
 @contextmanager
-def talking() -> Iterator[None]:
+def communication_errors() -> Iterator[None]:
     """Turn what goes wrong between ranks into one line."""
     try:
         yield

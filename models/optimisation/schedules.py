@@ -61,32 +61,32 @@ class ScheduleStep(NamedTuple):
         return self.epoch - 1 + self.step / max(self.steps, 1)
 
 
-def constant(spec: TrainingSpec, moment: ScheduleStep) -> float:
+def constant(spec: TrainingSpec, at: ScheduleStep) -> float:
     """Return 1."""
     return 1.0
 
 
-def piecewise(spec: TrainingSpec, moment: ScheduleStep) -> float:
+def piecewise(spec: TrainingSpec, at: ScheduleStep) -> float:
     """Return `drop_factor` to the power of the drops so far, one after every `drop_epochs` epochs."""
     every = spec.drop_epochs if isinstance(spec.drop_epochs, int) else max(round(spec.epochs * 2 / 3), 1)
-    drops = (moment.epoch - 1) // every if every else 0
+    drops = (at.epoch - 1) // every if every else 0
     return float(spec.drop_factor**drops)
 
 
-def plateau(spec: TrainingSpec, moment: ScheduleStep) -> float:
+def plateau(spec: TrainingSpec, at: ScheduleStep) -> float:
     """Return `drop_factor` to the power of the drops so far: one after `plateau_patience` epochs that were no better.
 
     They are counted as `patience` counts them, anew after a drop; the best value stands, as is usual.
     """
     drops = waited = 0
-    for better in improvements(moment.history, spec.monitor):
+    for better in improvements(at.history, spec.monitor):
         waited = 0 if better else waited + 1
         if waited >= max(spec.plateau_patience, 1):
             drops, waited = drops + 1, 0
     return float(spec.drop_factor**drops)
 
 
-def cosine(spec: TrainingSpec, moment: ScheduleStep) -> float:
+def cosine(spec: TrainingSpec, at: ScheduleStep) -> float:
     """Return half a cosine wave from 1 after the warm-up down to `least_rate` at the last epoch's end, step by step.
 
     References
@@ -96,7 +96,7 @@ def cosine(spec: TrainingSpec, moment: ScheduleStep) -> float:
     """
     least = min(spec.least_rate / spec.learning_rate, 1.0)
     span = max(spec.epochs - spec.warmup_epochs, 1e-9)
-    share = min(max((moment.epochs_done - spec.warmup_epochs) / span, 0.0), 1.0)
+    share = min(max((at.epochs_done - spec.warmup_epochs) / span, 0.0), 1.0)
     return least + (1 - least) * (1 + math.cos(math.pi * share)) / 2
 
 
@@ -108,12 +108,12 @@ SCHEDULES: Mapping[str, Callable[[TrainingSpec, ScheduleStep], float]] = {
 }
 
 
-def rate_factor(spec: TrainingSpec, moment: ScheduleStep) -> float:
+def rate_factor(spec: TrainingSpec, at: ScheduleStep) -> float:
     """Return what all first learning rates are multiplied by in a step; 1 at most."""
-    factor = SCHEDULES[spec.schedule](spec, moment)
+    factor = SCHEDULES[spec.schedule](spec, at)
     if spec.least_rate:
         factor = max(factor, min(spec.least_rate / spec.learning_rate, 1.0))
-    return factor * warm_up(spec, moment)
+    return factor * warm_up(spec, at)
 
 
 def rate_note(spec: TrainingSpec) -> str:
@@ -129,8 +129,8 @@ def rate_note(spec: TrainingSpec) -> str:
     )
 
 
-def warm_up(spec: TrainingSpec, moment: ScheduleStep) -> float:
+def warm_up(spec: TrainingSpec, at: ScheduleStep) -> float:
     """Return the straight line up to 1 at the last step of the warm-up; 1 after it."""
-    steps = spec.warmup_epochs * moment.steps
-    done = (moment.epoch - 1) * moment.steps + moment.step
+    steps = spec.warmup_epochs * at.steps
+    done = (at.epoch - 1) * at.steps + at.step
     return min((done + 1) / steps, 1.0) if steps else 1.0

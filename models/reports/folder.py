@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.crossval import spread
 from models.errors import RunError
 from models.figures import metrics
 from models.figures.intervals import intervals
+from models.figures.metrics import spread
 from models.reports.parts import (
     class_table,
     confusion_drawing,
@@ -46,7 +46,10 @@ def render_folder(folder: RunFolder) -> str:
     parts = (
         paragraph(_sentence(together, len(ended), word), "lead"),
         *_missing(folder.path, runs, ended),
-        table(("test side", *_names()), _rows(folder.path, ended, results, together)),
+        table(
+            ("test side", *(metrics.DISPLAY[name] for name in metrics.TRACKED)),
+            _rows(folder.path, ended, results, together),
+        ),
         leak_verdict(_all_leaks([read_config(run) for run in ended])),
         *_items(folder, ended),
         "<h2>How they were made</h2>",
@@ -54,10 +57,6 @@ def render_folder(folder: RunFolder) -> str:
         table(("", ""), _conditions(config)),
     )
     return page(f"{config.model} on {config.dataset['name']}, {len(ended)} {word}", parts)
-
-
-def _names() -> tuple[str, ...]:
-    return tuple(metrics.DISPLAY[name] for name in ("accuracy", "uar"))
 
 
 def _sentence(together: Mapping[str, Any], count: int, word: str) -> str:
@@ -81,11 +80,10 @@ def _missing(folder: Path, runs: Sequence[Path], ended: Sequence[Path]) -> Itera
 def _rows(
     folder: Path, ended: Sequence[Path], results: Sequence[Mapping[str, Any]], together: Mapping[str, Any]
 ) -> Iterable[tuple[Any, ...]]:
-    names = ("accuracy", "uar")
     for run, result in zip(ended, results, strict=True):
-        yield str(run.relative_to(folder)), *(number(result["test"][name]) for name in names)
-    yield "mean", *(number(together["mean"].get(name)) for name in names)
-    yield "deviation", *(number(together["deviation"].get(name)) for name in names)
+        yield str(run.relative_to(folder)), *(number(result["test"][name]) for name in metrics.TRACKED)
+    yield "mean", *(number(together["mean"].get(name)) for name in metrics.TRACKED)
+    yield "deviation", *(number(together["deviation"].get(name)) for name in metrics.TRACKED)
 
 
 def _all_leaks(configs: Sequence[RunConfig]) -> dict[str, Any]:
@@ -105,15 +103,15 @@ def _items(folder: RunFolder, ended: Sequence[Path]) -> Iterable[str]:
     summary = pooled_summary(ended)
     found: Mapping[str, Any] = summary
     if folder.kind == "fold":
-        heading, told = "All test items together", "The folds' test items, pooled."
+        heading, note = "All test items together", "The folds' test items, pooled."
     else:
-        heading, told = (
+        heading, note = (
             "Test side, all seeds",
             "Counts are summed over seeds; intervals are those of the mean over seeds.",
         )
         found = _mean_intervals(folder)
     if summary["items"]:
-        yield f"<h2>{heading}</h2>" + paragraph(told)
+        yield f"<h2>{heading}</h2>" + paragraph(note)
         yield measure_table(summary, found)
         yield class_table(summary)
         yield confusion_drawing(summary, "the test side")

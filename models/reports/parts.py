@@ -163,10 +163,10 @@ def leak_verdict(leaks: Mapping[str, Any]) -> str:
         verdict = f"Leaks between sides: {refused}. Declared by the recipe or the user: {declared}."
     else:
         verdict = "No leak between sides was found." if "found" in leaks else "Leaks between sides were not looked for."
-    told = "; ".join(f"{kind}: {_names(names)}" for kind, names in found.items() if kind not in REFUSED_KINDS)
+    shared = "; ".join(f"{kind}: {_names(names)}" for kind, names in found.items() if kind not in REFUSED_KINDS)
     sound = not refused and "found" in leaks
     return paragraph(
-        f"{verdict} Not counted as a leak, but shared: {told}." if told else verdict, "sound" if sound else "leak"
+        f"{verdict} Not counted as a leak, but shared: {shared}." if shared else verdict, "sound" if sound else "leak"
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib import colormaps, font_manager, rc_context, rcParams
@@ -21,12 +22,14 @@ from matplotlib.ticker import MaxNLocator
 from models.figures.metrics import Confusion
 from models.runs.checkpoint import write_atomically
 
+History: TypeAlias = Sequence[Mapping[str, Any]]
+"""The record of each epoch, as in `metrics.jsonl`."""
 TRAIN, VALIDATION = "#3b6ea5", "#c8553d"
 PLACEHOLDER = "Last Resort"
 """The font that draws a box for every letter that there is."""
 
 
-def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
+def training_figure(history: History) -> Figure:
     """Draw loss and accuracy over epochs: training with the loss of single batches, validation after each epoch."""
     figure = _figure(8.0, 3.4)
     loss, accuracy = figure.subplots(1, 2)
@@ -36,7 +39,7 @@ def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def training_panels(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, Figure]:
+def training_panels(history: History) -> tuple[Figure, Figure]:
     """Draw what `training_figure` shows as two figures, which a page can put one below the other."""
     panels = _figure(4.4, 3.4), _figure(4.4, 3.4)
     axes = [panel.subplots() for panel in panels]
@@ -47,14 +50,14 @@ def training_panels(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, Figur
     return panels
 
 
-def _draw_loss(axes: Axes, history: Sequence[Mapping[str, Any]]) -> None:
+def _draw_loss(axes: Axes, history: History) -> None:
     times, losses = _batch_losses(history)
     axes.plot(times, losses, color=TRAIN, alpha=0.3, linewidth=0.8)
     _draw_side_by_side(axes, history, "loss")
     axes.set_ylim(bottom=0)
 
 
-def _draw_side_by_side(axes: Axes, history: Sequence[Mapping[str, Any]], name: str) -> None:
+def _draw_side_by_side(axes: Axes, history: History, name: str) -> None:
     """Draw a measure of the training and the validation side over epochs."""
     epochs = [record["epoch"] for record in history]
     for side, shown, colour in (("train", "training", TRAIN), ("validation", "validation", VALIDATION)):
@@ -77,7 +80,7 @@ def _legend_above(figure: Figure, axes: Axes) -> None:
     figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside upper right", ncols=2)
 
 
-def _batch_losses(history: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
+def _batch_losses(history: History) -> tuple[list[float], list[float]]:
     points = [
         (record["epoch"] - 1 + step / max(record["losses"][-1][0], 1), loss)
         for record in history
@@ -105,6 +108,71 @@ def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = 
     _plain(axes, "predicted", "true")
     axes.set_title(title, fontsize=10)
     return figure
+
+
+def gradient_norms_figure(history: History) -> Figure:
+    """Draw the norm of each layer's gradient over a training on a logarithmic axis: pale in single steps, then means.
+
+    References
+    ----------
+    Etienne et al., "CNN+LSTM architecture for speech emotion recognition with data augmentation", 2018, figure 3.
+    """
+    records = [record for record in history if record.get("gradient_norms")]
+    layers = list(records[0]["gradient_norms"]) if records else []
+    figure = _figure(8.0, max(3.2, 0.22 * len(layers)))
+    axes = figure.subplots()
+    epochs = [record["epoch"] for record in records]
+    for number, layer in enumerate(layers):
+        colour = colormaps["viridis"](number / max(len(layers) - 1, 1) * 0.92)  # first layers dark, last ones light
+        times, norms = _step_norms(records, number)
+        axes.plot(times, norms, color=colour, alpha=0.3, linewidth=0.8)
+        means = [record["gradient_norms"][layer] or np.nan for record in records]
+        axes.plot(epochs, means, color=colour, marker="o", markersize=3, label=layer)
+    axes.set_yscale("log", nonpositive="mask")
+    _whole_epochs(axes)
+    _plain(axes, "epoch", "norm of the gradient")
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+    return figure
+
+
+def _step_norms(records: Sequence[Mapping[str, Any]], layer: int) -> tuple[list[float], list[float]]:
+    points = [
+        (record["epoch"] - 1 + step / record["gradient_norm_steps"][-1][0], norms[layer] or np.nan)
+        for record in records
+        for step, norms in record["gradient_norm_steps"]
+    ]
+    return [time for time, _ in points], [norm for _, norm in points]
+
+
+@dataclass(frozen=True)
+class TrainingFigure:
+    """A figure of the course of a training: a file in the run folder, and a part of the report."""
+
+    file: str
+    """Name without its ending."""
+    caption: str
+    draw: Callable[[History], Figure]
+    panels: Callable[[History], Sequence[Figure]] | None = None
+    """What a page shows in its place, side by side where there is room."""
+    needs: str = ""
+    """Entry of an epoch's record without which there is nothing to draw."""
+
+
+TRAINING_FIGURES = (
+    TrainingFigure("training", "Training; pale: single batches", training_figure, training_panels),
+    TrainingFigure(
+        "gradient-norms",
+        "Norm of the gradient with respect to each layer's parameters; pale: single steps",
+        gradient_norms_figure,
+        needs="gradient_norms",
+    ),
+)
+"""All of them, in the order of the report."""
+
+
+def figures_of(history: History) -> list[TrainingFigure]:
+    """Return the figures for which a training has something to draw."""
+    return [one for one in TRAINING_FIGURES if not one.needs or any(record.get(one.needs) for record in history)]
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -178,37 +246,3 @@ def write_confusion(confusion: Confusion, classes: Sequence[str], title: str, pa
         for number, name in enumerate(classes, start=1)
     ]
     write_figure(confusion_figure(confusion, classes, title), path, confusion_figure(confusion, drawable, title))
-
-
-def gradient_norms_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the norm of each layer's gradient over a training on a logarithmic axis: pale in single steps, then means.
-
-    References
-    ----------
-    Etienne et al., "CNN+LSTM architecture for speech emotion recognition with data augmentation", 2018, figure 3.
-    """
-    records = [record for record in history if record.get("gradient_norms")]
-    layers = list(records[0]["gradient_norms"]) if records else []
-    figure = _figure(8.0, max(3.2, 0.22 * len(layers)))
-    axes = figure.subplots()
-    epochs = [record["epoch"] for record in records]
-    for number, layer in enumerate(layers):
-        colour = colormaps["viridis"](number / max(len(layers) - 1, 1) * 0.92)  # first layers dark, last ones light
-        times, norms = _step_norms(records, number)
-        axes.plot(times, norms, color=colour, alpha=0.3, linewidth=0.8)
-        means = [record["gradient_norms"][layer] or np.nan for record in records]
-        axes.plot(epochs, means, color=colour, marker="o", markersize=3, label=layer)
-    axes.set_yscale("log", nonpositive="mask")
-    _whole_epochs(axes)
-    _plain(axes, "epoch", "norm of the gradient")
-    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
-    return figure
-
-
-def _step_norms(records: Sequence[Mapping[str, Any]], layer: int) -> tuple[list[float], list[float]]:
-    points = [
-        (record["epoch"] - 1 + step / record["gradient_norm_steps"][-1][0], norms[layer] or np.nan)
-        for record in records
-        for step, norms in record["gradient_norm_steps"]
-    ]
-    return [time for time, _ in points], [norm for _, norm in points]

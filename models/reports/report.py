@@ -12,7 +12,6 @@ from featurestore.typed_values import typed
 from models.errors import CheckpointError
 from models.figures import metrics
 from models.figures.intervals import intervals
-from models.figures.predictions import predictions_name, read_predictions
 from models.reports.parts import (
     class_table,
     confusion_drawing,
@@ -26,9 +25,10 @@ from models.reports.parts import (
     shared_conditions,
     table,
 )
-from models.reports.plots import figure_svg, gradient_norms_figure, training_panels
+from models.reports.plots import figure_svg, figures_of
 from models.runs.checkpoint import write_atomically
 from models.runs.run import Run, RunConfig, load_run
+from models.runs.tables import predictions_name, read_predictions
 
 
 def write_report(run: Run, out: Path) -> Path:
@@ -125,12 +125,11 @@ def _side_rows(run: Run) -> Iterable[tuple[Any, ...]]:
 
 def _training_drawings(run: Run) -> Iterable[str]:
     history = run.history
-    yield drawing([figure_svg(panel) for panel in training_panels(history)], "Training; pale: single batches")
-    if any(record.get("gradient_norms") for record in history):
-        yield drawing(
-            f"<div class='wide'>{figure_svg(gradient_norms_figure(history))}</div>",
-            "Norm of the gradient with respect to each layer's parameters; pale: single steps",
-        )
+    for one in figures_of(history):
+        if one.panels:
+            yield drawing([figure_svg(panel) for panel in one.panels(history)], one.caption)
+        else:
+            yield drawing(f"<div class='wide'>{figure_svg(one.draw(history))}</div>", one.caption)
 
 
 def _side(run: Run, side: str) -> str:
@@ -143,8 +142,8 @@ def _side(run: Run, side: str) -> str:
     ]
     vote = run.summary[side].get("vote")
     if vote:
-        told = f"Majority vote of {vote['copies']} copies of each recording; {vote['ties']} ties, by mean probability."
-        parts.insert(1, paragraph(told))
+        text = f"Majority vote of {vote['copies']} copies of each recording; {vote['ties']} ties, by mean probability."
+        parts.insert(1, paragraph(text))
     return "".join(parts)
 
 

@@ -15,9 +15,10 @@ from featurestore.storage.folder_lock import hold_folder
 from models.errors import CheckpointError, RunError
 from models.figures import metrics
 from models.figures.intervals import intervals
-from models.figures.predictions import Predictions, pooled, predictions_name, read_predictions
+from models.figures.predictions import Predictions, pooled
 from models.runs.checkpoint import sweep
 from models.runs.summary import read_side
+from models.runs.tables import predictions_name, read_predictions
 
 
 @contextmanager

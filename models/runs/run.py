@@ -10,22 +10,31 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError
 from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import check_fields, typed
-from models.batches.normalisation import Normalisation, stated
+from models.batches.normalisation import Normalisation, describe_normalisation
 from models.data import FeatureView
 from models.errors import CheckpointError, DamagedCheckpointError, RunError
 from models.registry import MODELS, build_model
-from models.runs.checkpoint import PICKLES, file_digest, read_json, read_tensors, refuse_pickle, write_json
-from models.runs.model_file import apart
+from models.runs.checkpoint import (
+    PICKLES,
+    file_digest,
+    read_json,
+    read_tensors,
+    refuse_pickle,
+    write_json,
+    write_tensors,
+)
 from models.runs.summary import read_history
 from models.training_spec import BEFORE, TrainingSpec
 
 LIBRARIES = ("featurestore", "torch", "numpy", "scikit-learn", "safetensors")
+STATISTICS = "normalisation"
+"""Metadata entry, and the start of the names of the statistics' tensors; no module of a model is called so."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class RunConfig:
         try:
             fields = dict(document)
             training = TrainingSpec.from_dict({**BEFORE, **fields.pop("training")})
-            fields.setdefault("normalisation", stated(training))
+            fields.setdefault("normalisation", describe_normalisation(training))
             config = cls(training=training, classes=tuple(fields.pop("classes")), **fields)
             check_fields(config, "its fields")
             for name, kind in (("name", str), ("digest", str), ("features", dict)):
@@ -246,3 +255,37 @@ def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: does not fit the model {config.model} ({reason}).") from error
     return normalisation
+
+
+def write_model(
+    path: Path, weights: Mapping[str, Tensor], normalisation: Normalisation | None, metadata: Mapping[str, str]
+) -> str:
+    """Write weights and statistics into one file, so that neither goes without the other; return its sha256."""
+    if normalisation is None:
+        return write_tensors(path, weights, metadata)
+    named = {f"{STATISTICS}.{name}": tensor for name, tensor in normalisation.tensors().items()}
+    return write_tensors(path, {**weights, **named}, {**metadata, STATISTICS: normalisation.described()})
+
+
+def apart(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], kind: str
+) -> tuple[dict[str, Tensor], Normalisation | None]:
+    """Separate weights and statistics as `write_model` put them together.
+
+    Raises
+    ------
+    CheckpointError
+        If the statistics are not of the kind that the training asked for, or make no sense.
+    """
+    start = f"{STATISTICS}."
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(start)}
+    statistics = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+    if STATISTICS not in metadata and kind == "none":
+        return weights, None
+    try:
+        normalisation = Normalisation.restored(statistics, metadata.get(STATISTICS, ""))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if normalisation.kind != kind:
+        raise CheckpointError(f"{path}: is normalised by {normalisation.kind}, and config.json says {kind}.")
+    return weights, normalisation

@@ -9,9 +9,8 @@ from typing import Any
 from featurestore.checksummed_json import parsed
 from featurestore.typed_values import typed
 from models.errors import CheckpointError
+from models.figures.metrics import TRACKED
 from models.runs.checkpoint import read_json, regular
-
-MEASURES = ("accuracy", "uar")
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -32,7 +31,7 @@ def check_epoch(record: dict[str, Any]) -> dict[str, Any]:
     typed(record.get("epoch"), int, "epoch", CheckpointError)
     for side in ("train", "validation"):
         figures = typed(record.get(side), dict, side, CheckpointError)
-        for name in ("loss", *MEASURES):
+        for name in ("loss", *TRACKED):
             typed(figures.get(name), float | None, f"{name} of {side}", CheckpointError)
     return record
 
@@ -48,7 +47,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
     result: dict[str, Any] = _part(read_json(path), "result", path)
     test = _part(result, "test", path)
-    for name in MEASURES:
+    for name in TRACKED:
         if test.get(name, "") is not None:  # nobody was tested
             typed(test.get(name), float, f"{path}: {name} of the test side", CheckpointError)
     return result

@@ -241,7 +241,7 @@ def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_
 
 
 def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(regrouped):
-    from models.runs.recordings import Recording, read_sides
+    from models.runs.tables import Recording, read_sides
     from pipelines.experiments.train_overlap import learnt
 
     store, run, _ = regrouped
@@ -255,7 +255,7 @@ def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(
 
 def test_learnt_recordings_are_known_by_their_sound_in_another_container_and_corpus(regrouped):
     from models.errors import RunError
-    from models.runs.recordings import read_sides
+    from models.runs.tables import read_sides
     from pipelines.experiments.evaluate import evaluated_rows
     from pipelines.experiments.train_overlap import learnt
 
@@ -302,7 +302,7 @@ def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it
 
 
 def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped):
-    from models.runs.recordings import read_sides
+    from models.runs.tables import read_sides
     from pipelines.experiments.train_overlap import learnt_speakers
 
     store, run, publish = regrouped
@@ -354,7 +354,7 @@ def test_the_sides_that_a_run_keeps_are_a_table_that_a_split_can_be_made_of(plac
 
 def test_a_spoilt_table_of_sides_is_one_clear_line(tmp_path):
     from models.errors import CheckpointError
-    from models.runs.recordings import read_sides
+    from models.runs.tables import read_sides
 
     for text in ("", "path,side,content\nx.wav,train\n", "path,side,content\nx.wav,nowhere,0\n", "a,b,c\n", "x\n",
                  "path,side,content,sound,speaker\nx.wav,train,0\n"):  # fmt: skip

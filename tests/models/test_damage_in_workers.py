@@ -11,7 +11,7 @@ from featurestore.errors import DamagedObjectError, MissingObjectError, StorageE
 from featurestore.shards.record import data_key
 from featurestore.store import open_store
 from models.batches.prefetch import prefetched
-from models.batches.residence import DeviceDataset, HeldDataset
+from models.batches.residence import DeviceDataset, RamDataset
 from models.data import PadCollate, Padding, ViewDataset
 
 LINE = r"^shards/\S+ is damaged \(checksum of chunk 0 does not match\)\. Run 'featurestore repair' to mend it\.$"
@@ -57,7 +57,7 @@ def test_damage_in_the_prefetching_thread_is_the_one_line(damaged):
         list(prefetched(data, order, Padding("left", 16), CPU))
 
 
-@pytest.mark.parametrize("hold", [HeldDataset, lambda data: DeviceDataset(data, CPU)])
+@pytest.mark.parametrize("hold", [RamDataset, lambda data: DeviceDataset(data, CPU)])
 def test_damage_is_met_while_rows_are_taken_into_memory(damaged, hold):
     with pytest.raises(DamagedObjectError, match=LINE):
         hold(dataset(damaged))

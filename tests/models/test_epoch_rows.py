@@ -9,7 +9,7 @@ import torch
 from spoken_rows import described, small_sides, spoken_view
 
 from featurestore.errors import SpecError, UnknownNameError
-from models.batches.samplers import BatchSampler, CopyTurns, make_sampler
+from models.batches.samplers import BatchSampler, CopyRotation, make_sampler
 from models.data import ViewDataset
 from models.errors import TrainingError
 from models.training_spec import TrainingSpec
@@ -38,28 +38,28 @@ def test_epoch_e_takes_copy_e_minus_1_modulo_n_plus_1_of_every_utterance():
 
 
 def test_several_copies_an_epoch_come_round_without_a_gap():
-    turns = CopyTurns(("a",) * 5, np.arange(1, 6, dtype=np.int32), 2)
+    rotation = CopyRotation(("a",) * 5, np.arange(1, 6, dtype=np.int32), 2)
 
-    assert [(turns.rows(epoch) + 1).tolist() for epoch in (1, 2, 3, 4)] == [[1, 2], [3, 4], [1, 5], [2, 3]]
-    assert CopyTurns(("a",) * 5, np.arange(1, 6, dtype=np.int32), 9).rows(4).tolist() == list(range(5))
+    assert [(rotation.rows(epoch) + 1).tolist() for epoch in (1, 2, 3, 4)] == [[1, 2], [3, 4], [1, 5], [2, 3]]
+    assert CopyRotation(("a",) * 5, np.arange(1, 6, dtype=np.int32), 9).rows(4).tolist() == list(range(5))
 
 
 def test_clean_rows_take_part_in_every_epoch_and_utterances_keep_their_own_count():
     paths = ("a", "a", "a", "b", "b", "c")
-    turns = CopyTurns(paths, np.array([0, 1, 2, 0, 4, 0], np.int32), 1)
+    rotation = CopyRotation(paths, np.array([0, 1, 2, 0, 4, 0], np.int32), 1)
 
-    assert turns.rows(1).tolist() == [0, 1, 3, 4, 5]
-    assert turns.rows(2).tolist() == [0, 2, 3, 4, 5]  # b has but one copy
-    assert turns.rows(3).tolist() == turns.rows(1).tolist()
+    assert rotation.rows(1).tolist() == [0, 1, 3, 4, 5]
+    assert rotation.rows(2).tolist() == [0, 2, 3, 4, 5]  # b has but one copy
+    assert rotation.rows(3).tolist() == rotation.rows(1).tolist()
 
 
 def test_rows_may_stand_in_any_order():
     paths, copies = np.array(["a"] * 4 + ["b"] * 4), np.tile(np.arange(1, 5, dtype=np.int32), 2)
     order = np.random.default_rng(2).permutation(8)
-    turns = CopyTurns(paths[order].tolist(), copies[order], 1)
+    rotation = CopyRotation(paths[order].tolist(), copies[order], 1)
 
     for epoch in (1, 2, 3, 4):
-        assert copies[order][turns.rows(epoch)].tolist() == [epoch, epoch]
+        assert copies[order][rotation.rows(epoch)].tolist() == [epoch, epoch]
 
 
 @pytest.mark.parametrize("shuffle", ["global", "blocks"])

@@ -10,7 +10,7 @@ from torch.nn import functional
 from models.batches.samplers import make_sampler
 from models.data import ViewDataset
 from models.execution import Execution
-from models.optimisation.gradient_norms import GradientNorms, layer_parameters
+from models.figures.running_metrics import GradientNorms, layer_parameters
 from models.registry import build_model
 from models.reports.plots import gradient_norms_figure
 from models.training import train

@@ -12,7 +12,7 @@ from test_waiting import META, Crossings
 from models import MODELS, build_model
 from models.batches.normalisation import SCOPES, fit
 from models.batches.prefetch import prefetched
-from models.batches.residence import DeviceDataset, HeldDataset
+from models.batches.residence import DeviceDataset, RamDataset
 from models.batches.spec_augment import SpecAugment
 from models.data import PadCollate, Padding, ViewDataset
 from models.errors import TrainingError
@@ -70,7 +70,7 @@ def test_held_and_prefetched_rows_give_the_same_joined_batches_bit_for_bit(rows)
     expected = PadCollate("joined", 16)(dataset.__getitems__(rows)).to(CPU)
 
     assert same(DeviceDataset(dataset, CPU).gather(rows, padding), expected)
-    assert same(PadCollate("joined", 16)(HeldDataset(dataset).__getitems__(rows)).to(CPU), expected)
+    assert same(PadCollate("joined", 16)(RamDataset(dataset).__getitems__(rows)).to(CPU), expected)
     assert same(next(prefetched(dataset, [rows], padding, CPU)), expected)
 
 

@@ -6,7 +6,7 @@ import torch
 from small_training import history_of, small_config, small_sides
 
 from featurestore.errors import UnknownNameError
-from models.optimisation.gradient_norms import class_weights, make_loss
+from models.optimisation.losses import class_weights, make_loss
 from models.optimisation.optimisers import make_optimiser
 from models.training import train
 from models.training_spec import TrainingSpec

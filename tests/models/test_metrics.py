@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from models.crossval import spread
 from models.figures import metrics
+from models.figures.metrics import spread
 
 BY_HAND = np.array([[3, 1], [2, 2]])
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 from spoken_rows import small_sides, spoken_view
 
-from models.batches.band_statistics import BandStatistics, band_statistics
-from models.batches.normalisation import Normalisation, fit, of_one_speaker
+from models.batches.normalisation import BandStatistics, Normalisation, band_statistics, fit, fit_unknown_speaker
 from models.batches.residence import DeviceDataset
 from models.data import Batch, ViewDataset
 from models.errors import CheckpointError, TrainingError
@@ -132,7 +131,7 @@ def test_statistics_do_not_depend_on_how_many_values_are_read_at_a_time(monkeypa
     groups = [["ann", "bob"].index(speaker) for speaker in views[0].speakers]
     whole = band_statistics(*datasets_of(views[0]), groups, 2)
     monkeypatch.setattr("models.batches.residence.PIECE", 25 * 32 * 2)
-    monkeypatch.setattr("models.batches.band_statistics.VALUES", 7 * 32)
+    monkeypatch.setattr("models.batches.normalisation.VALUES", 7 * 32)
 
     for view in views:
         for found, expected in zip(band_statistics(*datasets_of(view), groups, 2), whole, strict=True):
@@ -248,7 +247,7 @@ def test_statistics_that_make_no_sense_are_refused(deviation, speakers):
 
 def test_clips_of_one_unknown_speaker_are_measured_together():
     view = spoken_view(6, speakers=("eve",))
-    fitted = of_one_speaker(view.rows, 32, single=False)
+    fitted = fit_unknown_speaker(view.rows, 32, single=False)
 
     np.testing.assert_allclose(fitted.mean[0], frames_of(view).mean(0), rtol=1e-13)
     assert fitted.speakers == ()

@@ -10,7 +10,7 @@ import torch
 from small_training import StopIn
 from spoken_rows import described, small_sides, spoken_view
 
-from models.batches.normalisation import SCOPES, fit, stated
+from models.batches.normalisation import SCOPES, describe_normalisation, fit
 from models.data import ViewDataset
 from models.errors import CheckpointError, RunError
 from models.evaluation import evaluate
@@ -48,7 +48,7 @@ def test_a_run_says_what_it_was_normalised_on_and_what_of_the_test_side_it_saw(r
     run = runs[kind]
 
     for told in (run.config.normalisation, run.summary["normalisation"]):
-        assert told == stated(run.config.training)
+        assert told == describe_normalisation(run.config.training)
         assert set(told) == {"kind", "moments", "fitted_on", "leakage"}
     assert run.summary["normalisation"]["kind"] == kind
     assert (run.summary["normalisation"]["leakage"] == "none") == (kind in ("none", "training", "utterance"))
@@ -193,6 +193,6 @@ def test_masks_change_the_training_and_not_the_statistics(sides, runs, tmp_path)
 
 def test_a_training_that_says_nothing_normalises_over_its_training_side():
     assert TrainingSpec().normalisation == "training"
-    assert stated(TrainingSpec()) == {
+    assert describe_normalisation(TrainingSpec()) == {
         "kind": "training", "moments": "band", "fitted_on": "the training side", "leakage": "none",
     }  # fmt: skip

@@ -13,7 +13,7 @@ from two_processes import SPEC
 
 from models.errors import CheckpointError, TrainingError
 from models.optimisation.distributed import ALONE, Ranks
-from models.optimisation.gradient_norms import Losses
+from models.optimisation.losses import Losses
 from models.registry import build_model
 from models.runs.run import load_run
 from models.training import train

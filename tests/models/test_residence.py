@@ -8,7 +8,7 @@ import torch
 from array_view import some_view
 
 from models.batches.prefetch import prefetched
-from models.batches.residence import DeviceDataset, HeldDataset, settled_residence, settled_shuffle
+from models.batches.residence import DeviceDataset, RamDataset, resolve_residence, resolve_shuffle
 from models.batches.samplers import BatchSampler, make_sampler
 from models.data import Batch, PadCollate, Padding, ViewDataset
 from models.errors import TrainingError
@@ -43,7 +43,7 @@ def test_held_rows_give_the_batches_of_the_store_bit_for_bit(kind, side, multipl
     view = some_view(24)
     dataset = ViewDataset(view, view.classes)
     streamed, padding = PadCollate(side, multiple), Padding(side, multiple)
-    held = HeldDataset(dataset) if kind == "ram" else DeviceDataset(dataset, CPU)
+    held = RamDataset(dataset) if kind == "ram" else DeviceDataset(dataset, CPU)
     reads = counted(view)
 
     for rows in ORDER:
@@ -58,7 +58,7 @@ def test_held_rows_give_the_batches_of_the_store_bit_for_bit(kind, side, multipl
     assert np.array_equal(held[7][0], dataset[7][0])
 
 
-@pytest.mark.parametrize("make", [HeldDataset, lambda dataset: DeviceDataset(dataset, CPU)])
+@pytest.mark.parametrize("make", [RamDataset, lambda dataset: DeviceDataset(dataset, CPU)])
 def test_holding_reads_every_row_once_shard_by_shard(make):
     view = some_view(24)
     reads = counted(view)
@@ -87,21 +87,21 @@ def test_ram_is_for_rows_that_are_not_memory_mapped(mapped, residence, expected)
     view = some_view(6)
     view.mapped = mapped
 
-    assert settled_residence(TrainingSpec(residence=residence), view, CPU) == expected
+    assert resolve_residence(TrainingSpec(residence=residence), view, CPU) == expected
 
 
 def test_rows_that_do_not_fit_are_streamed_or_refused_by_name():
     view = some_view(6)
     view.frames, view.mapped = np.full(1 << 17, 2**31 - 1, np.int32), False
 
-    assert settled_residence(TrainingSpec(), view, CPU) == "none"
+    assert resolve_residence(TrainingSpec(), view, CPU) == "none"
     with pytest.raises(TrainingError, match=r"72,057,\d{3}\.\d GB of rows do not fit .*residence=none"):
-        settled_residence(TrainingSpec(residence="ram"), view, CPU)
+        resolve_residence(TrainingSpec(residence="ram"), view, CPU)
 
 
 def test_gpu_residence_without_a_gpu_is_one_clear_error():
     with pytest.raises(TrainingError, match=r"residence gpu needs a GPU.*residence=auto"):
-        settled_residence(TrainingSpec(residence="gpu"), some_view(6), CPU)
+        resolve_residence(TrainingSpec(residence="gpu"), some_view(6), CPU)
 
 
 def test_a_place_that_is_not_there_is_refused_before_a_run_folder_is_made(sides, configured, tmp_path):
@@ -113,12 +113,12 @@ def test_a_place_that_is_not_there_is_refused_before_a_run_folder_is_made(sides,
 
 def test_the_order_is_block_wise_only_where_rows_are_fetched_and_do_not_fit():
     view = some_view(6)
-    assert settled_shuffle(TrainingSpec(), view) == "global"
+    assert resolve_shuffle(TrainingSpec(), view) == "global"
 
     view.mapped = False
-    assert settled_shuffle(TrainingSpec(), view) == "global"  # all rows are held
-    assert settled_shuffle(TrainingSpec(residence="none"), view) == "blocks"
-    assert settled_shuffle(TrainingSpec(residence="none", shuffle="global"), view) == "global"
+    assert resolve_shuffle(TrainingSpec(), view) == "global"  # all rows are held
+    assert resolve_shuffle(TrainingSpec(residence="none"), view) == "blocks"
+    assert resolve_shuffle(TrainingSpec(residence="none", shuffle="global"), view) == "global"
 
 
 def test_a_training_on_held_rows_ends_with_the_same_bytes(finished, sides, configured, tmp_path):
@@ -168,4 +168,4 @@ def test_gathered_and_prefetched_batches_on_a_gpu_are_those_of_the_cpu(dtype):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 def test_a_gpu_holds_rows_that_fit_by_default():
-    assert settled_residence(TrainingSpec(), some_view(6), torch.device("cuda")) == "gpu"
+    assert resolve_residence(TrainingSpec(), some_view(6), torch.device("cuda")) == "gpu"

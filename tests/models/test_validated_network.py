@@ -7,13 +7,13 @@ from small_training import MODEL as NAME
 from small_training import SETTINGS, StopIn, history_of, small_sides
 from small_training import SPEC as SMALL
 
-from models.batches.samplers import measure_population
 from models.data import ViewDataset
 from models.evaluation import evaluate
 from models.execution import Execution
 from models.layers.convolution import MaskedBatchNorm
 from models.optimisation.schedules import best_epoch
 from models.runs.run import load_run
+from models.trainer import measure_population
 from models.training import configure, train
 from models.training_spec import TrainingSpec
 

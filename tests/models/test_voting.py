@@ -9,8 +9,8 @@ from said import said
 
 from models.errors import CheckpointError, TrainingError
 from models.evaluation import evaluate
-from models.figures.predictions import read_predictions, write_predictions
 from models.figures.voting import vote, vote_shares, voted
+from models.runs.tables import read_predictions, write_predictions
 
 
 def test_the_class_that_most_copies_name_wins_over_a_louder_one():

@@ -11,19 +11,18 @@ import torch
 
 from models.batches.normalisation import Normalisation
 from models.devices import device_name
-from models.evaluation import Judgement
-from models.figures.predictions import predictions_name, write_predictions
+from models.evaluation import Evaluation
 from models.optimisation.schedules import best_epoch
 from models.registry import count_parameters
-from models.reports.plots import gradient_norms_figure, training_figure, write_confusion, write_figure
+from models.reports.plots import figures_of, write_confusion, write_figure
 from models.runs.checkpoint import write_atomically, write_json
-from models.runs.model_file import write_model
-from models.runs.run import RunConfig
+from models.runs.run import RunConfig, write_model
+from models.runs.tables import predictions_name, write_predictions
 from models.training_spec import TrainingSpec
 from models.training_state import CHECKPOINT, TrainingState
 
 
-def kept_by(spec: TrainingSpec) -> str:
+def selection_measure(spec: TrainingSpec) -> str:
     """Return the validation figure that the best epoch is chosen by."""
     return spec.keep_monitor or spec.monitor
 
@@ -32,13 +31,13 @@ def run_result(
     folder: Path,
     config: RunConfig,
     state: TrainingState,
-    figures: Mapping[str, Judgement],
+    figures: Mapping[str, Evaluation],
     device: torch.device,
     processes: int = 1,
 ) -> dict[str, Any]:
     """Return the result of `models.training.train`: the figures of the epoch whose weights are kept, and the cost."""
     counters, spec = state.counters, config.training
-    best = best_epoch(counters.history, kept_by(spec))
+    best = best_epoch(counters.history, selection_measure(spec))
     last = counters.history[-1]
     kept = counters.history[best - 1] if spec.keep == "best" and best else last
     name = device_name(device)
@@ -67,7 +66,7 @@ def finish_run(
     folder: Path,
     config: RunConfig,
     state: TrainingState,
-    figures: Mapping[str, Judgement],
+    figures: Mapping[str, Evaluation],
     result: Mapping[str, Any],
     normalisation: Normalisation | None = None,
     notes: Sequence[str] = (),
@@ -80,20 +79,19 @@ def finish_run(
     sha256 = write_model(folder / "model.safetensors", state.model.state_dict(), normalisation, metadata)
     write_history(folder, state.counters.history)
     summaries = {}
-    for side, judgement in figures.items():
-        summaries[side] = judgement.summary()
-        write_predictions(folder / predictions_name(side), judgement.predictions)
-    told = {"result": result, "model_sha256": sha256, "normalisation": dict(config.normalisation), "notes": notes}
-    write_json(folder / "summary.json", {**told, **summaries})
+    for side, evaluation in figures.items():
+        summaries[side] = evaluation.summary()
+        write_predictions(folder / predictions_name(side), evaluation.predictions)
+    document = {"result": result, "model_sha256": sha256, "normalisation": dict(config.normalisation), "notes": notes}
+    write_json(folder / "summary.json", {**document, **summaries})
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def draw_run(
-    folder: Path, config: RunConfig, history: Sequence[Mapping[str, Any]], figures: Mapping[str, Judgement]
+    folder: Path, config: RunConfig, history: Sequence[Mapping[str, Any]], figures: Mapping[str, Evaluation]
 ) -> None:
     """Write the figures of a finished run: its curves and the confusion matrix of each side."""
-    write_figure(training_figure(history), folder / "training")
-    if config.training.gradient_norms:
-        write_figure(gradient_norms_figure(history), folder / "gradient-norms")
-    for side, judgement in figures.items():
-        write_confusion(judgement.confusion, config.classes, side, folder / f"confusion-{side}")
+    for one in figures_of(history):
+        write_figure(one.draw(history), folder / one.file)
+    for side, evaluation in figures.items():
+        write_confusion(evaluation.confusion, config.classes, side, folder / f"confusion-{side}")
