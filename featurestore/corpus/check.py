@@ -11,8 +11,7 @@ from featurestore.corpus.labels.assign import assign_labels, count_notes, differ
 from featurestore.corpus.labels.label_files import read_label_files
 from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.labels.votes import krippendorff_alpha, parse_votes
-from featurestore.corpus.manifest.label_rules import is_label_file
-from featurestore.corpus.manifest.model import Expected, Manifest
+from featurestore.corpus.manifest.model import Expected, Manifest, is_label_file
 from featurestore.corpus.sources.types import Member, Source, Wanted, everything
 from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, Utterance, shown
 from featurestore.errors import AudioError, SplitError

@@ -16,8 +16,7 @@ from featurestore.corpus.importers.data_folder import DataFolder
 from featurestore.corpus.importers.to_manifest import manifest_of
 from featurestore.corpus.labels.schemes import find_scheme, under_scheme
 from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
-from featurestore.corpus.manifest.label_rules import LabelRule
-from featurestore.corpus.manifest.model import Expected, Manifest, Scheme
+from featurestore.corpus.manifest.model import Expected, LabelRule, Manifest, Scheme
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.types import Corpus, Rejection, Utterance
 from featurestore.errors import ManifestError, SourceError, SpecError

@@ -9,8 +9,7 @@ from dataclasses import replace
 from featurestore.corpus.check import Completeness
 from featurestore.corpus.labels.assign import parse_label
 from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
-from featurestore.corpus.manifest.label_rules import TableRule, is_label_file
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest.model import Manifest, TableRule, is_label_file
 from featurestore.corpus.manifest.regex import compile_pattern
 from featurestore.corpus.sources.archive_safety import is_junk
 from featurestore.corpus.sources.audio_files import is_audio

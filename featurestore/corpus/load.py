@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from featurestore.corpus.manifest.label_rules import is_label_file
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest.model import Manifest, is_label_file
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import MemorySource, Source, Wanted, everything

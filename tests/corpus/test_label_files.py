@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from featurestore.corpus import ListedFile, find_manifest, label, load_corpus, read_manifest
 from featurestore.corpus.labels.tables import TABLE_FORMATS
 from featurestore.corpus.labels.tables.columns import read_columns, sniffed_delimiter
-from featurestore.corpus.manifest.label_rules import TableRule, fits_tail
+from featurestore.corpus.manifest.model import TableRule, is_label_file
 from featurestore.corpus.sources.audio_files import RawFormat
 from featurestore.errors import FeatureStoreError, ManifestError, SourceError
 from featurestore.signal.audio import decode
@@ -229,7 +229,7 @@ def test_any_bytes_as_a_label_file_give_rows_or_one_of_our_errors(name, data):
     ],
 )
 def test_file_patterns_look_at_the_end_of_a_path_part_by_part(pattern, path, fits):
-    assert fits_tail(pattern, path) is fits
+    assert is_label_file((TableRule((pattern,)),), path) is fits
 
 
 @pytest.mark.parametrize(

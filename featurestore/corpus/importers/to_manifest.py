@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 from featurestore.corpus.importers.data_folder import MOST_FIELDS, FoundCorpus, Row
 from featurestore.corpus.labels.segment_fields import is_segment, is_segment_field
 from featurestore.corpus.labels.tables.rows import is_missing
-from featurestore.corpus.manifest.label_rules import LabelRule, TableRule
-from featurestore.corpus.manifest.model import AudioFiles, Manifest, Scheme, Translation
+from featurestore.corpus.manifest.model import AudioFiles, LabelRule, Manifest, Scheme, TableRule, Translation
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.splits.applicable import usual_splits
 from featurestore.corpus.suggest.propose import corpus_name

@@ -1,15 +1,113 @@
-"""What a corpus's manifest says, as frozen values."""
+"""What a manifest says, as frozen values; the sections of its TOML have the names of these fields."""
 
 from __future__ import annotations
 
 import fnmatch
 import hashlib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from featurestore.corpus.manifest.label_rules import LabelRule, ListRule, TableRule, is_label_file
 from featurestore.corpus.sources.audio_files import RawFormat
+
+OneOrMore = Annotated[tuple[str, ...], "a text alone stands for a list of it"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """How labels are read from a path: a pattern with named groups, and a table of codes for some groups."""
+
+    pattern: str
+    """Regular expression that matches a whole file name; each named group is a label field. Empty where tables
+    give every field."""
+    target: str
+    """The field whose value is the class to predict."""
+    match: str = "name"
+    """What the pattern matches: `name` (the file name) or `path` (the path inside the corpus)."""
+    any_case: bool = False
+    """Whether pattern and codes hold in upper and lower case alike."""
+    speaker: str | None = "speaker"
+    """The field that names the speaker; None where speakers are unknown."""
+    text: str | None = None
+    """The field that names the sentence, where there is one."""
+    join_speakers: bool = False
+    """Whether speakers who share a recording, byte for byte, are one: known names of one person, or a slip."""
+    codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Code tables `{field: {code: value}}`; a field without a table keeps its text."""
+    compose: Mapping[str, str] = field(default_factory=dict)
+    """Fields put together from others, as `{"speaker": "{session}{sex}"}`; codes are translated before."""
+    derived: Mapping[str, str] = field(default_factory=dict)
+    """Fields computed where nothing else gives them: `{field: name of a rule in DERIVATIONS}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRule:
+    """How rows of label files beside the audio become fields of recordings."""
+
+    files: OneOrMore
+    """Patterns of the files' paths; one with `k` slashes looks at the last `k + 1` parts."""
+    format: str = "columns"
+    """A key of `TABLE_FORMATS`."""
+    encoding: OneOrMore = ("utf-8-sig",)
+    """Encodings, tried in this order."""
+    delimiter: str | None = None
+    """What stands between two columns; `" "` is any white space, None is found out."""
+    header: bool = True
+    """Whether the first line names the columns."""
+    columns: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict)
+    """`{field: accepted names, or the number (1 is the first)}` of its column; empty takes all by their names."""
+    key: str = "{file}"
+    """The recording that a row is about, put together from the row's fields; its extension may be left out."""
+    match: str = "name"
+    """What the key is compared with: `name` (the file name), `path` (the path inside the corpus), or `either`: the
+    path, and where none is like it the name alone."""
+    pattern: str | None = None
+    """Regular expression for the label file's own path, whose groups are fields of each row."""
+    lower: bool = False
+    """Whether values are brought to lower case; what says that one is missing, as `NA` does, stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRule:
+    """Lists of recordings, one a line, whose members get a value of a field, such as the side of an official split."""
+
+    files: OneOrMore
+    value: str
+    field: str = "split"
+    match: str = "path"
+    """What a line is compared with: `name` or `path`."""
+
+
+def is_label_file(rules: tuple[TableRule | ListRule, ...], path: str) -> bool:
+    """Tell whether one of the rules reads the file at a path of a source, in any case and any encoding of accents.
+
+    The last parts of the path are compared, part by part.
+
+    Examples
+    --------
+    >>> rule = TableRule(("EmoEvaluation/*.txt",))
+    >>> is_label_file((rule,), "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt")
+    True
+    >>> is_label_file((rule,), "Session1/dialog/EmoEvaluation/Attribute/x.txt")
+    False
+    """
+    if not rules:
+        return False
+    parts = _plain(path).split("/")
+    return any(_fits(pattern, parts) for rule in rules for pattern in rule.files)
+
+
+def _fits(pattern: str, parts: list[str]) -> bool:
+    """Compare the last parts first: most files of a corpus differ there."""
+    wanted = _plain(pattern).split("/")
+    return len(parts) >= len(wanted) and all(
+        fnmatch.fnmatchcase(part, one) for part, one in zip(reversed(parts), reversed(wanted), strict=False)
+    )
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +136,7 @@ class Scheme:
     """The field that the classes come from; None takes the corpus's own target."""
     votes: str | None = None
     """A key of `VOTE_RULES`: the classes come from the field `target` as rater votes (`votes` by default)."""
-    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    where: Mapping[str, OneOrMore] = field(default_factory=dict)
     """Values of other fields that a recording must have, as `{"style": ("impro",)}`."""
     map: Mapping[str, str] = field(default_factory=dict)
     """Other names for values, before `keep`."""
@@ -56,9 +154,9 @@ class SideRule:
     description: str = ""
     field: str = "split"
     """The field whose value decides: as side names themselves, or through the three lists."""
-    train: tuple[str, ...] = ("train",)
-    validation: tuple[str, ...] = ("validation",)
-    test: tuple[str, ...] = ("test",)
+    train: OneOrMore = ("train",)
+    validation: OneOrMore = ("validation",)
+    test: OneOrMore = ("test",)
     hold_out: int = 0
     """How many groups of the training side validate."""
     group: str = "speaker"

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from featurestore.corpus.manifest.label_sections import read_labels, read_list_rule, read_table_rule
 from featurestore.corpus.manifest.model import IndexEntry, Manifest
 from featurestore.corpus.manifest.sections import (
     read_archive,
     read_audio,
     read_expected,
+    read_labels,
+    read_list_rule,
     read_protocols,
     read_schemes,
     read_side_rules,
     read_speakers,
+    read_table_rule,
 )
 from featurestore.corpus.manifest.toml_table import Table, check_hex, is_relative
 from featurestore.corpus.manifest.validate import check_whole
@@ -56,21 +58,9 @@ def _text(file: Path, where: str, most: int) -> str:
 
 
 def _manifest(table: Table, file: Path) -> Manifest:
-    manifest = Manifest(
-        name=table.require("name", str),
-        title=table.require("title", str),
-        family=table.take("family", str, ""),
+    manifest = table.into(
+        Manifest,
         labels=read_labels(table.table("labels"), with_tables=bool(table.tables("tables"))),
-        description=table.take("description", str, ""),
-        language=table.take("language", str, ""),
-        rate=table.take_optional("rate", int),
-        hours=table.take_optional("hours", float),
-        homepage=table.take("homepage", str, ""),
-        licence=table.take("licence", str, "unknown"),
-        licence_url=table.take("licence_url", str, ""),
-        citation=table.take("citation", str, ""),
-        splits=table.strings("splits", ("shuffled",)),
-        generator=table.take_optional("generator", str),
         archives=tuple(read_archive(archive) for archive in table.tables("archives")),
         audio=read_audio(table.table("audio")),
         speakers=read_speakers(table.table("speakers")),
@@ -81,8 +71,10 @@ def _manifest(table: Table, file: Path) -> Manifest:
         schemes=read_schemes(table.table("schemes")),
         side_rules=read_side_rules(table.table("sides")),
         protocols=read_protocols(table.table("protocols")),
+        place=None,
+        translation=None,
+        notes=(),
     )
-    table.done()
     check_whole(manifest, table.where)
     return manifest
 

@@ -1,36 +1,106 @@
-"""The sections of a manifest about files, audio, speakers, counts, schemes, sides and protocols."""
+"""The sections of a manifest, each checked by itself; what needs the registries is in `validate`."""
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from featurestore.corpus.labels.votes import VOTE_RULES
-from featurestore.corpus.manifest.model import Archive, AudioFiles, Expected, Protocol, Scheme, SideRule, Speaker
+from featurestore.corpus.manifest.model import (
+    Archive,
+    AudioFiles,
+    Expected,
+    LabelRule,
+    ListRule,
+    Protocol,
+    Scheme,
+    SideRule,
+    Speaker,
+    TableRule,
+)
+from featurestore.corpus.manifest.regex import compile_pattern
 from featurestore.corpus.manifest.toml_table import Table, check_hex, is_relative, listed_names
 from featurestore.corpus.sources.audio_files import ENCODINGS, RawFormat
 from featurestore.errors import ManifestError
 
-MOST_KNOWN = 12
-"""Splits or schemes of the manifest's own that a message names."""
-
-
-_NAME = re.compile(r"[a-z0-9_]{1,40}")
+NO_DELIMITERS = frozenset('"\r\n\0')
+"""Signs that begin a quoted cell or end a line."""
+NO_ENCODINGS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+"""Codecs of Python that stand for names of hosts or for escapes; some take time with the square of a text."""
+LEAK_KINDS = ("speaker", "source", "recording", "audio", "sentence")
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,120}")
+_SCHEME_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+_PROTOCOL_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}(@[a-z0-9]{1,40})?")
+
+
+def read_labels(table: Table, *, with_tables: bool) -> LabelRule:
+    """Read `[labels]`; where there are tables beside the audio, it needs no pattern."""
+    pattern = table.take("pattern", str, "") if with_tables else table.require("pattern", str)
+    rule = table.into(LabelRule, pattern=pattern)
+    _check_match(rule.match, table.where)
+    compile_pattern(rule.pattern, table.where)
+    return replace(rule, speaker=rule.speaker or None)
+
+
+def read_table_rule(table: Table) -> TableRule:
+    """Read one `[[tables]]` entry."""
+    rule = table.into(TableRule, columns=_columns(table.table("columns")))
+    _check_files(rule, table.where)
+    _check_match(rule.match, table.where, ("name", "path", "either"))
+    if rule.format == "columns" and not rule.header and not rule.columns:
+        raise ManifestError(f"{table.where}: without a header, 'columns' must number them, as file = 1.")
+    if rule.delimiter is not None and (len(rule.delimiter) != 1 or rule.delimiter in NO_DELIMITERS):
+        raise ManifestError(f"{table.where}: 'delimiter' must be one sign such as ',', not {rule.delimiter!r:.20}.")
+    for encoding in rule.encoding:
+        try:
+            found = codecs.lookup(encoding)
+            is_text = found._is_text_encoding and found.name not in NO_ENCODINGS
+        except (LookupError, ValueError):
+            is_text = False
+        if not is_text:
+            raise ManifestError(f"{table.where}: unknown encoding {encoding!r:.40}, write one such as utf-8 or cp949.")
+    return rule
+
+
+def read_list_rule(table: Table) -> ListRule:
+    """Read one `[[lists]]` entry."""
+    rule = table.into(ListRule)
+    _check_files(rule, table.where)
+    _check_match(rule.match, table.where)
+    return rule
+
+
+def _check_files(rule: TableRule | ListRule, where: str) -> None:
+    if not rule.files or not all(is_relative(pattern) for pattern in rule.files):
+        raise ManifestError(f"{where}: 'files' must name one file or more, as relative patterns without '..'.")
+
+
+def _columns(table: Table) -> Mapping[str, tuple[str | int, ...]]:
+    return {field: _column(table, field) for field in table.keys()}  # noqa: SIM118
+
+
+def _column(table: Table, field: str) -> tuple[str | int, ...]:
+    """Read where a field stands: a name, a number from 1, or a list of accepted names."""
+    value = table.take(field, object, ())
+    if isinstance(value, str) and value:
+        return (value,)
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000:
+        return (value,)
+    if isinstance(value, list) and value and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    raise ManifestError(f"{table.where}: {field!r} must be a column's name, a list of names, or a number from 1.")
+
+
+def _check_match(match: str, where: str, allowed: tuple[str, ...] = ("name", "path")) -> None:
+    if match not in allowed:
+        raise ManifestError(f"{where}: 'match' must be {' or '.join(map(repr, allowed))}, not {match!r:.60}.")
 
 
 def read_archive(table: Table) -> Archive:
     """Read one `[[archives]]` entry; `ManifestError` if it is no address or checksum."""
-    archive = Archive(
-        url=table.require("url", str),
-        name=table.require("name", str),
-        sha256=table.take_optional("sha256", str),
-        md5=table.take_optional("md5", str),
-        bytes=table.take_optional("bytes", int),
-        unpacked_bytes=table.take_optional("unpacked_bytes", int),
-    )
-    table.done()
+    archive = table.into(Archive)
     if not archive.url.startswith(("https://", "http://")):
         raise ManifestError(f"{table.where}: 'url' must start with https:// or http://, not {archive.url!r:.60}.")
     if not _FILE_NAME.fullmatch(archive.name) or archive.name.startswith("."):
@@ -42,16 +112,7 @@ def read_archive(table: Table) -> Archive:
 
 def read_audio(table: Table) -> AudioFiles:
     """Read `[audio]`."""
-    default = AudioFiles()
-    audio = AudioFiles(
-        include=table.strings("include", default.include),
-        exclude=table.strings("exclude"),
-        folder=table.take("folder", str, ""),
-        depth=table.take("depth", int, default.depth),
-        raw=_raw(table.table("raw")),
-        known_bad=table.table("known_bad").all_of(str),
-    )
-    table.done()
+    audio = table.into(AudioFiles, raw=_raw(table.table("raw")))
     if audio.folder and not is_relative(audio.folder):
         raise ManifestError(f"{table.where}: 'folder' must be a relative path without '..', not {audio.folder!r:.60}.")
     if not 1 <= audio.depth <= 16:
@@ -62,13 +123,7 @@ def read_audio(table: Table) -> AudioFiles:
 def _raw(table: Table) -> RawFormat | None:
     if not table.keys():
         return None
-    raw = RawFormat(
-        rate=table.require("rate", int),
-        channels=table.take("channels", int, 1),
-        encoding=table.take("encoding", str, "pcm_16"),
-        endian=table.take("endian", str, "little"),
-    )
-    table.done()
+    raw = table.into(RawFormat)
     if raw.encoding not in ENCODINGS or raw.endian not in ("little", "big"):
         raise ManifestError(f"{table.where}: 'encoding' is one of {', '.join(ENCODINGS)}, 'endian' little or big.")
     if not (1_000 <= raw.rate <= 384_000 and 1 <= raw.channels <= 8):
@@ -82,8 +137,7 @@ def read_speakers(table: Table) -> tuple[Speaker, ...]:
 
 
 def _speaker(name: str, table: Table) -> Speaker:
-    speaker = Speaker(name, table.take_optional("sex", str), table.take_optional("age", int))
-    table.done()
+    speaker = table.into(Speaker, id=name)
     if speaker.sex not in (None, "female", "male", "other"):
         raise ManifestError(f"{table.where}: 'sex' must be female, male or other, not {speaker.sex!r:.60}.")
     return speaker
@@ -91,32 +145,15 @@ def _speaker(name: str, table: Table) -> Speaker:
 
 def read_expected(table: Table) -> Expected:
     """Read an `[expected]` section."""
-    fields = table.table("fields")
-    expected = Expected(
-        files=table.take_optional("files", int),
-        labels=table.table("labels").all_of(int),
-        speakers=table.table("speakers").all_of(int),
-        speaker_count=table.take_optional("speaker_count", int),
-        fields={name: fields.table(name).all_of(int) for name in fields.keys()},  # noqa: SIM118
-    )
-    table.done()
-    _check_sums(expected, table.where)
-    return expected
-
-
-def _check_sums(expected: Expected, where: str) -> None:
+    expected = table.into(Expected)
     counted = {"labels": expected.labels, "speakers": expected.speakers, **expected.fields}
     for kind, counts in counted.items():
         total = sum(counts.values())
         if counts and expected.files is not None and total != expected.files:
-            raise ManifestError(f"{where}: the expected {kind} sum to {total}, but 'files' says {expected.files}.")
-
-
-_SCHEME_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
-
-_PROTOCOL_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}(@[a-z0-9]{1,40})?")
-
-LEAK_KINDS = ("speaker", "source", "recording", "audio", "sentence")
+            raise ManifestError(
+                f"{table.where}: the expected {kind} sum to {total}, but 'files' says {expected.files}."
+            )
+    return expected
 
 
 def read_schemes(table: Table) -> Mapping[str, Scheme]:
@@ -125,26 +162,11 @@ def read_schemes(table: Table) -> Mapping[str, Scheme]:
 
 
 def _scheme(name: str, table: Table) -> Scheme:
-    where = table.table("where")
-    scheme = Scheme(
-        name=name,
-        title=table.take("title", str, ""),
-        target=table.take_optional("target", str),
-        votes=table.take_optional("votes", str),
-        where={field: where.one_or_more(field) for field in where.keys()},  # noqa: SIM118
-        map=table.table("map").all_of(str),
-        keep=table.strings("keep"),
-        expected=read_expected(table.table("expected")),
-    )
-    table.done()
+    scheme = table.into(Scheme, name=name, expected=read_expected(table.table("expected")))
     _check_name(_SCHEME_NAME, name, table.where)
-    if scheme.votes is not None and scheme.votes not in VOTE_RULES:
-        raise ManifestError(
-            f"{table.where}: unknown rule {scheme.votes!r:.60} for votes; known: {', '.join(VOTE_RULES)}."
-        )
     strangers = sorted(set(scheme.expected.labels) - set(scheme.keep)) if scheme.keep else []
     if strangers:
-        raise ManifestError(f"{table.where}: expected labels {listed_names(strangers)} stand not in 'keep'.")
+        raise ManifestError(f"{table.where}: expected labels {listed_names(strangers)} are missing from 'keep'.")
     return scheme
 
 
@@ -154,20 +176,7 @@ def read_side_rules(table: Table) -> Mapping[str, SideRule]:
 
 
 def _side_rule(name: str, table: Table) -> SideRule:
-    default = SideRule(name)
-    rule = SideRule(
-        name,
-        description=table.take("description", str, ""),
-        field=table.take("field", str, default.field),
-        train=table.one_or_more("train", default.train),
-        validation=table.one_or_more("validation", default.validation),
-        test=table.one_or_more("test", default.test),
-        hold_out=table.take("hold_out", int, 0),
-        group=table.take("group", str, default.group),
-        by=table.take_optional("by", str),
-        drawn=table.take("drawn", bool, False),
-    )
-    table.done()
+    rule = table.into(SideRule, name=name)
     _check_name(_SCHEME_NAME, name, table.where)
     if not 0 <= rule.hold_out <= 100_000:
         raise ManifestError(f"{table.where}: 'hold_out' is a number of groups, not {rule.hold_out}.")
@@ -180,15 +189,7 @@ def read_protocols(table: Table) -> Mapping[str, Protocol]:
 
 
 def _protocol(name: str, table: Table) -> Protocol:
-    protocol = Protocol(
-        name,
-        split=table.require("split", str),
-        scheme=table.take_optional("scheme", str),
-        citation=table.take("citation", str, ""),
-        description=table.take("description", str, ""),
-        leaks=table.strings("leaks"),
-    )
-    table.done()
+    protocol = table.into(Protocol, name=name)
     _check_name(_PROTOCOL_NAME, name, table.where)
     unknown = sorted(set(protocol.leaks) - set(LEAK_KINDS))
     if unknown:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from featurestore.corpus.manifest.model import OneOrMore
 from featurestore.errors import ManifestError, nearest_name
 from featurestore.typed_values import LONGEST_SHOWN, typed
 
@@ -77,9 +80,26 @@ class Table:
             raise ManifestError(f"{self.where}: {key!r} must be an array of tables, [[{key}]].")
         return [Table(value, f"{self.where}, [[{key}]] {number}") for number, value in enumerate(values, 1)]
 
-    def all_of(self, kind: type[Value]) -> dict[str, Value]:
-        """Return the whole table, in which every value must have one type."""
-        return {key: self.require(key, kind) for key in self._values}
+    def into(self, kind: type[Value], **given: Any) -> Value:  # noqa: ANN401 (fields that are read otherwise)
+        """Return the dataclass whose fields are the keys of this table, except the given ones; refuse other keys."""
+        kinds = _field_kinds(kind)  # type: ignore[arg-type]
+        read = {name: self._field(name, *kinds[name]) for name in kinds if name not in given}
+        self.done()
+        return kind(**given, **{name: value for name, value in read.items() if value is not None})
+
+    def _field(self, key: str, kind: Any, required: bool = True) -> Any:  # noqa: ANN401
+        """Return the value of a field by its annotation; None where it is absent and has a default."""
+        if key not in self._values and not required:
+            self._asked.append(key)
+            return None
+        if kind == OneOrMore:
+            return self.one_or_more(key)
+        if get_origin(kind) is tuple:
+            return self.strings(key)
+        if get_origin(kind) is Mapping:
+            table = self.table(key)
+            return {name: table._field(name, get_args(kind)[1]) for name in table.keys()}  # noqa: SIM118
+        return self.require(key, next(iter(get_args(kind)), kind))
 
     def keys(self) -> tuple[str, ...]:
         """Return the keys in their written order."""
@@ -92,6 +112,15 @@ class Table:
                 near = nearest_name(key, self._asked)
                 hint = f"did you mean {near!r}?" if near is not None else f"known: {', '.join(sorted(self._asked))}."
                 raise ManifestError(f"{self.where}: unknown key {shown_key(key)!r}: {hint}")
+
+
+@cache
+def _field_kinds(kind: type) -> Mapping[str, tuple[Any, bool]]:
+    """Return the annotation of each field of a dataclass, and whether it has to be given."""
+    kinds = get_type_hints(kind, include_extras=True)
+    return {
+        one.name: (kinds[one.name], one.default is MISSING and one.default_factory is MISSING) for one in fields(kind)
+    }
 
 
 def shown_key(key: str) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from featurestore.corpus.labels.tables.columns import read_columns
 from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE
-from featurestore.corpus.manifest.label_rules import TableRule
-from featurestore.corpus.manifest.model import SideRule
+from featurestore.corpus.manifest.model import SideRule, TableRule
 from featurestore.corpus.splits.types import Build, Split, SplitItem, by_value, field_of, sides_by, ticket
 from featurestore.errors import SplitError
 

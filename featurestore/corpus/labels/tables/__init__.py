@@ -8,7 +8,7 @@ from featurestore.corpus.labels.tables.columns import read_columns
 from featurestore.corpus.labels.tables.corpora import read_aihub, read_evaluation, read_samples
 from featurestore.corpus.labels.tables.json_lines import read_json_lines
 from featurestore.corpus.labels.tables.rows import Row
-from featurestore.corpus.manifest.label_rules import TableRule
+from featurestore.corpus.manifest.model import TableRule
 
 __all__ = ["TABLE_FORMATS", "Row", "TableReader"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from featurestore.corpus.labels.segment_fields import check_whole, is_segment_field
 from featurestore.corpus.labels.tables.rows import Row, cased, label_text, text_lines
-from featurestore.corpus.manifest.label_rules import TableRule
+from featurestore.corpus.manifest.model import TableRule
 from featurestore.errors import SourceError
 
 DELIMITERS = ("\t", ",", ";", "|")

@@ -20,7 +20,7 @@ from dataclasses import replace
 from featurestore.corpus.labels.tables.columns import read_columns
 from featurestore.corpus.labels.tables.rows import Row, label_text
 from featurestore.corpus.labels.votes import Vote, votes_text
-from featurestore.corpus.manifest.label_rules import TableRule
+from featurestore.corpus.manifest.model import TableRule
 from featurestore.errors import SourceError
 
 GROUPS = ((14, "child"), (24, "young"), (54, "adult"), (150, "senior"))

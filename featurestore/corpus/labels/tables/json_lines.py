@@ -8,7 +8,7 @@ from typing import Any
 
 from featurestore.corpus.labels.segment_fields import check_whole, is_segment_field
 from featurestore.corpus.labels.tables.rows import Place, Row, cased, label_text, text_lines
-from featurestore.corpus.manifest.label_rules import TableRule
+from featurestore.corpus.manifest.model import TableRule
 from featurestore.errors import SourceError
 
 
