@@ -1,4 +1,4 @@
-"""Fields of dataclasses and parameters of functions, with their defaults and what docstrings say of them."""
+"""Commands that list what can be chosen: `recipes`, `presets`, `policies`, `models`; and `fields`, for `--set`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from cli.console import print_json, print_table, say
+from cli.console import notice, print_json, print_table, say
 from cli.options import json_option
 
 
@@ -111,6 +111,21 @@ def policies(name: str | None, as_json: bool) -> None:
         return
     named = {one: policy(one) for one in preset_names("policies")}
     _print_all([{"name": one, "draws": list(spec.drawn) if spec else []} for one, spec in named.items()], as_json)
+
+
+@click.command(epilog="Example: featurestore models")
+@json_option
+def models(as_json: bool) -> None:
+    """List the models."""
+    from models.registry import models_table
+
+    rows = models_table()
+    if as_json:
+        print_json(rows)
+        return
+    table = [[row["name"], f"{row['parameters']:,}", row["input"].partition("]")[0] + "]"] for row in rows]
+    print_table(("name", "parameters", "input"), table, numbers=("parameters",))
+    notice("'--json' names the source of each.")
 
 
 @click.command(epilog="Example: featurestore fields training;  featurestore fields --model keren-clstm")

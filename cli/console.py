@@ -357,3 +357,23 @@ def _epoch_lines(record: Mapping[str, Any]) -> list[str]:
         f"loss {loss}, accuracy {accuracy}; validation {validated}, UAR {uar}; {rate}",
         f"loss {loss}; validation {validated}, UAR {uar}; {rate}",
     ]
+
+
+class Terminal:
+    """Prints on standard error how experiments go; a `pipelines.experiments.Listener`."""
+
+    def notice(self, text: str) -> None:
+        """Print a remark."""
+        notice(text)
+
+    def download(self) -> DownloadProgress:
+        """Show a download."""
+        return DownloadProgress()
+
+    def build(self, corpus: str) -> RowProgress:
+        """Show a build."""
+        return RowProgress(corpus)
+
+    def training(self, title: str) -> TrainingProgress:
+        """Show a training."""
+        return TrainingProgress(title)

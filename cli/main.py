@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,30 +11,62 @@ from pathlib import Path
 
 import click
 
-from cli.build import build
-from cli.catalogs import fields, policies, presets, recipes
 from cli.console import print_json, printable
-from cli.corpora import corpora
-from cli.crossval import crossval
-from cli.evaluation import compare, evaluate
-from cli.listening import print_experiments
-from cli.maintenance import gc, repair, verify, why
-from cli.reproduce import reproduce
-from cli.resuming import advice
-from cli.runs import models, predict, report
-from cli.splits import splits
-from cli.store import export, forget, info, ls
-from cli.training import train
-from cli.tune import tune
 from featurestore import __version__
 from featurestore.errors import FeatureStoreError
 
 INTERRUPTED = 130
+SAME_COMMAND = "run the same command again to continue."
 UNWRITABLE = (errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EIO)
 """What writing to standard output fails with: nobody reads it, it is closed, or its disk is full or broken."""
 
 
+COMMANDS = {
+    "build": "cli.build",
+    "compare": "cli.runs",
+    "corpora": "cli.corpora",
+    "crossval": "cli.experiments",
+    "evaluate": "cli.runs",
+    "export": "cli.store",
+    "fields": "cli.catalogs",
+    "forget": "cli.store",
+    "gc": "cli.store",
+    "info": "cli.store",
+    "ls": "cli.store",
+    "models": "cli.catalogs",
+    "policies": "cli.catalogs",
+    "predict": "cli.runs",
+    "presets": "cli.catalogs",
+    "recipes": "cli.catalogs",
+    "repair": "cli.store",
+    "report": "cli.runs",
+    "reproduce": "cli.experiments",
+    "splits": "cli.splits",
+    "train": "cli.experiments",
+    "tune": "cli.experiments",
+    "verify": "cli.store",
+    "why": "cli.store",
+}
+"""The module of each command, which is imported when the command is."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; None if there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        return command
+
+
 @click.group(
+    cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: featurestore build emodb --augment 75 --source download.zip",
 )
@@ -44,37 +77,6 @@ def featurestore() -> None:
     Exit codes: 0 done; 1 an expected error; 2 wrong usage; 3 done, but files were rejected; 4 damage found;
     130 interrupted.
     """
-    print_experiments()
-
-
-COMMANDS = (
-    build,
-    compare,
-    corpora,
-    crossval,
-    evaluate,
-    export,
-    fields,
-    forget,
-    gc,
-    info,
-    ls,
-    models,
-    policies,
-    predict,
-    presets,
-    recipes,
-    repair,
-    report,
-    reproduce,
-    splits,
-    train,
-    tune,
-    verify,
-    why,
-)
-for command in COMMANDS:
-    featurestore.add_command(command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +94,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return _failed(error, error.format_message(), error.exit_code, as_json=as_json)
     except (click.Abort, KeyboardInterrupt) as stop:
-        told = f"interrupted; {advice(stop)}"
+        from pipelines.experiments.resume import Interrupted
+
+        cause = stop.__cause__ or stop  # click wraps it in an error of its own
+        told = f"interrupted; {cause if isinstance(cause, Interrupted) else SAME_COMMAND}"
         click.echo(told, err=True)
         return _failed(stop, told, INTERRUPTED, as_json=as_json)
     except OSError as error:

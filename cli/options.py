@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import click
+from click.core import ParameterSource
 
 Command = Callable[..., Any]
 BASE = "featurestore.base"
@@ -170,6 +171,29 @@ def fold_jobs_option(others: str) -> Callable[[Command], Command]:
         show_default=True,
         help=f"Folds trained at a time, each in a process of its own if above 1. {others} Builds take all cores.",
     )
+
+
+UNCHANGING = ("resume", "source", "device", "jobs", "scheduler", "trust_code", "place", "base", "as_json")
+"""Parameters that say where and how to go on; all others would make another experiment."""
+
+
+def refuse_changes() -> None:
+    """Refuse what was given on the command line beside `--resume` and would change the experiment.
+
+    Raises
+    ------
+    click.UsageError
+        Naming the first such option; a run goes on as it began, so it would be dropped silently.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in UNCHANGING and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            told = name.upper() if isinstance(parameter, click.Argument) else parameter.opts[-1]
+            raise click.UsageError(
+                f"{told} does not go with --resume: a run goes on as it began. Leave it out, or start "
+                "another with '--run'."
+            )
 
 
 def _all_of(command: Command, *options: Callable[[Command], Command]) -> Command:

@@ -1,38 +1,225 @@
-"""Commands about models and finished runs: `models`, `predict`, `report`."""
+"""Commands about trained models: `evaluate`, `compare`, `predict`, `report`; and how their figures are printed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.console import notice, print_json, print_table, printable
-from cli.options import device_option, json_option, trust_code_option
+from cli.console import Terminal, figure, notice, print_json, print_table, printable, say
+from cli.options import device_option, json_option, store_option, trust_code_option
 
+if TYPE_CHECKING:
+    from models.figures.predictions import Predictions
+
+
+MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
+"""As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
+
+TWO = ("accuracy", "uar")
+
+PER_CLASS = ("precision", "recall", "f1", "support")
+
+
+def print_sides(result: Mapping[str, Any]) -> None:
+    """Print what a training says about its validation and test side."""
+    columns = ("side", *(MEASURES[name] for name in TWO))
+    rows = [[side, *(figure(result[side][name], ".4f") for name in TWO)] for side in ("validation", "test")]
+    print_table(columns, rows, numbers=columns[1:])
+
+
+def print_runs(runs: Sequence[Mapping[str, Any]], over: str, spread: Mapping[str, Any]) -> None:
+    """Print the test figures of several trainings, with mean and deviation.
+
+    Parameters
+    ----------
+    runs : sequence
+        Results of trainings.
+    over : str
+        What they differ in: `folds` or `seeds`.
+    spread : mapping
+        `mean` and `deviation` by measure; of seeds also `interval`, over speakers and seeds, and `interval_over`.
+    """
+    columns = ("test side", *(MEASURES[name] for name in TWO))
+    rows = [[Path(run["run"]).name, *(figure(run["test"][name], ".4f") for name in TWO)] for run in runs]
+    if len(runs) > 1:
+        rows.append([f"mean over {len(runs)} {over}", *(figure(spread["mean"].get(name), ".4f") for name in TWO)])
+        rows.append(["deviation", *(figure(spread["deviation"].get(name), ".4f") for name in TWO)])
+        if over == "seeds":
+            rows.append(["95 % interval", *(between(spread["interval"].get(name)) for name in TWO)])
+    print_table(columns, rows, numbers=columns[1:])
+    if over == "seeds":
+        from models.figures.intervals import intervals_in_words
+
+        say(f"interval {intervals_in_words(spread['interval_over'])}")
+
+
+def print_summary(summary: Mapping[str, Any]) -> None:
+    """Print accuracy, UAR and macro F1 with their intervals, then the figures of each class."""
+    found = summary.get("interval") or {}
+    columns = (f"{summary['items']} items", "figure", "95 % interval")
+    rows = [
+        [shown, figure(summary[name], ".4f"), between(found.get(name)) if found else "-"]
+        for name, shown in MEASURES.items()
+    ]
+    print_table(columns, rows, numbers=columns[1:])
+    if summary.get("interval_over"):
+        from models.figures.intervals import intervals_in_words
+
+        say(f"intervals {intervals_in_words(summary['interval_over'])}")
+    if summary.get("vote"):
+        vote = summary["vote"]
+        click.echo(f"majority vote of {vote['copies']} copies; {vote['ties']} ties, broken by mean probability")
+    click.echo()
+    _print_classes(summary)
+
+
+def _print_classes(summary: Mapping[str, Any]) -> None:
+    """Print precision, recall, F1 and support of each class, and their averages."""
+    averages = {"macro avg": summary["macro_avg"], "weighted avg": summary["weighted_avg"]}
+    rows = [
+        [printable(name), *(figure(values[column]) for column in PER_CLASS[:3]), values["support"]]
+        for name, values in {**summary["per_class"], **averages}.items()
+    ]
+    print_table(("class", *PER_CLASS), rows, numbers=PER_CLASS)
+
+
+def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
+    """Return an interval as text."""
+    return "-" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
+
+
+SIDES = ("train", "validation", "test")
 REJECTED = 3
 """Exit code: done, but some files were rejected."""
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
-@click.command(epilog="Example: featurestore models")
+@click.command(
+    epilog="Example: featurestore evaluate runs/mathworks-001;  "
+    "featurestore evaluate runs/etienne-001 --dataset warped --vote"
+)
+@click.argument("run", type=click.Path())
+@click.option(
+    "--side",
+    type=click.Choice([*SIDES, "all"]),
+    help="Side of the run's split; all takes every recording, trained on or not. Default: test, or all of another "
+    "corpus; refused if the run was trained on one of them.",
+)
+@click.option("--dataset", help="Evaluate on another dataset with the same features and classes.")
+@click.option("--vote", is_flag=True, help="Let the augmented copies of each recording vote; ties by mean probability.")
+@click.option(
+    "--predictions", "kept", type=click.Path(dir_okay=False), metavar="FILE", help="Write a CSV line an item."
+)
+@device_option
+@trust_code_option
+@store_option
 @json_option
-def models(as_json: bool) -> None:
-    """List the models."""
-    from models.registry import models_table
+def evaluate(
+    run: str,
+    side: str | None,
+    dataset: str | None,
+    vote: bool,
+    kept: str | None,
+    device: str,
+    place: str | None,
+    as_json: bool,
+) -> None:
+    """Evaluate RUN on a side of its split, from the dataset that it was trained on or another."""
+    from featurestore.store import open_store
+    from pipelines import experiments
 
-    rows = models_table()
+    result = experiments.evaluate(
+        run,
+        store=open_store(place),
+        side=side,
+        dataset=dataset,
+        vote=vote,
+        predictions=kept,
+        device=device,
+        listener=Terminal(),
+    )
     if as_json:
-        print_json(rows)
+        print_json(result)
         return
-    table = [[row["name"], f"{row['parameters']:,}", _brief(row["input"])] for row in rows]
-    print_table(("name", "parameters", "input"), table, numbers=("parameters",))
-    notice("'--json' names the source of each.")
+    click.echo(f"{run} on {result['dataset']}, side: {result['side']}")
+    print_summary(result)
 
 
-def _brief(described: str) -> str:
-    """Leave out what follows the shape, so that a line fits a terminal."""
-    return described.partition("]")[0] + "]"
+@click.command(
+    epilog="Example: featurestore compare runs/demo-001 runs/demo-002;  "
+    "featurestore compare runs/emodb-loso-001 runs/emodb-loso-002 --json"
+)
+@click.argument("first", metavar="RUN", type=click.Path())
+@click.argument("second", metavar="RUN", type=click.Path())
+@click.option("--side", type=click.Choice(["validation", "test"]), default="test", show_default=True)
+@click.option(
+    "--unit",
+    type=click.Choice(["auto", "speakers", "items"]),
+    default="auto",
+    show_default=True,
+    help="What is exchanged as a whole; auto: speakers if there are six or more.",
+)
+@click.option("--permutations", type=click.IntRange(100, 10_000_000), default=10_000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of exchanges and resamples.")
+@json_option
+def compare(first: str, second: str, side: str, unit: str, permutations: int, seed: int, as_json: bool) -> None:
+    """Test whether two runs differ, by exchanging what they said about the same items.
+
+    A RUN is a run folder, one with the folds of a cross-validation or with several seeds, or a CSV file of
+    'evaluate --predictions'. Small p-values mean that runs as different arise seldom from equally good models.
+    """
+    from models.figures.comparison import compare as compare_runs
+
+    found = compare_runs(
+        _said(first, side),
+        _said(second, side),
+        unit=unit,
+        permutations=permutations,
+        seed=seed,
+        names=(first, second),
+    )
+    if as_json:
+        print_json({"runs": [first, second], "side": side, **found})
+    else:
+        _print_comparison(first, second, side, found)
+
+
+def _said(place: str, side: str) -> list[Predictions]:
+    from models.runs.tables import read_predictions
+    from models.runs.folders import RunFolder
+
+    return [read_predictions(Path(place))] if Path(place).is_file() else RunFolder.of(place).predictions(side)
+
+
+def _print_comparison(first: str, second: str, side: str, found: dict[str, Any]) -> None:
+    from models.figures.intervals import intervals_in_words
+
+    click.echo(f"first:  {first}\nsecond: {second}")
+    columns = (f"{side} side", "first", "second", "difference", "95 % interval", "p-value")
+    rows = [
+        [
+            MEASURES[name],
+            *(f"{found[name][key]:.4f}" for key in ("first", "second")),
+            f"{found[name]['difference']:+.4f}",
+            between(found[name]["interval"], "+.3f"),
+            f"{found[name]['p_value']:.4f}",
+        ]
+        for name in TWO
+    ]
+    print_table(columns, rows, numbers=columns[1:])
+    reason = f" ({found['reason']})" if found["reason"] else ""
+    click.echo(f"{found['items']:,} items; {found['clusters']:,} {found['unit']} exchanged{reason}")
+    how = f"all {found['permutations']:,}" if found["exact"] else f"{found['permutations']:,} random"
+    agreed = "the two agree on every item" if found["exact"] and found["permutations"] == 1 else f"{how} exchanges"
+    click.echo(agreed)
+    say(f"intervals {intervals_in_words(found['interval_over'])}")
+    if found["ignores_speakers"]:
+        say(
+            "note: items are exchanged as if independent; clips of a speaker are alike, so these p-values are too small"
+        )
 
 
 @click.command(

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pipelines.experiments.listener import listener, notice
+from pipelines.experiments.listener import SILENT, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +98,7 @@ def prepare(
     source: str | None = None,
     jobs: int | None = None,
     every_fold: bool = False,
+    listener: Listener = SILENT,
 ) -> Prepared:
     """Build what is missing and open it; an unknown field or a split that leaks is refused before anything is built.
 
@@ -121,12 +122,12 @@ def prepare(
     bands = standing.bands if standing else experiment.specs()[0].width
     build_model(experiment.model, 2, bands, **experiment.model_settings)  # refused before features are computed
     for note in filter(None, (bands_note(experiment.model, bands), rate_note(spec))):
-        notice(f"note: {note}")
+        listener.notice(f"note: {note}")
     if standing:
         view = standing
         voters = store.view(experiment.votes_name) if experiment.vote.policy else None
     else:
-        view, voters = _built(store, experiment, source, jobs, every_fold)
+        view, voters = _built(store, experiment, source, jobs, every_fold, listener)
     view = view.under(experiment.split.name)
     voters = voters and voters.under(experiment.split.name)
     heard = _mixed_in(view.augmentation)
@@ -166,7 +167,7 @@ def _chosen_splits(
 
 
 def _built(
-    store: Store, experiment: Experiment, source: str | None, jobs: int | None, every_fold: bool
+    store: Store, experiment: Experiment, source: str | None, jobs: int | None, every_fold: bool, listener: Listener
 ) -> tuple[DatasetView, DatasetView | None]:
     """Return an experiment's dataset, and the one that test utterances are told by."""
     from featurestore.corpus.corpus_spec import find_corpus_spec
@@ -176,28 +177,37 @@ def _built(
     from pipelines.ingest.ingest import chosen_corpus
 
     choice = find_corpus_spec(experiment.dataset.corpus)
-    corpus = chosen_corpus(store, choice, source, Fetcher(notice, listener().download()))
+    corpus = chosen_corpus(store, choice, source, Fetcher(listener.notice, listener.download()))
     recipe = with_inputs(store, experiment.dataset_recipe())  # a noise that leaks is refused before rows are computed
     heard = _mixed_in(recipe.augmentation if recipe.copies else None)
     utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)
     _chosen_splits(experiment, utterances, every_fold, heard=heard)
     name, voting = experiment.dataset_name, experiment.vote_recipe()
-    view = _build(store, corpus, recipe, name, jobs)
-    return view, _build(store, corpus, voting, experiment.votes_name, jobs) if voting else None
+    build = partial(_build, store, corpus, jobs=jobs, listener=listener)
+    return build(recipe, name), build(voting, experiment.votes_name) if voting else None
 
 
-def _build(store: Store, corpus: Corpus, recipe: DatasetSpec, name: str, jobs: int | None) -> DatasetView:
+def _build(
+    store: Store, corpus: Corpus, recipe: DatasetSpec, name: str, *, jobs: int | None, listener: Listener
+) -> DatasetView:
     from pipelines.build.run import build
 
-    report = build(store, corpus, recipe, name=name, jobs=jobs, progress=listener().build(corpus.name))
+    report = build(store, corpus, recipe, name=name, jobs=jobs, progress=listener.build(corpus.name))
     for rejection in report.rejected:
-        notice(f"rejected: {rejection.path}: {rejection.reason}")
-    notice(f"{name}: {report.computed:,} rows computed, {report.reused + report.copied:,} stood already")
+        listener.notice(f"rejected: {rejection.path}: {rejection.reason}")
+    listener.notice(f"{name}: {report.computed:,} rows computed, {report.reused + report.copied:,} stood already")
     return store.view(name)
 
 
 def train_prepared(
-    prepared: Prepared, run: Path, title: str, *, seed: int | None = None, device: str = "auto", jobs: int = 1
+    prepared: Prepared,
+    run: Path,
+    title: str,
+    *,
+    seed: int | None = None,
+    device: str = "auto",
+    jobs: int = 1,
+    listener: Listener = SILENT,
 ) -> list[dict[str, Any]]:
     """Train into a folder and return the result of each training.
 
@@ -217,7 +227,7 @@ def train_prepared(
     from models.runs.folders import has_begun
     from models.training import train
 
-    how: dict[str, Any] = {"device": device, "progress": listener().training(title)}
+    how: dict[str, Any] = {"device": device, "progress": listener.training(title)}
     if len(prepared.splits) > 1:
         found = cross_validate(
             prepared.all_sides, partial(prepared.describe, seed=seed), run, jobs=jobs, resume=run.exists(), **how

@@ -1,23 +1,52 @@
-"""From options to an experiment, and from a run folder back to one."""
+"""What a run folder records of its experiment, and how an interrupted one goes on."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.experiments.settings import SEVERAL
+from pipelines.experiments.listener import SILENT, Listener
 
 if TYPE_CHECKING:
     from models.runs.run import RunConfig
     from pipelines.experiments.experiment import Experiment
 
 
+SEVERAL = "seeds.json"
+"""Marks a folder that holds a run for each of several seeds."""
+FOLDS = "folds.json"
+"""Records in a folder what its folds are trained on and how, so that it can go on by itself."""
+SUMMARIES = ("summary.json", "seed-*/summary.json", "fold-*/summary.json")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with the command that goes on from there."""
+
+
+@contextmanager
+def goes_on_with(command: str) -> Iterator[None]:
+    """Name the command that goes on, if what is done here is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"'{command}' goes on.") from None
+
+
+def tell_finished(run: Path, trainings: int, listener: Listener = SILENT) -> None:
+    """Say so if all of a folder's trainings have ended, so that nothing is trained."""
+    ended = sum(1 for pattern in SUMMARIES for _ in run.glob(pattern))
+    if ended >= trainings:
+        listener.notice(f"note: {run} is finished: nothing is left to train, and its figures are shown again")
+
+
 @dataclass(frozen=True)
-class InterruptedRun:
-    """What a run folder was doing."""
+class RecordedRun:
+    """What a run folder records of its training."""
 
     experiment: Experiment
     config: RunConfig
@@ -26,8 +55,8 @@ class InterruptedRun:
     """Number of seeds of a run with several."""
 
 
-def interrupted_run(run: Path) -> InterruptedRun:
-    """Read what a run folder was doing; `RunError` if it is no run."""
+def recorded_run(run: Path) -> RecordedRun:
+    """Read what a run folder records; `RunError` if it is no run."""
     from models.runs.run import read_config
 
     seeds = _seeds(run / SEVERAL)
@@ -35,7 +64,7 @@ def interrupted_run(run: Path) -> InterruptedRun:
     config = read_config(trained)
     experiment = recorded_experiment(config.recipe, trained / "config.json")
     settled = dataclasses.replace(experiment, training=config.training.to_dict())  # as it began: defaults may change
-    return InterruptedRun(settled, config, seeds)
+    return RecordedRun(settled, config, seeds)
 
 
 def _seeds(file: Path) -> int | None:
@@ -47,12 +76,12 @@ def _seeds(file: Path) -> int | None:
         return None
     seeds = read_json(file).get("seeds")
     if type(seeds) is not int or seeds < 1:
-        raise CheckpointError(f"{file}: says not how many seeds there are. Train again into another '--run'.")
+        raise CheckpointError(f"{file}: does not record the number of seeds. Train again into another '--run'.")
     return seeds
 
 
 def recorded_experiment(recipe: Any, file: Path) -> Experiment:  # noqa: ANN401 (checked here)
-    """Return the experiment that a file of a run folder tells; `CheckpointError` if it tells none."""
+    """Return the experiment that a file of a run folder records; `CheckpointError` if it records none."""
     from featurestore.errors import FeatureStoreError
     from models.errors import CheckpointError
     from pipelines.experiments.experiment import Experiment
@@ -60,7 +89,7 @@ def recorded_experiment(recipe: Any, file: Path) -> Experiment:  # noqa: ANN401 
     try:
         return Experiment.from_dict(recipe)
     except FeatureStoreError as error:
-        raise CheckpointError(f"{file}: its recipe cannot be gone on with ({error}) Train again.") from error
+        raise CheckpointError(f"{file}: this recipe cannot be resumed ({error}) Train again.") from error
 
 
 def start_seeds(run: Path, seeds: int, *, resume: bool) -> None:

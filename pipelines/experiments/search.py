@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.experiments.listener import notice
+from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.prepare import mean_figure, prepare, train_prepared
-from pipelines.experiments.settings import with_settings
+from pipelines.experiments.recipe import read_recipe
+from pipelines.experiments.settings import chosen_experiment, with_settings
 
 if TYPE_CHECKING:
     import optuna
@@ -23,6 +24,71 @@ FAILURE = "failure"
 """Attribute of a trial that gave no value: the reason."""
 OBJECTIVES = ("validation accuracy", "validation uar", "validation loss")
 RULES = ("low", "high", "log", "step", "choices")
+
+
+def tune(
+    recipe: str,
+    *,
+    trials: int = 20,
+    store: Store | None = None,
+    corpus: str | None = None,
+    source: str | None = None,
+    split: str | None = None,
+    epochs: int | None = None,
+    settings: tuple[str, ...] = (),
+    objective: str = "validation accuracy",
+    seed: int = 0,
+    folder: str | Path | None = None,
+    device: str = "auto",
+    jobs: int = 1,
+    listener: Listener = SILENT,
+) -> dict[str, Any]:
+    """Train a recipe with other settings again and again, and tell which validate best.
+
+    The same call goes on where an interrupted one stopped.
+
+    Parameters
+    ----------
+    recipe : str
+        Name or file of a recipe with a `[tune]` table.
+    trials : int
+        Trainings in all.
+    settings : tuple of str
+        Fields held at a value, such as `epochs=3`; they are not searched.
+    objective : str
+        `validation accuracy`, `validation uar` or `validation loss`.
+    seed : int
+        Seed of the search.
+    folder : str or Path, optional
+        Of all trials; `runs/tune-RECIPE` if there is none.
+    jobs : int
+        Folds trained at a time; trials follow one another.
+
+    Returns
+    -------
+    dict
+        `run, objective, best, trials`; each trial has `trial, value, settings`, and one that failed has no value.
+    """
+    from featurestore.corpus.splits.protocols import find_split
+    from featurestore.store import open_store
+
+    store = store or open_store()
+    experiment = chosen_experiment(
+        store, None, recipe, corpus, split=split, epochs=epochs, settings=settings, listener=listener
+    )
+    held = {setting.partition("=")[0].strip() for setting in settings}
+    space = {field: rule for field, rule in read_recipe(recipe).space.items() if field not in held}
+    run = Path(folder or Path("runs") / f"tune-{experiment.name}")
+    search = Search(experiment, space, run, objective, seed)
+    every_fold = find_split(experiment.split.name).folds
+    found = search.run(store, trials, source=source, device=device, jobs=jobs, every_fold=every_fold, listener=listener)
+    return {"run": str(run), "objective": objective, "best": best_first(found, objective)[0], "trials": found}
+
+
+def best_first(trials: list[dict[str, Any]], objective: str) -> list[dict[str, Any]]:
+    """Return the trials, the best first and those without a value last."""
+    sign = 1 if objective.endswith(" loss") else -1
+    return sorted(trials, key=lambda trial: (trial["value"] is None, sign * (trial["value"] or 0)))
 
 
 @dataclass(frozen=True)
@@ -50,13 +116,42 @@ class Search:
         for field, rule in self.space.items():
             check_rule(field, rule)
 
-    def run(self, store: Store, trials: int, **how: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (passed on by name)
+    def run(
+        self,
+        store: Store,
+        trials: int,
+        *,
+        source: str | None = None,
+        device: str = "auto",
+        jobs: int = 1,
+        every_fold: bool = False,
+        listener: Listener = SILENT,
+    ) -> list[dict[str, Any]]:
         """Go on until so many trials have ended; return them all, those that failed without a value."""
+        from models.errors import TrainingError
+
         study = self._study()
         for trial in study.get_trials(states=(_states().RUNNING,)):  # interrupted: the same settings are drawn again
             study.tell(trial.number, state=_states().FAIL)
-        while len(self._ended(study)) < trials:
-            self._train(store, study, how)
+        while (number := len(self._ended(study))) < trials:
+            study.sampler = optuna_library().samplers.TPESampler(seed=(self.seed * 1_000_003 + number) % 2**32)
+            trial = study.ask()
+            settings = tuple(f"{field}={suggested(trial, field, rule)}" for field, rule in self.space.items())
+            experiment = with_settings(self.experiment, settings)
+            prepared = prepare(store, experiment, source=source, every_fold=every_fold, listener=listener)
+            self._check_sides(prepared)
+            name = f"trial-{number:03d}"
+            title = f"{name}: {', '.join(settings)}"
+            try:
+                results = train_prepared(
+                    prepared, self.folder / name, title, device=device, jobs=jobs, listener=listener
+                )
+            except TrainingError as error:
+                listener.notice(f"{name} failed: {error}")
+                trial.set_user_attr(FAILURE, str(error))
+                study.tell(trial, state=_states().FAIL)
+            else:
+                study.tell(trial, mean_figure(results, self.objective))
         return [
             {"trial": number, "value": trial.value, "settings": trial.params}
             for number, trial in enumerate(self._ended(study))
@@ -124,30 +219,9 @@ class Search:
             trial for trial in study.get_trials() if trial.state == _states().COMPLETE or FAILURE in trial.user_attrs
         ]
 
-    def _train(self, store: Store, study: optuna.Study, how: dict[str, Any]) -> None:
-        from models.errors import TrainingError
-
-        number = len(self._ended(study))
-        study.sampler = optuna_library().samplers.TPESampler(seed=(self.seed * 1_000_003 + number) % 2**32)
-        trial = study.ask()
-        settings = tuple(f"{field}={suggested(trial, field, rule)}" for field, rule in self.space.items())
-        experiment = with_settings(self.experiment, settings)
-        prepared = prepare(store, experiment, source=how["source"], every_fold=how["every_fold"])
-        self._check_sides(prepared)
-        name = f"trial-{number:03d}"
-        title = f"{name}: {', '.join(settings)}"
-        try:
-            results = train_prepared(prepared, self.folder / name, title, device=how["device"], jobs=how["jobs"])
-        except TrainingError as error:
-            notice(f"{name} failed: {error}")
-            trial.set_user_attr(FAILURE, str(error))
-            study.tell(trial, state=_states().FAIL)
-        else:
-            study.tell(trial, mean_figure(results, self.objective))
-
 
 def check_rule(field: str, rule: Any) -> None:  # noqa: ANN401 (checked here)
-    """Refuse a rule of the search space that says nothing to search in; `SpecError`."""
+    """Refuse a rule of the search space that leaves nothing to search; `SpecError`."""
     from featurestore.errors import SpecError, UnknownNameError
     from featurestore.typed_values import typed
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from pipelines.experiments.listener import SILENT, Listener
 
 if TYPE_CHECKING:
     from featurestore.store import Store
@@ -11,15 +13,32 @@ if TYPE_CHECKING:
     from pipelines.experiments.recipe import Recipe
 
 
-SEVERAL = "seeds.json"
-"""Marks a folder that holds a run for each of several seeds."""
+class Changes(TypedDict, total=False):
+    """What a caller may change of an experiment; what is missing, None or empty stays as the recipe has it."""
+
+    corpus: str | None
+    """Another corpus."""
+    model: str | None
+    """Another network."""
+    copies: int | None
+    """Augmented copies of each recording."""
+    split: str | None
+    """Another split or protocol."""
+    allowed: tuple[str, ...]
+    """Kinds of leak to accept, beside those that the recipe declares."""
+    epochs: int | None
+    batch_size: int | None
+    seed: int | None
+    """Seed of weights and batches."""
+    settings: tuple[str, ...]
+    """Single fields, as in `split.name=loso`; they are applied last."""
 
 
 def chosen_experiment(
     store: Store,
     dataset: str | None,
     recipe: str | None,
-    corpus: str | None,
+    corpus: str | None = None,
     *,
     model: str | None = None,
     copies: int | None = None,
@@ -29,6 +48,7 @@ def chosen_experiment(
     batch_size: int | None = None,
     seed: int | None = None,
     settings: tuple[str, ...] = (),
+    listener: Listener = SILENT,
 ) -> Experiment:
     """Return a recipe's experiment, the default one of a dataset, or a recipe's on the rows of a dataset.
 
@@ -41,7 +61,7 @@ def chosen_experiment(
     UnknownNameError
         If the recipe, the dataset or a field does not exist.
     """
-    experiment = _base(store, dataset, recipe, corpus)
+    experiment = _base(store, dataset, recipe, corpus, listener)
     changed = dataclasses.replace(
         experiment.split,
         name=split or experiment.split.name,
@@ -68,7 +88,7 @@ def _refuse_rows_settings(dataset: str, experiment: Experiment, settings: tuple[
             )
 
 
-def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | None) -> Experiment:
+def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | None, listener: Listener) -> Experiment:
     from featurestore.errors import SpecError
     from pipelines.experiments.experiment import DatasetChoice, Experiment
     from pipelines.experiments.recipe import read_recipe
@@ -76,14 +96,14 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
     if dataset is None:
         if recipe is None:
             raise SpecError("nothing to train on: give a dataset ('featurestore ls') or --recipe NAME.")
-        return recipe_on(read_recipe(recipe), corpus).experiment(corpus)
+        return recipe_on(read_recipe(recipe), corpus, listener).experiment(corpus)
     if corpus:
         raise SpecError("--corpus goes with --recipe alone: a dataset has its corpus.")
     view = store.view(dataset)
     rows = DatasetChoice(view.table.corpus, copies=int(view.copies.max(initial=0)))
     if recipe is None:
         return Experiment(view.name, rows)
-    told = recipe_on(read_recipe(recipe), rows.corpus).experiment(rows.corpus)
+    told = recipe_on(read_recipe(recipe), rows.corpus, listener).experiment(rows.corpus)
     if told.vote.policy:
         raise SpecError(
             f"recipe {told.name!r} tells test utterances by a vote of perturbed copies, which dataset {dataset!r} does "
@@ -93,13 +113,13 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
     return dataclasses.replace(told, name=f"{view.name}-{told.name}", dataset=rows, published={})
 
 
-def recipe_on(recipe: Recipe, corpus: str | None) -> Recipe:
-    """Return the recipe; say so if it does not tell what to do with a corpus."""
-    from pipelines.experiments.listener import notice
-
+def recipe_on(recipe: Recipe, corpus: str | None, listener: Listener) -> Recipe:
+    """Return the recipe; say so if it does not mention a corpus."""
     if corpus and corpus not in recipe.corpora:
         known = ", ".join(recipe.corpora)
-        notice(f"note: recipe {recipe.name} knows {known}; on {corpus} it keeps the split and labels of the first.")
+        listener.notice(
+            f"note: recipe {recipe.name} knows {known}; on {corpus} it keeps the split and labels of the first."
+        )
     return recipe
 
 

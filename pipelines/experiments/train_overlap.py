@@ -1,11 +1,11 @@
-"""What a run has learnt from: recordings and speakers, and whether rows that it is to be judged by hold any."""
+"""Which recordings and speakers a run has learnt from, so that it is not judged by them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from pipelines.experiments.listener import notice
+from pipelines.experiments.listener import SILENT, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ def refuse_learnt(
     *,
     same_corpus: bool,
     asked_for: bool,
+    listener: Listener = SILENT,
 ) -> None:
     """Refuse rows of recordings that a run learnt from, and in its own corpus those of speakers that it learnt from.
 
@@ -59,7 +60,7 @@ def refuse_learnt(
             return
         remedy = "Evaluate without --dataset"
     if asked_for or (sides is None and not same_corpus):
-        notice(f"note: {problem}")
+        listener.notice(f"note: {problem}")
     else:
         raise RunError(f"{problem}. {remedy}, or train again on this one; '--side all' takes them all the same.")
 

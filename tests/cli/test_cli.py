@@ -219,7 +219,7 @@ def test_a_store_that_is_a_file_is_named(tmp_path):
     assert "is a file" in error_line(result)
 
 
-@pytest.mark.parametrize("command", sorted(command.name for command in COMMANDS))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_the_help_of_every_command_shows_an_example(command):
     result = featurestore(command, "--help")
 

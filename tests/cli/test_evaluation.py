@@ -203,7 +203,7 @@ def other_speaker(utterance):
 
 def test_recordings_that_a_run_learnt_from_are_never_its_test_side_on_another_state_of_the_corpus(regrouped):
     from models.errors import RunError
-    from pipelines.experiments.evaluate import evaluated_rows
+    from pipelines.experiments.evaluation import evaluated_rows
 
     store, run, publish = regrouped
     publish("grown", speaker=other_speaker)
@@ -216,7 +216,7 @@ def test_recordings_that_a_run_learnt_from_are_never_its_test_side_on_another_st
 
 
 def test_a_run_may_be_judged_on_the_same_test_recordings_under_another_table(regrouped):
-    from pipelines.experiments.evaluate import evaluated_rows
+    from pipelines.experiments.evaluation import evaluated_rows
 
     store, run, publish = regrouped
     publish("relabelled", label=lambda one: run.config.classes[0])
@@ -228,7 +228,7 @@ def test_a_run_may_be_judged_on_the_same_test_recordings_under_another_table(reg
 
 def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_only_when_asked_for(regrouped, capsys):
     from models.errors import RunError
-    from pipelines.experiments.evaluate import evaluated_rows
+    from pipelines.experiments.evaluation import evaluated_rows
 
     store, run, publish = regrouped
     publish("elsewhere", corpus="another", path=lambda one: f"other/{one.path}")
@@ -256,7 +256,7 @@ def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(
 def test_learnt_recordings_are_known_by_their_sound_in_another_container_and_corpus(regrouped):
     from models.errors import RunError
     from models.runs.tables import read_sides
-    from pipelines.experiments.evaluate import evaluated_rows
+    from pipelines.experiments.evaluation import evaluated_rows
     from pipelines.experiments.train_overlap import learnt
 
     store, run, publish = regrouped
@@ -283,7 +283,7 @@ def as_of_speakers(run, speakers):
 
 def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it_declared_that(regrouped, capsys):
     from models.errors import RunError
-    from pipelines.experiments.evaluate import evaluated_rows
+    from pipelines.experiments.evaluation import evaluated_rows
 
     store, run, publish = regrouped
     publish("grown", text=lambda one: "another")
@@ -323,7 +323,7 @@ def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped)
 
 def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_without_it(regrouped, capsys):
     from models.errors import RunError
-    from pipelines.experiments.evaluate import evaluated_rows
+    from pipelines.experiments.evaluation import evaluated_rows
 
     store, run, publish = regrouped
     (run.folder / "sides.csv").unlink()

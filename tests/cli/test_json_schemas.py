@@ -170,5 +170,5 @@ def test_an_error_is_what_the_page_says(capsys):
 def test_every_command_is_on_the_page_and_tried_here():
     named = {name.split()[0] for name in SCHEMAS if not name.isupper()}
 
-    assert named == {command.name for command in COMMANDS} | {"error"}
+    assert named == {*COMMANDS, "error"}
     assert {name.split()[0] for name in ASKED} | SLOW == named - {"error"}

@@ -95,12 +95,11 @@ def test_a_pipe_has_one_whole_line_for_each_epoch(monkeypatch, capsys):
 
 
 def test_each_command_says_what_its_number_of_jobs_is():
-    from cli.main import featurestore
+    from cli import experiments
 
     told = {
-        name: next(option.help for option in command.params if option.name == "jobs")
-        for name, command in featurestore.commands.items()
-        if name in ("train", "crossval", "reproduce", "tune")
+        name: next(option.help for option in getattr(experiments, name).params if option.name == "jobs")
+        for name in ("train", "crossval", "reproduce", "tune")
     }
 
     assert "build that comes first" in told["train"]

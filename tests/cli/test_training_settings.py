@@ -8,7 +8,7 @@ from featurestore.errors import FeatureStoreError, SpecError
 from models.runs.run import RunConfig
 from models.training_spec import TrainingSpec
 from pipelines.experiments.experiment import DatasetChoice, Experiment
-from pipelines.experiments.resume import interrupted_run
+from pipelines.experiments.resume import recorded_run
 from pipelines.experiments.settings import with_settings
 
 EXPERIMENT = Experiment("made-up", DatasetChoice("demo"), training={"epochs": 4})
@@ -62,7 +62,7 @@ def test_a_run_that_began_before_normalisation_goes_on_without_it(tmp_path):
     del document["normalisation"], document["training"]["normalisation"], document["training"]["repeat"]
     (tmp_path / "config.json").write_text(json.dumps(document))
 
-    experiment = interrupted_run(tmp_path).experiment
+    experiment = recorded_run(tmp_path).experiment
 
     assert "normalisation" not in EXPERIMENT.training
     assert TrainingSpec.from_dict(experiment.training).decisive() == before.decisive()

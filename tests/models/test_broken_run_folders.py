@@ -9,7 +9,6 @@ import pytest
 import torch
 from small_training import StopIn, small_config, small_sides
 
-from cli.crossval import _interrupted
 from models.errors import CheckpointError
 from models.reports.report import write_any_report
 from models.runs.checkpoint import read_tensors, write_tensors
@@ -17,9 +16,10 @@ from models.runs.folders import pooled_summary
 from models.training import train
 from models.training_state import CHECKPOINT, seal
 from pipelines.experiments.experiment import DatasetChoice, Experiment
-from pipelines.experiments.reproduce import KeptResults
-from pipelines.experiments.resume import interrupted_run
+from pipelines.experiments.published import KeptResults
+from pipelines.experiments.resume import recorded_run
 from pipelines.experiments.search import Search
+from pipelines.experiments.training import _recorded_folds
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_history_that_was_cut_or_edited_is_one_clear_line(run, text):
         {"classes": 3}, {"classes": [1]}, {"bands": "x"}, {"rows": 3}, {"recipe": 3}, {"model": None}, {"extra": 1},
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("read", [resume, write_any_report, interrupted_run])
+@pytest.mark.parametrize("read", [resume, write_any_report, recorded_run])
 def test_a_configuration_of_other_types_is_one_clear_line(run, fields, read):
     change(run / "config.json", **fields)
 
@@ -97,7 +97,7 @@ def test_a_run_without_a_whole_recipe_cannot_be_gone_on_with_and_says_so(run, re
     change(run / "config.json", recipe=recipe)
 
     with pytest.raises(CheckpointError, match=r"^[^\n]*config.json: its recipe[^\n]*$"):
-        interrupted_run(run)
+        recorded_run(run)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"seeds": "x"}', '{"seeds": 0}', '{"seeds": true}', "3", "", "{"])
@@ -105,7 +105,7 @@ def test_seeds_that_are_no_number_are_one_clear_line(tmp_path, text):
     (tmp_path / "seeds.json").write_text(text)
 
     with pytest.raises(CheckpointError, match=r"^[^\n]*seeds.json[^\n]*$"):
-        interrupted_run(tmp_path)
+        recorded_run(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"dataset": 3}', '{"dataset": {}}', '{"dataset": {}, "recipe": 3}', "3", "["])
@@ -113,7 +113,7 @@ def test_folds_that_tell_no_experiment_are_one_clear_line(store, tmp_path, text)
     (tmp_path / "folds.json").write_text(text)
 
     with pytest.raises(CheckpointError, match=r"^[^\n]*folds.json[^\n]*$"):
-        _interrupted(store, tmp_path)
+        _recorded_folds(store, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Published tables trained again: every row of a recipe, with several seeds or all folds, resumable at any point."""
+"""Published tables trained again: each row of a recipe, with several seeds or all folds, resumable at any point."""
 
 from __future__ import annotations
 
@@ -8,12 +8,93 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.prepare import Prepared, mean_figure, prepare, train_prepared
+from pipelines.experiments.recipe import read_recipe
+from pipelines.experiments.settings import recipe_on
 
 if TYPE_CHECKING:
     from featurestore.store import Store
     from pipelines.experiments.experiment import Experiment
     from pipelines.experiments.recipe import PublishedRow, Recipe
+
+
+COMMITTED = Path(__file__).resolve().parents[2] / "docs" / "results.json"
+"""Results that were measured in full and are kept in the repository."""
+
+
+def reproduce(
+    recipe: str,
+    *,
+    store: Store | None = None,
+    corpus: str | None = None,
+    source: str | None = None,
+    seeds: int = 1,
+    full: bool = False,
+    rows: tuple[str, ...] = (),
+    keep: str | Path | None = None,
+    folder: str | Path | None = None,
+    device: str = "auto",
+    jobs: int = 1,
+    listener: Listener = SILENT,
+) -> list[dict[str, Any]]:
+    """Train the rows of a recipe's published table and return each published figure beside ours.
+
+    The same call goes on where an interrupted one stopped.
+
+    Parameters
+    ----------
+    recipe : str
+        Name or file of a recipe with `[[rows]]`.
+    corpus : str, optional
+        Train on this corpus; each row's own if there is none.
+    seeds : int
+        Trainings of each row.
+    full : bool
+        Train as published, for hours; otherwise in the recipe's reduced setting, whose figures mean nothing.
+    rows : tuple of str
+        Only these rows; all if there are none.
+    keep : str or Path, optional
+        Put the lines into this JSON file as well as into the folder's `results.json`.
+    folder : str or Path, optional
+        Of all trainings; `runs/reproduce-RECIPE...` if there is none.
+
+    Returns
+    -------
+    list of dict
+        A line for each published figure: `row, metric, published, ours, deviation, runs, corpus, protocol` and more.
+    """
+    from featurestore.errors import UnknownNameError
+    from featurestore.store import open_store
+
+    known = recipe_on(read_recipe(recipe), corpus, listener)
+    setting = "full" if full else "reduced"
+    where = Path(folder or Path("runs") / "-".join(filter(None, ("reproduce", known.name, corpus, setting))))
+    reproduction = Reproduction(known, where, corpus, seeds, full)
+    store = store or open_store()
+    published = reproduction.rows()
+    for name in rows:
+        if name not in {row.name for row in published}:
+            raise UnknownNameError("row", name, [row.name for row in published])
+    lines = []
+    for row in published:
+        if not rows or row.name in rows:
+            found = reproduction.train_row(store, row, source, device, jobs, listener)
+            for file in filter(None, (where / "results.json", keep)):
+                KeptResults(Path(file)).keep(known.name, found)
+            lines += found
+    return lines
+
+
+def committed_results(recipe: str, corpus: str | None = None, listener: Listener = SILENT) -> list[dict[str, Any]]:
+    """Return the lines of a recipe that are kept in the repository; `SpecError` if there are none."""
+    from featurestore.errors import SpecError
+
+    name = recipe_on(read_recipe(recipe), corpus, listener).name
+    lines = KeptResults(COMMITTED).read().get(name, {}).get("rows", [])
+    if not lines:
+        raise SpecError(f"no results of recipe {name!r} are kept here yet: train it without --show.")
+    return list(lines)
 
 
 @dataclass(frozen=True)
@@ -60,14 +141,20 @@ class Reproduction:
         return self.recipe.experiment(self.corpus or row.corpus, row, reduced=not self.full)
 
     def train_row(
-        self, store: Store, row: PublishedRow, source: str | None, device: str, jobs: int
+        self,
+        store: Store,
+        row: PublishedRow,
+        source: str | None = None,
+        device: str = "auto",
+        jobs: int = 1,
+        listener: Listener = SILENT,
     ) -> list[dict[str, Any]]:
         """Train a row and return its lines: one for each published figure."""
         from featurestore.corpus.splits.protocols import find_split
 
         experiment = self.experiment(row)
         every_fold = find_split(experiment.split.name).folds
-        prepared = prepare(store, experiment, source=source, every_fold=every_fold)
+        prepared = prepare(store, experiment, source=source, every_fold=every_fold, listener=listener)
         trainings = [
             train_prepared(
                 prepared,
@@ -76,6 +163,7 @@ class Reproduction:
                 seed=seed,
                 device=device,
                 jobs=jobs,
+                listener=listener,
             )
             for seed in range(self.seeds)
         ]

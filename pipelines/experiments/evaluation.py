@@ -1,4 +1,4 @@
-"""Which rows a run is evaluated on."""
+"""A trained run evaluated on a side of its split, or on another dataset."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.train_overlap import refuse_learnt, sides_of_training
 
 if TYPE_CHECKING:
     from featurestore.store import Store
     from featurestore.view import DatasetView
+    from models.figures.predictions import Predictions
     from models.runs.run import Run
     from pipelines.experiments.experiment import Experiment
 
@@ -29,7 +32,64 @@ class EvaluatedRows:
     """They are the rows that the training itself judged."""
 
 
-def evaluated_rows(store: Store, run: Run, side: str | None, dataset: str | None, *, vote: bool) -> EvaluatedRows:
+def evaluate(
+    run: str | Path,
+    *,
+    store: Store | None = None,
+    side: str | None = None,
+    dataset: str | None = None,
+    vote: bool = False,
+    predictions: str | Path | None = None,
+    device: str = "auto",
+    listener: Listener = SILENT,
+) -> dict[str, Any]:
+    """Evaluate a run on a side of its split, from the dataset that it was trained on or another.
+
+    Parameters
+    ----------
+    run : str or Path
+        The run's folder.
+    store : Store, optional
+        The default store if there is none.
+    side, dataset, vote
+        As `evaluated_rows` takes them.
+    predictions : str or Path, optional
+        Write a CSV line for each item into this file.
+
+    Returns
+    -------
+    dict
+        `dataset, side, loss` and the figures of the predictions, such as `accuracy`, `uar` and `per_class`.
+    """
+    from featurestore.store import open_store
+    from models.evaluation import evaluate_run
+    from models.runs.run import load_run
+
+    trained = load_run(run)
+    rows = evaluated_rows(store or open_store(), trained, side, dataset, vote=vote, listener=listener)
+    evaluation = evaluate_run(trained, rows.view, device, vote=rows.vote)
+    _keep(evaluation.predictions, trained, rows.side if rows.own else "", predictions, listener)
+    return {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary()}
+
+
+def _keep(found: Predictions, run: Run, side: str, wanted: str | Path | None, listener: Listener) -> None:
+    """Write predictions where they are wanted, and into the folder of a run that was made before it kept them."""
+    from featurestore.errors import StorageError
+    from models.runs.tables import predictions_name, write_predictions
+
+    if wanted:
+        write_predictions(Path(wanted), found)
+    path = run.folder / predictions_name(side)
+    if side and not path.exists():
+        try:
+            write_predictions(path, found)
+        except StorageError as error:
+            listener.notice(f"note: {error}")
+
+
+def evaluated_rows(
+    store: Store, run: Run, side: str | None, dataset: str | None, *, vote: bool, listener: Listener = SILENT
+) -> EvaluatedRows:
     """Find the rows for a run: of its own dataset or another, of a side of its split or all.
 
     Parameters
@@ -59,7 +119,7 @@ def evaluated_rows(store: Store, run: Run, side: str | None, dataset: str | None
     if rows.own and run.config.items:
         _refuse_other_items(run, rows)
     else:
-        _check_learnt(store, run, rows, view, asked_for=side == "all")
+        _check_learnt(store, run, rows, view, listener, asked_for=side == "all")
     return rows
 
 
@@ -87,14 +147,16 @@ def _refuse_other_items(run: Run, rows: EvaluatedRows) -> None:
         )
 
 
-def _check_learnt(store: Store, run: Run, rows: EvaluatedRows, view: DatasetView, *, asked_for: bool) -> None:
+def _check_learnt(
+    store: Store, run: Run, rows: EvaluatedRows, view: DatasetView, listener: Listener, *, asked_for: bool
+) -> None:
     """Refuse rows of recordings that the run learnt from, or tell of them where all were asked for; `RunError`."""
     if rows.side == "train":
         return
     same = _same_corpus(store, run, view)
     candidates = _views_of_then(store, run, view if same else None)
     sides = sides_of_training(run, candidates, partial(_side, _experiment(run), vote=False))
-    refuse_learnt(run, rows.view, rows.side, sides, same_corpus=same, asked_for=asked_for)
+    refuse_learnt(run, rows.view, rows.side, sides, same_corpus=same, asked_for=asked_for, listener=listener)
 
 
 def _views_of_then(store: Store, run: Run, view: DatasetView | None) -> Iterator[DatasetView]:
@@ -113,7 +175,7 @@ def _experiment(run: Run) -> Experiment:
     from pipelines.experiments.experiment import Experiment
 
     if not run.config.recipe:
-        raise RunError(f"run {run.folder} does not say how its split was made: evaluate it with Python, on a view.")
+        raise RunError(f"run {run.folder} does not record how its split was made: evaluate it in Python, on a view.")
     return Experiment.from_dict(run.config.recipe)
 
 
