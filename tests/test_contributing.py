@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md work as they stand, in a copy of the project; paths and modules of the prose exist."""
+"""The examples of CONTRIBUTING.md work as they stand, in a copy of the project; what the prose names exists."""
 
 from __future__ import annotations
 
@@ -101,7 +101,11 @@ def test_every_path_and_module_that_a_page_names_exists(page):
     quoted = {one or other for one, other in QUOTED.findall(text)}
     files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("[!.]*/**/*") if "__pycache__" not in path.parts}
 
-    missing = [name for name in sorted(quoted) if OURS.fullmatch(name) and "..." not in name and name not in MADE and not exists(name, files)]
+    missing = [
+        name
+        for name in sorted(quoted)
+        if OURS.fullmatch(name) and "..." not in name and name not in MADE and not exists(name, files)
+    ]
 
     assert missing == []
 

@@ -80,7 +80,7 @@ def reproduce(
     for row in published:
         if not rows or row.name in rows:
             found = reproduction.train_row(store, row, source, device, jobs, listener)
-            for file in filter(None, (where / "results.json", keep)):
+            for file in (where / "results.json", *([keep] if keep else [])):
                 KeptResults(Path(file)).keep(known.name, found)
             lines += found
     return lines

@@ -131,8 +131,8 @@ class Search:
         from models.errors import TrainingError
 
         study = self._study()
-        for trial in study.get_trials(states=(_states().RUNNING,)):  # interrupted: the same settings are drawn again
-            study.tell(trial.number, state=_states().FAIL)
+        for cut in study.get_trials(states=(_states().RUNNING,)):  # interrupted: the same settings are drawn again
+            study.tell(cut.number, state=_states().FAIL)
         while (number := len(self._ended(study))) < trials:
             study.sampler = optuna_library().samplers.TPESampler(seed=(self.seed * 1_000_003 + number) % 2**32)
             trial = study.ask()

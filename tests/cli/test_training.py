@@ -14,6 +14,10 @@ import pytest
 from command_line import error_line, featurestore
 from demo_corpus import ROOT
 
+from featurestore import open_store
+from featurestore.errors import SpecError
+from pipelines import experiments
+
 RECIPE = """
 title = "A very short training"
 [dataset]
@@ -75,6 +79,28 @@ def test_a_run_folder_holds_everything_that_the_readme_names(place):
 
     assert {"config.json", "metrics.jsonl", "summary.json", "model.safetensors"} <= names
     assert {"confusion-test.png", "confusion-test.svg"} <= names or {"confusion.png", "confusion.svg"} <= names
+
+
+def test_python_gives_the_figures_that_the_command_prints_and_prints_nothing_itself(place, capsys):
+    told = []
+
+    class Ears(experiments.Silent):
+        def notice(self, text):
+            told.append(text)
+
+    store, recipe = open_store(place / "store"), str(place / "short.toml")
+    result = experiments.run(recipe, store=store, folder=place / "python", settings=("epochs=2",), listener=Ears())
+    evaluated = experiments.evaluate(result["run"], store=store)
+
+    assert result["test"] == json.loads((place / "result.json").read_text())["test"]
+    assert evaluated["uar"] == result["test"]["uar"]
+    assert told == ["demo-short: 0 rows computed, 240 stood already"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_python_refuses_to_change_a_run_that_goes_on(place):
+    with pytest.raises(SpecError, match="goes on as it began"):
+        experiments.run(resume=place / "run", epochs=9)
 
 
 def test_evaluating_a_run_gives_the_figures_that_training_reported(place):
