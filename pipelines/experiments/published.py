@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.prepare import Prepared, mean_figure, prepare, train_prepared
-from pipelines.experiments.recipe import read_recipe
 from pipelines.experiments.settings import recipe_on
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ def reproduce(
     """
     from featurestore.errors import UnknownNameError
     from featurestore.store import open_store
+    from pipelines.experiments.recipe import read_recipe
 
     known = recipe_on(read_recipe(recipe), corpus, listener)
     setting = "full" if full else "reduced"
@@ -89,6 +89,7 @@ def reproduce(
 def committed_results(recipe: str, corpus: str | None = None, listener: Listener = SILENT) -> list[dict[str, Any]]:
     """Return the lines of a recipe that are kept in the repository; `SpecError` if there are none."""
     from featurestore.errors import SpecError
+    from pipelines.experiments.recipe import read_recipe
 
     name = recipe_on(read_recipe(recipe), corpus, listener).name
     lines = KeptResults(COMMITTED).read().get(name, {}).get("rows", [])

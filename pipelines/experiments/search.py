@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.prepare import mean_figure, prepare, train_prepared
-from pipelines.experiments.recipe import read_recipe
 from pipelines.experiments.settings import chosen_experiment, with_settings
 
 if TYPE_CHECKING:
@@ -71,6 +70,7 @@ def tune(
     """
     from featurestore.corpus.splits.protocols import find_split
     from featurestore.store import open_store
+    from pipelines.experiments.recipe import read_recipe
 
     store = store or open_store()
     experiment = chosen_experiment(
