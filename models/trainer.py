@@ -127,7 +127,10 @@ class Trainer:
         try:
             draw_run(self.folder, self.config, self.state.counters.history, figures)
         except Exception as error:  # whatever drawing meets, the run is finished and stands
-            self.progress.stage(f"the run is complete, but its figures could not be drawn ({error})")
+            self.progress.stage(
+                f"the run is complete, but its figures could not be drawn ({error}): "
+                f"'featurestore report {self.folder}' draws them from its results"
+            )
         return result
 
     def _epoch(self) -> None:

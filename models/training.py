@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from models.optimisation.losses import class_weights
 from models.optimisation.optimisers import check_modules
 from models.progress import Progress, Silence
 from models.registry import build_model, model_card
-from models.runs.folders import hold_run
+from models.runs.folders import has_begun, hold_run
 from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
 from models.runs.summary import read_result
 from models.trainer import Sides, Trainer
@@ -194,7 +195,7 @@ def train_seeds(
     for seed in seeds:
         seeded = replace(config, training=replace(config.training, seed=seed))
         run = folder / f"seed-{seed}"
-        begun = ranks.broadcast(run.exists)
+        begun = ranks.broadcast(partial(has_begun, run))
         again = train(sides, seeded, run, device=device, resume=resume and begun, progress=progress, ranks=ranks)
         results.append(again)
     return results

@@ -63,6 +63,7 @@ SAMPLE = 5
 MOST = 40
 """Calls of one kind that are let fail in one command, of the long version."""
 CODES = (0, 1, 3, 4)
+FIGURES = (".svg", ".png")
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc to make what is preloaded")
 
@@ -135,7 +136,12 @@ def attack(prepared: Path, shim: Path, command: str, call: str, error: int, numb
         begun = (place / "run" / "config.json").exists()
         second = run(place, "resume" if begun else command)
         assert second.returncode == 0 or command == "forget", f"{told}\nagain: {second.returncode}\n{second.stderr}"
-    assert tree(place) == expected(prepared, command), told
+    wanted = expected(prepared, command)
+    if "figures could not be drawn" in first.stderr:  # told, and `report` draws them
+        wanted = {
+            file: size for file, size in wanted.items() if Path(file).suffix not in FIGURES or file in tree(place)
+        }
+    assert tree(place) == wanted, told
     return report.exists()
 
 
