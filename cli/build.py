@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,13 +20,9 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from featurestore.corpus.manifest.model import Manifest
     from featurestore.corpus.sources.archive_safety import Limits
     from pipelines.build.report import BuildReport
     from pipelines.build.spec import DatasetSpec
-    from pipelines.workers.cluster import Workers
 
 REJECTED = 3
 MOST_LISTED = 20
@@ -66,8 +61,18 @@ MOST_LISTED = 20
 @json_option
 def build(
     corpus: str | None,
+    copies: int | None,
     name: str | None,
+    recipe: str | None,
+    preset: str | None,
+    policy: str | None,
+    settings: tuple[str, ...],
     source: str | None,
+    limits: Limits,
+    max_seconds: float,
+    split: str | None,
+    side: str,
+    seed: int | None,
     jobs: int | None,
     scheduler: str | None,
     device: str,
@@ -75,7 +80,6 @@ def build(
     dry_run: bool,
     place: str | None,
     as_json: bool,
-    **choices: Any,  # noqa: ANN401 (passed on by name)
 ) -> int:
     """Compute the features of CORPUS once and for all; what stands already is reused."""
     from pipelines.workers.cluster import Workers
@@ -83,7 +87,26 @@ def build(
     with Workers(jobs, scheduler) as workers:
         if not (dry_run or device != "cpu" or _has_a_dataset(place, name or corpus)):
             workers.start()  # they import meanwhile what this process does not need
-        report = _build(corpus, name, source, workers, device, trust=trust, dry_run=dry_run, place=place, **choices)
+        from featurestore.corpus.corpus_spec import find_corpus_spec
+        from featurestore.store import open_store
+        from pipelines.build.run import build as run_build
+        from pipelines.ingest.fetch import Fetcher
+
+        corpus, rows = _chosen(corpus, recipe, copies, preset, policy, settings, split, side, seed, max_seconds)
+        spec = find_corpus_spec(corpus, limits)
+        report = run_build(
+            open_store(place),
+            spec,
+            rows,
+            name=name,
+            source=source,
+            fetcher=Fetcher(notice, DownloadProgress(), trust_first=trust),
+            limits=limits,
+            device=device,
+            dry_run=dry_run,
+            progress=RowProgress(spec.name),
+            workers=workers,
+        )
     if as_json:
         print_json(report.to_dict())
     else:
@@ -98,75 +121,10 @@ def _has_a_dataset(place: str | None, name: str | None) -> bool:
     return os.path.exists(f"{place or default_place()}/refs/{(name or '').replace('/', '-')}.json")  # noqa: PTH110 (any text)
 
 
-def _build(
+def _chosen(
     corpus: str | None,
-    name: str | None,
-    source: str | None,
-    workers: Workers,
-    device: str,
-    *,
-    trust: bool,
-    dry_run: bool,
-    place: str | None,
-    limits: Limits,
-    **choices: Any,  # noqa: ANN401 (passed on by name)
-) -> BuildReport:
-    from featurestore.corpus.corpus_spec import find_corpus_spec
-    from featurestore.corpus.splits.protocols import find_split
-    from featurestore.datasets import check_dataset_name
-    from featurestore.store import open_store
-    from pipelines.build.policy_inputs import with_inputs
-    from pipelines.build.run import build as run_build
-    from pipelines.build.tasks import warm_worker
-    from pipelines.ingest.fetch import Fetcher
-    from pipelines.ingest.ingest import chosen_corpus
-    from pipelines.workers.engines import chosen_device
-
-    corpus, recipe = _recipe(corpus, **choices)
-    store = open_store(place)
-    choice = find_corpus_spec(corpus, limits)
-    check_dataset_name(name or choice.dataset)
-    if recipe.split is not None:
-        find_split(recipe.split)  # a name that does not exist is told before anything is read
-    recipe = with_inputs(store, recipe, write=not dry_run)
-    fetcher = Fetcher(notice, DownloadProgress(), trust_first=trust)
-    fetch = _refuse_download if dry_run else fetcher.archive
-    device = chosen_device(device, recipe)
-    idle = dry_run or device != "cpu"
-    labelled = chosen_corpus(
-        store,
-        choice,
-        source,
-        fetcher,
-        fetch=fetch,
-        write=not dry_run,
-        before_reading=(lambda: None) if idle else partial(workers.prepare, partial(warm_worker, recipe)),
-        limits=limits,
-    )
-    return run_build(
-        store,
-        labelled,
-        recipe,
-        name=name or choice.dataset,
-        device=device,
-        dry_run=dry_run,
-        progress=RowProgress(labelled.name),
-        workers=workers,
-    )
-
-
-def _refuse_download(manifest: Manifest) -> Path:
-    """Stand in for the download in a dry run, which fetches nothing."""
-    from featurestore.errors import SourceError
-
-    raise SourceError(f"{manifest.name!r} is not here yet and a dry run downloads nothing: give it with --source.")
-
-
-def _recipe(
-    corpus: str | None,
-    *,
-    copies: int | None,
     recipe: str | None,
+    copies: int | None,
     preset: str | None,
     policy: str | None,
     settings: tuple[str, ...],

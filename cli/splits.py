@@ -198,14 +198,14 @@ def _known(name: str, source: str | None, place: str | None) -> _Known:
     from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.store import open_store
     from pipelines.ingest.fetch import Fetcher
-    from pipelines.ingest.ingest import chosen_corpus
+    from pipelines.ingest.ingest import ingest_spec
 
     store = open_store(place)
     if source is None and name in store.names():
         view = store.view(name)
         return _Known(view.table.corpus, view.table.utterances, view.sounds)
     choice = find_corpus_spec(name)
-    corpus = chosen_corpus(store, choice, source, Fetcher(notice, DownloadProgress()), write=False)
+    corpus = ingest_spec(store, choice, source, Fetcher(notice, DownloadProgress()), write=False)
     for text in corpus.notes:
         notice(f"note: {printable(text)}")
     return _Known(corpus.name, corpus.utterances, _sounds(store, choice.dataset, corpus.utterances))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from featurestore.checksummed_json import digest, parsed, reading, sealed
+from featurestore.datasets import DatasetRecord, Reference, Table, corpora_of, dataset_digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError, StoreTooNewError
-from featurestore.integrity.record_checks import (
-    check_dataset,
-    check_listing,
-    check_reference,
-    check_reject,
-    check_table,
-)
+from featurestore.listings import CorpusReference, listing_key, parse_listing
 from featurestore.segments import brief
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
@@ -24,6 +21,8 @@ from featurestore.storage.protocol import KEY, MARKER
 from featurestore.store import Store
 
 FOREIGN = "a foreign file: no part of a store"
+CALLED = 12
+"""Hexadecimal digits by which a nameless dataset is called."""
 
 
 @dataclass
@@ -102,12 +101,12 @@ def _check(store: Store, key: str, findings: Findings) -> None:
         raise DamagedObjectError(key, FOREIGN)
     kind = key.partition("/")[0]
     checks: dict[str, Callable[[Store, str], object]] = {
-        "datasets": check_dataset,
-        "tables": check_table,
+        "datasets": _check_dataset,
+        "tables": lambda store, key: Table.from_bytes(key, store.storage.get(key)),
         "sources": lambda store, key: store.source(key.removeprefix("sources/")),
-        "listings": check_listing,
-        "rejects": check_reject,
-        "refs": check_reference,
+        "listings": lambda store, key: parse_listing(key, store.storage.get(key)),
+        "rejects": _check_reject,
+        "refs": _check_reference,
         MARKER: _check_marker,
     }
     if kind == "shards":
@@ -146,3 +145,65 @@ def check_shard(store: Store, address: str) -> ShardRecord:
     if not np.array_equal(record.layout.encode(rows), data):
         raise DamagedObjectError(key, "bytes beside the rows have changed")
     return record
+
+
+def _check_dataset(store: Store, key: str) -> None:
+    """Check a dataset record: its shards stand, hold its rows with its digest, and its originals are there."""
+    record = DatasetRecord.from_bytes(key, store.storage.get(key))
+    for address in record.addresses:
+        if not store.has_shard(address):
+            raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
+    _check_originals(store, record.originals, key)
+    try:
+        found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])
+    except DamagedObjectError as error:
+        if error.key.startswith("shards/"):
+            return  # reported where it stands
+        raise DamagedObjectError(key, error.reason) from error
+    if found != record.digest:
+        raise DamagedObjectError(key, "its shards hold rows of another digest")
+
+
+def _check_reject(store: Store, key: str) -> None:
+    """Check a note on a rejected recording: its seal, and that it stands under its own spec and content."""
+    data = store.storage.get(key)
+    with reading(key, "a note on a rejected recording"):
+        body = parsed(data)
+        seal = body.pop("seal")
+        sound = key == f"rejects/{body['spec']}/{body['content']}.json" and isinstance(body["reason"], str)
+        sound = sound and seal == digest(body) and data == sealed(body)
+    if not sound:
+        raise DamagedObjectError(key, "its seal does not match")
+
+
+def _check_reference(store: Store, key: str) -> None:
+    """Check a name: it stands where it belongs, and what it names stands."""
+    if key.startswith("refs/corpora/"):
+        listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
+        _check_stands(store, listing, key)
+        _check_originals(store, (file.content for file in parse_listing(listing, store.storage.get(listing))), key)
+        return
+    reference = Reference.from_bytes(key, store.storage.get(key))
+    for target in (f"datasets/{reference.dataset}.json", f"tables/{reference.table}.json", reference.root):
+        _check_stands(store, target, key)
+    corpora: tuple[str, ...] = ()
+    with suppress(FeatureStoreError):  # a damaged table is reported where it stands
+        corpora = corpora_of(store.table(reference.table).corpus)
+    for corpus in corpora:
+        _check_stands(store, f"refs/corpora/{corpus}.json", key)
+    if not store.storage.exists(reference.key):
+        nameless = True
+        with suppress(FeatureStoreError):  # likewise
+            nameless = store.dataset(reference.dataset).digest[:CALLED] == reference.name
+        if not nameless:
+            raise DamagedObjectError(reference.key, f"missing, and {key} needs it")
+
+
+def _check_originals(store: Store, contents: Iterable[str], key: str) -> None:
+    for content in sorted(set(contents)):
+        _check_stands(store, f"sources/{content}", key)
+
+
+def _check_stands(store: Store, target: str, key: str) -> None:
+    if not store.storage.exists(target):
+        raise DamagedObjectError(target, f"missing, and {key} needs it")

@@ -1,4 +1,4 @@
-"""The child process of a `GuardedDecoder`: reads files from its standard input and answers on its standard output.
+"""The child process of a `GuardedDecoder`: decodes the files that its parent sends.
 
 A question is a line of JSON and the bytes of a file; an answer is a line of JSON and bytes. Processor time and memory
 are limited before each file; the system ends the process that goes beyond.
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import resource
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from featurestore.child_process import parent_socket
 from featurestore.errors import AudioError, TooLongError
 from featurestore.quality.measures import measure
 from featurestore.segments import SECOND, Segment
@@ -62,18 +61,19 @@ TASKS: dict[str, Callable[[bytes, Question], Answer]] = {"decode": decoded, "mea
 
 
 def serve() -> None:
-    """Answer questions until the parent closes the pipe."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries that print would garble the answers
+    """Answer questions until the parent closes the socket."""
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     baseline = _data_bytes()
-    while line := sys.stdin.buffer.readline():
-        question = json.loads(line)
-        data = sys.stdin.buffer.read(question["bytes"])
-        memory = math.ceil(MEMORY * max(1.0, question["max_seconds"] / MAX_SECONDS))
-        _limit(baseline + memory + 3 * len(data), _processor_seconds(question, len(data)))
-        fields, body = _answer(question, data)
-        _send(answers, {**fields, "bytes": len(body)}, body)
+    with parent_socket() as parent, parent.makefile("rwb") as channel:
+        while line := channel.readline():
+            question = json.loads(line)
+            data = channel.read(question["bytes"])
+            memory = math.ceil(MEMORY * max(1.0, question["max_seconds"] / MAX_SECONDS))
+            _limit(baseline + memory + 3 * len(data), _processor_seconds(question, len(data)))
+            fields, body = _answer(question, data)
+            channel.write(json.dumps({**fields, "bytes": len(body)}).encode() + b"\n")
+            channel.write(body)
+            channel.flush()
 
 
 def _answer(question: dict[str, Any], data: bytes) -> Answer:
@@ -87,12 +87,6 @@ def _answer(question: dict[str, Any], data: bytes) -> Answer:
 
 def _told(error: AudioError) -> dict[str, Any]:
     return {"error": str(error), "seconds": error.seconds if isinstance(error, TooLongError) else None}
-
-
-def _send(answers: IO[bytes], fields: dict[str, Any], body: bytes | memoryview) -> None:
-    answers.write(json.dumps(fields).encode() + b"\n")
-    answers.write(body)
-    answers.flush()
 
 
 def _processor_seconds(question: Question, size: int) -> int:

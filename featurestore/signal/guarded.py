@@ -12,15 +12,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from featurestore.child_process import start_child
 from featurestore.errors import AudioError, TooLongError
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS
@@ -30,9 +30,7 @@ from featurestore.signal.containers.wav import is_plain_wav
 PATIENCE = 60.0
 """Seconds on the clock after which a decoder that waits for something is stopped; see `decoder_process` for those
 that compute."""
-_ROOT = Path(__file__).resolve().parents[2]
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from featurestore.signal.decoder_process import serve; serve()"
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_START = "from featurestore.signal.decoder_process import serve; serve()"
 
 
 class GuardedDecoder:
@@ -129,8 +127,8 @@ def _error(told: dict[str, Any], max_seconds: float) -> AudioError:
 class _Ended(Exception):  # noqa: N818  # not an error of ours, but news
     """A child ended without an answer."""
 
-    def __init__(self, code: int, *, stopped: bool) -> None:
-        self.timed_out = stopped or code == -signal.SIGXCPU
+    def __init__(self, code: int, *, late: bool) -> None:
+        self.timed_out = late or code == -signal.SIGXCPU
         if self.timed_out:
             self.reason = "the decoder did not end: it was stopped."
         else:
@@ -140,30 +138,27 @@ class _Ended(Exception):  # noqa: N818  # not an error of ours, but news
 
 
 class _Child:
-    """One decoder process and its pipes."""
+    """One decoder process."""
 
     def __init__(self) -> None:
-        self._popen = subprocess.Popen(  # noqa: S603  # our own interpreter and our own module
-            [sys.executable, "-P", "-c", _START, str(_ROOT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+        self.process, self._socket = start_child(
+            _START,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ONE_THREAD},
             cwd="/",  # libsndfile looks for companions of a file in the current folder, even of one in memory
-            start_new_session=True,  # Ctrl-C is for the parent, which then closes the pipe
+            start_new_session=True,  # Ctrl-C is for the parent, which then closes the socket
         )
+        self._channel = self._socket.makefile("rwb")
 
     def ask(self, question: dict[str, Any], data: bytes, patience: float) -> tuple[dict[str, Any], bytearray]:
         """Send a question with its file, and return the answer; `_Ended` if there is none."""
-        stopped = threading.Event()
-        timer = threading.Timer(patience, self._stop, [stopped])
+        late = threading.Event()
+        timer = threading.Timer(patience, lambda: (late.set(), self.process.kill()))
         timer.daemon = True
         timer.start()
         try:
             return self._exchange(question, data)
         except (OSError, EOFError, ValueError):
-            self._popen.kill()
-            raise _Ended(self.end(), stopped=stopped.is_set()) from None
+            raise _Ended(self.end(kill=True), late=late.is_set()) from None
         except BaseException:
             self.end(kill=True)
             raise
@@ -171,37 +166,27 @@ class _Child:
             timer.cancel()
 
     def _exchange(self, question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytearray]:
-        sink, well = self._popen.stdin, self._popen.stdout
-        if sink is None or well is None:
-            raise EOFError
-        sink.write(json.dumps(question).encode() + b"\n")
-        sink.write(data)
-        sink.flush()
-        fields: dict[str, Any] = json.loads(well.readline())
+        self._channel.write(json.dumps(question).encode() + b"\n")
+        self._channel.write(data)
+        self._channel.flush()
+        fields: dict[str, Any] = json.loads(self._channel.readline())
         body = bytearray(fields.get("bytes", 0))
         view, done = memoryview(body), 0
         while done < len(body):
-            count = well.readinto(view[done:])  # type: ignore[attr-defined]  # a BufferedReader
+            count = self._channel.readinto(view[done:])
             if not count:
                 raise EOFError
             done += count
         return fields, body
 
-    def _stop(self, stopped: threading.Event) -> None:
-        stopped.set()
-        self._popen.kill()
-
     def end(self, *, kill: bool = False) -> int:
-        """Close the pipes, which ends the process, and return its exit code."""
+        """Close the socket, which ends the process, and return its exit code."""
         if kill:
-            self._popen.kill()
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:  # what could not be written any more is of no use
-                    continue
-        return self._popen.wait()
+            self.process.kill()
+        with suppress(OSError):  # what could not be written any more is of no use
+            self._channel.close()
+        self._socket.close()
+        return self.process.wait()
 
 
 def _end_all(children: list[_Child], process: int) -> None:

@@ -32,7 +32,7 @@ def with_inputs(store: Store, recipe: DatasetSpec, *, write: bool = True) -> Dat
     Parameters
     ----------
     store : Store
-    recipe : DatasetRecipe
+    recipe : DatasetSpec
     write : bool
         False keeps nothing, and does not ask whether the store has kept what the policy names already: for a dry run.
 

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
+from featurestore.corpus.corpus_spec import CorpusSpec
+from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.sources.archive_safety import Limits
+from featurestore.corpus.splits.protocols import find_split
 from featurestore.corpus.types import Corpus
-from featurestore.datasets import DatasetRecord, dataset_digest, dataset_name
-from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, StorageError
+from featurestore.datasets import DatasetRecord, check_dataset_name, dataset_digest, dataset_name
+from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, SourceError, StorageError
+from featurestore.shards.record import ShardRecord
 from featurestore.specs.versions import CPU
 from featurestore.store import Store
-from pipelines.build.plan import BuildPlan, plan_before, plan_build
+from pipelines.build.plan import BuildPlan, estimate_seconds, plan_before, plan_build
 from pipelines.build.policy_inputs import with_inputs
 from pipelines.build.progress import Progress, Silent, held_shared, wait_for_leases
 from pipelines.build.rejects import dataset_table, remember_length, remember_reject
-from pipelines.build.report import BuildReport, report_of
+from pipelines.build.report import BuildReport, row_notes
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
-from pipelines.workers.cluster import Workers
-from pipelines.workers.dispatch import BundleCounts, bundles_of, run_bundles, run_bundles_here
+from pipelines.ingest.fetch import Fetcher, silent
+from pipelines.ingest.ingest import ingest_spec
+from pipelines.workers.cluster import ClusterCrew, Workers, available_cores
+from pipelines.workers.dispatch import BundleCounts, Crew, DeviceCrew, LocalCrew, bundles_of, run_bundles
 from pipelines.workers.engines import chosen_device, engine_of
-from pipelines.workers.local_dispatch import run_bundles_locally
 
 PATIENCE = 5
 """Times that a build plans again because shards vanished under it."""
@@ -34,10 +41,13 @@ MOST_THREADS = 8
 
 def build(
     store: Store,
-    corpus: Corpus,
+    corpus: Corpus | CorpusSpec,
     recipe: DatasetSpec,
     *,
     name: str | None = None,
+    source: str | None = None,
+    fetcher: Fetcher | None = None,
+    limits: Limits | None = None,
     jobs: int | None = None,
     scheduler: str | None = None,
     device: str = "cpu",
@@ -52,13 +62,15 @@ def build(
     Parameters
     ----------
     store : Store
-        Its `sources/` must hold the corpus's recordings.
-    corpus : Corpus
-        The labelled recordings.
-    recipe : DatasetRecipe
+        Where the rows go.
+    corpus : Corpus or CorpusSpec
+        The labelled recordings, which the store's `sources/` hold; or what `find_corpus_spec` returns, which is read.
+    recipe : DatasetSpec
         Which rows.
     name : str, optional
         The dataset's name; the corpus's by default.
+    source, fetcher, limits
+        Where a corpus is read from, as `ingest_spec` takes them; a dry run downloads none.
     jobs : int, optional
         Local worker processes, or threads beside another device than `cpu`; all cores by default.
     scheduler : str, optional
@@ -83,22 +95,85 @@ def build(
     DamagedObjectError
         If a record or source that is needed is damaged.
     """
-    started = time.monotonic()
-    workers = workers or Workers(jobs, scheduler)
-    device = _settled_device(device, recipe, workers)
-    recipe = with_inputs(store, dataclasses.replace(recipe, engine=engine_of(device)), write=not dry_run)
-    plan = plan_build(store, corpus, recipe)
-    if dry_run:
-        return report_of(plan, name, started, jobs=workers.jobs)
-    if plan.computed:
-        recipe.check_code()
-    work = _Work(store, workers, device, progress or Silent())
-    name = name or dataset_name(corpus.name)
-    former = _digest_of(store, name)
-    plan, digest = work.published(plan, name)
+    name = check_dataset_name(name or dataset_name(corpus.name))
+    if recipe.split is not None:
+        find_split(recipe.split)  # a name that does not exist is told before anything is read
+    with workers or Workers(jobs, scheduler) as workers:
+        device = _settled_device(device, recipe, workers)
+        recipe = with_inputs(store, dataclasses.replace(recipe, engine=engine_of(device)), write=not dry_run)
+        if isinstance(corpus, CorpusSpec):
+            warm = partial(workers.prepare, partial(warm_worker, recipe))
+            corpus = ingest_spec(
+                store,
+                corpus,
+                source,
+                fetcher or Fetcher(lambda _: None, silent),
+                fetch=_refuse_download if dry_run else None,
+                write=not dry_run,
+                before_reading=(lambda: None) if dry_run or device != CPU else warm,
+                limits=limits,
+            )
+        started = time.monotonic()
+        plan = plan_build(store, corpus, recipe)
+        if dry_run:
+            return _report(plan, name, started, jobs=workers.jobs)
+        if plan.computed:
+            recipe.check_code()
+        work = _Work(store, workers, device, progress or Silent())
+        former = _digest_of(store, name)
+        plan, digest = work.published(plan, name)
     records = [store.record(address) for address in plan.addresses]
     done = plan_before(store, plan, work.tally.written)
-    return report_of(done, name, started, records=records, tally=work.tally, digest=digest, former=former)
+    return _report(done, name, started, records=records, tally=work.tally, digest=digest, former=former)
+
+
+def _refuse_download(manifest: Manifest) -> Path:
+    """Stand in for the download in a dry run, which fetches nothing."""
+    raise SourceError(f"{manifest.name!r} is not here yet and a dry run downloads nothing: give it with --source.")
+
+
+def _report(
+    plan: BuildPlan,
+    name: str,
+    started: float,
+    *,
+    records: Iterable[ShardRecord] = (),
+    tally: BundleCounts | None = None,
+    digest: str | None = None,
+    former: str | None = None,
+    jobs: int | None = None,
+) -> BuildReport:
+    """Say what a plan comes to, or came to with records and a tally of it; `former` is what the name stood for.
+
+    A plan of what was done is that of the end as seen from the start (`plan_before`), so that its rows add up.
+    """
+    notes = [*plan.corpus.notes, *row_notes(plan.corpus, plan.recipe.features, records)]
+    if former is not None and former != digest:
+        notes.append(f"{name} was dataset {former[:12]} before, which is kept too: 'featurestore ls'")
+    seconds: float | None = None  # other engines are as fast as their device
+    if plan.recipe.engine == CPU or not plan.computed:
+        seconds = estimate_seconds(plan.computed, jobs or available_cores(), plan.recipe.features)
+    copied = min(plan.copied, tally.copied) if tally else plan.copied  # rows of a damaged donor were computed
+    clean, augmented = plan.rows(clean=True), plan.rows(clean=False)
+    return BuildReport(
+        corpus=plan.corpus.name,
+        dataset=name,
+        digest=digest,
+        utterances=len(plan.corpus.utterances),
+        clean=clean,
+        augmented=augmented,
+        computed=plan.computed + plan.copied - copied,
+        copied=copied,
+        reused=plan.reused,
+        rejected=plan.rejections(),
+        bytes_written=tally.bytes_written if tally else 0,
+        seconds=time.monotonic() - started,
+        to_compute=plan.computed,
+        estimated_bytes=plan.bytes_to_write,
+        estimated_seconds=seconds,
+        notes=tuple(notes),
+        dry=tally is None,
+    )
 
 
 def _digest_of(store: Store, name: str) -> str | None:
@@ -176,14 +251,16 @@ class _Work:
 
         Return whether it was waited for other builders.
         """
-        jobs, watched = self.workers.jobs, (self.progress, self.tally)
+        crew: Crew
         if self.device != CPU:
-            run_bundles_here(self.store, bundles, self.device, min(jobs, MOST_THREADS), *watched)
+            specs = [bundle.spec for bundle in bundles]
+            crew = DeviceCrew(self.store, specs, self.device, min(self.workers.jobs, MOST_THREADS))
         elif self.workers.scheduler is not None:
-            run_bundles(self.workers.client(), bundles, *watched)
+            crew = ClusterCrew(self.workers.client(), bundles, self.progress)
         else:
             self.workers.prepare(partial(warm_worker, recipe))
-            run_bundles_locally(self.workers.local(), jobs, bundles, *watched)
+            crew = LocalCrew(self.workers.local(), self.workers.jobs, self.progress)
+        run_bundles(crew, bundles, self.progress, self.tally)
         for spec, content, reason in self.tally.rejected:
             remember_reject(self.store, spec, content, reason)
         for spec, content, seconds in self.tally.long:

@@ -174,10 +174,10 @@ def _built(
     from featurestore.corpus.splits.protocols import labelled_under
     from pipelines.build.policy_inputs import with_inputs
     from pipelines.ingest.fetch import Fetcher
-    from pipelines.ingest.ingest import chosen_corpus
+    from pipelines.ingest.ingest import ingest_spec
 
     choice = find_corpus_spec(experiment.dataset.corpus)
-    corpus = chosen_corpus(store, choice, source, Fetcher(listener.notice, listener.download()))
+    corpus = ingest_spec(store, choice, source, Fetcher(listener.notice, listener.download()))
     recipe = with_inputs(store, experiment.dataset_recipe())  # a noise that leaks is refused before rows are computed
     heard = _mixed_in(recipe.augmentation if recipe.copies else None)
     utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)

@@ -212,9 +212,9 @@ class _Known:
             storage.replace(self._key, reference)
 
 
-def chosen_corpus(
+def ingest_spec(
     store: Store,
-    choice: CorpusSpec,
+    spec: CorpusSpec,
     source: str | None,
     fetcher: Fetcher,
     *,
@@ -223,14 +223,14 @@ def chosen_corpus(
     before_reading: Callable[[], None] = lambda: None,
     limits: Limits | None = None,
 ) -> Corpus:
-    """Identify, label and keep the recordings of every corpus of a choice, then select and relabel them.
+    """Identify, label and keep the recordings of every corpus of a spec, then select and relabel them.
 
     Each corpus is kept whole under its own name, so that another scheme or another company reads nothing again.
 
     Parameters
     ----------
     store : Store
-    choice : CorpusChoice
+    spec : CorpusSpec
     source : str, optional
         Archive, folder or URL; for several corpora `NAME=PLACE,NAME=PLACE`.
     fetcher : Fetcher
@@ -257,13 +257,13 @@ def chosen_corpus(
             before_reading=before_reading,
             limits=limits,
         )
-        for manifest, place in zip(choice.manifests, choice.sources(source), strict=True)
+        for manifest, place in zip(spec.manifests, spec.sources(source), strict=True)
     ]
-    return choice.corpus(parts)
+    return spec.corpus(parts)
 
 
-def corpus_of_store(store: Store, choice: CorpusSpec) -> Corpus | None:
-    """Return a choice as the store knows it; None if it lacks one of its corpora."""
-    parts = [known_corpus(store, manifest) for manifest in choice.manifests]
+def corpus_of_store(store: Store, spec: CorpusSpec) -> Corpus | None:
+    """Return the corpus of a spec as the store knows it; None if it lacks one of its parts."""
+    parts = [known_corpus(store, manifest) for manifest in spec.manifests]
     known = [part for part in parts if part is not None]
-    return choice.corpus(known) if len(known) == len(parts) else None
+    return spec.corpus(known) if len(known) == len(parts) else None

@@ -1,31 +1,29 @@
-"""What a damaged record must have said, found out from the sound ones: a guess counts only if its key agrees."""
+"""What a damaged object must have said, derived from itself and from sound ones; it counts only if its key agrees.
+
+What cannot be derived so, the ordinary build writes anew.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import product
 from typing import Any
 
-from featurestore.corpus.load import corpus_source, label, read_source
+from featurestore.corpus.load import corpus_source, read_source
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.corpus.manifest.model import Manifest
 from featurestore.corpus.sources.types import Source
-from featurestore.corpus.types import Corpus
 from featurestore.datasets import DatasetRecord, Reference, Table, dataset_digest
 from featurestore.errors import DamagedObjectError, FeatureStoreError
-from featurestore.integrity.record_checks import CALLED
+from featurestore.integrity.verify import CALLED
 from featurestore.listings import CorpusReference, Listing, listing_key, listing_object, parse_listing
 from featurestore.shards.plan import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import record_key
-from featurestore.signal.arrays import MAX_SECONDS, MOST_SECONDS
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store
-from pipelines.build.rejects import dataset_table, known_rejects
 
-LIMITS = (MAX_SECONDS, MOST_SECONDS)
-"""Lengths of recordings that a dataset may have been limited to: what is usual, or none that rejected anything."""
+REBUILD = "build the dataset again with the same options: that writes it anew"
 
 
 def known_shard(store: Store, address: str) -> PlannedShard | None:
@@ -67,22 +65,38 @@ def derive_reference(store: Store, key: str) -> None:
         store.storage.replace(key, called[0].to_bytes())
 
 
-def derive_table(store: Store, key: str) -> None:
-    """Write a damaged or missing table or listing anew; `DamagedObjectError` if nothing gives its checksum."""
-    for found, data in (*_tables(store), *_listings(store)):
+def derive_listing(store: Store, key: str) -> None:
+    """Write a damaged or missing listing anew; `DamagedObjectError` if nothing gives its checksum."""
+    for found, data in _listings(store):
         if found == key:
             store.storage.replace(key, data)
             return
-    raise DamagedObjectError(key, "build the dataset again with the same options: that writes it anew")
+    raise DamagedObjectError(key, REBUILD)
+
+
+def refuse_table(store: Store, key: str) -> None:
+    """Say how a damaged or missing table comes to stand again: a build writes it from the manifest."""
+    raise DamagedObjectError(key, REBUILD)
 
 
 def derive_dataset(store: Store, key: str) -> None:
-    """Write a damaged or missing dataset record anew; `DamagedObjectError` if nothing gives its key."""
-    for record in _guessed_datasets(store, key):
-        if record.key == key:
-            store.storage.replace(key, record.to_bytes())
-            return
-    raise DamagedObjectError(key, "build the dataset again with the same options, then forget this one")
+    """Write a damaged dataset record anew from what it still says; `DamagedObjectError` if its key is another."""
+    said = _said(store, key)
+    with suppress(FeatureStoreError, KeyError, TypeError, ValueError):
+        parts = tuple(
+            Part(RowSpec.from_document(p["spec"]), tuple(p["contents"]), int(p["first"]), int(p["stop"]))
+            for p in said["parts"]
+        )
+        standing = [plan_part(part, store.records(part.spec)[0]) for part in parts]
+        planned = sorted({address for plan in standing for address in plan.standing})
+        for addresses in (planned, sorted(map(str, said.get("addresses") or ()))):
+            with suppress(FeatureStoreError, KeyError):
+                digest = dataset_digest(parts, [store.record(address) for address in addresses])
+                record = DatasetRecord(parts, tuple(addresses), digest)
+                if record.key == key:
+                    store.storage.replace(key, record.to_bytes())
+                    return
+    raise DamagedObjectError(key, f"{REBUILD}; then forget this one")
 
 
 def _said(store: Store, key: str) -> dict[str, Any]:
@@ -170,70 +184,3 @@ def _listings(store: Store) -> Iterator[tuple[str, bytes]]:
         if manifest.generator:
             checksum, body = listing_object(read_source(corpus_source(manifest), manifest)[0])
             yield listing_key(checksum), body
-
-
-def _tables(store: Store) -> Iterator[tuple[str, bytes]]:
-    """Yield key and bytes of the tables of all datasets of all corpora that the store knows."""
-    for corpus in _corpora(store):
-        for specs, most in product(_spec_pairs(store), LIMITS):
-            rejected: dict[str, str] = {}
-            for spec in specs:
-                rejected |= known_rejects(store, spec, most)
-            table = dataset_table(corpus, rejected)
-            yield table.key, table.to_bytes()
-
-
-def _spec_pairs(store: Store) -> Iterator[tuple[RowSpec, ...]]:
-    yield ()
-    for record in _datasets(store):
-        yield tuple(part.spec for part in record.parts)
-
-
-def _corpora(store: Store) -> Iterator[Corpus]:
-    for manifest in _manifests(store):
-        for _, listing in _sound_listings(store):
-            with suppress(FeatureStoreError):
-                yield label(manifest, listing, store.source)
-
-
-def _guessed_datasets(store: Store, key: str) -> Iterator[DatasetRecord]:
-    """Yield records that the damaged one may have been: what it still says, then tables with the shards' specs."""
-    said = _said(store, key)
-    for parts in _guessed_parts(store, said):
-        standing = [plan_part(part, store.records(part.spec)[0]) for part in parts]
-        planned = tuple(sorted({address for plan in standing for address in plan.standing}))
-        for addresses in (planned, tuple(map(str, said.get("addresses") or ()))):
-            with suppress(FeatureStoreError, KeyError):
-                records = [store.record(address) for address in addresses]
-                yield DatasetRecord(parts, addresses, dataset_digest(parts, records))
-
-
-def _guessed_parts(store: Store, said: Mapping[str, Any]) -> Iterator[tuple[Part, ...]]:
-    with suppress(FeatureStoreError, KeyError, TypeError, ValueError):
-        yield tuple(
-            Part(RowSpec.from_document(p["spec"]), tuple(p["contents"]), int(p["first"]), int(p["stop"]))
-            for p in said["parts"]
-        )
-    specs = dict(_standing_specs(store))
-    clean = [spec for spec in specs.values() if spec.augmentation is None]
-    for table in _sound_tables(store):
-        contents = {utterance.content for utterance in table.utterances}
-        for spec, most in product(clean, LIMITS):
-            known_bad = known_rejects(store, spec, most).keys()
-            first = Part.clean(spec, contents - known_bad)
-            yield (first,)
-            for other in specs.values():
-                if other.augmentation is not None and other.features == spec.features:
-                    bad = known_bad | known_rejects(store, other, most).keys()
-                    for stop in sorted({record.stop for record in store.records(other)[0]}):
-                        yield (first, Part.augmented(other, contents - bad, stop - 1))
-
-
-def _standing_specs(store: Store) -> Iterator[tuple[str, RowSpec]]:
-    """Yield the spec of every folder of shards that has a sound record."""
-    for folder in store.storage.children("shards"):
-        for name in store.storage.children(f"shards/{folder}"):
-            with suppress(FeatureStoreError):
-                spec = store.record(f"shards/{folder}/{name}").spec
-                yield spec.id, spec
-                break

@@ -22,7 +22,14 @@ from featurestore.storage.protocol import MARKER
 from featurestore.store import Store
 from pipelines.build.tasks import gather_rows
 from pipelines.ingest.ingest import reread
-from pipelines.repair.derive import derive_dataset, derive_reference, derive_table, known_shard, synthesised
+from pipelines.repair.derive import (
+    derive_dataset,
+    derive_listing,
+    derive_reference,
+    known_shard,
+    refuse_table,
+    synthesised,
+)
 from pipelines.repair.relocate import donors_of, relocate
 
 NO_WAY = "build the dataset again with the options it was made with"
@@ -195,8 +202,8 @@ def _mend_marker(store: Store, key: str) -> None:
 
 _MENDERS: dict[str, Callable[[Store, str], None]] = {
     MARKER: _mend_marker,
-    "listings": derive_table,
-    "tables": derive_table,
+    "listings": derive_listing,
+    "tables": refuse_table,
     "rejects": _mend_reject,
     "shards": _mend_shard,
     "datasets": derive_dataset,

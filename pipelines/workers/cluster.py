@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -15,45 +15,133 @@ from featurestore.errors import BuildError, FeatureStoreError
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 from pipelines.build.progress import Progress
-from pipelines.build.tasks import Bundle, refuse_other_versions
+from pipelines.build.tasks import Bundle, Receipt, refuse_other_versions, run_bundle
+from pipelines.workers.local_workers import LocalWorkers, WorkerDiedError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from distributed import Client
-
-    from pipelines.workers.local_workers import LocalWorkers
+    from distributed import Client, Future
 
 
 STORE_PATIENCE = 5.0
 """Seconds in which a network file system shows a worker what the client has just written."""
 
 
-class Crew:
-    """The workers that have been asked whether they may take part.
+WORKER_PATIENCE = 30
+"""Seconds in which a worker that died has to be back."""
+WINDOW = 4
+"""Bundles under way for each worker: enough to keep it busy, few enough to stop soon."""
+MOST_THREADS = 512
+"""Bundles under way at most, each of which a thread here waits for."""
+
+
+class ClusterCrew:
+    """The workers of a cluster that have been asked whether they may take part; they may come and go.
 
     Parameters
     ----------
     client : distributed.Client
     bundles : sequence of Bundle
         All of one store.
-    sign : str
-        The client's sign of life in the store.
     progress : Progress
         Is told of workers that are left out.
     """
 
-    def __init__(self, client: Client, bundles: Sequence[Bundle], sign: str, progress: Progress) -> None:
+    threads = MOST_THREADS
+
+    def __init__(self, client: Client, bundles: Sequence[Bundle], progress: Progress) -> None:
         self._client = client
-        self._question = (
-            tuple({bundle.spec.id: bundle.spec for bundle in bundles}.values()),
-            bundles[0].store_uri,
-            sign,
-        )
+        self._storage = open_store(bundles[0].store_uri).storage
+        self._specs = tuple({bundle.spec.id: bundle.spec for bundle in bundles}.values())
         self._progress = progress
         self._faults: dict[str, str] = {}
+        self._running: set[Future] = set()
+        self._stopped = False
+        self._next = threading.Lock()
+        """Of the thread that waits until there is room for its bundle."""
+        self._ended = threading.Event()
+        self._moment = time.monotonic()
+        """When a bundle ended, or it was told that none does."""
 
-    def fit(self) -> tuple[list[str], bool]:
+    def run(self, bundle: Bundle) -> Receipt:
+        """Run a bundle on a worker that may take part, as soon as there is room.
+
+        Raises
+        ------
+        WorkerDiedError
+            If one worker after the other died over it.
+        BuildError
+            If all workers are gone or of other versions or see another store, or if the scheduler is gone.
+        """
+        from distributed import CancelledError, KilledWorker
+        from distributed.comm import CommClosedError
+
+        try:
+            with self._storage.hold(exclusive=False):
+                future = self._submitted(bundle)
+                try:
+                    self._wait(future)
+                    receipt: Receipt = future.result()
+                finally:
+                    self._running.discard(future)
+                    self._ended.set()
+        except KilledWorker as error:
+            self._await_workers()
+            raise WorkerDiedError("workers died") from error
+        except (CancelledError, CommClosedError) as error:
+            raise BuildError("the Dask scheduler is gone: run the same command again to continue.") from error
+        self._moment = time.monotonic()
+        return receipt
+
+    def stop(self) -> None:
+        """Cancel what is under way."""
+        self._stopped = True
+        self._ended.set()
+        with suppress(Exception):  # a scheduler that is gone has let go of it
+            self._client.cancel(list(self._running), force=True)
+
+    def _submitted(self, bundle: Bundle) -> Future:
+        with self._next:
+            while not self._stopped:
+                self._ended.clear()
+                fit, all_fit = self._fit()
+                if len(self._running) < WINDOW * max(1, len(fit)):
+                    break
+                self._ended.wait(1)  # in which workers may join
+            if self._stopped:
+                raise BuildError("the build has ended: run the same command again to continue.")
+            future = self._client.submit(_task, bundle, pure=False, workers=None if all_fit else fit)
+            self._running.add(future)
+            return future
+
+    def _wait(self, future: Future) -> None:
+        """Wait until a bundle has ended; give up if all workers are gone and none comes back."""
+        from distributed import wait
+
+        while True:
+            try:
+                wait([future], timeout=WORKER_PATIENCE)
+            except TimeoutError:  # no fault while there are workers
+                self._await_workers()
+                if time.monotonic() - self._moment >= WORKER_PATIENCE:
+                    self._moment = time.monotonic()
+                    self._progress.tell(
+                        f"nothing has ended for {WORKER_PATIENCE} s; workers at work: {len(self._fit()[0])}"
+                    )
+            else:
+                return
+
+    def _await_workers(self) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=WORKER_PATIENCE)
+        except TimeoutError as error:
+            raise BuildError(
+                f"all workers are gone and none came back within {WORKER_PATIENCE} s: "
+                "run the same command again to continue."
+            ) from error
+
+    def _fit(self) -> tuple[list[str], bool]:
         """Ask workers that have joined; return the addresses of those that may work, and whether all may.
 
         Raises
@@ -63,7 +151,8 @@ class Crew:
         """
         there = list(self._client.scheduler_info(n_workers=-1)["workers"])
         new = [worker for worker in there if worker not in self._faults]
-        answers = self._client.run(fault_of_worker, *self._question, workers=new, on_error="return") if new else {}
+        question = (self._specs, self._storage.uri, self._storage.sign())
+        answers = self._client.run(fault_of_worker, *question, workers=new, on_error="return") if new else {}
         for worker in new:
             answer = answers.get(worker, "")
             self._faults[worker] = answer if isinstance(answer, str) else f"it cannot be asked ({answer!r:.200})"
@@ -73,6 +162,13 @@ class Crew:
         if there and not fit:
             raise BuildError(f"no worker can take part; {there[0]}: {self._faults[there[0]]}.")
         return fit, len(fit) == len(there)
+
+
+def _task(bundle: Bundle) -> Receipt:
+    """Run a bundle on a Dask worker, which computes the next one while this one is written."""
+    from distributed import secede
+
+    return run_bundle(bundle, before_commit=secede)
 
 
 def fault_of_worker(specs: tuple[RowSpec, ...], store_uri: str, sign: str) -> str:
@@ -126,8 +222,6 @@ class Workers:
     def start(self) -> None:
         """Start the process that local workers are forked from, which imports what all of them need."""
         if self._local is None and self.scheduler is None:
-            from pipelines.workers.local_workers import LocalWorkers
-
             self._local = LocalWorkers()
 
     def prepare(self, task: Callable[[], None]) -> None:

@@ -1,32 +1,32 @@
-"""Bundles of shards on a Dask cluster, a few for each worker at a time."""
+"""Bundles of shards on their way to a crew: Dask's threaded scheduler, each of whose threads has one computed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from concurrent import futures
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby, islice
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import Protocol
 
-from featurestore.errors import BuildError
+from featurestore.errors import BuildError, FeatureStoreError
+from featurestore.segments import segment_of
 from featurestore.shards.plan import ShardTask
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
 from pipelines.build.plan import BuildPlan, rows_in_a_bundle
 from pipelines.build.progress import Progress
+from pipelines.build.rejects import remember_reject
 from pipelines.build.tasks import Bundle, Receipt, run_bundle
-from pipelines.workers.cluster import Crew
-from pipelines.workers.crash_isolation import isolate_culprits
-from pipelines.workers.engines import open_engine
+from pipelines.workers.engines import kept_engine, open_engine
+from pipelines.workers.local_workers import LocalWorkers, WorkerDiedError
 
-if TYPE_CHECKING:
-    from distributed import Client, Future
-
-WORKER_PATIENCE = 30
-"""Seconds in which a worker that died has to be back."""
-WINDOW = 4
-"""Bundles in flight for each worker: enough to keep it busy, few enough to stop soon."""
+MOST_DEATHS = 3
+"""Workers that may die over a bundle; the system may have killed the first for what another program did."""
+REASON = "it crashes the process that reads it."
+PATIENCE = 120.0
+"""Seconds for one recording, when it is looked for what kills workers."""
 
 
 @dataclass
@@ -75,127 +75,178 @@ def _bounded(tasks: tuple[ShardTask, ...], limit: int) -> Iterator[tuple[ShardTa
         yield tasks[start : start + size]
 
 
-def run_bundles(client: Client, bundles: Sequence[Bundle], progress: Progress, tally: BundleCounts) -> None:
-    """Run bundles of one store on a cluster, a few for each worker at a time.
+class Crew(Protocol):
+    """Who computes bundles: processes of this machine, the workers of a cluster, or a device."""
+
+    threads: int
+    """Bundles that can be under way at a time."""
+
+    def run(self, bundle: Bundle) -> Receipt:
+        """Have one bundle computed; `WorkerDiedError` if the worker died over it."""
+
+    def stop(self) -> None:
+        """Let go of what is under way, so that no thread waits for it."""
+
+
+class LocalCrew:
+    """Worker processes of this machine."""
+
+    def __init__(self, workers: LocalWorkers, jobs: int, progress: Progress) -> None:
+        self.threads = jobs
+        self.stop = workers.end
+        self._workers, self._progress = workers, progress
+
+    def run(self, bundle: Bundle) -> Receipt:
+        """Run a bundle, on one worker after the other if they die over it."""
+        for deaths in range(MOST_DEATHS):
+            try:
+                receipt: Receipt = self._workers.ask(run_bundle, bundle)
+            except WorkerDiedError as death:
+                if deaths + 1 == MOST_DEATHS:
+                    raise
+                self._progress.tell(f"{death}; another one takes over its {bundle.rows:,} rows")
+            else:
+                break
+        return receipt
+
+
+class DeviceCrew:
+    """A device that computes in this process, for one thread at a time, while others decode, encode and commit.
 
     Raises
     ------
     BuildError
-        If a bundle kills its workers and no recording of it does so alone, if all workers are gone or of other
-        versions or see another store, or if the scheduler is gone.
+        If the device is not there, or, from `run`, out of memory.
     """
-    from distributed import CancelledError
-    from distributed.comm import CommClosedError
 
-    storage = open_store(bundles[0].store_uri).storage
-    try:
-        with storage.hold(exclusive=False):
-            _run_all(client, Crew(client, bundles, storage.sign(), progress), bundles, progress, tally)
-    except (CancelledError, CommClosedError) as error:
-        raise BuildError("the Dask scheduler is gone: run the same command again to continue.") from error
+    def __init__(self, store: Store, specs: Sequence[RowSpec], device: str, threads: int) -> None:
+        self.threads = threads
+        self._store = store
+        self._engines = {spec.id: open_engine(spec, device) for spec in specs}
 
+    def run(self, bundle: Bundle) -> Receipt:
+        """Run a bundle."""
+        return run_bundle(bundle, store=self._store, engine=self._engines[bundle.spec.id])
 
-def _run_all(client: Client, crew: Crew, bundles: Sequence[Bundle], progress: Progress, tally: BundleCounts) -> None:
-    waiting = iter(bundles)
-    running: dict[Future, Bundle] = {}
-
-    def submit() -> None:
-        """Send as many of the waiting bundles as there is room for, the largest first; workers may have joined."""
-        fit, all_fit = crew.fit()
-        room = max(0, WINDOW * max(1, len(fit)) - len(running))
-        only = None if all_fit else fit
-        running.update(
-            {client.submit(_task, bundle, pure=False, workers=only): bundle for bundle in islice(waiting, room)}
-        )
-
-    submit()
-    while running:
-        for future in _finished(client, crew, running, progress):
-            bundle = running.pop(future)
-            receipt = _result(client, future, bundle)
-            tally.add(bundle, receipt)
-            progress.advance(receipt.computed + receipt.copied)
-        submit()
+    def stop(self) -> None:
+        """Do nothing: a bundle takes seconds."""
 
 
-def _finished(client: Client, crew: Crew, running: Collection[Future], progress: Progress) -> list[Future]:
-    """Wait until a bundle has ended; give up if all workers are gone and none comes back."""
-    from distributed import wait
+def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: Progress, tally: BundleCounts) -> None:
+    """Have bundles computed, in their order, as many at a time as the crew can.
 
-    while True:
-        try:
-            return list(wait(list(running), timeout=WORKER_PATIENCE, return_when="FIRST_COMPLETED").done)
-        except TimeoutError:  # nothing ended meanwhile, which is no fault while there are workers
-            _await_workers(client)
-            fit, _ = crew.fit()
-            progress.tell(f"nothing has ended for {WORKER_PATIENCE} s; workers at work: {len(fit)}")
-
-
-def run_bundles_here(
-    store: Store, bundles: Sequence[Bundle], device: str, threads: int, progress: Progress, tally: BundleCounts
-) -> None:
-    """Run bundles in this process: a device computes for one thread, while others decode, encode and commit.
+    Those that wait when workers die over one are left for the next round of the build.
 
     Raises
     ------
     BuildError
-        If the device is not there, or runs out of memory.
+        If a bundle kills its workers and no recording of it does so alone, or there is nobody left to compute.
     """
-    engines = {bundle.spec.id: open_engine(bundle.spec, device) for bundle in bundles}
-    with ThreadPoolExecutor(threads, "rows") as pool:
-        running = {
-            pool.submit(run_bundle, bundle, store=store, engine=engines[bundle.spec.id]): bundle for bundle in bundles
-        }
+    from dask import threaded
+
+    work = _Work(crew, iter(bundles), progress, tally)
+    threads = min(crew.threads, len(bundles))
+    tasks = {f"bundle-{number}": (work.run_next,) for number in range(len(bundles))}
+    with ThreadPoolExecutor(threads, "bundles") as pool:
         try:
-            for future in futures.as_completed(running):
-                receipt = future.result()
-                tally.add(running[future], receipt)
-                progress.advance(receipt.computed + receipt.copied)
+            threaded.get(tasks, list(tasks), pool=pool, num_workers=threads)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            crew.stop()
+            pool.shutdown(cancel_futures=True)
             raise
+    for bundle in work.deadly:
+        work.note(bundle, _without_culprits(crew, bundle))
 
 
-def _result(client: Client, future: Future, bundle: Bundle) -> Receipt:
-    """Return a task's receipt; of one whose workers died, the recordings that kill them, or an error if none does."""
-    from distributed import KilledWorker
+@dataclass
+class _Work:
+    """Bundles that wait, and what has become of the others."""
 
+    crew: Crew
+    waiting: Iterator[Bundle]
+    progress: Progress
+    tally: BundleCounts
+    deadly: list[Bundle] = field(default_factory=list)
+    """Bundles over which workers died."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run_next(self) -> None:
+        """Run the next bundle that waits: in the given order, whichever task Dask takes first."""
+        with self.lock:
+            bundle = None if self.deadly else next(self.waiting, None)
+        if bundle is None:
+            return
+        try:
+            receipt = self.crew.run(bundle)
+        except WorkerDiedError:
+            with self.lock:
+                self.deadly.append(bundle)
+            return
+        with self.lock:
+            self.note(bundle, receipt)
+
+    def note(self, bundle: Bundle, receipt: Receipt) -> None:
+        """Count a finished bundle."""
+        self.tally.add(bundle, receipt)
+        self.progress.advance(receipt.computed + receipt.copied)
+
+
+def _without_culprits(crew: Crew, bundle: Bundle) -> Receipt:
+    """Return the recordings of a deadly bundle that kill workers as rejects; if none does, run it a last time."""
+    culprits = isolate_culprits(bundle)
+    if culprits:
+        return Receipt(rejected=culprits)
     try:
-        receipt: Receipt = future.result()
-    except KilledWorker as error:
-        culprits = isolate_culprits(bundle)
-        _await_workers(client)
-        receipt = Receipt(rejected=culprits) if culprits else _again(client, bundle, error.task)
-    return receipt
-
-
-def _again(client: Client, bundle: Bundle, task: str) -> Receipt:
-    """Run a bundle once more: it may only have waited where another one killed the worker."""
-    from distributed import KilledWorker
-
-    try:
-        receipt: Receipt = client.submit(_task, bundle, pure=False).result()
-    except KilledWorker as error:
-        raise _lost(task) from error
-    return receipt
-
-
-def _await_workers(client: Client) -> None:
-    try:
-        client.wait_for_workers(1, timeout=WORKER_PATIENCE)
-    except TimeoutError as error:
+        return crew.run(bundle)
+    except WorkerDiedError as error:
         raise BuildError(
-            f"all workers are gone and none came back within {WORKER_PATIENCE} s: "
-            "run the same command again to continue."
+            f"{2 * MOST_DEATHS} workers died over the same {bundle.rows:,} rows, and no recording of them kills one "
+            "alone: see the system's log for what did (memory?), then run the same command again to continue."
         ) from error
 
 
-def _lost(task: str) -> BuildError:
-    return BuildError(f"a worker died three times over the same task ({task}): run the same command again to continue.")
+def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
+    """Find the recordings of a bundle that kill the process which reads them, and remember them as rejected.
+
+    Decoders run in processes of their own (`featurestore.signal.guarded`), so this is the second line, for what brings
+    a worker down after decoding. Those of the build are left out of it, since a cluster may lose one for good.
+
+    Returns
+    -------
+    tuple of (content, reason)
+        Empty if no recording does it alone.
+
+    Raises
+    ------
+    BuildError
+        If functions of the user's own compute the rows: rather they than the recordings end the process, and a
+        recording that is remembered as rejected would stay so after they are mended.
+    """
+    own = bundle.spec.augmentation.own if bundle.spec.augmentation else ()
+    named = (bundle.spec.features.function, *(one.function for one in own))
+    functions = dict.fromkeys(name for name in named if name)
+    if functions:
+        raise BuildError(
+            f"workers die over {bundle.rows:,} rows from {' and '.join(functions)}, which may end or crash its "
+            "process (os._exit, memory?): mend it, then run the same command again; no recording was rejected."
+        )
+    culprits = []
+    probes = LocalWorkers()
+    try:
+        for content in bundle.members:
+            try:
+                probes.ask(_probe, bundle, content, patience=PATIENCE)
+            except WorkerDiedError:
+                remember_reject(open_store(bundle.store_uri), bundle.spec, content, REASON)
+                culprits.append((content, REASON))
+    finally:
+        probes.end()
+    return tuple(culprits)
 
 
-def _task(bundle: Bundle) -> Receipt:
-    """Run a bundle on a Dask worker, which computes the next one while this one is written."""
-    from distributed import secede
-
-    return run_bundle(bundle, before_commit=secede)
+def _probe(bundle: Bundle, content: str) -> None:
+    """Load a recording and make a row of it, in a process that may die of it."""
+    engine = kept_engine(bundle.spec, bundle.store_uri)
+    with suppress(FeatureStoreError):  # one that is merely bad is rejected by the task itself
+        original = open_store(bundle.store_uri).source(content)
+        engine.rows([(engine.load(original, segment_of(content), bundle.max_seconds), None)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import signal
@@ -13,22 +14,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+from featurestore.child_process import is_stopped, start_child
 from featurestore.errors import BuildError
 from featurestore.signal import KERNELS_NOT_KEPT
-from pipelines.workers.worker_server import WORKER_WANTED
+from pipelines.workers.worker_server import LENGTH_BYTES, WORKER_WANTED
 
-SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 LOOK = 1.0
 """Seconds between looks at a worker that has not answered yet."""
 STOPPED = 10
 """Looks in a row that find a worker stopped (SIGSTOP, a debugger), after which it is ended."""
 PATIENCE = 2.0
 """Seconds in which the process that workers are forked from ends them and itself; while it compiles, it cannot."""
-_ROOT = Path(__file__).resolve().parents[2]
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from pipelines.workers.worker_server import serve; serve()"
+_START = "from pipelines.workers.worker_server import serve; serve()"
 
 
 class WorkerDiedError(BuildError):
@@ -53,28 +52,27 @@ class LocalWorkers:
     def __init__(self) -> None:
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
-        self._ended = self._asked = False
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            self._forker = subprocess.Popen(  # noqa: S603  # our own interpreter and our own module
-                [sys.executable, "-P", "-c", _START, str(_ROOT), str(theirs.fileno())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, **SINGLE_THREAD},
-                pass_fds=(theirs.fileno(),),
-            )
+        self._ended = self._prepared = self._asked = False
+        self._server, self._control = start_child(_START)
         os.environ[KERNELS_NOT_KEPT] = "1"  # it loads the kernels and tells it
 
     def prepare(self, task: Callable[[], None]) -> None:
         """Say what all workers should find done; only the first call counts. It must be importable there."""
-        pipe = self._forker.stdin
-        if pipe is None or pipe.closed:
-            return
-        with suppress(BrokenPipeError), pipe:  # it ended: told by the first task
-            pipe.write(pickle.dumps((sys.path, pickle.dumps(task))))
+        if not self._prepared:
+            self._prepared = True
+            message = pickle.dumps((sys.path, pickle.dumps(task)))
+            with suppress(OSError):  # it ended: told by the first task
+                self._control.sendall(len(message).to_bytes(LENGTH_BYTES) + message)
 
-    def ask(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 (of the function)
+    def ask(self, function: Callable[..., Any], *arguments: object, patience: float = math.inf) -> Any:  # noqa: ANN401 (of the function)
         """Return what an importable function returns in a worker, or raise what it raises.
+
+        Parameters
+        ----------
+        function, arguments
+            What is called.
+        patience : float
+            Seconds after which the worker is ended.
 
         Raises
         ------
@@ -88,7 +86,7 @@ class LocalWorkers:
             worker.connection.send((function, arguments))
             if not worker.pid:
                 worker.pid = self._answer(worker)
-            value, error = self._answer(worker)
+            value, error = self._answer(worker, patience)
         except (EOFError, OSError):
             worker.connection.close()
             raise WorkerDiedError("a worker process died") from None
@@ -97,19 +95,20 @@ class LocalWorkers:
             raise error
         return value
 
-    def _answer(self, worker: _Worker) -> Any:  # noqa: ANN401 (of the task)
-        """Wait for what a worker says; end one that was stopped and does not go on.
+    def _answer(self, worker: _Worker, patience: float = math.inf) -> Any:  # noqa: ANN401 (of the task)
+        """Wait for what a worker says; end one that takes too long, or was stopped and does not go on.
 
         Where all processes were stopped together (Ctrl-Z), this one looks no earlier than they go on.
         """
-        stopped = 0
+        stopped, waited = 0, 0.0
         while not worker.connection.poll(LOOK):
-            stopped = stopped + 1 if _is_stopped(worker.pid or self._forker.pid) else 0
+            waited += LOOK
+            stopped = stopped + 1 if is_stopped(worker.pid or self._server.pid) else 0
             if stopped == STOPPED and not worker.pid:
                 raise BuildError(
-                    f"process {self._forker.pid}, which starts the workers, is stopped: run the same command again."
+                    f"process {self._server.pid}, which starts the workers, is stopped: run the same command again."
                 )
-            if stopped == STOPPED:
+            if worker.pid and (stopped == STOPPED or waited >= patience):
                 os.kill(worker.pid, signal.SIGKILL)
         return worker.connection.recv()
 
@@ -121,12 +120,11 @@ class LocalWorkers:
         with self._lock:
             self._ended = True
             self._control.close()
-        self.prepare(_nothing)
         try:
-            self._forker.wait(PATIENCE if self._asked else 0)
+            self._server.wait(PATIENCE if self._asked else 0)
         except subprocess.TimeoutExpired:
-            self._forker.kill()
-            self._forker.wait()
+            self._server.kill()
+            self._server.wait()
         while self._idle:
             self._idle.pop().connection.close()
 
@@ -147,15 +145,6 @@ class LocalWorkers:
                 ours.close()
                 raise BuildError("no worker can be started: run the same command again to continue.") from error
         return _Worker(Connection(ours.detach()))
-
-
-def _is_stopped(pid: int) -> bool:
-    """Tell whether a process is stopped; False where the system does not say."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state in "Tt"
 
 
 def _nothing() -> None:

@@ -18,6 +18,10 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
+from featurestore.child_process import parent_socket
+
+LENGTH_BYTES = 4
+"""Bytes of the length of the message that says what to prepare."""
 WORKER_WANTED = b"+"
 """Comes with the worker's end of its socket."""
 IMPORTED_ONCE = ("pipelines.build.tasks", "featurestore.rows.engine")
@@ -25,11 +29,11 @@ IMPORTED_ONCE = ("pipelines.build.tasks", "featurestore.rows.engine")
 
 
 def serve() -> None:
-    """Be that process: prepare as standard input says, then fork a worker for each socket that arrives."""
+    """Be that process: prepare as the parent says, then fork a worker for each socket that arrives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the socket
     workers: list[int] = []
-    with socket.socket(fileno=int(sys.argv[2])) as control:
-        _prepare()
+    with parent_socket() as control:
+        _prepare(control)
         while handle := _next_handle(control):
             pid = os.fork()
             if pid == 0:
@@ -40,14 +44,14 @@ def serve() -> None:
     _end(workers)
 
 
-def _prepare() -> None:
+def _prepare(control: socket.socket) -> None:
     """Import and run what workers should find done; what that raises, the first task of each raises again."""
     gc.disable()  # what is imported stays: looking through it again and again takes a tenth of the time
     for module in IMPORTED_ONCE:
         importlib.import_module(module)
-    message = sys.stdin.buffer.read()  # ends at once where the parent does
-    if message:
-        path, task = pickle.loads(message)  # noqa: S301  # from the process that started this one
+    length = int.from_bytes(control.recv(LENGTH_BYTES, socket.MSG_WAITALL))
+    if length:  # else the parent is gone
+        path, task = pickle.loads(control.recv(length, socket.MSG_WAITALL))  # noqa: S301  # from that parent
         sys.path[:] = path
         with suppress(Exception):
             pickle.loads(task)()  # noqa: S301  # likewise; it may need modules of the user's

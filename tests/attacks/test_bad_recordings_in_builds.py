@@ -23,10 +23,9 @@ from pipelines.build.rejects import known_rejects
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
-from pipelines.workers import crash_isolation
+from pipelines.workers import local_workers
 from pipelines.workers.cluster import Workers
-from pipelines.workers.crash_isolation import REASON, isolate_culprits
-from pipelines.workers.dispatch import bundles_of
+from pipelines.workers.dispatch import REASON, bundles_of, isolate_culprits
 from pipelines.workers.engines import forget_engines
 
 pytestmark = pytest.mark.timeout(600)
@@ -63,7 +62,7 @@ def corpus(tmp_path, store):
 
 MARKED = {"flac": b"fLaC" + b"trap" * 50, "wav": b"RIFFtrap"}
 HOSTILE = (
-    "import sys; sys.path.insert(0, sys.argv[1]); import os; from featurestore.signal import decoder_process as d\n"
+    "import os; from featurestore.signal import decoder_process as d\n"
     "d.CPU_SECONDS = 1; plain = d.decoded\n"
     "def decoded(data, max_seconds):\n"
     "    while b'trap' in data: pass\n"
@@ -95,15 +94,15 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
     plan = plan_build(store, corpus("wav"), DatasetSpec(feature_preset("mathworks"), None, 0))
     (bundle,) = bundles_of(store, plan)
     deadly = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import os; from featurestore.rows.engine import RowEngine\n"
+        "import os; from featurestore.rows.engine import RowEngine\n"
         "load = RowEngine.load_segments\n"
         "def deadly(self, data, *rest):\n"
         "    return os.kill(os.getpid(), 9) if b'trap' in data else load(self, data, *rest)\n"
         "RowEngine.load_segments = deadly\n"
-        "from pipelines.workers.crash_isolation import probe; probe()"
+        "from pipelines.workers.worker_server import serve; serve()"
     )
 
-    monkeypatch.setattr(crash_isolation, "_START", deadly)
+    monkeypatch.setattr(local_workers, "_START", deadly)
     found = isolate_culprits(bundle)
 
     bad = next(one.content for one in plan.corpus.utterances if one.path.endswith(f"{BAD}.wav"))
@@ -160,10 +159,10 @@ def test_a_worker_that_is_killed_once_costs_no_row(corpus, build_with, tmp_path)
 
 def test_a_recording_that_kills_local_workers_is_rejected_and_the_rest_is_built(corpus, build_with, monkeypatch):
     deadly = (
-        "import os, sys; sys.path[:0] = [sys.argv[1], os.path.dirname(os.environ['DIED_ONCE'])]\n"
-        "from armed import arm; arm('marked'); from pipelines.workers.crash_isolation import probe; probe()"
+        "import os; sys.path.insert(0, os.path.dirname(os.environ['DIED_ONCE']))\n"
+        "from armed import arm; arm('marked'); from pipelines.workers.worker_server import serve; serve()"
     )
-    monkeypatch.setattr(crash_isolation, "_START", deadly)
+    monkeypatch.setattr(local_workers, "_START", deadly)
 
     report = build_with(corpus("wav"), "marked")
 

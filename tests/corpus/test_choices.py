@@ -18,7 +18,7 @@ from featurestore.store import open_store
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.fetch import Fetcher
-from pipelines.ingest.ingest import chosen_corpus, corpus_of_store
+from pipelines.ingest.ingest import corpus_of_store, ingest_spec
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def built(tmp_path_factory):
     store = open_store(tmp_path_factory.mktemp("choices") / "store")
     fetcher = Fetcher(print, lambda done, total: None)
     recipe = DatasetSpec(feature_preset("mathworks"))
-    whole = build(store, chosen_corpus(store, find_corpus_spec("demo"), None, fetcher), recipe, jobs=1)
-    part = build(store, chosen_corpus(store, find_corpus_spec("demo/4class"), None, fetcher), recipe, jobs=1)
+    whole = build(store, ingest_spec(store, find_corpus_spec("demo"), None, fetcher), recipe, jobs=1)
+    part = build(store, ingest_spec(store, find_corpus_spec("demo/4class"), None, fetcher), recipe, jobs=1)
     return store, whole, part
 
 

@@ -26,7 +26,7 @@ from featurestore.corpus.splits.protocols import split
 from featurestore.corpus.types import identified_file
 from featurestore.errors import ManifestError, SourceError
 from pipelines.ingest.fetch import Fetcher
-from pipelines.ingest.ingest import chosen_corpus, known_corpus
+from pipelines.ingest.ingest import ingest_spec, known_corpus
 
 WRITERS = {
     "audformat": audformat,
@@ -215,7 +215,7 @@ def test_a_known_corpus_wins_over_a_folder_of_its_name(tmp_path, monkeypatch):
 def test_a_store_keeps_the_recordings_with_their_labels(tmp_path, store):
     choice = find_corpus_spec(str(lhotse(tmp_path / "moods")))
 
-    corpus = chosen_corpus(store, choice, None, Fetcher(print, no_progress))
+    corpus = ingest_spec(store, choice, None, Fetcher(print, no_progress))
     kept = known_corpus(store, choice.manifests[0])
 
     assert kept == corpus

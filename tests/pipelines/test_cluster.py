@@ -1,146 +1,145 @@
-"""Local workers: forked from one warm process, replaced when they die, and none is left behind."""
+"""Bundles reach the workers of a cluster, each once; those that would write other rows, or elsewhere, are left out."""
 
 from __future__ import annotations
 
-import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from demo_corpus import ROOT
+from demo_corpus import ROOT, ingest_demo, no_download
+from distributed import Client, LocalCluster
+from tiny_corpus import recipe, write_corpus
 
-from featurestore.errors import BuildError, UnknownNameError
-from featurestore.specs.presets import feature_preset
-from pipelines.workers import local_workers
-from pipelines.workers.cluster import Workers
-from pipelines.workers.local_workers import LocalWorkers, WorkerDiedError
+from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.errors import BuildError
+from featurestore.specs.presets import feature_preset, policy
+from featurestore.store import Store
+from pipelines.build.plan import plan_build
+from pipelines.build.progress import Silent
+from pipelines.build.spec import DatasetSpec
+from pipelines.build.tasks import Bundle, run_bundle
+from pipelines.ingest.ingest import ingest
+from pipelines.workers import cluster as cluster_workers
+from pipelines.workers.cluster import WINDOW, ClusterCrew, connect
+from pipelines.workers.dispatch import BundleCounts, bundles_of, run_bundles
 
-NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for left processes")
+MOUNTS = ("unshare", "--mount", "sh", "-c")
+OLD_VERSION = """
+import featurestore.specs.versions as versions
+versions.OPERATIONS["mel"] = (1, versions.OPERATIONS["mel"][1])
+"""
 
 
-@pytest.fixture(scope="module")
-def local() -> Iterator[LocalWorkers]:
-    """Workers that several tests share, since each start takes a second."""
-    with Workers(2) as workers:
-        yield workers.local()
+@pytest.fixture
+def bundles(store: Store, tmp_path: Path) -> list[Bundle]:
+    folder = write_corpus(tmp_path / "tiny", range(1, 5))
+    corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
+    return bundles_of(store, plan_build(store, corpus, recipe(4)))
 
 
-def status(pid: int) -> list[str]:
-    """Return the state of a process and its parent; empty if it is gone."""
+@contextmanager
+def worker(scheduler: str, *options: str, before: Sequence[str] = ()) -> Iterator[None]:
+    """Run a Dask worker, in a shell line of its own if `before` gives one to put the command into."""
+    command = [sys.executable, "-m", "dask", "worker", scheduler, "--host", "127.0.0.1", "--nthreads", "1"]
+    command += ["--no-dashboard", "--no-nanny", *options]
+    if before:
+        command = [*before[:-1], before[-1].format(" ".join(command))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
-    except OSError:
-        return []
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
-def has_ended(pid: int) -> bool:
-    until = time.monotonic() + 120
-    while status(pid)[:1] not in ([], ["Z"]) and time.monotonic() < until:
-        time.sleep(0.02)
-    return status(pid)[:1] in ([], ["Z"])
+@pytest.fixture
+def scheduler() -> Iterator[str]:
+    """The address of a Dask scheduler without workers."""
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50) as running:
+        yield running.scheduler_address
 
 
-def test_what_was_prepared_once_is_found_by_every_worker(tmp_path):
-    with Workers(2) as workers:
-        workers.prepare(partial(os.mkdir, tmp_path / "made"))
-        workers.prepare(partial(os.mkdir, tmp_path / "too late"))
-        local = workers.local()
+def test_a_worker_of_another_version_is_named_and_writes_nothing(store, bundles, scheduler, tmp_path):
+    (tmp_path / "old_version.py").write_text(OLD_VERSION)
 
-        assert local.ask(os.path.isdir, tmp_path / "made")
-        assert not local.ask(os.path.isdir, tmp_path / "too late")
+    with worker(scheduler, "--preload", str(tmp_path / "old_version.py")), connect(scheduler) as client:
+        client.wait_for_workers(1, timeout=60)
+        with pytest.raises(BuildError, match=r"no worker can take part; tcp://127.* \(mel 1 in place of \d+\)"):
+            run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
 
-
-def test_two_threads_get_two_workers_and_the_next_task_finds_one_of_them(local, tmp_path):
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(local.ask, Path.write_text, gate, "open")  # until somebody reads
-        first = local.ask(os.getpid)
-        again = local.ask(os.getpid)
-        assert gate.read_text() == "open"
-        assert waiting.result() == 4
-
-        assert first == again != os.getpid()
+    assert store.storage.children("shards") == []
 
 
-def test_an_error_of_a_task_is_raised_where_it_was_asked_and_the_worker_lives_on(local):
-    pid = local.ask(os.getpid)
+@pytest.mark.skipif(
+    not shutil.which("unshare") or subprocess.run([*MOUNTS, "true"], capture_output=True, check=False).returncode != 0,
+    reason="needs the right to make mounts of its own",
+)
+def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bundles, scheduler, tmp_path):
+    shutil.copytree(store.uri, tmp_path / "own")
+    line = f"mount --bind '{tmp_path}/own' '{store.uri}' && exec {{}}"
 
-    with pytest.raises(UnknownNameError, match="unknown feature preset 'none such'"):
-        local.ask(feature_preset, "none such")
-    assert local.ask(os.getpid) == pid
+    with worker(scheduler, before=(*MOUNTS, line)), connect(scheduler) as client:
+        client.wait_for_workers(1, timeout=60)
+        with pytest.raises(BuildError, match="is not the store that this build writes"):
+            run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
 
-
-def test_a_worker_that_dies_is_told_and_replaced(local):
-    pid = local.ask(os.getpid)
-
-    with pytest.raises(WorkerDiedError):
-        local.ask(os._exit, 0)
-    assert local.ask(os.getpid) not in (pid, os.getpid())
-
-
-@NEEDS_PROC
-def test_no_process_is_left_after_the_end_even_of_a_worker_at_work_and_none_starts_any_more():
-    with Workers(2) as workers, ThreadPoolExecutor(1) as pool:
-        local = workers.local()
-        pid = local.ask(os.getpid)
-        forker = int(status(pid)[1])
-        busy = pool.submit(local.ask, time.sleep, 3600)
-        while local._idle:  # until it has its worker
-            time.sleep(0.01)
-        local.end()  # which does not wait for an hour
-
-        assert isinstance(busy.exception(), WorkerDiedError)
-        with pytest.raises(BuildError, match="ended"):
-            local.ask(os.getpid)
-    assert has_ended(pid)
-    assert has_ended(forker)
+    assert list((tmp_path / "own").rglob("zarr.json")) == []
 
 
-@NEEDS_PROC
-def test_a_worker_that_was_stopped_is_ended_and_replaced(monkeypatch):
-    monkeypatch.setattr(local_workers, "LOOK", 0.1)
-    with Workers(1) as workers:
-        local = workers.local()
-        pid = local.ask(os.getpid)
+def test_a_bundle_of_another_version_is_refused_where_it_is_computed(store, bundles, monkeypatch):
+    from featurestore.specs import versions
 
-        with pytest.raises(WorkerDiedError):
-            local.ask(os.kill, pid, signal.SIGSTOP)
-        assert local.ask(os.getpid) != pid
+    number, libraries = versions.OPERATIONS["mel"]
+    monkeypatch.setitem(versions.OPERATIONS, "mel", (number + 1, libraries))
+
+    with pytest.raises(BuildError, match=f"mel {number + 1} in place of {number}"):
+        run_bundle(bundles[0])
+    assert store.storage.children("shards") == []
 
 
-@NEEDS_PROC
-def test_workers_end_with_a_caller_that_is_killed(tmp_path):
-    code = (
-        "import os, sys; from pathlib import Path; from pipelines.workers.local_workers import LocalWorkers\n"
-        "local = LocalWorkers(); Path(sys.argv[1]).write_text(str(local.ask(os.getpid))); os.kill(os.getpid(), 9)"
+def test_a_scheduler_that_ends_is_one_line(bundles):
+    cluster = LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50)
+    with connect(cluster.scheduler_address) as client:
+        cluster.close()
+        with pytest.raises(BuildError, match="scheduler is gone"):
+            run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
+
+
+def test_a_scheduler_that_wants_certificates_is_one_line():
+    with pytest.raises(BuildError, match="certificates"), connect("tls://127.0.0.1:1"):
+        pass
+
+
+def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store, cluster):
+    corpus = ingest_demo(store)
+    plan = plan_build(store, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 50))
+    bundles = [
+        Bundle(store.uri, part.part.spec, task.shard.members, (task,)) for part in plan.parts for task in part.tasks
+    ]
+    assert len(bundles) > 2 * WINDOW + 2
+    tally = BundleCounts()
+    with connect(cluster) as client:
+        run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), tally)
+
+    assert tally.computed == sum(bundle.rows for bundle in bundles)
+
+
+def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(store, monkeypatch):
+    monkeypatch.setattr(cluster_workers, "WORKER_PATIENCE", 2)
+    corpus = ingest_demo(store)
+    bundles = bundles_of(
+        store, plan_build(store, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 75))
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "pid")], cwd=ROOT, check=False)
-
-    assert has_ended(int((tmp_path / "pid").read_text()))
-
-
-def test_a_worker_uses_one_native_thread_and_the_caller_keeps_its_own_setting(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-
-    with Workers(1) as workers:
-        assert workers.local().ask(os.getenv, "OMP_NUM_THREADS") == "1"
-    assert "OMP_NUM_THREADS" not in os.environ
-
-
-def test_workers_find_the_modules_that_the_caller_finds(tmp_path, monkeypatch):
-    (tmp_path / "of_the_user.py").write_text("def answer():\n    return 42\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    from of_the_user import answer
-
-    workers = Workers(1)
-    for _ in range(2):  # after their end they start again
-        with workers:
-            workers.prepare(partial(os.listdir, tmp_path))
-            assert workers.local().ask(answer) == 42
+    cluster = LocalCluster(
+        n_workers=0, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+    )
+    with (
+        cluster,
+        Client(cluster) as client,
+        pytest.raises(BuildError, match=r"all workers are gone .* run the same command again"),
+    ):
+        run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())

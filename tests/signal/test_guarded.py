@@ -30,7 +30,7 @@ def flac():
 def hostile_tasks(monkeypatch):
     """Children that know tasks which behave as bad decoders do."""
     start = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import os, time\n"
+        "import os, time\n"
         "from featurestore.signal import decoder_process as d\n"
         "d.CPU_SECONDS = 1\n"
         "def hang(data, max_seconds):\n    while True: pass\n"
@@ -73,7 +73,7 @@ def test_a_bad_decoder_is_stopped_and_the_next_file_is_decoded(hostile_tasks, fl
 def test_a_child_that_somebody_kills_is_replaced_and_no_file_is_rejected_for_it(flac):
     decoder = GuardedDecoder()
     decoder.decode(flac)
-    child = decoder._idle[0]._popen
+    child = decoder._idle[0].process
 
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
@@ -101,7 +101,7 @@ def test_children_end_with_their_parent(flac):
     script = (
         "import os, sys; from featurestore.signal.guarded import GuardedDecoder\n"
         "decoder = GuardedDecoder(); decoder.decode(sys.stdin.buffer.read())\n"
-        "print(decoder._idle[0]._popen.pid, flush=True); os.kill(os.getpid(), 9)"
+        "print(decoder._idle[0].process.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", script], input=flac, capture_output=True, check=False)
     pid = int(done.stdout)
