@@ -188,11 +188,6 @@ class BuildError(FeatureStoreError):
 REPAIR = " Run 'featurestore repair' to mend it."
 
 
-def _key_and_reason(message: str) -> tuple[str, str]:
-    key, _, rest = message.partition(" is damaged (")
-    return key, rest.removesuffix(f").{REPAIR}")
-
-
 class DamagedObjectError(FeatureStoreError):
     """A stored object whose bytes are not what its record or checksum says."""
 
@@ -200,7 +195,8 @@ class DamagedObjectError(FeatureStoreError):
 
     def __init__(self, key: str, reason: str = "damaged") -> None:
         if "\n" in key:  # what torch makes of such an error in a loader process
-            key, reason = _key_and_reason(own_line(key))
+            key, _, rest = own_line(key).partition(" is damaged (")
+            reason = rest.removesuffix(f").{REPAIR}")
         self.key = key
         self.reason = reason
         super().__init__(f"{key} is damaged ({reason}).{REPAIR}")

@@ -79,10 +79,6 @@ class Store:
                 sound.append(record)
         return sound, damaged
 
-    def shard_bytes(self, address: str) -> int:
-        """Return the bytes of a shard's data object."""
-        return self.record(address).layout.object_bytes
-
     def has_shard(self, address: str) -> bool:
         """Tell whether a shard's record and data object both stand."""
         return self.storage.exists(record_key(address)) and self.storage.exists(data_key(address))
@@ -182,7 +178,7 @@ class Store:
         self._heal(record.key, record.to_bytes())
         self._heal(table.key, table.to_bytes())
         for key in (f"refs/datasets/{record.id}.json", f"refs/{name}.json")[: 1 + named]:
-            if not self._stands(key, reference.to_bytes()):
+            if not self.storage.exists(key) or self.storage.get(key) != reference.to_bytes():
                 self.storage.replace(key, reference.to_bytes())
         return reference
 
@@ -190,9 +186,6 @@ class Store:
         """Put an object whose bytes follow from its key, in place of damaged ones too."""
         if not self.storage.put_if_absent(key, data) and self.storage.get(key) != data:
             self.storage.replace(key, data)
-
-    def _stands(self, key: str, data: bytes) -> bool:
-        return self.storage.exists(key) and self.storage.get(key) == data
 
     def forget(self, name: str) -> Reference:
         """Remove a dataset's name, or a nameless dataset; its shards stay until garbage is collected.
@@ -277,7 +270,7 @@ class Store:
 
     def bytes_of(self, addresses: Iterable[str]) -> int:
         """Return the bytes of the data objects of some shards."""
-        return sum(self.shard_bytes(address) for address in addresses)
+        return sum(self.record(address).layout.object_bytes for address in addresses)
 
 
 def open_store(uri: str | Path | None = None, base: str | Path | None = None) -> Store:

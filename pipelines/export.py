@@ -1,4 +1,4 @@
-"""A file for libraries that do not survive a failing write."""
+"""Writing a dataset to a file of another format, which appears whole and read back, or not at all."""
 
 from __future__ import annotations
 

@@ -107,17 +107,14 @@ def _check(store: Store, key: str, findings: Findings) -> None:
         "listings": lambda store, key: parse_listing(key, store.storage.get(key)),
         "rejects": _check_reject,
         "refs": _check_reference,
-        MARKER: _check_marker,
     }
     if kind == "shards":
         _check_shard_object(store, key, findings)
+    elif key == MARKER:
+        if store.storage.get(key) != MARK:
+            raise DamagedObjectError(key, "it does not say that this is a store")
     else:
         checks[kind](store, key)
-
-
-def _check_marker(store: Store, key: str) -> None:
-    if store.storage.get(key) != MARK:
-        raise DamagedObjectError(key, "it does not say that this is a store")
 
 
 def _check_shard_object(store: Store, key: str, findings: Findings) -> None:

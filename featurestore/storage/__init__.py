@@ -27,22 +27,18 @@ def open_storage(uri: str | Path) -> Storage:
     text = str(uri)
     own, separator, base = text.rpartition(BASE)
     if separator:
-        return _layered(open_storage(own), open_storage(base))
+        upper, lower = open_storage(own), open_storage(base)
+        if upper.uri == lower.uri:
+            return upper  # one that is its own base needs none
+        if not lower.stands():
+            raise StorageError(f"no store at {lower.uri!r}, which --base names: check the path.")
+        return LayeredStorage(upper, lower)
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme == "file":
         return LocalStorage(Path(unquote(urlsplit(text).path)))
     if scheme:
         raise StorageError(f"{text}: stores of kind {scheme}:// are not supported by this version; use a folder.")
     return LocalStorage(Path(text).expanduser())
-
-
-def _layered(own: Storage, base: Storage) -> Storage:
-    """Put a storage on its base; one that is its own base needs none."""
-    if own.uri == base.uri:
-        return own
-    if not base.stands():
-        raise StorageError(f"no store at {base.uri!r}, which --base names: check the path.")
-    return LayeredStorage(own, base)
 
 
 def default_place() -> str:

@@ -131,7 +131,8 @@ class _Sign:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.writer = f"{_host()}-{os.getpid()}-{secrets.token_hex(6)}"
+        host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:40] or "host"
+        self.writer = f"{host}-{os.getpid()}-{secrets.token_hex(6)}"
         self.users = 0
         self._path = folder / f"{self.writer}{SIGN}"
         self._handle = self._make()
@@ -222,7 +223,3 @@ def _where(handle: int) -> bytes:
     except OSError:
         return b""
     return hashlib.sha256(boot + str(os.fstat(handle).st_dev).encode()).hexdigest().encode()
-
-
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:40] or "host"

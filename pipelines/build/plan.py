@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featurestore.corpus.types import Corpus, Rejection, Utterance
+from featurestore.corpus.types import Corpus, Rejection
 from featurestore.errors import BuildError
 from featurestore.segments import segment_of
 from featurestore.shards.plan import Part, PartPlan, plan_part
@@ -34,27 +34,17 @@ START_SECONDS = 2.0
 def estimate_row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
     """Estimate the bytes of an average row from the sizes of 16-bit mono recordings at the corpus's rate."""
     rate = corpus.manifest.rate or features.rate or 16_000
-    sizes = [_mono_bytes(utterance, rate) for utterance in corpus.utterances] or [0]
+    lengths = [(segment_of(one.content).seconds, one.size) for one in corpus.utterances]
+    sizes = [size if seconds is None else 2 * rate * seconds for seconds, size in lengths] or [0]
     kept = features.rate or rate
     samples = float(np.mean(sizes)) / 2 * kept / rate
     frames = max(1.0, (features.seconds or samples / kept) * KINDS[features.kind].pace(features, kept))
     return frames * features.width * np.dtype(features.dtype).itemsize
 
 
-def _mono_bytes(utterance: Utterance, rate: int) -> float:
-    """Return the bytes of an utterance as 16-bit mono: of a segment by its length, else those of its file."""
-    seconds = segment_of(utterance.content).seconds
-    return utterance.size if seconds is None else 2 * rate * seconds
-
-
 def mean_duration(features: FeatureSpec, augmentation: AugmentationSpec | None) -> float:
     """Return how many frames a row has on average, as a share of its recording's."""
     return 1.0 if augmentation is None or features.seconds else augmentation.mean_duration
-
-
-def estimate_bytes(corpus: Corpus, features: FeatureSpec, rows: float) -> int:
-    """Estimate the bytes that so many rows take in the store."""
-    return int(rows * estimate_row_bytes(corpus, features))
 
 
 def estimate_seconds(rows: int, jobs: int, features: FeatureSpec) -> float:
@@ -113,7 +103,7 @@ class BuildPlan:
         for part in self.parts:
             share = mean_duration(self.recipe.features, part.part.spec.augmentation)
             rows += share * sum(task.shard.rows for task in part.tasks)
-        return estimate_bytes(self.corpus, self.recipe.features, rows)
+        return int(rows * estimate_row_bytes(self.corpus, self.recipe.features))
 
     def rejections(self) -> tuple[Rejection, ...]:
         """Return all files that did not become rows, with their reasons, sorted by path."""

@@ -1,4 +1,4 @@
-"""What a build reports while it runs, and waiting for others at the same store."""
+"""What a build reports while it runs, and how it waits for others that use the same store."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Progress(Protocol):
         """Start: rows to write, and rows that stand already."""
 
     def advance(self, rows: int) -> None:
-        """Tell that so many more rows are written."""
+        """Report that so many more rows are written."""
 
     def tell(self, text: str) -> None:
-        """Tell what the build waits for, or what it goes on without."""
+        """Report what the build waits for, or does without."""
 
     def end(self) -> None:
         """Finish, whatever happened."""
@@ -65,7 +65,7 @@ def held_shared(store: Store, progress: Progress) -> Iterator[None]:
                 held.enter_context(store.storage.hold(exclusive=False))
                 break
             except StoreBusyError:
-                teller.tell(f"waiting for a gc or repair that has {store.uri} for itself")
+                teller.tell(f"waiting for a gc or repair that has locked {store.uri}")
                 time.sleep(POLL)
         yield
 

@@ -1,4 +1,4 @@
-"""What a build did, or would do, and what it has to say of its rows."""
+"""What a build reports: what it did, or would do, and remarks on its rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def row_notes(corpus: Corpus, features: FeatureSpec, records: Iterable[ShardReco
     if empty:
         yield (
             f"{empty} of {features.mels} mel bands are narrower than the step between two bins at {rate:,} Hz and hold "
-            "none, so that their values never change: take fewer mels or a larger fft_length"
+            "none, so their values never change: choose fewer mels or a larger fft_length"
         )
     remarks = {
         content: remark
@@ -41,16 +41,15 @@ def row_notes(corpus: Corpus, features: FeatureSpec, records: Iterable[ShardReco
     }
     silent = {content for content, remark in remarks.items() if "silent" in remark}
     if silent:
-        yield f"{_some(corpus, silent)} of which the rows hold no sound: they are silent, and yet labelled"
+        yield f"{_some(corpus, silent)} whose rows hold no sound: silent, yet labelled"
     slow = {content: int(remark["rate"]) for content, remark in remarks.items() if "rate" in remark}
     high_hz = features.high_hz or rate / 2
     slow = {content: own for content, own in slow.items() if own / 2 < high_hz}
     if slow:
         own = min(slow.values())
         yield (
-            f"{_some(corpus, slow)} recorded with less than the {rate:,} samples a second of the features (down to "
-            f"{own:,}): what rows tell of more than {own / 2:,.0f} Hz is left over by the change of rate; "
-            f"--set rate={own} ends there"
+            f"{_some(corpus, slow)} recorded at less than the features' {rate:,} Hz (down to {own:,} Hz): above "
+            f"{own / 2:,.0f} Hz their rows hold only what resampling leaves; --set rate={own} stops there"
         )
 
 

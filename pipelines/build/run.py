@@ -184,7 +184,7 @@ def _digest_of(store: Store, name: str) -> str | None:
 
 
 def _settled_device(device: str, recipe: DatasetSpec, workers: Workers) -> str:
-    """Return the device that computes; `BuildError` if it cannot go with where the workers are."""
+    """Return the device that computes; `BuildError` if it excludes the workers that were asked for."""
     chosen = chosen_device(device, recipe)
     if workers.scheduler is not None and chosen != CPU:
         raise BuildError(f"--scheduler and --device {chosen} exclude each other: a device computes in this process.")
@@ -193,7 +193,9 @@ def _settled_device(device: str, recipe: DatasetSpec, workers: Workers) -> str:
 
 def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
     """Publish the dataset of a plan whose shards all stand; return its record."""
-    record = _dataset(store, plan)
+    parts = tuple(part.part for part in plan.parts if part.part.contents)
+    records = [store.record(address) for address in plan.addresses]
+    record = DatasetRecord(parts, plan.addresses, dataset_digest(parts, records))
     store.publish(record, dataset_table(plan.corpus, plan.rejected), name)
     return record
 
@@ -274,11 +276,11 @@ class _Work:
 
 
 def _no_progress(store: Store, bundles: Sequence[Bundle]) -> str:
-    """Say that what workers call written does not stand in the store."""
+    """Explain that the store lacks what workers say they have written."""
     shards = sum(len(bundle.tasks) for bundle in bundles)
     return (
-        f"workers have ended {shards:,} shards and none of them stands in {store.uri}: see whether that is the same "
-        "folder for all of them, and whether something removes files there, then run the same command again."
+        f"workers have finished {shards:,} shards, but {store.uri} holds none of them: check that all workers see "
+        "the same folder and that nothing removes files there, then run the same command again."
     )
 
 
@@ -289,9 +291,3 @@ def _check_space(store: Store, plan: BuildPlan) -> None:
             f"{store.uri} has {free / 1e6:,.0f} MB free and the build needs about {needed / 1e6:,.0f} MB: "
             "free some space or give --store another place. Nothing was written."
         )
-
-
-def _dataset(store: Store, plan: BuildPlan) -> DatasetRecord:
-    parts = tuple(part.part for part in plan.parts if part.part.contents)
-    records = [store.record(address) for address in plan.addresses]
-    return DatasetRecord(parts, plan.addresses, dataset_digest(parts, records))

@@ -74,8 +74,9 @@ def ingest(
             opened = corpus_source(manifest, place, limits)
             before_reading()
             if not write:
-                corpus = with_unread(label(manifest, *_read_only(opened, manifest)), opened)
-                return _with_utterances(corpus, opened)
+                files, label_files = read_source(opened, manifest)  # the label files are held in memory
+                corpus = label(manifest, files, label_files.__getitem__)
+                return _with_utterances(with_unread(corpus, opened), opened)
             listing = _read(store, opened, manifest)
             known.remember(listing, "" if opened.unread else origin)  # so that they are told the next time as well
             return _with_utterances(with_unread(label(manifest, listing, store.source), opened), opened)
@@ -91,12 +92,6 @@ def _by_size(listing: Listing, limits: Limits) -> tuple[Listing, tuple[Rejection
         Rejection(file.path, f"it is {limits.too_large}") for file in listing if file.size > limits.member_bytes
     )
     return tuple(file for file in listing if file.size <= limits.member_bytes), large
-
-
-def _read_only(source: Source, manifest: Manifest) -> tuple[Listing, Callable[[str], bytes]]:
-    """Identify every recording of a source and keep nothing but the label files, in memory."""
-    listing, label_files = read_source(source, manifest)
-    return listing, label_files.__getitem__
 
 
 def _with_utterances(corpus: Corpus, source: Source) -> Corpus:

@@ -74,11 +74,6 @@ def derive_listing(store: Store, key: str) -> None:
     raise DamagedObjectError(key, REBUILD)
 
 
-def refuse_table(store: Store, key: str) -> None:
-    """Say how a damaged or missing table comes to stand again: a build writes it from the manifest."""
-    raise DamagedObjectError(key, REBUILD)
-
-
 def derive_dataset(store: Store, key: str) -> None:
     """Write a damaged dataset record anew from what it still says; `DamagedObjectError` if its key is another."""
     said = _said(store, key)

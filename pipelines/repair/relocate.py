@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from featurestore.datasets import DatasetRecord, dataset_digest
 from featurestore.errors import DamagedObjectError
 from featurestore.shards.commit import commit_shard
-from featurestore.shards.plan import Part, PartPlan, PlannedShard, plan_part
+from featurestore.shards.plan import PartPlan, PlannedShard, plan_part
 from featurestore.store import Store
 from pipelines.build.tasks import gather_rows
 
@@ -34,14 +34,13 @@ def compact(store: Store) -> int:
         records = {reference.dataset: store.dataset(reference.dataset) for reference in store.references()}
         moved = 0
         for record in sorted(records.values(), key=lambda record: (-record.rows, record.id)):
-            plans = [plan_part(part, _of_spec(fresh.values(), part)) for part in record.parts]
+            plans = [
+                plan_part(part, [shard for shard in fresh.values() if shard.spec.id == part.spec.id])
+                for part in record.parts
+            ]
             fresh |= {task.shard.address: task.shard for plan in plans for task in plan.tasks}
             moved += relocate(store, record, plans)
     return moved
-
-
-def _of_spec(shards: Iterable[PlannedShard], part: Part) -> list[PlannedShard]:
-    return [shard for shard in shards if shard.spec.id == part.spec.id]
 
 
 def relocate(store: Store, record: DatasetRecord, plans: Sequence[PartPlan]) -> bool:

@@ -27,12 +27,11 @@ from pipelines.repair.derive import (
     derive_listing,
     derive_reference,
     known_shard,
-    refuse_table,
     synthesised,
 )
 from pipelines.repair.relocate import donors_of, relocate
 
-NO_WAY = "build the dataset again with the options it was made with"
+NO_WAY = "build the dataset again with the same options: that writes it anew"
 ROUNDS = 4
 """Verifications at most: a record that is mended lets more be found and mended."""
 
@@ -191,22 +190,12 @@ def _replace_shard(store: Store, address: str) -> None:
     _remove(store, address)
 
 
-def _mend_reject(store: Store, key: str) -> None:
-    """Remove a damaged note: the next build tries the recording once more and writes it anew."""
-    store.storage.delete(key)
-
-
-def _mend_marker(store: Store, key: str) -> None:
-    store.storage.replace(key, MARK)
-
-
 _MENDERS: dict[str, Callable[[Store, str], None]] = {
-    MARKER: _mend_marker,
+    MARKER: lambda store, key: store.storage.replace(key, MARK),
     "listings": derive_listing,
-    "tables": refuse_table,
-    "rejects": _mend_reject,
+    "rejects": lambda store, key: store.storage.delete(key),  # the next build tries the recording once more
     "shards": _mend_shard,
     "datasets": derive_dataset,
     "refs": derive_reference,
 }
-"""What mends each kind of object, in the order in which they are mended."""
+"""What mends each kind of object, in the order in which they are mended; tables are written by the next build."""

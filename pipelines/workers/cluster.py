@@ -127,7 +127,7 @@ class ClusterCrew:
                 if time.monotonic() - self._moment >= WORKER_PATIENCE:
                     self._moment = time.monotonic()
                     self._progress.tell(
-                        f"nothing has ended for {WORKER_PATIENCE} s; workers at work: {len(self._fit()[0])}"
+                        f"no task has finished for {WORKER_PATIENCE} s; {len(self._fit()[0])} workers are running"
                     )
             else:
                 return
@@ -149,13 +149,13 @@ class ClusterCrew:
         BuildError
             If none of those that are there may.
         """
-        there = list(self._client.scheduler_info(n_workers=-1)["workers"])
+        there = list(self._client.scheduler_info(n_workers=-1).get("workers", ()))  # it is empty once that is gone
         new = [worker for worker in there if worker not in self._faults]
         question = (self._specs, self._storage.uri, self._storage.sign())
         answers = self._client.run(fault_of_worker, *question, workers=new, on_error="return") if new else {}
         for worker in new:
             answer = answers.get(worker, "")
-            self._faults[worker] = answer if isinstance(answer, str) else f"it cannot be asked ({answer!r:.200})"
+            self._faults[worker] = answer if isinstance(answer, str) else f"it does not answer ({answer!r:.200})"
             if self._faults[worker]:
                 self._progress.tell(f"worker {worker} is left out: {self._faults[worker]}")
         fit = [worker for worker in there if not self._faults[worker]]
@@ -172,7 +172,7 @@ def _task(bundle: Bundle) -> Receipt:
 
 
 def fault_of_worker(specs: tuple[RowSpec, ...], store_uri: str, sign: str) -> str:
-    """Say in a worker why it may not work at a build; an empty text if it may."""
+    """Say why this worker may not take part in a build; an empty text if it may."""
     try:
         for spec in specs:
             refuse_other_versions(spec)
@@ -180,7 +180,7 @@ def fault_of_worker(specs: tuple[RowSpec, ...], store_uri: str, sign: str) -> st
         until = time.monotonic() + STORE_PATIENCE
         while not storage.shows(sign):
             if time.monotonic() > until:
-                return f"what stands there at {store_uri} is not the store that this build writes"
+                return f"what it finds at {store_uri} is not the store that this build writes"
             time.sleep(0.1)
     except FeatureStoreError as error:
         return str(error).rstrip(".")

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from featurestore.errors import BuildError, FeatureStoreError
 from featurestore.segments import segment_of
-from featurestore.shards.plan import ShardTask
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
 from pipelines.build.plan import BuildPlan, rows_in_a_bundle
@@ -62,17 +61,13 @@ def bundles_of(store: Store, plan: BuildPlan) -> list[Bundle]:
             continue
         limit = rows_in_a_bundle(plan.corpus, part.part.spec.features, part.part.spec.augmentation)
         for members, group in groupby(part.tasks, key=lambda task: task.shard.members):
+            tasks = tuple(group)
+            size = max(1, limit // tasks[0].shard.rows)
             bundles.extend(
-                Bundle(store.uri, part.part.spec, members, tasks, plan.recipe.max_seconds)
-                for tasks in _bounded(tuple(group), limit)
+                Bundle(store.uri, part.part.spec, members, tasks[start : start + size], plan.recipe.max_seconds)
+                for start in range(0, len(tasks), size)
             )
     return sorted(bundles, key=lambda bundle: -bundle.rows)
-
-
-def _bounded(tasks: tuple[ShardTask, ...], limit: int) -> Iterator[tuple[ShardTask, ...]]:
-    size = max(1, limit // tasks[0].shard.rows)
-    for start in range(0, len(tasks), size):
-        yield tasks[start : start + size]
 
 
 class Crew(Protocol):

@@ -65,13 +65,13 @@ def test_a_build_names_empty_bands_silent_recordings_and_rates_below_the_feature
 
     assert first == again
     silent, rates = first
-    assert silent.startswith(f"1 recording ({file_name(0)}) of which the rows hold no sound")
-    assert rates.startswith(f"1 recording ({file_name(7)}) recorded with less than the 16,000 samples a second")
-    assert "more than 4,000 Hz" in rates
+    assert silent.startswith(f"1 recording ({file_name(0)}) whose rows hold no sound")
+    assert rates.startswith(f"1 recording ({file_name(7)}) recorded at less than the features' 16,000 Hz")
+    assert "above 4,000 Hz" in rates
     assert "--set rate=8000" in rates
     only, *_ = built(store, folder, "high_hz=4000")
     assert only == silent
-    assert not any("recorded with" in note for note in built(store, folder, "high_hz=4000"))
+    assert not any("recorded at" in note for note in built(store, folder, "high_hz=4000"))
     empty = int(np.sum(mel_triangles(16_000, 512, 400, "htk", 0, 8000).max(axis=1) == 0))
     narrow = built(store, folder, "mels=400", "fft_length=512", "window_length=512")[0]
     assert narrow.startswith(f"{empty} of 400 mel bands")
