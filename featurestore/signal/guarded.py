@@ -152,7 +152,12 @@ class _Child:
     def ask(self, question: dict[str, Any], data: bytes, patience: float) -> tuple[dict[str, Any], bytearray]:
         """Send a question with its file, and return the answer; `_Ended` if there is none."""
         late = threading.Event()
-        timer = threading.Timer(patience, lambda: (late.set(), self.process.kill()))
+
+        def stop() -> None:
+            late.set()
+            self.process.kill()
+
+        timer = threading.Timer(patience, stop)
         timer.daemon = True
         timer.start()
         try:

@@ -36,6 +36,9 @@ MOST_THREADS = 512
 """Bundles under way at most, each of which a thread here waits for."""
 
 
+GONE = "the Dask scheduler is gone: run the same command again to continue."
+
+
 class ClusterCrew:
     """The workers of a cluster that have been asked whether they may take part; they may come and go.
 
@@ -78,19 +81,17 @@ class ClusterCrew:
         from distributed.comm import CommClosedError
 
         try:
-            with self._storage.hold(exclusive=False):
-                future = self._submitted(bundle)
-                try:
-                    self._wait(future)
-                    receipt: Receipt = future.result()
-                finally:
-                    self._running.discard(future)
-                    self._ended.set()
+            future = self._submitted(bundle)
+            try:
+                receipt = self._receipt(future)
+            finally:
+                self._running.discard(future)
+                self._ended.set()
         except KilledWorker as error:
             self._await_workers()
             raise WorkerDiedError("workers died") from error
         except (CancelledError, CommClosedError) as error:
-            raise BuildError("the Dask scheduler is gone: run the same command again to continue.") from error
+            raise BuildError(GONE) from error
         self._moment = time.monotonic()
         return receipt
 
@@ -115,22 +116,22 @@ class ClusterCrew:
             self._running.add(future)
             return future
 
-    def _wait(self, future: Future) -> None:
+    def _receipt(self, future: Future) -> Receipt:
         """Wait until a bundle has ended; give up if all workers are gone and none comes back."""
-        from distributed import wait
-
         while True:
             try:
-                wait([future], timeout=WORKER_PATIENCE)
-            except TimeoutError:  # no fault while there are workers
-                self._await_workers()
+                receipt: Receipt = future.result(timeout=WORKER_PATIENCE)
+            except TimeoutError:
+                if future.done():
+                    raise  # of the task
+                self._await_workers()  # while there are workers, a bundle may take its time
                 if time.monotonic() - self._moment >= WORKER_PATIENCE:
                     self._moment = time.monotonic()
                     self._progress.tell(
                         f"no task has finished for {WORKER_PATIENCE} s; {len(self._fit()[0])} workers are running"
                     )
             else:
-                return
+                return receipt
 
     def _await_workers(self) -> None:
         try:
@@ -149,7 +150,10 @@ class ClusterCrew:
         BuildError
             If none of those that are there may.
         """
-        there = list(self._client.scheduler_info(n_workers=-1).get("workers", ()))  # it is empty once that is gone
+        identity = self._client.scheduler_info(n_workers=-1)
+        if "workers" not in identity:
+            raise BuildError(GONE)
+        there = list(identity["workers"])
         new = [worker for worker in there if worker not in self._faults]
         question = (self._specs, self._storage.uri, self._storage.sign())
         answers = self._client.run(fault_of_worker, *question, workers=new, on_error="return") if new else {}

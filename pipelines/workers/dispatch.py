@@ -142,15 +142,16 @@ def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: Progress, tally
     work = _Work(crew, iter(bundles), progress, tally)
     threads = min(crew.threads, len(bundles))
     tasks = {f"bundle-{number}": (work.run_next,) for number in range(len(bundles))}
-    with ThreadPoolExecutor(threads, "bundles") as pool:
+    storage = open_store(bundles[0].store_uri).storage
+    with storage.hold(exclusive=False), ThreadPoolExecutor(threads, "bundles") as pool:
         try:
             threaded.get(tasks, list(tasks), pool=pool, num_workers=threads)
         except BaseException:
             crew.stop()
             pool.shutdown(cancel_futures=True)
             raise
-    for bundle in work.deadly:
-        work.note(bundle, _without_culprits(crew, bundle))
+        for bundle in work.deadly:
+            work.note(bundle, _without_culprits(crew, bundle))
 
 
 @dataclass
