@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 @json_option
 def new(folder: str, out: str | None, as_json: bool, limits: Limits) -> None:
     """Propose a manifest for a FOLDER or archive of audio, from the names of its files and the tables beside them."""
-    from featurestore.corpus.corpus_spec import recognised_format
-    from featurestore.corpus.importers import FORMATS
+    from featurestore.corpus.corpus_spec import FORMATS, recognised_format
     from featurestore.errors import SourceError
 
     if not Path(folder).exists():

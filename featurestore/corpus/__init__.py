@@ -1,6 +1,7 @@
 """Corpora: manifests, sources, labels, splits and leaks."""
 
-from featurestore.corpus.load import corpus_source, label, load_corpus, read_listing
+from featurestore.corpus.labels.assign import label
+from featurestore.corpus.load import corpus_source, load_corpus, read_listing
 from featurestore.corpus.manifest.catalog import find_manifest, manifest_names, read_manifest
 from featurestore.corpus.manifest.model import Archive, Manifest
 from featurestore.corpus.sources.folder import FolderSource

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from featurestore.corpus.labels.assign import assign_labels, count_notes, difference, orphan_notes, recordings_of
+from featurestore.corpus.labels.assign import count_notes, difference, label, orphan_notes, recordings_of
 from featurestore.corpus.labels.label_files import read_label_files
 from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.labels.votes import krippendorff_alpha, parse_votes
@@ -183,7 +183,7 @@ def check_completeness(
     SourceError
         If a label file is missing or cannot be read.
     """
-    corpus = assign_labels(_as_published(manifest), listing, read)
+    corpus = label(_as_published(manifest), listing, read)
     files = recordings_of(manifest, listing)
     faulty = {shown(path): faults[file.path] for path, file in files.items() if faults and file.path in faults}
     wrong = {shown(path) for path, file in files.items() if difference(manifest.index.get(path), file)} - set(faulty)

@@ -7,19 +7,33 @@ emotions; their paths and speakers start with the corpus, so that nothing is tak
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
-from featurestore.corpus.importers import FORMATS
-from featurestore.corpus.importers.data_folder import DataFolder
+from featurestore.corpus import importers
+from featurestore.corpus.importers.data_folder import DataFolder, DataFormat
 from featurestore.corpus.importers.to_manifest import manifest_of
 from featurestore.corpus.labels.schemes import find_scheme, under_scheme
-from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
+from featurestore.corpus.manifest.catalog import find_manifest, manifest_names, read_manifest
 from featurestore.corpus.manifest.model import Expected, LabelRule, Manifest, Scheme
 from featurestore.corpus.sources.archive_safety import Limits
+from featurestore.corpus.suggest.propose import sure_manifest
 from featurestore.corpus.types import Corpus, Rejection, Utterance
 from featurestore.errors import ManifestError, SourceError, SpecError
+
+
+def _formats() -> Mapping[str, DataFormat]:
+    """Return the formats that the modules of `featurestore.corpus.importers` declare, in the order of their ranks."""
+    names = [file.name for file in iter_modules(importers.__path__)]
+    found = {name: getattr(import_module(f"{importers.__name__}.{name}"), "FORMAT", None) for name in names}
+    return dict(sorted(((name, one) for name, one in found.items() if one), key=lambda pair: pair[1].rank))
+
+
+FORMATS = _formats()
+"""The formats of other tools by the names of their modules."""
 
 
 def recognised_format(place: str | Path) -> str | None:
@@ -40,9 +54,6 @@ def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest
     SourceError
         If its data cannot be read.
     """
-    from featurestore.corpus.manifest.catalog import manifest_names, read_manifest
-    from featurestore.corpus.suggest.propose import sure_manifest  # labels recordings, which this package serves
-
     folder = Path(place)
     manifests = sorted(folder.glob("*.toml"))
     if len(manifests) == 1:
@@ -169,7 +180,6 @@ def _is_own_folder(text: str) -> bool:
 
 
 def _is_described(folder: Path) -> bool:
-
     return recognised_format(folder) is not None or any(map(_is_manifest, folder.glob("*.toml")))
 
 

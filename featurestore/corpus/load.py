@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from featurestore.corpus.labels.assign import label
 from featurestore.corpus.manifest.model import Manifest, is_label_file
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import MemorySource, Source, Wanted, everything
-from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, identified_file
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
 from featurestore.errors import SourceError
 
 
@@ -122,20 +123,3 @@ def with_unread(corpus: Corpus, source: Source) -> Corpus:
 
     unread = (Rejection(shown(path), reason) for path, reason in sorted(source.unread.items()))
     return replace(corpus, rejected=(*corpus.rejected, *unread))
-
-
-def label(manifest: Manifest, listing: tuple[ListedFile, ...], read: ReadBytes | None = None) -> Corpus:
-    """Turn a listing into a corpus; labels come from paths and label files, no byte of audio is read.
-
-    A recording that does not fit is set aside with its reason and never stops the others.
-
-    Parameters
-    ----------
-    manifest : Manifest
-    listing : tuple of Listed
-    read : callable, optional
-        Returns the bytes of a file by its content; needed where the manifest has label files.
-    """
-    from featurestore.corpus.labels.assign import assign_labels
-
-    return assign_labels(manifest, listing, read)

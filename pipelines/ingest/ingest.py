@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from featurestore.corpus.corpus_spec import CorpusSpec
-from featurestore.corpus.load import check_label_files_read, corpus_source, label, read_source, with_unread
+from featurestore.corpus.labels.assign import label
+from featurestore.corpus.load import check_label_files_read, corpus_source, read_source, with_unread
 from featurestore.corpus.manifest.model import Manifest
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.audio_files import RawFormat

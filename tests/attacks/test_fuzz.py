@@ -14,7 +14,7 @@ from fuzzing import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurestore.corpus.load import label
+from featurestore.corpus.labels.assign import label
 from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 from featurestore.corpus.types import ListedFile
 from featurestore.datasets import DatasetRecord, Table

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.corpus.catalog_page import catalogue_page
+from featurestore.corpus.labels.assign import label
 from featurestore.corpus.labels.schemes import under_scheme
-from featurestore.corpus.load import label
 from featurestore.corpus.manifest.parse import parse_manifest
 from featurestore.corpus.splits.applicable import fields_of_manifests, fitting_rules
 from featurestore.corpus.splits.given_sides import by_field

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from featurestore.corpus.importers.data_folder import DataFolder, FoundCorpus, written_path
-from featurestore.corpus.importers.folders import table_fields
+from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, table_fields, written_path
 from featurestore.corpus.suggest.roles import SIDES, SPEAKER_NAMES, TEXT_NAMES, plain_name
 from featurestore.errors import SourceError
 
@@ -270,3 +269,6 @@ def _side(header: Mapped, table: Mapped) -> str:
         return ""
     kind = _line(_mapping(_mapping(header, "splits"), split), "type") or split
     return SIDES.get(kind.casefold(), kind)
+
+
+FORMAT = DataFormat("audformat database (db.yaml)", is_audformat, read_audformat, rank=1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from featurestore.corpus.labels.tables.readers import table_rows
 from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE, text_lines
 from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.errors import SourceError
@@ -114,6 +116,17 @@ class DataFolder:
                 yield f"{name!r:.120}, line {number}", line
 
 
+@dataclass(frozen=True, slots=True)
+class DataFormat:
+    """How another tool writes a corpus down; a module of this package that has one as `FORMAT` is an importer."""
+
+    title: str
+    recognises: Callable[[DataFolder], bool]
+    reads: Callable[[DataFolder], FoundCorpus]
+    rank: int
+    """Formats are tried from the lowest: files beside the audio may describe it in several."""
+
+
 def written_path(text: str, place: str) -> str:
     """Check a recording's path as another tool wrote it, and return it with plain parts.
 
@@ -129,3 +142,24 @@ def written_path(text: str, place: str) -> str:
     if ".." in parts or not parts or has_control_characters(path):
         raise SourceError(f"{place}: {text!r:.120} is no plain path of a file ('..' is not followed). Mend it.")
     return ("/" if path.startswith("/") else "") + "/".join(parts)
+
+
+def table_fields(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield place and fields of each row of a CSV or TSV file with a header; empty values are left out.
+
+    Raises
+    ------
+    SourceError
+        If it has more columns than a table of labels has, two of one name, or a line cannot be told into columns.
+    """
+    delimiter = "\t" if name.endswith(".tsv") else ","
+    rows = table_rows(folder.text(name), delimiter, f"{name!r:.120}", header=True)
+    place, cells = next(rows, ("", []))
+    header = [cell.strip() for cell in cells]
+    if len(header) > MOST_FIELDS:
+        raise SourceError(f"{place}: {len(header):,} columns, at most {MOST_FIELDS} are read.")
+    repeated = [name for name, count in Counter(filter(None, header)).items() if count > 1]
+    if repeated:
+        raise SourceError(f"{place}: two columns {repeated[0]!r:.80}. Rename one.")
+    for place, cells in rows:
+        yield place, {key: cell.strip() for key, cell in zip(header, cells, strict=True) if key and cell.strip()}

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from featurestore.corpus.importers.data_folder import DataFolder, FoundCorpus, written_path
+from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, written_path
 from featurestore.corpus.suggest.roles import side_of
 from featurestore.errors import SourceError
 
@@ -185,3 +185,6 @@ def _is_end(end: str, length: str | None) -> bool:
         return float(end) == -1 or (length is not None and float(end) == float(length))
     except ValueError:
         return False
+
+
+FORMAT = DataFormat("Kaldi data folder (wav.scp)", is_kaldi, read_kaldi, rank=3)

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from featurestore.corpus.importers.data_folder import DataFolder, FoundCorpus, written_path
+from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, written_path
 from featurestore.corpus.labels.segment_fields import is_segment_field
-from featurestore.corpus.labels.tables.json_lines import json_object, scalar_text
+from featurestore.corpus.labels.tables.readers import json_object, scalar_text
 from featurestore.corpus.suggest.roles import side_of
 from featurestore.errors import SourceError
 
@@ -156,3 +156,6 @@ def _audio_path(one: Mapping[str, Any], source: Mapping[str, Any], place: str) -
             f"{place}: the recording has transforms, which are not applied here. Write it to a file first."
         )
     return written_path(source["source"], place)
+
+
+FORMAT = DataFormat("Lhotse manifests (recordings.jsonl and supervisions.jsonl)", is_lhotse, read_lhotse, rank=2)

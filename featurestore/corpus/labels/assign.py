@@ -25,16 +25,18 @@ MOST_NAMED = 5
 """Names that a note spells out before it only counts."""
 
 
-def assign_labels(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | None = None) -> Corpus:
-    """Sort a listing into utterances, rejected files and files without a label.
+def label(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | None = None) -> Corpus:
+    """Turn a listing into a corpus; labels come from paths and label files, no byte of audio is read.
+
+    A recording that does not fit is set aside with its reason and never stops the others.
 
     Parameters
     ----------
     manifest : Manifest
-    listing : iterable of Listed
+    listing : iterable of ListedFile
         Recordings, and label files where the manifest has some.
     read : callable, optional
-        Returns the bytes of a label file by its content.
+        Returns the bytes of a file by its content; needed where the manifest has label files.
 
     Raises
     ------
@@ -43,11 +45,11 @@ def assign_labels(manifest: Manifest, listing: Iterable[ListedFile], read: ReadB
     """
     kept = tuple(listing)
     beside = read_label_files(manifest, kept, read)
-    files, twins, notes = _by_corpus_path(manifest, kept)
+    files, duplicates, notes = _by_corpus_path(manifest, kept)
     rule = manifest.labels
     pattern = compile_pattern(rule.pattern, f"manifest {manifest.name!r}", any_case=rule.any_case)
     utterances: list[Utterance] = []
-    rejected, unlabelled = list(twins), []
+    rejected, unlabelled = list(duplicates), []
     for path, file in sorted(files.items()):
         reason = _unprintable(path) or _fault(manifest, path) or difference(manifest.index.get(path), file)
         for told in [RecordingFields(WHOLE, {})] if reason else beside.told(path):

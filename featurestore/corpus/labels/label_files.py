@@ -9,7 +9,7 @@ from functools import cached_property
 
 from featurestore.corpus.labels.derived import filled
 from featurestore.corpus.labels.segment_fields import split_segment
-from featurestore.corpus.labels.tables import TABLE_FORMATS
+from featurestore.corpus.labels.tables.formats import TABLE_FORMATS
 from featurestore.corpus.labels.tables.rows import label_text, text_lines
 from featurestore.corpus.manifest.model import AudioFiles, ListRule, Manifest, TableRule, is_label_file
 from featurestore.corpus.manifest.regex import compile_pattern, match_groups

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from featurestore.corpus.labels.tables.columns import read_columns
+from featurestore.corpus.labels.tables.readers import read_columns
 from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE
 from featurestore.corpus.manifest.model import SideRule, TableRule
 from featurestore.corpus.splits.types import Build, Split, SplitItem, by_value, field_of, sides_by, ticket

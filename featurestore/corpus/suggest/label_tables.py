@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from featurestore.corpus.labels.tables.columns import sniffed_delimiter, table_rows
-from featurestore.corpus.labels.tables.json_lines import scalar_text
+from featurestore.corpus.labels.tables.readers import scalar_text, sniffed_delimiter, table_rows
 from featurestore.corpus.labels.tables.rows import is_missing, text_lines
 from featurestore.corpus.suggest.look import Seen
 from featurestore.corpus.suggest.roles import side_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from featurestore.corpus.labels.assign import assign_labels
+from featurestore.corpus.labels.assign import label
 from featurestore.corpus.manifest.catalog import manifest_names
 from featurestore.corpus.manifest.model import Manifest
 from featurestore.corpus.manifest.parse import parse_manifest
@@ -167,4 +167,4 @@ def _tried(text: str, seen: Seen) -> Corpus:
     }
     listing = tuple(ListedFile(path, content, 1) for path, content in contents.items())
     data = {contents[path]: bytes_ for path, bytes_ in seen.beside.items()}
-    return assign_labels(manifest, listing, data.__getitem__)
+    return label(manifest, listing, data.__getitem__)

@@ -6,15 +6,12 @@ recordings lie in such.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from featurestore.corpus.importers.data_folder import MOST_FIELDS, DataFolder, FoundCorpus, written_path
-from featurestore.corpus.labels.tables.columns import table_rows
-from featurestore.corpus.labels.tables.json_lines import json_object, scalar_text
+from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, table_fields, written_path
+from featurestore.corpus.labels.tables.readers import json_object, scalar_text
 from featurestore.corpus.suggest.roles import SIDES, side_of, speaker_field, split_field, text_field
-from featurestore.errors import SourceError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.tsv")
 KEY = "file_name"
@@ -64,27 +61,6 @@ def _metadata_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[st
     yield from table_fields(folder, name)
 
 
-def table_fields(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield place and fields of each row of a CSV or TSV file with a header; empty values are left out.
-
-    Raises
-    ------
-    SourceError
-        If it has more columns than a table of labels has, two of one name, or a line cannot be told into columns.
-    """
-    delimiter = "\t" if name.endswith(".tsv") else ","
-    rows = table_rows(folder.text(name), delimiter, f"{name!r:.120}", header=True)
-    place, cells = next(rows, ("", []))
-    header = [cell.strip() for cell in cells]
-    if len(header) > MOST_FIELDS:
-        raise SourceError(f"{place}: {len(header):,} columns, at most {MOST_FIELDS} are read.")
-    twins = [name for name, count in Counter(filter(None, header)).items() if count > 1]
-    if twins:
-        raise SourceError(f"{place}: two columns {twins[0]!r:.80}. Rename one.")
-    for place, cells in rows:
-        yield place, {key: cell.strip() for key, cell in zip(header, cells, strict=True) if key and cell.strip()}
-
-
 def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Give speaker, sentence and split the names that a manifest has for them; folders name the split else."""
     counts: dict[str, dict[str, int]] = {}
@@ -98,3 +74,6 @@ def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, M
         fields = {roles.get(name, name): value for name, value in row.items()}
         side = fields.get("split") or (folder if all(in_folders) else None)
         yield path, {**fields, **({"split": SIDES.get(side.casefold(), side)} if side else {})}
+
+
+FORMAT = DataFormat("Hugging Face audio folder (metadata.csv or .jsonl)", has_metadata, read_metadata, rank=4)

@@ -1,4 +1,4 @@
-"""Label files of single corpora: aGender, AIHUB's emotional speech, and the `EmoEvaluation` files of IEMOCAP.
+"""The formats of label files, with the readers for single corpora: aGender, AIHUB's emotional speech, IEMOCAP.
 
 What the second and third column mean differs between descriptions, so the speaker is taken from the path. The class
 follows from age and sex; where a list states one too, both are kept.
@@ -6,18 +6,18 @@ follows from age and sex; where a list states one too, both are kept.
 Three releases differ in the spelling of one header (`4번감정세기`), in the case of labels and in words for situations.
 The numbered columns are five annotators; they are no ranking of emotions.
 
-`[6.2901 - 8.2357]<tab>Ses01F_impro01_F000<tab>neu<tab>[2.5000, 2.5000, 2.5000]` gives times in seconds, the turn, the
-agreed emotion and the mean valence, activation and dominance. `C-E2:<tab>Neutral;<tab>()` is one rater's vote, which
-may name several emotions; `C-F1` and `C-M1` are the actors' own.
+IEMOCAP's `EmoEvaluation` files: `[6.2901 - 8.2357]<tab>Ses01F_impro01_F000<tab>neu<tab>[2.5000, 2.5000, 2.5000]` gives
+times in seconds, the turn, the agreed emotion and the mean valence, activation and dominance.
+`C-E2:<tab>Neutral;<tab>()` is one rater's vote, which may name several emotions; `C-F1` and `C-M1` are the actors' own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from featurestore.corpus.labels.tables.columns import read_columns
+from featurestore.corpus.labels.tables.readers import read_columns, read_json_lines
 from featurestore.corpus.labels.tables.rows import Row, label_text
 from featurestore.corpus.labels.votes import Vote, votes_text
 from featurestore.corpus.manifest.model import TableRule
@@ -153,3 +153,16 @@ def _with_raters(turn: dict[str, str], votes: list[Vote], ratings: list[str]) ->
     actors = [vote for vote in votes if not vote.rater.startswith("E")]
     said = {"votes": votes_text(raters), "self_votes": votes_text(actors), "ratings": ";".join(ratings)}
     return {**turn, **{field: text for field, text in said.items() if text}}
+
+
+TableReader = Callable[[TableRule, str, bytes], Iterator[Row]]
+"""Given the rule, the label file's path and its bytes, yields the rows."""
+
+TABLE_FORMATS: Mapping[str, TableReader] = {
+    "columns": read_columns,
+    "jsonl": read_json_lines,
+    "iemocap": read_evaluation,
+    "agender": read_samples,
+    "aihub": read_aihub,
+}
+"""The readers by name."""
