@@ -25,7 +25,7 @@ from models.trainer import Sides
 from models.training import train
 
 RESULT = "crossval.json"
-"""What a cross-validation leaves in its folder beside the folds."""
+"""What a cross-validation writes into its folder beside the folds."""
 SAFE_PATH = "PYTHONSAFEPATH"
 """Python's variable that leaves the working directory out of `sys.path`; `-P` for processes that others start."""
 
@@ -51,7 +51,7 @@ class FoldTask:
             return self.failed(error)
 
     def failed(self, error: Exception) -> dict[str, Any]:
-        """Return what stands in the place of a result."""
+        """Return what takes the place of a result."""
         kind = "" if isinstance(error, FeatureStoreError) else f"{type(error).__name__}: "
         return {"run": str(self.folder), "error": " ".join(f"{kind}{error}".split())}
 
@@ -69,7 +69,7 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Train and test on every fold, into `folder/fold-01`, `folder/fold-02` and so on.
 
-    A fold that fails does not stop the others. What there is stands in `folder/crossval.json` either way.
+    A fold that fails does not stop the others. The results are in `folder/crossval.json` either way.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def cross_validate(
         Makes the configuration of a fold from its sides, such as a call of `models.training.configure`.
     folder : Path
     jobs : int
-        Folds at a time; each has its own process if this is above 1, and `progress` then hears of whole folds only.
+        Folds at a time; each has its own process if this is above 1, and `progress` then reports whole folds only.
     executor : Executor, optional
         Where folds are trained instead, such as a Dask client's; its workers must see the store and the folder under
         the same paths, and train one fold at a time each.
@@ -90,14 +90,14 @@ def cross_validate(
     dict
         `run`, `folds` (results of `train`), `mean` and `deviation` of the folds' test accuracy and UAR, and
         `pooled`: the figures of all test items together, with their confusion matrix, `interval` and `interval_over`
-        (over speakers), which also stand beside it.
+        (over speakers), which are also given beside it.
 
     Raises
     ------
     TrainingError
         If there are no folds or, after all others have ended, if one failed.
     RunError
-        If the folder holds folds and `resume` was not asked for, or another cross-validation is at it.
+        If the folder holds folds and `resume` was not asked for, or another cross-validation is using it.
     """
     sides = [Sides(*fold) for fold in folds]
     if not sides:
@@ -118,7 +118,7 @@ def cross_validate(
 def _trained(
     tasks: Sequence[FoldTask], jobs: int, executor: Executor | None, progress: Progress
 ) -> Iterator[dict[str, Any]]:
-    """Yield the outcome of each fold in their order, and tell of it."""
+    """Yield the outcome of each fold in their order, and report it."""
     for number, outcome in enumerate(_outcomes(tasks, jobs, executor, progress), start=1):
         progress.stage(f"fold {number} of {len(tasks)}: {_outcome_line(outcome)}")
         yield outcome
@@ -139,7 +139,7 @@ def _outcomes(
         except BrokenProcessPool as error:
             raise TrainingError(
                 "a process that trained a fold was killed, perhaps for want of memory: run the same command again, "
-                f"with fewer than {jobs} --jobs. Finished folds stand."
+                f"with fewer than {jobs} --jobs. Finished folds are kept."
             ) from error
 
 
@@ -163,7 +163,7 @@ def _safe_path() -> Iterator[None]:
 
 
 def _awaited(future: Future[dict[str, Any]], task: FoldTask) -> dict[str, Any]:
-    """Return what a worker answered; if it died, that its fold failed."""
+    """Return a worker's result, or a failed fold if the worker died."""
     try:
         return future.result()
     except Exception as error:  # other folds are on other workers
@@ -202,6 +202,6 @@ def _refuse_failures(folder: Path, result: Mapping[str, Any]) -> None:
         raise TrainingError(f"none of the {len(failed)} folds in {folder} could be trained: {failed[0]['error']}")
     reasons = "; ".join(f"{Path(one['run']).name}: {one['error'].rstrip('.')}" for one in failed)
     raise TrainingError(
-        f"{len(failed)} of {len(failed) + done} folds in {folder} failed ({reasons}). The others stand: resume the "
+        f"{len(failed)} of {len(failed) + done} folds in {folder} failed ({reasons}). The others are kept: resume the "
         "folder to train what is missing."
     )

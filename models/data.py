@@ -79,7 +79,7 @@ class FeatureView(Protocol):
 
     @property
     def shards(self) -> NDArray[np.int32]:
-        """Number of the shard that each row stands in."""
+        """Number of the shard that holds each row."""
 
     @property
     def mapped(self) -> bool:
@@ -170,10 +170,10 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
 
 @dataclass(frozen=True)
 class Padding:
-    """On which side clips are padded, and in which steps; or that they are joined on one time axis.
+    """On which side clips are padded and in which steps, or that they are joined on one time axis.
 
     With `multiple` 1 a padded batch is as long as its longest clip; otherwise left padding is rounded up to multiples
-    of it, so that pooling windows meet a clip where they would meet it alone, and the length to a multiple of
+    of it, so that pooling windows fall on a clip as if it were alone, and the length to a multiple of
     `LENGTH_STEP`.
 
     Joined clips begin at multiples of it too, each at the first one after the end of the clip before, where a clip

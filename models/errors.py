@@ -6,7 +6,7 @@ from featurestore.errors import FeatureStoreError
 
 
 class TrainingError(FeatureStoreError):
-    """A training that cannot start or go on: empty sides, labels that do not fit, a loss that is not finite."""
+    """A training that cannot start or continue: empty sides, labels that do not fit, a loss that is not finite."""
 
 
 class RunError(FeatureStoreError):

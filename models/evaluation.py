@@ -1,4 +1,4 @@
-"""What a trained model is worth on a view."""
+"""How well a trained model does on a view."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def measure_view(model: nn.Module, view: FeatureView, classes: Sequence[str], ex
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model said about each item of a view, and what that is worth."""
+    """What a model predicts for each item of a view, and how good that is."""
 
     loss: float | None
     """Mean cross entropy over rows; None without rows."""
     predictions: Predictions
     """One for each row, or for each utterance after a vote."""
     copies: int = 0
-    """Copies of an utterance that voted; 0 where nobody did."""
+    """Copies of an utterance that voted; 0 without a vote."""
     ties: int = 0
     """Utterances whose vote was a tie, broken by the mean probability."""
 
@@ -111,7 +111,7 @@ def evaluate_run(run: Run, view: FeatureView, device: str = "auto", *, vote: boo
     Raises
     ------
     TrainingError
-        If the view has labels that the run does not know, or features of another kind.
+        If the view has labels that the run does not know, or other features.
     """
     unknown = sorted(set(np.unique(view.labels).tolist()) - set(run.config.classes))
     if unknown:
@@ -136,7 +136,7 @@ def _difference(run: Run, view: FeatureView) -> str:
 
 
 def evaluate(run: Run, view: FeatureView, device: str = "auto", *, vote: bool = False) -> dict[str, Any]:
-    """Return what a run is worth on a view.
+    """Evaluate a run on a view.
 
     Parameters
     ----------

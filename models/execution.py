@@ -1,4 +1,4 @@
-"""How a model meets its batches: device, precision, memory layout and padding, decided once."""
+"""How a model is run on batches: device, precision, memory layout and padding, decided once."""
 
 from __future__ import annotations
 

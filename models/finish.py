@@ -1,4 +1,4 @@
-"""What a training leaves in its run folder, and what it says in the end."""
+"""What a training writes into its run folder at its end, and the result that it returns."""
 
 from __future__ import annotations
 

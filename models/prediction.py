@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") -> list[dict[str, Any]]:
     """Label clips of features: a list of `label` and `probabilities` by class name.
 
-    If the model normalises each speaker, the clips are taken as those of one speaker whom nobody knows, and every
-    answer says so under `normalised_as`.
+    If the model normalises each speaker, the clips are taken as those of one unknown speaker, and every answer says
+    so under `normalised_as`.
 
     Parameters
     ----------
     run : Run
     features : iterable of array [frames, bands]
-        As the run's feature spec describes them; each is judged alone, but for what its speaker sounds like.
+        As the run's feature spec describes them; each is labelled alone, apart from the speaker's statistics.
     device : str
 
     Raises
@@ -55,19 +55,17 @@ def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") ->
         features = [_checked(clip, run.config.bands) for clip in features]
         normalisation = fit_unknown_speaker(features, run.config.bands, single=normalisation.single)
         remark = {"normalised_as": f"one unknown speaker (clips measured together: {len(features)})"}
-    change = normalisation.change(execution.device) if normalisation else _unchanged
+    change = normalisation.change(execution.device) if normalisation else None
     answers = []
     for clip in features:
-        batch = change(_batch_of(_checked(clip, run.config.bands)).to(execution.device))
-        shares = execution.logits(model, batch).softmax(1)[0].cpu().double().numpy()
+        values = torch.from_numpy(np.ascontiguousarray(_checked(clip, run.config.bands)))[None]
+        batch = Batch(values, torch.tensor([len(clip)]), torch.tensor([0]), torch.tensor([0])).to(execution.device)
+        logits = execution.logits(model, change(batch) if change else batch)
+        shares = logits.softmax(1)[0].cpu().double().numpy()
         if not np.isfinite(shares).all():
             raise CheckpointError(f"run {run.folder}: its answer is no number: its weights are too large. Train again.")
         answers.append({**_answer(shares, run.config.classes), **remark})
     return answers
-
-
-def _unchanged(batch: Batch) -> Batch:
-    return batch
 
 
 def _checked(clip: NDArray[Any], bands: int) -> NDArray[Any]:
@@ -77,11 +75,6 @@ def _checked(clip: NDArray[Any], bands: int) -> NDArray[Any]:
     return clip
 
 
-def _batch_of(clip: NDArray[Any]) -> Batch:
-    features = torch.from_numpy(np.ascontiguousarray(clip))[None]
-    return Batch(features, torch.tensor([len(clip)]), torch.tensor([0]), torch.tensor([0]))
-
-
 def _answer(shares: NDArray[np.float64], classes: Sequence[str]) -> dict[str, Any]:
     probabilities = {name: float(share) for name, share in zip(classes, shares, strict=True)}
     return {"label": classes[int(shares.argmax())], "probabilities": probabilities}
@@ -89,7 +82,7 @@ def _answer(shares: NDArray[np.float64], classes: Sequence[str]) -> dict[str, An
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a recording that is labelled by itself."""
+    """A part of a recording that is labelled on its own."""
 
     start: float
     """Seconds from the start of the recording, as `end`."""
@@ -112,7 +105,7 @@ def predict_files(
     paths : sequence of Path
     device : str
     window : float, optional
-        Label windows of so many seconds, each by itself; the last one ends with the recording. Whole recordings
+        Label windows of so many seconds, each on its own; the last one ends with the recording. Whole recordings
         otherwise.
     hop : float, optional
         Seconds from one window to the next; by default windows do not overlap.
@@ -120,9 +113,9 @@ def predict_files(
     Returns
     -------
     list of dict
-        Of each file `file`, `label`, `probabilities` by class name (of windows: their mean) and `outside`: in what the
-        recording is unlike those that the model was trained on. With a window also `timeline`, a list of `start`, `end`
-        (seconds), `label` and `probabilities` of each; a silent window has no label.
+        Of each file `file`, `label`, `probabilities` by class name (of windows: their mean) and `outside`: how the
+        recording differs from those that the model was trained on. With a window also `timeline`, a list of `start`,
+        `end` (seconds), `label` and `probabilities` of each; a silent window has no label.
 
     Raises
     ------
@@ -178,7 +171,7 @@ def _file_answer(
 
 
 def _outside(run: Run, pieces: Sequence[Piece]) -> list[str]:
-    """Say in what pieces are unlike the clips of the training."""
+    """Say how the pieces differ from the clips of the training."""
     known = run.config.trained_on.get("frames")
     if not known:  # the run is of before this was kept
         return []

@@ -1,4 +1,4 @@
-"""How training tells what it is doing; it never prints itself."""
+"""How a training reports its progress; it never prints anything itself."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class StepReport:
 
 
 class Progress(Protocol):
-    """What listens to a training; the command line prints, a notebook may draw."""
+    """Receives the reports of a training; the command line prints them, a notebook may plot them."""
 
     def step(self, report: StepReport) -> None:
-        """Hear of a step, every few steps."""
+        """Take the report of a step; there is one every few steps."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Hear of a finished epoch: the line that `metrics.jsonl` gets."""
+        """Take the record of a finished epoch: its line of `metrics.jsonl`."""
 
     def stage(self, text: str) -> None:
-        """Hear what begins now, such as the final evaluation."""
+        """Take a line about what begins now, such as the final evaluation."""
 
 
 class Silence:
-    """Progress that nobody listens to."""
+    """Progress that reports nothing."""
 
     def step(self, report: StepReport) -> None:
         """Ignore a step."""

@@ -20,7 +20,7 @@ from models.batches.samplers import make_sampler
 from models.batches.spec_augment import SpecAugment
 from models.data import Batch, FeatureView, ViewDataset
 from models.errors import TrainingError
-from models.evaluation import Evaluation, evaluate_model, has_copies, measure_view
+from models.evaluation import evaluate_model, has_copies, measure_view
 from models.execution import Execution
 from models.figures.running_metrics import GradientNorms, RunningMetrics
 from models.finish import draw_run, finish_run, run_result, selection_measure, write_history
@@ -107,26 +107,29 @@ class Trainer:
 
     def run(self) -> dict[str, Any]:
         """Train the remaining epochs, choose the weights, measure them and write the run's files."""
-        counters = self.state.counters
+        counters, spec = self.state.counters, self.spec
         for note in self.notes:
             self.progress.stage(f"note: {note}")
-        while counters.epoch <= self.spec.epochs and not self._stale:
+        while counters.epoch <= spec.epochs and not (0 < spec.patience <= stale_epochs(counters.history, spec.monitor)):
             self._epoch()
         return self.ranks.broadcast(self._finish)
 
-    @property
-    def _stale(self) -> bool:
-        return 0 < self.spec.patience <= stale_epochs(self.state.counters.history, self.spec.monitor)
-
     def _finish(self) -> dict[str, Any]:
-        self._choose_weights()
-        figures, device = self._evaluate(), self.execution.device
+        """Evaluate the chosen weights on validation and test, and write the run; copies of an utterance vote."""
+        model, device = self.state.model, self.execution.device
+        if self.spec.keep == "best" and self.state.best:
+            model.load_state_dict(self.state.best)
+        self.progress.stage("evaluating on validation and test")
+        figures = {
+            name: evaluate_model(model, view, self.config.classes, self.execution, vote=has_copies(view))
+            for name, view in (("validation", self.sides.validation), ("test", self.sides.test))
+        }
         result = run_result(self.folder, self.config, self.state, figures, device, self.ranks.count)
         write_sides(self.folder, self.sides._asdict())
         finish_run(self.folder, self.config, self.state, figures, result, self.execution.normalisation, self.notes)
         try:
             draw_run(self.folder, self.config, self.state.counters.history, figures)
-        except Exception as error:  # whatever drawing meets, the run is finished and stands
+        except Exception as error:  # whatever goes wrong here, the run itself is complete
             self.progress.stage(
                 f"the run is complete, but its figures could not be drawn ({error}): "
                 f"'featurestore report {self.folder}' draws them from its results"
@@ -153,7 +156,7 @@ class Trainer:
         self._close_epoch(trained, validated)
 
     def _checkpoint_is_due(self) -> bool:
-        """Tell whether enough time passed; several ranks agree on that only where they wait for each other anyway."""
+        """Tell whether enough time has passed; several ranks ask only where they wait for each other anyway."""
         if not self.spec.checkpoint_minutes or (self.ranks.count > 1 and not self._reports):
             return False
         return self.ranks.broadcast(lambda: self.spec.checkpoint_minutes * 60 < time.monotonic() - self.saved)
@@ -165,7 +168,8 @@ class Trainer:
 
     def _timed_step(self, rows: Sequence[int], batch: Batch) -> None:
         begun, counters = time.monotonic(), self.state.counters
-        self._set_rate()
+        at = ScheduleStep(counters.epoch, counters.step, self.steps, counters.history)
+        counters.rate = self.spec.learning_rate * set_rate(self.state.optimiser, rate_factor(self.spec, at))
         loss = self._step(self.masks(batch, counters.epoch, counters.step), self.ranks.counted(rows))
         counters.step += 1
         counters.clips += len(rows)
@@ -173,11 +177,6 @@ class Trainer:
         counters.step_seconds += time.monotonic() - begun
         if self._reports:
             self._report(value)
-
-    def _set_rate(self) -> None:
-        counters = self.state.counters
-        at = ScheduleStep(counters.epoch, counters.step, self.steps, counters.history)
-        counters.rate = self.spec.learning_rate * set_rate(self.state.optimiser, rate_factor(self.spec, at))
 
     def _step(self, batch: Batch, clips: int) -> Tensor:
         """Move the weights by a batch of which `clips` rows count; return its mean loss over all ranks."""
@@ -213,7 +212,7 @@ class Trainer:
             )
 
     def _validate(self) -> dict[str, Any]:
-        """Judge the very network that would be delivered if this epoch's were."""
+        """Evaluate the very network that would be delivered if this epoch were the last."""
         if self.spec.batch_norm == "population" and has_batch_norm(self.state.model):
             self._measure_population()
         return measure_view(self.state.model, self.sides.validation, self.config.classes, self.execution).figures()
@@ -239,8 +238,9 @@ class Trainer:
             "seconds": counters.seconds,
             "clips_per_second": counters.clips / max(counters.step_seconds, 1e-9),
             "losses": counters.losses,
-            **self._gradient_norms(),
         }
+        if self.state.norms:
+            record |= {"gradient_norms": self.state.norms.means(), "gradient_norm_steps": counters.norms}
         counters.history.append(record)
         if self.spec.keep == "best" and best_epoch(counters.history, selection_measure(self.spec)) == counters.epoch:
             self.state.keep_as_best()
@@ -250,29 +250,9 @@ class Trainer:
             write_history(self.folder, counters.history)
         self.progress.epoch(record)
 
-    def _gradient_norms(self) -> dict[str, Any]:
-        """Return the mean of each layer's gradient norm over the epoch, and its norm in the reported steps."""
-        norms = self.state.norms
-        if norms is None:
-            return {}
-        return {"gradient_norms": norms.means(), "gradient_norm_steps": self.state.counters.norms}
-
     def _save(self) -> None:
         self.state.save(self.folder, self.config.id, self.ranks)
         self.saved = time.monotonic()
-
-    def _choose_weights(self) -> None:
-        if self.spec.keep == "best" and self.state.best:
-            self.state.model.load_state_dict(self.state.best)
-
-    def _evaluate(self) -> dict[str, Evaluation]:
-        """Judge validation and test; the copies of an utterance vote where a side holds several."""
-        self.progress.stage("evaluating on validation and test")
-        sides = {"validation": self.sides.validation, "test": self.sides.test}
-        return {
-            name: evaluate_model(self.state.model, view, self.config.classes, self.execution, vote=has_copies(view))
-            for name, view in sides.items()
-        }
 
 
 @torch.no_grad()

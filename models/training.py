@@ -47,9 +47,9 @@ def configure(
     Raises
     ------
     TrainingError
-        If there is nothing to train on, rows lack what a setting goes by, or the model cannot read joined clips.
+        If there is nothing to train on, rows lack what a setting needs, or the model cannot read joined clips.
     UnknownNameError
-        If `repeat` or `class_weights` names a label that is none, or `modules` a module that the model has not.
+        If `repeat` or `class_weights` names an unknown label, or `modules` a module that the model does not have.
     """
     if not len(sides.train):
         raise TrainingError(f"dataset {sides.train.name}: the training side of split {split!r} has no rows.")
@@ -76,12 +76,12 @@ def configure(
 def check_model(
     model: str, settings: Mapping[str, Any], spec: TrainingSpec, classes: int | None = None, bands: int | None = None
 ) -> None:
-    """Raise an error if a spec asks for what the model, by default as published, has not.
+    """Raise an error if a spec asks for something that the model, by default as published, does not have.
 
     Raises
     ------
     UnknownNameError
-        If the spec has settings for a module that the model has not.
+        If the spec has settings for a module that the model does not have.
     TrainingError
         If clips are to be joined for a model that would mix them up.
     """
@@ -92,8 +92,12 @@ def check_model(
 
 
 def _check_rows(sides: Sides, spec: TrainingSpec) -> None:
-    """Raise an error if the rows lack what the training's settings go by."""
-    _check_validation(sides, spec)
+    """Raise an error if the rows lack what the settings need."""
+    if spec.deciding and not len(sides.validation):
+        raise TrainingError(
+            f"dataset {sides.train.name}: {spec.deciding[0]} goes by the validation side, which has no rows. "
+            "Choose another split or setting."
+        )
     class_weights(spec, sides.train.classes, torch.zeros(1, dtype=torch.int64))
     for label in spec.repeat:
         if label not in sides.train.classes:
@@ -105,14 +109,6 @@ def _check_rows(sides: Sides, spec: TrainingSpec) -> None:
         raise TrainingError(
             f"dataset {sides.train.name}: spec_augment_frequency {spec.spec_augment_frequency} is more than its "
             f"{sides.train.bands} bands."
-        )
-
-
-def _check_validation(sides: Sides, spec: TrainingSpec) -> None:
-    if spec.deciding and not len(sides.validation):
-        raise TrainingError(
-            f"dataset {sides.train.name}: {spec.deciding[0]} goes by the validation side, which has no rows. "
-            "Choose another split or setting."
         )
 
 
@@ -143,7 +139,7 @@ def train(
     Raises
     ------
     RunError
-        If the folder holds a run and `resume` was not asked for, or holds another run, or another training is at it.
+        If the folder holds a run and `resume` was not asked for, or holds another run, or another training is using it.
     TrainingError
         If labels do not fit, the loss is not finite, or rows do not fit where `residence` wants them.
     """
@@ -159,7 +155,7 @@ def train(
 
 
 def _begin(folder: Path, config: RunConfig, resume: bool, held: ExitStack) -> bool:
-    """Hold a run folder until `held` is closed, and start the run in it; tell whether it is finished already."""
+    """Lock a run folder until `held` is closed, and start the run in it; tell whether it is finished already."""
     if not resume:
         folder.mkdir(parents=True, exist_ok=True)
     held.enter_context(hold_run(folder))
@@ -169,7 +165,7 @@ def _begin(folder: Path, config: RunConfig, resume: bool, held: ExitStack) -> bo
 def _trained(
     sides: Sides, config: RunConfig, folder: Path, execution: Execution, progress: Progress | None, ranks: Ranks
 ) -> dict[str, Any]:
-    """Train in a folder that is held, with generators of torch's own kept apart."""
+    """Train in a locked folder, with torch's own generators kept apart."""
     if execution.device.type == "cpu":
         keep_freed_memory()
     generators = torch.random.fork_rng(devices=[execution.device] if execution.device.type == "cuda" else [])

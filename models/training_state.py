@@ -57,7 +57,7 @@ class Counters:
         counters = cls(**document)
         check_fields(counters, "its counters")
         if counters.step < 0 or len(list(map(check_epoch, counters.history))) != counters.epoch - 1:
-            raise ValueError("it counts other epochs than it tells of")
+            raise ValueError("the number of epochs does not match its history")
         return counters
 
 

@@ -223,12 +223,12 @@ class Normalisation:
     def change(self, device: torch.device, dataset: ViewDataset | None = None) -> Change:
         """Return what normalises the batches of a dataset, or any batch if one group serves all.
 
-        A speaker whom the training did not meet is measured on the rows of the dataset.
+        A speaker that the training did not have is measured on the rows of the dataset.
 
         Raises
         ------
         TrainingError
-            If `speaker` meets rows of nobody, or no dataset.
+            If `speaker` is asked for and rows have no speaker, or there is no dataset.
         """
         if self.kind == "utterance":
             return partial(by_utterance, single=self.single)
@@ -292,7 +292,7 @@ def fit(spec: TrainingSpec, datasets: Sequence[ViewDataset]) -> Normalisation | 
     Raises
     ------
     TrainingError
-        If features are not finite, or `speaker` meets rows of nobody.
+        If features are not finite, or `speaker` is asked for and rows have no speaker.
     """
     kind, single = spec.normalisation, is_single(spec)
     if kind == "none":
@@ -329,7 +329,7 @@ def fitted(kind: str, single: bool, moments: Sequence[BandStatistics], speakers:
 
 
 def fit_unknown_speaker(clips: Iterable[NDArray[Any]], bands: int, *, single: bool) -> Normalisation:
-    """Measure clips of a speaker whom nobody knows, each `array [frames, bands]`."""
+    """Measure the clips of an unknown speaker, each `array [frames, bands]`."""
     moments = BandStatistics(bands)
     for clip in clips:
         moments.add(torch.from_numpy(np.ascontiguousarray(clip)))

@@ -1,7 +1,7 @@
 """All rows of a view in memory, so that batches are gathered by index: in RAM, or on the GPU itself.
 
 The rows lie end to end in one array `[frames of all rows, bands]` of the storage type. They are read once, through
-the checks of the store, and a batch has the very bits that it has when it is read from the store.
+the checks of the store, and a batch has the same bits as when it is read from the store.
 """
 
 from __future__ import annotations
@@ -111,15 +111,12 @@ class RamDataset(ViewDataset):
     def __init__(self, dataset: ViewDataset) -> None:
         self.view, self.classes, self.targets = dataset.view, dataset.classes, dataset.targets
         self._ends = np.cumsum(self.view.frames, dtype=np.int64)
-        self._rows = np.empty((int(self._ends[-1]) if len(self._ends) else 0, self.view.bands), self._dtype)
+        frames = int(self._ends[-1]) if len(self._ends) else 0
+        self._rows = np.empty((frames, self.view.bands), np.dtype(self.view.features.dtype))
         for row in shard_by_shard(self.view).tolist():
             stop = int(self._ends[row])
             start = stop - int(self.view.frames[row])
             self.view.read(np.array([row]), self._rows[None, start:stop])
-
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.view.features.dtype)
 
     def __getitem__(self, row: int) -> tuple[NDArray[Any], int]:
         """Return features `array [frames, bands]` and the class number of a row."""

@@ -6,7 +6,7 @@ several times, or classes can be made equal.
 Where rows lie in memory or in a memory map, the order is global: any row can follow any other. Where shards are
 fetched from a remote store one by one, it is block-wise: the shards are shuffled, rows are drawn at random from
 `BLOCK_SHARDS` shards until those are used up, then from the next ones. So each shard is fetched once an epoch, a batch
-needs shards of at most two blocks, and other shards meet in every epoch.
+needs shards of at most two blocks, and each epoch combines other shards.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class BatchSampler(Sampler[list[int]]):
     drop_last : bool
         Leave out the last rows of the shuffled epoch that fill no batch, unless there is no full batch at all.
     shards : sequence of int or None
-        Number of the shard that each row stands in: the order is block-wise. None: it is global.
+        Number of the shard that holds each row: the order is block-wise. None: it is global.
     block_shards : int
         Shards of a block.
     repeat : sequence of int or None

@@ -42,18 +42,18 @@ class SpecAugment:
         hidden = self._hidden(batch, real, self._draws(len(batch.lengths), epoch, step))
         if self.spec.normalisation != "none":
             return replace(batch, features=batch.features.masked_fill(hidden, 0.0))
-        means = real.spread(clip_means(batch.features, real), frames)
+        sums = real.sums(batch.features.double()).sum(1, keepdim=True)  # padding is 0 and adds nothing
+        means = (sums / (real.placed[1][:, None] * batch.features.shape[2])).to(batch.features.dtype)
+        means = real.spread(means, frames)
         return replace(batch, features=torch.where(hidden & real.mask(frames)[:, :, None], means, batch.features))
 
     def _draws(self, clips: int, epoch: int, step: int) -> Tensor:
         """Return a width and a place for every mask, from 0 up to 1, float64 `[2, masks, clips]`."""
-        generator = mask_generator(self.spec.seed, epoch, step)
+        key = hashlib.sha256(f"spec-augment/{self.spec.seed}/{epoch}/{step}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(key[:7], "big"))
         masks = self.spec.spec_augment_time_masks + self.spec.spec_augment_frequency_masks
-        shape = (
-            clips * self.ranks,
-            masks,
-            2,
-        )  # clip by clip: those of the first clips do not depend on how many follow
+        # clip by clip: those of the first clips do not depend on how many follow
+        shape = (clips * self.ranks, masks, 2)
         return torch.rand(shape, generator=generator, dtype=torch.float64)[self.rank :: self.ranks].permute(2, 1, 0)
 
     def _hidden(self, batch: Batch, real: RealFrames, draws: Tensor) -> Tensor:
@@ -68,12 +68,6 @@ class SpecAugment:
         hidden = inside(placed[:, :masks], frames)
         hidden = hidden.any(0, keepdim=True) if real.shared else hidden  # each clip's masks lie within the clip
         return hidden[:, :, None] | real.spread(inside(placed[:, masks:], bands), frames)
-
-
-def mask_generator(seed: int, epoch: int, step: int) -> torch.Generator:
-    """Return the generator of one step's masks."""
-    key = hashlib.sha256(f"spec-augment/{seed}/{epoch}/{step}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(key[:7], "big"))
 
 
 def spans(draws: Tensor, widest: Tensor, room: Tensor) -> Tensor:
@@ -93,9 +87,3 @@ def inside(placed: Tensor, size: int) -> Tensor:
     first, end = placed[:, :, :, None]
     within: Tensor = ((places >= first) & (places < end)).any(0)
     return within
-
-
-def clip_means(features: Tensor, real: RealFrames) -> Tensor:
-    """Return the mean of the real values of each clip, `[batch, 1]`; padding is 0 and adds nothing."""
-    sums = real.sums(features.double()).sum(1, keepdim=True)
-    return (sums / (real.placed[1][:, None] * features.shape[2])).to(features.dtype)

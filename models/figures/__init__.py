@@ -1,1 +1,1 @@
-"""What predictions are worth: metrics, intervals, votes and tests between runs."""
+"""How good predictions are: metrics, intervals, votes and tests between runs."""

@@ -1,6 +1,6 @@
 """A paired permutation test between two runs that labelled the same items.
 
-If two models were equally good, it would not matter which of the two said what about an item. So what they said is
+If two models were equally good, it would not matter which of the two gave which prediction. So their predictions are
 exchanged, for each item (or for all items of a speaker together) by the toss of a coin, and the difference that was
 found is compared with those that arise. Accuracy and UAR are both sums over items of weighted differences of
 correctness, and exchanging answers flips the sign of an item's difference, so both come from the same tosses.
@@ -86,7 +86,7 @@ def compare(
         "unit": clusters.unit,
         "clusters": len(clusters),
         "reason": clusters.reason,
-        "permutations": 2 ** _differing(sums) if exact else permutations,
+        "permutations": 2 ** int(sums.any(axis=1).sum()) if exact else permutations,
         "exact": exact,
         "ignores_speakers": clusters.unit == "items",
         "interval_over": over,
@@ -200,7 +200,7 @@ def sign_flip_test(
     ----------
     B. Phipson and G. Smyth, Permutation p-values should never be zero, Stat. Appl. Genet. Mol. Biol. 9 (2010).
     """
-    differing = sums[np.abs(sums).max(axis=1, initial=0) > 0]
+    differing = sums[sums.any(axis=1)]
     found = np.abs(differing.sum(axis=0)) * (1 - 1e-9)  # sums in another order differ in their last bits
     if len(differing) <= MOST_EXACT:
         patterns = np.arange(2 ** len(differing))[:, None] >> np.arange(len(differing)) & 1
@@ -212,10 +212,6 @@ def sign_flip_test(
         signs = 1.0 - 2.0 * generator.integers(0, 2, shape, dtype=np.int8)
         as_large += (np.abs(signs @ differing) >= found).sum(axis=0)
     return (1 + as_large) / (1 + permutations), False
-
-
-def _differing(sums: NDArray[np.float64]) -> int:
-    return int((np.abs(sums).max(axis=1, initial=0) > 0).sum())
 
 
 def _difference_intervals(

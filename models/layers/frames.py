@@ -12,7 +12,7 @@ from featurestore.errors import SpecError
 
 
 def from_frame_zero(steps: Tensor, real: RealFrames) -> tuple[Tensor, RealFrames]:
-    """Move every clip of `[rows, steps, features]` to step 0 of its own row, where an LSTM meets it first."""
+    """Move every clip of `[rows, steps, features]` to step 0 of its own row, where an LSTM starts."""
     if real.shared:
         return steps[0, real.apart()], real.from_zero()
     if not bool(real.starts.any()):
@@ -117,7 +117,7 @@ class RealFrames:
     def apart(self) -> Tensor:
         """Return where the frames of clips that share a row are found if each has a row of its own: `[batch, longest]`.
 
-        In the place of padding stands the clip's own last frame, so that nobody meets a neighbour.
+        Padding repeats the clip's own last frame, so that no clip sees its neighbour.
         """
         time = torch.arange(int(self.lengths.max()), device=self.placed.device)
         starts, lengths = self.placed[:, :, None]
@@ -133,7 +133,7 @@ class RealFrames:
         return clips.mul_(own[:, :, None]).sum(1)
 
     def spread(self, values: Tensor, frames: int) -> Tensor:
-        """Shape `values [batch or 1, n]` of each clip so that they meet its frames in `[rows, frames, bands]`."""
+        """Shape `values [batch or 1, n]` of each clip to broadcast over its frames in `[rows, frames, bands]`."""
         if not self.shared or len(values) == 1:
             return values[:, None]
         return values[self.clip_at(torch.arange(frames, device=values.device))][None]
@@ -156,7 +156,7 @@ def clips_from_zero(
     Parameters
     ----------
     features : Tensor [batch, frames, bands]
-        What stands in padded frames does not matter.
+        The values of padded frames do not matter.
     lengths : Tensor [batch], int64, on the CPU
         Real frames of each clip.
     starts : Tensor [batch], int64, on the CPU, or None

@@ -31,7 +31,7 @@ def draw_as_pytorch(model: nn.Module, generator: torch.Generator | None) -> None
 def draw_as_keras(model: nn.Module, generator: torch.Generator | None) -> None:
     """Draw Glorot weights and orthogonal recurrent weights; biases are zero but for open forget gates.
 
-    PyTorch's second LSTM bias and peepholes start at zero, as if they were not there.
+    PyTorch's second LSTM bias and peepholes start at zero, as if they were not there. MATLAB draws by the same rules.
     """
     generator = generator or seeded()
     for module in model.modules():

@@ -193,7 +193,7 @@ def weight_gradients(grads: Tensor, hidden: Tensor, cells: Tensor, *, backwards:
 class BiLstm(nn.Module):
     """Bidirectional LSTM layers; the answer is the last state of each direction of the last layer.
 
-    Clips are packed, so each direction begins at the first or last real step and meets no padding.
+    Clips are packed, so each direction starts at the first or last real step and never sees padding.
 
     Parameters
     ----------

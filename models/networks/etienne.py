@@ -21,7 +21,7 @@ KERNEL = 5
 CHANNELS = (1, 16, 24, 32, 48, 48, 48)
 TIME_STRIDES = (2, 2, 1, 1, 1, 1)
 BAND_STRIDES = (4, 2, 2, 2, 2, 2)
-"""Kernels, filters, strides and hidden units stand in the source's figure only; these are ours."""
+"""Kernels, filters, strides and hidden units are given only in the source's figure; these are ours."""
 MAX_RECURRENT = 4
 TIME_STRIDE = 4
 """Of the published depth."""
@@ -62,7 +62,11 @@ class EtienneCnnBlstm(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(NAME, classes, bands, fits=bands >= 16, wanted="16 bands or more")
-        check_depth(convolutions, recurrent, hidden)
+        if not (1 <= convolutions <= len(TIME_STRIDES) and 1 <= recurrent <= MAX_RECURRENT and hidden >= 1):
+            raise SpecError(
+                f"{NAME} has 1 to 6 convolutions, 1 to 4 recurrent layers and hidden units, not {convolutions}, "
+                f"{recurrent} and {hidden}."
+            )
         strides = list(zip(TIME_STRIDES, BAND_STRIDES, strict=True))[:convolutions]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(*pair, KERNEL, stride=stride, padding=KERNEL // 2)
@@ -90,15 +94,6 @@ class EtienneCnnBlstm(nn.Module):
             mask = image_mask(real, images)
             images = images if mask is None else images * mask
         return images, real
-
-
-def check_depth(convolutions: int, recurrent: int, hidden: int) -> None:
-    """Raise `SpecError` unless the depths are among those that the source tried."""
-    if not (1 <= convolutions <= len(TIME_STRIDES) and 1 <= recurrent <= MAX_RECURRENT and hidden >= 1):
-        raise SpecError(
-            f"{NAME} has 1 to 6 convolutions, 1 to 4 recurrent layers and hidden units, not {convolutions}, "
-            f"{recurrent} and {hidden}."
-        )
 
 
 NETWORKS = {

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
-from featurestore.errors import SpecError
 from models.devices import without_autocast
-from models.layers.convolution import ConvBlock, conv_bias, image_mask, last_real_step
-from models.layers.frames import RealFrames, from_frame_zero
+from models.layers.convolution import ConvBlock, image_mask, last_real_step
+from models.layers.frames import RealFrames, check_sizes, from_frame_zero
+from models.layers.initialisation import draw_as_keras
 from models.networks import ModelCard
 
 CHANNELS = (1, 64, 64, 128, 128)
@@ -48,17 +49,15 @@ class MathworksCnnLstm(nn.Module):
         self, classes: int, bands: int = 128, *, plain_padding: bool = False, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        if classes < 2 or bands < 128 or bands % 128:
-            raise SpecError(
-                f"mathworks-cnn-lstm needs 2 classes or more and a multiple of 128 bands, not {classes} and {bands}."
-            )
+        fits = bands >= 128 and not bands % 128
+        check_sizes("mathworks-cnn-lstm", classes, bands, fits=fits, wanted="a multiple of 128 bands")
         self.plain_padding = plain_padding
         self.blocks = nn.ModuleList(
             ConvBlock(inputs, outputs, pool) for (inputs, outputs), pool in zip(pairwise(CHANNELS), POOLS, strict=True)
         )
         self.lstm = nn.LSTM(CHANNELS[-1] * (bands // 128), HIDDEN, batch_first=True)
         self.classify = nn.Linear(HIDDEN, classes)
-        initialise(self, generator or torch.Generator().manual_seed(0))
+        draw_as_keras(self, generator)  # MATLAB has the same rules
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
         """Map `features [batch, frames, bands]`, or joined clips `[1, frames, bands]`, to logits `[batch, classes]`.
@@ -66,7 +65,7 @@ class MathworksCnnLstm(nn.Module):
         Parameters
         ----------
         features : Tensor [batch, frames, bands], float32
-            Log-mel rows; what stands in padded frames does not matter.
+            Log-mel rows; the values of padded frames do not matter.
         lengths : Tensor [batch], int64, on the CPU
             Real frames of each clip.
         starts : Tensor [batch], int64, on the CPU, or None
@@ -81,7 +80,8 @@ class MathworksCnnLstm(nn.Module):
         images = features[:, None]  # [rows, 1, frames, bands]
         mask = image_mask(real, images)
         images = images if mask is None else images * mask
-        images, real = with_room(images, real.at_least(TIME_STRIDE))
+        real = real.at_least(TIME_STRIDE)
+        images = F.pad(images, (0, 0, 0, max(real.longest - images.shape[2], 0)))  # room for a short clip
         for block in self.blocks:  # the last gives [rows, 128, frames // 16, bands // 128]
             images, real = block(images, real, image_mask(real, images))
         steps, real = from_frame_zero(images.permute(0, 2, 1, 3).flatten(2), real)
@@ -89,32 +89,6 @@ class MathworksCnnLstm(nn.Module):
             outputs, _ = self.lstm(steps.float())  # [batch, steps, 256]
         logits: Tensor = self.classify(last_real_step(outputs, real))
         return logits
-
-
-def with_room(images: Tensor, real: RealFrames) -> tuple[Tensor, RealFrames]:
-    """Append zero frames to `[batch, 1, frames, bands]` where a short clip needs more than there are."""
-    missing = real.longest - images.shape[2]
-    return (nn.functional.pad(images, (0, 0, 0, missing)) if missing > 0 else images), real
-
-
-@torch.no_grad()
-def initialise(model: MathworksCnnLstm, generator: torch.Generator) -> None:
-    """Draw the first weights as MATLAB does: Glorot, orthogonal recurrent weights, forget gates open, zero biases.
-
-    PyTorch's second LSTM bias starts at zero, so the sum of the two starts where MATLAB's single one does.
-    """
-    for block in model.blocks:
-        if isinstance(block, ConvBlock):
-            nn.init.xavier_uniform_(block.conv.weight, generator=generator)
-            conv_bias(block.conv).zero_()
-    lstm = dict(model.lstm.named_parameters())
-    nn.init.xavier_uniform_(lstm["weight_ih_l0"], generator=generator)
-    nn.init.orthogonal_(lstm["weight_hh_l0"], generator=generator)
-    lstm["bias_ih_l0"].zero_()
-    lstm["bias_hh_l0"].zero_()
-    lstm["bias_ih_l0"][HIDDEN : 2 * HIDDEN] = 1  # PyTorch's gate order: input, forget, cell, output
-    nn.init.xavier_uniform_(model.classify.weight, generator=generator)
-    model.classify.bias.zero_()
 
 
 NETWORKS = {

@@ -73,7 +73,9 @@ class Zhao2d(nn.Module):
         )
         width = CHANNELS[-1] * (bands // 128)
         self.lstm = None if variant == "dense" else nn.LSTM(width, hidden, batch_first=True)
-        self.dense = dense_layers(width * steps, hidden) if variant == "dense" else None
+        self.dense = None
+        if variant == "dense":
+            self.dense = nn.Sequential(nn.Linear(width * steps, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU())
         self.classify = nn.Linear(hidden, classes)
         draw_as_keras(self, generator)
 
@@ -143,11 +145,6 @@ def classify_last(steps: Tensor, lstm: nn.LSTM | None, classify: nn.Linear) -> T
         outputs, _ = lstm(steps.float())
     logits: Tensor = classify(outputs[:, -1])
     return logits
-
-
-def dense_layers(inputs: int, hidden: int) -> nn.Sequential:
-    """Return the two dense layers that replace the LSTM."""
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU())
 
 
 def steps_left(name: str, length: int, pools: tuple[int, ...], unit: str = "frames") -> int:

@@ -2,7 +2,7 @@
 
 Every process (rank) holds the whole model and the whole order of batches, takes its own rows of each batch, and adds
 its gradients to those of the others before each step. So `batch_size` is that of all ranks together, and all take the
-very same step. The first rank alone validates, prints and writes; what it finds out it tells the others.
+very same step. The first rank alone validates, prints and writes; it broadcasts the results to the others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ once in both cases: its connections close."""
 
 @dataclass(frozen=True)
 class Ranks:
-    """Where a process stands among those of a training; by itself if nothing else is said."""
+    """The place of a process among those of a training; the default is a training in one process."""
 
     rank: int = 0
     count: int = 1
@@ -202,7 +202,7 @@ def _take_gpu(local: int) -> None:
 
 
 def processes_started() -> int:
-    """Return how many processes `torchrun` started, by what it tells each; 1 without it."""
+    """Return how many processes `torchrun` started, from its environment variables; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 

@@ -1,6 +1,6 @@
 """The learning rate over a training, and which epochs were better than all before.
 
-A schedule has no state of its own: it reads the history of finished epochs, which stands in every checkpoint, so a
+A schedule has no state of its own: it reads the history of finished epochs, which is part of every checkpoint, so a
 training that was interrupted goes on with the rates of an undisturbed one.
 """
 

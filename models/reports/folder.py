@@ -61,14 +61,10 @@ def render_folder(folder: RunFolder) -> str:
 
 def _sentence(together: Mapping[str, Any], count: int, word: str) -> str:
     figures = ", ".join(
-        f"{metrics.DISPLAY[name]} {mean:.4f}" + _plus_minus(together["deviation"][name])
-        for name, mean in together["mean"].items()
+        f"{metrics.DISPLAY[name]} {mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+        for (name, mean), deviation in zip(together["mean"].items(), together["deviation"].values(), strict=True)
     )
     return f"Mean and deviation over {count} {word}: {figures or 'no test items'}."
-
-
-def _plus_minus(deviation: float | None) -> str:
-    return "" if deviation is None else f" ± {deviation:.4f}"
 
 
 def _missing(folder: Path, runs: Sequence[Path], ended: Sequence[Path]) -> Iterable[str]:

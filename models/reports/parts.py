@@ -1,4 +1,4 @@
-"""How a report looks."""
+"""The parts of a report's page."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _names(names: Any) -> str:  # noqa: ANN401 (a list of names or a count)
 
 
 def normalisation_verdict(normalisation: Mapping[str, Any]) -> str:
-    """Say how features were normalised and what of the test side that has seen."""
+    """Say how features were normalised and what of the test side that used."""
     kind = normalisation.get("kind", "none")
     if kind == "none":
         return "none"
@@ -185,7 +185,7 @@ def normalisation_verdict(normalisation: Mapping[str, Any]) -> str:
 
 
 def settings(values: Mapping[str, Any], within: str = "") -> tuple[str, ...]:
-    """Return named values as lines `name = value`, with dots in the names of those that stand in tables.
+    """Return named values as lines `name = value`, with dots in the names of those inside tables.
 
     Examples
     --------

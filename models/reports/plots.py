@@ -51,8 +51,8 @@ def training_panels(history: History) -> tuple[Figure, Figure]:
 
 
 def _draw_loss(axes: Axes, history: History) -> None:
-    times, losses = _batch_losses(history)
-    axes.plot(times, losses, color=TRAIN, alpha=0.3, linewidth=0.8)
+    steps = _reported_steps(history, "losses")
+    axes.plot([time for time, _ in steps], [loss for _, loss in steps], color=TRAIN, alpha=0.3, linewidth=0.8)
     _draw_side_by_side(axes, history, "loss")
     axes.set_ylim(bottom=0)
 
@@ -80,13 +80,13 @@ def _legend_above(figure: Figure, axes: Axes) -> None:
     figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside upper right", ncols=2)
 
 
-def _batch_losses(history: History) -> tuple[list[float], list[float]]:
-    points = [
-        (record["epoch"] - 1 + step / max(record["losses"][-1][0], 1), loss)
+def _reported_steps(history: History, entry: str) -> list[tuple[float, Any]]:
+    """Return when each reported step was, in epochs, and what it reported."""
+    return [
+        (record["epoch"] - 1 + step / max(record[entry][-1][0], 1), value)
         for record in history
-        for step, loss in record.get("losses", [])
+        for step, value in record.get(entry, [])
     ]
-    return [time for time, _ in points], [loss for _, loss in points]
 
 
 def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = "") -> Figure:
@@ -121,11 +121,11 @@ def gradient_norms_figure(history: History) -> Figure:
     layers = list(records[0]["gradient_norms"]) if records else []
     figure = _figure(8.0, max(3.2, 0.22 * len(layers)))
     axes = figure.subplots()
-    epochs = [record["epoch"] for record in records]
+    epochs, steps = [record["epoch"] for record in records], _reported_steps(records, "gradient_norm_steps")
     for number, layer in enumerate(layers):
         colour = colormaps["viridis"](number / max(len(layers) - 1, 1) * 0.92)  # first layers dark, last ones light
-        times, norms = _step_norms(records, number)
-        axes.plot(times, norms, color=colour, alpha=0.3, linewidth=0.8)
+        norms = [values[number] or np.nan for _, values in steps]
+        axes.plot([time for time, _ in steps], norms, color=colour, alpha=0.3, linewidth=0.8)
         means = [record["gradient_norms"][layer] or np.nan for record in records]
         axes.plot(epochs, means, color=colour, marker="o", markersize=3, label=layer)
     axes.set_yscale("log", nonpositive="mask")
@@ -133,15 +133,6 @@ def gradient_norms_figure(history: History) -> Figure:
     _plain(axes, "epoch", "norm of the gradient")
     figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure
-
-
-def _step_norms(records: Sequence[Mapping[str, Any]], layer: int) -> tuple[list[float], list[float]]:
-    points = [
-        (record["epoch"] - 1 + step / record["gradient_norm_steps"][-1][0], norms[layer] or np.nan)
-        for record in records
-        for step, norms in record["gradient_norm_steps"]
-    ]
-    return [time for time, _ in points], [norm for _, norm in points]
 
 
 @dataclass(frozen=True)

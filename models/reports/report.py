@@ -34,7 +34,7 @@ from models.runs.tables import predictions_name, read_predictions
 def write_report(run: Run, out: Path) -> Path:
     """Write the report of a run; return its path.
 
-    Everything that is text is escaped: labels and names come from corpora, not from us.
+    Everything that is text is escaped: labels and names come from corpora.
     """
     write_atomically(out, render_report(run).encode())
     return out
@@ -133,10 +133,10 @@ def _training_drawings(run: Run) -> Iterable[str]:
 
 
 def _side(run: Run, side: str) -> str:
-    figures = side_figures(run.config, run.summary, side)
+    figures, kept = side_figures(run.config, run.summary, side), run.folder / predictions_name(side)
     parts = [
         f"<h2>{side.capitalize()} side</h2>",
-        measure_table(figures, _found_intervals(run, side)),
+        measure_table(figures, intervals([read_predictions(kept)]) if kept.is_file() else {}),
         class_table(figures),
         confusion_drawing(figures, f"the {side} side"),
     ]
@@ -145,12 +145,6 @@ def _side(run: Run, side: str) -> str:
         text = f"Majority vote of {vote['copies']} copies of each recording; {vote['ties']} ties, by mean probability."
         parts.insert(1, paragraph(text))
     return "".join(parts)
-
-
-def _found_intervals(run: Run, side: str) -> Mapping[str, Any]:
-    """Return the intervals of the predictions that the run wrote; nothing if it wrote none."""
-    path = run.folder / predictions_name(side)
-    return intervals([read_predictions(path)]) if path.is_file() else {}
 
 
 def _conditions(run: Run) -> list[tuple[str, Any]]:

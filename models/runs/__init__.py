@@ -1,1 +1,1 @@
-"""Run folders: what stands in one, and how it is written and read."""
+"""Run folders: their files, and how these are written and read."""

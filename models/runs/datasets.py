@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def dataset_of(store: Store, config: RunConfig) -> str:
-    """Return what a run's dataset is called in a store; see `dataset_called`."""
+    """Return the name of a run's dataset in a store; see `dataset_called`."""
     return dataset_called(store, config.dataset)
 
 
 def dataset_called(store: Store, described: Mapping[str, Any]) -> str:
-    """Return what a dataset is called in a store: its name if that still means it, else `DIGEST@TABLE`.
+    """Return the name of a dataset in a store: its own if that still refers to it, else `DIGEST@TABLE`.
 
-    Rows with the same digest can have other labels under another scheme, so a run names the table of labels too. Runs
-    of before that name none are taken by the name, if its digest is theirs.
+    Rows with the same digest can have other labels under another scheme, so a run records the table of labels too.
+    Older runs record none; for them the name counts if its digest is the same.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def trained_view(store: Store, config: RunConfig) -> DatasetView:
     Raises
     ------
     RunError
-        If its rows or its labels do not stand in the store any more.
+        If its rows or its labels are no longer in the store.
     """
     called = str(config.dataset["name"])
     try:

@@ -1,4 +1,4 @@
-"""One training at a time in a run folder."""
+"""Folders of runs: one training at a time in each, folds and seeds below them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from models.runs.tables import predictions_name, read_predictions
 
 @contextmanager
 def hold_run(folder: Path) -> Iterator[None]:
-    """Hold a run folder for a training; the system lets go of it when the process ends, however that happens.
+    """Lock a run folder for a training; the system releases it when the process ends for whatever reason.
 
-    What a killed training left there half written is removed.
+    Files that a killed training left half written are removed.
 
-    Whoever only reads the folder needs no hold. Nothing is held where there is no folder.
+    Reading needs no lock. Where there is no folder, nothing is locked.
 
     Raises
     ------
     RunError
-        If another training holds it.
+        If another training has locked it.
     """
     with ExitStack() as held:
         if folder.is_dir():
@@ -51,7 +51,7 @@ KINDS = {"fold": "fold-*", "seed": "seed-*"}
 
 
 def fold_folder(folder: Path, number: int) -> Path:
-    """Return where a fold stands; the first number is 1."""
+    """Return the folder of a fold; the first number is 1."""
     return folder / f"fold-{number:02d}"
 
 
@@ -89,7 +89,7 @@ class RunFolder:
         return [run for part in self.parts for run in RunFolder.of(part).runs()]
 
     def predictions(self, side: str) -> list[Predictions]:
-        """Return what was said about the items of a side: folds pooled, one entry for each seed.
+        """Return the predictions for a side: folds pooled, one entry for each seed.
 
         Raises
         ------
@@ -110,7 +110,7 @@ def _number(path: Path) -> tuple[int, str]:
 
 
 def run_predictions(folder: Path, side: str) -> Predictions:
-    """Return what a run said about the items of a side; `RunError` if it was not kept."""
+    """Return a run's predictions for a side; `RunError` if they were not kept."""
     path = folder / predictions_name(side)
     if not path.is_file():
         raise RunError(

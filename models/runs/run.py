@@ -1,4 +1,4 @@
-"""A run folder: what was trained, how, on what, and what came of it."""
+"""A run folder: what was trained, how, on what, and with which result."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class RunConfig:
     rows: Mapping[str, int] = field(default_factory=dict)
     """Rows of each side."""
     items: Mapping[str, str] = field(default_factory=dict)
-    """The sha256 of which rows each side holds, with their labels; runs from before it name none."""
+    """The sha256 of the rows of each side, with their labels; older runs record none."""
     trained_on: Mapping[str, Any] = field(default_factory=dict)
-    """`frames`: those of the shortest and the longest clip of the training side; runs from before it tell none."""
+    """`frames`: those of the shortest and the longest clip of the training side; older runs record none."""
     leaks: Mapping[str, Any] = field(default_factory=dict)
     """`declared`: kinds that are allowed; `found`: what each kind shares between sides."""
     normalisation: Mapping[str, Any] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class RunConfig:
 
     @property
     def id(self) -> str:
-        """The sha256 of what a result depends on: not library versions, the recipe's text and what is said twice."""
+        """The sha256 of what a result depends on: not library versions, the recipe's text or what is recorded twice."""
         return digest(self.decisive())
 
     def decisive(self) -> dict[str, Any]:
@@ -152,13 +152,13 @@ class Run:
 
 
 def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
-    """Make the folder of a run, or step into the one to go on with; tell whether that run is finished already.
+    """Make the folder of a run, or open the one to resume; tell whether that run is finished already.
 
     Raises
     ------
     RunError
-        If the folder holds something and `resume` was not asked for, or holds a run of another configuration. One
-        that ended before anything of it was kept is in nobody's way.
+        If the folder holds something and `resume` was not asked for, or holds a run of another configuration. A
+        run that stopped before its first checkpoint is overwritten.
     """
     if not resume or _untrained(folder):
         if folder.exists() and any(folder.iterdir()) and not _untrained(folder):
@@ -180,7 +180,7 @@ def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
 
 
 def _untrained(folder: Path) -> bool:
-    """Tell whether a run was described there and no step of it was kept: such a folder can be begun anew."""
+    """Tell whether a run was described there but never reached a checkpoint: such a folder can be started over."""
     return folder.is_dir() and [path.name for path in folder.iterdir()] == ["config.json"]
 
 
@@ -237,7 +237,7 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str) -> Normalisation | None:
-    """Load weights into a model and return the statistics that stand beside them."""
+    """Load weights into a model and return the statistics stored beside them."""
     refuse_pickle(path)
     if file_digest(path) != expected:
         raise DamagedCheckpointError(f"{path}: its bytes are not those that the run wrote. Train again or restore it.")

@@ -1,4 +1,4 @@
-"""What a run tells of its course and its end, read with care: its folder may be damaged, or edited by hand."""
+"""The history and the result of a run, read with care: its folder may be damaged, or edited by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.runs.checkpoint import read_json, regular
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Read the lines of `metrics.jsonl`, none if it does not stand yet; `CheckpointError` if one is no epoch's."""
+    """Read the epochs of `metrics.jsonl`, none if there is no such file; `CheckpointError` if a line is not one."""
     path = folder / "metrics.jsonl"
     if not path.exists():
         return []
@@ -42,13 +42,13 @@ def read_result(folder: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If `summary.json` cannot be read or tells no result.
+        If `summary.json` cannot be read or has no result.
     """
     path = folder / "summary.json"
     result: dict[str, Any] = _part(read_json(path), "result", path)
     test = _part(result, "test", path)
     for name in TRACKED:
-        if test.get(name, "") is not None:  # nobody was tested
+        if test.get(name, "") is not None:  # there was no test side
             typed(test.get(name), float, f"{path}: {name} of the test side", CheckpointError)
     return result
 

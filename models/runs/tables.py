@@ -20,16 +20,16 @@ from models.figures.predictions import Predictions
 from models.runs.checkpoint import regular, write_atomically
 
 SIDES_FILE = "sides.csv"
-"""A table of sides as `--split` takes one, with what tells each recording in further columns."""
+"""A table of sides as `--split` takes one, with what identifies each recording in further columns."""
 
 
 class Recording(NamedTuple):
-    """What tells a recording of a training; what is not known is empty."""
+    """What identifies a recording of a training; unknown parts are empty."""
 
     content: str
-    """The sha256 of its file; of a segment with what it is of it."""
+    """The sha256 of its file; for a segment, with its place in the file."""
     sound: str = ""
-    """The checksum of its clean row: what the run's features hear of it, in whatever container."""
+    """The checksum of its clean row: the same sound in another container has the same."""
     speaker: str = ""
 
 
@@ -45,7 +45,7 @@ SideRecordings = Mapping[str, Mapping[str, Recording]]
 
 
 def recordings_of(view: FeatureView) -> dict[str, Recording]:
-    """Return what tells every recording of a view, by its path; sounds are known of datasets in a store only."""
+    """Return what identifies every recording of a view, by its path; sounds are known only for datasets in a store."""
     sounds: Mapping[str, str] = getattr(view, "sounds", {})
     return {
         path: Recording(content, sounds.get(content, ""), speaker or "")
@@ -64,7 +64,7 @@ def write_sides(folder: Path, sides: Mapping[str, FeatureView]) -> None:
 
 
 def read_sides(folder: Path) -> SideRecordings | None:
-    """Read what `write_sides` wrote; None for a run of before it was kept.
+    """Read what `write_sides` wrote; None for a run from before it was kept.
 
     Raises
     ------

@@ -92,36 +92,6 @@ def test_all_models_are_listed_without_building_one():
     assert all(row["input"] and row["source"] for row in table)
 
 
-NEW_NETWORK = """
-from torch import nn
-
-from models.networks import ModelCard
-
-
-class Mean(nn.Module):
-    def __init__(self, classes, bands, *, generator=None):
-        super().__init__()
-        self.classify = nn.Linear(bands, classes)
-
-    def forward(self, features, lengths, starts=None):
-        return self.classify(features.mean(1))
-
-
-NETWORKS = {"mean": ModelCard(Mean, input="log-mel rows [frames, 40]", source="-", parameters=82, classes=2, bands=40)}
-"""
-
-
-def test_a_network_is_one_file(tmp_path, monkeypatch):
-    (tmp_path / "mean_of_bands.py").write_text(NEW_NETWORK)
-    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])
-
-    found = published()
-
-    assert found.keys() - MODELS.keys() == {"mean"}
-    monkeypatch.setitem(MODELS, "mean", found["mean"])
-    assert count_parameters(build_model("mean", 2, 40)) == found["mean"].parameters
-
-
 def test_a_file_without_networks_is_named(tmp_path, monkeypatch):
     (tmp_path / "nothing_here.py").write_text("")
     monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])

@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from model_cases import CASES, CLASSES
 from small_training import StopIn
 from spoken_rows import described, small_sides, spoken_view
+from torch.nn import functional
 
+from models import MODELS, build_model
 from models.batches.normalisation import SCOPES, describe_normalisation, fit
 from models.data import ViewDataset
 from models.errors import CheckpointError, RunError
 from models.evaluation import evaluate
+from models.execution import Execution
 from models.prediction import predict
 from models.runs.checkpoint import read_json, read_tensors, write_json, write_tensors
 from models.runs.run import load_run, read_config
@@ -196,3 +200,25 @@ def test_a_training_that_says_nothing_normalises_over_its_training_side():
     assert describe_normalisation(TrainingSpec()) == {
         "kind": "training", "moments": "band", "fitted_on": "the training side", "leakage": "none",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_model_takes_a_step_with_every_normalisation(name, kind):
+    case = CASES[name]
+    view = spoken_view(4, bands=case.bands, frames=(min(case.frames), max(case.frames) + 1))
+    dataset = ViewDataset(view, view.classes)
+    spec = TrainingSpec(normalisation=kind, precision="float32", padding="right")
+    run = Execution.of(name, {}, spec, "cpu").normalising(fit(spec, [dataset]))
+    model = build_model(name, CLASSES, case.bands, **case.settings).train()
+    before = [values.detach().clone() for values in model.parameters()]
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    (batch,) = run.feed(dataset, [[0, 1, 2, 3]])
+    loss = functional.cross_entropy(run.logits(model, batch), batch.labels)
+    loss.backward()
+    optimiser.step()
+
+    assert loss.isfinite()
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert all(values.isfinite().all() for values in model.parameters())

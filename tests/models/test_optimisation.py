@@ -10,10 +10,11 @@ from small_training import SETTINGS, small_config, small_sides
 from torch import nn
 
 from featurestore.errors import SpecError, UnknownNameError
-from models.optimisation.optimisers import make_optimiser, optimiser_tensors, restore_optimiser, set_rate
+from models.optimisation.optimisers import OPTIMISERS, make_optimiser, optimiser_tensors, restore_optimiser, set_rate
+from models.optimisation.schedules import SCHEDULES
 from models.registry import build_model
 from models.runs.run import RunConfig
-from models.training_spec import TrainingSpec, with_setting
+from models.training_spec import CHOICES, TrainingSpec, with_setting
 
 GRADIENTS = np.random.default_rng(4).normal(size=(6, 5, 3)).astype(np.float32)
 
@@ -200,3 +201,8 @@ def test_an_optimiser_goes_on_exactly_from_its_saved_state(optimiser):
     stepped(resumed, second, GRADIENTS[3:])
 
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), resumed.parameters(), strict=True))
+
+
+def test_every_choice_of_an_optimiser_and_a_schedule_is_in_its_table():
+    assert set(OPTIMISERS) == set(CHOICES["optimiser"])
+    assert set(SCHEDULES) == set(CHOICES["schedule"])

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from models.reports import plots
 from models.reports.parts import leak_verdict, settings
 from models.reports.plots import gradient_norms_figure, training_figure, training_panels
 from models.reports.report import render_report, write_report
@@ -127,3 +128,13 @@ def test_axes_mark_whole_epochs_alone_and_no_legend_hides_a_curve(epochs):
             ticks = axes.get_xticks()
             assert all(tick == int(tick) for tick in ticks)
             assert 2 <= len(ticks) <= 14
+
+
+def test_a_figure_of_a_training_is_one_entry(monkeypatch):
+    extra = plots.TrainingFigure("extra", "Extra", plots.training_figure, needs="extra")
+    monkeypatch.setattr(plots, "TRAINING_FIGURES", (*plots.TRAINING_FIGURES, extra))
+
+    assert [one.file for one in plots.figures_of([{"epoch": 1}])] == ["training"]
+    assert [one.file for one in plots.figures_of([{"extra": 1, "gradient_norms": {"a": 1}}])] == [
+        *("training", "gradient-norms", "extra")
+    ]
