@@ -24,7 +24,7 @@ from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine, warm
 from featurestore.signal import interpolation, level, noise, splices, timing
 from featurestore.signal.kernels import rounding
-from featurestore.signal.kinds.transform import open_transform
+from featurestore.signal.log_power import log_mel_power
 from featurestore.signal.self_similarity import resemblance
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
@@ -79,7 +79,7 @@ def stages(data: bytes) -> dict[str, float]:
     read = np.zeros(interpolation.blocks_of(samples) * 2048, np.float32)
     output, row = np.zeros(samples, np.float32), np.zeros(engine.clean(source).size, np.float32)
     weights, key = interpolation.interpolation_weights(), noise.key_words(7)
-    log_mel = open_transform(FEATURES, source.rate)
+    log_mel = log_mel_power(FEATURES, source.rate)
     halves = np.zeros(len(row), np.uint16)
     plain, pitched = draw(POLICY, "0", 1), draw(POLICY, "0", 1)
     for copy in range(1, 50):

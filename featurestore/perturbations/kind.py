@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from featurestore.specs.operations import OPERATIONS
+from featurestore.specs.registry import Operation, check_declared
 
 if TYPE_CHECKING:
     from featurestore.rows.copies import Copy, CopyDraws
-    from featurestore.specs.declared import Declared
+    from featurestore.specs.registry import Declared
 
 
 class PerturbationKind(ABC):
@@ -24,6 +24,8 @@ class PerturbationKind(ABC):
 
     name: ClassVar[str]
     """Field of a policy that says how it is drawn."""
+    place: ClassVar[int]
+    """Where it stands in the order in which perturbations are applied, see `featurestore.perturbations`."""
     unit: ClassVar[str]
     """Of its value; empty for a pure number."""
     limits: ClassVar[tuple[float, float]]
@@ -54,10 +56,13 @@ class PerturbationKind(ABC):
     """Whether it comes after the functions of the user."""
 
     def __init_subclass__(cls) -> None:
-        needed = ("name", "unit", "limits", "operation", "version", "libraries", "apply")
-        missing = [part for part in needed if part not in vars(cls)]
-        if missing:
-            raise TypeError(f"perturbation {cls.__name__} does not declare {', '.join(missing)}")
+        """Check that nothing is left out."""
+        check_declared(cls, ("name", "place", "unit", "limits", "operation", "version", "libraries", "apply"))
+
+    @property
+    def versions(self) -> Mapping[str, Operation]:
+        """Version and libraries of its operation."""
+        return {self.operation: (self.version, self.libraries)}
 
     @property
     def meaning(self) -> str:
@@ -87,13 +92,3 @@ class PerturbationKind(ABC):
     @abstractmethod
     def apply(self, value: float, copy: Copy) -> None:
         """Change a copy: its `signal`, its `gain` or its `warping`."""
-
-
-def registered(*kinds: PerturbationKind) -> dict[str, PerturbationKind]:
-    """Return kinds by name, in order; `TypeError` if two share a name or an operation, whose versions would mix."""
-    for part in ("name", "operation"):
-        names = [getattr(kind, part) for kind in kinds]
-        for name in names:
-            if names.count(name) > 1 or (part == "operation" and name in OPERATIONS):
-                raise TypeError(f"two perturbations or operations have the {part} {name!r}")
-    return {kind.name: kind for kind in kinds}

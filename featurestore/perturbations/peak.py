@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class Peak(PerturbationKind):
     """Peak normalisation: the largest absolute sample afterwards."""
 
+    place = 90
     name, unit, limits = "peak", "", (1e-6, 1.0)
     operation, version, libraries = "peak", 1, ("numba",)
     needs_sound = True

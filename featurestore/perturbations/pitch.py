@@ -11,7 +11,7 @@ from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps, snap
 if TYPE_CHECKING:
     from featurestore.rows.copies import Copy
     from featurestore.signal.arrays import Signal
-    from featurestore.specs.declared import Declared
+    from featurestore.specs.registry import Declared
 
 FORMANTS = ("moved", "kept")
 
@@ -19,6 +19,7 @@ FORMANTS = ("moved", "kept")
 class Pitch(PerturbationKind):
     """Pitch shift, duration kept; drawn on the grid P / 2048 of frequency ratios, finer than 1 cent."""
 
+    place = 10
     name, unit, limits = "semitones", "semitones", (-24.0, 24.0)
     operation, version, libraries = "pitch", 4, ("numba", "numpy")
     settings = (("formants", "moved", "`moved` with the pitch, or `kept` where they are."),)

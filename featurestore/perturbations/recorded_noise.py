@@ -18,6 +18,7 @@ class RecordedNoise(PerturbationKind):
     A piece has at least a hundredth of the power of its recording.
     """
 
+    place = 50
     name, unit, limits = "recorded_snr_db", "dB", (-100.0, 100.0)
     operation, version, libraries = "recorded noise", 2, ("numba", "numpy", "soxr")
     recordings = "noises"

@@ -17,6 +17,7 @@ class Reverberation(PerturbationKind):
     The sum has the energy of the signal.
     """
 
+    place = 40
     name, unit, limits = "reverb", "", (0.0, 1.0)
     operation, version, libraries = "reverb", 2, ("scipy", "numpy", "soxr")
     recordings = "rirs"

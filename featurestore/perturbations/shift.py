@@ -9,7 +9,7 @@ from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
     from featurestore.rows.copies import Copy
-    from featurestore.specs.declared import Declared
+    from featurestore.specs.registry import Declared
 
 FILLS = ("zero", "circular")
 
@@ -17,6 +17,7 @@ FILLS = ("zero", "circular")
 class TimeShift(PerturbationKind):
     """Time shift, to the nearest sample; positive moves the signal later."""
 
+    place = 30
     name, unit, limits = "shift_seconds", "s", (-60.0, 60.0)
     operation, version, libraries = "shift", 2, ("numpy",)
     settings = (("shift_fill", "zero", "`zero` fills what a shift uncovers with silence, `circular` with what left."),)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Stretch(PerturbationKind):
     """Time stretch: the factor of the duration, a multiple of 1 / 2048; the pitch is kept."""
 
+    place = 20
     name, unit, limits = "stretch", "", (0.25, 4.0)
     operation, version, libraries = "stretch", 3, ("numba", "numpy")
     moves = True

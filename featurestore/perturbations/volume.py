@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class Volume(PerturbationKind):
     """Change of volume; nothing is clipped."""
 
+    place = 70
     name, unit, limits = "gain_db", "dB", (-100.0, 100.0)
     operation, version, libraries = "gain", 2, ("numpy",)
     in_torch = True

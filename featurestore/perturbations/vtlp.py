@@ -9,12 +9,13 @@ from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
     from featurestore.rows.copies import Copy
-    from featurestore.specs.declared import Declared
+    from featurestore.specs.registry import Declared
 
 
 class VocalTractLength(PerturbationKind):
     """Vocal tract length perturbation: the warping factor of equation 1 (Etienne et al. 2018) below `vtlp_f0`."""
 
+    place = 80
     name, unit, limits = "vtlp_alpha", "", (0.5, 2.0)
     operation, version, libraries = "vtlp", 3, ("numba", "numpy")
     settings = (("vtlp_f0", 0.9, "Where the warp bends, as a share of the features' upper cut-off frequency."),)

@@ -17,6 +17,7 @@ SINGLE_BELOW_DB = 60.0
 class WhiteNoise(PerturbationKind):
     """White noise at this signal-to-noise ratio, against the realised power of signal and noise."""
 
+    place = 60
     name, unit, limits = "snr_db", "dB", (-100.0, 100.0)
     operation, version, libraries = "noise", 2, ("numba",)
     details = (("noise_key", 0),)

@@ -14,8 +14,8 @@ from featurestore.signal.arrays import Signal
 from featurestore.signal.interpolation import interpolation_weights, reading_filters
 from featurestore.signal.level import energy
 from featurestore.signal.splices import stretched_samples
-from featurestore.specs.declared import Declared
 from featurestore.specs.drawn import Drawn
+from featurestore.specs.registry import Declared
 
 
 class Workshop:

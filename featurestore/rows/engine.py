@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from featurestore.errors import AudioError, SpecError
+from featurestore.features import KINDS
+from featurestore.features.kind import Transform
 from featurestore.perturbations import RECORDINGS
 from featurestore.rows.copies import Copy
 from featurestore.rows.decoded_recording import DecodedRecording
@@ -24,10 +26,9 @@ from featurestore.signal.arrays import MAX_SECONDS, Row, Signal, counted_seconds
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kernels.rounding import stored
-from featurestore.signal.kinds.transform import Transform, open_transform
 from featurestore.signal.timing import fit_length, sounding
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.features import KINDS, FeatureSpec
+from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.versions import check_together
 
@@ -207,7 +208,7 @@ class RowEngine:
 
     def _transform(self, rate: int) -> Transform:
         if rate not in self._transforms:
-            self._transforms[rate] = open_transform(self.features, rate)
+            self._transforms[rate] = KINDS[self.features.kind].transform(self.features, rate)
         return self._transforms[rate]
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import KINDS, RECORDINGS
 from featurestore.specs.custom import CustomPerturbation
-from featurestore.specs.declared import declared
 from featurestore.specs.drawn import Drawn, checked_number, checked_whole, read_table
 from featurestore.specs.recordings import Recordings
+from featurestore.specs.registry import declared
 
 __all__ = ["AugmentationSpec", "Drawn", "Needed"]
 

@@ -3,203 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import SpecError, UnknownNameError
+from featurestore.features import KINDS
 from featurestore.specs.drawn import checked_number, checked_truth, checked_whole
-from featurestore.specs.operations import OPERATIONS
-from featurestore.trusted_code import check_reference
-
-BASE = ("kind", "rate", "dtype", "trim_db", "seconds")
-
-SPECTRAL = (
-    "window",
-    "window_length",
-    "hop_length",
-    "fft_length",
-    "centred",
-    "low_hz",
-    "high_hz",
-    "eps",
-    "decibels",
-    "range_db",
-)
-
-MEL = ("mels", "mel_scale")
-
-EGEMAPS_BANDS = 25
-"""Low-level descriptors of eGeMAPS, version 02 (Eyben et al. 2016)."""
-
-
-Rules = Iterator[tuple[bool, str]]
-"""Whether a spec satisfies a rule, and the rule as a sentence without its full stop."""
-
-MOST_BANDS = 8192
-
-
-def _no_rules(_spec: FeatureSpec) -> Rules:
-    yield from ()
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What the spec of a kind of features consists of."""
-
-    transform: str
-    """The class in `featurestore.signal.kinds` that computes it, as `module:Class`; see `Transform` there."""
-    fields: tuple[str, ...]
-    """Those that a spec of this kind may set; all others are refused and stand in no address."""
-    operations: tuple[str, ...]
-    """What computes its rows after decoding, by name in `featurestore.specs.operations.OPERATIONS`."""
-    width: Callable[[FeatureSpec], int]
-    """Values of a frame."""
-    pace: Callable[[FeatureSpec, int], float]
-    """Frames a second at a sampling rate, as an estimate for what a build will take."""
-    warps: bool = False
-    """Whether it has a frequency axis that vocal tract length perturbation can bend."""
-    cost: float = 1.0
-    """Time that computing a row takes, as a multiple of that of a log-mel row; an estimate too."""
-    foreign: bool = False
-    """Whether code from outside computes it, which no process should load before it has to."""
-    in_torch: bool = False
-    """Whether `pipelines.torch_rows` computes it too."""
-    rules: Callable[[FeatureSpec], Rules] = _no_rules
-    """What its fields must satisfy beyond the rules of all kinds."""
-
-    def __post_init__(self) -> None:
-        module, _, name = self.transform.partition(":")
-        if not name or find_spec(f"featurestore.signal.kinds.{module}") is None:
-            raise TypeError(f"a kind of features names a transform {self.transform!r}, which is no module:Class")
-        for operation in self.operations:
-            if operation not in OPERATIONS:
-                raise TypeError(f"a kind of features names an operation {operation!r}, which has no version")
-
-
-def kept_bins(spec: FeatureSpec) -> range:
-    """Return the bins of the transform that lie within `low_hz` and `high_hz`, both ends included.
-
-    Without a rate both ends are the transform's own.
-    """
-    bins = spec.fft_length // 2 + 1
-    if spec.rate is None:
-        return range(bins)
-    a_hertz = spec.fft_length / spec.rate
-    high = bins - 1 if spec.high_hz is None else math.floor(spec.high_hz * a_hertz + 1e-9)
-    return range(math.ceil(spec.low_hz * a_hertz - 1e-9), high + 1)
-
-
-def _bins(spec: FeatureSpec) -> Rules:
-    whole = spec.low_hz == 0 and spec.high_hz is None
-    yield spec.rate is not None or whole, "a spectrogram within low_hz and high_hz needs a rate"
-    yield len(kept_bins(spec)) > 0, "no bin of the transform lies within low_hz and high_hz"
-
-
-def _own_function(spec: FeatureSpec) -> Rules:
-    try:
-        check_reference(spec.function)
-    except SpecError as error:
-        yield False, str(error).rstrip(".")
-    yield (spec.version or 0) >= 1, "a function needs a version, a whole number from 1"
-    yield 1 <= (spec.bands or 0) <= MOST_BANDS, f"a function needs bands, 1 to {MOST_BANDS:,}"
-    for name, value in spec.settings:
-        plain = isinstance(value, str | int | float) and not (isinstance(value, float) and not math.isfinite(value))
-        yield plain and str(name).isidentifier(), f"setting {name!r} must be a text, a number or true or false"
-
-
-def _a_hop(spec: FeatureSpec, rate: int) -> float:
-    return rate / spec.hop_length
-
-
-def _hundred(_spec: FeatureSpec, _rate: int) -> float:
-    return 100.0
-
-
-KINDS = {
-    "logmel": Kind(
-        "log_power:LogMel",
-        (*BASE, *SPECTRAL, *MEL),
-        ("stft", "mel", "log"),
-        width=lambda spec: spec.mels,
-        pace=_a_hop,
-        warps=True,
-        in_torch=True,
-    ),
-    "spectrogram": Kind(
-        "log_power:Spectrogram",
-        (*BASE, *SPECTRAL),
-        ("stft", "bins", "log"),
-        width=lambda spec: len(kept_bins(spec)),
-        pace=_a_hop,
-        warps=True,
-        rules=_bins,
-    ),
-    "mfcc": Kind(
-        "mfcc:Mfcc",
-        (*BASE, *SPECTRAL, *MEL, "coefficients"),
-        ("stft", "mel", "log", "dct"),
-        width=lambda spec: spec.coefficients or 0,
-        pace=_a_hop,
-        warps=True,
-    ),
-    "waveform": Kind("waveform:Waveform", BASE, ("waveform",), width=lambda _: 1, pace=lambda _, rate: float(rate)),
-    "egemaps": Kind(
-        "egemaps:Egemaps",
-        BASE,
-        ("egemaps",),
-        width=lambda _: EGEMAPS_BANDS,
-        pace=_hundred,
-        cost=80,
-        foreign=True,
-    ),
-    "function": Kind(
-        "custom_function:CustomFunction",
-        (*BASE, "function", "version", "bands", "settings"),
-        ("function",),
-        width=lambda spec: spec.bands or 0,
-        pace=_hundred,
-        cost=10,
-        foreign=True,
-        rules=_own_function,
-    ),
-}
-"""Every kind by name."""
-
+from featurestore.specs.registry import declared
 
 LONGEST_SECONDS = 3600.0
-
-
-def broken_rules(spec: FeatureSpec) -> Iterator[str]:
-    """Yield, as a sentence without its full stop, each rule that a spec breaks."""
-    groups = (_common, _spectral, KINDS[spec.kind].rules)
-    for group in groups:
-        yield from (rule for holds, rule in group(spec) if not holds)
-
-
-def _common(spec: FeatureSpec) -> Rules:
-    yield spec.rate is None or 1000 <= spec.rate <= 384_000, "rate must lie within 1,000 and 384,000 Hz"
-    yield spec.trim_db is None or 0 < spec.trim_db <= 200, "trim_db must lie above 0 and be at most 200"
-    within = spec.seconds is None or 0 < spec.seconds <= LONGEST_SECONDS
-    yield within, f"seconds must lie above 0 and be at most {LONGEST_SECONDS:g}"
-
-
-def _spectral(spec: FeatureSpec) -> Rules:
-    half = (spec.rate or 384_000) / 2
-    high = spec.high_hz if spec.high_hz is not None else half
-    yield 2 <= spec.fft_length <= 65_536 and spec.fft_length % 2 == 0, "fft_length must be even, 2 to 65,536"
-    yield 1 <= spec.window_length <= spec.fft_length, "window_length must lie within 1 and fft_length"
-    yield 1 <= spec.hop_length <= spec.fft_length, "hop_length must lie within 1 and fft_length"
-    yield 1 <= spec.mels <= 1024, "mels must lie within 1 and 1,024"
-    yield 0 <= spec.low_hz < high <= half, "low_hz and high_hz must satisfy 0 <= low < high <= rate / 2"
-    yield 1e-30 <= spec.eps <= 1, "eps must lie within 1e-30 and 1"
-    yield spec.range_db is None or 0 < spec.range_db <= 400, "range_db must lie above 0 and be at most 400"
-    yield spec.range_db is None or spec.decibels is not None, "range_db needs decibels, 'absolute' or 'relative'"
-    count = spec.coefficients
-    yield count is None or 1 <= count <= spec.mels, "coefficients must lie within 1 and mels"
-
 
 WINDOWS = ("hamming", "hann")
 
@@ -209,46 +23,38 @@ DTYPES = ("float16", "float32")
 
 DECIBELS = ("absolute", "relative")
 
-ADDED = ("trim_db", "seconds", "decibels", "range_db", "coefficients", "function", "version", "bands", "settings")
+SETTINGS = {name: (default, meaning) for kind in KINDS.values() for name, default, _, meaning in kind.settings}
+"""Fields that one kind has to itself: default and meaning."""
+
+ADDED = ("trim_db", "seconds", "decibels", "range_db", *SETTINGS)
 """Fields that stand in an address only where they are set: rows of the first stores do not name them."""
 
 NUMBERS = ("low_hz", "eps", "high_hz", "trim_db", "seconds", "range_db")
 """Fields that may be given as whole numbers and are kept as floats."""
 
-WHOLE = ("rate", "window_length", "hop_length", "fft_length", "mels", "coefficients", "version", "bands")
+WHOLE = ("rate", "window_length", "hop_length", "fft_length", "mels")
 """Fields that may be given as floats such as 128.0 and are kept as whole numbers."""
 
 TRUTHS = ("centred",)
 """Fields that are true or false, and neither 1 nor a text."""
 
-COEFFICIENTS = 20
-"""Coefficients that `mfcc` has where none are given, those of librosa."""
-
-
-CHECKS: dict[str, Callable[[str, Any], float]] = {
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(NUMBERS, checked_number),
     **dict.fromkeys(WHOLE, checked_whole),
     **dict.fromkeys(TRUTHS, checked_truth),
+    **{name: read for kind in KINDS.values() for name, _, read, _ in kind.settings if read is not None},
 }
 """What reads a field, by its name: it takes what messages call the field, and the value."""
 
 
-Setting = str | int | float | bool
-
-
 @dataclass(frozen=True, slots=True)
+@declared(SETTINGS)
 class FeatureSpec:
     """A feature, described completely; part of the address of every row computed from it.
 
-    Rows have the shape `[frames, width]`. The kind says which fields describe it (`featurestore.specs.features.KINDS`);
-    a field of another kind is refused, so that no two specs describe the same rows.
-
-    - `logmel`: log(power in the mel band + eps), natural logarithm, or decibels; also `mfcc` starts from it.
-    - `spectrogram`: the same of each bin of the transform from `low_hz` to `high_hz`.
-    - `mfcc`: the first `coefficients` of the orthonormal DCT-II of `logmel`.
-    - `waveform`: the samples, one a frame.
-    - `egemaps`: the 25 low-level descriptors of eGeMAPS by the openSMILE package, 100 frames a second.
-    - `function`: what a function of the user's own returns.
+    Rows have the shape `[frames, width]`. The kind (see `featurestore.features`) says which fields describe it and adds
+    fields of its own to those that kinds share; a field of another kind is refused, so that no two specs describe the
+    same rows.
     """
 
     kind: str = "logmel"
@@ -288,16 +94,11 @@ class FeatureSpec:
     so that it lies at 0 dB."""
     range_db: float | None = None
     """What lies more than so many dB below the clip's maximum is raised to that; above 0, at most 400."""
-    coefficients: int | None = None
-    """Cepstral coefficients of `mfcc`, the 0th included, at most `mels`; None is librosa's 20."""
-    function: str | None = None
-    """The user's own feature as `module:function`; see `featurestore.signal.kinds.custom_function`."""
-    version: int | None = None
-    """Version of the function, to be raised with every change of what it returns."""
-    bands: int | None = None
-    """Values of a frame of the function."""
-    settings: tuple[tuple[str, Setting], ...] = ()
-    """Keyword arguments of the function: texts, numbers and truth values; given as a table."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...  # noqa: ANN401
+        def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -310,12 +111,13 @@ class FeatureSpec:
             if getattr(self, field) not in known:
                 raise UnknownNameError(field, str(getattr(self, field)), known)
         self._normalise()
-        for rule in broken_rules(self):
-            raise SpecError(f"feature spec: {rule}.")
+        for holds, rule in chain(_common_rules(self), KINDS[self.kind].rules(self)):
+            if not holds:
+                raise SpecError(f"feature spec: {rule}.")
 
     def _refuse_foreign(self) -> None:
         for field in dataclasses.fields(self):
-            if field.name not in KINDS[self.kind].fields and getattr(self, field.name) != field.default:
+            if field.name not in KINDS[self.kind].all_fields and getattr(self, field.name) != field.default:
                 raise SpecError(_foreign(field.name, self.kind))
 
     def _normalise(self) -> None:
@@ -327,9 +129,8 @@ class FeatureSpec:
             value = getattr(self, field.name)
             if field.name in CHECKS and not (value is None and field.default is None):
                 object.__setattr__(self, field.name, CHECKS[field.name](f"feature spec: {field.name}", value))
-        object.__setattr__(self, "settings", tuple(sorted(dict(self.settings).items())))
-        if self.kind == "mfcc" and self.coefficients is None:
-            object.__setattr__(self, "coefficients", min(COEFFICIENTS, self.mels))
+        for name, value in KINDS[self.kind].completed(self).items():
+            object.__setattr__(self, name, value)
 
     @property
     def width(self) -> int:
@@ -345,10 +146,12 @@ class FeatureSpec:
 
         Rows that stood before a field was added keep their address.
         """
-        fields = {name: getattr(self, name) for name in (field.name for field in dataclasses.fields(self))}
-        fields["settings"] = dict(self.settings) or None
-        kept = KINDS[self.kind].fields
-        return {n: value for n, value in fields.items() if n in kept and (n not in ADDED or value is not None)}
+        kept, document = KINDS[self.kind].all_fields, {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in kept and (field.name not in ADDED or value != field.default):
+                document[field.name] = dict(value) if isinstance(value, tuple) else value
+        return document
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> FeatureSpec:
@@ -366,7 +169,7 @@ class FeatureSpec:
         for name in fields:
             if name not in known:
                 raise UnknownNameError("feature field", name, known)
-            if kind in KINDS and name not in KINDS[kind].fields:
+            if kind in KINDS and name not in KINDS[kind].all_fields:
                 raise SpecError(_foreign(name, kind))
         try:
             return cls(**fields)
@@ -375,5 +178,12 @@ class FeatureSpec:
 
 
 def _foreign(field: str, kind: str) -> str:
-    owners = [name for name, known in KINDS.items() if field in known.fields]
+    owners = [name for name, known in KINDS.items() if field in known.all_fields]
     return f"feature spec: {field!r} does not belong to kind {kind!r}, but to {', '.join(owners)}: leave it out."
+
+
+def _common_rules(spec: FeatureSpec) -> Iterator[tuple[bool, str]]:
+    yield spec.rate is None or 1000 <= spec.rate <= 384_000, "rate must lie within 1,000 and 384,000 Hz"
+    yield spec.trim_db is None or 0 < spec.trim_db <= 200, "trim_db must lie above 0 and be at most 200"
+    within = spec.seconds is None or 0 < spec.seconds <= LONGEST_SECONDS
+    yield within, f"seconds must lie above 0 and be at most {LONGEST_SECONDS:g}"

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from featurestore.perturbations import KINDS
-from featurestore.specs.declared import declared
+from featurestore.specs.registry import declared
 
 
 @dataclass(frozen=True, slots=True)

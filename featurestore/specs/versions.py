@@ -1,7 +1,7 @@
 """The versions that rows depend on: a whole number for each of our operations, and the libraries they use.
 
-A change of an operation that changes its numbers raises its number here; rows computed before then keep their own
-address. Nothing heavy is imported: the versions of libraries are read from their metadata.
+A change of an operation that changes its numbers raises its version where it is declared; rows computed before then
+keep their own address. Nothing heavy is imported: the versions of libraries are read from their metadata.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
+from featurestore.features import KINDS
 from featurestore.perturbations import KINDS as PERTURBATIONS
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.features import KINDS, FeatureSpec
-from featurestore.specs.operations import OPERATIONS
+from featurestore.specs.features import FeatureSpec
+from featurestore.specs.registry import OPERATIONS, OPTIONAL
 
 _PREPARATIONS = {"rate": "resample", "trim_db": "trim", "seconds": "length", "decibels": "decibels"}
 
@@ -26,13 +27,6 @@ is computed.
 """
 _REPLACED = {"scipy", "numba"}
 """Libraries that the torch engine does without."""
-
-
-OPTIONAL = {
-    "opensmile": "features 'egemaps' need the package opensmile, whose licence allows non-commercial use only: "
-    "if yours is, pip install 'featurestore[egemaps]'."
-}
-"""What to say where a package that only some features need is missing."""
 
 
 def row_versions(
@@ -60,14 +54,14 @@ def row_versions(
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
     check_together(features, augmentation, engine)
-    used = ["decode", *KINDS[features.kind].operations]
+    used = ["decode", *KINDS[features.kind].shared]
     used += [name for field, name in _PREPARATIONS.items() if getattr(features, field) is not None]
     if augmentation is not None:
         used.append("draw")
         used += ["own"] if augmentation.own else []
-    operations = {name: OPERATIONS[name] for name in used}
-    for kind in (PERTURBATIONS[name] for name in (augmentation.drawn if augmentation else ())):
-        operations[kind.operation] = (kind.version, kind.libraries)
+    operations = {name: OPERATIONS[name] for name in used} | dict(KINDS[features.kind].versions)
+    for name in augmentation.drawn if augmentation else ():
+        operations |= PERTURBATIONS[name].versions
     versions: dict[str, str | int] = {name: number for name, (number, _) in operations.items()}
     libraries = {library for _, needed in operations.values() for library in needed}
     if engine == TORCH:

@@ -9,10 +9,11 @@ import numpy as np
 
 from featurestore.corpus.types import Corpus, Rejection
 from featurestore.errors import BuildError
+from featurestore.features import KINDS
 from featurestore.segments import segment_of
 from featurestore.shards.plan import Part, PartPlan, plan_part
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.features import KINDS, FeatureSpec
+from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store
 from pipelines.build.rejects import known_rejects, rejections

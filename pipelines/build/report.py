@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurestore.corpus.types import Corpus, Rejection
+from featurestore.features import KINDS
 from featurestore.shards.record import ShardRecord
-from featurestore.specs.features import KINDS, FeatureSpec
+from featurestore.specs.features import FeatureSpec
 
 NAMED = 3
 """Files that a note names."""

@@ -6,11 +6,11 @@ from real_recordings import voice
 
 from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
+from featurestore.features import KINDS
 from featurestore.rows.engine import RowEngine
-from featurestore.signal.kinds.transform import open_transform
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.drawn import Drawn
-from featurestore.specs.features import BASE, KINDS, FeatureSpec, Kind
+from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, preset_names
 from featurestore.specs.versions import check_together, row_versions
@@ -39,16 +39,7 @@ def test_what_stood_before_there_were_kinds_keeps_its_canonical_form(features, e
 def test_every_kind_names_a_class_that_computes_it(kind):
     features = FeatureSpec.from_dict(OWN if kind == "function" else {"kind": kind})
 
-    open_transform(features, 16_000).check(16_000)
-
-
-@pytest.mark.parametrize(
-    ("transform", "operations", "named"),
-    [("nowhere:Class", (), "nowhere:Class"), ("log_mel", (), "log_mel"), ("log_mel:LogMel", ("warble",), "warble")],
-)
-def test_a_kind_without_a_class_or_with_an_operation_without_a_version_cannot_be_declared(transform, operations, named):
-    with pytest.raises(TypeError, match=named):
-        Kind(transform, BASE, operations, width=lambda _: 1, pace=lambda _, rate: rate)
+    KINDS[kind].transform(features, 16_000).check(16_000)
 
 
 @pytest.mark.parametrize("name", preset_names("features"))
@@ -57,7 +48,7 @@ def test_a_preset_comes_back_from_its_canonical_form_which_holds_the_fields_of_i
     document = features.to_dict()
 
     assert FeatureSpec.from_dict(document) == features
-    assert set(document) <= set(KINDS[features.kind].fields)
+    assert set(document) <= set(KINDS[features.kind].all_fields)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +64,7 @@ def test_a_preset_comes_back_from_its_canonical_form_which_holds_the_fields_of_i
     ],
 )
 def test_a_field_of_another_kind_is_refused_and_its_owners_are_named(field, value, kind):
-    owner = next(name for name, known in KINDS.items() if field in known.fields)
+    owner = next(name for name, known in KINDS.items() if field in known.all_fields)
 
     with pytest.raises(SpecError, match=rf"'{field}' does not belong to kind '{kind}', but to .*{owner}"):
         FeatureSpec(**{"kind": kind, field: value})

@@ -14,7 +14,7 @@ from real_recordings import command_files, emodb_files, voice, wav
 
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
-from featurestore.signal.kinds.mfcc import cosines
+from featurestore.signal.cepstrum import cosines
 from featurestore.signal.spectrum import warped_frequency
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.drawn import Drawn

@@ -9,25 +9,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from added_files import with_files_in
 from demo_corpus import ROOT
 
 import featurestore.perturbations
 from featurestore.errors import UnknownNameError
 from featurestore.perturbations import KINDS
-from featurestore.perturbations.kind import PerturbationKind, registered
+from featurestore.perturbations.kind import PerturbationKind
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.declared import declared
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.registry import declared, registered
 from featurestore.specs.versions import row_versions
 
-NEWCOMER = """
-from featurestore import perturbations
+LOWPASS = '''
 from featurestore.perturbations.kind import PerturbationKind
 
 class Lowpass(PerturbationKind):
-    '''A lowpass of first order with this corner.'''
+    """A lowpass of first order with this corner."""
 
+    place = 65
     name, unit, limits = "lowpass_hz", "Hz", (10.0, 8000.0)
     operation, version, libraries = "lowpass", 4, ("scipy",)
 
@@ -35,8 +36,11 @@ class Lowpass(PerturbationKind):
         import numpy as np
         from scipy.signal import butter, lfilter
         copy.signal = lfilter(*butter(1, value / copy.source.rate * 2), copy.signal).astype(np.float32)
+'''
 
-perturbations.KINDS = perturbations.registered(*perturbations.KINDS.values(), Lowpass())
+NEWCOMER = """
+from featurestore.perturbations import KINDS
+assert list(KINDS)[list(KINDS).index("snr_db") + 1] == "lowpass_hz"
 
 import numpy as np
 from cli.catalogs import documented_fields
@@ -70,6 +74,7 @@ print("done")
 
 WHOLE = {
     "name": "lowpass_hz",
+    "place": 65,
     "unit": "Hz",
     "limits": (10.0, 8000.0),
     "operation": "lowpass",
@@ -79,8 +84,11 @@ WHOLE = {
 }
 
 
-def test_one_class_is_drawn_applied_recorded_versioned_bounded_documented_and_set_from_the_command_line():
-    told = subprocess.run([sys.executable, "-c", NEWCOMER], capture_output=True, text=True, cwd=ROOT, check=False)
+def test_one_file_is_drawn_applied_recorded_versioned_bounded_documented_and_set_from_the_command_line(tmp_path):
+    (tmp_path / "lowpass.py").write_text(LOWPASS)
+    program = with_files_in("featurestore.perturbations", tmp_path) + NEWCOMER
+
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
 
     assert (told.returncode, told.stdout.strip()) == (0, "done"), told.stderr
 
@@ -89,7 +97,7 @@ def test_one_class_is_drawn_applied_recorded_versioned_bounded_documented_and_se
 def test_a_class_that_forgets_a_part_cannot_be_declared_and_the_part_is_named(part):
     type("Whole", (PerturbationKind,), dict(WHOLE))
 
-    with pytest.raises(TypeError, match=rf"perturbation Lowpass does not declare {part}$"):
+    with pytest.raises(TypeError, match=rf"Lowpass does not declare {part}$"):
         type("Lowpass", (PerturbationKind,), {name: value for name, value in WHOLE.items() if name != part})
 
 
@@ -100,7 +108,7 @@ def test_a_name_or_an_operation_that_is_taken_cannot_be_registered_again(taken):
     twin = type("Twin", (PerturbationKind,), WHOLE | taken)()
 
     with pytest.raises(TypeError, match=next(iter(taken.values()))):
-        registered(*KINDS.values(), twin)
+        registered([*KINDS.values(), twin])
 
 
 def test_two_declarations_of_one_field_are_refused():

@@ -161,7 +161,7 @@ def test_what_another_version_drew_is_not_told_as_if_it_were_ours(tmp_path, word
     store = open_store(tmp_path / "store")
     build_here(store, words, recipe(1))
     view = open_store(tmp_path / "store").view("tiny")
-    monkeypatch.setitem(__import__("featurestore.specs.operations", fromlist=["x"]).OPERATIONS, "draw", (99, ()))
+    monkeypatch.setitem(__import__("featurestore.specs.registry", fromlist=["x"]).OPERATIONS, "draw", (99, ()))
 
     with pytest.raises(SpecError, match=r"draw 2 \(here 99\)"):
         view.perturbation(int(np.flatnonzero(view.copies)[0]))

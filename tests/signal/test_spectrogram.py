@@ -4,7 +4,7 @@ import pytest
 from featurestore.errors import AudioError
 from featurestore.signal.kernels.fourier import fourier_tables, own_length, power_spectra, power_spectra_elsewhere
 from featurestore.signal.kernels.rounding import round_to_half
-from featurestore.signal.kinds.log_power import LogMel
+from featurestore.signal.log_power import log_mel_power
 from featurestore.signal.mel import log_mel, mel_bands, mel_triangles
 from featurestore.signal.spectrum import (
     cut_frames,
@@ -94,7 +94,7 @@ def test_the_spectrogram_of_a_signal_is_that_of_its_zero_padded_frames(centred, 
     expected = np.log(np.abs(np.fft.rfft(framed)) ** 2 @ triangles.T + features.eps)
 
     for precision in (np.float32, np.float64):
-        rows = LogMel(features, 16_000)(signal, np.float32(0.3), precision, None)
+        rows = log_mel_power(features, 16_000)(signal, np.float32(0.3), precision, None)
         np.testing.assert_allclose(rows, expected, atol=2e-5)
 
 

@@ -5,30 +5,45 @@ The package is an extra: its licence allows non-commercial use only.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import AudioError, MissingPackageError
-from featurestore.signal.arrays import Float32, Signal
-from featurestore.specs.features import FeatureSpec
-from featurestore.specs.versions import OPTIONAL
+from featurestore.features.kind import BASE, FeatureKind
+from featurestore.specs.registry import OPTIONAL, Declared
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from featurestore.signal.arrays import Float32, Signal
+
+BANDS = 25
+"""Low-level descriptors of eGeMAPS, version 02 (Eyben et al. 2016)."""
 LONGEST_WINDOW_SECONDS = 0.06
 """The window of pitch and harmonics; a shorter signal has no frame."""
-_LOUDEST = np.float32(32_767 / 32_768)
+_LOUDEST = 32_767 / 32_768
 """The package takes 16-bit samples and would turn 1 into -1, the sign of what overflows."""
 
 
-class Egemaps:
-    """The 25 low-level descriptors of eGeMAPS v02, 100 frames a second; calls as of `registry.Transform`.
+class Egemaps(FeatureKind):
+    """The 25 low-level descriptors of eGeMAPS by the openSMILE package, 100 frames a second."""
 
-    Parameters
-    ----------
-    features : FeatureSpec
-    rate : int
-        Sampling rate of the signals in hertz.
+    name, fields = "egemaps", BASE
+    operations = (("egemaps", 1, ("opensmile",)),)
+    cost, foreign = 80.0, True
+
+    def width(self, spec: Declared) -> int:
+        """Return the number of descriptors."""
+        return BANDS
+
+    def transform(self, spec: Any, rate: int) -> Descriptors:  # noqa: ANN401
+        """Return what calls the package."""
+        return Descriptors(rate)
+
+
+class Descriptors:
+    """The descriptors of signals of a sampling rate in hertz; calls as of `Transform`.
 
     References
     ----------
@@ -36,13 +51,12 @@ class Egemaps:
     computing". Eyben, Wöllmer and Schuller (2010), "openSMILE".
     """
 
-    def __init__(self, features: FeatureSpec, rate: int) -> None:
-        self.features = features
+    def __init__(self, rate: int) -> None:
         self._rate = rate
 
     def check(self, samples: int) -> None:
         """Refuse a signal shorter than the longest window with `AudioError`."""
-        needed = int(np.ceil(LONGEST_WINDOW_SECONDS * self._rate))
+        needed = math.ceil(LONGEST_WINDOW_SECONDS * self._rate)
         if samples < needed:
             raise AudioError(f"shorter than one window: {samples} samples, eGeMAPS needs {needed}.")
 
@@ -50,8 +64,10 @@ class Egemaps:
         self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
     ) -> Float32:
         """Return the descriptors, array [frames, 25], float32, in the order of the package."""
+        import numpy as np
+
         self.check(len(signal))
-        found = self._smile(np.clip(signal * gain, -1, _LOUDEST), self._rate)
+        found = self._smile(np.clip(signal * gain, -1, np.float32(_LOUDEST)), self._rate)
         return np.ascontiguousarray(found[0].T, np.float32)
 
     @cached_property

@@ -1,4 +1,9 @@
-"""The kind `mfcc`: mel-frequency cepstral coefficients."""
+"""The cosine transform of a log-mel spectrogram.
+
+References
+----------
+Davis and Mermelstein (1980), "Comparison of parametric representations for monosyllabic word recognition".
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,12 @@ import numpy as np
 from featurestore.signal.arrays import Float32, Float64, Signal
 from featurestore.signal.kernels.compiled import kernel
 from featurestore.signal.kernels.elementary import cosine_and_sine
-from featurestore.signal.kinds.log_power import LogMel
+from featurestore.signal.log_power import log_mel_power
 from featurestore.specs.features import FeatureSpec
 
 
-class Mfcc:
-    """The first coefficients of the orthonormal DCT-II of the log-mel spectrogram; calls as of `registry.Transform`.
+class Cepstrum:
+    """The first coefficients of the orthonormal DCT-II of the log-mel spectrogram; calls as of `Transform`.
 
     Parameters
     ----------
@@ -20,20 +25,13 @@ class Mfcc:
         With decibels, eps 1e-10 and a range of 80 dB these are `librosa.feature.mfcc`.
     rate : int
         Sampling rate of the signals in hertz.
-
-    References
-    ----------
-    Davis and Mermelstein (1980), "Comparison of parametric representations for monosyllabic word recognition".
     """
 
     def __init__(self, features: FeatureSpec, rate: int) -> None:
-        self._log_mel = LogMel(features, rate)
+        self._log_mel = log_mel_power(features, rate)
+        self.check = self._log_mel.check
         self._basis = np.ascontiguousarray(cosines(features.width, features.mels).T)
         self._totals = np.empty(features.width)
-
-    def check(self, samples: int) -> None:
-        """Refuse a signal shorter than one window with `AudioError`."""
-        self._log_mel.check(samples)
 
     def __call__(
         self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None

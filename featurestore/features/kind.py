@@ -1,0 +1,104 @@
+"""What a kind of features declares. One that leaves something out cannot be declared."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from featurestore.specs.registry import Declared, Operation, check_declared
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from featurestore.signal.arrays import Float32, Signal
+
+BASE = ("kind", "rate", "dtype", "trim_db", "seconds")
+"""Fields of every kind."""
+Rules = Iterator[tuple[bool, str]]
+"""Whether a spec satisfies a rule, and the rule as a sentence without its full stop."""
+
+
+class Transform(Protocol):
+    """The features of a spec at one sampling rate: a signal in, the frames of one row out."""
+
+    def check(self, samples: int) -> None:
+        """Refuse a signal that is too short for a frame, with `AudioError`. No code of the user's is run."""
+
+    def __call__(
+        self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
+    ) -> Float32:
+        """Return a row, array [frames, width], float32.
+
+        Parameters
+        ----------
+        signal : array [time], float32
+        gain : float32
+            Multiplied onto each sample, and rounded, before anything else.
+        precision : float32 or float64
+            In which a kind with a spectrum computes it.
+        warping : (alpha, f0 as a share of fmax) or None
+            Vocal tract length perturbation; None for kinds that have no frequency axis.
+        """
+
+
+class FeatureKind(ABC):
+    """A kind of features: the fields of its specs, what its rows depend on, and what computes them.
+
+    A subclass with a name in `featurestore/features` is one entry of `featurestore.features.KINDS`. Imports of arrays
+    and kernels stand in its methods: specs are read without them.
+    """
+
+    name: ClassVar[str]
+    """What `FeatureSpec.kind` calls it."""
+    fields: ClassVar[tuple[str, ...]]
+    """Those fields of `FeatureSpec` that it uses; all others are refused and stand in no address."""
+    settings: ClassVar[tuple[tuple[str, Any, Callable[[str, Any], Any] | None, str], ...]] = ()
+    """Fields of its own: each with its default, what reads its value (given the name for messages), and its meaning."""
+    shared: ClassVar[tuple[str, ...]] = ()
+    """Operations that it shares with other kinds, by name in `featurestore.specs.registry.OPERATIONS`."""
+    operations: ClassVar[tuple[tuple[str, int, tuple[str, ...]], ...]]
+    """Those of its own: name, version, raised whenever its numbers change, and the libraries that these depend on."""
+    warps: ClassVar[bool] = False
+    """Whether it has a frequency axis that vocal tract length perturbation can bend."""
+    cost: ClassVar[float] = 1.0
+    """Estimated time that computing a row takes, as a multiple of that of a log-mel row."""
+    foreign: ClassVar[bool] = False
+    """Whether code from outside computes it, which no process should load before it has to."""
+    in_torch: ClassVar[bool] = False
+    """Whether `pipelines.torch_rows` computes it too."""
+
+    def __init_subclass__(cls, *, several: bool = False) -> None:
+        """Check that nothing is left out; `several` marks a base of several kinds."""
+        if not several:
+            check_declared(cls, ("name", "fields", "operations", "width", "transform"))
+
+    @property
+    def versions(self) -> Mapping[str, Operation]:
+        """Version and libraries of each operation of its own."""
+        return {name: (version, libraries) for name, version, libraries in self.operations}
+
+    @property
+    def all_fields(self) -> tuple[str, ...]:
+        """Every field that a spec of this kind may set."""
+        return (*self.fields, *(name for name, *_ in self.settings))
+
+    @abstractmethod
+    def width(self, spec: Declared) -> int:
+        """Return the values of a frame."""
+
+    @abstractmethod
+    def transform(self, spec: Any, rate: int) -> Transform:  # noqa: ANN401 (a FeatureSpec, which takes fields from here)
+        """Return what computes the features of a spec from signals of a sampling rate in hertz."""
+
+    def pace(self, spec: Declared, rate: int) -> float:
+        """Return the frames a second at a sampling rate, as an estimate for what a build will take."""
+        return 100.0
+
+    def rules(self, spec: Declared) -> Rules:
+        """Yield what the fields of this kind must satisfy."""
+        yield from ()
+
+    def completed(self, spec: Declared) -> Mapping[str, Any]:
+        """Return the values of fields that a spec leaves open."""
+        return {}

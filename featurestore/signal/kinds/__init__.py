@@ -1,1 +1,0 @@
-"""What computes each kind of features: one small class a kind, by name in `featurestore.signal.kinds.transform`."""

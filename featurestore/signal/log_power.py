@@ -1,0 +1,171 @@
+"""The logarithm of the power of a signal in bands, natural or in decibels.
+
+Eight frames at a time go from samples to bands, so that they stay in the cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurestore.signal.arrays import Float32, Float64, Real, Signal
+from featurestore.signal.kernels.compiled import kernel
+from featurestore.signal.kernels.elementary import LN10, log
+from featurestore.signal.kernels.fourier import (
+    Tables,
+    fourier_tables,
+    own_length,
+    power_spectra,
+    power_spectra_elsewhere,
+)
+from featurestore.signal.kernels.simd import LANES
+from featurestore.signal.mel import BandArrays, log_mel, mel_bands, mel_triangles
+from featurestore.signal.spectrum import (
+    cut_frames,
+    cut_off_bin,
+    frame_count,
+    padded_length,
+    padded_window,
+    warp,
+    warp_positions,
+)
+from featurestore.specs.features import FeatureSpec
+
+SMALLEST = 1e-30
+"""Added to powers whose logarithm becomes decibels: far below every floor, and above what float32 holds with all its
+digits."""
+
+_A_NEPER = 10 / LN10
+
+
+class LogPower:
+    """Log power in bands, natural or in decibels; calls as of `featurestore.features.kind.Transform`.
+
+    Parameters
+    ----------
+    features : FeatureSpec
+        Window, transform, hop, and how levels are given.
+    weights : array [bands, bins]
+        Weight of each bin of the transform in each band.
+    rate : int
+        Sampling rate of the signals in hertz.
+    """
+
+    def __init__(self, features: FeatureSpec, weights: Float64, rate: int) -> None:
+        self.features = features
+        self._weights = weights
+        self._eps = features.eps if features.decibels is None else SMALLEST  # the eps of decibels is a floor instead
+        self._cut_off = cut_off_bin(features, rate)
+        self._window = padded_window(features)
+        self._tables: dict[type[np.floating], _Tables] = {}
+        self._padded = np.zeros(0, np.float32)
+        self._sums = np.empty(len(weights) * LANES, np.float32)
+
+    def check(self, samples: int) -> None:
+        """Refuse a signal shorter than one window with `AudioError`."""
+        frame_count(self.features, samples)
+
+    def __call__(
+        self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
+    ) -> Float32:
+        """Return log(power in the band + eps), or its decibels, array [frames, bands], float32."""
+        hop, count = self.features.hop_length, frame_count(self.features, len(signal))
+        padded = self._pad(signal, gain, count)
+        rows = np.empty((-(-count // LANES) * LANES, len(self._weights)), np.float32)
+        below, share = np.zeros(0, np.int64), np.zeros(0)  # no positions: no warp
+        if warping is not None:
+            below, share = warp_positions(self.features.fft_length // 2 + 1, *warping, self._cut_off)
+        if precision not in self._tables:
+            self._tables[precision] = _Tables(self._window, self._weights, precision)
+        tables, flat, step = self._tables[precision], rows.reshape(-1), LANES * len(self._weights)
+        window, bands, share = tables.window, tables.bands.arrays, share.astype(precision)
+        frames, powers, warped, sums = tables.frames, tables.powers, tables.warped, self._sums
+        if tables.own is not None:
+            _write_rows(
+                padded, hop, window, tables.own, bands, self._eps, below, share, frames, powers, warped, sums, flat
+            )
+        else:
+            for group in range(len(flat) // step):
+                cut_frames(padded, group * LANES * hop, hop, window, frames)
+                power_spectra_elsewhere(frames, len(window), powers)
+                if warping is not None:
+                    warp(powers, below, share, warped)
+                log_mel(powers if warping is None else warped, bands, self._eps, sums, flat, group * step)
+        return levels(rows[:count], self.features)
+
+    def _pad(self, signal: Signal, gain: np.float32, count: int) -> Signal:
+        """Return the signal at its level between the zeros that frames at both ends reach into."""
+        features = self.features
+        front = features.fft_length // 2 if features.centred else 0
+        end = max(front + len(signal), padded_length(count, features.hop_length, features.fft_length))
+        if len(self._padded) < end:
+            self._padded = np.zeros(end + end // 4, np.float32)
+        np.multiply(signal, gain, out=self._padded[front : front + len(signal)])
+        self._padded[front + len(signal) : end] = 0
+        return self._padded
+
+
+class _Tables:
+    """Window, bands and work space of one precision."""
+
+    def __init__(self, window: Float64, triangles: Float64, precision: type[np.floating]) -> None:
+        length, bins = len(window), triangles.shape[1]
+        self.window = window.astype(precision)
+        self.bands = mel_bands(triangles, precision)
+        self.own = fourier_tables(length, precision) if own_length(length) else None
+        self.frames = np.empty(length * LANES, precision)
+        self.powers = np.empty(bins * LANES, precision)
+        self.warped = np.empty(bins * LANES, precision)
+
+
+@kernel
+def _write_rows(
+    signal: Signal,
+    hop: int,
+    window: Real,
+    tables: Tables,
+    bands: BandArrays,
+    eps: float,
+    below: NDArray[np.int64],
+    share: Real,
+    frames: Real,
+    powers: Real,
+    warped: Real,
+    sums: Float32,
+    rows: Float32,
+) -> None:
+    """Write all rows, frames [frames, mels] one after the other; without `below` nothing is warped."""
+    step = LANES * len(bands[0])
+    for group in range(len(rows) // step):
+        cut_frames(signal, group * LANES * hop, hop, window, frames)
+        power_spectra(frames, tables, powers)
+        if len(below) > 0:
+            warp(powers, below, share, warped)
+            log_mel(warped, bands, eps, sums, rows, group * step)
+        else:
+            log_mel(powers, bands, eps, sums, rows, group * step)
+
+
+def log_mel_power(features: FeatureSpec, rate: int) -> LogPower:
+    """Return the log power in the mel bands of a spec."""
+    high_hz = features.high_hz if features.high_hz is not None else rate / 2
+    triangles = mel_triangles(rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz)
+    return LogPower(features, triangles, rate)
+
+
+def levels(logarithms: Float32, features: FeatureSpec) -> Float32:
+    """Return log power as a spec wants it, array [frames, bands], float32.
+
+    As natural logarithms they stay what they are. Decibels are 10 log10(max(power, eps)); `relative` ones lie below
+    those of the clip's maximum, and none lies more than `range_db` below the clip's maximum: the rule of
+    `librosa.power_to_db` with `ref=1` or `ref=np.max`, `amin=eps` and `top_db=range_db`.
+    """
+    if features.decibels is None:
+        return logarithms
+    decibels: Float32 = np.maximum(logarithms * np.float32(_A_NEPER), np.float32(_A_NEPER * log(features.eps)))
+    highest = np.float32(decibels.max())
+    if features.range_db is not None:
+        decibels = np.maximum(decibels, highest - np.float32(features.range_db))
+    if features.decibels == "relative":
+        decibels -= highest
+    return decibels

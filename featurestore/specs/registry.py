@@ -1,0 +1,108 @@
+"""How kinds of features and of perturbations are found, and how specs take their fields from them.
+
+A kind is a class in a file of its own; being in its folder registers it. What several kinds share is versioned here.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
+
+Class = TypeVar("Class", bound=type[Any])
+Operation = tuple[int, tuple[str, ...]]
+"""Version, raised whenever the operation's numbers change, and the libraries that these depend on."""
+
+OPERATIONS: dict[str, Operation] = {
+    "decode": (2, ("soundfile", "numpy")),
+    "resample": (1, ("soxr",)),
+    "trim": (2, ("numpy",)),
+    "stft": (3, ("scipy", "numba")),
+    "mel": (3, ("numba", "numpy")),
+    "log": (2, ("numba",)),
+    "decibels": (2, ("numpy",)),
+    "length": (1, ()),
+    "draw": (2, ()),
+    "own": (1, ("numpy",)),
+}
+"""The operations that no kind has to itself; a kind declares its own."""
+
+OPTIONAL = {
+    "opensmile": "features 'egemaps' need the package opensmile, whose licence allows non-commercial use only: "
+    "if yours is, pip install 'featurestore[egemaps]'."
+}
+"""What to say where a package that only some features need is missing."""
+
+
+class Kind(Protocol):
+    """A kind of features or perturbations, as far as it is registered."""
+
+    @property
+    def name(self) -> str:
+        """What specs call it."""
+
+    @property
+    def versions(self) -> Mapping[str, Operation]:
+        """The operations that are its own."""
+
+
+Registered = TypeVar("Registered", bound=Kind)
+
+
+def kinds_in(package: str, base: type[Any]) -> list[Any]:
+    """Return an instance of each final subclass of `base` that a module of a package defines, by module name."""
+    found = []
+    for module in sorted(one.name for one in pkgutil.iter_modules(sys.modules[package].__path__, f"{package}.")):
+        for defined in vars(import_module(module)).values():
+            if isinstance(defined, type) and issubclass(defined, base) and defined.__module__ == module:
+                found += [defined()] if "name" in vars(defined) else []
+    return found
+
+
+def registered(kinds: Iterable[Registered]) -> dict[str, Registered]:
+    """Return kinds by name; `TypeError` if two share a name or an operation, whose versions would mix."""
+    found: dict[str, Registered] = {}
+    operations = set(OPERATIONS)
+    for kind in kinds:
+        twice = [kind.name] if kind.name in found else sorted(operations & kind.versions.keys())
+        if twice:
+            raise TypeError(f"two kinds or operations are called {twice[0]!r}")
+        found[kind.name] = kind
+        operations |= kind.versions.keys()
+    return found
+
+
+def check_declared(kind: type[Any], needed: Iterable[str]) -> None:
+    """Raise a `TypeError` that names the parts which a class of a kind leaves out."""
+    missing = [part for part in needed if part not in vars(kind)]
+    if missing:
+        raise TypeError(f"{kind.__name__} does not declare {', '.join(missing)}")
+
+
+class Declared(Protocol):
+    """A spec or a perturbation, whose fields kinds declare."""
+
+    def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
+
+
+def declared(fields: Mapping[str, tuple[Any, str]]) -> Callable[[Class], Class]:
+    """Add fields to a class that `dataclass` then takes: each name with its default and what it means.
+
+    Raises
+    ------
+    TypeError
+        If the class has a field of that name.
+    """
+
+    def add(found: Class) -> Class:
+        for name, (default, meaning) in fields.items():
+            if name in found.__annotations__:
+                raise TypeError(f"{found.__name__} has two fields {name!r}")
+            found.__annotations__[name] = "Any"
+            setattr(found, name, field(default=default, metadata={"meaning": meaning}))
+        return found
+
+    return add
