@@ -22,8 +22,8 @@ import numpy as np
 from featurestore import presets
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine, warm
-from featurestore.signal import interpolation, level, noise, splices, timing
-from featurestore.signal.kernels import rounding
+from featurestore.signal import interpolation, noise, splices, timing
+from featurestore.signal.kernels import level, rounding
 from featurestore.signal.log_power import log_mel_power
 from featurestore.signal.self_similarity import resemblance
 from featurestore.specs.augmentation import AugmentationSpec

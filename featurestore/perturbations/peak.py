@@ -22,6 +22,6 @@ class Peak(PerturbationKind):
 
     def apply(self, value: float, copy: Copy) -> None:
         """Set the gain; the transform applies it."""
-        from featurestore.signal.level import largest, peak_gain
+        from featurestore.signal.kernels.level import largest, peak_gain
 
         copy.gain = peak_gain(float(largest(copy.signal) if copy.loudest is None else copy.loudest), value)

@@ -38,7 +38,7 @@ class RecordedNoise(PerturbationKind):
 
     def apply(self, value: float, copy: Copy) -> None:
         """Add the piece."""
-        from featurestore.signal.level import energy
+        from featurestore.signal.kernels.level import energy
         from featurestore.signal.noise import add_scaled, noise_gain
 
         mixed = copy.buffer("mixed", len(copy.signal))

@@ -31,6 +31,6 @@ class Reverberation(PerturbationKind):
         """Put the signal into the room."""
         from featurestore.signal.reverberation import reverberant
 
-        heard = copy.buffer("room", len(copy.signal))
-        reverberant(copy.signal, copy.recordings.room(copy.drawn.rir, copy.source.rate), value, heard)
-        copy.signal = heard
+        wet = copy.buffer("room", len(copy.signal))
+        reverberant(copy.signal, copy.recordings.room(copy.drawn.rir, copy.source.rate), value, wet)
+        copy.signal = wet

@@ -22,7 +22,7 @@ class Volume(PerturbationKind):
         """Multiply the samples with 10 ** (value / 20)."""
         import numpy as np
 
-        from featurestore.signal.level import volume_gain
+        from featurestore.signal.kernels.level import volume_gain
 
         louder = copy.buffer("louder", len(copy.signal))
         np.multiply(copy.signal, volume_gain(value), out=louder)

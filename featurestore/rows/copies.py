@@ -12,7 +12,7 @@ from featurestore.rows.decoded_recording import DecodedRecording
 from featurestore.rows.recording_cache import RecordingCache
 from featurestore.signal.arrays import Signal
 from featurestore.signal.interpolation import interpolation_weights, reading_filters
-from featurestore.signal.level import energy
+from featurestore.signal.kernels.level import energy
 from featurestore.signal.splices import stretched_samples
 from featurestore.specs.drawn import Drawn
 from featurestore.specs.registry import Declared
@@ -41,7 +41,7 @@ class Copy:
     Parameters
     ----------
     policy : AugmentationSpec
-    source : Source
+    source : DecodedRecording
     drawn : Perturbation
         All that happens to it.
     workshop : Workshop
@@ -152,11 +152,11 @@ class CopyDraws:
         place = (self.copy - 1) % count if chosen.per == "turn" else which * count >> 64
         return chosen.contents[place], _unit(where)
 
-    def own_key(self, place: int) -> int | None:
+    def custom_key(self, place: int) -> int | None:
         """Return the key of a user's function's random numbers; None if it is not applied to this copy."""
-        own = self.policy.own[place]
-        decision, key = self.words(f"own/{place}/{own.function}", shared=own.per == "copy")
-        return key if _unit(decision) < own.probability else None
+        custom = self.policy.own[place]
+        decision, key = self.words(f"own/{place}/{custom.function}", shared=custom.per == "copy")
+        return key if _unit(decision) < custom.probability else None
 
 
 def _unit(word: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from featurestore.signal.arrays import Float64, Signal
 from featurestore.signal.envelope import Envelope, envelope
-from featurestore.signal.level import energy
+from featurestore.signal.kernels.level import energy
 from featurestore.signal.self_similarity import Resemblance, resemblance
 from featurestore.specs.features import FeatureSpec
 

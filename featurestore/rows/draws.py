@@ -43,5 +43,5 @@ def draw(augmentation: AugmentationSpec, content: str, copy: int, attempt: int =
             found[name] = KINDS[name].nearest(value, min(rule.values), max(rule.values))
             found |= KINDS[name].drawn(draws)
     if augmentation.own:
-        found["own"] = tuple(draws.own_key(place) for place in range(len(augmentation.own)))
+        found["own"] = tuple(draws.custom_key(place) for place in range(len(augmentation.own)))
     return Perturbation(**found)

@@ -29,7 +29,7 @@ class Perturber:
     ----------
     augmentation : AugmentationSpec or None
         None perturbs nothing.
-    recordings : HeldRecordings
+    recordings : RecordingCache
         Noises and rooms.
     """
 
@@ -101,9 +101,9 @@ class Perturber:
         for name, value in values.items():
             if not KINDS[name].last:
                 self._apply(name, value, copy)
-        for own, key in zip(copy.policy.own, perturbation.own, strict=False):
+        for custom, key in zip(copy.policy.own, perturbation.own, strict=False):
             if key is not None:
-                copy.signal = apply_custom(own, copy.signal, source.rate, key)
+                copy.signal = apply_custom(custom, copy.signal, source.rate, key)
         for name, value in values.items():
             if KINDS[name].last:
                 self._apply(name, value, copy)

@@ -49,8 +49,8 @@ def cosines(coefficients: int, mels: int) -> Float64:
     Row k is sqrt(2 / M) cos(pi k (2 m + 1) / (2 M)); row 0 is divided by sqrt(2).
     """
     k, m = np.arange(coefficients)[:, None], np.arange(mels)[None, :]
-    turns = k * (2 * m + 1) % (4 * mels) / (4 * mels)
-    basis: Float64 = np.sqrt(2 / mels) * cosine_and_sine(turns)[0]
+    angles = k * (2 * m + 1) % (4 * mels) / (4 * mels)
+    basis: Float64 = np.sqrt(2 / mels) * cosine_and_sine(angles)[0]
     basis[0] /= np.sqrt(2)
     return basis
 

@@ -15,12 +15,12 @@ def random_numbers(key: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def apply_custom(own: CustomPerturbation, signal: Signal, rate: int, key: int) -> Signal:
+def apply_custom(custom: CustomPerturbation, signal: Signal, rate: int, key: int) -> Signal:
     """Return what a user's function makes of a signal, array [time].
 
     Parameters
     ----------
-    own : OwnPerturbation
+    custom : CustomPerturbation
     signal : array [time], float32
         The function gets a copy.
     rate : int
@@ -34,16 +34,16 @@ def apply_custom(own: CustomPerturbation, signal: Signal, rate: int, key: int) -
         If its module is not trusted, it fails, or what it returns is no signal.
     """
     try:
-        found = trusted_function(own.function)(signal.copy(), rate, random_numbers(key), **own.settings)
+        found = trusted_function(custom.function)(signal.copy(), rate, random_numbers(key), **custom.settings)
     except FeatureStoreError:
         raise
     except (Exception, SystemExit) as error:  # sys.exit() would end the worker, for every recording
         reason = str(error).partition("\n")[0]
-        raise SpecError(f"perturbation {own.function!r} failed with {type(error).__name__}: {reason}.") from error
+        raise SpecError(f"perturbation {custom.function!r} failed with {type(error).__name__}: {reason}.") from error
     fault = _fault(found)
     if fault:
         raise SpecError(
-            f"perturbation {own.function!r} returned {fault}: it must return an array [time] of finite float32."
+            f"perturbation {custom.function!r} returned {fault}: it must return an array [time] of finite float32."
         )
     return np.ascontiguousarray(found)
 

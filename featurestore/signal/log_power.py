@@ -14,9 +14,9 @@ from featurestore.signal.kernels.elementary import LN10, log
 from featurestore.signal.kernels.fourier import (
     Tables,
     fourier_tables,
-    own_length,
+    is_power_of_two,
     power_spectra,
-    power_spectra_elsewhere,
+    scipy_power_spectra,
 )
 from featurestore.signal.kernels.simd import LANES
 from featurestore.signal.mel import BandArrays, log_mel, mel_bands, mel_triangles
@@ -80,14 +80,14 @@ class LogPower:
         tables, flat, step = self._tables[precision], rows.reshape(-1), LANES * len(self._weights)
         window, bands, share = tables.window, tables.bands.arrays, share.astype(precision)
         frames, powers, warped, sums = tables.frames, tables.powers, tables.warped, self._sums
-        if tables.own is not None:
+        if tables.twiddles is not None:
             _write_rows(
-                padded, hop, window, tables.own, bands, self._eps, below, share, frames, powers, warped, sums, flat
+                padded, hop, window, tables.twiddles, bands, self._eps, below, share, frames, powers, warped, sums, flat
             )
         else:
             for group in range(len(flat) // step):
                 cut_frames(padded, group * LANES * hop, hop, window, frames)
-                power_spectra_elsewhere(frames, len(window), powers)
+                scipy_power_spectra(frames, len(window), powers)
                 if warping is not None:
                     warp(powers, below, share, warped)
                 log_mel(powers if warping is None else warped, bands, self._eps, sums, flat, group * step)
@@ -112,7 +112,7 @@ class _Tables:
         length, bins = len(window), triangles.shape[1]
         self.window = window.astype(precision)
         self.bands = mel_bands(triangles, precision)
-        self.own = fourier_tables(length, precision) if own_length(length) else None
+        self.twiddles = fourier_tables(length, precision) if is_power_of_two(length) else None
         self.frames = np.empty(length * LANES, precision)
         self.powers = np.empty(bins * LANES, precision)
         self.warped = np.empty(bins * LANES, precision)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from featurestore.signal.arrays import Signal
 from featurestore.signal.kernels.compiled import inlined, kernel
 from featurestore.signal.kernels.elementary import natural_log, power_of_ten
+from featurestore.signal.kernels.level import MAGNITUDE, sum_of_squares
 from featurestore.signal.kernels.simd import fma
-from featurestore.signal.level import MAGNITUDE, sum_of_squares
 
 ROUNDS = 10
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float64, Signal
 from featurestore.signal.kernels.compiled import kernel
-from featurestore.signal.level import energy
+from featurestore.signal.kernels.level import energy
 from featurestore.signal.noise import noise_gain
 
 

@@ -86,7 +86,7 @@ def _check_held(store: Store, name: str, contents: tuple[str, ...]) -> None:
 
 
 def _check_usable(decoder: GuardedDecoder, name: str, path: str, data: bytes) -> None:
-    from featurestore.signal.level import energy  # compiled code
+    from featurestore.signal.kernels.level import energy  # compiled code
 
     try:
         signal = decoder.decode(data).signal

@@ -28,7 +28,7 @@ from featurestore.signal.interpolation import (
     reading_filters,
     touched,
 )
-from featurestore.signal.level import volume_gain
+from featurestore.signal.kernels.level import volume_gain
 from featurestore.signal.noise import COUNTERS
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
 from featurestore.signal.splices import lengthen

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from featurestore.signal.kernels.elementary import natural_log
-from featurestore.signal.level import energy
+from featurestore.signal.kernels.level import energy
 from featurestore.signal.noise import add_scaled, key_words, noise_gain, philox, philox_block, standard_normal
 
 KNOWN_ANSWERS = [

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from featurestore.errors import AudioError
-from featurestore.signal.kernels.fourier import fourier_tables, own_length, power_spectra, power_spectra_elsewhere
+from featurestore.signal.kernels.fourier import fourier_tables, is_power_of_two, power_spectra, scipy_power_spectra
 from featurestore.signal.kernels.rounding import round_to_half
 from featurestore.signal.log_power import log_mel_power
 from featurestore.signal.mel import log_mel, mel_bands, mel_triangles
@@ -27,10 +27,10 @@ LENGTHS = [8, 16, 64, 128, 512, 1024, 2048, 4096, 8192]
 def powers_of(frames):
     length, dtype = len(frames), frames.dtype.type
     powers = np.full((length // 2 + 1) * 8, np.nan, dtype)
-    if own_length(length):
+    if is_power_of_two(length):
         power_spectra(frames.reshape(-1).copy(), fourier_tables(length, dtype), powers)
     else:
-        power_spectra_elsewhere(frames.reshape(-1).copy(), length, powers)
+        scipy_power_spectra(frames.reshape(-1).copy(), length, powers)
     return powers.reshape(-1, 8)
 
 

@@ -2,7 +2,7 @@
 
 Operations keep their order and each is rounded for itself, so that a loop has the same bits whatever the width of the
 processor's registers and whether it can fuse a product into a sum. Loops without sums still fill all lanes; a sum over
-an array says itself which parts it is made of, and products that are to be fused are written with `lanes.fma`.
+an array says itself which parts it is made of, and products that are to be fused are written with `simd.fma`.
 """
 
 from __future__ import annotations

@@ -30,14 +30,14 @@ from featurestore.signal.kernels.elementary import cosine_and_sine
 from featurestore.signal.kernels.simd import LANES, Lanes, fma, load, spread, store
 
 SHORTEST = 8
-"""Shortest power of two that `fourier` transforms."""
+"""Shortest power of two that `power_spectra` transforms."""
 
 Tables = tuple[Real, Real, Real, NDArray[np.int64]]
-"""Turns of the passes, of a first pass of radix 2, of the halves, and where each bin stands: see `fourier_tables`."""
+"""Twiddle factors of the passes, of a first pass of radix 2 and of the halves, and where each bin stands."""
 
 
-def own_length(length: int) -> bool:
-    """Tell whether `fourier` transforms frames of this length itself; scipy does the others."""
+def is_power_of_two(length: int) -> bool:
+    """Tell whether `power_spectra` takes frames of this length; the others are for `scipy_power_spectra`."""
     return length >= SHORTEST and length & (length - 1) == 0
 
 
@@ -45,27 +45,27 @@ def fourier_tables(length: int, dtype: type[np.floating]) -> Tables:
     """Return what `power_spectra` needs for frames of a length, a power of two from 8 on."""
     size = length // 2
     odd = (size.bit_length() - 1) % 2 == 1
-    pair = _turns(np.arange(size // 2 if odd else 1), size)
-    halves = _turns(np.arange(size // 2 + 1), length)
+    pair = _twiddles(np.arange(size // 2 if odd else 1), size)
+    halves = _twiddles(np.arange(size // 2 + 1), length)
     parts = [np.zeros(0)]
     quarter = 1
     while 4 * quarter <= size:
-        parts.append(np.stack([_turns(j * np.arange(quarter), 4 * quarter) for j in (1, 2, 3)], axis=1).reshape(-1))
+        parts.append(np.stack([_twiddles(j * np.arange(quarter), 4 * quarter) for j in (1, 2, 3)], axis=1).reshape(-1))
         quarter *= 4
     return (
         np.concatenate(parts).astype(dtype),
         pair.reshape(-1).astype(dtype),
         halves.astype(dtype),
-        _places(size, odd=odd),
+        _bit_reversal(size, odd=odd),
     )
 
 
-def _turns(exponent: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+def _twiddles(exponent: NDArray[np.int64], size: int) -> NDArray[np.float64]:
     """Return exp(-2 pi i exponent / size), array [..., 2]."""
     return np.stack(cosine_and_sine(-exponent / size), axis=-1)
 
 
-def _places(size: int, *, odd: bool) -> NDArray[np.int64]:
+def _bit_reversal(size: int, *, odd: bool) -> NDArray[np.int64]:
     """Return where bin k stands after the passes, times 16; bin `size` is bin 0 again."""
     rest, place, block = np.arange(size), np.zeros(size, np.int64), size
     while block > 1:
@@ -80,7 +80,7 @@ _BLOCK = 256
 """Complex numbers of eight frames that are transformed at a time: 16 KB in float32."""
 
 
-def power_spectra_elsewhere(frames: Real, length: int, powers: Real) -> None:
+def scipy_power_spectra(frames: Real, length: int, powers: Real) -> None:
     """Do what `power_spectra` does for frames of any length."""
     spectrum = scipy.fft.rfft(frames.reshape(length, LANES), axis=0, workers=1)
     powers[:] = (spectrum.real**2 + spectrum.imag**2).reshape(-1)
@@ -89,30 +89,35 @@ def power_spectra_elsewhere(frames: Real, length: int, powers: Real) -> None:
 @kernel
 def power_spectra(frames: Real, tables: Tables, powers: Real) -> None:
     """Write |X|**2, array [bins * 8], of eight frames [length * 8], which are overwritten."""
-    turns, pair, halves, places = tables
-    size = len(places) - 1
+    twiddles, pair, halves, bit_reversal = tables
+    size = len(bit_reversal) - 1
     block = size
     if len(pair) > 2 or size == 2:
         _pair_pass(frames, size, pair)
         block //= 2
     while block > _BLOCK:
         for begin in range(0, size, block):
-            _pass(frames, begin, block, turns)
+            _pass(frames, begin, block, twiddles)
         block //= 4
     for begin in range(0, size, block):
         small = block
         while small > 4:
             for inner in range(begin, begin + block, small):
-                _pass(frames, inner, small, turns)
+                _pass(frames, inner, small, twiddles)
             small //= 4
         if small == 4:
             _fours(frames, begin, block)
-    _powers(frames, halves, places, powers)
+    _powers(frames, halves, bit_reversal, powers)
 
 
 @kernel
-def _pass(x: Real, begin: int, size: int, turns: Real) -> None:
-    """Make a pass over numbers `begin` to `begin + size`: part j of four then holds what bins 4 q + j come from."""
+def _pass(x: Real, begin: int, size: int, twiddles: Real) -> None:
+    """Make a pass over numbers `begin` to `begin + size`: part j of four then holds what bins 4 q + j come from.
+
+    With N = 4 M, w = exp(-2 pi i / N) and a, c = x[p] + x[p + 2 M], x[p + M] + x[p + 3 M], b and d their differences,
+
+        X[4 q + j] = sum over p < M of w**(4 q p) * w**(j p) * (a + c, b - i d, a - c, b + i d)[j].
+    """
     quarter = size // 4
     far, table = 16 * quarter, 2 * (quarter - 1)
     for p in range(quarter):
@@ -124,14 +129,14 @@ def _pass(x: Real, begin: int, size: int, turns: Real) -> None:
         cr, ci, dr, di = x1r + x3r, x1i + x3i, x1r - x3r, x1i - x3i
         store(x, i, ar + cr)
         store(x, i + 8, ai + ci)
-        _store_turned(x, j, br + di, bi - dr, turns, w)
-        _store_turned(x, k, ar - cr, ai - ci, turns, w + 2)
-        _store_turned(x, m, br - di, bi + dr, turns, w + 4)
+        _store_twiddled(x, j, br + di, bi - dr, twiddles, w)
+        _store_twiddled(x, k, ar - cr, ai - ci, twiddles, w + 2)
+        _store_twiddled(x, m, br - di, bi + dr, twiddles, w + 4)
 
 
 @kernel
 def _fours(x: Real, begin: int, count: int) -> None:
-    """Transform groups of four numbers, whose turns are all 1."""
+    """Make the last pass, over groups of four numbers, whose twiddle factors are all 1."""
     for i in range(16 * begin, 16 * (begin + count), 64):
         x0r, x1r, x2r, x3r = load(x, i), load(x, i + 16), load(x, i + 32), load(x, i + 48)
         x0i, x1i, x2i, x3i = load(x, i + 8), load(x, i + 24), load(x, i + 40), load(x, i + 56)
@@ -148,14 +153,14 @@ def _fours(x: Real, begin: int, count: int) -> None:
 
 
 @kernel
-def _store_turned(x: Real, place: int, real: Real, imaginary: Real, turns: Real, w: int) -> None:
-    real, imaginary = _turned(real, imaginary, spread(turns[w]), spread(turns[w + 1]))
+def _store_twiddled(x: Real, place: int, real: Real, imaginary: Real, twiddles: Real, w: int) -> None:
+    real, imaginary = _twiddled(real, imaginary, spread(twiddles[w]), spread(twiddles[w + 1]))
     store(x, place, real)
     store(x, place + 8, imaginary)
 
 
 @kernel
-def _turned(real: Lanes, imaginary: Lanes, wr: Lanes, wi: Lanes) -> tuple[Lanes, Lanes]:
+def _twiddled(real: Lanes, imaginary: Lanes, wr: Lanes, wi: Lanes) -> tuple[Lanes, Lanes]:
     """Return the product of two complex numbers."""
     return fma(real, wr, -(imaginary * wi)), fma(real, wi, imaginary * wr)
 
@@ -168,22 +173,25 @@ def _pair_pass(x: Real, size: int, pair: Real) -> None:
         ar, ai, br, bi = load(x, i), load(x, i + 8), load(x, j), load(x, j + 8)
         store(x, i, ar + br)
         store(x, i + 8, ai + bi)
-        _store_turned(x, j, ar - br, ai - bi, pair, 2 * p)
+        _store_twiddled(x, j, ar - br, ai - bi, pair, 2 * p)
 
 
 @kernel
-def _powers(x: Real, halves: Real, places: NDArray[np.int64], powers: Real) -> None:
-    """Take the halves apart: X[k] = E[k] + w**k O[k] and X[size - k] = conj(E[k] - w**k O[k])."""
-    size = len(places) - 1
+def _powers(x: Real, halves: Real, bit_reversal: NDArray[np.int64], powers: Real) -> None:
+    """Take the halves apart: X[k] = E[k] + w**k O[k] and X[size - k] = conj(E[k] - w**k O[k]).
+
+    2 E[k] = Z[k] + conj(Z[size - k]) and 2 O[k] = -i (Z[k] - conj(Z[size - k])): the factors 2 leave as 1/4 at the end.
+    """
+    size = len(bit_reversal) - 1
     real, imaginary = load(x, 0), load(x, 8)
     store(powers, 0, (real + imaginary) * (real + imaginary))
     store(powers, 8 * size, (real - imaginary) * (real - imaginary))
     quarter = spread(halves.dtype.type(0.25))
     for k in range(1, size // 2 + 1):
-        i, j = places[k], places[size - k]
+        i, j = bit_reversal[k], bit_reversal[size - k]
         zr, zi, mr, mi = load(x, i), load(x, i + 8), load(x, j), load(x, j + 8)
         er, ei = zr + mr, zi - mi
-        gr, gi = _turned(zi + mi, mr - zr, spread(halves[k, 0]), spread(halves[k, 1]))
+        gr, gi = _twiddled(zi + mi, mr - zr, spread(halves[k, 0]), spread(halves[k, 1]))
         ar, ai, br, bi = er + gr, ei + gi, er - gr, ei - gi
         store(powers, 8 * k, fma(ar, ar, ai * ai) * quarter)
         store(powers, 8 * (size - k), fma(br, br, bi * bi) * quarter)

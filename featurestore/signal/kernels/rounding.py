@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featurestore.errors import AudioError
 from featurestore.signal.arrays import Float32, Row
 from featurestore.signal.kernels.compiled import kernel
-from featurestore.signal.level import largest
+from featurestore.signal.kernels.level import largest
 
 _SIGN, _MAGNITUDE = np.int32(-(2**31)), np.int32(0x7FFFFFFF)
 _INFINITY_32, _OVERFLOW_32, _SMALLEST_NORMAL = np.int32(0x7F800000), np.int32(0x477FF000), np.int32(0x38800000)
