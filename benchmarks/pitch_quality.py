@@ -37,8 +37,7 @@ from pystoi import stoi  # type: ignore[import-not-found]
 
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
-from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
-from featurestore.signal.splices import on_grid
+from featurestore.signal.pitch_grid import grid_semitones, nearest_factor, pitch_steps
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
@@ -70,7 +69,7 @@ def own(policy: dict[str, Any] | None = None) -> tuple[Change, Change]:
 
     return (
         lambda signal, semitones: changed(signal, Perturbation(semitones=grid_semitones(pitch_steps(semitones)))),
-        lambda signal, factor: changed(signal, Perturbation(stretch=on_grid(factor, 0.25, 4))),
+        lambda signal, factor: changed(signal, Perturbation(stretch=nearest_factor(factor, 0.25, 4))),
     )
 
 

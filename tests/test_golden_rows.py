@@ -20,7 +20,7 @@ from numba.core.dispatcher import Dispatcher
 import featurestore.signal
 
 ROOT = Path(featurestore.__file__).resolve().parent
-ROW_PATH = ("signal/**/*.py", "rows/*.py", "corpus/synthetic.py")
+ROW_PATH = ("signal/**/*.py", "features/*.py", "perturbations/*.py", "rows/*.py", "corpus/synthetic.py")
 NARROW = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+64bit,+cx8,+cx16,+fxsr,+mmx"
 """A processor of 2008: four numbers a register, no fused products."""
 BY_PROCESSOR = re.compile(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from featurestore.errors import UnknownNameError
 from featurestore.perturbations.kind import PerturbationKind
-from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps, snap
+from featurestore.signal.pitch_grid import PITCH_GRID, nearest_semitones, pitch_steps
 
 if TYPE_CHECKING:
     from featurestore.rows.copies import Copy
@@ -33,7 +33,7 @@ class Pitch(PerturbationKind):
 
     def nearest(self, value: float, low: float, high: float) -> float:
         """Return the nearest shift on the grid."""
-        return snap(value, low, high)
+        return nearest_semitones(value, low, high)
 
     def apply(self, value: float, copy: Copy) -> None:
         """Shift the pitch; where the duration changes too, the stretch does both in one synthesis."""

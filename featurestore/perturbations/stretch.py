@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from featurestore.perturbations.kind import PerturbationKind
 from featurestore.perturbations.pitch import voiced
-from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
-from featurestore.signal.splices import on_grid, stretched_samples, synthesis_steps
+from featurestore.signal.pitch_grid import PITCH_GRID, nearest_factor, pitch_steps, stretched_samples, synthesis_steps
 
 if TYPE_CHECKING:
     from featurestore.rows.copies import Copy
@@ -23,7 +22,7 @@ class Stretch(PerturbationKind):
 
     def nearest(self, value: float, low: float, high: float) -> float:
         """Return the nearest factor on the grid."""
-        return on_grid(value, low, high)
+        return nearest_factor(value, low, high)
 
     def apply(self, value: float, copy: Copy) -> None:
         """Give the signal another duration and, in the same synthesis, its pitch."""

@@ -11,7 +11,7 @@ from featurestore.rows.decoded_recording import DecodedRecording
 from featurestore.rows.draws import draw
 from featurestore.rows.recording_cache import RecordingCache
 from featurestore.signal.custom_perturbation import apply_custom
-from featurestore.signal.splices import stretched_samples
+from featurestore.signal.pitch_grid import stretched_samples
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.perturbation import Perturbation
 

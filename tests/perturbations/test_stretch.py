@@ -10,8 +10,14 @@ from perturbations.voices import cents, decibels, frequency, voice
 from featurestore.errors import AudioError
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
-from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
-from featurestore.signal.splices import on_grid, stretch_steps, stretched_samples, synthesis_steps
+from featurestore.signal.pitch_grid import (
+    grid_semitones,
+    nearest_factor,
+    pitch_steps,
+    stretch_steps,
+    stretched_samples,
+    synthesis_steps,
+)
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.drawn import Drawn
 from featurestore.specs.perturbation import Perturbation
@@ -24,7 +30,7 @@ def stretching():
 
 @pytest.mark.parametrize("factor", [0.5, 0.8, 0.9, 1.1, 1.25, 2.0])
 def test_a_tone_stretched_by_a_factor_lasts_so_much_longer_at_the_same_pitch(stretching, factor):
-    signal, exact = tone(), on_grid(factor, 0.25, 4)
+    signal, exact = tone(), nearest_factor(factor, 0.25, 4)
 
     found = perturbed(stretching, signal, Perturbation(stretch=exact))
 
@@ -37,7 +43,7 @@ def test_a_tone_stretched_by_a_factor_lasts_so_much_longer_at_the_same_pitch(str
 def test_a_stretch_and_a_pitch_shift_in_one_synthesis_give_both(stretching, factor, semitones):
     signal, exact = tone(), grid_semitones(pitch_steps(semitones))
 
-    found = perturbed(stretching, signal, Perturbation(semitones=exact, stretch=on_grid(factor, 0.25, 4)))
+    found = perturbed(stretching, signal, Perturbation(semitones=exact, stretch=nearest_factor(factor, 0.25, 4)))
 
     assert len(found) == stretched_samples(len(signal), factor)
     assert cents(frequency(found[2000:-2000]), 440 * 2 ** (exact / 12)) < 1
@@ -45,7 +51,7 @@ def test_a_stretch_and_a_pitch_shift_in_one_synthesis_give_both(stretching, fact
 
 @pytest.mark.parametrize("factor", [0.8, 1.25, 1.5])
 def test_the_parts_of_a_stretched_signal_stand_at_stretched_times(stretching, factor):
-    signal, exact = np.zeros(2 * RATE, np.float32), on_grid(factor, 0.25, 4)
+    signal, exact = np.zeros(2 * RATE, np.float32), nearest_factor(factor, 0.25, 4)
     signal[RATE : RATE + 1600] = tone(600.0, 0.1)
 
     found = perturbed(stretching, signal, Perturbation(stretch=exact))
@@ -74,7 +80,9 @@ def test_every_stretch_has_its_length_and_finite_samples(stretching, samples, fa
     short = type(source)(white(samples), RATE, RATE)
 
     for semitones in (None, grid_semitones(pitch_steps(-2.0))):
-        found = stretching._perturber(short, Perturbation(semitones=semitones, stretch=on_grid(factor, 0.25, 4))).signal
+        found = stretching._perturber(
+            short, Perturbation(semitones=semitones, stretch=nearest_factor(factor, 0.25, 4))
+        ).signal
         assert len(found) == stretched_samples(samples, factor)
         assert np.all(np.isfinite(found))
 
@@ -103,13 +111,13 @@ def test_a_stretch_changes_no_bit_of_the_pitch_shifts_beside_it():
     expected = plain.augmented(plain.source(Recording(signal, RATE)), wanted)
     source = both.source(Recording(signal, RATE))
     for factor in (0.6, 1.9):
-        both.augmented(source, Perturbation(stretch=on_grid(factor, 0.5, 2), semitones=grid_semitones(2000)))
-        both.augmented(source, Perturbation(stretch=on_grid(factor, 0.5, 2)))
+        both.augmented(source, Perturbation(stretch=nearest_factor(factor, 0.5, 2), semitones=grid_semitones(2000)))
+        both.augmented(source, Perturbation(stretch=nearest_factor(factor, 0.5, 2)))
         np.testing.assert_array_equal(both.augmented(source, wanted), expected)
 
 
 def test_the_grid_keeps_factors_inside_their_range():
-    assert on_grid(0.9, 0.9, 1.1) * 2048 == 1844
-    assert on_grid(1.1, 0.9, 1.1) * 2048 == 2252
-    assert on_grid(0.90001, 0.90001, 0.90002) * 2048 == 1843
+    assert nearest_factor(0.9, 0.9, 1.1) * 2048 == 1844
+    assert nearest_factor(1.1, 0.9, 1.1) * 2048 == 2252
+    assert nearest_factor(0.90001, 0.90001, 0.90002) * 2048 == 1843
     assert (stretch_steps(1.5), synthesis_steps(1.5, 1024)) == (3072, 1536)
