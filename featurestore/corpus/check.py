@@ -15,7 +15,7 @@ from featurestore.corpus.manifest.model import Expected, Manifest, is_label_file
 from featurestore.corpus.sources.types import Member, Source, Wanted, everything
 from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, Utterance, shown
 from featurestore.errors import AudioError, SplitError
-from featurestore.signal.containers.sniff import container_of
+from featurestore.signal.containers import container_of
 
 LARGEST_STAND_IN = 4096
 """Bytes; pointers and error pages in place of a recording are smaller, and few recordings are."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from featurestore.errors import AudioError, SpecError
+import numpy as np
+
+from featurestore.errors import AudioError, FeatureStoreError, SpecError
 from featurestore.perturbations import KINDS
 from featurestore.rows.copies import Copy, Workshop
 from featurestore.rows.decoded_recording import DecodedRecording
 from featurestore.rows.draws import draw
 from featurestore.rows.recording_cache import RecordingCache
-from featurestore.signal.custom_perturbation import apply_custom
+from featurestore.signal.arrays import LOUDEST, Signal
 from featurestore.signal.pitch_grid import stretched_samples
 from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.custom import CustomPerturbation
 from featurestore.specs.perturbation import Perturbation
+from featurestore.trusted_code import trusted_function
 
 ATTEMPTS = 100
 """Draws of what moves speech before a recording is refused."""
@@ -113,3 +117,51 @@ class Perturber:
         if KINDS[name].needs_sound and not copy.loudest and copy.energy == 0:
             raise AudioError(f"nothing of its signal is left for {name}: what comes before makes it silent.")
         KINDS[name].apply(value, copy)
+
+
+def apply_custom(custom: CustomPerturbation, signal: Signal, rate: int, key: int) -> Signal:
+    """Return what a user's function makes of a signal, array [time].
+
+    Parameters
+    ----------
+    custom : CustomPerturbation
+    signal : array [time], float32
+        The function gets a copy.
+    rate : int
+        Samples a second.
+    key : int
+        Key of its random numbers.
+
+    Raises
+    ------
+    SpecError
+        If its module is not trusted, it fails, or what it returns is no signal.
+    """
+    rng = np.random.Generator(np.random.Philox(key=key))
+    try:
+        found = trusted_function(custom.function)(signal.copy(), rate, rng, **custom.settings)
+    except FeatureStoreError:
+        raise
+    except (Exception, SystemExit) as error:  # sys.exit() would end the worker, for every recording
+        reason = str(error).partition("\n")[0]
+        raise SpecError(f"perturbation {custom.function!r} failed with {type(error).__name__}: {reason}.") from error
+    fault = _fault(found)
+    if fault:
+        raise SpecError(
+            f"perturbation {custom.function!r} returned {fault}: it must return an array [time] of finite float32."
+        )
+    return np.ascontiguousarray(found)
+
+
+def _fault(found: object) -> str:
+    """Say what is wrong with a returned signal; nothing if it is sound."""
+    if not isinstance(found, np.ndarray):
+        return f"a {type(found).__name__}"
+    if found.dtype != np.float32 or found.ndim != 1:
+        return f"an array {list(found.shape)} of {found.dtype}"
+    if not len(found):
+        return "no sample"
+    loudest = float(np.max(np.abs(found)))
+    if not np.isfinite(loudest):
+        return "samples that are not finite"
+    return f"samples up to {loudest:.3g}" if loudest > LOUDEST else ""

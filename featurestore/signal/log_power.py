@@ -19,7 +19,7 @@ from featurestore.signal.kernels.fourier import (
     scipy_power_spectra,
 )
 from featurestore.signal.kernels.simd import LANES
-from featurestore.signal.mel import BandArrays, log_mel, mel_bands, mel_triangles
+from featurestore.signal.mel import Bands, log_mel, mel_bands, mel_triangles
 from featurestore.signal.spectrum import (
     cut_frames,
     cut_off_bin,
@@ -78,7 +78,7 @@ class LogPower:
         if precision not in self._tables:
             self._tables[precision] = _Tables(self._window, self._weights, precision)
         tables, flat, step = self._tables[precision], rows.reshape(-1), LANES * len(self._weights)
-        window, bands, share = tables.window, tables.bands.arrays, share.astype(precision)
+        window, bands, share = tables.window, tables.bands, share.astype(precision)
         frames, powers, warped, sums = tables.frames, tables.powers, tables.warped, self._sums
         if tables.twiddles is not None:
             _write_rows(
@@ -124,7 +124,7 @@ def _write_rows(
     hop: int,
     window: Real,
     tables: Tables,
-    bands: BandArrays,
+    bands: Bands,
     eps: float,
     below: NDArray[np.int64],
     share: Real,

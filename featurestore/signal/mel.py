@@ -6,8 +6,6 @@ and its rounding would depend on how many frames are computed at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,26 +54,14 @@ def mel_triangles(rate: int, fft_length: int, mels: int, scale: str, low_hz: flo
     return np.asarray(triangles * (2.0 / (corners[2:] - corners[:-2]))[:, None])
 
 
-BandArrays = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Real]
-"""First bins, stops, offsets and weights: see `MelBands`."""
+Bands = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Real]
+"""Triangles without their zeros: first bins, stops, offsets and weights.
+
+Band m weighs bins `first[m]` to `stop[m]` with `weights[offset[m]:]`.
+"""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MelBands:
-    """Triangles without their zeros: band m weighs bins `first[m]` to `stop[m]` with `weights[offset[m]:]`."""
-
-    first: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    weights: Real
-
-    @property
-    def arrays(self) -> BandArrays:
-        """The same as a tuple, which kernels take."""
-        return self.first, self.stop, self.offset, self.weights
-
-
-def mel_bands(triangles: Float64, dtype: type[np.floating]) -> MelBands:
+def mel_bands(triangles: Float64, dtype: type[np.floating]) -> Bands:
     """Leave out the zeros of triangles [mels, bins]; a band between two bins is empty and sums to zero."""
     held = triangles > 0
     any_held = held.any(axis=1)
@@ -83,19 +69,18 @@ def mel_bands(triangles: Float64, dtype: type[np.floating]) -> MelBands:
     stop = np.where(any_held, triangles.shape[1] - held[:, ::-1].argmax(axis=1), 0)
     offset = np.concatenate([[0], np.cumsum(stop - first)])
     pieces = [triangles[m, first[m] : stop[m]] for m in range(len(triangles))]
-    return MelBands(first, stop, offset, np.concatenate(pieces).astype(dtype))
+    return first, stop, offset, np.concatenate(pieces).astype(dtype)
 
 
 @kernel
-def log_mel(powers: Real, bands: BandArrays, eps: float, sums: Float32, rows: Float32, start: int) -> None:
+def log_mel(powers: Real, bands: Bands, eps: float, sums: Float32, rows: Float32, start: int) -> None:
     """Write log(sum of weights * power + eps) of eight frames, from rows[start] on, each `mels` long.
 
     Parameters
     ----------
     powers : array [bins * 8]
         |X|**2 with bin k of frame l at 8 k + l.
-    bands : tuple of arrays
-        First bin, stop, offset and weights: see `MelBands`.
+    bands : Bands
     eps : float
     sums : array [mels * 8], float32
         Work space.

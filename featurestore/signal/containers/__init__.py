@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from featurestore.errors import AudioError
 from featurestore.signal.containers.chunked import prepare_aiff, prepare_au, prepare_caf, prepare_nist, prepare_w64
 from featurestore.signal.containers.flac import prepare_flac
-from featurestore.signal.containers.mpeg import prepare_mpeg
+from featurestore.signal.containers.mpeg import frame_header, prepare_mpeg
 from featurestore.signal.containers.ogg import prepare_ogg
-from featurestore.signal.containers.prepared import Prepared
-from featurestore.signal.containers.sniff import container_of
+from featurestore.signal.containers.prepared import Prepared, id3_length
 from featurestore.signal.containers.wav import prepare_wav
 
 __all__ = ["Prepared", "container_of", "prepare"]
@@ -41,3 +41,96 @@ def prepare(data: bytes) -> Prepared:
         If the file is empty, of a kind that is not read, truncated, or contradicts itself.
     """
     return PREPARE[container_of(data)](data)
+
+
+_MAGICS = (
+    (b"fLaC", "flac"),
+    (b"OggS", "ogg"),
+    (b".snd", "au"),
+    (b"dns.", "au"),
+    (b"caff", "caf"),
+    (b"NIST_1A", "nist"),
+    (b"riff\x2e\x91\xcf\x11", "w64"),
+)
+_WAVES = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+
+_STRANGERS = (
+    (b"\x1aE\xdf\xa3", "a Matroska or WebM file"),
+    (b"0&\xb2u\x8ef\xcf\x11", "a WMA or ASF file"),
+    (b"#!AMR", "an AMR file"),
+    (b"#!SILK", "a SILK file"),
+    (b"\x02#!SILK", "a SILK file"),
+    (b"ADIF", "an AAC file"),
+    (b"MAC ", "a Monkey's Audio file"),
+    (b"wvpk", "a WavPack file"),
+    (b"TTA1", "a True Audio file"),
+    (b"MPCK", "a Musepack file"),
+    (b"ajkg", "a Shorten file"),
+    (b"Creative Voice File", "a VOC file"),
+    (b"DSD ", "a DSD file"),
+    (b"FRM8", "a DSD file"),
+    (b"MThd", "a MIDI file"),
+    (b".RMF", "a RealAudio file"),
+    (b".ra\xfd", "a RealAudio file"),
+    (b"FLV", "a Flash video"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"/annex/objects/", "a git-annex pointer, not the audio: run 'git annex get' where it came from"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x80\x04", "a Python pickle"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the audio: run 'git lfs pull' where it came from"),
+)
+CONVERT = "convert it to WAV or FLAC"
+
+
+def container_of(data: bytes) -> str:
+    """Name the container of an audio file.
+
+    Returns
+    -------
+    str
+        `wav`, `w64`, `aiff`, `au`, `caf`, `nist`, `flac`, `ogg` or `mp3`.
+
+    Raises
+    ------
+    AudioError
+        If the file is empty or of another kind, which is named where it is known.
+    """
+    if not data:
+        raise AudioError("the file is empty.")
+    if data[:4] in _WAVES and data[8:12] == b"WAVE":
+        return "wav"
+    if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
+        return "aiff"
+    for magic, name in _MAGICS:
+        if data.startswith(magic):
+            return name
+    start = id3_length(data)
+    if start and data[start : start + 4] == b"fLaC":
+        return "flac"
+    if start and data[start : start + 4] in _WAVES:
+        raise AudioError("not an audio file that is read: a WAV file behind an ID3 tag; take the tag away.")
+    if start or frame_header(data[:4]):
+        return "mp3"
+    raise AudioError(f"not an audio file that is read: {_likeness(data)}.")
+
+
+def _likeness(data: bytes) -> str:
+    for magic, what in _STRANGERS:
+        if data.startswith(magic):
+            return what if ":" in what else f"{what}; {CONVERT}"
+    if data[4:8] == b"ftyp":
+        return "an MP4, M4A or QuickTime file; take its sound out with 'ffmpeg -i IN -vn OUT.wav'"
+    if data[:2] in (b"\xff\xf1", b"\xff\xf9"):
+        return f"an AAC file; {CONVERT}"
+    if data[:4] in (*_WAVES, b"FORM"):
+        return f"a {data[:4].decode()} file of type {data[8:12]!r} and not of sound"
+    if data.lstrip()[:1] == b"<":
+        return "it looks like a web page; the download was probably answered by a login or error page"
+    if not data.strip(b"\x00"):
+        return "nothing but zeros"
+    return f"it starts with the bytes {data[:4].hex(' ')}, which no known container does; raw samples need a header"
