@@ -54,7 +54,10 @@ class FeatureKind(ABC):
     fields: ClassVar[tuple[str, ...]]
     """Those fields of `FeatureSpec` that it uses; all others are refused and stand in no address."""
     settings: ClassVar[tuple[tuple[str, Any, Callable[[str, Any], Any] | None, str], ...]] = ()
-    """Fields of its own: each with its default, what reads its value (given the name for messages), and its meaning."""
+    """Fields of its own: each with its default, what reads its value (given the name for messages), and its meaning.
+
+    A default stands in no address, so it never changes.
+    """
     shared: ClassVar[tuple[str, ...]] = ()
     """Operations that it shares with other kinds, by name in `featurestore.specs.registry.OPERATIONS`."""
     operations: ClassVar[tuple[tuple[str, int, tuple[str, ...]], ...]]

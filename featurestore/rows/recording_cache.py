@@ -56,7 +56,11 @@ class RecordingCache:
         """
         key = (content, rate)
         if key not in self._rooms:
-            self._rooms[key] = _room(content, self._decoded(content, rate))
+            signal = self._decoded(content, rate)
+            try:
+                self._rooms[key] = Room.of(signal)
+            except ValueError as error:
+                raise SpecError(f"recording {content[:12]} of the policy is {error}.") from error
         self._rooms.move_to_end(key)
         if len(self._rooms) > MOST_ROOMS:
             self._rooms.popitem(last=False)
@@ -72,10 +76,3 @@ class RecordingCache:
         if not len(signal):
             raise SpecError(f"recording {content[:12]} of the policy has no sample at {rate} Hz.")
         return signal
-
-
-def _room(content: str, signal: Signal) -> Room:
-    try:
-        return Room.of(signal)
-    except ValueError as error:
-        raise SpecError(f"recording {content[:12]} of the policy is {error}.") from error

@@ -126,15 +126,11 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
     if name in RECORDINGS.values():
         return read_table(Recordings, name, value, "'source' or 'corpus'")
     if name == "own":
-        return tuple(read_table(CustomPerturbation, "own", one, "'function' and 'version'") for one in _list(value))
+        if not isinstance(value, list | tuple):
+            raise SpecError(f"own perturbations are a list of tables [[own]], not {value!r}.")
+        return tuple(read_table(CustomPerturbation, "own", one, "'function' and 'version'") for one in value)
     if name not in KINDS:
         return value
     if name == "reverb" and isinstance(value, Mapping) and not {"uniform", "listed"} & value.keys():
         value = {**value, "listed": (1.0,)}  # a room is heard alone unless a share of it is asked for
     return read_table(Drawn, name, value, "'uniform' or 'listed'")
-
-
-def _list(value: Any) -> list[Any]:  # noqa: ANN401
-    if not isinstance(value, list | tuple):
-        raise SpecError(f"own perturbations are a list of tables [[own]], not {value!r}.")
-    return list(value)

@@ -72,7 +72,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 (any TOML-like scalar)
 def _with_augmentation(spec: AugmentationSpec, field: str, inner: str, text: str) -> AugmentationSpec:
     document = {name: getattr(spec, name) for name in AUGMENTATION_FIELDS}
     if field in KINDS:
-        document[field] = _drawn(field, _table(document[field]), inner, text)
+        document[field] = _drawn(field, document[field].to_dict() if document[field] else {}, inner, text)
     elif field in RECORDINGS.values():
         document[field] = _recordings(field, document[field], inner, text)
     elif field == "own":
@@ -82,10 +82,6 @@ def _with_augmentation(spec: AugmentationSpec, field: str, inner: str, text: str
     else:
         document[field] = parse_value(text)
     return AugmentationSpec.from_dict(document)
-
-
-def _table(drawn: Drawn | None) -> dict[str, Any]:
-    return drawn.to_dict() if drawn else {}
 
 
 def _drawn(field: str, table: dict[str, Any], inner: str, text: str) -> dict[str, Any] | None:

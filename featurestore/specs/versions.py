@@ -73,7 +73,13 @@ def row_versions(
 def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None, engine: str = CPU) -> None:
     """Refuse an augmentation or engine that features cannot have, with `SpecError`."""
     if augmentation is not None:
-        _check_drawn(features, augmentation)
+        for name in augmentation.drawn:
+            if PERTURBATIONS[name].bends and not KINDS[features.kind].warps:
+                raise SpecError(
+                    f"{name} bends a frequency axis, and features of kind {features.kind!r} have none: "
+                    f"choose another policy, or --set {name}=none."
+                )
+            PERTURBATIONS[name].check_rows(augmentation)
     if engine == TORCH and (not KINDS[features.kind].in_torch or features.decibels or features.seconds):
         raise SpecError(
             "the torch engine computes 'logmel' as natural logarithm and in full length only: "
@@ -81,16 +87,6 @@ def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None,
         )
     if engine == TORCH and augmentation is not None:
         _check_torch(augmentation)
-
-
-def _check_drawn(features: FeatureSpec, augmentation: AugmentationSpec) -> None:
-    for name in augmentation.drawn:
-        if PERTURBATIONS[name].bends and not KINDS[features.kind].warps:
-            raise SpecError(
-                f"{name} bends a frequency axis, and features of kind {features.kind!r} have none: "
-                f"choose another policy, or --set {name}=none."
-            )
-        PERTURBATIONS[name].check_rows(augmentation)
 
 
 def _check_torch(augmentation: AugmentationSpec) -> None:
