@@ -125,15 +125,13 @@ def _print_training(result: dict[str, Any]) -> None:
 @click.option("--split", help="One with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.")
 @training_options
 @change_option
-@click.option(
-    "--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; one that exists is gone on with."
-)
-@click.option("--resume", type=click.Path(file_okay=False), metavar="FOLDER", help="Go on as the folder says.")
+@click.option("--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; an existing one is resumed.")
+@click.option("--resume", type=click.Path(file_okay=False), metavar="FOLDER", help="Go on as this folder records it.")
 @fold_jobs_option("With --scheduler its workers count instead.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
-    help="Train folds on a Dask cluster that already runs; its workers see store and run folder at the same paths.",
+    help="Train folds on a running Dask cluster, whose workers see store and run folder at the same paths.",
 )
 @trust_code_option
 @store_option
@@ -193,7 +191,7 @@ def crossval(
     "--objective", default="validation accuracy", show_default=True, help="Or: validation uar, validation loss."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the search.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Hold one field at a value; repeatable.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Fix one field; repeatable.")
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trials.")
 @device_option
 @fold_jobs_option("Trials follow one another.")
@@ -216,7 +214,7 @@ def tune(
     place: str | None,
     as_json: bool,
 ) -> None:
-    """Train a recipe with other settings again and again, and tell which validate best.
+    """Search a recipe's settings: train it with many, and list which validate best.
 
     Trials are compared by their validation side alone. The same command goes on where an interrupted one stopped.
     """
@@ -269,7 +267,7 @@ def _short(value: Any) -> str:  # noqa: ANN401 (a number or a choice)
 @click.option("--full", is_flag=True, help="Train as published, for hours; default: the recipe's reduced setting.")
 @click.option("--row", "rows", multiple=True, metavar="ROW", help="Only this row; repeatable.")
 @click.option("--show", is_flag=True, help="Print the results that the repository keeps; train nothing.")
-@click.option("--keep", type=click.Path(dir_okay=False), metavar="FILE", help="Put the results into this file too.")
+@click.option("--keep", type=click.Path(dir_okay=False), metavar="FILE", help="Add the results to this file as well.")
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trainings.")
 @device_option
 @fold_jobs_option("Rows and seeds follow one another.")
@@ -294,7 +292,7 @@ def reproduce(
     """Train the rows of the published table of recipe NAME and print theirs beside ours.
 
     The same command goes on where an interrupted one stopped. The reduced setting shows that all of it works; its
-    figures are not to be compared.
+    figures mean nothing.
     """
     from featurestore.store import open_store
     from pipelines import experiments

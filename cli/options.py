@@ -121,7 +121,7 @@ max_duration_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON value on standard output.")
 source_option = click.option("--source", metavar="PATH|URL", help="Archive, folder or URL that holds the corpus.")
-seed_option = click.option("--seed", type=int, help="Chooses all draws. Default: the policy's, 0.")
+seed_option = click.option("--seed", type=int, help="Seed of all draws. Default: the policy's, 0.")
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 change_option = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in split.name=loso; repeatable."

@@ -166,7 +166,7 @@ def evaluate(
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of exchanges and resamples.")
 @json_option
 def compare(first: str, second: str, side: str, unit: str, permutations: int, seed: int, as_json: bool) -> None:
-    """Test whether two runs differ, by exchanging what they said about the same items.
+    """Test whether two runs differ, by exchanging their answers for the same items.
 
     A RUN is a run folder, one with the folds of a cross-validation or with several seeds, or a CSV file of
     'evaluate --predictions'. Small p-values mean that runs as different arise seldom from equally good models.

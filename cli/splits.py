@@ -90,7 +90,7 @@ def _print_warnings(document: Mapping[str, Any], *, heard: bool) -> None:
         )
     print_notes(document["notes"])
     if not all(fold["validation"] for fold in document.get("folds", [document])):
-        notice("nobody validates: training keeps its last epoch, and no figure of it chooses one")
+        notice("the validation side is empty: training keeps its last epoch")
     if heard:
         notice("identical audio is told exactly: a copy at another level, cut or coded anew is not found")
     else:

@@ -179,7 +179,7 @@ def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool
             notice(f"damaged: {printable(key)}: {printable(reason)}")
         verdict = "no damage"
         if findings.damaged:
-            verdict = f"{len(findings.damaged):,} damaged objects; 'featurestore repair' mends what can be mended"
+            verdict = f"{len(findings.damaged):,} damaged objects; 'featurestore repair' repairs what it can"
         click.echo(f"{findings.shards:,} shards, {findings.rows:,} rows: {verdict}")
     return DAMAGE if findings.damaged else 0
 
@@ -207,7 +207,7 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
 @store_option
 @json_option
 def repair(dataset: str | None, source: str | None, place: str | None, as_json: bool, limits: Limits) -> int:
-    """Mend what is damaged, in the store or in DATASET; exit code 4 if something cannot be mended."""
+    """Repair what is damaged, in the store or in DATASET; exit code 4 if something cannot be repaired."""
     from featurestore.store import open_store
     from pipelines.repair.repair import repair as mend
 
@@ -226,7 +226,9 @@ def repair(dataset: str | None, source: str | None, place: str | None, as_json: 
 
 @click.command(epilog="Example: featurestore gc --delete")
 @click.option("--delete", is_flag=True, help="Remove what is listed.")
-@click.option("--grace", type=click.FloatRange(0), default=7.0, show_default=True, metavar="DAYS", help="Keep younger.")
+@click.option(
+    "--grace", type=click.FloatRange(0), default=7.0, show_default=True, metavar="DAYS", help="Keep what is younger."
+)
 @click.option("--compact", is_flag=True, help="First give grown datasets the layout of fresh builds (writes).")
 @store_option
 @json_option
@@ -262,7 +264,7 @@ def _announce(objects: Iterable[tuple[str, int]]) -> None:
 @store_option
 @json_option
 def why(dataset: str, against: str | None, place: str | None, as_json: bool) -> None:
-    """Tell what makes DATASET and another differ, or why a build would compute its rows again."""
+    """Explain how DATASET differs from another, or why a build would compute its rows again."""
     from featurestore.integrity.explain import compare_datasets, explain_build, readable
     from featurestore.store import open_store
 

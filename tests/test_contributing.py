@@ -21,6 +21,16 @@ CHECKS = {
         policy = AugmentationSpec.from_dict({"lowpass_hz": {"uniform": [500, 1000]}})
         assert row_versions(FeatureSpec(), policy)["lowpass"] == 1
     """,
+    "featurestore/features/energy.py": """
+        import numpy as np
+        from featurestore.features import KINDS
+        from featurestore.specs.features import FeatureSpec
+        from featurestore.specs.versions import row_versions
+        spec = FeatureSpec(kind="energy", piece=2)
+        assert row_versions(spec, None)["energy"] == 1
+        row = KINDS["energy"].transform(spec, 16000)(np.ones(5, np.float32), 1.0, np.float32, None)
+        assert row.tolist() == [[2.0], [2.0]]
+    """,
     "models/networks/pooled.py": """
         import torch
         from models.registry import build_model, count_parameters, models_table

@@ -42,7 +42,7 @@ def tune(
     jobs: int = 1,
     listener: Listener = SILENT,
 ) -> dict[str, Any]:
-    """Train a recipe with other settings again and again, and tell which validate best.
+    """Search a recipe's settings: train it with many, and return which validate best.
 
     The same call goes on where an interrupted one stopped.
 

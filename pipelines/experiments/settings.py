@@ -83,7 +83,7 @@ def _refuse_rows_settings(dataset: str, experiment: Experiment, settings: tuple[
     for setting in settings:
         if with_setting(experiment, setting).dataset != experiment.dataset:
             raise SpecError(
-                f"--set {setting}: features, policy and copies of {dataset!r} are settled, since its rows stand "
+                f"--set {setting}: features, policy and copies of {dataset!r} are settled, because its rows stand "
                 "already. Build another dataset with 'featurestore build', or train with --recipe alone."
             )
 
@@ -106,8 +106,8 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
     told = recipe_on(read_recipe(recipe), rows.corpus, listener).experiment(rows.corpus)
     if told.vote.policy:
         raise SpecError(
-            f"recipe {told.name!r} tells test utterances by a vote of perturbed copies, which dataset {dataset!r} does "
-            "not hold: train with --recipe alone."
+            f"recipe {told.name!r} classifies test utterances by a vote of perturbed copies, which dataset {dataset!r} "
+            "does not hold: train with --recipe alone."
         )
     # The source's figures are of the recipe's own rows, so they do not stand beside these.
     return dataclasses.replace(told, name=f"{view.name}-{told.name}", dataset=rows, published={})
