@@ -14,7 +14,7 @@ from featurestore.corpus.manifest.model import Manifest, is_label_file
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import MemorySource, Source, Wanted, everything
-from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file, shown
 from featurestore.errors import SourceError
 
 
@@ -119,7 +119,5 @@ def check_label_files_read(source: Source, manifest: Manifest) -> None:
 
 def with_unread(corpus: Corpus, source: Source) -> Corpus:
     """Return a corpus with the files that its source could not read among the rejected ones."""
-    from featurestore.corpus.types import shown
-
     unread = (Rejection(shown(path), reason) for path, reason in sorted(source.unread.items()))
     return replace(corpus, rejected=(*corpus.rejected, *unread))

@@ -90,8 +90,3 @@ def identified_file(path: str, data: bytes) -> ListedFile:
 def shown(path: str) -> str:
     """Return a path that is safe to print: control characters and undecodable bytes become escapes."""
     return repr(path)[1:-1] if has_control_characters(path) else path
-
-
-def _unprintable(path: str) -> str | None:
-    strange = not path.isprintable() and has_control_characters(path)
-    return "its name holds control characters, or bytes that are no UTF-8; rename it" if strange else None

@@ -125,8 +125,8 @@ def _corpus_paths(written: Sequence[str]) -> dict[str, str]:
     names = {path: "/".join(PurePosixPath(path).parts[shared:]) if path.startswith("/") else path for path in written}
     paths = {name: path for path, name in names.items()}
     if len(paths) < len(names):
-        twin = next(path for path, name in names.items() if paths[name] != path)
-        raise SourceError(f"{twin!r:.160} and {paths[names[twin]]!r:.160} would have one path. Name all in one way.")
+        other = next(path for path, name in names.items() if paths[name] != path)
+        raise SourceError(f"{other!r:.160} and {paths[names[other]]!r:.160} would have one path. Name all in one way.")
     return paths
 
 

@@ -13,9 +13,9 @@ from featurestore.corpus.labels.label_files import LabelFiles, RecordingFields, 
 from featurestore.corpus.labels.tables.rows import is_missing
 from featurestore.corpus.manifest.model import IndexEntry, LabelRule, Manifest, is_label_file
 from featurestore.corpus.manifest.regex import compile_pattern, match_groups
-from featurestore.corpus.sources.archive_safety import is_junk
+from featurestore.corpus.sources.archive_safety import has_control_characters, is_junk
 from featurestore.corpus.suggest.roles import is_number
-from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, Utterance, _unprintable, shown
+from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, Utterance, shown
 from featurestore.segments import WHOLE, recording_of
 
 UNKNOWN = frozenset({"unknown", "unk", "undefined", "unlabeled", "unlabelled", "missing", "not available"})
@@ -51,17 +51,17 @@ def label(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | N
     utterances: list[Utterance] = []
     rejected, unlabelled = list(duplicates), []
     for path, file in sorted(files.items()):
-        reason = _unprintable(path) or _fault(manifest, path) or difference(manifest.index.get(path), file)
-        for told in [RecordingFields(WHOLE, {})] if reason else beside.told(path):
-            part = told.segment.path(path)
+        reason = _fault(manifest, path) or difference(manifest.index.get(path), file)
+        for said in [RecordingFields(WHOLE, {})] if reason else beside.fields_of(path):
+            part = said.segment.path(path)
             taken = f"its path is that of a part of {path!r}" if part != path and part in files else None
-            parsed = reason or taken or parse_label(rule, pattern, path, told if beside.rows else None)
+            parsed = reason or taken or parse_label(rule, pattern, path, said if beside.rows else None)
             if parsed is None:
                 unlabelled.append(Rejection(shown(part), _without_label(manifest, pattern)))
             elif isinstance(parsed, str):
                 rejected.append(Rejection(shown(part), parsed))
             else:
-                utterances.append(_utterance(rule, part, told.segment.content(file.content), file.size, parsed))
+                utterances.append(_utterance(rule, part, said.segment.content(file.content), file.size, parsed))
     utterances.sort(key=lambda one: one.path)
     if rule.join_speakers:
         utterances, joined = _with_joined_speakers(utterances)
@@ -220,6 +220,9 @@ def _by_corpus_path(
 
 
 def _fault(manifest: Manifest, path: str) -> str | None:
+    """Say why a recording cannot be used, by its path alone."""
+    if not path.isprintable() and has_control_characters(path):
+        return "its name holds control characters, or bytes that are no UTF-8; rename it"
     fault = manifest.audio.fault(path)
     return None if fault is None else f"known to be bad in the published corpus: {fault}"
 

@@ -92,7 +92,7 @@ class LabelFiles:
         known = dot and "/" not in extension and ("*" in self._extensions or extension.casefold() in self._extensions)
         return f".{extension}" if known else ""
 
-    def told(self, path: str) -> list[RecordingFields]:
+    def fields_of(self, path: str) -> list[RecordingFields]:
         """Return what is said of a recording by its path inside the corpus, of each segment where it has some."""
         places = [(kind, self._places(kind, path)) for kind in self._kinds]
         every = [place for _, found in places for place in found]

@@ -137,7 +137,7 @@ def unsafe(archive: str, member: str, reason: str) -> UnsafeArchiveError:
 
 
 class Census:
-    """Counts the members of one pass over an archive and refuses twins and overlong lists."""
+    """Counts the members of one pass over an archive and refuses two of one name and overlong lists."""
 
     def __init__(self, archive: str, limits: Limits) -> None:
         self._archive = archive
