@@ -89,7 +89,7 @@ def recorded_experiment(recipe: Any, file: Path) -> Experiment:  # noqa: ANN401 
     try:
         return Experiment.from_dict(recipe)
     except FeatureStoreError as error:
-        raise CheckpointError(f"{file}: this recipe cannot be resumed ({error}) Train again.") from error
+        raise CheckpointError(f"{file}: its recipe cannot be resumed ({error}) Train again.") from error
 
 
 def start_seeds(run: Path, seeds: int, *, resume: bool) -> None:
