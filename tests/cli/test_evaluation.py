@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from command_line import error_line, featurestore
 
+from pipelines.experiments.listener import Silent
+
 RECIPE = """
 title = "A very short training"
 [dataset]
@@ -226,7 +228,17 @@ def test_a_run_may_be_judged_on_the_same_test_recordings_under_another_table(reg
     assert (rows.side, len(rows.view)) == ("test", 20)
 
 
-def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_only_when_asked_for(regrouped, capsys):
+class Heard(Silent):
+    """Keeps the remarks of an experiment."""
+
+    def __init__(self):
+        self.remarks = ""
+
+    def notice(self, text):
+        self.remarks += text
+
+
+def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_only_when_asked_for(regrouped):
     from models.errors import RunError
     from pipelines.experiments.evaluation import evaluated_rows
 
@@ -234,10 +246,10 @@ def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_
     publish("elsewhere", corpus="another", path=lambda one: f"other/{one.path}")
 
     with pytest.raises(RunError, match=r"learnt from 100 of all 120 recordings of elsewhere"):
-        evaluated_rows(store, run, None, "elsewhere", vote=False)
-    assert capsys.readouterr().err == ""
-    assert len(evaluated_rows(store, run, "all", "elsewhere", vote=False).view) == 120
-    assert "learnt from 100 of all 120" in capsys.readouterr().err
+        evaluated_rows(store, run, None, "elsewhere", vote=False, listener=(heard := Heard()))
+    assert heard.remarks == ""
+    assert len(evaluated_rows(store, run, "all", "elsewhere", vote=False, listener=heard).view) == 120
+    assert "learnt from 100 of all 120" in heard.remarks
 
 
 def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(regrouped):
@@ -281,7 +293,7 @@ def as_of_speakers(run, speakers):
     (run.folder / "sides.csv").write_text("\n".join(["path,side,content,sound,speaker", *lines, ""]))
 
 
-def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it_declared_that(regrouped, capsys):
+def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it_declared_that(regrouped):
     from models.errors import RunError
     from pipelines.experiments.evaluation import evaluated_rows
 
@@ -297,8 +309,8 @@ def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it
     declared = dataclasses.replace(run.config, leaks={"declared": ["speaker"], "found": {}})
     assert len(evaluated_rows(store, dataclasses.replace(run, config=declared), None, "grown", vote=False).view) == 20
     assert len(evaluated_rows(store, run, None, "elsewhere", vote=False).view) == 120
-    assert len(evaluated_rows(store, run, "all", "grown", vote=False).view) == 120
-    assert "other recordings of 1 speakers of all 120" in capsys.readouterr().err
+    assert len(evaluated_rows(store, run, "all", "grown", vote=False, listener=(heard := Heard())).view) == 120
+    assert "other recordings of 1 speakers of all 120" in heard.remarks
 
 
 def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped):
@@ -321,7 +333,7 @@ def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped)
     }
 
 
-def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_without_it(regrouped, capsys):
+def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_without_it(regrouped):
     from models.errors import RunError
     from pipelines.experiments.evaluation import evaluated_rows
 
@@ -336,8 +348,8 @@ def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_
     store.storage.delete(store.table(store.reference("demo-short").table).key)
     with pytest.raises(RunError, match="whether it learnt from grown cannot be told"):
         evaluated_rows(store, run, None, "grown", vote=False)
-    assert len(evaluated_rows(store, run, None, "elsewhere", vote=False).view) == 120
-    assert "cannot be told" in capsys.readouterr().err
+    assert len(evaluated_rows(store, run, None, "elsewhere", vote=False, listener=(heard := Heard())).view) == 120
+    assert "cannot be told" in heard.remarks
 
 
 def test_the_sides_that_a_run_keeps_are_a_table_that_a_split_can_be_made_of(place):
@@ -364,14 +376,15 @@ def test_a_spoilt_table_of_sides_is_one_clear_line(tmp_path):
     assert read_sides(tmp_path / "nowhere") is None
 
 
-def test_features_that_a_network_was_not_published_for_are_told_before_it_is_trained(place, capsys):
+def test_features_that_a_network_was_not_published_for_are_told_before_it_is_trained(place):
     from featurestore.store import open_store
     from pipelines.experiments.prepare import prepare
     from pipelines.experiments.settings import chosen_experiment
 
-    store = open_store(place / "store")
+    store, heard = open_store(place / "store"), Heard()
     for model in ("keren-standard", "mathworks-cnn-lstm"):
-        prepare(store, chosen_experiment(store, "demo-short", None, None, model=model), dataset="demo-short")
+        experiment = chosen_experiment(store, "demo-short", None, None, model=model)
+        prepare(store, experiment, dataset="demo-short", listener=heard)
 
     note = "note: keren-standard was published for 26 or 25 bands; with 128 its first layer is another."
-    assert " ".join(capsys.readouterr().err.split()) == note
+    assert heard.remarks == note
