@@ -118,9 +118,9 @@ class DatasetView:
         return self._index.shard
 
     @property
-    def mapped(self) -> bool:
-        """Whether rows are read where they lie; otherwise a whole shard is fetched for the first of its rows."""
-        return self.store.storage.mapped
+    def random_access(self) -> bool:
+        """Whether each row is read by itself; otherwise a whole shard is fetched for the first of its rows."""
+        return self.store.storage.random_access
 
     @cached_property
     def paths(self) -> tuple[str, ...]:

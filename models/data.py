@@ -82,8 +82,8 @@ class FeatureView(Protocol):
         """Number of the shard that holds each row."""
 
     @property
-    def mapped(self) -> bool:
-        """Whether rows are read from a memory map, not fetched shard by shard."""
+    def random_access(self) -> bool:
+        """Whether each row is read by itself, not fetched with its whole shard."""
 
 
 @dataclass(frozen=True)

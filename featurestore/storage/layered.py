@@ -38,9 +38,9 @@ class LayeredStorage:
         return f"{self.own.uri}{BASE}{self.base.uri}"
 
     @property
-    def mapped(self) -> bool:
+    def random_access(self) -> bool:
         """Whether parts of objects are read where they lie in both."""
-        return self.own.mapped and self.base.mapped
+        return self.own.random_access and self.base.random_access
 
     def stands(self) -> bool:
         """Tell whether the upper storage holds a store."""

@@ -64,7 +64,7 @@ class LocalStorage:
         return str(self.root)
 
     @property
-    def mapped(self) -> bool:
+    def random_access(self) -> bool:
         """Parts of a file are read where they lie."""
         return True
 

@@ -94,8 +94,8 @@ class Storage(Protocol):
         """The address that opens this storage again, in this process or another."""
 
     @property
-    def mapped(self) -> bool:
-        """Whether a part of an object is read where it lies; otherwise all of its bytes are fetched for it."""
+    def random_access(self) -> bool:
+        """Whether a part of an object can be read by itself; otherwise all of its bytes are fetched for it."""
 
     def stands(self) -> bool:
         """Tell whether there is a store; `StorageError` if nobody may look."""

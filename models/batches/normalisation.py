@@ -81,8 +81,8 @@ class BandStatistics:
 def band_statistics(dataset: ViewDataset, groups: Sequence[int], count: int) -> list[BandStatistics]:
     """Measure the real frames of all rows, for each of `count` groups; `groups [rows]` says which one a row is in.
 
-    A mapped store is read in the order of the view, so the result depends on the data alone and not on how the store
-    lays it out; where shards are fetched, each of them is read once.
+    A store that reads single rows is read in the order of the view, so the result depends on the data alone and not on
+    how the store lays it out; where shards are fetched, each of them is read once.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def band_statistics(dataset: ViewDataset, groups: Sequence[int], count: int) -> 
     """
     view = dataset.view
     moments = [BandStatistics(view.bands) for _ in range(count)]
-    order = np.arange(len(view)) if view.mapped else shard_by_shard(view)
+    order = np.arange(len(view)) if view.random_access else shard_by_shard(view)
     ends = np.cumsum(view.frames[order], dtype=np.int64)
     group = np.asarray(groups, np.int64)[order]
     last = np.append(group[1:] != group[:-1], True)

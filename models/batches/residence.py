@@ -63,14 +63,14 @@ def resolve_shuffle(spec: TrainingSpec, view: FeatureView) -> str:
     if spec.shuffle != "auto":
         return spec.shuffle
     held = spec.residence in ("ram", "gpu") or (spec.residence == "auto" and fits_in_ram(view))
-    return "global" if view.mapped or held else "blocks"
+    return "global" if view.random_access or held else "blocks"
 
 
 def resolve_residence(spec: TrainingSpec, view: FeatureView, device: torch.device) -> str:
     """Return what `residence` means for a view on a device: `none`, `ram` or `gpu`.
 
-    `auto` holds rows on a GPU where they fit. RAM is for stores that are not memory-mapped: a map of a local store
-    already is memory, read at the same speed.
+    `auto` holds rows on a GPU where they fit. RAM is for stores that fetch whole shards: rows of a local one are
+    in the system's cache of files already.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def resolve_residence(spec: TrainingSpec, view: FeatureView, device: torch.devic
     if spec.residence == "auto":
         if fits_on_gpu(view, device):
             return "gpu"
-        return "ram" if not view.mapped and fits_in_ram(view) else "none"
+        return "ram" if not view.random_access and fits_in_ram(view) else "none"
     if spec.residence == "gpu" and device.type != "cuda":
         raise TrainingError(f"residence gpu needs a GPU, not {device.type}: use '--set residence=auto'.")
     fits = {"none": True, "ram": fits_in_ram(view), "gpu": fits_on_gpu(view, device)}

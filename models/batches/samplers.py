@@ -3,7 +3,7 @@
 An epoch takes all rows, or a few copies of each utterance in turn (see `rotation`); rows of chosen labels can come
 several times, or classes can be made equal.
 
-Where rows lie in memory or in a memory map, the order is global: any row can follow any other. Where shards are
+Where rows lie in memory or in a local store, the order is global: any row can follow any other. Where shards are
 fetched from a remote store one by one, it is block-wise: the shards are shuffled, rows are drawn at random from
 `BLOCK_SHARDS` shards until those are used up, then from the next ones. So each shard is fetched once an epoch, a batch
 needs shards of at most two blocks, and each epoch combines other shards.

@@ -27,7 +27,7 @@ class ArrayView:
         self.copies = np.zeros(len(labels), np.int32)
         self.speakers = tuple("a" for _ in labels)
         self.shards = np.arange(len(labels), dtype=np.int32) % max(len(labels) // 8, 1)
-        self.mapped = True
+        self.random_access = True
         generator = np.random.default_rng(seed)
         self.rows = [self._row(generator, label, length) for label, length in zip(labels, frames, strict=True)]
 

@@ -127,7 +127,7 @@ def test_statistics_have_the_same_bits_every_time_and_do_not_depend_on_the_layou
 
 def test_statistics_do_not_depend_on_how_many_values_are_read_at_a_time(monkeypatch):
     views = spoken_view(30), spoken_view(30)
-    views[1].mapped = False  # shard by shard
+    views[1].random_access = False  # shard by shard
     groups = [["ann", "bob"].index(speaker) for speaker in views[0].speakers]
     whole = band_statistics(*datasets_of(views[0]), groups, 2)
     monkeypatch.setattr("models.batches.residence.PIECE", 25 * 32 * 2)

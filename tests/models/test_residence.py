@@ -85,14 +85,14 @@ def test_rows_are_sent_in_pieces_that_fit_the_buffer(monkeypatch):
 )
 def test_ram_is_for_rows_that_are_not_memory_mapped(mapped, residence, expected):
     view = some_view(6)
-    view.mapped = mapped
+    view.random_access = mapped
 
     assert resolve_residence(TrainingSpec(residence=residence), view, CPU) == expected
 
 
 def test_rows_that_do_not_fit_are_streamed_or_refused_by_name():
     view = some_view(6)
-    view.frames, view.mapped = np.full(1 << 17, 2**31 - 1, np.int32), False
+    view.frames, view.random_access = np.full(1 << 17, 2**31 - 1, np.int32), False
 
     assert resolve_residence(TrainingSpec(), view, CPU) == "none"
     with pytest.raises(TrainingError, match=r"72,057,\d{3}\.\d GB of rows do not fit .*residence=none"):
@@ -115,7 +115,7 @@ def test_the_order_is_block_wise_only_where_rows_are_fetched_and_do_not_fit():
     view = some_view(6)
     assert resolve_shuffle(TrainingSpec(), view) == "global"
 
-    view.mapped = False
+    view.random_access = False
     assert resolve_shuffle(TrainingSpec(), view) == "global"  # all rows are held
     assert resolve_shuffle(TrainingSpec(residence="none"), view) == "blocks"
     assert resolve_shuffle(TrainingSpec(residence="none", shuffle="global"), view) == "global"
@@ -134,7 +134,7 @@ def test_a_training_on_held_rows_ends_with_the_same_bytes(finished, sides, confi
 
 def test_a_run_says_which_order_it_takes_and_takes_it(sides):
     view = some_view(24)
-    view.mapped = False
+    view.random_access = False
     spec = TrainingSpec(epochs=1, batch_size=8, residence="none")
     config = configure(Sides(view, sides.validation, sides.test), "mathworks-cnn-lstm", spec)
     mapped = configure(sides, "mathworks-cnn-lstm", spec)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from featurestore.corpus.manifest.model import Manifest
-from featurestore.corpus.manifest.parse import _parsed, _text
+from featurestore.corpus.manifest.parse import parse_text, read_text
 from featurestore.errors import UnknownNameError
 from featurestore.toml_text import LARGEST_TEXT
 
@@ -56,4 +56,4 @@ def _folder() -> Path:
 
 def _read(file: Path) -> Manifest:
     where = f"manifest {file.name!r}"
-    return _parsed(_text(file, where, LARGEST_TEXT), file, where)
+    return parse_text(read_text(file, where, LARGEST_TEXT), file, where)

@@ -33,10 +33,11 @@ LARGEST_INDEX = 64 * 2**20
 
 def parse_manifest(text: str, where: str) -> Manifest:
     """Check the text of a manifest without an index; `ManifestError` as `read_manifest`, naming `where`."""
-    return _parsed(text, Path(where), where)
+    return parse_text(text, Path(where), where)
 
 
-def _parsed(text: str, file: Path, where: str) -> Manifest:
+def parse_text(text: str, file: Path, where: str) -> Manifest:
+    """Check the text of the manifest in a file; `ManifestError`, naming `where`, if it is none."""
     try:
         values = parse_toml(text)
     except ValueError as error:
@@ -44,7 +45,8 @@ def _parsed(text: str, file: Path, where: str) -> Manifest:
     return _manifest(Table(values, where), file)
 
 
-def _text(file: Path, where: str, most: int) -> str:
+def read_text(file: Path, where: str, most: int) -> str:
+    """Return the text of a file of at most `most` bytes; `ManifestError`, naming `where`, if it cannot be read."""
     try:
         with file.open("rb") as stream:
             data = stream.read(most + 1)
@@ -86,7 +88,7 @@ def _index(relative: str | None, file: Path, where: str) -> Mapping[str, IndexEn
     if not is_relative(relative):
         raise ManifestError(f"{where}: 'index' must be a relative path without '..', not {relative!r:.60}.")
     where = f"index {relative!r}"
-    lines = _text(file.parent.joinpath(*relative.split("/")), where, LARGEST_INDEX).splitlines()
+    lines = read_text(file.parent.joinpath(*relative.split("/")), where, LARGEST_INDEX).splitlines()
     return dict(_index_line(line, f"{where}, line {number}") for number, line in enumerate(lines, 1) if line)
 
 

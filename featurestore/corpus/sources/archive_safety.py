@@ -26,7 +26,7 @@ _DAMAGE = (
 
 
 @contextmanager
-def _damage_named(archive: str) -> Iterator[None]:
+def damage_named(archive: str) -> Iterator[None]:
     """Turn the many errors of damaged archives into one that names the file."""
     try:
         yield

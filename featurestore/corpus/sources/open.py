@@ -51,8 +51,6 @@ def open_source(place: str | Path, limits: Limits | None = None) -> Source:
     SourceError
         If nothing is there, or the file is no archive; the message says what it looks like.
     """
-    from featurestore.corpus.sources.open import open_archive
-
     limits = limits or Limits()
     path = Path(place)
     if "://" in str(place):

@@ -15,7 +15,7 @@ from featurestore.corpus.sources.archive_safety import (
     CHUNK,
     Census,
     Limits,
-    _damage_named,
+    damage_named,
     is_junk,
     read_bounded,
     unsafe,
@@ -118,7 +118,7 @@ class TarSource:
 
     def _walk(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
         census = Census(self.name, self.limits)
-        with _damage_named(self.name), self._bytes() as raw:
+        with damage_named(self.name), self._bytes() as raw:
             stream = BoundedStream(raw, self.name, self.limits.produced_in_all(self.file.stat().st_size))
             with tarfile.open(fileobj=stream, mode="r:") as archive:
                 while (info := archive.next()) is not None:
@@ -138,7 +138,7 @@ class TarSource:
         return census.admit_file(info.name)
 
     def _read(self, archive: tarfile.TarFile, path: str, info: tarfile.TarInfo) -> bytes:
-        with _damage_named(self.name):
+        with damage_named(self.name):
             stream = archive.extractfile(info)
             if stream is None:
                 raise SourceError(f"archive {self.name!r}: {path!r} cannot be read.")

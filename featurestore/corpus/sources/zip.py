@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from featurestore.corpus.sources.archive_safety import Census, Limits, _damage_named, is_junk, read_bounded, unsafe
+from featurestore.corpus.sources.archive_safety import Census, Limits, damage_named, is_junk, read_bounded, unsafe
 from featurestore.corpus.sources.types import Member, Wanted, everything
 from featurestore.errors import SourceError, UnsafeArchiveError
 
@@ -69,7 +69,7 @@ class ZipSource:
 
     @contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
-        with _damage_named(self.name), self.file.open("rb") as stream:
+        with damage_named(self.name), self.file.open("rb") as stream:
             count_entries(stream, self.name, self.limits)
             with zipfile.ZipFile(stream) as archive:
                 yield archive
