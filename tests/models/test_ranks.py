@@ -105,7 +105,7 @@ def test_a_process_by_itself_hears_and_adds_nothing():
 
     assert loss == objective.detach()
     assert torch.equal(weights.weight.grad, torch.ones(1, 2))
-    assert ALONE.told(lambda: {"a": 1}) == {"a": 1}
+    assert ALONE.broadcast(lambda: {"a": 1}) == {"a": 1}
     assert ALONE.device("auto") == "auto"
 
 
