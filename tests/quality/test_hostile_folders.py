@@ -88,7 +88,7 @@ def test_many_large_files_make_the_process_grow_by_less_than_300_megabytes(tmp_p
             stream.truncate(75 * 2**20)
     script = (
         "import resource, sys\n"
-        "from featurestore.corpus.sources.folder import open_source\n"
+        "from featurestore.corpus.sources.open import open_source\n"
         "from pipelines.audio_check import check_audio, sound_files\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "found = check_audio(sound_files(open_source(sys.argv[1])), jobs=2)\n"
