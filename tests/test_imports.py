@@ -85,7 +85,7 @@ def test_of_the_pipelines_only_the_gpu_build_imports_torch():
     assert [module for module in users if not module.startswith("pipelines.torch_rows")] == []
 
 
-@pytest.mark.parametrize("module", ["featurestore", "cli.main", "pipelines.experiments"])
+@pytest.mark.parametrize("module", ["featurestore", "cli.main", "pipelines.build.run", "pipelines.experiments"])
 def test_importing_stays_light(module):
     heavy = (
         "numba",

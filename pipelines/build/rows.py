@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from featurestore.errors import AudioError, FeatureStoreError, TooLongError
-from featurestore.rows.draws import draw
 from featurestore.segments import recording_of, segment_of
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.reader import ShardReader
@@ -125,6 +124,8 @@ class GatheredRows:
         augmentation = self._spec.augmentation
         if augmentation is None:
             return None, source.remark(self._spec.features)
+        from featurestore.rows.draws import draw  # not above: a build that finds all rows standing needs no kernels
+
         found, first = self._engine.drawn(source, content, copy)
         return found, {} if first else draw(augmentation, content, copy).changes(found)
 
