@@ -18,13 +18,13 @@ from cli.options import (
     store_option,
     trust_code_option,
 )
+from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:
     from featurestore.corpus.sources.archive_safety import Limits
     from pipelines.build.report import BuildReport
     from pipelines.build.spec import DatasetSpec
 
-REJECTED = 3
 MOST_LISTED = 20
 
 
@@ -111,7 +111,7 @@ def build(
         print_json(report.to_dict())
     else:
         _print(report)
-    return REJECTED if report.rejected else 0
+    return ExitCode.REJECTED if report.rejected else 0
 
 
 def _has_a_dataset(place: str | None, name: str | None) -> bool:

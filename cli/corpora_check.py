@@ -11,6 +11,7 @@ import click
 
 from cli.console import DownloadProgress, notice, print_fitting_table, print_json, printable, say, say_resemblance
 from cli.options import file_limit_options, json_option, max_duration_option, source_option, store_option
+from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:
     from featurestore.corpus.check import Completeness
@@ -119,8 +120,6 @@ def _summary(found: AudioCheck) -> str:
     )
 
 
-REJECTED = 3
-
 FEW, SEVERAL = 3, 10
 """Paths of missing and extra files, and files with reasons, that are listed before they are only counted."""
 
@@ -169,7 +168,7 @@ def check(
         _print(report, source or name)
         if quality and heard:
             print_quality(heard)
-    return 0 if complete else REJECTED
+    return 0 if complete else ExitCode.REJECTED
 
 
 def _undecoded(report: dict[str, Any], heard: AudioCheck) -> list[dict[str, str]]:

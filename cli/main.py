@@ -13,9 +13,8 @@ import click
 
 from cli.console import print_json, printable
 from featurestore import __version__
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import ExitCode, FeatureStoreError
 
-INTERRUPTED = 130
 SAME_COMMAND = "run the same command again to continue."
 UNWRITABLE = (errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EIO)
 """What writing to standard output fails with: nobody reads it, it is closed, or its disk is full or broken."""
@@ -99,14 +98,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         cause = stop.__cause__ or stop  # click wraps it in an error of its own
         told = f"interrupted; {cause if isinstance(cause, Interrupted) else SAME_COMMAND}"
         click.echo(told, err=True)
-        return _failed(stop, told, INTERRUPTED, as_json=as_json)
+        return _failed(stop, told, ExitCode.INTERRUPTED, as_json=as_json)
     except OSError as error:
         if error.filename is None and error.errno in UNWRITABLE:
             return _unwritten(error)
         told = f"{printable(str(error.filename))}: " if error.filename is not None else ""
         told += f"{error.strerror or error}; run the same command again to continue."
         click.echo(f"error: {told}", err=True)
-        return _failed(error, told, 1, as_json=as_json)
+        return _failed(error, told, ExitCode.FAILED, as_json=as_json)
     except FeatureStoreError as error:
         told = printable(" ".join(str(error).split()))
         click.echo(f"error: {told}", err=True)
@@ -116,14 +115,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         told = "the package torch is not installed, which this command needs: pip install torch"
         click.echo(f"error: {told}", err=True)
-        return _failed(error, told, 1, as_json=as_json)
+        return _failed(error, told, ExitCode.FAILED, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
 def _failed(error: BaseException, told: str, code: int, *, as_json: bool) -> int:
     """Print an error as a JSON value if that was asked for, and return its exit code."""
     if as_json:
-        kind = "Interrupted" if code == INTERRUPTED else type(error).__name__
+        kind = "Interrupted" if code == ExitCode.INTERRUPTED else type(error).__name__
         kind = "UsageError" if isinstance(error, click.UsageError) else kind
         try:
             print_json({"error": told, "kind": kind, "exit_code": code})
@@ -151,7 +150,7 @@ def _unwritten(error: OSError) -> int:
     _leave_stdout()
     if error.errno != errno.EPIPE:  # a reader that has seen enough, such as head, is no error to tell of
         click.echo(f"error: standard output cannot be written ({os.strerror(error.errno or 0)}).", err=True)
-    return 1
+    return ExitCode.FAILED
 
 
 def _leave_stdout() -> None:
@@ -164,7 +163,7 @@ def main() -> None:
     """Run as a console script."""
     open_closed_streams()
     code = run()
-    if code == INTERRUPTED:
+    if code == ExitCode.INTERRUPTED:
         _leave(code)
     sys.exit(code)
 

@@ -10,6 +10,7 @@ import click
 
 from cli.console import Terminal, figure, notice, print_json, print_table, printable, say
 from cli.options import device_option, json_option, store_option, trust_code_option
+from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:
     from models.figures.predictions import Predictions
@@ -92,8 +93,6 @@ def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
 
 
 SIDES = ("train", "validation", "test")
-REJECTED = 3
-"""Exit code: done, but some files were rejected."""
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
@@ -263,7 +262,7 @@ def predict(
         print_json(answers)
     else:
         _print_answers(answers)
-    return REJECTED if any(answer["label"] is None for answer in answers) else 0
+    return ExitCode.REJECTED if any(answer["label"] is None for answer in answers) else 0
 
 
 def _print_answers(answers: list[dict[str, Any]]) -> None:

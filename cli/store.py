@@ -11,13 +11,12 @@ import click
 
 from cli.console import notice, print_card, print_json, print_table, printable, size
 from cli.options import file_limit_options, json_option, source_option, store_option, trust_code_option
+from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:
     from featurestore.corpus.sources.archive_safety import Limits
     from featurestore.store import Store
 
-DAMAGE = 4
-"""Exit code: damage found."""
 MOST_LISTED = 20
 DIGITS = 12
 """Of a digest in a list."""
@@ -181,7 +180,7 @@ def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool
         if findings.damaged:
             verdict = f"{len(findings.damaged):,} damaged objects; 'featurestore repair' repairs what it can"
         click.echo(f"{findings.shards:,} shards, {findings.rows:,} rows: {verdict}")
-    return DAMAGE if findings.damaged else 0
+    return ExitCode.DAMAGE if findings.damaged else 0
 
 
 def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, object]:
@@ -221,7 +220,7 @@ def repair(dataset: str | None, source: str | None, place: str | None, as_json: 
         for key, reason in repairs.left:
             notice(f"still damaged: {printable(key)}: {printable(reason)}")
         click.echo(f"{len(repairs.repaired):,} objects repaired, {len(repairs.left):,} still damaged")
-    return DAMAGE if repairs.left else 0
+    return ExitCode.DAMAGE if repairs.left else 0
 
 
 @click.command(epilog="Example: featurestore gc --delete")

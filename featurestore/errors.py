@@ -1,13 +1,30 @@
 """Every error that a user can cause or meet, under one root class, and the nearest known name to an unknown one.
 
 A message says what is wrong, where, and what to do next, in one line. The command line prints it and exits with
-the class's `exit_code`: 1 for an expected error, 2 for a question, 4 where stored data is damaged.
+the class's `exit_code`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command exits with."""
+
+    DONE = 0
+    FAILED = 1
+    """An expected error."""
+    USAGE = 2
+    """Wrong usage, or a question that only the user can answer."""
+    REJECTED = 3
+    """Done, but some files were rejected."""
+    DAMAGE = 4
+    """Stored data is damaged."""
+    INTERRUPTED = 130
+
 
 LETTERS_AN_EDIT = 3.5
 """Letters of a name for each edit that a misspelling of it may have."""
@@ -75,7 +92,7 @@ class FeatureStoreError(Exception):
     ends with it (see `own_line`).
     """
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
     def __init__(self, message: str = "") -> None:
         super().__init__(own_line(message))
@@ -130,7 +147,7 @@ class ManifestError(FeatureStoreError):
 class AmbiguousError(ManifestError):
     """A folder of which nobody can tell what is meant; the message asks, and a call that says it goes on."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class SourceError(FeatureStoreError):
@@ -191,7 +208,7 @@ REPAIR = " Run 'featurestore repair' to mend it."
 class DamagedObjectError(FeatureStoreError):
     """A stored object whose bytes are not what its record or checksum says."""
 
-    exit_code = 4
+    exit_code = ExitCode.DAMAGE
 
     def __init__(self, key: str, reason: str = "damaged") -> None:
         if "\n" in key:  # what torch makes of such an error in a loader process

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import ExitCode, FeatureStoreError
 
 
 class TrainingError(FeatureStoreError):
@@ -20,4 +20,4 @@ class CheckpointError(FeatureStoreError):
 class DamagedCheckpointError(CheckpointError):
     """A checkpoint whose bytes are not those that the run wrote."""
 
-    exit_code = 4
+    exit_code = ExitCode.DAMAGE

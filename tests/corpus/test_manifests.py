@@ -194,11 +194,11 @@ KEYS = st.sampled_from(
 @given(st.dictionaries(KEYS, VALUES))
 def test_any_values_under_the_known_keys_give_a_manifest_or_one_of_our_errors(values):
     from featurestore.corpus.manifest.parse import _manifest
-    from featurestore.corpus.manifest.toml_table import Table
+    from featurestore.corpus.manifest.toml_table import TomlTable
 
     base = {**tomllib.loads(SMALL), **values}
     try:
-        names = [_manifest(Table(base, "fuzz"), Path("fuzz.toml")).name]
+        names = [_manifest(TomlTable(base, "fuzz"), Path("fuzz.toml")).name]
     except FeatureStoreError:
         names = []
 

@@ -22,7 +22,7 @@ from featurestore.corpus.manifest.sections import (
     read_speakers,
     read_table_rule,
 )
-from featurestore.corpus.manifest.toml_table import Table, check_hex, is_relative
+from featurestore.corpus.manifest.toml_table import TomlTable, check_hex, is_relative
 from featurestore.corpus.manifest.validate import check_whole
 from featurestore.errors import ManifestError
 from featurestore.toml_text import parse_toml
@@ -42,7 +42,7 @@ def parse_text(text: str, file: Path, where: str) -> Manifest:
         values = parse_toml(text)
     except ValueError as error:
         raise ManifestError(f"{where}: not valid TOML ({error}).") from error
-    return _manifest(Table(values, where), file)
+    return _manifest(TomlTable(values, where), file)
 
 
 def read_text(file: Path, where: str, most: int) -> str:
@@ -59,7 +59,7 @@ def read_text(file: Path, where: str, most: int) -> str:
         raise ManifestError(f"{where}: not UTF-8 text ({error}).") from error
 
 
-def _manifest(table: Table, file: Path) -> Manifest:
+def _manifest(table: TomlTable, file: Path) -> Manifest:
     manifest = table.into(
         Manifest,
         labels=read_labels(table.table("labels"), with_tables=bool(table.tables("tables"))),

@@ -20,7 +20,7 @@ from featurestore.corpus.manifest.model import (
     TableRule,
 )
 from featurestore.corpus.manifest.regex import compile_pattern
-from featurestore.corpus.manifest.toml_table import Table, check_hex, is_relative, listed_names
+from featurestore.corpus.manifest.toml_table import TomlTable, check_hex, is_relative, listed_names
 from featurestore.corpus.sources.audio_files import ENCODINGS, RawFormat
 from featurestore.errors import ManifestError
 
@@ -35,7 +35,7 @@ _SCHEME_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 _PROTOCOL_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}(@[a-z0-9]{1,40})?")
 
 
-def read_labels(table: Table, *, with_tables: bool) -> LabelRule:
+def read_labels(table: TomlTable, *, with_tables: bool) -> LabelRule:
     """Read `[labels]`; where there are tables beside the audio, it needs no pattern."""
     pattern = table.take("pattern", str, "") if with_tables else table.require("pattern", str)
     rule = table.into(LabelRule, pattern=pattern)
@@ -44,7 +44,7 @@ def read_labels(table: Table, *, with_tables: bool) -> LabelRule:
     return replace(rule, speaker=rule.speaker or None)
 
 
-def read_table_rule(table: Table) -> TableRule:
+def read_table_rule(table: TomlTable) -> TableRule:
     """Read one `[[tables]]` entry."""
     rule = table.into(TableRule, columns=_columns(table.table("columns")))
     _check_files(rule, table.where)
@@ -64,7 +64,7 @@ def read_table_rule(table: Table) -> TableRule:
     return rule
 
 
-def read_list_rule(table: Table) -> ListRule:
+def read_list_rule(table: TomlTable) -> ListRule:
     """Read one `[[lists]]` entry."""
     rule = table.into(ListRule)
     _check_files(rule, table.where)
@@ -77,11 +77,11 @@ def _check_files(rule: TableRule | ListRule, where: str) -> None:
         raise ManifestError(f"{where}: 'files' must name one file or more, as relative patterns without '..'.")
 
 
-def _columns(table: Table) -> Mapping[str, tuple[str | int, ...]]:
+def _columns(table: TomlTable) -> Mapping[str, tuple[str | int, ...]]:
     return {field: _column(table, field) for field in table.keys()}  # noqa: SIM118
 
 
-def _column(table: Table, field: str) -> tuple[str | int, ...]:
+def _column(table: TomlTable, field: str) -> tuple[str | int, ...]:
     """Read where a field stands: a name, a number from 1, or a list of accepted names."""
     value = table.take(field, object, ())
     if isinstance(value, str) and value:
@@ -98,7 +98,7 @@ def _check_match(match: str, where: str, allowed: tuple[str, ...] = ("name", "pa
         raise ManifestError(f"{where}: 'match' must be {' or '.join(map(repr, allowed))}, not {match!r:.60}.")
 
 
-def read_archive(table: Table) -> Archive:
+def read_archive(table: TomlTable) -> Archive:
     """Read one `[[archives]]` entry; `ManifestError` if it is no address or checksum."""
     archive = table.into(Archive)
     if not archive.url.startswith(("https://", "http://")):
@@ -110,7 +110,7 @@ def read_archive(table: Table) -> Archive:
     return archive
 
 
-def read_audio(table: Table) -> AudioFiles:
+def read_audio(table: TomlTable) -> AudioFiles:
     """Read `[audio]`."""
     audio = table.into(AudioFiles, raw=_raw(table.table("raw")))
     if audio.folder and not is_relative(audio.folder):
@@ -120,7 +120,7 @@ def read_audio(table: Table) -> AudioFiles:
     return audio
 
 
-def _raw(table: Table) -> RawFormat | None:
+def _raw(table: TomlTable) -> RawFormat | None:
     if not table.keys():
         return None
     raw = table.into(RawFormat)
@@ -131,19 +131,19 @@ def _raw(table: Table) -> RawFormat | None:
     return raw
 
 
-def read_speakers(table: Table) -> tuple[Speaker, ...]:
+def read_speakers(table: TomlTable) -> tuple[Speaker, ...]:
     """Read `[speakers]`."""
     return tuple(_speaker(name, table.table(name)) for name in table.keys())  # noqa: SIM118
 
 
-def _speaker(name: str, table: Table) -> Speaker:
+def _speaker(name: str, table: TomlTable) -> Speaker:
     speaker = table.into(Speaker, id=name)
     if speaker.sex not in (None, "female", "male", "other"):
         raise ManifestError(f"{table.where}: 'sex' must be female, male or other, not {speaker.sex!r:.60}.")
     return speaker
 
 
-def read_expected(table: Table) -> Expected:
+def read_expected(table: TomlTable) -> Expected:
     """Read an `[expected]` section."""
     expected = table.into(Expected)
     counted = {"labels": expected.labels, "speakers": expected.speakers, **expected.fields}
@@ -156,12 +156,12 @@ def read_expected(table: Table) -> Expected:
     return expected
 
 
-def read_schemes(table: Table) -> Mapping[str, Scheme]:
+def read_schemes(table: TomlTable) -> Mapping[str, Scheme]:
     """Read `[schemes.NAME]` sections."""
     return {name: _scheme(name, table.table(name)) for name in table.keys()}  # noqa: SIM118
 
 
-def _scheme(name: str, table: Table) -> Scheme:
+def _scheme(name: str, table: TomlTable) -> Scheme:
     scheme = table.into(Scheme, name=name, expected=read_expected(table.table("expected")))
     _check_name(_SCHEME_NAME, name, table.where)
     strangers = sorted(set(scheme.expected.labels) - set(scheme.keep)) if scheme.keep else []
@@ -170,12 +170,12 @@ def _scheme(name: str, table: Table) -> Scheme:
     return scheme
 
 
-def read_side_rules(table: Table) -> Mapping[str, SideRule]:
+def read_side_rules(table: TomlTable) -> Mapping[str, SideRule]:
     """Read `[sides.NAME]` sections."""
     return {name: _side_rule(name, table.table(name)) for name in table.keys()}  # noqa: SIM118
 
 
-def _side_rule(name: str, table: Table) -> SideRule:
+def _side_rule(name: str, table: TomlTable) -> SideRule:
     rule = table.into(SideRule, name=name)
     _check_name(_SCHEME_NAME, name, table.where)
     if not 0 <= rule.hold_out <= 100_000:
@@ -183,12 +183,12 @@ def _side_rule(name: str, table: Table) -> SideRule:
     return rule
 
 
-def read_protocols(table: Table) -> Mapping[str, Protocol]:
+def read_protocols(table: TomlTable) -> Mapping[str, Protocol]:
     """Read `[protocols.NAME]` sections."""
     return {name: _protocol(name, table.table(name)) for name in table.keys()}  # noqa: SIM118
 
 
-def _protocol(name: str, table: Table) -> Protocol:
+def _protocol(name: str, table: TomlTable) -> Protocol:
     protocol = table.into(Protocol, name=name)
     _check_name(_PROTOCOL_NAME, name, table.where)
     unknown = sorted(set(protocol.leaks) - set(LEAK_KINDS))

@@ -19,7 +19,7 @@ MOST_SHOWN = 10
 """Names in a message before they are only counted."""
 
 
-class Table:
+class TomlTable:
     """One table of a manifest; `take` reads its keys, `done` refuses the ones that nobody asked for."""
 
     def __init__(self, values: Mapping[str, Any], where: str, misspelt: str = "") -> None:
@@ -69,16 +69,16 @@ class Table:
             return (self.require(key, str),)
         return self.strings(key, default)
 
-    def table(self, key: str) -> Table:
+    def table(self, key: str) -> TomlTable:
         """Return the table under a key, empty where it is absent."""
-        return Table(self.take(key, dict, {}), f"{self.where}, [{_plain(key)}]", self._misspelling(key))
+        return TomlTable(self.take(key, dict, {}), f"{self.where}, [{_plain(key)}]", self._misspelling(key))
 
-    def tables(self, key: str) -> list[Table]:
+    def tables(self, key: str) -> list[TomlTable]:
         """Return the array of tables under a key."""
         values = self.take(key, list, [])
         if not all(isinstance(value, dict) for value in values):
             raise ManifestError(f"{self.where}: {key!r} must be an array of tables, [[{key}]].")
-        return [Table(value, f"{self.where}, [[{key}]] {number}") for number, value in enumerate(values, 1)]
+        return [TomlTable(value, f"{self.where}, [[{key}]] {number}") for number, value in enumerate(values, 1)]
 
     def into(self, kind: type[Value], **given: Any) -> Value:  # noqa: ANN401 (fields that are read otherwise)
         """Return the dataclass whose fields are the keys of this table, except the given ones; refuse other keys."""
