@@ -10,11 +10,10 @@ from dataclasses import replace
 
 from featurestore.corpus.labels.derived import DERIVATIONS, filled
 from featurestore.corpus.labels.label_files import LabelFiles, RecordingFields, read_label_files
-from featurestore.corpus.labels.tables.rows import is_missing
+from featurestore.corpus.labels.tables.rows import is_missing, is_number
 from featurestore.corpus.manifest.model import IndexEntry, LabelRule, Manifest, is_label_file
 from featurestore.corpus.manifest.regex import compile_pattern, match_groups
 from featurestore.corpus.sources.archive_safety import has_control_characters, is_junk
-from featurestore.corpus.suggest.roles import is_number
 from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, Utterance, shown
 from featurestore.segments import WHOLE, recording_of
 

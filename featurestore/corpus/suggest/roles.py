@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from featurestore.corpus.labels.tables.rows import is_number
 from featurestore.corpus.splits.given_sides import SIDE_NAMES
 
 Counts = Mapping[str, int]
@@ -175,10 +176,3 @@ def _first(fields: Iterable[str], names: Iterable[str]) -> str | None:
     for name in fields:
         plain.setdefault(plain_name(name), name)
     return next((plain[name] for name in names if name in plain), None)
-
-
-def is_number(value: str) -> bool:
-    """Tell whether a value is written as a number."""
-    return (
-        re.fullmatch(r"[+-]?(\d{1,30}([.,]\d*)?|[.,]\d+)(e[+-]?\d{1,2})?", value, re.IGNORECASE | re.ASCII) is not None
-    )

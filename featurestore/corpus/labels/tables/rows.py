@@ -32,6 +32,13 @@ def is_missing(value: str) -> bool:
     return value in _MISSING or value.casefold() in _MISSING_IN_ANY_CASE or not value.strip("-–—?")
 
 
+def is_number(value: str) -> bool:
+    """Tell whether a value is written as a number."""
+    return (
+        re.fullmatch(r"[+-]?(\d{1,30}([.,]\d*)?|[.,]\d+)(e[+-]?\d{1,2})?", value, re.IGNORECASE | re.ASCII) is not None
+    )
+
+
 def cased(field: str, value: str, *, lower: bool) -> str:
     """Return a field's value, in lower case if wanted; the name of the recording and a missing value stay as they are.
 
