@@ -60,7 +60,7 @@ def peak_memory(archive: Path, folder: Path) -> float:
 
     def watch() -> None:
         while not done.wait(0.1):
-            seen.extend(_resident(pid) for pid in _descendants(os.getpid()))
+            seen.extend(resident(pid) for pid in descendants(os.getpid()))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -70,16 +70,16 @@ def peak_memory(archive: Path, folder: Path) -> float:
     return max(seen) / 1e6
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Return the processes that a process started, and theirs."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, _text(task).split()):
-            found += [child, *_descendants(child)]
+            found += [child, *descendants(child)]
     return found
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
     return int((_text(Path(f"/proc/{pid}/statm")) or "0 0").split()[1]) * PAGE
 
 
