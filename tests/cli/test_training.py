@@ -268,6 +268,7 @@ AS_A_CONSOLE_SCRIPT = "from cli.main import main; main()"
 
 @pytest.mark.slow
 def test_folds_in_processes_of_their_own_import_nothing_from_the_working_directory(tmp_path):
+    pytest.importorskip("torch")
     downloads, script = tmp_path / "downloads", tmp_path / "bin" / "featurestore"
     for folder in (downloads, script.parent):
         folder.mkdir()
