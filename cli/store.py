@@ -185,7 +185,7 @@ def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool
 
 def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, object]:
     """Compute a sample of rows again and say how it went."""
-    from featurestore.integrity.recompute import recompute
+    from featurestore.integrity.verify import recompute
     from pipelines.workers.engines import open_engine
 
     drift = recompute(store, rows, dataset, open_engine)

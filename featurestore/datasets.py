@@ -1,12 +1,13 @@
-"""What a build leaves behind: the dataset (rows), the table (paths, labels, speakers) and the names for both."""
+"""What a store remembers: datasets, tables of utterances, listings of corpora, and the names for them."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from featurestore.checksummed_json import (
     sealed,
     unsealed,
 )
-from featurestore.corpus.types import Rejection, Utterance
+from featurestore.corpus.types import ListedFile, Rejection, Utterance
 from featurestore.errors import DamagedObjectError, SpecError
 from featurestore.segments import recording_of, segment_of
 from featurestore.shards.plan import Part
@@ -103,7 +104,11 @@ class DatasetRecord:
                 for p in body["parts"]
             )
             record = cls(parts, tuple(body["addresses"]), body["digest"])
-            _check_parts(record)
+            check_types(record)
+            for part in record.parts:
+                check_types(part)
+                check_types(part.spec)
+            record._check_parts()
             sound = record.to_bytes() == data
         if not sound:
             raise DamagedObjectError(key, "it says more than its rows")
@@ -111,21 +116,15 @@ class DatasetRecord:
             raise DamagedObjectError(key, "the record belongs to another name")
         return record
 
-
-def _check_parts(record: DatasetRecord) -> None:
-    """Refuse with a `ValueError` what no build leaves: no rows, rows of two kinds of features, shards twice."""
-    check_types(record)
-    for part in record.parts:
-        check_types(part)
-        check_types(part.spec)
-        if not (0 <= part.first < part.stop and list(part.contents) == sorted(set(part.contents))):
+    def _check_parts(self) -> None:
+        """Refuse with a `ValueError` what no build leaves: no rows, rows of two kinds of features, shards twice."""
+        spans = all(0 <= p.first < p.stop and list(p.contents) == sorted(set(p.contents)) for p in self.parts)
+        if not (self.rows and spans) or len({part.spec.id for part in self.parts}) < len(self.parts):
             raise ValueError("its parts hold no rows, or rows twice")
-    if not record.rows or len({part.spec.id for part in record.parts}) < len(record.parts):
-        raise ValueError("its parts hold no rows, or rows twice")
-    if len({part.spec.features for part in record.parts}) > 1:
-        raise ValueError("its parts have different features")
-    if list(record.addresses) != sorted(set(record.addresses)):
-        raise ValueError("its shards are not sorted")
+        if len({part.spec.features for part in self.parts}) > 1:
+            raise ValueError("its parts have different features")
+        if list(self.addresses) != sorted(set(self.addresses)):
+            raise ValueError("its shards are not sorted")
 
 
 def dataset_digest(parts: Sequence[Part], records: Iterable[ShardRecord]) -> str:
@@ -196,15 +195,18 @@ class Table:
         with reading(key, "a table"):
             body = parsed(data)
             check_format(body["format"])
+            utterances = ({**one, "labels": tuple(map(tuple, one["labels"]))} for one in body["utterances"])
             table = cls(
                 body["corpus"],
-                tuple(_utterance(utterance) for utterance in body["utterances"]),
+                tuple(Utterance(**utterance) for utterance in utterances),
                 tuple(Rejection(**rejection) for rejection in body["rejected"]),
                 body["licence"],
                 body["citation"],
             )
             for record in (table, *table.utterances, *table.rejected):
                 check_types(record)
+            for utterance in table.utterances:
+                segment_of(utterance.content)  # what is no content id is no row's
         return table
 
 
@@ -246,9 +248,63 @@ class Reference:
         return reference
 
 
-def _utterance(fields: Mapping[str, Any]) -> Utterance:
-    segment_of(fields["content"])  # one that is none is no row's
-    return Utterance(**{**fields, "labels": tuple((name, value) for name, value in fields["labels"])})
+Listing = tuple[ListedFile, ...]
+
+
+def listing_object(listing: Listing) -> tuple[str, bytes]:
+    """Return the checksum that a listing is stored under, and its bytes."""
+    body = canonical_json([[file.path, file.content, file.size] for file in listing]).encode("ascii")
+    return hashlib.sha256(body).hexdigest(), body
+
+
+def listing_key(checksum: str) -> str:
+    """Return the key of a listing."""
+    return f"listings/{checksum}.json"
+
+
+def parse_listing(key: str, data: bytes) -> Listing:
+    """Read and check a listing; `DamagedObjectError` if its bytes are not what its key says."""
+    if key != listing_key(hashlib.sha256(data).hexdigest()):
+        raise DamagedObjectError(key, "its bytes do not match its name")
+    with reading(key, "a listing"):
+        listing = tuple(ListedFile(path, content, size) for path, content, size in json.loads(data))
+        for file in listing:
+            check_types(file)
+    return listing
+
+
+@dataclass(frozen=True)
+class CorpusReference:
+    """Which listing a corpus has now."""
+
+    corpus: str
+    listing: str
+    """Checksum of the listing."""
+    origin: str
+    """Checksum of the archive that it was read from; empty for a folder."""
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    """`Manifest.reading` of the manifest that it was read for; one with another reading needs another listing."""
+
+    @property
+    def key(self) -> str:
+        """The key of the reference in the store."""
+        return f"refs/corpora/{self.corpus}.json"
+
+    def to_bytes(self) -> bytes:
+        """Return the reference as sealed canonical JSON."""
+        body = {"format": FORMAT, "corpus": self.corpus, "listing": self.listing, "origin": self.origin}
+        return sealed({**body, **({"reading": dict(self.reading)} if self.reading else {})})
+
+    @classmethod
+    def from_bytes(cls, key: str, data: bytes) -> CorpusReference:
+        """Read and check a reference; `DamagedObjectError` if it is not sound or stands under another's key."""
+        body = unsealed(key, data)
+        with reading(key, "a reference to a listing"):
+            reference = cls(body["corpus"], body["listing"], body["origin"], body.get("reading", {}))
+            check_types(reference)
+        if reference.key != key:
+            raise DamagedObjectError(key, "it belongs to another corpus")
+        return reference
 
 
 def resolve_prefix(

@@ -16,7 +16,7 @@ from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.errors import SpecError
 from featurestore.rows.draws import draw
 from featurestore.segments import segment_of
-from featurestore.shards.row_index import locate_rows
+from featurestore.shards.reader import locate_rows
 from featurestore.signal.arrays import MOST_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec

@@ -13,7 +13,7 @@ from demo_corpus import no_download
 from scipy import stats
 
 from featurestore.corpus.manifest.catalog import find_manifest
-from featurestore.integrity import verify
+from featurestore.integrity.verify import verify
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.specs.overrides import override

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from featurestore.listings import CorpusReference, listing_key, parse_listing
+from featurestore.datasets import CorpusReference, listing_key, parse_listing
 from featurestore.segments import recording_of
 from featurestore.shards.record import data_key, record_key
 from featurestore.storage.protocol import KEY
 from featurestore.store import Store
 
 DAY = 86_400.0
-GRACE = 7 * DAY
-"""Seconds that an object is kept after it came to stand, whether anything needs it or not."""
 COLLECTED = ("shards", "datasets", "tables", "listings", "sources", "rejects")
 """Kinds of objects that can become garbage; names never do, and foreign files are the user's to remove."""
 NAMES = ("refs", "refs/datasets", "refs/corpora")
 """Folders of names."""
 TICK = 0.02
 """Seconds after which every file system that a kernel keeps the time of gives a change another time."""
-
-Stamp = tuple[tuple[int, ...], ...]
 
 Objects = tuple[tuple[str, int], ...]
 
@@ -46,28 +43,25 @@ class Collection:
 def collect(
     store: Store,
     *,
-    grace: float = GRACE,
+    grace: float = 7 * DAY,
     delete: bool = False,
     now: float | None = None,
     announce: Callable[[Objects], None] = lambda _: None,
 ) -> Collection:
     """Find what no dataset needs, and remove it if asked to.
 
-    Roots are all names: datasets that were not forgotten, and what is known of corpora. They keep their records,
-    tables and shards, the originals and listings that these name, and the notes on rejected ones among them.
-
     Parameters
     ----------
     store : Store
         Where to collect; a base below it is left alone.
     grace : float
-        Seconds that every object is kept.
+        Seconds that every object is kept after it came to stand, whether anything needs it or not.
     delete : bool
-        False only tells what would be removed.
+        False only reports what would be removed.
     now : float, optional
         The time, in seconds since 1970.
     announce : callable
-        Is told of the objects before the first is removed.
+        Gets the objects before the first is removed.
 
     Raises
     ------
@@ -79,17 +73,14 @@ def collect(
         If a root is damaged, so that nobody can tell what it needs.
     """
     store.require()
-    store = Store(store.storage)
+    store = Store(store.storage)  # what was read before may have changed since
     now = time.time() if now is None else now
-    if not delete:
-        found = _find(store, grace, now, delete=False)
+    with store.storage.hold(exclusive=True) if delete else nullcontext():
+        found = _find(store, grace, now, delete=delete)
         announce(found.objects)
-        return found
-    with store.storage.hold(exclusive=True):
-        found = _find(store, grace, now, delete=True)
-        announce(found.objects)
-        _delete(store, found)
-        store.storage.sweep()
+        if delete:
+            _delete(store, found.objects)
+            store.storage.sweep()
     return found
 
 
@@ -105,31 +96,29 @@ def _find(store: Store, grace: float, now: float, *, delete: bool) -> Collection
                 young += 1
             else:
                 garbage.append((key, size))
-    return Collection(tuple(sorted(garbage, key=_order)), young, delete)
+    # records of shards first: without its record a shard does not exist
+    garbage.sort(key=lambda entry: (not entry[0].endswith("/zarr.json"), entry[0]))
+    return Collection(tuple(garbage), young, delete)
 
 
-def _order(entry: tuple[str, int]) -> tuple[bool, str]:
-    """Put records of shards first: without its record a shard does not exist."""
-    return not entry[0].endswith("/zarr.json"), entry[0]
-
-
-def _delete(store: Store, found: Collection) -> None:
+def _delete(store: Store, objects: Objects) -> None:
     """Remove objects one by one; names that changed meanwhile are looked at again before each."""
-    seen: Stamp | None = None
-    for key, _ in found.objects:
-        if _stamp(store) != seen:
-            time.sleep(TICK)  # a change after this one gets another stamp
-            seen, needed = _stamp(store), marked(store)
+    seen: list[tuple[int, ...]] | None = None
+    needed: set[str] = set()
+    for key, _ in objects:
+        if [store.storage.changed(folder) for folder in NAMES] != seen:
+            time.sleep(TICK)  # a change after this one gets another time
+            seen = [store.storage.changed(folder) for folder in NAMES]
+            needed = marked(store)
         if key not in needed:
             store.storage.delete(key)
 
 
-def _stamp(store: Store) -> Stamp:
-    return tuple(store.storage.changed(folder) for folder in NAMES)
-
-
 def marked(store: Store) -> set[str]:
     """Return the keys of all objects that a name needs, directly or not.
+
+    Names are those of datasets that were not forgotten, and of corpora. They keep records, tables and shards, the
+    originals and listings that these name, and the notes on rejected ones among them.
 
     Raises
     ------
@@ -152,10 +141,6 @@ def marked(store: Store) -> set[str]:
         listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
         needed.add(listing)
         contents |= {file.content for file in parse_listing(listing, store.storage.get(listing))}
-    needed |= {f"sources/{recording_of(content)}" for content in contents}
-    return needed | _notes(store, contents)
-
-
-def _notes(store: Store, contents: set[str]) -> set[str]:
-    keys = (key for key, _ in store.storage.walk("rejects"))
-    return {key for key in keys if key.rpartition("/")[2].removesuffix(".json") in contents}
+    notes = (key for key, _ in store.storage.walk("rejects"))
+    needed |= {key for key in notes if key.rpartition("/")[2].removesuffix(".json") in contents}
+    return needed | {f"sources/{recording_of(content)}" for content in contents}

@@ -1,24 +1,40 @@
-"""Checking everything a store holds, byte by byte."""
+"""Checking everything a store holds, byte by byte, and whether this installation still computes the same bits."""
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featurestore.checksummed_json import digest, parsed, reading, sealed
-from featurestore.datasets import DatasetRecord, Reference, Table, corpora_of, dataset_digest
+from featurestore.datasets import (
+    CorpusReference,
+    DatasetRecord,
+    Reference,
+    Table,
+    corpora_of,
+    dataset_digest,
+    listing_key,
+    parse_listing,
+)
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError, StoreTooNewError
-from featurestore.listings import CorpusReference, listing_key, parse_listing
-from featurestore.segments import brief
+from featurestore.segments import brief, segment_of
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
-from featurestore.signal.arrays import is_finite
+from featurestore.signal.arrays import MOST_SECONDS, is_finite
+from featurestore.specs.versions import CPU
 from featurestore.storage.folder_lock import MARK
-from featurestore.storage.protocol import KEY, MARKER
+from featurestore.storage.protocol import KEY
 from featurestore.store import Store
+
+if TYPE_CHECKING:
+    from featurestore.rows.engine import Engine
 
 FOREIGN = "a foreign file: no part of a store"
 CALLED = 12
@@ -48,7 +64,7 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
     dataset : str, optional
         Name or digest prefix; only its records, shards and sources are checked.
     advance : callable
-        Is told of the bytes of each object that was checked.
+        Gets the bytes of each object that was checked.
 
     Raises
     ------
@@ -66,14 +82,12 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
             _check(store, key, findings)
         except DamagedObjectError as error:
             findings.damaged.append((error.key, error.reason))
-        except StoreTooNewError as error:
-            findings.damaged.append((key, str(error)))
-        except StorageError:
-            raise
         except FeatureStoreError as error:
+            if isinstance(error, StorageError) and not isinstance(error, StoreTooNewError):
+                raise
             findings.damaged.append((key, str(error)))
         advance(size)
-    findings.damaged = sorted(dict(reversed(findings.damaged)).items())
+    findings.damaged = sorted(dict(reversed(findings.damaged)).items())  # the first reason for each object
     return findings
 
 
@@ -99,33 +113,35 @@ def _check(store: Store, key: str, findings: Findings) -> None:
     """Check one object; `DamagedObjectError` if it is not what its key says."""
     if not KEY.fullmatch(key):
         raise DamagedObjectError(key, FOREIGN)
-    kind = key.partition("/")[0]
-    checks: dict[str, Callable[[Store, str], object]] = {
-        "datasets": _check_dataset,
-        "tables": lambda store, key: Table.from_bytes(key, store.storage.get(key)),
-        "sources": lambda store, key: store.source(key.removeprefix("sources/")),
-        "listings": lambda store, key: parse_listing(key, store.storage.get(key)),
-        "rejects": _check_reject,
-        "refs": _check_reference,
-    }
-    if kind == "shards":
-        _check_shard_object(store, key, findings)
-    elif key == MARKER:
-        if store.storage.get(key) != MARK:
-            raise DamagedObjectError(key, "it does not say that this is a store")
-    else:
-        checks[kind](store, key)
-
-
-def _check_shard_object(store: Store, key: str, findings: Findings) -> None:
-    parts = key.split("/")
-    address = "/".join(parts[:3])
-    if key == record_key(address):
-        record = check_shard(store, address)
-        findings.shards += 1
-        findings.rows += record.rows
-    elif not store.storage.exists(record_key(address)):
-        raise DamagedObjectError(key, "data without a record: a write that was cut short, or a lost record")
+    match key.split("/"):
+        case ["shards", spec, name, *_]:
+            address = f"shards/{spec}/{name}"
+            if key == record_key(address):
+                record = check_shard(store, address)
+                findings.shards += 1
+                findings.rows += record.rows
+            elif not store.storage.exists(record_key(address)):
+                raise DamagedObjectError(key, "data without a record: a write that was cut short, or a lost record")
+        case ["datasets", _]:
+            _check_dataset(store, key)
+        case ["tables", _]:
+            Table.from_bytes(key, store.storage.get(key))
+        case ["sources", content]:
+            store.source(content)
+        case ["listings", _]:
+            parse_listing(key, store.storage.get(key))
+        case ["rejects", *_]:
+            _check_reject(store, key)
+        case ["refs", "corpora", _]:
+            listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
+            _check_stands(store, [listing], key)
+            contents = {file.content for file in parse_listing(listing, store.storage.get(listing))}
+            _check_stands(store, (f"sources/{content}" for content in sorted(contents)), key)
+        case ["refs", *_]:
+            _check_reference(store, key)
+        case _:  # the marker, which is all that the grammar of keys leaves
+            if store.storage.get(key) != MARK:
+                raise DamagedObjectError(key, "it does not say that this is a store")
 
 
 def check_shard(store: Store, address: str) -> ShardRecord:
@@ -149,8 +165,8 @@ def _check_dataset(store: Store, key: str) -> None:
     record = DatasetRecord.from_bytes(key, store.storage.get(key))
     for address in record.addresses:
         if not store.has_shard(address):
-            raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
-    _check_originals(store, record.originals, key)
+            raise DamagedObjectError(address, f"missing, and dataset {record.id[:CALLED]} needs it")
+    _check_stands(store, (f"sources/{content}" for content in record.originals), key)
     try:
         found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])
     except DamagedObjectError as error:
@@ -174,20 +190,14 @@ def _check_reject(store: Store, key: str) -> None:
 
 
 def _check_reference(store: Store, key: str) -> None:
-    """Check a name: it stands where it belongs, and what it names stands."""
-    if key.startswith("refs/corpora/"):
-        listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
-        _check_stands(store, listing, key)
-        _check_originals(store, (file.content for file in parse_listing(listing, store.storage.get(listing))), key)
-        return
+    """Check a dataset's name: it stands where it belongs, and what it names stands."""
     reference = Reference.from_bytes(key, store.storage.get(key))
-    for target in (f"datasets/{reference.dataset}.json", f"tables/{reference.table}.json", reference.root):
-        _check_stands(store, target, key)
+    table = f"tables/{reference.table}.json"
+    _check_stands(store, (f"datasets/{reference.dataset}.json", table, reference.root), key)
     corpora: tuple[str, ...] = ()
     with suppress(FeatureStoreError):  # a damaged table is reported where it stands
         corpora = corpora_of(store.table(reference.table).corpus)
-    for corpus in corpora:
-        _check_stands(store, f"refs/corpora/{corpus}.json", key)
+    _check_stands(store, (f"refs/corpora/{corpus}.json" for corpus in corpora), key)
     if not store.storage.exists(reference.key):
         nameless = True
         with suppress(FeatureStoreError):  # likewise
@@ -196,11 +206,98 @@ def _check_reference(store: Store, key: str) -> None:
             raise DamagedObjectError(reference.key, f"missing, and {key} needs it")
 
 
-def _check_originals(store: Store, contents: Iterable[str], key: str) -> None:
-    for content in sorted(set(contents)):
-        _check_stands(store, f"sources/{content}", key)
+def _check_stands(store: Store, targets: Iterable[str], key: str) -> None:
+    for target in targets:
+        if not store.storage.exists(target):
+            raise DamagedObjectError(target, f"missing, and {key} needs it")
 
 
-def _check_stands(store: Store, target: str, key: str) -> None:
-    if not store.storage.exists(target):
-        raise DamagedObjectError(target, f"missing, and {key} needs it")
+@dataclass(frozen=True)
+class Drift:
+    """What computing rows again has shown."""
+
+    recomputed: int
+    """Rows that were computed again."""
+    skipped: int
+    """Sampled rows of other versions of the operations or libraries, which are not computed here."""
+    drifted: tuple[tuple[str, str], ...]
+    """(row, reason) of those that came out differently."""
+
+
+def recompute(
+    store: Store, rows: int, dataset: str | None = None, open_engine: Callable[..., Engine] | None = None
+) -> Drift:
+    """Compute a sample of stored rows from their originals, to see whether this installation still gives their bits.
+
+    The sample are the rows whose keys have the smallest sha256: spread evenly over the store, and the same each time.
+
+    Parameters
+    ----------
+    store : Store
+    rows : int
+        Size of the sample.
+    dataset : str, optional
+        Name or digest prefix; only shards of this dataset are sampled.
+    open_engine : callable, optional
+        Gives an engine for the rows of any spec, with `recordings` as `pipelines.workers.engines.open_engine` takes
+        them; without it only those of the processor's own engine are computed.
+    """
+    from featurestore.rows.engine import RowEngine  # not above: repair verifies without kernels
+
+    sample = sorted(
+        ((record.spec.id, content, copy, record) for _, content, copy, record in _sample(store, rows, dataset)),
+        key=lambda row: row[:3],
+    )
+    recomputed, skipped, drifted = 0, 0, []
+    for _, group in groupby(sample, key=lambda row: row[0]):
+        chosen = list(group)
+        spec = chosen[0][3].spec
+        if not spec.computable or (open_engine is None and spec.engine != CPU):
+            skipped += len(chosen)
+            continue
+        if open_engine is None:
+            engine: Engine = RowEngine(spec.features, spec.augmentation, store.source)
+        else:
+            engine = open_engine(spec, recordings=store.source)
+        for _, content, copy, record in chosen:
+            recomputed += 1
+            reason = _difference(store, engine, record, content, copy)
+            if reason:
+                drifted.append((f"{record.address} {brief(content)}/{copy}", reason))
+    return Drift(recomputed, skipped, tuple(drifted))
+
+
+def _sample(store: Store, rows: int, dataset: str | None) -> list[tuple[str, str, int, ShardRecord]]:
+    """Return (sha256 of the key, content, copy, record) of the rows with the smallest sha256."""
+    if dataset is None:
+        children = store.storage.children
+        addresses = [f"shards/{spec}/{name}" for spec in children("shards") for name in children(f"shards/{spec}")]
+        addresses = [address for address in addresses if store.storage.exists(record_key(address))]
+    else:
+        addresses = list(store.dataset(store.reference(dataset).dataset).addresses)
+
+    def keys() -> Iterator[tuple[str, str, int, ShardRecord]]:
+        for address in addresses:
+            with suppress(FeatureStoreError):  # what verify reports
+                record = store.record(address)
+                for content, copy in record.row_keys():
+                    key = hashlib.sha256(f"{address}/{content}/{copy}".encode("ascii")).hexdigest()
+                    yield key, content, copy, record
+
+    return heapq.nsmallest(rows, keys())
+
+
+def _difference(store: Store, engine: Engine, record: ShardRecord, content: str, copy: int) -> str:
+    """Compute one row; return what is different and what most likely changed, or nothing."""
+    augmentation = record.spec.augmentation
+    try:
+        source = engine.load(store.source(content), segment_of(content), MOST_SECONDS)
+        row = engine.rows([(source, None if augmentation is None else engine.drawn(source, content, copy)[0])])[0]
+    except FeatureStoreError as error:
+        return str(error)
+    if row_checksum(row) == record.checksums[record.row_index(content, copy)]:
+        return ""
+    named = [record.spec.features.function, *(one.function for one in (augmentation.own if augmentation else ()))]
+    functions = " or ".join(name for name in named if name)  # whose code no address knows
+    changed = f"{functions} may have changed without a new version" if functions else ""
+    return f"computed again, it has other bits: {changed or 'another processor or GPU, or a library that changed'}"

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurestore.errors import SpecError
-from featurestore.rows.decoded_recording import DecodedRecording
-from featurestore.rows.recording_cache import RecordingCache
+from featurestore.rows.recordings import DecodedRecording, RecordingCache
 from featurestore.signal.arrays import Signal
 from featurestore.signal.interpolation import interpolation_weights, reading_filters
 from featurestore.signal.kernels.level import energy

@@ -7,30 +7,37 @@ there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from featurestore.errors import AudioError, SpecError
-from featurestore.features import KINDS
+from featurestore.errors import AudioError, FeatureStoreError, SpecError
+from featurestore.features import KINDS as FEATURES
 from featurestore.features.kind import Transform
-from featurestore.perturbations import RECORDINGS
-from featurestore.rows.copies import Copy
-from featurestore.rows.decoded_recording import DecodedRecording
-from featurestore.rows.perturber import Perturber
-from featurestore.rows.recording_cache import ReadBytes, RecordingCache
+from featurestore.perturbations import KINDS, RECORDINGS
+from featurestore.rows.copies import Copy, Workshop
+from featurestore.rows.draws import draw
+from featurestore.rows.recordings import DecodedRecording, ReadBytes, RecordingCache
 from featurestore.segments import WHOLE, Segment
-from featurestore.signal.arrays import MAX_SECONDS, Row, Signal, counted_seconds
+from featurestore.signal.arrays import LOUDEST, MAX_SECONDS, Row, Signal, counted_seconds
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kernels.rounding import stored
+from featurestore.signal.pitch_grid import stretched_samples
 from featurestore.signal.timing import fit_length, sounding
 from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.custom import CustomPerturbation
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.versions import check_together
+from featurestore.trusted_code import trusted_function
+
+ATTEMPTS = 100
+"""Draws of what moves speech before a recording is refused."""
+LEAST_KEPT = 0.5
+"""Share of the energy of the clean row's signal that a copy has to keep."""
 
 
 class Engine(Protocol):
@@ -41,25 +48,48 @@ class Engine(Protocol):
         """Sources whose rows it is best given together."""
 
     def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
-        """Decode a recording from a file's bytes, or a segment of it; `AudioError` if it cannot become rows."""
+        """Decode a recording from a file's bytes, or a segment of it, and bring it to the rate of the features.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be decoded, is shorter than one window, has a rate below what the bands need, or has no
+            such segment.
+        """
 
     def load_segments(
         self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
     ) -> list[DecodedRecording | AudioError]:
-        """Decode segments of one recording in one pass; the reason in place of one that cannot become rows."""
+        """Decode segments of one recording in one pass; each is resampled as if it were a file of its own.
+
+        Returns
+        -------
+        list
+            In the order of `segments`; the reason in place of one that cannot become rows. An error of the file is
+            raised.
+        """
 
     def check(self, source: DecodedRecording) -> AugmentationSpec:
-        """Return the augmentation spec; `AudioError` if it cannot be applied to a source."""
+        """Return the augmentation spec if it can be applied to a source; `AudioError` if it is silent or too short."""
 
     def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
-        """Return what a copy of a source gets, and whether that is its first draw; `AudioError` if it loses speech."""
+        """Return what a copy of a source gets, and whether that is its first draw.
+
+        A copy that keeps less than `LEAST_KEPT` of the energy of the clean row's signal is drawn again, and a piece of
+        a noise that would be silence is moved; for a silent source nothing is.
+
+        Raises
+        ------
+        AudioError
+            If no draw of `ATTEMPTS` keeps the speech.
+        """
 
     def rows(self, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> list[Row]:
         """Return the rows of sources that have been checked; clean ones where the perturbation is None."""
 
 
 class RowEngine:
-    """Computes the rows of one pair of feature and augmentation spec.
+    """Computes the rows of one pair of feature and augmentation spec; methods as of `Engine`.
 
     It owns tables and reused buffers; each process or thread makes its own.
 
@@ -83,18 +113,11 @@ class RowEngine:
         self.features = features
         self.augmentation = augmentation
         self._decoder = GuardedDecoder()
-        self._perturber = Perturber(augmentation, RecordingCache(recordings, self._decoder))
+        self._workshop = Workshop(RecordingCache(recordings, self._decoder))
         self._transforms: dict[int, Transform] = {}
 
     def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
-        """Decode a recording from a file's bytes, or a segment of it, and bring it to the rate of the features.
-
-        Raises
-        ------
-        AudioError
-            If the file cannot be decoded, is shorter than one window, or has a rate below what the bands need; or has
-            no such segment.
-        """
+        """Decode a recording, or a segment of it."""
         (found,) = self.load_segments(data, (segment,), max_seconds)
         if isinstance(found, AudioError):
             raise found
@@ -103,26 +126,17 @@ class RowEngine:
     def load_segments(
         self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
     ) -> list[DecodedRecording | AudioError]:
-        """Decode segments of one recording in one pass; each is resampled as if it were a file of its own.
-
-        Returns
-        -------
-        list
-            In the order of `segments`; the reason in place of one that cannot become rows. An error of the file is
-            raised.
-        """
-        return [self._source(found) for found in self._decoder.decode_segments(data, segments, max_seconds)]
-
-    def _source(self, found: Recording | AudioError) -> DecodedRecording | AudioError:
-        if isinstance(found, AudioError):
-            return found
-        try:
-            return self.source(found)
-        except AudioError as error:
-            return error
+        """Decode segments of one recording in one pass."""
+        sources: list[DecodedRecording | AudioError] = []
+        for found in self._decoder.decode_segments(data, segments, max_seconds):
+            try:
+                sources.append(found if isinstance(found, AudioError) else self.source(found))
+            except AudioError as error:
+                sources.append(error)
+        return sources
 
     def source(self, recording: Recording) -> DecodedRecording:
-        """Take a decoded recording, resampled and trimmed as the features say; errors as in `load`."""
+        """Take a decoded recording, resampled and trimmed as the features say; errors as of `load`."""
         recorded_rate = recording.rate
         seconds = counted_seconds(len(recording.signal), recorded_rate)
         if self.features.rate is not None:
@@ -137,12 +151,45 @@ class RowEngine:
         self._check_length(recording.rate, len(signal))
         return DecodedRecording(signal, recording.rate, recorded_rate, start, seconds)
 
+    def check(self, source: DecodedRecording) -> AugmentationSpec:
+        """Return the augmentation spec if it can be applied to a source."""
+        policy = self._policy(source)
+        factors = policy.stretch.values if policy.stretch else ()
+        shortest = min(stretched_samples(len(source.signal), factor) for factor in (1.0, *factors))
+        self._check_length(source.rate, shortest)
+        return policy
+
+    def _policy(self, source: DecodedRecording) -> AugmentationSpec:
+        """Return the augmentation spec if there is one and each of its perturbations is defined for the source."""
+        if self.augmentation is None:
+            raise SpecError("no augmentation: an engine for augmented rows needs an augmentation spec.")
+        if source.silent and any(KINDS[name].needs_sound for name in self.augmentation.drawn):
+            raise AudioError("the signal is silent: noise at a ratio to it, or a peak, cannot be set.")
+        return self.augmentation
+
+    def _check_length(self, rate: int, samples: int) -> None:
+        given = self.features.samples(rate) if samples else None
+        self._transform(rate).check(samples if given is None else given)
+
     def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
-        """Return what a copy of a source gets, and whether that is its first draw: see `Perturber.drawn`."""
-        return self._perturber.drawn(source, content, copy, self.features.samples(source.rate))
+        """Return what a copy of a source gets, and whether that is its first draw."""
+        policy = self._policy(source)
+        window = self.features.samples(source.rate)
+        for attempt in range(ATTEMPTS):
+            found = draw(policy, content, copy, attempt)
+            made = Copy(policy, source, found, self._workshop)
+            moves = any(KINDS[name].moves for name in found.values)
+            if not moves or source.silent or made.kept(window) >= LEAST_KEPT:
+                settled: dict[str, Any] = {}
+                for name, value in found.values.items():
+                    settled |= KINDS[name].settled(value, made)
+                return found.changed(settled), not (attempt or settled)
+        raise AudioError(
+            f"its speech lies so that copy {copy} loses it in {ATTEMPTS} draws: allow smaller shifts or stretches."
+        )
 
     def rows(self, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> list[Row]:
-        """Return rows, one after the other: clean ones where the perturbation is None, else augmented ones."""
+        """Return rows, one after the other."""
         return [self.clean(source) if one is None else self.augmented(source, one) for source, one in wanted]
 
     def clean(self, source: DecodedRecording) -> Row:
@@ -155,7 +202,8 @@ class RowEngine:
         Raises
         ------
         AudioError
-            If the source is silent and the policy has noise or a peak, or a number does not fit the dtype.
+            If the source is silent and the policy has noise or a peak, nothing of the signal is left, or a number does
+            not fit the dtype.
         SpecError
             If a recording or a function of the policy cannot be used.
         """
@@ -174,18 +222,15 @@ class RowEngine:
             signal, gain = copy.signal, copy.gain
         return fit_length(signal, self.features.samples(source.rate)) * gain
 
-    def check(self, source: DecodedRecording) -> AugmentationSpec:
-        """Return the augmentation spec if it can be applied to a source; `AudioError` if it is silent or too short."""
-        augmentation = self._perturber.check(source)
-        self._check_length(source.rate, self._perturber.shortest(source))
-        return augmentation
-
-    def _check_length(self, rate: int, samples: int) -> None:
-        given = self.features.samples(rate) if samples else None
-        self._transform(rate).check(samples if given is None else given)
-
     def _perturbed(self, source: DecodedRecording, perturbation: Perturbation) -> Copy:
-        copy = self._perturber(source, perturbation)
+        """Return a copy whose signal may lie in a buffer that the next call overwrites."""
+        copy = Copy(self._policy(source), source, perturbation, self._workshop)
+        values = perturbation.values
+        _apply({name: value for name, value in values.items() if not KINDS[name].last}, copy)
+        for custom, key in zip(copy.policy.own, perturbation.own, strict=False):
+            if key is not None:
+                copy.signal = apply_custom(custom, copy.signal, source.rate, key)
+        _apply({name: value for name, value in values.items() if KINDS[name].last}, copy)
         if any(key is not None for key in perturbation.own):
             try:
                 self._check_length(source.rate, len(copy.signal))
@@ -208,8 +253,63 @@ class RowEngine:
 
     def _transform(self, rate: int) -> Transform:
         if rate not in self._transforms:
-            self._transforms[rate] = KINDS[self.features.kind].transform(self.features, rate)
+            self._transforms[rate] = FEATURES[self.features.kind].transform(self.features, rate)
         return self._transforms[rate]
+
+
+def _apply(values: Mapping[str, float], copy: Copy) -> None:
+    for name, value in values.items():
+        if KINDS[name].needs_sound and not copy.loudest and copy.energy == 0:
+            raise AudioError(f"nothing of its signal is left for {name}: what comes before makes it silent.")
+        KINDS[name].apply(value, copy)
+
+
+def apply_custom(custom: CustomPerturbation, signal: Signal, rate: int, key: int) -> Signal:
+    """Return what a user's function makes of a signal, array [time].
+
+    Parameters
+    ----------
+    custom : CustomPerturbation
+    signal : array [time], float32
+        The function gets a copy.
+    rate : int
+        Samples a second.
+    key : int
+        Key of its random numbers.
+
+    Raises
+    ------
+    SpecError
+        If its module is not trusted, it fails, or what it returns is no signal.
+    """
+    rng = np.random.Generator(np.random.Philox(key=key))
+    try:
+        found = trusted_function(custom.function)(signal.copy(), rate, rng, **custom.settings)
+    except FeatureStoreError:
+        raise
+    except (Exception, SystemExit) as error:  # sys.exit() would end the worker, for every recording
+        reason = str(error).partition("\n")[0]
+        raise SpecError(f"perturbation {custom.function!r} failed with {type(error).__name__}: {reason}.") from error
+    fault = _fault(found)
+    if fault:
+        raise SpecError(
+            f"perturbation {custom.function!r} returned {fault}: it must return an array [time] of finite float32."
+        )
+    return np.ascontiguousarray(found)
+
+
+def _fault(found: object) -> str:
+    """Say what is wrong with a returned signal; nothing if it is sound."""
+    if not isinstance(found, np.ndarray):
+        return f"a {type(found).__name__}"
+    if found.dtype != np.float32 or found.ndim != 1:
+        return f"an array {list(found.shape)} of {found.dtype}"
+    if not len(found):
+        return "no sample"
+    loudest = float(np.max(np.abs(found)))
+    if not np.isfinite(loudest):
+        return "samples that are not finite"
+    return f"samples up to {loudest:.3g}" if loudest > LOUDEST else ""
 
 
 def warm(features: FeatureSpec, augmentation: AugmentationSpec | None = None) -> None:
@@ -223,7 +323,7 @@ def warm(features: FeatureSpec, augmentation: AugmentationSpec | None = None) ->
     signal = np.sin(2 * np.pi * 0.05 * rate * time).astype(np.float32)
     engine = RowEngine(features, augmentation)
     source = engine.source(Recording(signal, rate))
-    foreign = KINDS[features.kind].foreign
+    foreign = FEATURES[features.kind].foreign
     if not foreign:
         engine.clean(source)
     if augmentation is None:

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.errors import DamagedObjectError
-from featurestore.shards.layout import Layout
 from featurestore.shards.plan import PlannedShard
 from featurestore.shards.reader import decode_rows, read_object
-from featurestore.shards.record import Remarks, ShardRecord, data_key, record_key, row_checksum
+from featurestore.shards.record import Layout, Remarks, ShardRecord, data_key, record_key, row_checksum
 from featurestore.store import Store
 
 Rows = Sequence[NDArray[Any]]
@@ -74,11 +73,8 @@ def _adopt(store: Store, record: ShardRecord, rows: Rows, data: NDArray[np.uint8
             return record
         other = dataclasses.replace(record, chunks=record.layout.chunk_checksums(stored))
         theirs = decode_rows(other, stored)
-        if all(map(_nearly_equal, rows, theirs)):
+        pairs = ((a.astype(np.float32), b.astype(np.float32)) for a, b in zip(rows, theirs, strict=True))
+        if all(np.allclose(a, b, rtol=NEARLY, atol=NEARLY) for a, b in pairs):
             return dataclasses.replace(other, checksums=tuple(map(row_checksum, theirs)))
     store.storage.replace(key, data.data)
     return record
-
-
-def _nearly_equal(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
-    return bool(np.allclose(ours.astype(np.float32), theirs.astype(np.float32), rtol=NEARLY, atol=NEARLY))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 from featurestore.segments import mixed
-from featurestore.shards.record import shard_address
+from featurestore.shards.record import ShardRecord, shard_address
 from featurestore.specs.row_spec import RowSpec
 
 CLEAN_ENDING = "00"
@@ -20,6 +19,9 @@ AUGMENTED_ENDING = "0"
 
 BLOCK = 25
 """Copies in one shard of augmented rows."""
+
+Span = tuple[int, int, str]
+"""Copies `[first, stop)` of a recording that stand, and the address of their shard."""
 
 
 def groups(contents: Iterable[str], ending: str) -> Iterator[tuple[str, ...]]:
@@ -159,28 +161,8 @@ def canonical_shards(part: Part) -> list[PlannedShard]:
     ]
 
 
-class Standing(Protocol):
-    """What planning needs to know of a shard; both `ShardRecord` and `PlannedShard` say it."""
-
-    @property
-    def spec(self) -> RowSpec:
-        """What its rows have in common."""
-
-    @property
-    def first(self) -> int:
-        """First copy index."""
-
-    @property
-    def stop(self) -> int:
-        """One past the last copy index."""
-
-    @property
-    def members(self) -> tuple[str, ...]:
-        """Content ids in rising order."""
-
-    @property
-    def address(self) -> str:
-        """Where it stands."""
+Standing = ShardRecord | PlannedShard
+"""A shard that stands, or that a plan takes to stand."""
 
 
 def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
@@ -194,14 +176,17 @@ def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
         All shards of the part's spec that stand.
     """
     standing_addresses = {record.address for record in records}
-    holders = _Holders(records)
+    spans: dict[str, list[Span]] = defaultdict(list)
+    for record in records:
+        for member in record.members:
+            spans[member].append((record.first, record.stop, record.address))
     standing: set[str] = set()
     tasks: list[ShardTask] = []
     for shard in canonical_shards(part):
         if shard.address in standing_addresses:
             standing.add(shard.address)
             continue
-        held, donors = holders.cover(shard)
+        held, donors = _cover(shard, spans)
         if held == shard.rows:
             standing.update(donors)
         else:
@@ -209,37 +194,22 @@ def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
     return PartPlan(part, tuple(sorted(standing)), tuple(tasks))
 
 
-class _Holders:
-    """Which standing shards hold which rows."""
+def _cover(shard: PlannedShard, spans: Mapping[str, Sequence[Span]]) -> tuple[int, set[str]]:
+    """Return how many of a shard's rows stand, and addresses that hold them."""
+    donors: set[str] = set()
+    held = 0
 
-    def __init__(self, records: Iterable[Standing]) -> None:
-        self._spans: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-        for record in records:
-            for member in record.members:
-                self._spans[member].append((record.first, record.stop, record.address))
-
-    def cover(self, shard: PlannedShard) -> tuple[int, set[str]]:
-        """Return how many of a shard's rows stand, and addresses that hold them."""
-        donors: set[str] = set()
-        held = 0
-        for member in shard.members:
-            missing = set(range(shard.first, shard.stop))
-            for first, stop, address in sorted(self._spans.get(member, ()), key=_span_order(shard, donors)):
-                found = missing & set(range(first, stop))
-                if found:
-                    donors.add(address)
-                    missing -= found
-            held += shard.stop - shard.first - len(missing)
-        return held, donors
-
-
-def _span_order(shard: PlannedShard, chosen: set[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    """Prefer shards that are referred to already, then those that hold most of the rows."""
-
-    def key(span: tuple[int, int, str]) -> tuple[bool, int, str]:
-        """Return what sorts a span `(first copy, end, address)`: is it new, minus the copies shared, address."""
+    def order(span: Span) -> tuple[bool, int, str]:
+        """Prefer shards that are referred to already, then those that hold most of the rows."""
         first, stop, address = span
-        overlap = min(stop, shard.stop) - max(first, shard.first)
-        return (address not in chosen, -overlap, address)
+        return address not in donors, max(first, shard.first) - min(stop, shard.stop), address
 
-    return key
+    for member in shard.members:
+        missing = set(range(shard.first, shard.stop))
+        for first, stop, address in sorted(spans.get(member, ()), key=order):
+            found = missing & set(range(first, stop))
+            if found:
+                donors.add(address)
+                missing -= found
+        held += shard.stop - shard.first - len(missing)
+    return held, donors

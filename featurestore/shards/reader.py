@@ -1,4 +1,4 @@
-"""Direct, verified reads of a shard's rows from its own bytes.
+"""Direct, verified reads of rows, from the bytes of one shard and from all shards of a dataset.
 
 zarr-python opens the same objects (a test compares the two) but spends a millisecond on each read; this reader takes
 a row's bytes from the file. Each inner chunk's crc32c is checked the first time it is read, and remembered. Files are
@@ -7,15 +7,18 @@ read and not mapped: one that is cut short under a map ends a process without a 
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.errors import DamagedObjectError
-from featurestore.shards.layout import CHUNK, CRC_BYTES, crc32c
-from featurestore.shards.record import ShardRecord, data_key
+from featurestore.shards.record import CHUNK, CRC_BYTES, ShardRecord, crc32c, data_key
 from featurestore.storage.protocol import Buffer, Storage, Version
+
+if TYPE_CHECKING:
+    from featurestore.datasets import DatasetRecord, ReadableStore, Table
 
 PATIENCE = 3
 """Times that an object may be replaced by another while it is read."""
@@ -87,19 +90,15 @@ def check_object(record: ShardRecord, storage: Storage) -> Version:
     """Check size and index of a data object; `DamagedObjectError` if they are not those of the layout."""
     index = np.empty(len(record.layout.index), np.uint8)
     version = storage.read(data_key(record.address), record.layout.chunks * record.layout.stride, index)
-    _check_size(record, version.size)
-    _check_index(record, index)
+    _check_ends(record, version.size, index)
     return version
 
 
-def _check_size(record: ShardRecord, size: int) -> None:
+def _check_ends(record: ShardRecord, size: int, index: Buffer | None = None) -> None:
     if size != record.layout.object_bytes:
         reason = f"{size:,} bytes, expected {record.layout.object_bytes:,}"
         raise DamagedObjectError(data_key(record.address), reason)
-
-
-def _check_index(record: ShardRecord, index: Buffer) -> None:
-    if index.tobytes() != record.layout.index:
+    if index is not None and index.tobytes() != record.layout.index:
         raise DamagedObjectError(data_key(record.address), "its chunk index is wrong")
 
 
@@ -114,10 +113,9 @@ def check_chunk(record: ShardRecord, data: Buffer, chunk: int) -> None:
 
 def read_object(record: ShardRecord, storage: Storage) -> Buffer:
     """Return the bytes of a data object whose size and index are those of the layout; the rest is not checked."""
-    _check_size(record, storage.size(data_key(record.address)))  # before so much is read
+    _check_ends(record, storage.size(data_key(record.address)))  # before so much is read
     data = np.frombuffer(storage.get(data_key(record.address)), np.uint8)
-    _check_size(record, len(data))
-    _check_index(record, data[record.layout.chunks * record.layout.stride :])
+    _check_ends(record, len(data), data[record.layout.chunks * record.layout.stride :])
     return data
 
 
@@ -137,3 +135,123 @@ def decode_rows(record: ShardRecord, data: Buffer) -> list[NDArray[Any]]:
     if not np.isnan(frames[layout.frames :]).all():
         raise DamagedObjectError(data_key(record.address), "frames behind the last row are not empty")
     return [frames[start:stop] for start, stop in zip(record.offsets[:-1], record.offsets[1:], strict=True)]
+
+
+@dataclass(frozen=True)
+class RowIndex:
+    """Where each row of a view stands; all arrays have the shape `[rows]`."""
+
+    utterance: NDArray[np.int32]
+    """Position of the row's recording in the table."""
+    copy: NDArray[np.int32]
+    """Copy index; 0 is clean."""
+    shard: NDArray[np.int32]
+    """Position of the shard in the view's list of readers."""
+    start: NDArray[np.int64]
+    """First frame in the shard."""
+    frames: NDArray[np.int32]
+    """Number of frames."""
+
+    def take(self, rows: NDArray[Any]) -> RowIndex:
+        """Return the index of some rows, given by position or by mask."""
+        return RowIndex(self.utterance[rows], self.copy[rows], self.shard[rows], self.start[rows], self.frames[rows])
+
+    def __len__(self) -> int:
+        return len(self.copy)
+
+
+class RowReader:
+    """Verified reads of rows by position.
+
+    Parameters
+    ----------
+    shards : tuple of ShardReader
+        The shards that `RowIndex.shard` points into.
+    bands : int
+        Values of a frame.
+    dtype : str
+        Storage type.
+    """
+
+    def __init__(self, shards: tuple[ShardReader, ...], bands: int, dtype: str) -> None:
+        self.shards = shards
+        self.bands = bands
+        self.dtype = np.dtype(dtype)
+
+    def row(self, index: RowIndex, position: int) -> NDArray[Any]:
+        """Return one row, `array [frames, bands]`; `DamagedObjectError` if its bytes are not sound."""
+        out = np.empty((int(index.frames[position]), self.bands), self.dtype)
+        self.shards[index.shard[position]].read_into(int(index.start[position]), out)
+        return out
+
+    def batch(
+        self, index: RowIndex, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool, fill: float
+    ) -> NDArray[np.int32]:
+        """Read rows into `out`, `array [rows, longest, bands]`, padded with `fill`; return their frame counts.
+
+        Raises
+        ------
+        ValueError
+            If a row is longer than `out` has room for.
+        DamagedObjectError
+            If the bytes of a row are not sound.
+        """
+        lengths = index.frames[rows]
+        longest = out.shape[1]
+        if len(rows) and int(lengths.max()) > longest:
+            raise ValueError(f"a row of {int(lengths.max())} frames does not fit into {longest}")
+        shards, starts = index.shard[rows].tolist(), index.start[rows].tolist()
+        for slot, (shard, start, length) in enumerate(zip(shards, starts, lengths.tolist(), strict=True)):
+            target = out[slot]
+            if length < longest:
+                split = longest - length if left else length
+                padding, target = (target[:split], target[split:]) if left else (target[split:], target[:split])
+                padding.fill(fill)
+            self.shards[shard].read_into(start, target)
+        return lengths
+
+
+def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tuple[RowReader, RowIndex]:
+    """Find every row of a dataset in its shards, by path and copy.
+
+    Raises
+    ------
+    DamagedObjectError
+        If the shards lack rows that the record counts.
+    """
+    records = [store.record(address) for address in record.addresses]
+    spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for shard, shard_record in enumerate(records):
+        for position, member in enumerate(shard_record.members):
+            spans.setdefault((shard_record.spec.id, member), []).append((shard, position))
+    runs: list[tuple[int, int, int, int]] = []  # utterance, copy, shard, row in the shard
+    parts = [(part, set(part.contents)) for part in record.parts]
+    for utterance, entry in enumerate(table.utterances):
+        for part, contents in parts:
+            if entry.content not in contents:
+                continue
+            found: dict[int, tuple[int, int]] = {}  # shard and row of each copy
+            for shard, position in spans.get((part.spec.id, entry.content), ()):
+                held = records[shard]
+                for copy in range(max(part.first, held.first), min(part.stop, held.stop)):
+                    found.setdefault(copy, (shard, position * held.copies + copy - held.first))
+            if len(found) != part.stop - part.first:
+                raise DamagedObjectError(record.key, f"its shards lack rows of {entry.path!r}")
+            runs.extend((utterance, copy, shard, row) for copy, (shard, row) in sorted(found.items()))
+    columns = np.array(runs, np.int64).reshape(-1, 4).T
+    starts, frames = _starts(columns[2], columns[3], records)
+    utterances, copies, shards = (column.astype(np.int32) for column in columns[:3])
+    features = record.parts[0].spec.features
+    readers = tuple(ShardReader(store.storage, one) for one in records)
+    reader = RowReader(readers, features.width, features.dtype)
+    return reader, RowIndex(utterances, copies, shards, starts, frames)
+
+
+def _starts(
+    shards: NDArray[np.int64], rows: NDArray[np.int64], records: list[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Look up the first frame and the number of frames of each row."""
+    offsets = np.concatenate([record.offsets for record in records] or [np.zeros(1, np.int64)])
+    first = np.concatenate([[0], np.cumsum([record.rows + 1 for record in records])]).astype(np.int64)
+    places = first[shards] + rows
+    return offsets[places], (offsets[places + 1] - offsets[places]).astype(np.int32)

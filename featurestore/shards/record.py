@@ -1,4 +1,10 @@
-"""The commit record of a shard: what it holds, and how to tell that it holds it."""
+"""What a shard is on disk: the bytes of its rows, and the record of what they are and how to tell.
+
+The data object is a flat array of frames, readable by any Zarr v3 library: inner chunks of `CHUNK` frames, each
+followed by its crc32c, and an index of (offset, length) pairs with a crc32c of its own (Zarr's sharding codec with the
+index at the end). Frames behind the last row are NaN, so that nothing missing can be taken for silence. The object is a
+pure function of its rows.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +12,123 @@ import dataclasses
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.checksummed_json import canonical_json, check_format, check_types, digest, parsed, reading
 from featurestore.errors import DamagedObjectError
 from featurestore.segments import is_content
-from featurestore.shards import layout
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.row_spec import RowSpec
+
+CHUNK = 256
+"""Frames in one inner chunk."""
+CRC_BYTES = 4
+
+
+def crc32c(data: NDArray[np.uint8] | bytes) -> int:
+    """Return the Castagnoli checksum of contiguous bytes, 32 bits."""
+    return int(google_crc32c.value(data))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the frames of a shard lie in its data object."""
+
+    frames: int
+    """Frames of all rows together."""
+    bands: int
+    dtype: str
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one frame."""
+        return self.bands * np.dtype(self.dtype).itemsize
+
+    @property
+    def chunks(self) -> int:
+        """Number of inner chunks."""
+        return -(-self.frames // CHUNK)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of one inner chunk without its checksum."""
+        return CHUNK * self.row_bytes
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one inner chunk to the next."""
+        return self.chunk_bytes + CRC_BYTES
+
+    @property
+    def object_bytes(self) -> int:
+        """Size of the data object in bytes."""
+        return self.chunks * self.stride + len(self.index)
+
+    @cached_property
+    def index(self) -> bytes:
+        """The shard index with its checksum, exactly as every sound object of this layout ends."""
+        pairs = np.empty((self.chunks, 2), "<u8")
+        pairs[:, 0] = np.arange(self.chunks, dtype=np.uint64) * np.uint64(self.stride)
+        pairs[:, 1] = self.stride
+        body = pairs.tobytes()
+        return body + crc32c(body).to_bytes(CRC_BYTES, "little")
+
+    def zarr_metadata(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Return the Zarr v3 array metadata of this layout."""
+        crc: dict[str, Any] = {"name": "crc32c"}
+        little: dict[str, Any] = {"name": "bytes", "configuration": {"endian": "little"}}
+        sharding = {
+            "chunk_shape": [CHUNK, self.bands],
+            "codecs": [little, crc],
+            "index_codecs": [little, crc],
+            "index_location": "end",
+        }
+        return {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": [self.frames, self.bands],
+            "data_type": self.dtype,
+            "chunk_grid": {
+                "name": "regular",
+                "configuration": {"chunk_shape": [self.chunks * CHUNK, self.bands]},
+            },
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": "NaN",
+            "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+            "attributes": attributes,
+            "dimension_names": ["frame", "band"],
+            "storage_transformers": [],
+        }
+
+    def chunk_checksums(self, data: NDArray[np.uint8]) -> tuple[int, ...]:
+        """Return the crc32c that stands behind each inner chunk of a data object."""
+        ends = data[: self.chunks * self.stride].reshape(self.chunks, self.stride)[:, self.chunk_bytes :]
+        return tuple(np.ascontiguousarray(ends).view("<u4")[:, 0].tolist())
+
+    def encode(self, rows: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
+        """Return the data object of rows `array [frames, bands]`, `array [object_bytes]` of bytes."""
+        padded = np.empty((self.chunks * CHUNK, self.bands), self.dtype)
+        start = 0
+        for row in rows:
+            padded[start : start + len(row)] = row
+            start += len(row)
+        padded[start:] = np.nan
+        encoded = np.empty(self.object_bytes, np.uint8)
+        body = encoded[: self.chunks * self.stride].reshape(self.chunks, self.stride)
+        body[:, : self.chunk_bytes] = padded.view(np.uint8).reshape(self.chunks, self.chunk_bytes)
+        for chunk in body:
+            checksum = crc32c(chunk[: self.chunk_bytes])
+            chunk[self.chunk_bytes :] = np.frombuffer(checksum.to_bytes(CRC_BYTES, "little"), np.uint8)
+        encoded[self.chunks * self.stride :] = np.frombuffer(self.index, np.uint8)
+        return encoded
+
 
 CHECKSUM = re.compile(r"[0-9a-f]{32}")
 Remark = Mapping[str, float]
@@ -79,6 +188,7 @@ class ShardRecord:
 
     def __post_init__(self) -> None:
         rows = len(self.members) * (self.stop - self.first)
+        known = REMARKED["copy" if self.first else "clean"]
         sound = (
             0 <= self.first < self.stop
             and list(self.members) == sorted(set(self.members))
@@ -89,7 +199,12 @@ class ShardRecord:
             and len(self.chunks) == self.layout.chunks
             and all(isinstance(crc, int) and 0 <= crc < 1 << 32 for crc in self.chunks)
             and [row for row, _ in self.remarks] == sorted({row for row, _ in self.remarks if 0 <= row < rows})
-            and all(remark and self._is_sound(remark) for _, remark in self.remarks)
+            and all(remark and remark.keys() <= known for _, remark in self.remarks)
+            and all(
+                isinstance(value, int | float) and math.isfinite(value)
+                for _, remark in self.remarks
+                for value in remark.values()
+            )
         )
         if not sound:
             raise ValueError("the members, rows, frames and checksums of a shard record do not fit together")
@@ -120,16 +235,9 @@ class ShardRecord:
         return np.concatenate([[0], np.cumsum(self.frames, dtype=np.int64)])
 
     @cached_property
-    def layout(self) -> layout.Layout:
+    def layout(self) -> Layout:
         """The physical layout of the data object."""
-        return layout.Layout(int(self.offsets[-1]), self.spec.features.width, self.spec.features.dtype)
-
-    def _is_sound(self, remark: Remark) -> bool:
-        """Tell whether a remark speaks of what there is to tell of such a row, in finite numbers."""
-        known = REMARKED["copy" if self.first else "clean"]
-        return remark.keys() <= known and all(
-            isinstance(value, int | float) and math.isfinite(value) for value in remark.values()
-        )
+        return Layout(int(self.offsets[-1]), self.spec.features.width, self.spec.features.dtype)
 
     def row_index(self, content: str, copy: int) -> int:
         """Return the position of a row in the shard; `KeyError` if it is not there."""
@@ -174,7 +282,13 @@ class ShardRecord:
         """
         key = record_key(address)
         with reading(key, "a shard record"):
-            body = _sealed_body(data)
+            if len(data) > LARGEST_RECORD:
+                raise ValueError("too large")
+            body = dict(parsed(data)["attributes"]["featurestore"])
+            seal = body.pop("seal")
+            check_format(body["spec"]["format"])
+            if seal != digest(body):
+                raise ValueError("its seal does not match")
             record = cls(
                 RowSpec.from_document(body["spec"]),
                 body["first"],
@@ -193,14 +307,3 @@ class ShardRecord:
         if not same:
             raise DamagedObjectError(key, "the metadata does not describe the record's rows")
         return record
-
-
-def _sealed_body(data: bytes) -> Mapping[str, Any]:
-    if len(data) > LARGEST_RECORD:
-        raise ValueError("too large")
-    body = dict(parsed(data)["attributes"]["featurestore"])
-    seal = body.pop("seal")
-    check_format(body["spec"]["format"])
-    if seal != digest(body):
-        raise ValueError("its seal does not match")
-    return body

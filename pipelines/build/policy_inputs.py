@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.open import open_source
+from featurestore.datasets import CorpusReference, listing_key, parse_listing
 from featurestore.errors import AudioError, FeatureStoreError, SourceError, SpecError
-from featurestore.listings import CorpusReference, listing_key, parse_listing
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.recordings import MOST_RECORDINGS, Recordings
 from featurestore.store import Store

@@ -18,8 +18,8 @@ from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store
 
 if TYPE_CHECKING:
-    from featurestore.rows.decoded_recording import DecodedRecording
     from featurestore.rows.engine import Engine
+    from featurestore.rows.recordings import DecodedRecording
     from featurestore.specs.perturbation import Perturbation
 
 Row = NDArray[Any]

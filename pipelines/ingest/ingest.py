@@ -17,8 +17,8 @@ from featurestore.corpus.sources.audio_files import RawFormat
 from featurestore.corpus.sources.folder import FolderSource
 from featurestore.corpus.sources.types import Source
 from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
+from featurestore.datasets import CorpusReference, Listing, listing_key, listing_object, parse_listing
 from featurestore.errors import FeatureStoreError, SourceError
-from featurestore.listings import CorpusReference, Listing, listing_key, listing_object, parse_listing
 from featurestore.store import Store
 from pipelines.ingest.fetch import Fetcher
 

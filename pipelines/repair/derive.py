@@ -14,10 +14,19 @@ from featurestore.corpus.load import corpus_source, read_source
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.corpus.manifest.model import Manifest
 from featurestore.corpus.sources.types import Source
-from featurestore.datasets import DatasetRecord, Reference, Table, dataset_digest
+from featurestore.datasets import (
+    CorpusReference,
+    DatasetRecord,
+    Listing,
+    Reference,
+    Table,
+    dataset_digest,
+    listing_key,
+    listing_object,
+    parse_listing,
+)
 from featurestore.errors import DamagedObjectError, FeatureStoreError
 from featurestore.integrity.verify import CALLED
-from featurestore.listings import CorpusReference, Listing, listing_key, listing_object, parse_listing
 from featurestore.shards.plan import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import record_key
 from featurestore.specs.row_spec import RowSpec

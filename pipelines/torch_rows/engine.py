@@ -9,8 +9,8 @@ import torch
 
 from featurestore.errors import AudioError, BuildError
 from featurestore.perturbations.white_noise import SINGLE_BELOW_DB
-from featurestore.rows.decoded_recording import DecodedRecording
 from featurestore.rows.engine import RowEngine
+from featurestore.rows.recordings import DecodedRecording
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS, Row, is_finite
 from featurestore.specs.augmentation import AugmentationSpec

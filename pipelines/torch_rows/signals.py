@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from featurestore.perturbations import KINDS
-from featurestore.rows.decoded_recording import DecodedRecording
+from featurestore.rows.recordings import DecodedRecording
 from featurestore.signal.interpolation import (
     FILTER_REACH,
     LEAD,

@@ -16,7 +16,8 @@ from tiny_corpus import build_here, recipe, tree, write_corpus
 from cli.main import run
 from featurestore.datasets import Reference
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError
-from featurestore.integrity import collect, verify
+from featurestore.integrity.collect import collect
+from featurestore.integrity.verify import verify
 from featurestore.storage import open_storage
 from featurestore.store import Store, open_store
 from pipelines.repair.repair import repair

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from featurestore.corpus.labels.assign import label
 from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 from featurestore.corpus.types import ListedFile
-from featurestore.datasets import DatasetRecord, Table
+from featurestore.datasets import CorpusReference, DatasetRecord, Table, parse_listing
 from featurestore.errors import AudioError, DamagedObjectError, FeatureStoreError
-from featurestore.listings import CorpusReference, parse_listing
 from featurestore.quality.measures import measure
 from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard

@@ -15,7 +15,8 @@ from scale import LONG
 from tiny_corpus import build_here, recipe, tree, write_corpus
 
 from featurestore.errors import StoreBusyError
-from featurestore.integrity import collect, verify
+from featurestore.integrity.collect import collect
+from featurestore.integrity.verify import verify
 from featurestore.store import Store, open_store
 
 ROUNDS = 8 if LONG else 1

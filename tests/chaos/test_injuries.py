@@ -13,7 +13,7 @@ from scale import LONG
 from tiny_corpus import tree
 
 from featurestore.errors import DamagedObjectError, FeatureStoreError
-from featurestore.integrity import verify
+from featurestore.integrity.verify import verify
 from featurestore.shards.reader import ShardReader
 from featurestore.store import Store, open_store
 from pipelines.repair.repair import repair

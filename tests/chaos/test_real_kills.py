@@ -15,7 +15,7 @@ import pytest
 from demo_corpus import ROOT
 from scale import LONG
 
-from featurestore.integrity import verify
+from featurestore.integrity.verify import verify
 from featurestore.store import open_store
 
 FRESH = 34 if LONG else 1

@@ -16,7 +16,8 @@ from scale import LONG
 from tiny_corpus import build_here, file_name, recipe, tone, tree, write_corpus
 
 from featurestore.errors import DamagedObjectError, FeatureStoreError
-from featurestore.integrity import collect, verify
+from featurestore.integrity.collect import collect
+from featurestore.integrity.verify import verify
 from featurestore.store import Store, open_store
 from pipelines.repair.relocate import compact
 from pipelines.repair.repair import repair

@@ -11,9 +11,8 @@ from perturbations.sounds import RATE, engine, perturbed, white
 from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.errors import SpecError
-from featurestore.integrity import verify
 from featurestore.integrity.explain import compare_datasets, explain_build
-from featurestore.integrity.recompute import recompute
+from featurestore.integrity.verify import recompute, verify
 from featurestore.rows.draws import draw
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec

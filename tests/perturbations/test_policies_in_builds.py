@@ -13,10 +13,9 @@ from tiny_corpus import build_here, recipe, tone, write_corpus
 
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import MissingObjectError, SpecError
-from featurestore.integrity import verify
 from featurestore.integrity.collect import collect
 from featurestore.integrity.explain import compare_datasets, explain_build
-from featurestore.integrity.recompute import recompute
+from featurestore.integrity.verify import recompute, verify
 from featurestore.shards.record import data_key
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import policy

@@ -8,11 +8,9 @@ from perturbations.sounds import RATE, content, tone, wav, white
 from tiny_corpus import MANIFEST, build_here, recipe
 
 from featurestore.errors import AudioError, SpecError
-from featurestore.integrity import verify
-from featurestore.integrity.recompute import recompute
+from featurestore.integrity.verify import recompute, verify
 from featurestore.rows.draws import draw
-from featurestore.rows.engine import RowEngine
-from featurestore.rows.perturber import LEAST_KEPT
+from featurestore.rows.engine import LEAST_KEPT, RowEngine
 from featurestore.shards.record import record_key
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec

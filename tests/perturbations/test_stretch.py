@@ -80,9 +80,8 @@ def test_every_stretch_has_its_length_and_finite_samples(stretching, samples, fa
     short = type(source)(white(samples), RATE, RATE)
 
     for semitones in (None, grid_semitones(pitch_steps(-2.0))):
-        found = stretching._perturber(
-            short, Perturbation(semitones=semitones, stretch=nearest_factor(factor, 0.25, 4))
-        ).signal
+        wanted = Perturbation(semitones=semitones, stretch=nearest_factor(factor, 0.25, 4))
+        found = stretching.waveform(short, wanted)
         assert len(found) == stretched_samples(samples, factor)
         assert np.all(np.isfinite(found))
 

@@ -14,7 +14,7 @@ from demo_corpus import ingest_demo, no_download
 
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError, DamagedObjectError, MissingObjectError, SpecError, StorageError
-from featurestore.integrity import verify
+from featurestore.integrity.verify import verify
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy

@@ -13,9 +13,8 @@ from tiny_corpus import tone, write_corpus
 
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError, UnknownNameError
-from featurestore.integrity import verify
 from featurestore.integrity.explain import compare_datasets, explain_build
-from featurestore.integrity.recompute import recompute
+from featurestore.integrity.verify import recompute, verify
 from featurestore.shards.commit import commit_shard
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, policy

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from demo_corpus import ROOT
 
-from featurestore.integrity import verify
+from featurestore.integrity.verify import verify
 from featurestore.store import open_store
 
 KILLS = 6

@@ -13,7 +13,7 @@ from segmented import encoded
 from tiny_corpus import tone
 
 from cli.main import run
-from featurestore.integrity.recompute import recompute
+from featurestore.integrity.verify import recompute
 from featurestore.store import open_store
 from pipelines.build.rejects import _remember, known_rejects
 

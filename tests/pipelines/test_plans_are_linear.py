@@ -7,7 +7,7 @@ from demo_corpus import no_download
 from tiny_corpus import recipe, write_corpus
 
 from featurestore.corpus.manifest.catalog import find_manifest
-from featurestore.shards.row_index import _starts
+from featurestore.shards.reader import _starts
 from featurestore.store import open_store
 from pipelines.build.plan import plan_build
 from pipelines.ingest.ingest import ingest

@@ -20,8 +20,7 @@ from featurestore.datasets import Table
 from featurestore.errors import DamagedObjectError, LeakError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.explain import compare_datasets
-from featurestore.integrity.recompute import recompute
-from featurestore.integrity.verify import verify
+from featurestore.integrity.verify import recompute, verify
 from featurestore.rows.engine import RowEngine
 from featurestore.segments import Segment, recording_of
 from featurestore.shards.record import record_key

@@ -14,12 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featurestore.errors import DamagedObjectError, MissingObjectError, StoreTooNewError
-from featurestore.integrity import verify
+from featurestore.integrity.verify import verify
 from featurestore.shards.commit import commit_shard, encode_shard
-from featurestore.shards.layout import CHUNK, Layout
 from featurestore.shards.plan import PlannedShard
 from featurestore.shards.reader import ShardReader, decode_rows
-from featurestore.shards.record import ShardRecord, data_key, record_key
+from featurestore.shards.record import CHUNK, Layout, ShardRecord, data_key, record_key
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec

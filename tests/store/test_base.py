@@ -11,7 +11,8 @@ from command_line import featurestore
 from tiny_corpus import build_here, recipe, tree, write_corpus
 
 from featurestore.errors import SpecError, StorageError
-from featurestore.integrity import collect, verify
+from featurestore.integrity.collect import collect
+from featurestore.integrity.verify import verify
 from featurestore.store import Store, open_store
 from pipelines.repair.repair import repair
 
