@@ -15,7 +15,6 @@ from featurestore.checksummed_json import (
     FORMAT,
     canonical_json,
     check_format,
-    check_types,
     digest,
     parsed,
     reading,
@@ -29,13 +28,15 @@ from featurestore.shards.plan import Part
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage.protocol import DATASET_NAME, Storage, checked_key
+from featurestore.typed_values import check_types
 
-NAME = re.compile(DATASET_NAME)
+CALLED = 12
+"""Hexadecimal digits by which a nameless dataset is called."""
 
 
 def check_dataset_name(name: str) -> str:
     """Return a dataset name if it can be one, else raise `SpecError`."""
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(DATASET_NAME, name):
         raise SpecError(f"{name!r} is no dataset name: use 1 to 80 letters, digits, '.', '_', '+' or '-'.")
     return name
 
@@ -305,42 +306,6 @@ class CorpusReference:
         if reference.key != key:
             raise DamagedObjectError(key, "it belongs to another corpus")
         return reference
-
-
-def resolve_prefix(
-    prefix: str, named: Sequence[Reference], roots: Mapping[str, Reference], digests: set[str]
-) -> Reference:
-    """Return the reference that the beginning of a digest or dataset id stands for.
-
-    Labels are not part of a digest: two datasets with the same rows and other labels are told apart by their names.
-
-    Parameters
-    ----------
-    prefix : str
-    named : sequence of Reference
-        Those of the datasets that begin so and have a name.
-    roots : mapping
-        All datasets that begin so, by id.
-    digests : set of str
-        Their digests.
-
-    Raises
-    ------
-    SpecError
-        If it is the beginning of several digests, or their labels differ.
-    """
-    if len(digests) > 1:
-        raise SpecError(f"{prefix!r} is the beginning of several digests: give more digits.")
-    if len({reference.table for reference in named}) > 1:
-        names = " and ".join(sorted(reference.name for reference in named))
-        raise SpecError(f"{prefix!r} is the digest of {names}, whose labels differ: give one of these names.")
-    return named[0] if named else next(iter(roots.values()))
-
-
-def labelled_reference(table: str, candidates: Sequence[Reference]) -> Reference:
-    """Return the reference with a table of labels; if none has it any more, one that names it all the same."""
-    exact = next((reference for reference in candidates if reference.table == table), None)
-    return exact or dataclasses.replace(candidates[0], table=table)
 
 
 class ReadableStore(Protocol):

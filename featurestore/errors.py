@@ -46,8 +46,14 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """
     choices = sorted(known)
     wanted = _plain(name)
-    counted = ((_edits_if_near(wanted, _plain(choice)), choice) for choice in choices)
-    near = [(count, choice) for count, choice in counted if count is not None]
+    near: list[tuple[int, str]] = []
+    for choice in choices:
+        plain = _plain(choice)
+        most = int(max(len(wanted), len(plain)) / LETTERS_AN_EDIT)
+        if wanted[:1] != plain[:1]:  # most people get the first letter right
+            most = min(most, 1)
+        if abs(len(wanted) - len(plain)) <= most and edits(wanted, plain) <= most:
+            near.append((edits(wanted, plain), choice))
     if near:
         return min(near)[1]
     begun = (choice for choice in choices if _plain(choice).startswith(wanted))
@@ -76,21 +82,8 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_./-]+", "", name.casefold())
 
 
-def _edits_if_near(wanted: str, known: str) -> int | None:
-    """Return the edits between two names, None if they are too many: most people get the first letter right."""
-    most = int(max(len(wanted), len(known)) / LETTERS_AN_EDIT)
-    if abs(len(wanted) - len(known)) > most:
-        return None
-    count = edits(wanted, known)
-    return count if count <= (most if wanted[:1] == known[:1] else min(most, 1)) else None
-
-
 class FeatureStoreError(Exception):
-    """The root of all errors that this project raises on purpose.
-
-    A message stays one line on its way out of torch's loader processes, which hand over an error as one text that
-    ends with it (see `own_line`).
-    """
+    """The root of all errors that this project raises on purpose."""
 
     exit_code = ExitCode.FAILED
 
@@ -101,8 +94,8 @@ class FeatureStoreError(Exception):
 def own_line(text: str) -> str:
     """Return the message in what torch makes of a loader process's error; any other text stays as it is.
 
-    There an error becomes `Caught NAME in DataLoader worker process 0.`, the traceback and `module.NAME: message`, and
-    the class is called with all of that as its only argument.
+    torch calls the error's class with one text: `Caught NAME in DataLoader worker process 0.`, the traceback, and
+    `module.NAME: message`.
     """
     if not text.startswith("Caught ") or "\nOriginal Traceback" not in text:
         return text
@@ -145,7 +138,7 @@ class ManifestError(FeatureStoreError):
 
 
 class AmbiguousError(ManifestError):
-    """A folder of which nobody can tell what is meant; the message asks, and a call that says it goes on."""
+    """A folder that can be understood in several ways; the message asks which is meant."""
 
     exit_code = ExitCode.USAGE
 
@@ -171,7 +164,7 @@ class AudioError(FeatureStoreError):
 
 
 class TooLongError(AudioError):
-    """A recording or segment of more `seconds` than are read; a limit that can be raised, unlike what else is wrong."""
+    """A recording or segment of more `seconds` than are read, a limit that can be raised."""
 
     def __init__(self, seconds: float, most: float) -> None:
         super().__init__(f"too long: {seconds:.1f} s; at most {most:g} s are read.")
@@ -195,7 +188,7 @@ class StoreTooNewError(StorageError):
 
 
 class StoreBusyError(StorageError):
-    """A store that somebody else works on, where that must be done alone."""
+    """A store that another process works on, where the caller needs it alone."""
 
 
 class BuildError(FeatureStoreError):

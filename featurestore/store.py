@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestore.datasets import (
-    DatasetRecord,
-    Reference,
-    Table,
-    check_dataset_name,
-    labelled_reference,
-    resolve_prefix,
-)
-from featurestore.errors import (
-    DamagedObjectError,
-    FeatureStoreError,
-    MissingObjectError,
-    SpecError,
-    StorageError,
-    UnknownNameError,
-)
+from featurestore.datasets import CALLED, DatasetRecord, Reference, Table, check_dataset_name
+from featurestore.errors import DamagedObjectError, MissingObjectError, SpecError, StorageError, UnknownNameError
 from featurestore.segments import recording_of
 from featurestore.shards.record import ShardRecord, data_key, record_key
 from featurestore.specs.row_spec import RowSpec
@@ -124,29 +111,31 @@ class Store:
         """
         name, _, table = name.partition("@")
         if name in self.names():
-            reference = self._named(name)
-            return labelled_reference(table, [reference]) if table else reference
-        roots = self._roots(name) if len(name) >= SHORTEST_PREFIX else {}
-        if not roots:
-            self.require(name)
-            raise UnknownNameError(
-                "dataset", name, self.names(), f"'featurestore ls' lists the datasets of {self.uri}."
-            )
-        named = [found for found in map(self._named, self.names()) if found.dataset in roots]
-        if table:
-            return labelled_reference(table, [*named, *roots.values()])
-        return resolve_prefix(name, named, roots, {self.dataset(dataset).digest for dataset in roots})
-
-    def _roots(self, prefix: str) -> dict[str, Reference]:
-        """Return the datasets whose id or digest begins so, by id."""
-        return {
-            dataset: self._reference(f"refs/datasets/{dataset}.json")
-            for dataset in self.dataset_ids()
-            if dataset.startswith(prefix) or self.dataset(dataset).digest.startswith(prefix)
-        }
+            found = [self._named(name)]
+        else:
+            ids = self.dataset_ids() if len(name) >= SHORTEST_PREFIX else []
+            roots = [one for one in ids if one.startswith(name) or self.dataset(one).digest.startswith(name)]
+            if not roots:
+                self.require(name)
+                advice = f"'featurestore ls' lists the datasets of {self.uri}."
+                raise UnknownNameError("dataset", name, self.names(), advice)
+            found = [one for one in map(self._named, self.names()) if one.dataset in roots]
+            if not table and len({self.dataset(one).digest for one in roots}) > 1:
+                raise SpecError(f"{name!r} is the beginning of several digests: give more digits.")
+            if not table and len({one.table for one in found}) > 1:  # labels are not part of a digest
+                names = " and ".join(sorted(one.name for one in found))
+                raise SpecError(f"{name!r} is the digest of {names}, whose labels differ: give one of these names.")
+            found += map(self._root, roots)
+        if table and found[0].table != table:
+            exact = (one for one in found if one.table == table)  # none, if no name has those labels any more
+            return next(exact, dataclasses.replace(found[0], table=table))
+        return found[0]
 
     def _named(self, name: str) -> Reference:
         return self._reference(f"refs/{name}.json")
+
+    def _root(self, dataset: str) -> Reference:
+        return self._reference(f"refs/datasets/{dataset}.json")
 
     def _reference(self, key: str) -> Reference:
         return Reference.from_bytes(key, self.storage.get(key))
@@ -177,7 +166,7 @@ class Store:
         reference = Reference(check_dataset_name(name), record.id, table.id)
         self._heal(record.key, record.to_bytes())
         self._heal(table.key, table.to_bytes())
-        for key in (f"refs/datasets/{record.id}.json", f"refs/{name}.json")[: 1 + named]:
+        for key in (reference.root, reference.key) if named else (reference.root,):
             if not self.storage.exists(key) or self.storage.get(key) != reference.to_bytes():
                 self.storage.replace(key, reference.to_bytes())
         return reference
@@ -201,27 +190,23 @@ class Store:
             If it belongs to the base, which is never written, or is called by its digest though it has a name.
         """
         reference = self.reference(name)
-        key = f"refs/{name}.json" if name in self.names() else f"refs/datasets/{reference.dataset}.json"
+        key = f"refs/{name}.json" if name in self.names() else reference.root
         if self.borrowed(key):
             raise SpecError(f"{name!r} belongs to the base of {self.uri}, which is only read: forget it there.")
         others = {self._named(other).dataset: other for other in self.names() if other != name}
         if name not in self.names() and reference.dataset in others:
             raise SpecError(f"{name!r} is the dataset {others[reference.dataset]!r}: forget it by that name.")
         if reference.dataset not in others:
-            self.storage.delete(f"refs/datasets/{reference.dataset}.json")
+            self.storage.delete(reference.root)
         if name in self.names():
-            self._unname(name)
+            # Datasets that the lost name still stands in are called by their digest, so that no name is missed.
+            for dataset in self.dataset_ids():
+                root = self._root(dataset)
+                if root.name == name and not self.borrowed(f"refs/datasets/{dataset}.json"):
+                    called = Reference(self.dataset(dataset).digest[:CALLED], dataset, root.table)
+                    self.storage.replace(f"refs/datasets/{dataset}.json", called.to_bytes())
             self.storage.delete(f"refs/{name}.json")
         return reference
-
-    def _unname(self, name: str) -> None:
-        """Call datasets that a lost name still stands in by their digest, so that no name is missed."""
-        for dataset in self.dataset_ids():
-            key = f"refs/datasets/{dataset}.json"
-            reference = self._reference(key)
-            if reference.name == name and not self.borrowed(key):
-                called = Reference(self.dataset(dataset).digest[:12], dataset, reference.table)
-                self.storage.replace(key, called.to_bytes())
 
     def require(self, dataset: str | None = None) -> None:
         """Refuse a place that is no store; above a base, a dataset may stand in that alone.
@@ -254,8 +239,7 @@ class Store:
         """
         from featurestore.view import DatasetView
 
-        reference = self.reference(name)
-        return DatasetView.open(self, reference)
+        return DatasetView.open(self, self.reference(name))
 
     def references(self, *, every: bool = False) -> list[Reference]:
         """Return all named datasets, then those that only a digest names, each sorted.
@@ -263,10 +247,8 @@ class Store:
         With `every`, the second part holds the named ones too, whose table may be another.
         """
         named = [self._named(name) for name in self.names()]
-        if every:
-            return named + [self._reference(f"refs/datasets/{dataset}.json") for dataset in self.dataset_ids()]
-        ids = {reference.dataset for reference in named}
-        return named + [self._reference(f"refs/datasets/{i}.json") for i in self.dataset_ids() if i not in ids]
+        ids = set() if every else {reference.dataset for reference in named}
+        return named + [self._root(dataset) for dataset in self.dataset_ids() if dataset not in ids]
 
     def bytes_of(self, addresses: Iterable[str]) -> int:
         """Return the bytes of the data objects of some shards."""
@@ -290,6 +272,3 @@ def open_store(uri: str | Path | None = None, base: str | Path | None = None) ->
         If the place cannot be a store.
     """
     return Store(open_storage(layered_place(str(uri or default_place()), str(base) if base else None)))
-
-
-__all__ = ["FeatureStoreError", "Store", "default_place", "open_store"]

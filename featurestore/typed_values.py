@@ -1,10 +1,13 @@
-"""Values that people or old files wrote, held against the types that the fields they stand for are declared with."""
+"""What people or old files wrote: TOML, read without a long wait or a crash, and values held against their types."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping
+import re
+import tomllib
+from collections.abc import Collection, Hashable, Mapping
+from functools import lru_cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -14,6 +17,37 @@ LARGEST_NUMBER = 2**63 - 1
 """What TOML promises for whole numbers; beyond it a reader may fail as it writes the number into a message."""
 LONGEST_SHOWN = 60
 """Characters of a key or a value in a message."""
+LARGEST_TEXT = 4 * 2**20
+"""Characters; the longest file that comes with the package has about 10,000."""
+DEEPEST_KEY = 64
+"""Dots in a key such as `a.b.c`: the parser takes time that grows with their square."""
+
+_TEXTS = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|#.*""")
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises
+    ------
+    ValueError
+        Saying in one line why it cannot be read: it is none, is nested too deep, or would keep the parser busy.
+    """
+    if len(text) > LARGEST_TEXT:
+        raise ValueError(f"more than {LARGEST_TEXT:,} characters")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") <= DEEPEST_KEY:
+            continue
+        if '"""' not in line and "'''" not in line:  # else it begins or ends a text of several lines
+            line = _TEXTS.sub("", line)
+        if line.count(".") > DEEPEST_KEY:
+            raise ValueError(f"line {number}: a key of more than {DEEPEST_KEY} parts, or as many dots")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("values that are nested too deep") from error
+    except ValueError as error:  # also a number of more digits than Python reads
+        raise ValueError(f"{error!s:.300}") from error
 
 
 def check_fields(record: Any, where: str, skip: Collection[str] = ()) -> None:  # noqa: ANN401 (any dataclass)
@@ -115,3 +149,28 @@ def in_words(kind: type[Any]) -> str:
         type(None): "nothing",
     }
     return names.get(kind, kind.__name__)
+
+
+def check_types(record: object) -> None:
+    """Compare the values of a record with its annotations, inside tuples too; `TypeError` where they differ."""
+    for name, kind in _kinds(type(record)):  # type: ignore[arg-type]  # a class is hashable
+        if not _fits(getattr(record, name), kind):
+            raise TypeError(f"{name} has the wrong type")
+
+
+@lru_cache
+def _kinds(record: Hashable) -> tuple[tuple[str, Any], ...]:
+    hints = get_type_hints(record)
+    return tuple(hints.items())
+
+
+def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 (an annotation)
+    if type(value) is kind:
+        return True
+    if isinstance(kind, UnionType):
+        return any(_fits(value, one) for one in get_args(kind))
+    inner = get_args(kind)
+    if get_origin(kind) is tuple and type(value) is tuple:
+        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    return isinstance(value, get_origin(kind) or kind) and not isinstance(value, bool)

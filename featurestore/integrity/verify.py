@@ -14,6 +14,7 @@ import numpy as np
 
 from featurestore.checksummed_json import digest, parsed, reading, sealed
 from featurestore.datasets import (
+    CALLED,
     CorpusReference,
     DatasetRecord,
     Reference,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from featurestore.rows.engine import Engine
 
 FOREIGN = "a foreign file: no part of a store"
-CALLED = 12
-"""Hexadecimal digits by which a nameless dataset is called."""
 
 
 @dataclass
@@ -165,7 +164,7 @@ def _check_dataset(store: Store, key: str) -> None:
     record = DatasetRecord.from_bytes(key, store.storage.get(key))
     for address in record.addresses:
         if not store.has_shard(address):
-            raise DamagedObjectError(address, f"missing, and dataset {record.id[:CALLED]} needs it")
+            raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
     _check_stands(store, (f"sources/{content}" for content in record.originals), key)
     try:
         found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])

@@ -21,11 +21,12 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestore.checksummed_json import canonical_json, check_format, check_types, digest, parsed, reading
+from featurestore.checksummed_json import canonical_json, check_format, digest, parsed, reading
 from featurestore.errors import DamagedObjectError
 from featurestore.segments import is_content
 from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.row_spec import RowSpec
+from featurestore.typed_values import check_types
 
 CHUNK = 256
 """Frames in one inner chunk."""

@@ -12,7 +12,7 @@ from featurestore.perturbations import RECORDINGS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.recordings import beside
-from featurestore.toml_text import parse_toml
+from featurestore.typed_values import parse_toml
 
 NO_POLICY = "none"
 """The policy name that stands for no augmentation."""

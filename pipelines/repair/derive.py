@@ -15,6 +15,7 @@ from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.corpus.manifest.model import Manifest
 from featurestore.corpus.sources.types import Source
 from featurestore.datasets import (
+    CALLED,
     CorpusReference,
     DatasetRecord,
     Listing,
@@ -26,7 +27,6 @@ from featurestore.datasets import (
     parse_listing,
 )
 from featurestore.errors import DamagedObjectError, FeatureStoreError
-from featurestore.integrity.verify import CALLED
 from featurestore.shards.plan import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import record_key
 from featurestore.specs.row_spec import RowSpec

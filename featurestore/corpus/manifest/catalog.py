@@ -8,7 +8,7 @@ from pathlib import Path
 from featurestore.corpus.manifest.model import Manifest
 from featurestore.corpus.manifest.parse import parse_text, read_text
 from featurestore.errors import UnknownNameError
-from featurestore.toml_text import LARGEST_TEXT
+from featurestore.typed_values import LARGEST_TEXT
 
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
 

@@ -25,7 +25,7 @@ from featurestore.corpus.manifest.sections import (
 from featurestore.corpus.manifest.toml_table import TomlTable, check_hex, is_relative
 from featurestore.corpus.manifest.validate import check_whole
 from featurestore.errors import ManifestError
-from featurestore.toml_text import parse_toml
+from featurestore.typed_values import parse_toml
 
 LARGEST_INDEX = 64 * 2**20
 """Bytes of an index; a line takes about 100."""
