@@ -49,10 +49,7 @@ def sealed(body: Mapping[str, Any]) -> bytes:
 def unsealed(key: str, data: bytes) -> dict[str, Any]:
     """Read a sealed body; `DamagedObjectError` unless every byte is as `sealed` writes it.
 
-    Raises
-    ------
-    StoreTooNewError
-        If a newer version wrote it.
+    `StoreTooNewError` if a newer version wrote it.
     """
     with reading(key, "a sealed record"):
         body = parsed(data)

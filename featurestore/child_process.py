@@ -1,7 +1,7 @@
-"""Child processes of ours: started with one native thread, so that many of them share a machine, and watched.
+"""Child processes: decoders (`featurestore.signal.guarded`) and workers (`pipelines.workers.local_workers`).
 
-A child gets a socket to its parent, over which it is asked, and ends when that is closed, however the parent ended.
-Decoders (`featurestore.signal.guarded`) and the workers of a build (`pipelines.workers.local_workers`) are such.
+A child has one native thread, so that many share a machine. It answers over a socket to its parent and ends when that
+is closed, however the parent ended.
 """
 
 from __future__ import annotations
@@ -13,32 +13,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def start_child(code: str, **options: Any) -> tuple[subprocess.Popen[bytes], socket.socket]:  # noqa: ANN401 (of Popen)
-    """Start a Python process and return it with our end of its socket; the child finds its own with `parent_socket`.
+    """Start a Python process that runs `code`, with options of `Popen`; return it with our end of its socket.
 
-    Parameters
-    ----------
-    code : str
-        Imports the function that the child runs and calls it; modules of this installation can be imported.
-    options
-        As `subprocess.Popen` takes them.
+    The code can import this installation and finds its own end with `parent_socket`.
     """
     ours, theirs = socket.socketpair()
+    code = f"import sys; sys.path.insert(0, sys.argv[1])\n{code}"
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     with theirs:
         process = subprocess.Popen(  # noqa: S603  # our own interpreter and our own code
-            [
-                sys.executable,
-                "-P",
-                "-c",
-                f"import sys; sys.path.insert(0, sys.argv[1])\n{code}",
-                _ROOT,
-                f"{theirs.fileno()}",
-            ],
-            env={**os.environ, **SINGLE_THREAD},
+            [sys.executable, "-P", "-c", code, ROOT, f"{theirs.fileno()}"],
+            env={**os.environ, **threads},
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

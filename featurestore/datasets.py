@@ -35,7 +35,7 @@ CALLED = 12
 
 
 def check_dataset_name(name: str) -> str:
-    """Return a dataset name if it can be one, else raise `SpecError`."""
+    """Return a valid dataset name; `SpecError` if it is none."""
     if not re.fullmatch(DATASET_NAME, name):
         raise SpecError(f"{name!r} is no dataset name: use 1 to 80 letters, digits, '.', '_', '+' or '-'.")
     return name
@@ -47,7 +47,7 @@ def dataset_name(corpus: str) -> str:
 
 
 def corpora_of(corpus: str) -> tuple[str, ...]:
-    """Return the corpora that a table's recordings come from: `emodb+ravdess/4class` is two of them, under a scheme."""
+    """Return the corpora in a table's name: `emodb+ravdess/4class` is two of them, under a scheme."""
     return tuple(corpus.partition("/")[0].split("+"))
 
 
@@ -131,10 +131,7 @@ class DatasetRecord:
 def dataset_digest(parts: Sequence[Part], records: Iterable[ShardRecord]) -> str:
     """Return the digest of the rows of a dataset: sha256 over its sorted lines `spec/content/copy checksum`.
 
-    Raises
-    ------
-    DamagedObjectError
-        If the records do not hold all rows.
+    `DamagedObjectError` if the records do not hold all rows.
     """
     lines: list[str] = []
     by_spec: dict[str, dict[tuple[str, int], str]] = {part.spec.id: {} for part in parts}
@@ -223,12 +220,12 @@ class Reference:
 
     @property
     def key(self) -> str:
-        """Where it stands as a name."""
+        """Its key as a name."""
         return f"refs/{self.name}.json"
 
     @property
     def root(self) -> str:
-        """Where it stands as what keeps the dataset from being forgotten."""
+        """Its key as what keeps the dataset from garbage collection until it is forgotten."""
         return f"refs/datasets/{self.dataset}.json"
 
     def to_bytes(self) -> bytes:

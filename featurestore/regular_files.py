@@ -1,4 +1,4 @@
-"""Reading files and nothing else: a pipe would wait for ever, a device never end."""
+"""Reading regular files and nothing else: a pipe would block for ever, a device never end."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ KINDS = {
 def open_regular(path: str | Path) -> int:
     """Open a regular file for reading and return its descriptor; links are followed.
 
-    Raises
-    ------
-    OSError
-        If it cannot be opened, or is a pipe, a socket, a device or a folder, which are not even opened.
+    `OSError` if it cannot be opened, or is a pipe, a socket, a device or a folder, which are not even opened.
     """
     _refuse_special(path, Path(path).stat())
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)

@@ -1,8 +1,7 @@
 """Utterances that are parts of recordings: a stretch of time, one channel, or both.
 
-The content id of a whole recording is the sha256 of its bytes. That of a segment says which recording it is cut from
-and where: `SHA256.tSTART-END.cCHANNEL` with times in nanoseconds, so a row can be computed again from the original
-and its own key, and the segments of one recording stand side by side wherever contents are sorted.
+The content id of a whole recording is the sha256 of its bytes; that of a segment is `SHA256.tSTART-END.cCHANNEL` with
+times in nanoseconds, so the segments of one recording are neighbours wherever contents are sorted.
 """
 
 from __future__ import annotations
@@ -68,32 +67,24 @@ class Segment:
         >>> Segment(500_000_000, 1_500_000_000, 1).path("talks/a.wav")
         'talks/a.wav#t=0.5,1.5&channel=1'
         """
-        time = f"t={_seconds(self.start)}{'' if self.end is None else f',{_seconds(self.end)}'}" if self.timed else ""
-        channel = "" if self.channel is None else f"channel={self.channel}"
-        fragment = "&".join(filter(None, (time, channel)))
-        return f"{recording}#{fragment}" if fragment else recording
+        end = "" if self.end is None else f",{_seconds(self.end)}"
+        parts = [f"t={_seconds(self.start)}{end}"] if self.timed else []
+        parts += [] if self.channel is None else [f"channel={self.channel}"]
+        return f"{recording}#{'&'.join(parts)}" if parts else recording
 
     def file(self, path: str) -> str:
         """Return the path of the file that `path` put this part behind."""
         return path.removesuffix(self.path(""))
 
     def samples(self, length: int, rate: int) -> tuple[int, int]:
-        """Return the first sample and the one behind the last: each time goes to the nearest sample, halves up.
+        """Return the first sample and the one behind the last, in a recording of `length` samples, `rate` a second.
 
-        Parameters
-        ----------
-        length : int
-            Samples of the recording.
-        rate : int
-            Samples a second.
-
-        Raises
-        ------
-        AudioError
-            If it ends behind the recording by more than `END_TOLERANCE`, or holds no sample.
+        Each time goes to the nearest sample, halves up. `AudioError` if the segment ends behind the recording by more
+        than `END_TOLERANCE`, or holds no sample.
         """
-        first = _nearest(self.start, rate)
-        stop = length if self.end is None else _nearest(self.end, rate)
+        first, stop = (
+            length if time is None else (2 * time * rate + SECOND) // (2 * SECOND) for time in (self.start, self.end)
+        )
         if stop - length > max(1, END_TOLERANCE * rate // SECOND):
             raise AudioError(
                 f"the segment ends at {_end(self.end)}, {(stop - length) / rate:.3f} s behind the end of its recording "
@@ -128,7 +119,7 @@ def recording_of(content: str) -> str:
 
 
 def segment_of(content: str) -> Segment:
-    """Return which part of its recording a content is; `ValueError` if what stands behind the recording is none."""
+    """Return which part of its recording a content is; `ValueError` if the id is malformed."""
     if "." not in content:
         return WHOLE
     found = _CONTENT.fullmatch(content)
@@ -150,12 +141,8 @@ def brief(content: str) -> str:
 
 
 def mixed(content: str) -> str:
-    """Return 64 hexadecimal digits that are as good as random, also for the segments of one recording."""
+    """Return 64 hexadecimal digits that are as good as random, even among segments of one recording."""
     return content if len(content) == 64 else hashlib.sha256(content.encode("ascii")).hexdigest()
-
-
-def _nearest(time: int, rate: int) -> int:
-    return (2 * time * rate + SECOND) // (2 * SECOND)
 
 
 def _seconds(time: int) -> str:

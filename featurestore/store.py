@@ -25,13 +25,7 @@ SHORTEST_PREFIX = 6
 
 
 class Store:
-    """Everything that builds have left in one storage.
-
-    Parameters
-    ----------
-    storage : Storage
-        Where the objects live.
-    """
+    """Everything that builds have left in one storage."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -71,14 +65,9 @@ class Store:
         return self.storage.exists(record_key(address)) and self.storage.exists(data_key(address))
 
     def source(self, content: str) -> bytes:
-        """Return the original recording with this sha256; of a segment that which it is a part of.
+        """Return the bytes of the original recording that a content id is, or is a segment of.
 
-        Raises
-        ------
-        MissingObjectError
-            If the store does not hold it.
-        DamagedObjectError
-            If its bytes have changed.
+        `MissingObjectError` if the store does not hold it, `DamagedObjectError` if its bytes have changed.
         """
         recording = recording_of(content)
         key = f"sources/{recording}"
@@ -153,12 +142,8 @@ class Store:
     def publish(self, record: DatasetRecord, table: Table, name: str, *, named: bool = True) -> Reference:
         """Make a dataset visible under a name, after checking that every shard of it stands.
 
-        Without `named` it becomes a root that only its digest and this word in it call; no name is moved to it.
-
-        Raises
-        ------
-        MissingObjectError
-            If a shard has vanished since it was planned; building again restores it.
+        Without `named` the name is only recorded in the dataset's root, and no reference moves to the dataset.
+        `MissingObjectError` if a shard has vanished since it was planned; building again restores it.
         """
         for address in record.addresses:
             if not self.has_shard(address):
@@ -182,12 +167,7 @@ class Store:
         A dataset is forgotten for good once none of its names is left. The name goes last, so that the same call
         finishes one that was interrupted.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is no such dataset.
-        SpecError
-            If it belongs to the base, which is never written, or is called by its digest though it has a name.
+        `SpecError` if it belongs to the base, which is never written, or is called by its digest though it has a name.
         """
         reference = self.reference(name)
         key = f"refs/{name}.json" if name in self.names() else reference.root
@@ -209,13 +189,7 @@ class Store:
         return reference
 
     def require(self, dataset: str | None = None) -> None:
-        """Refuse a place that is no store; above a base, a dataset may stand in that alone.
-
-        Raises
-        ------
-        StorageError
-            Naming the place, or if nobody may look into it.
-        """
+        """Raise a `StorageError` if the place is no store; a dataset may also stand in a base alone."""
         if dataset is not None and isinstance(self.storage, LayeredStorage):
             return
         if not self.storage.stands():
@@ -228,14 +202,9 @@ class Store:
         return isinstance(self.storage, LayeredStorage) and not self.storage.own.exists(key)
 
     def view(self, name: str) -> DatasetView:
-        """Open a dataset by name, digest prefix or `DIGEST@TABLE`.
+        """Open a dataset by name, digest prefix or `DIGEST@TABLE`; errors as of `reference`.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is no such dataset.
-        DamagedObjectError
-            If one of its records is damaged or missing.
+        `DamagedObjectError` if one of its records is damaged or missing.
         """
         from featurestore.view import DatasetView
 
@@ -256,19 +225,14 @@ class Store:
 
 
 def open_store(uri: str | Path | None = None, base: str | Path | None = None) -> Store:
-    """Open a store: the given place, else `FEATURESTORE_HOME`, else the user's cache folder.
+    """Open a store; `StorageError` if the place cannot be one.
 
     Parameters
     ----------
     uri : str or path, optional
-        Where the store is.
+        Where the store is; else `FEATURESTORE_HOME`, else the user's cache folder.
     base : str or path, optional
         A store below it that is only read, such as a group's; else `FEATURESTORE_BASE`. Rows that stand there are
         not computed again.
-
-    Raises
-    ------
-    StorageError
-        If the place cannot be a store.
     """
     return Store(open_storage(layered_place(str(uri or default_place()), str(base) if base else None)))

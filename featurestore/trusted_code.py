@@ -1,8 +1,7 @@
 """Code of others, which is imported only where the user has allowed its module by name.
 
-A spec that was read from a file or a store names functions, and naming is no permission: a store may come from
-anywhere. Permission is given in an environment variable, which worker processes inherit and which each machine sets for
-itself.
+A spec can come from anywhere, so the functions that it names need a permission of this machine: an environment
+variable, which worker processes inherit.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from featurestore.errors import SpecError
 
@@ -41,13 +40,7 @@ def trust(modules: Iterable[str], environment: MutableMapping[str, str] = os.env
 
 
 def check_trusted(reference: str) -> None:
-    """Refuse a function whose module is not allowed; nothing is imported.
-
-    Raises
-    ------
-    SpecError
-        If it is not; the message says how to allow it.
-    """
+    """Raise a `SpecError` that says how to allow a function's module, if it is not allowed; nothing is imported."""
     module = check_reference(reference).partition(":")[0]
     if module not in trusted_modules():
         raise SpecError(
@@ -57,17 +50,9 @@ def check_trusted(reference: str) -> None:
 
 
 def trusted_function(reference: str) -> Callable[..., Any]:
-    """Import an allowed module and return its function.
+    """Import an allowed module and return the function that `module:function` names.
 
-    Parameters
-    ----------
-    reference : str
-        `module:function`.
-
-    Raises
-    ------
-    SpecError
-        If the module is not allowed or cannot be imported, or has no such function.
+    `SpecError` if the module is not allowed or cannot be imported, or has no such function.
     """
     check_trusted(reference)
     module, _, name = reference.partition(":")
@@ -79,5 +64,4 @@ def trusted_function(reference: str) -> Callable[..., Any]:
         ) from error
     if not callable(found):
         raise SpecError(f"{reference!r} is a {type(found).__name__}, not a function.")
-    function: Callable[..., Any] = found
-    return function
+    return cast("Callable[..., Any]", found)

@@ -26,13 +26,7 @@ _TEXTS = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|#.*""")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML.
-
-    Raises
-    ------
-    ValueError
-        Saying in one line why it cannot be read: it is none, is nested too deep, or would keep the parser busy.
-    """
+    """Parse TOML; `ValueError` says in one line why it is none, is nested too deep, or would keep the parser busy."""
     if len(text) > LARGEST_TEXT:
         raise ValueError(f"more than {LARGEST_TEXT:,} characters")
     for number, line in enumerate(text.split("\n"), 1):
@@ -51,22 +45,10 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def check_fields(record: Any, where: str, skip: Collection[str] = ()) -> None:  # noqa: ANN401 (any dataclass)
-    """Refuse a dataclass with a value that its field's annotation does not allow; see `typed`.
+    """Hold the fields of a dataclass, except those in `skip`, against their annotations, as `typed` does.
 
     It is called where a record is made, so whole numbers become floats and lists become tuples in the record itself.
-
-    Parameters
-    ----------
-    record : dataclass
-    where : str
-        Begins the message: what the record stands for.
-    skip : collection of str
-        Fields that have a check of their own.
-
-    Raises
-    ------
-    SpecError
-        Naming the first field that does not fit.
+    `where` begins the message of the `SpecError`: what the record stands for.
     """
     kinds = get_type_hints(type(record))
     for field in dataclasses.fields(record):
@@ -78,16 +60,13 @@ def check_fields(record: Any, where: str, skip: Collection[str] = ()) -> None:  
 def typed(value: Any, kind: Any, place: str, error: type[FeatureStoreError] = SpecError) -> Any:  # noqa: ANN401
     """Return a value that has a type; a whole number serves as a float, a list as a tuple.
 
-    Numbers are finite and of at most 64 bits, since nothing here can reckon with others; true and false are no numbers.
+    Numbers are finite and of at most 64 bits, since nothing here can compute with others; true and false are no
+    numbers. A value of another type is an `error` whose message begins with `place`.
 
     Parameters
     ----------
     kind : type
-        A class, `tuple[X, ...]`, a mapping from texts to one type, a union of plain classes, or Any.
-    place : str
-        Begins the message.
-    error : type
-        What is raised if it has another type.
+        A class, `tuple[X, ...]`, a mapping from strings to one type, a union of plain classes, or Any.
     """
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:

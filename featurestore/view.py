@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ from featurestore.specs.row_spec import RowSpec
 
 if TYPE_CHECKING:
     from featurestore.corpus.splits.types import Split
-    from featurestore.corpus.types import Utterance
     from featurestore.datasets import ReadableStore
     from featurestore.rows.engine import RowEngine
 
@@ -67,23 +66,18 @@ class DatasetView:
     def read(
         self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False, fill: float = 0.0
     ) -> NDArray[np.int32]:
-        """Read rows into a padded buffer, `array [rows, longest, bands]` of the storage type.
+        """Read rows into a padded buffer and return their numbers of frames, `array [batch]`.
 
         Parameters
         ----------
         rows : array [batch]
             Positions in this view.
         out : array [batch, longest, bands]
-            Overwritten; `longest` must be at least the frames of the longest row.
+            Of the storage type, overwritten; `longest` must be at least the frames of the longest row.
         left : bool
             Pad before the row instead of after it.
         fill : float
             Value of the padding.
-
-        Returns
-        -------
-        array [batch]
-            Frames of each row.
 
         Raises
         ------
@@ -149,10 +143,10 @@ class DatasetView:
 
     @cached_property
     def sounds(self) -> Mapping[str, str]:
-        """What the features hear of each recording, by content: the checksum of its clean row.
+        """The checksum of each recording's clean row, by content.
 
-        Files with equal samples, in whatever containers, have equal ones. Other audio has so only where the features
-        cannot tell it apart, such as a copy with its sign changed: for a model that is the same leak.
+        It is equal for equal samples in any container, and for audio that the features cannot tell apart, such as a
+        copy with its sign changed: for a model that is the same leak.
         """
         records = (reader.record for reader in self._reader.shards)
         return {
@@ -164,13 +158,7 @@ class DatasetView:
         }
 
     def perturbation(self, row: int) -> Perturbation | None:
-        """Return what was done to a row; None for a clean one.
-
-        Raises
-        ------
-        SpecError
-            If another version of featurestore drew it.
-        """
+        """Return what was done to a row, None for a clean one; `SpecError` if another version drew it."""
         copy, record = int(self._index.copy[row]), self._reader.shards[self._index.shard[row]].record
         if copy == 0 or record.spec.augmentation is None:
             return None
@@ -182,12 +170,7 @@ class DatasetView:
         """Return the exact signal that a row was computed from, `array [time]`, synthesised again from its source.
 
         It has the length that the features give every clip, if they give one. A VTLP warp acts on the spectrogram and
-        is not in the signal.
-
-        Raises
-        ------
-        SpecError
-            If this installation has other versions of what computed the row.
+        is not in the signal. `SpecError` if this installation has other versions of what computed the row.
         """
         _check_versions(self._reader.shards[self._index.shard[row]].record.spec)
         content = self.contents[row]
@@ -226,16 +209,11 @@ class DatasetView:
     def under(self, name: str) -> DatasetView:
         """Return the rows that take part in a split or protocol, with the labels that its scheme gives them.
 
-        Raises
-        ------
-        SplitError
-            If it is a protocol of another corpus, or its scheme leaves nothing.
+        `SplitError` if it is a protocol of another corpus, or its scheme leaves nothing.
         """
         chosen = labelled_under(name, self.table.utterances, self.table.corpus)
-        return self if chosen == self.table.utterances else self._relabelled(chosen)
-
-    def _relabelled(self, chosen: Sequence[Utterance]) -> DatasetView:
-        """Return the view of some utterances with other labels."""
+        if chosen == self.table.utterances:
+            return self
         places = {utterance.path: place for place, utterance in enumerate(chosen)}
         moved = np.array([places.get(one.path, -1) for one in self.table.utterances], np.int32)
         view = self.select(moved[self._index.utterance] >= 0)
@@ -261,6 +239,7 @@ class DatasetView:
         return self.select(self._of(paths) & (self.copies > 0))
 
     def _of(self, paths: Collection[str]) -> NDArray[np.bool_]:
+        """Return which rows are of some recordings, `array [rows]`."""
         chosen = set(paths)
         known = np.array([utterance.path in chosen for utterance in self.table.utterances], dtype=bool)
         return np.asarray(known[self._index.utterance])

@@ -8,7 +8,7 @@ raised: function, version, settings, rate and bands are all that the address of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +21,11 @@ from featurestore.trusted_code import check_reference, trusted_function
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
     from featurestore.signal.arrays import Float32, Signal
 
 MOST_BANDS = 8192
 MOST_FRAMES = 2**24
-
-Setting = str | int | float | bool
-
-
-def sorted_settings(name: str, table: Mapping[str, Setting]) -> tuple[tuple[str, Setting], ...]:
-    """Return a table as sorted pairs, which a frozen spec can hold."""
-    return tuple(sorted(dict(table).items()))
 
 
 class CustomFunction(FeatureKind):
@@ -47,8 +39,8 @@ class CustomFunction(FeatureKind):
         (
             "settings",
             (),
-            sorted_settings,
-            "Keyword arguments of the function: a table of texts, numbers and truth values.",
+            lambda _, table: tuple(sorted(dict(table).items())),  # pairs, which a frozen spec can hold
+            "Keyword arguments of the function: a table of strings, numbers and truth values.",
         ),
     )
     operations = (("function", 2, ()),)
@@ -76,21 +68,14 @@ class CustomFunction(FeatureKind):
 
 
 class FunctionCall:
-    """The rows that a function of the user returns; calls as of `Transform`.
+    """The rows that a function of the user returns for signals of a sampling rate in hertz; calls as of `Transform`.
 
     Its module is imported at the first row, and only if the user has allowed it by name (`featurestore.trusted_code`):
-    rows that stand are read without it.
-
-    Parameters
-    ----------
-    features : FeatureSpec
-    rate : int
-        Sampling rate of the signals in hertz.
+    stored rows are read without it.
     """
 
     def __init__(self, features: Declared, rate: int) -> None:
-        self._features = features
-        self._rate = rate
+        self._features, self._rate = features, rate
 
     def check(self, samples: int) -> None:
         """Refuse a signal without samples with `AudioError`."""
@@ -101,12 +86,8 @@ class FunctionCall:
     ) -> Float32:
         """Return what the function makes of a signal, array [frames, bands], float32.
 
-        Raises
-        ------
-        SpecError
-            If its module is not allowed or cannot be imported, or it fails or returns something else than a row.
-        AudioError
-            If it raises this itself, to refuse a recording.
+        `SpecError` if its module is not allowed or cannot be imported, or it fails or returns something else than a
+        row. An `AudioError` of its own refuses the recording.
         """
         import numpy as np
 
@@ -117,16 +98,7 @@ class FunctionCall:
         except (Exception, SystemExit) as error:  # sys.exit() would end the worker, for every recording
             reason = str(error).partition("\n")[0]
             raise SpecError(f"{self._features.function} failed with {type(error).__name__}: {reason}") from error
-        return self._checked(np.asarray(found))
-
-    @cached_property
-    def _function(self) -> Callable[..., Any]:
-        return trusted_function(str(self._features.function))
-
-    def _checked(self, found: NDArray[Any]) -> Float32:
-        """Return a row as float32 if it is one."""
-        import numpy as np
-
+        found = np.asarray(found)
         function, width = self._features.function, self._features.width
         if found.dtype.kind not in "fiu" or found.ndim != 2 or found.shape[1] != width:
             raise SpecError(
@@ -137,3 +109,7 @@ class FunctionCall:
             raise AudioError(f"{function} returned {len(found):,} frames; 1 to {MOST_FRAMES:,} are allowed.")
         with np.errstate(over="ignore"):  # rows are checked where they are rounded to their storage type
             return np.ascontiguousarray(found, np.float32)
+
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        return trusted_function(str(self._features.function))

@@ -22,8 +22,6 @@ BANDS = 25
 """Low-level descriptors of eGeMAPS, version 02 (Eyben et al. 2016)."""
 LONGEST_WINDOW_SECONDS = 0.06
 """The window of pitch and harmonics; a shorter signal has no frame."""
-_LOUDEST = 32_767 / 32_768
-"""The package takes 16-bit samples and would turn 1 into -1, the sign of what overflows."""
 
 
 class Egemaps(FeatureKind):
@@ -67,7 +65,8 @@ class Descriptors:
         import numpy as np
 
         self.check(len(signal))
-        found = self._smile(np.clip(signal * gain, -1, np.float32(_LOUDEST)), self._rate)
+        loudest = np.float32(32_767 / 32_768)  # the package takes 16-bit samples, in which 1 would overflow to -1
+        found = self._smile(np.clip(signal * gain, -1, loudest), self._rate)
         return np.ascontiguousarray(found[0].T, np.float32)
 
     @cached_property

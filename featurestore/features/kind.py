@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 BASE = ("kind", "rate", "dtype", "trim_db", "seconds")
 """Fields of every kind."""
+SPECTRAL = (
+    *(*BASE, "window", "window_length", "hop_length", "fft_length", "centred"),
+    *("low_hz", "high_hz", "eps", "decibels", "range_db"),
+)
+"""Fields of every kind that starts from the power spectrum of windowed frames."""
+MEL = (*SPECTRAL, "mels", "mel_scale")
 Rules = Iterator[tuple[bool, str]]
 """Whether a spec satisfies a rule, and the rule as a sentence without its full stop."""
 
@@ -105,3 +111,26 @@ class FeatureKind(ABC):
     def completed(self, spec: Declared) -> Mapping[str, Any]:
         """Return the values of fields that a spec leaves open."""
         return {}
+
+
+class SpectralKind(FeatureKind, several=True):
+    """A kind that starts from the power spectrum of windowed frames."""
+
+    warps = True
+
+    def pace(self, spec: Declared, rate: int) -> float:
+        """Return the hops in a second."""
+        return float(rate / spec.hop_length)
+
+    def rules(self, spec: Declared) -> Rules:
+        """Yield the rules of windows, transforms and levels."""
+        half = (spec.rate or 384_000) / 2
+        high = spec.high_hz if spec.high_hz is not None else half
+        yield 2 <= spec.fft_length <= 65_536 and spec.fft_length % 2 == 0, "fft_length must be even, 2 to 65,536"
+        yield 1 <= spec.window_length <= spec.fft_length, "window_length must lie within 1 and fft_length"
+        yield 1 <= spec.hop_length <= spec.fft_length, "hop_length must lie within 1 and fft_length"
+        yield 1 <= spec.mels <= 1024, "mels must lie within 1 and 1,024"
+        yield 0 <= spec.low_hz < high <= half, "low_hz and high_hz must satisfy 0 <= low < high <= rate / 2"
+        yield 1e-30 <= spec.eps <= 1, "eps must lie within 1e-30 and 1"
+        yield spec.range_db is None or 0 < spec.range_db <= 400, "range_db must lie above 0 and be at most 400"
+        yield spec.range_db is None or spec.decibels is not None, "range_db needs decibels, 'absolute' or 'relative'"

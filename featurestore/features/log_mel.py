@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from featurestore.features.kind import Transform
-from featurestore.features.spectral import MEL, SpectralKind
+from featurestore.features.kind import MEL, SpectralKind, Transform
 from featurestore.specs.registry import Declared
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from featurestore.features.kind import Rules, Transform
-from featurestore.features.spectral import MEL, SpectralKind
+from featurestore.features.kind import MEL, Rules, SpectralKind, Transform
 from featurestore.specs.drawn import checked_whole
 from featurestore.specs.registry import Declared
-
-COEFFICIENTS = 20
-"""Those of librosa, for specs that do not say."""
 
 
 class Mfcc(SpectralKind):
@@ -39,7 +35,7 @@ class Mfcc(SpectralKind):
 
     def completed(self, spec: Declared) -> Mapping[str, Any]:
         """Return the number of coefficients where a spec leaves it open."""
-        return {"coefficients": min(COEFFICIENTS, spec.mels)} if spec.coefficients is None else {}
+        return {"coefficients": min(20, spec.mels)} if spec.coefficients is None else {}
 
     def transform(self, spec: Any, rate: int) -> Transform:  # noqa: ANN401
         """Return the cosine transform of the log-mel spectrogram."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from featurestore.features.kind import Rules, Transform
-from featurestore.features.spectral import SPECTRAL, SpectralKind
+from featurestore.features.kind import SPECTRAL, Rules, SpectralKind, Transform
 from featurestore.specs.registry import Declared
 
 

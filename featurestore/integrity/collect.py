@@ -70,7 +70,7 @@ def collect(
     StoreBusyError
         If something builds, repairs or collects in the store, and `delete` is set.
     DamagedObjectError
-        If a root is damaged, so that nobody can tell what it needs.
+        If a root is damaged, so that nobody can know what it needs.
     """
     store.require()
     store = Store(store.storage)  # what was read before may have changed since
@@ -119,11 +119,7 @@ def marked(store: Store) -> set[str]:
 
     Names are those of datasets that were not forgotten, and of corpora. They keep records, tables and shards, the
     originals and listings that these name, and the notes on rejected ones among them.
-
-    Raises
-    ------
-    DamagedObjectError
-        If a record on the way is damaged or missing.
+    `DamagedObjectError` if a record on the way is damaged or missing.
     """
     needed: set[str] = set()
     contents: set[str] = set()

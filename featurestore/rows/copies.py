@@ -37,13 +37,7 @@ class Workshop:
 class Copy:
     """A copy in the making: what perturbations read, and what they change.
 
-    Parameters
-    ----------
-    policy : AugmentationSpec
-    source : DecodedRecording
-    drawn : Perturbation
-        All that happens to it.
-    workshop : Workshop
+    `policy` is an `AugmentationSpec`, and `drawn` the `Perturbation` with all that happens to the copy.
     """
 
     def __init__(self, policy: Declared, source: DecodedRecording, drawn: Declared, workshop: Workshop) -> None:
@@ -85,10 +79,7 @@ class Copy:
     def kept(self, window: int | None) -> float:
         """Return the share of the energy of the clean row's signal that lies in the copy's, which may be above 1.
 
-        Parameters
-        ----------
-        window : int or None
-            Samples that rows are cut to; None keeps all.
+        Rows are cut to `window` samples; None keeps all.
         """
         clean = self.source.energy(0, len(self.source.signal) if window is None else window)
         samples = self.samples

@@ -16,22 +16,10 @@ from featurestore.specs.perturbation import Perturbation
 
 
 def draw(augmentation: AugmentationSpec, content: str, copy: int, attempt: int = 0) -> Perturbation:
-    """Return the parameters of one augmented copy.
+    """Return the parameters of one augmented copy; `SpecError` if `copy` is below 1: copy 0 is the clean row.
 
-    Parameters
-    ----------
-    augmentation : AugmentationSpec
-    content : str
-        sha256 of the recording's bytes.
-    copy : int
-        1 or more; copy 0 is the clean row and has no perturbation.
-    attempt : int
-        0 is the first draw; a later one has other values of what moves speech, for a copy that lost it.
-
-    Raises
-    ------
-    SpecError
-        If `copy` is below 1.
+    `content` is the recording's content id. A later `attempt` has other values of what moves speech, for a copy that
+    lost it.
     """
     if copy < 1:
         raise SpecError(f"copy {copy} has no perturbation: augmented copies count from 1, copy 0 is the clean row.")

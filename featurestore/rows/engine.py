@@ -50,11 +50,8 @@ class Engine(Protocol):
     def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
         """Decode a recording from a file's bytes, or a segment of it, and bring it to the rate of the features.
 
-        Raises
-        ------
-        AudioError
-            If the file cannot be decoded, is shorter than one window, has a rate below what the bands need, or has no
-            such segment.
+        `AudioError` if the file cannot be decoded, is shorter than one window, has a rate below what the bands need, or
+        has no such segment.
         """
 
     def load_segments(
@@ -62,11 +59,7 @@ class Engine(Protocol):
     ) -> list[DecodedRecording | AudioError]:
         """Decode segments of one recording in one pass; each is resampled as if it were a file of its own.
 
-        Returns
-        -------
-        list
-            In the order of `segments`; the reason in place of one that cannot become rows. An error of the file is
-            raised.
+        The list has the reason in place of one that cannot become rows; an error of the file is raised.
         """
 
     def check(self, source: DecodedRecording) -> AugmentationSpec:
@@ -76,12 +69,8 @@ class Engine(Protocol):
         """Return what a copy of a source gets, and whether that is its first draw.
 
         A copy that keeps less than `LEAST_KEPT` of the energy of the clean row's signal is drawn again, and a piece of
-        a noise that would be silence is moved; for a silent source nothing is.
-
-        Raises
-        ------
-        AudioError
-            If no draw of `ATTEMPTS` keeps the speech.
+        a noise that would be silence is moved; for a silent source nothing is. `AudioError` if no draw of `ATTEMPTS`
+        keeps the speech.
         """
 
     def rows(self, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> list[Row]:
@@ -199,13 +188,8 @@ class RowEngine:
     def augmented(self, source: DecodedRecording, perturbation: Perturbation) -> Row:
         """Return the row of one augmented copy, array [frames, width] in the dtype of the features.
 
-        Raises
-        ------
-        AudioError
-            If the source is silent and the policy has noise or a peak, nothing of the signal is left, or a number does
-            not fit the dtype.
-        SpecError
-            If a recording or a function of the policy cannot be used.
+        `AudioError` if the source is silent and the policy has noise or a peak, nothing of the signal is left, or a
+        number does not fit the dtype; `SpecError` if a recording or a function of the policy cannot be used.
         """
         copy = self._perturbed(source, perturbation)
         precision = np.float32 if copy.single else np.float64
@@ -265,22 +249,9 @@ def _apply(values: Mapping[str, float], copy: Copy) -> None:
 
 
 def apply_custom(custom: CustomPerturbation, signal: Signal, rate: int, key: int) -> Signal:
-    """Return what a user's function makes of a signal, array [time].
+    """Return what a user's function makes of a copy of a signal, array [time], with `key` for its random numbers.
 
-    Parameters
-    ----------
-    custom : CustomPerturbation
-    signal : array [time], float32
-        The function gets a copy.
-    rate : int
-        Samples a second.
-    key : int
-        Key of its random numbers.
-
-    Raises
-    ------
-    SpecError
-        If its module is not trusted, it fails, or what it returns is no signal.
+    `SpecError` if its module is not trusted, it fails, or what it returns is no signal.
     """
     rng = np.random.Generator(np.random.Philox(key=key))
     try:

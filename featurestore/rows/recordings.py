@@ -80,14 +80,7 @@ class DecodedRecording:
 
 
 class RecordingCache:
-    """Recordings by content and rate; those used longest ago are let go of first.
-
-    Parameters
-    ----------
-    read : callable, optional
-        Returns the bytes of a recording by its sha256; without it no recording can be had.
-    decoder : GuardedDecoder
-    """
+    """Noises and rooms by content and rate; those used longest ago are dropped first. Without `read` there are none."""
 
     def __init__(self, read: ReadBytes | None, decoder: GuardedDecoder) -> None:
         self._read, self._decoder = read, decoder
@@ -107,12 +100,8 @@ class RecordingCache:
     def room(self, content: str, rate: int) -> Room:
         """Return a room by its impulse response at a rate.
 
-        Raises
-        ------
-        SpecError
-            If there is nothing to read recordings from, or the recording is not one.
-        MissingObjectError
-            If the store has lost it.
+        `SpecError` if there is nothing to read recordings from, or the recording is not one; `MissingObjectError` if
+        the store has lost it.
         """
         key = (content, rate)
         if key not in self._rooms:

@@ -25,25 +25,13 @@ def commit_shard(store: Store, shard: PlannedShard, rows: Rows, remarks: Remarks
     """Write a shard's data object, then its record; return the bytes written.
 
     If a data object without a record stands there (left by a killed writer, or another builder is between its two
-    writes) and is sound, it is adopted, so that record and data always agree; if it is not, it is replaced.
-
-    Parameters
-    ----------
-    store : Store
-        Where to.
-    shard : PlannedShard
-        Which rows these are.
-    rows : sequence of array [frames, bands]
-        In stored order, of the spec's dtype.
-    remarks : tuple of (row, remark)
-        See `ShardRecord.remarks`.
+    writes) and is sound, it is adopted, so that record and data always agree; if it is not, it is replaced. The rows
+    are arrays [frames, bands] in stored order, of the spec's dtype.
     """
     record, data = encode_shard(shard, rows, remarks)
     key = data_key(shard.address)
-    written = 0
-    if store.storage.put_if_absent(key, data.data):
-        written += len(data)
-    else:
+    written = len(data) if store.storage.put_if_absent(key, data.data) else 0
+    if not written:
         record = _adopt(store, record, rows, data)
     record_bytes = record.to_bytes()
     if store.storage.put_if_absent(record_key(shard.address), record_bytes):

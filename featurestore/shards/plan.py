@@ -121,7 +121,7 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class PartPlan:
-    """How the rows of one part come to stand."""
+    """How the rows of one part are obtained."""
 
     part: Part
     standing: tuple[str, ...]
@@ -168,12 +168,7 @@ Standing = ShardRecord | PlannedShard
 def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
     """Decide for each shard of a part: refer to it, refer to others that hold all its rows, or write it.
 
-    Parameters
-    ----------
-    part : Part
-        The rows that are wanted.
-    records : sequence of Standing
-        All shards of the part's spec that stand.
+    `records` are all shards of the part's spec that stand.
     """
     standing_addresses = {record.address for record in records}
     spans: dict[str, list[Span]] = defaultdict(list)

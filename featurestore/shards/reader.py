@@ -25,15 +25,7 @@ PATIENCE = 3
 
 
 class ShardReader:
-    """The frames of one shard's data object.
-
-    Parameters
-    ----------
-    storage : Storage
-        Where the shard stands.
-    record : ShardRecord
-        The shard's verified record.
-    """
+    """The frames of one shard's data object, by its verified record."""
 
     def __init__(self, storage: Storage, record: ShardRecord) -> None:
         self.storage = storage
@@ -120,12 +112,9 @@ def read_object(record: ShardRecord, storage: Storage) -> Buffer:
 
 
 def decode_rows(record: ShardRecord, data: Buffer) -> list[NDArray[Any]]:
-    """Return all rows of a data object of the layout's size, each chunk of it verified.
+    """Return all rows of a data object of the layout's size; `DamagedObjectError` if a chunk's checksum is wrong.
 
-    Raises
-    ------
-    DamagedObjectError
-        If a chunk's checksum is wrong. The rows' own checksums are the caller's to compare.
+    The rows' own checksums are left to the caller to compare.
     """
     layout = record.layout
     for chunk in range(layout.chunks):
@@ -161,22 +150,10 @@ class RowIndex:
 
 
 class RowReader:
-    """Verified reads of rows by position.
-
-    Parameters
-    ----------
-    shards : tuple of ShardReader
-        The shards that `RowIndex.shard` points into.
-    bands : int
-        Values of a frame.
-    dtype : str
-        Storage type.
-    """
+    """Verified reads of rows, from the shards that `RowIndex.shard` points into."""
 
     def __init__(self, shards: tuple[ShardReader, ...], bands: int, dtype: str) -> None:
-        self.shards = shards
-        self.bands = bands
-        self.dtype = np.dtype(dtype)
+        self.shards, self.bands, self.dtype = shards, bands, np.dtype(dtype)
 
     def row(self, index: RowIndex, position: int) -> NDArray[Any]:
         """Return one row, `array [frames, bands]`; `DamagedObjectError` if its bytes are not sound."""
@@ -189,12 +166,7 @@ class RowReader:
     ) -> NDArray[np.int32]:
         """Read rows into `out`, `array [rows, longest, bands]`, padded with `fill`; return their frame counts.
 
-        Raises
-        ------
-        ValueError
-            If a row is longer than `out` has room for.
-        DamagedObjectError
-            If the bytes of a row are not sound.
+        `ValueError` if a row is longer than `out` has room for, `DamagedObjectError` if its bytes are not sound.
         """
         lengths = index.frames[rows]
         longest = out.shape[1]
@@ -212,13 +184,7 @@ class RowReader:
 
 
 def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tuple[RowReader, RowIndex]:
-    """Find every row of a dataset in its shards, by path and copy.
-
-    Raises
-    ------
-    DamagedObjectError
-        If the shards lack rows that the record counts.
-    """
+    """Find every row of a dataset in its shards, by path and copy; `DamagedObjectError` if some are not there."""
     records = [store.record(address) for address in record.addresses]
     spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for shard, shard_record in enumerate(records):

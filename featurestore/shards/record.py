@@ -83,12 +83,11 @@ class Layout:
 
     def zarr_metadata(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """Return the Zarr v3 array metadata of this layout."""
-        crc: dict[str, Any] = {"name": "crc32c"}
-        little: dict[str, Any] = {"name": "bytes", "configuration": {"endian": "little"}}
+        codecs = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
         sharding = {
             "chunk_shape": [CHUNK, self.bands],
-            "codecs": [little, crc],
-            "index_codecs": [little, crc],
+            "codecs": codecs,
+            "index_codecs": codecs,
             "index_location": "end",
         }
         return {
@@ -96,10 +95,7 @@ class Layout:
             "node_type": "array",
             "shape": [self.frames, self.bands],
             "data_type": self.dtype,
-            "chunk_grid": {
-                "name": "regular",
-                "configuration": {"chunk_shape": [self.chunks * CHUNK, self.bands]},
-            },
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [self.chunks * CHUNK, self.bands]}},
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
             "fill_value": "NaN",
             "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
@@ -274,13 +270,7 @@ class ShardRecord:
 
     @classmethod
     def from_bytes(cls, address: str, data: bytes) -> ShardRecord:
-        """Read and check a `zarr.json`: seal, address and every byte of the metadata must be as we write them.
-
-        Raises
-        ------
-        DamagedObjectError
-            If anything differs; the message says what.
-        """
+        """Read and check a `zarr.json`; `DamagedObjectError` unless every byte is as we write it."""
         key = record_key(address)
         with reading(key, "a shard record"):
             if len(data) > LARGEST_RECORD:
