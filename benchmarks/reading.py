@@ -59,7 +59,7 @@ class Job:
 
 def spans(view: DatasetView) -> tuple[list[Any], list[int], list[int], list[int]]:
     index = view._index
-    return list(view._reader.shards), index.shard.tolist(), index.start.tolist(), index.frames.tolist()
+    return list(view._shards), index.shard.tolist(), index.start.tolist(), index.frames.tolist()
 
 
 def through_zarr(view: DatasetView, root: Path) -> Fetch:

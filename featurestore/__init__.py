@@ -24,14 +24,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AugmentationSpec": "featurestore.specs.augmentation",
-    "Corpus": "featurestore.corpus.load",
+    "Corpus": "featurestore.corpus.types",
     "DatasetView": "featurestore.view",
-    "Drawn": "featurestore.specs.augmentation",
+    "Drawn": "featurestore.specs.drawn",
     "FeatureSpec": "featurestore.specs.features",
     "FeatureStoreError": "featurestore.errors",
     "Perturbation": "featurestore.specs.perturbation",
     "Store": "featurestore.store",
-    "Utterance": "featurestore.corpus.load",
+    "Utterance": "featurestore.corpus.types",
     "feature_preset": "featurestore.specs.presets",
     "load_corpus": "featurestore.corpus.load",
     "open_store": "featurestore.store",

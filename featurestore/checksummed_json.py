@@ -18,10 +18,10 @@ FORMAT = 1
 def check_format(found: object) -> None:
     """Refuse objects of a newer format (`StoreTooNewError`) and of none (`ValueError`)."""
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise ValueError("it names no format version")
+        raise ValueError("it has no format version")
     if found > FORMAT:
         raise StoreTooNewError(
-            f"the store has a newer format than {FORMAT}, which this version reads: upgrade featurestore."
+            f"the store's format is newer than {FORMAT}, the newest that this version reads: upgrade featurestore."
         )
 
 
@@ -72,7 +72,7 @@ def parsed(data: bytes) -> dict[str, Any]:
 
     value = json.loads(data, parse_constant=finite, parse_float=finite)
     if not isinstance(value, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004 (it is the bytes that are wrong)
+        raise ValueError("not a JSON object")  # noqa: TRY004 (it is the bytes that are wrong)
     return value
 
 

@@ -37,7 +37,7 @@ CALLED = 12
 def check_dataset_name(name: str) -> str:
     """Return a valid dataset name; `SpecError` if it is none."""
     if not re.fullmatch(DATASET_NAME, name):
-        raise SpecError(f"{name!r} is no dataset name: use 1 to 80 letters, digits, '.', '_', '+' or '-'.")
+        raise SpecError(f"{name!r} is not a dataset name: use 1 to 80 letters, digits, '.', '_', '+' or '-'.")
     return name
 
 
@@ -112,7 +112,7 @@ class DatasetRecord:
             record._check_parts()
             sound = record.to_bytes() == data
         if not sound:
-            raise DamagedObjectError(key, "it says more than its rows")
+            raise DamagedObjectError(key, "it holds more than its rows")
         if record.key != key:
             raise DamagedObjectError(key, "the record belongs to another name")
         return record
@@ -204,7 +204,7 @@ class Table:
             for record in (table, *table.utterances, *table.rejected):
                 check_types(record)
             for utterance in table.utterances:
-                segment_of(utterance.content)  # what is no content id is no row's
+                segment_of(utterance.content)  # what is not a content id is no row's
         return table
 
 

@@ -6,7 +6,6 @@ times in nanoseconds, so the segments of one recording are neighbours wherever c
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -87,13 +86,13 @@ class Segment:
         )
         if stop - length > max(1, END_TOLERANCE * rate // SECOND):
             raise AudioError(
-                f"the segment ends at {_end(self.end)}, {(stop - length) / rate:.3f} s behind the end of its recording "
+                f"the segment ends at {_end(self.end)}, {(stop - length) / rate:.3f} s after the end of its recording "
                 f"of {length / rate:.3f} s; times are read in seconds from the start of the file."
             )
         stop = min(stop, length)
         if first >= stop:
             raise AudioError(
-                f"the segment from {_seconds(self.start)} s to {_end(self.end)} holds no sample of its recording of "
+                f"the segment from {_seconds(self.start)} s to {_end(self.end)} has no samples in its recording of "
                 f"{length / rate:.3f} s."
             )
         return first, stop
@@ -124,7 +123,7 @@ def segment_of(content: str) -> Segment:
         return WHOLE
     found = _CONTENT.fullmatch(content)
     if found is None:
-        raise ValueError(f"{content!r:.120} is no content id")
+        raise ValueError(f"{content!r:.120} is not a content id")
     start, end, channel = (None if found[name] is None else int(found[name]) for name in ("start", "end", "channel"))
     return Segment(start or 0, end, channel)
 
@@ -138,11 +137,6 @@ def brief(content: str) -> str:
     'abababababab.t0-1500000000'
     """
     return content[:12] + content[64:]
-
-
-def mixed(content: str) -> str:
-    """Return 64 hexadecimal digits that are as good as random, even among segments of one recording."""
-    return content if len(content) == 64 else hashlib.sha256(content.encode("ascii")).hexdigest()
 
 
 def _seconds(time: int) -> str:

@@ -172,10 +172,10 @@ class Store:
         reference = self.reference(name)
         key = f"refs/{name}.json" if name in self.names() else reference.root
         if self.borrowed(key):
-            raise SpecError(f"{name!r} belongs to the base of {self.uri}, which is only read: forget it there.")
+            raise SpecError(f"{name!r} belongs to the base of {self.uri}, which is read-only here: forget it there.")
         others = {self._named(other).dataset: other for other in self.names() if other != name}
         if name not in self.names() and reference.dataset in others:
-            raise SpecError(f"{name!r} is the dataset {others[reference.dataset]!r}: forget it by that name.")
+            raise SpecError(f"{name!r} is dataset {others[reference.dataset]!r}: forget it by that name.")
         if reference.dataset not in others:
             self.storage.delete(reference.root)
         if name in self.names():

@@ -47,7 +47,9 @@ class DatasetView:
         self.augmentation: AugmentationSpec | None = next(
             (part.spec.augmentation for part in record.parts if part.spec.augmentation), None
         )
-        self._reader, self._index = locate_rows(store, record, table)
+        self.bands = self.features.width
+        """Values of a frame."""
+        self._shards, self._index = locate_rows(store, record, table)
 
     @classmethod
     def open(cls, store: ReadableStore, reference: Reference) -> DatasetView:
@@ -61,7 +63,9 @@ class DatasetView:
         """Return the features of a row, `array [frames, bands]`, and its label."""
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of {len(self)}")
-        return self._reader.row(self._index, row), str(self.labels[row])
+        features = np.empty((int(self.frames[row]), self.bands), self.features.dtype)
+        self._shards[self.shards[row]].read_into(int(self._index.start[row]), features)
+        return features, str(self.labels[row])
 
     def read(
         self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False, fill: float = 0.0
@@ -81,20 +85,28 @@ class DatasetView:
 
         Raises
         ------
+        ValueError
+            If a row is longer than `out` has room for.
         DamagedObjectError
             If the bytes of a row are not sound; nothing wrong is ever returned.
         """
-        return self._reader.batch(self._index, rows, out, left=left, fill=fill)
+        lengths, longest = self.frames[rows], out.shape[1]
+        if len(rows) and int(lengths.max()) > longest:
+            raise ValueError(f"a row of {int(lengths.max())} frames does not fit into {longest}")
+        shards, starts = self.shards[rows].tolist(), self._index.start[rows].tolist()
+        for target, shard, start, length in zip(out, shards, starts, lengths.tolist(), strict=False):
+            row = target
+            if length < longest:
+                split = longest - length if left else length
+                padding, row = (target[:split], target[split:]) if left else (target[split:], target[:split])
+                padding.fill(fill)
+            self._shards[shard].read_into(start, row)
+        return lengths
 
     @property
     def table_id(self) -> str:
         """Id of the table in the store that the view was opened with; a split's own labels do not change it."""
         return self._stored.id
-
-    @property
-    def bands(self) -> int:
-        """Values of a frame."""
-        return self._reader.bands
 
     @property
     def copies(self) -> NDArray[np.int32]:
@@ -148,7 +160,7 @@ class DatasetView:
         It is equal for equal samples in any container, and for audio that the features cannot tell apart, such as a
         copy with its sign changed: for a model that is the same leak.
         """
-        records = (reader.record for reader in self._reader.shards)
+        records = (reader.record for reader in self._shards)
         return {
             content: checksum
             for record in records
@@ -159,7 +171,7 @@ class DatasetView:
 
     def perturbation(self, row: int) -> Perturbation | None:
         """Return what was done to a row, None for a clean one; `SpecError` if another version drew it."""
-        copy, record = int(self._index.copy[row]), self._reader.shards[self._index.shard[row]].record
+        copy, record = int(self._index.copy[row]), self._shards[self.shards[row]].record
         if copy == 0 or record.spec.augmentation is None:
             return None
         _check_versions(record.spec, ("draw",))
@@ -172,7 +184,7 @@ class DatasetView:
         It has the length that the features give every clip, if they give one. A VTLP warp acts on the spectrogram and
         is not in the signal. `SpecError` if this installation has other versions of what computed the row.
         """
-        _check_versions(self._reader.shards[self._index.shard[row]].record.spec)
+        _check_versions(self._shards[self.shards[row]].record.spec)
         content = self.contents[row]
         source = self._engine.load(self.store.source(content), segment_of(content), MOST_SECONDS)
         return self._engine.waveform(source, self.perturbation(row))
@@ -186,7 +198,7 @@ class DatasetView:
     def select(self, rows: NDArray[Any]) -> DatasetView:
         """Return the view of some rows, given by position or by a mask `array [rows]` of truth values."""
         view = object.__new__(DatasetView)
-        kept = ("store", "name", "digest", "table", "_stored", "features", "augmentation", "_reader")
+        kept = ("store", "name", "digest", "table", "_stored", "features", "augmentation", "bands", "_shards")
         view.__dict__.update({name: getattr(self, name) for name in kept})
         view._index = self._index.take(np.asarray(rows))
         return view
@@ -254,4 +266,4 @@ def _check_versions(spec: RowSpec, names: Collection[str] | None = None) -> None
         if here.get(name) != version and (names is None or name in names)
     ]
     if other:
-        raise SpecError(f"the row was computed with {', '.join(other)}: build the dataset again to hear what it holds.")
+        raise SpecError(f"the row was computed with {', '.join(other)}: build the dataset again to recover its signal.")

@@ -60,7 +60,7 @@ class CustomFunction(FeatureKind):
         yield 1 <= (spec.bands or 0) <= MOST_BANDS, f"a function needs bands, 1 to {MOST_BANDS:,}"
         for name, value in spec.settings:
             plain = isinstance(value, str | int | float) and not (isinstance(value, float) and not math.isfinite(value))
-            yield plain and str(name).isidentifier(), f"setting {name!r} must be a text, a number or true or false"
+            yield plain and str(name).isidentifier(), f"setting {name!r} must be a string, a number or true or false"
 
     def transform(self, spec: Any, rate: int) -> FunctionCall:  # noqa: ANN401
         """Return what calls the function."""

@@ -120,7 +120,7 @@ def _check(store: Store, key: str, findings: Findings) -> None:
                 findings.shards += 1
                 findings.rows += record.rows
             elif not store.storage.exists(record_key(address)):
-                raise DamagedObjectError(key, "data without a record: a write that was cut short, or a lost record")
+                raise DamagedObjectError(key, "data without a record: an interrupted write or a lost record")
         case ["datasets", _]:
             _check_dataset(store, key)
         case ["tables", _]:
@@ -140,7 +140,7 @@ def _check(store: Store, key: str, findings: Findings) -> None:
             _check_reference(store, key)
         case _:  # the marker, which is all that the grammar of keys leaves
             if store.storage.get(key) != MARK:
-                raise DamagedObjectError(key, "it does not say that this is a store")
+                raise DamagedObjectError(key, "it does not mark a store")
 
 
 def check_shard(store: Store, address: str) -> ShardRecord:

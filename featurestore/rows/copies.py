@@ -17,7 +17,7 @@ from featurestore.specs.drawn import Drawn
 from featurestore.specs.registry import Declared
 
 
-class Workshop:
+class Workspace:
     """What copies are made with: recordings, tables, and buffers that are reused from row to row."""
 
     def __init__(self, recordings: RecordingCache) -> None:
@@ -40,10 +40,10 @@ class Copy:
     `policy` is an `AugmentationSpec`, and `drawn` the `Perturbation` with all that happens to the copy.
     """
 
-    def __init__(self, policy: Declared, source: DecodedRecording, drawn: Declared, workshop: Workshop) -> None:
+    def __init__(self, policy: Declared, source: DecodedRecording, drawn: Declared, workspace: Workspace) -> None:
         self.policy, self.source, self.drawn = policy, source, drawn
-        self.recordings, self.buffer = workshop.recordings, workshop.buffer
-        self.weights, self.filters = workshop.weights, workshop.filters
+        self.recordings, self.buffer = workspace.recordings, workspace.buffer
+        self.weights, self.filters = workspace.weights, workspace.filters
         self.signal = source.signal
         self.gain = np.float32(1)
         """Still to be applied to each sample, in float32."""
@@ -138,7 +138,7 @@ class CopyDraws:
         which, where = self.words(name, shared=chosen.per == "copy")
         count = len(chosen.contents)
         if not count:
-            raise SpecError(f"the {name} of this policy have not been read: a build does that before it plans.")
+            raise SpecError(f"the {name} of this policy have not been read, which a build does before it plans.")
         place = (self.copy - 1) % count if chosen.per == "turn" else which * count >> 64
         return chosen.contents[place], _unit(where)
 

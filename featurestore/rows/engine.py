@@ -17,7 +17,7 @@ from featurestore.errors import AudioError, FeatureStoreError, SpecError
 from featurestore.features import KINDS as FEATURES
 from featurestore.features.kind import Transform
 from featurestore.perturbations import KINDS, RECORDINGS
-from featurestore.rows.copies import Copy, Workshop
+from featurestore.rows.copies import Copy, Workspace
 from featurestore.rows.draws import draw
 from featurestore.rows.recordings import DecodedRecording, ReadBytes, RecordingCache
 from featurestore.segments import WHOLE, Segment
@@ -102,7 +102,7 @@ class RowEngine:
         self.features = features
         self.augmentation = augmentation
         self._decoder = GuardedDecoder()
-        self._workshop = Workshop(RecordingCache(recordings, self._decoder))
+        self._workspace = Workspace(RecordingCache(recordings, self._decoder))
         self._transforms: dict[int, Transform] = {}
 
     def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
@@ -166,7 +166,7 @@ class RowEngine:
         window = self.features.samples(source.rate)
         for attempt in range(ATTEMPTS):
             found = draw(policy, content, copy, attempt)
-            made = Copy(policy, source, found, self._workshop)
+            made = Copy(policy, source, found, self._workspace)
             moves = any(KINDS[name].moves for name in found.values)
             if not moves or source.silent or made.kept(window) >= LEAST_KEPT:
                 settled: dict[str, Any] = {}
@@ -174,7 +174,7 @@ class RowEngine:
                     settled |= KINDS[name].settled(value, made)
                 return found.changed(settled), not (attempt or settled)
         raise AudioError(
-            f"its speech lies so that copy {copy} loses it in {ATTEMPTS} draws: allow smaller shifts or stretches."
+            f"copy {copy} loses its speech in each of {ATTEMPTS} draws: allow smaller shifts or stretches."
         )
 
     def rows(self, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> list[Row]:
@@ -208,7 +208,7 @@ class RowEngine:
 
     def _perturbed(self, source: DecodedRecording, perturbation: Perturbation) -> Copy:
         """Return a copy whose signal may lie in a buffer that the next call overwrites."""
-        copy = Copy(self._policy(source), source, perturbation, self._workshop)
+        copy = Copy(self._policy(source), source, perturbation, self._workspace)
         values = perturbation.values
         _apply({name: value for name, value in values.items() if not KINDS[name].last}, copy)
         for custom, key in zip(copy.policy.own, perturbation.own, strict=False):
@@ -221,7 +221,7 @@ class RowEngine:
             except AudioError as error:
                 raise SpecError(f"after the policy's own functions a copy is {error}") from error
             if copy.energy == 0 and not source.silent:
-                raise AudioError("the policy's own functions leave nothing of its signal.")
+                raise AudioError("the policy's own functions leave no signal.")
         return copy
 
     def _row(
@@ -244,7 +244,7 @@ class RowEngine:
 def _apply(values: Mapping[str, float], copy: Copy) -> None:
     for name, value in values.items():
         if KINDS[name].needs_sound and not copy.loudest and copy.energy == 0:
-            raise AudioError(f"nothing of its signal is left for {name}: what comes before makes it silent.")
+            raise AudioError(f"no signal is left for {name}: the perturbations before it make the copy silent.")
         KINDS[name].apply(value, copy)
 
 

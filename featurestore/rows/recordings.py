@@ -123,5 +123,5 @@ class RecordingCache:
         except AudioError as error:
             raise SpecError(f"recording {brief(content)} of the policy cannot be used: {error}") from error
         if not len(signal):
-            raise SpecError(f"recording {brief(content)} of the policy has no sample at {rate} Hz.")
+            raise SpecError(f"recording {brief(content)} of the policy has no samples at {rate} Hz.")
         return signal

@@ -67,7 +67,10 @@ class ShardReader:
         for _ in range(PATIENCE):
             if self.storage.read(self.key, first * stride, chunks) == self._version:
                 break
-            self._version = check_object(self.record, self.storage)
+            index = np.empty(len(self.record.layout.index), np.uint8)
+            version = self.storage.read(self.key, self.record.layout.chunks * stride, index)
+            _check_ends(self.record, version.size, index)
+            self._version = version
             self._verified = bytearray(self.record.layout.chunks)
         else:
             raise DamagedObjectError(self.key, "it changes while it is read")
@@ -78,15 +81,8 @@ class ShardReader:
         return chunks
 
 
-def check_object(record: ShardRecord, storage: Storage) -> Version:
-    """Check size and index of a data object; `DamagedObjectError` if they are not those of the layout."""
-    index = np.empty(len(record.layout.index), np.uint8)
-    version = storage.read(data_key(record.address), record.layout.chunks * record.layout.stride, index)
-    _check_ends(record, version.size, index)
-    return version
-
-
 def _check_ends(record: ShardRecord, size: int, index: Buffer | None = None) -> None:
+    """Raise a `DamagedObjectError` if size or chunk index of a data object are not those of its layout."""
     if size != record.layout.object_bytes:
         reason = f"{size:,} bytes, expected {record.layout.object_bytes:,}"
         raise DamagedObjectError(data_key(record.address), reason)
@@ -122,7 +118,7 @@ def decode_rows(record: ShardRecord, data: Buffer) -> list[NDArray[Any]]:
     chunks = [data[chunk * layout.stride :][: layout.chunk_bytes] for chunk in range(layout.chunks)]
     frames = np.concatenate(chunks).view(layout.dtype).reshape(-1, layout.bands)
     if not np.isnan(frames[layout.frames :]).all():
-        raise DamagedObjectError(data_key(record.address), "frames behind the last row are not empty")
+        raise DamagedObjectError(data_key(record.address), "frames after the last row are not empty")
     return [frames[start:stop] for start, stop in zip(record.offsets[:-1], record.offsets[1:], strict=True)]
 
 
@@ -149,41 +145,7 @@ class RowIndex:
         return len(self.copy)
 
 
-class RowReader:
-    """Verified reads of rows, from the shards that `RowIndex.shard` points into."""
-
-    def __init__(self, shards: tuple[ShardReader, ...], bands: int, dtype: str) -> None:
-        self.shards, self.bands, self.dtype = shards, bands, np.dtype(dtype)
-
-    def row(self, index: RowIndex, position: int) -> NDArray[Any]:
-        """Return one row, `array [frames, bands]`; `DamagedObjectError` if its bytes are not sound."""
-        out = np.empty((int(index.frames[position]), self.bands), self.dtype)
-        self.shards[index.shard[position]].read_into(int(index.start[position]), out)
-        return out
-
-    def batch(
-        self, index: RowIndex, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool, fill: float
-    ) -> NDArray[np.int32]:
-        """Read rows into `out`, `array [rows, longest, bands]`, padded with `fill`; return their frame counts.
-
-        `ValueError` if a row is longer than `out` has room for, `DamagedObjectError` if its bytes are not sound.
-        """
-        lengths = index.frames[rows]
-        longest = out.shape[1]
-        if len(rows) and int(lengths.max()) > longest:
-            raise ValueError(f"a row of {int(lengths.max())} frames does not fit into {longest}")
-        shards, starts = index.shard[rows].tolist(), index.start[rows].tolist()
-        for slot, (shard, start, length) in enumerate(zip(shards, starts, lengths.tolist(), strict=True)):
-            target = out[slot]
-            if length < longest:
-                split = longest - length if left else length
-                padding, target = (target[:split], target[split:]) if left else (target[split:], target[:split])
-                padding.fill(fill)
-            self.shards[shard].read_into(start, target)
-        return lengths
-
-
-def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tuple[RowReader, RowIndex]:
+def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tuple[tuple[ShardReader, ...], RowIndex]:
     """Find every row of a dataset in its shards, by path and copy; `DamagedObjectError` if some are not there."""
     records = [store.record(address) for address in record.addresses]
     spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
@@ -207,10 +169,8 @@ def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tu
     columns = np.array(runs, np.int64).reshape(-1, 4).T
     starts, frames = _starts(columns[2], columns[3], records)
     utterances, copies, shards = (column.astype(np.int32) for column in columns[:3])
-    features = record.parts[0].spec.features
     readers = tuple(ShardReader(store.storage, one) for one in records)
-    reader = RowReader(readers, features.width, features.dtype)
-    return reader, RowIndex(utterances, copies, shards, starts, frames)
+    return readers, RowIndex(utterances, copies, shards, starts, frames)
 
 
 def _starts(

@@ -331,7 +331,7 @@ def test_files_are_not_held_open(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
-    assert len(view._reader.shards) > 20
+    assert len(view._shards) > 20
     assert kept <= 8
 
 

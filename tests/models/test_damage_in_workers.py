@@ -25,7 +25,7 @@ def damaged(tmp_path_factory):
     store = open_store(folder / "store")
     build_here(store, write_corpus(folder / "tiny", range(1, 9)), recipe(3, mels=128))
     view = store.view("tiny")
-    path = Path(store.uri) / data_key(view._reader.shards[view.shards[5]].record.address)
+    path = Path(store.uri) / data_key(view._shards[view.shards[5]].record.address)
     path.chmod(0o644)
     content = bytearray(path.read_bytes())
     content[100] ^= 1

@@ -92,7 +92,7 @@ def test_listed_values_are_taken_in_turn_until_one_keeps_the_speech_and_none_ref
 
     assert [engine.drawn(source, NAME, copy)[0].shift_seconds for copy in (1, 2, 3)] == [0.1, 0.1, 0.1]
     engine, source = engine_and_source(word_in(16_000, 0), AugmentationSpec(shift_seconds=Drawn(listed=(-0.5,))))
-    with pytest.raises(AudioError, match="copy 1 loses it in 100 draws"):
+    with pytest.raises(AudioError, match="copy 1 loses its speech in each of 100 draws"):
         engine.drawn(source, NAME, 1)
 
 

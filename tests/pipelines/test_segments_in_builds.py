@@ -160,9 +160,9 @@ def test_a_change_of_one_label_computes_nothing_and_one_of_a_time_one_segment(tm
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("2.5,3.5,", "the segment ends at 3.5 s, 0.500 s behind the end of its recording of 3.000 s"),
+        ("2.5,3.5,", "the segment ends at 3.5 s, 0.500 s after the end of its recording of 3.000 s"),
         ("500,1500,", "times are read in seconds from the start of the file"),
-        ("3.5,,", "holds no sample of its recording of 3.000 s"),
+        ("3.5,,", "has no samples in its recording of 3.000 s"),
         ("0,1,2", "there is no channel 2: the recording has 2, and 0 is the first"),
         ("0,0.001,", "shorter than one window"),
     ],

@@ -147,7 +147,7 @@ def test_a_record_of_a_newer_format_says_so(tmp_path):
     metadata = json.loads(store.storage.get(record_key(shard.address)))
     metadata["attributes"]["featurestore"]["spec"]["format"] = 99
 
-    with pytest.raises(StoreTooNewError, match="newer format"):
+    with pytest.raises(StoreTooNewError, match="format is newer"):
         ShardRecord.from_bytes(shard.address, json.dumps(metadata).encode())
 
 

@@ -74,7 +74,7 @@ def test_collecting_in_a_personal_store_leaves_the_base_alone(tmp_path, folder, 
 def test_a_dataset_of_the_base_cannot_be_forgotten_from_above(tmp_path, base):
     own = open_store(tmp_path / "own", base.uri)
 
-    with pytest.raises(SpecError, match="only read"):
+    with pytest.raises(SpecError, match="read-only"):
         own.forget("tiny")
 
 

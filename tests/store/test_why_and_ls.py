@@ -132,7 +132,7 @@ def test_a_dataset_with_a_name_is_forgotten_by_that_name_alone(place):
     store = open_store(place)
     dataset = store.reference("clean").dataset
 
-    with pytest.raises(SpecError, match=f"'{dataset[:12]}' is the dataset 'clean': forget it by that name"):
+    with pytest.raises(SpecError, match=f"'{dataset[:12]}' is dataset 'clean': forget it by that name"):
         store.forget(dataset[:12])
 
     assert store.reference("clean").dataset == dataset
