@@ -97,7 +97,7 @@ class DatasetRecord:
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> DatasetRecord:
-        """Read and check a record; `DamagedObjectError` if it is not sound or stands under another's key."""
+        """Read and check a record; `DamagedObjectError` if it is not sound or has another's key."""
         body = unsealed(key, data)
         with reading(key, "a dataset record"):
             parts = tuple(
@@ -234,7 +234,7 @@ class Reference:
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> Reference:
-        """Read and check a reference; `DamagedObjectError` if it is not sound or stands under another's key."""
+        """Read and check a reference; `DamagedObjectError` if it is not sound or has another's key."""
         body = unsealed(key, data)
         with reading(key, "a reference"):
             reference = cls(body["name"], body["dataset"], body["table"])
@@ -295,7 +295,7 @@ class CorpusReference:
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> CorpusReference:
-        """Read and check a reference; `DamagedObjectError` if it is not sound or stands under another's key."""
+        """Read and check a reference; `DamagedObjectError` if it is not sound or has another's key."""
         body = unsealed(key, data)
         with reading(key, "a reference to a listing"):
             reference = cls(body["corpus"], body["listing"], body["origin"], body.get("reading", {}))

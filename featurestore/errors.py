@@ -30,7 +30,7 @@ LETTERS_AN_EDIT = 3.5
 """Letters of a name for each edit that a misspelling of it may have."""
 
 SHORTEST_START = 3
-"""Letters from which the start of a name stands for the whole."""
+"""Letters that the beginning of a name needs to be taken for it."""
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

@@ -17,7 +17,7 @@ SECOND = 1_000_000_000
 LONGEST = 10**9 * SECOND
 """Nanoseconds, thirty years: no recording is longer."""
 END_TOLERANCE = SECOND // 50
-"""Nanoseconds, 20 ms: tables round; a segment that ends so little behind its recording ends with it."""
+"""Nanoseconds, 20 ms: tables round, so a segment that ends so little after its recording ends with it."""
 MOST_CHANNELS = 100
 
 _NUMBER = r"(?:0|[1-9]\d{0,18})"
@@ -59,7 +59,7 @@ class Segment:
         return f"{recording}{time}{'' if self.channel is None else f'.c{self.channel}'}"
 
     def path(self, recording: str) -> str:
-        """Return the path of this part of a recording, a fragment behind that of its file (W3C Media Fragments).
+        """Return the path of this part of a recording, that of its file with a fragment (W3C Media Fragments).
 
         Examples
         --------
@@ -72,13 +72,13 @@ class Segment:
         return f"{recording}#{'&'.join(parts)}" if parts else recording
 
     def file(self, path: str) -> str:
-        """Return the path of the file that `path` put this part behind."""
+        """Return the file's path from that of this part, as `path` made it."""
         return path.removesuffix(self.path(""))
 
     def samples(self, length: int, rate: int) -> tuple[int, int]:
-        """Return the first sample and the one behind the last, in a recording of `length` samples, `rate` a second.
+        """Return the first sample and the one after the last, in a recording of `length` samples, `rate` a second.
 
-        Each time goes to the nearest sample, halves up. `AudioError` if the segment ends behind the recording by more
+        Each time goes to the nearest sample, halves up. `AudioError` if the segment ends after the recording by more
         than `END_TOLERANCE`, or holds no sample.
         """
         first, stop = (

@@ -37,7 +37,7 @@ class Store:
         return self.storage.uri
 
     def record(self, address: str) -> ShardRecord:
-        """Return a shard's record, checked; `MissingObjectError` if the shard does not stand."""
+        """Return a shard's record, checked; `MissingObjectError` if there is no such shard."""
         if address not in self._records:
             self._records[address] = ShardRecord.from_bytes(address, self.storage.get(record_key(address)))
         return self._records[address]
@@ -61,7 +61,7 @@ class Store:
         return sound, damaged
 
     def has_shard(self, address: str) -> bool:
-        """Tell whether a shard's record and data object both stand."""
+        """Return whether a shard's record and data object both exist."""
         return self.storage.exists(record_key(address)) and self.storage.exists(data_key(address))
 
     def source(self, content: str) -> bytes:
@@ -85,7 +85,7 @@ class Store:
         return [name.removesuffix(".json") for name in self.storage.children("refs/datasets") if name.endswith(".json")]
 
     def reference(self, name: str) -> Reference:
-        """Return what a dataset name, or the beginning of a digest or dataset id, stands for.
+        """Return the dataset that a name, or the beginning of a digest or dataset id, refers to.
 
         `DIGEST@TABLE` is a dataset with the labels of a table, as runs name it.
 
@@ -140,7 +140,7 @@ class Store:
         return Table.from_bytes(key, self.storage.get(key))
 
     def publish(self, record: DatasetRecord, table: Table, name: str, *, named: bool = True) -> Reference:
-        """Make a dataset visible under a name, after checking that every shard of it stands.
+        """Make a dataset visible under a name, after checking that all its shards exist.
 
         Without `named` the name is only recorded in the dataset's root, and no reference moves to the dataset.
         `MissingObjectError` if a shard has vanished since it was planned; building again restores it.
@@ -179,7 +179,7 @@ class Store:
         if reference.dataset not in others:
             self.storage.delete(reference.root)
         if name in self.names():
-            # Datasets that the lost name still stands in are called by their digest, so that no name is missed.
+            # Roots that still have the lost name get their digest as a name, so that verify misses none.
             for dataset in self.dataset_ids():
                 root = self._root(dataset)
                 if root.name == name and not self.borrowed(f"refs/datasets/{dataset}.json"):
@@ -189,7 +189,7 @@ class Store:
         return reference
 
     def require(self, dataset: str | None = None) -> None:
-        """Raise a `StorageError` if the place is no store; a dataset may also stand in a base alone."""
+        """Raise a `StorageError` if the place is no store; a dataset may also be in a base alone."""
         if dataset is not None and isinstance(self.storage, LayeredStorage):
             return
         if not self.storage.stands():
@@ -232,7 +232,7 @@ def open_store(uri: str | Path | None = None, base: str | Path | None = None) ->
     uri : str or path, optional
         Where the store is; else `FEATURESTORE_HOME`, else the user's cache folder.
     base : str or path, optional
-        A store below it that is only read, such as a group's; else `FEATURESTORE_BASE`. Rows that stand there are
-        not computed again.
+        A store below it that is only read, such as a group's; else `FEATURESTORE_BASE`. Rows that it has are not
+        computed again.
     """
     return Store(open_storage(layered_place(str(uri or default_place()), str(base) if base else None)))

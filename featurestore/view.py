@@ -120,7 +120,7 @@ class DatasetView:
 
     @property
     def shards(self) -> NDArray[np.int32]:
-        """Number of the shard that each row stands in."""
+        """Number of the shard that holds each row."""
         return self._index.shard
 
     @property

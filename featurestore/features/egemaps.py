@@ -25,7 +25,7 @@ LONGEST_WINDOW_SECONDS = 0.06
 
 
 class Egemaps(FeatureKind):
-    """The 25 low-level descriptors of eGeMAPS by the openSMILE package, 100 frames a second."""
+    """The 25 low-level descriptors of eGeMAPS by the openSMILE package, 100 frames per second."""
 
     name, fields = "egemaps", BASE
     operations = (("egemaps", 1, ("opensmile",)),)

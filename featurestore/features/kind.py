@@ -51,18 +51,18 @@ class Transform(Protocol):
 class FeatureKind(ABC):
     """A kind of features: the fields of its specs, what its rows depend on, and what computes them.
 
-    A subclass with a name in `featurestore/features` is one entry of `featurestore.features.KINDS`. Imports of arrays
-    and kernels stand in its methods: specs are read without them.
+    A subclass with a name in `featurestore/features` is one entry of `featurestore.features.KINDS`. Arrays and kernels
+    are imported in its methods: specs are read without them.
     """
 
     name: ClassVar[str]
     """What `FeatureSpec.kind` calls it."""
     fields: ClassVar[tuple[str, ...]]
-    """Those fields of `FeatureSpec` that it uses; all others are refused and stand in no address."""
+    """Those fields of `FeatureSpec` that it uses; all others are refused and are in no address."""
     settings: ClassVar[tuple[tuple[str, Any, Callable[[str, Any], Any] | None, str], ...]] = ()
     """Fields of its own: each with its default, what reads its value (given the name for messages), and its meaning.
 
-    A default stands in no address, so it never changes.
+    A default is in no address, so it must never change.
     """
     shared: ClassVar[tuple[str, ...]] = ()
     """Operations that it shares with other kinds, by name in `featurestore.specs.registry.OPERATIONS`."""
@@ -101,7 +101,7 @@ class FeatureKind(ABC):
         """Return what computes the features of a spec from signals of a sampling rate in hertz."""
 
     def pace(self, spec: Declared, rate: int) -> float:
-        """Return the frames a second at a sampling rate, as an estimate for what a build will take."""
+        """Return the frames per second at a sampling rate, as an estimate for what a build will take."""
         return 100.0
 
     def rules(self, spec: Declared) -> Rules:
@@ -119,7 +119,7 @@ class SpectralKind(FeatureKind, several=True):
     warps = True
 
     def pace(self, spec: Declared, rate: int) -> float:
-        """Return the hops in a second."""
+        """Return the hops per second."""
         return float(rate / spec.hop_length)
 
     def rules(self, spec: Declared) -> Rules:

@@ -55,7 +55,7 @@ def collect(
     store : Store
         Where to collect; a base below it is left alone.
     grace : float
-        Seconds that every object is kept after it came to stand, whether anything needs it or not.
+        Seconds that every object is kept after it was written, whether anything needs it or not.
     delete : bool
         False only reports what would be removed.
     now : float, optional

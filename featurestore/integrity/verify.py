@@ -160,7 +160,7 @@ def check_shard(store: Store, address: str) -> ShardRecord:
 
 
 def _check_dataset(store: Store, key: str) -> None:
-    """Check a dataset record: its shards stand, hold its rows with its digest, and its originals are there."""
+    """Check a dataset record: its shards and originals are there and hold its rows with its digest."""
     record = DatasetRecord.from_bytes(key, store.storage.get(key))
     for address in record.addresses:
         if not store.has_shard(address):
@@ -170,14 +170,14 @@ def _check_dataset(store: Store, key: str) -> None:
         found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])
     except DamagedObjectError as error:
         if error.key.startswith("shards/"):
-            return  # reported where it stands
+            return  # reported as its own object
         raise DamagedObjectError(key, error.reason) from error
     if found != record.digest:
         raise DamagedObjectError(key, "its shards hold rows of another digest")
 
 
 def _check_reject(store: Store, key: str) -> None:
-    """Check a note on a rejected recording: its seal, and that it stands under its own spec and content."""
+    """Check a note on a rejected recording: its seal, and that its key has its own spec and content."""
     data = store.storage.get(key)
     with reading(key, "a note on a rejected recording"):
         body = parsed(data)
@@ -189,12 +189,12 @@ def _check_reject(store: Store, key: str) -> None:
 
 
 def _check_reference(store: Store, key: str) -> None:
-    """Check a dataset's name: it stands where it belongs, and what it names stands."""
+    """Check a dataset's name: it has its own key, and what it names exists."""
     reference = Reference.from_bytes(key, store.storage.get(key))
     table = f"tables/{reference.table}.json"
     _check_stands(store, (f"datasets/{reference.dataset}.json", table, reference.root), key)
     corpora: tuple[str, ...] = ()
-    with suppress(FeatureStoreError):  # a damaged table is reported where it stands
+    with suppress(FeatureStoreError):  # a damaged table is reported as its own object
         corpora = corpora_of(store.table(reference.table).corpus)
     _check_stands(store, (f"refs/corpora/{corpus}.json" for corpus in corpora), key)
     if not store.storage.exists(reference.key):

@@ -19,13 +19,13 @@ class PerturbationKind(ABC):
 
     A subclass in `featurestore/perturbations` is one entry of `featurestore.perturbations.KINDS`; its name is then a
     field of policies, of `--set` and of what `DatasetView.perturbation` returns, and its docstring what `featurestore
-    fields` says. Imports of arrays and kernels stand in its methods: specs are read without them.
+    fields` says. Arrays and kernels are imported in its methods: specs are read without them.
     """
 
     name: ClassVar[str]
     """Field of a policy that says how it is drawn."""
     place: ClassVar[int]
-    """Where it stands in the order in which perturbations are applied, see `featurestore.perturbations`."""
+    """Its place in the order in which perturbations are applied, see `featurestore.perturbations`."""
     unit: ClassVar[str]
     """Of its value; empty for a pure number."""
     limits: ClassVar[tuple[float, float]]
@@ -37,9 +37,9 @@ class PerturbationKind(ABC):
     libraries: ClassVar[tuple[str, ...]]
     """Libraries that its numbers depend on."""
     settings: ClassVar[tuple[tuple[str, Any, str], ...]] = ()
-    """Further fields of a policy, each with its default and its meaning; they stand in an address only with `name`."""
+    """Further fields of a policy, each with its default and its meaning; they are in an address only with `name`."""
     added: ClassVar[tuple[str, ...]] = ()
-    """Settings that are younger than addresses of it: with their default they stand in none."""
+    """Settings that older addresses lack: with their default they are in no address."""
     recordings: ClassVar[str | None] = None
     """Field of a policy that names recordings which copies take in."""
     details: ClassVar[tuple[tuple[str, Any], ...]] = ()

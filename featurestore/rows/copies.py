@@ -73,7 +73,7 @@ class Copy:
 
     @property
     def samples(self) -> int:
-        """Length of the finished copy, as far as the policy tells."""
+        """Length of the finished copy, as far as the policy determines it."""
         return stretched_samples(len(self.source.signal), self.drawn.stretch or 1.0)
 
     def kept(self, window: int | None) -> float:

@@ -93,7 +93,7 @@ class RowEngine:
     """
 
     sources_at_once = 1
-    """One source after the other, so that its analysis can be let go of."""
+    """One source after the other, so that the analysis of each can be freed."""
 
     def __init__(
         self, features: FeatureSpec, augmentation: AugmentationSpec | None = None, recordings: ReadBytes | None = None

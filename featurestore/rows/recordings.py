@@ -35,7 +35,7 @@ class DecodedRecording:
     signal: Signal
     """Array [time], float32."""
     rate: int
-    """Samples a second."""
+    """Samples per second."""
     recorded_rate: int
     """Those of the recording."""
     start: int = 0
@@ -55,11 +55,11 @@ class DecodedRecording:
 
     @cached_property
     def silent(self) -> bool:
-        """True if the signal has no power: no noise can stand in a ratio to it."""
+        """True if the signal has no power: there is no ratio of noise to it."""
         return energy(self.signal) == 0
 
     def remark(self, features: FeatureSpec) -> dict[str, float]:
-        """Return what the key of its clean row does not tell: see `ShardRecord.remarks`."""
+        """Return what the key of its clean row does not say: see `ShardRecord.remarks`."""
         end = features.samples(self.rate)
         found: dict[str, float] = {}
         if self.silent or self.energy(0, len(self.signal) if end is None else end) == 0:

@@ -24,7 +24,7 @@ NEARLY = 0.01
 def commit_shard(store: Store, shard: PlannedShard, rows: Rows, remarks: Remarks = ()) -> int:
     """Write a shard's data object, then its record; return the bytes written.
 
-    If a data object without a record stands there (left by a killed writer, or another builder is between its two
+    If there is a data object without a record (left by a killed writer, or another builder is between its two
     writes) and is sound, it is adopted, so that record and data always agree; if it is not, it is replaced. The rows
     are arrays [frames, bands] in stored order, of the spec's dtype.
     """
@@ -50,7 +50,7 @@ def encode_shard(shard: PlannedShard, rows: Rows, remarks: Remarks = ()) -> tupl
 
 
 def _adopt(store: Store, record: ShardRecord, rows: Rows, data: NDArray[np.uint8]) -> ShardRecord:
-    """Return a record of the data object that stands, or replace that object.
+    """Return a record of the data object that is there, or replace that object.
 
     Another processor may round the last bit differently; an object that differs by more holds other rows.
     """

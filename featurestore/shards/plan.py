@@ -21,7 +21,7 @@ BLOCK = 25
 """Copies in one shard of augmented rows."""
 
 Span = tuple[int, int, str]
-"""Copies `[first, stop)` of a recording that stand, and the address of their shard."""
+"""Copies `[first, stop)` of a recording that exist, and the address of their shard."""
 
 
 def groups(contents: Iterable[str], ending: str) -> Iterator[tuple[str, ...]]:
@@ -96,7 +96,7 @@ class PlannedShard:
 
     @cached_property
     def address(self) -> str:
-        """Where the shard stands or will stand."""
+        """The shard's address, whether it exists or not."""
         return shard_address(self.spec.id, self.first, self.stop, self.members)
 
     @property
@@ -111,7 +111,7 @@ class ShardTask:
 
     shard: PlannedShard
     donors: tuple[str, ...]
-    """Addresses of standing shards that hold some of the rows."""
+    """Addresses of existing shards that hold some of the rows."""
     copied: int
     """Rows that donors hold."""
 
@@ -142,7 +142,7 @@ class PartPlan:
 
     @property
     def reused(self) -> int:
-        """Rows that stand where they are referred to."""
+        """Rows of shards that are referred to as they are."""
         return self.part.rows - self.computed - self.copied
 
     @property
@@ -152,7 +152,7 @@ class PartPlan:
 
 
 def canonical_shards(part: Part) -> list[PlannedShard]:
-    """Return the shards in which a part's rows stand if it is built at once; no history enters."""
+    """Return the shards of a part that is built at once; no history enters."""
     clean = part.first == 0
     ending = CLEAN_ENDING if clean else AUGMENTED_ENDING
     spans = [(0, 1)] if clean else list(blocks(part.stop - 1))
@@ -164,13 +164,13 @@ def canonical_shards(part: Part) -> list[PlannedShard]:
 
 
 Standing = ShardRecord | PlannedShard
-"""A shard that stands, or that a plan takes to stand."""
+"""A shard that exists, or that a plan assumes to."""
 
 
 def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
     """Decide for each shard of a part: refer to it, refer to others that hold all its rows, or write it.
 
-    `records` are all shards of the part's spec that stand.
+    `records` are all existing shards of the part's spec.
     """
     standing_addresses = {record.address for record in records}
     spans: dict[str, list[Span]] = defaultdict(list)
@@ -192,7 +192,7 @@ def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
 
 
 def _cover(shard: PlannedShard, spans: Mapping[str, Sequence[Span]]) -> tuple[int, set[str]]:
-    """Return how many of a shard's rows stand, and addresses that hold them."""
+    """Return how many of a shard's rows exist, and addresses that hold them."""
     donors: set[str] = set()
     held = 0
 

@@ -61,7 +61,7 @@ class ShardReader:
             out, raw, inside = out[taken:], raw[stop + CRC_BYTES :], 0
 
     def _verify(self, first: int, last: int) -> Buffer:
-        """Return some chunks with what stands behind them, their checksums compared with the record."""
+        """Return some chunks, each with its checksum, their checksums compared with the record."""
         stride = self.record.layout.stride
         chunks = np.empty((last + 1 - first) * stride, np.uint8)
         for _ in range(PATIENCE):
@@ -93,7 +93,7 @@ def _check_ends(record: ShardRecord, size: int, index: Buffer | None = None) -> 
 def check_chunk(record: ShardRecord, data: Buffer, chunk: int) -> None:
     """Check the crc32c of one inner chunk, with which `data` begins; `DamagedObjectError` if it is not the record's.
 
-    The checksum beside the chunk would not tell the data object of another shard of the same size.
+    The checksum beside the chunk would not reveal the data object of another shard of the same size.
     """
     if crc32c(data[: record.layout.chunk_bytes]) != record.chunks[chunk]:
         raise DamagedObjectError(data_key(record.address), f"checksum of chunk {chunk} does not match")
@@ -124,7 +124,7 @@ def decode_rows(record: ShardRecord, data: Buffer) -> list[NDArray[Any]]:
 
 @dataclass(frozen=True)
 class RowIndex:
-    """Where each row of a view stands; all arrays have the shape `[rows]`."""
+    """Where each row of a view is; all arrays have the shape `[rows]`."""
 
     utterance: NDArray[np.int32]
     """Position of the row's recording in the table."""

@@ -1,4 +1,4 @@
-"""What a shard is on disk: the bytes of its rows, and the record of what they are and how to tell.
+"""What a shard is on disk: the bytes of its rows, and a record that says what they are and proves it.
 
 The data object is a flat array of frames, readable by any Zarr v3 library: inner chunks of `CHUNK` frames, each
 followed by its crc32c, and an index of (offset, length) pairs with a crc32c of its own (Zarr's sharding codec with the
@@ -105,7 +105,7 @@ class Layout:
         }
 
     def chunk_checksums(self, data: NDArray[np.uint8]) -> tuple[int, ...]:
-        """Return the crc32c that stands behind each inner chunk of a data object."""
+        """Return the crc32c after each inner chunk of a data object."""
         ends = data[: self.chunks * self.stride].reshape(self.chunks, self.stride)[:, self.chunk_bytes :]
         return tuple(np.ascontiguousarray(ends).view("<u4")[:, 0].tolist())
 
@@ -145,7 +145,7 @@ def row_checksum(row: NDArray[Any]) -> str:
 
 
 def shard_address(spec_id: str, first: int, stop: int, members: tuple[str, ...]) -> str:
-    """Return where the shard of these rows stands; it depends on what goes in, not on what comes out."""
+    """Return the address of the shard of these rows; it depends on what goes in, not on what comes out."""
     return f"shards/{spec_id[:16]}/{digest([spec_id, first, stop, list(members)])[:32]}"
 
 
@@ -177,7 +177,7 @@ class ShardRecord:
     chunks: tuple[int, ...]
     """crc32c of each inner chunk: what ties the data object to this record, so that no other can take its place."""
     remarks: Remarks = ()
-    """What the key of a row does not tell, for the few rows of which there is something to tell, in rising order.
+    """What the key of a row does not say, for the few rows that need a remark, in rising order.
 
     Of an augmented copy: the fields of its perturbation that are not as first drawn, with what was applied. Of a clean
     row: `silent` (true) if its signal is, and `rate` of its recording in hertz where that is below the features'.
@@ -208,7 +208,7 @@ class ShardRecord:
 
     @cached_property
     def address(self) -> str:
-        """Where the shard stands."""
+        """The shard's address."""
         return shard_address(self.spec.id, self.first, self.stop, self.members)
 
     @cached_property
