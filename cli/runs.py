@@ -188,7 +188,7 @@ def compare(first: str, second: str, side: str, unit: str, permutations: int, se
 
 def _said(place: str, side: str) -> list[Predictions]:
     from models.runs.folders import RunFolder
-    from models.runs.tables import read_predictions
+    from models.runs.records import read_predictions
 
     return [read_predictions(Path(place))] if Path(place).is_file() else RunFolder.of(place).predictions(side)
 

@@ -17,9 +17,8 @@ from models.errors import TrainingError
 from models.execution import Execution, by_length
 from models.figures import metrics
 from models.figures.intervals import intervals
-from models.figures.predictions import Predictions
+from models.figures.predictions import Predictions, voted
 from models.figures.running_metrics import RunningMetrics
-from models.figures.voting import voted
 from models.runs.run import Run
 
 BATCH = 32
@@ -63,9 +62,7 @@ class Evaluation:
 
     def figures(self) -> dict[str, float | None]:
         """Return loss, accuracy and UAR; None where there were no rows."""
-        if not len(self.predictions):
-            return {"loss": None, "accuracy": None, "uar": None}
-        return {"loss": self.loss, "accuracy": metrics.accuracy(self.confusion), "uar": metrics.uar(self.confusion)}
+        return metrics.tracked(self.confusion, self.loss)
 
     def summary(self) -> dict[str, Any]:
         """Return accuracy, UAR, macro F1 with their intervals, the figures of each class and the confusion matrix."""

@@ -16,8 +16,8 @@ from models.optimisation.schedules import best_epoch
 from models.registry import count_parameters
 from models.reports.plots import figures_of, write_confusion, write_figure
 from models.runs.checkpoint import write_atomically, write_json
+from models.runs.records import predictions_name, write_predictions
 from models.runs.run import RunConfig, write_model
-from models.runs.tables import predictions_name, write_predictions
 from models.training_spec import TrainingSpec
 from models.training_state import CHECKPOINT, TrainingState
 

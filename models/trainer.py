@@ -31,8 +31,8 @@ from models.optimisation.optimisers import make_optimiser, set_rate
 from models.optimisation.schedules import ScheduleStep, best_epoch, rate_factor, stale_epochs
 from models.progress import Progress, StepReport
 from models.registry import build_model
+from models.runs.records import write_sides
 from models.runs.run import RunConfig
-from models.runs.tables import write_sides
 from models.training_spec import TrainingSpec
 from models.training_state import TrainingState
 

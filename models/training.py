@@ -23,8 +23,8 @@ from models.optimisation.optimisers import check_modules
 from models.progress import Progress, Silence
 from models.registry import build_model, model_card
 from models.runs.folders import has_begun, hold_run
+from models.runs.records import read_result
 from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
-from models.runs.summary import read_result
 from models.trainer import Sides, Trainer
 from models.training_spec import TrainingSpec
 

@@ -21,7 +21,7 @@ from models.figures.running_metrics import GradientNorms, RunningMetrics
 from models.optimisation.distributed import ALONE, Ranks
 from models.optimisation.optimisers import optimiser_tensors, restore_optimiser
 from models.runs.checkpoint import read_tensors, write_tensors
-from models.runs.summary import check_epoch
+from models.runs.records import check_epoch
 
 CHECKPOINT = "checkpoint.safetensors"
 FORM = "2"

@@ -28,11 +28,6 @@ def confusion_matrix(truth: NDArray[np.int64], predicted: NDArray[np.int64], cla
     return cells.reshape(classes, classes).astype(np.int64)
 
 
-def accuracy(confusion: Confusion) -> float:
-    """Return the share of right predictions, also called weighted accuracy (WA); NaN without items."""
-    return float(measures(confusion)[0])
-
-
 def recalls(confusions: NDArray[Any]) -> NDArray[np.float64]:
     """Return the recall of each class, `array [..., classes]`; NaN for a class without items."""
     return _ratios(_right(confusions), confusions.sum(axis=-1))
@@ -48,18 +43,10 @@ def f1_scores(confusions: NDArray[Any]) -> NDArray[np.float64]:
     return _ratios(2 * _right(confusions), confusions.sum(axis=-2) + confusions.sum(axis=-1))
 
 
-def uar(confusion: Confusion) -> float:
-    """Return the unweighted average recall, also called unweighted accuracy (UA), over the classes that occur."""
-    return float(measures(confusion)[1])
-
-
-def macro_f1(confusion: Confusion) -> float:
-    """Return the mean F1 over the classes that occur or are predicted, as scikit-learn does."""
-    return float(measures(confusion)[2])
-
-
 def measures(confusions: NDArray[Any]) -> NDArray[np.float64]:
     """Return accuracy, UAR and macro F1 of one or many confusion matrices.
+
+    UAR is over the classes that occur, macro F1 over those that occur or are predicted, as in scikit-learn.
 
     Parameters
     ----------
@@ -74,43 +61,37 @@ def measures(confusions: NDArray[Any]) -> NDArray[np.float64]:
     return np.stack([_ratios(right, items), _mean(recalls(confusions)), _mean(f1_scores(confusions))], axis=-1)
 
 
+def tracked(confusion: Confusion, loss: float | None) -> dict[str, float | None]:
+    """Return the loss of a side, a mean over its rows, with accuracy and UAR; None where there are no rows."""
+    figures = dict(zip(TRACKED, map(_number, measures(confusion)), strict=False))
+    return {"loss": loss if confusion.any() else None, **figures}
+
+
 def summary(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
     """Return accuracy, UAR, macro F1, the figures of each class and the confusion matrix (rows: truth) as JSON values.
 
-    `macro_avg` is the unweighted mean over classes, `weighted_avg` the mean weighted by their support. A figure that
-    has no value, such as the recall of a class without items, is None.
+    `macro_avg` is the unweighted mean over classes that occur or are predicted (recall: over those that occur, so that
+    it is the UAR), `weighted_avg` the mean weighted by their support. A figure that has no value, such as the recall of
+    a class without items, is None.
     """
     support = confusion.sum(axis=1)
     columns = {"precision": precisions(confusion), "recall": recalls(confusion), "f1": f1_scores(confusion)}
-    per_class = {
-        name: {**{key: _number(column[place]) for key, column in columns.items()}, "support": int(support[place])}
-        for place, name in enumerate(classes)
+    occurs, seen, items = support > 0, ~np.isnan(columns["f1"]), int(support.sum())
+    macro = {name: _number(_mean(np.where(seen, column, np.nan))) for name, column in columns.items()}
+    weighted = {
+        name: _number(column[occurs] @ support[occurs] / items) if items else None for name, column in columns.items()
     }
-    figures = dict(zip(MEASURES, map(_number, measures(confusion)), strict=True))
     return {
-        **figures,
-        "per_class": per_class,
-        "macro_avg": _macro_average(columns, confusion),
-        "weighted_avg": _weighted_average(columns, support),
+        **dict(zip(MEASURES, map(_number, measures(confusion)), strict=True)),
+        "per_class": {
+            name: {**{key: _number(column[place]) for key, column in columns.items()}, "support": int(support[place])}
+            for place, name in enumerate(classes)
+        },
+        "macro_avg": {**macro, "support": items},
+        "weighted_avg": {**weighted, "support": items},
         "classes": list(classes),
         "confusion": confusion.tolist(),
     }
-
-
-def _macro_average(columns: Mapping[str, NDArray[np.float64]], confusion: Confusion) -> dict[str, Any]:
-    """Average over the classes that occur or are predicted; recall over those that occur, so that it is the UAR."""
-    seen = ~np.isnan(columns["f1"])
-    means = {name: _number(float(_mean(np.where(seen, column, np.nan)))) for name, column in columns.items()}
-    return {**means, "support": int(confusion.sum())}
-
-
-def _weighted_average(columns: Mapping[str, NDArray[np.float64]], support: NDArray[np.int64]) -> dict[str, Any]:
-    occurs, items = support > 0, int(support.sum())
-    means = {
-        name: _number(float(column[occurs] @ support[occurs]) / items if items else float("nan"))
-        for name, column in columns.items()
-    }
-    return {**means, "support": items}
 
 
 def spread(figures: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
@@ -139,10 +120,10 @@ def _ratios(parts: NDArray[Any], wholes: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average over the last axis, without the values that are NaN."""
+    """Average over the last axis, without the values that are NaN; no warning where all are."""
     real = ~np.isnan(values)
     return _ratios(np.where(real, values, 0.0).sum(axis=-1), real.sum(axis=-1))
 
 
-def _number(value: float) -> float | None:
+def _number(value: Any) -> float | None:  # noqa: ANN401 (a number of numpy's)
     return None if np.isnan(value) else float(value)

@@ -1,9 +1,11 @@
-"""What a pass over batches sums up on the device: loss, confusion matrix, gradient norms; read once at its end."""
+"""What a pass over batches sums up on the device: loss, confusion matrix, gradient norms.
+
+They are read once, at the end: nothing in `add` waits for the device, so a GPU never idles between steps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +16,7 @@ from models.figures import metrics
 
 
 class RunningMetrics:
-    """Sums over the batches of a pass.
-
-    Nothing in `add` waits for the device, so a GPU never idles between steps.
-    """
+    """Sums over the batches of a pass."""
 
     def __init__(self, classes: int, device: torch.device) -> None:
         self.classes = classes
@@ -36,24 +35,17 @@ class RunningMetrics:
         counts: metrics.Confusion = self.cells.cpu().numpy().reshape(self.classes, self.classes).astype(np.int64)
         return counts
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, float | None]:
         """Return loss, accuracy and UAR; None where there were no rows."""
         confusion = self.confusion
-        rows = int(confusion.sum())
-        if not rows:
-            return {"loss": None, "accuracy": None, "uar": None}
-        return {
-            "loss": float(self.loss) / rows,
-            "accuracy": metrics.accuracy(confusion),
-            "uar": metrics.uar(confusion),
-        }
+        return metrics.tracked(confusion, float(self.loss) / max(int(confusion.sum()), 1))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the sums, for a checkpoint."""
         return {"loss": self.loss, "cells": self.cells}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from the sums of a checkpoint."""
+        """Take up the sums of a checkpoint."""
         self.loss.copy_(tensors["loss"].reshape(()))
         self.cells.copy_(tensors["cells"].reshape(self.cells.shape))
 
@@ -70,7 +62,7 @@ def layer_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 class GradientNorms:
     """Euclidean norms of the gradient with respect to each layer's parameters, gathered over the steps of an epoch.
 
-    They are taken before clipping and before L2 is added. Nothing in `add` waits for the device.
+    They are taken before clipping and before L2 is added.
 
     References
     ----------
@@ -87,7 +79,11 @@ class GradientNorms:
     @torch.no_grad()
     def add(self) -> None:
         """Count the gradients as they are now."""
-        self.last = torch.stack([_norm(parameters) for parameters in self.layers.values()]).double()
+        norms = []
+        for parameters in self.layers.values():
+            gradients = [weights.grad for weights in parameters if weights.grad is not None]
+            norms.append(get_total_norm(gradients) if gradients else parameters[0].new_zeros(()))
+        self.last = torch.stack(norms).double()
         self.sums += self.last
         self.steps += 1
 
@@ -110,11 +106,6 @@ class GradientNorms:
         return {"sums": self.sums, "steps": torch.tensor(self.steps)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from the sums of a checkpoint."""
+        """Take up the sums of a checkpoint."""
         self.sums.copy_(tensors["sums"].reshape(self.sums.shape))
         self.steps = int(tensors["steps"])
-
-
-def _norm(parameters: list[nn.Parameter]) -> Tensor:
-    gradients = [weights.grad for weights in parameters if weights.grad is not None]
-    return get_total_norm(gradients) if gradients else parameters[0].new_zeros(())

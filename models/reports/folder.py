@@ -22,8 +22,8 @@ from models.reports.parts import (
     table,
 )
 from models.runs.folders import RunFolder, pooled_summary
+from models.runs.records import read_result
 from models.runs.run import RunConfig, read_config
-from models.runs.summary import read_result
 
 WORDS = {"fold": "folds", "seed": "seeds"}
 

@@ -27,8 +27,8 @@ from models.reports.parts import (
 )
 from models.reports.plots import figure_svg, figures_of
 from models.runs.checkpoint import write_atomically
+from models.runs.records import predictions_name, read_predictions
 from models.runs.run import Run, RunConfig, load_run
-from models.runs.tables import predictions_name, read_predictions
 
 
 def write_report(run: Run, out: Path) -> Path:

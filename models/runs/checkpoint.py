@@ -29,8 +29,6 @@ PICKLE_HEADS = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """What pickles begin with: torch packs them into a zip, others name their protocol."""
 LONGEST_HEADER = 100_000_000
 """Bytes of a header that safetensors reads at most."""
-
-
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}")
 """The temporary names of `write_atomically`."""
 
@@ -41,7 +39,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises
     ------
     StorageError
-        If the file cannot be written, for want of space or permission; the old one stands.
+        If the file cannot be written, for want of space or permission; the old one is kept.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -50,7 +48,11 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # else the new name may be gone after a loss of power
+        finally:
+            os.close(folder)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         reason = "no space left" if error.errno == errno.ENOSPC else error.strerror
@@ -62,14 +64,6 @@ def sweep(folder: Path) -> None:
     for path in folder.iterdir():
         if LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def regular(path: Path) -> Path:
@@ -124,10 +118,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def refuse_pickle(path: Path) -> None:
     """Raise `CheckpointError` for a pickle: reading one would run code of whoever wrote it.
 
-    A safetensors file begins with the length of its header, whose bytes may be those of a pickle (1,408 is 80 05): what
-    has such a header is none.
+    A safetensors file begins with the length of its header in eight bytes, the first of which may be those of a pickle
+    (1,408 is 80 05): a file that does have a JSON object of that length there is no pickle.
     """
-    if path.suffix in PICKLES or (_head(path, 2) in PICKLE_HEADS and not _has_tensor_header(path)):
+    suspicious = path.suffix in PICKLES
+    if not suspicious and _head(path, 2) in PICKLE_HEADS:
+        length = int.from_bytes(_head(path, 8), "little")
+        try:
+            fits = length <= min(LONGEST_HEADER, path.stat().st_size - 8)
+            suspicious = not (fits and isinstance(json.loads(_head(path, 8 + length)[8:]), dict))
+        except (ValueError, RecursionError):
+            suspicious = True
+    if suspicious:
         raise CheckpointError(
             f"{path}: a pickle could run any code and is never opened. Give a run folder with 'model.safetensors'."
         )
@@ -140,19 +142,8 @@ def _head(path: Path, count: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(count)
-    except OSError:  # whoever reads all of it says what is wrong
+    except OSError:  # the reader of the whole file says what is wrong
         return b""
-
-
-def _has_tensor_header(path: Path) -> bool:
-    """Tell whether a file begins as safetensors does: eight bytes of length, and a JSON object of that length."""
-    length = int.from_bytes(_head(path, 8), "little")
-    if length > min(LONGEST_HEADER, path.stat().st_size - 8):
-        return False
-    try:
-        return isinstance(json.loads(_head(path, 8 + length)[8:]), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def file_digest(path: Path) -> str:

@@ -17,15 +17,15 @@ from models.figures import metrics
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions, pooled
 from models.runs.checkpoint import sweep
-from models.runs.summary import read_side
-from models.runs.tables import predictions_name, read_predictions
+from models.runs.records import predictions_name, read_predictions, read_side
+
+KINDS = {"fold": "fold-*", "seed": "seed-*"}
+"""What the runs of a folder differ in, and what their folders are called."""
 
 
 @contextmanager
 def hold_run(folder: Path) -> Iterator[None]:
-    """Lock a run folder for a training; the system releases it when the process ends for whatever reason.
-
-    Files that a killed training left half written are removed.
+    """Lock a run folder for a training, until the process ends; half-written files of killed ones are removed.
 
     Reading needs no lock. Where there is no folder, nothing is locked.
 
@@ -44,10 +44,6 @@ def hold_run(folder: Path) -> Iterator[None]:
                 ) from error
             sweep(folder)
         yield
-
-
-KINDS = {"fold": "fold-*", "seed": "seed-*"}
-"""What the runs of a folder differ in, and what their folders are called."""
 
 
 def fold_folder(folder: Path, number: int) -> Path:
@@ -74,7 +70,7 @@ class RunFolder:
     def of(cls, path: Path | str) -> RunFolder:
         """Look at a folder; `RunError` if it holds no run."""
         path = Path(path)
-        if (path / "config.json").is_file():
+        if has_begun(path):
             return cls(path, "run")
         for kind, pattern in KINDS.items():
             parts = [part for part in path.glob(pattern) if part.is_dir()]
@@ -130,8 +126,7 @@ def pooled_summary(runs: Sequence[Path], side: str = "test") -> dict[str, Any]:
     if any(summary["classes"] != classes for summary in summaries):
         raise CheckpointError(f"the runs beside {runs[0]} have different classes and cannot be pooled.")
     confusion = np.sum([summary["confusion"] for summary in summaries], axis=0).astype(np.int64)
-    kept = all((run / predictions_name(side)).is_file() for run in runs)
     found: dict[str, Any] = {"interval": None, "interval_over": None}
-    if kept:
+    if all((run / predictions_name(side)).is_file() for run in runs):
         found = intervals([pooled([run_predictions(run, side) for run in runs])])
     return {"items": int(confusion.sum()), **metrics.summary(confusion, classes), **found}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from featurestore.checksummed_json import digest
-from featurestore.errors import SpecError
+from featurestore.errors import MissingObjectError, SpecError, UnknownNameError
 from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import check_fields, typed
 from models.batches.normalisation import Normalisation, describe_normalisation
@@ -29,8 +29,12 @@ from models.runs.checkpoint import (
     write_json,
     write_tensors,
 )
-from models.runs.summary import read_history
+from models.runs.records import read_history
 from models.training_spec import BEFORE, TrainingSpec
+
+if TYPE_CHECKING:
+    from featurestore.store import Store
+    from featurestore.view import DatasetView
 
 LIBRARIES = ("featurestore", "torch", "numpy", "scikit-learn", "safetensors")
 STATISTICS = "normalisation"
@@ -90,11 +94,11 @@ class RunConfig:
 
     @property
     def id(self) -> str:
-        """The sha256 of what a result depends on: not library versions, the recipe's text or what is recorded twice."""
+        """The sha256 of what a result depends on."""
         return digest(self.decisive())
 
     def decisive(self) -> dict[str, Any]:
-        """Return the JSON form of what a result depends on."""
+        """Return what a result depends on: no library versions, not the recipe's text or what is recorded twice."""
         dataset = {name: value for name, value in self.dataset.items() if name != "table"}  # see `start_run`
         document = {**self.to_dict(), "training": self.training.decisive(), "dataset": dataset}
         left_out = {"versions", "recipe", "normalisation", "trained_on"} | (set() if self.items else {"items"})
@@ -170,11 +174,11 @@ def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
     if not before.items:
         config = dataclasses.replace(config, items={})
     if before.id != config.id:
-        raise RunError(f"run {folder} differs in {_difference(before, config)}: it cannot go on with that.")
-    tables = {str(one.dataset.get("table", "")) for one in (before, config)} - {""}  # runs of old name none
+        raise RunError(f"run {folder} differs in {_difference(before, config)}: it cannot be resumed with that.")
+    tables = {str(one.dataset.get("table", "")) for one in (before, config)} - {""}  # old runs name none
     if len(tables) > 1:
         raise RunError(
-            f"run {folder} was begun with other labels of {config.dataset['name']}: it cannot go on with these."
+            f"run {folder} began with other labels of {config.dataset['name']}: it cannot be resumed with these."
         )
     return (folder / "summary.json").exists()
 
@@ -217,23 +221,19 @@ def load_run(folder: Path | str) -> Run:
         If the weights are of another model or a pickle; `DamagedCheckpointError` if their bytes changed.
     """
     folder = Path(folder)
-    _refuse_foreign(folder)
+    if folder.is_file():
+        refuse_pickle(folder)
+        raise RunError(f"{folder} is a file: give the run folder that holds it.")
+    pickles = sorted(path for path in folder.glob("*") if path.suffix in PICKLES)
+    if pickles and not (folder / "model.safetensors").exists():
+        refuse_pickle(pickles[0])
     config = read_config(folder)
     if not (folder / "summary.json").is_file():
-        raise RunError(f"run {folder} is not finished: go on with 'featurestore train --resume {folder}'.")
+        raise RunError(f"run {folder} is not finished: resume it with 'featurestore train --resume {folder}'.")
     summary = read_json(folder / "summary.json")
     model = build_model(config.model, len(config.classes), config.bands, **config.settings)
     normalisation = _load_weights(model, folder / "model.safetensors", config, str(summary.get("model_sha256")))
     return Run(folder, config, summary, model.eval(), normalisation)
-
-
-def _refuse_foreign(path: Path) -> None:
-    if path.is_file():
-        refuse_pickle(path)
-        raise RunError(f"{path} is a file: give the run folder that holds it.")
-    pickles: Sequence[Path] = sorted(p for p in path.glob("*") if p.suffix in PICKLES)
-    if pickles and not (path / "model.safetensors").exists():
-        refuse_pickle(pickles[0])
 
 
 def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str) -> Normalisation | None:
@@ -248,7 +248,7 @@ def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str
         raise DamagedCheckpointError(f"{path}: belongs to another config.json. Restore the run folder or train again.")
     tensors, normalisation = apart(path, tensors, metadata, config.training.normalisation)
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-        raise CheckpointError(f"{path}: some of its weights are no numbers. Train again.")
+        raise CheckpointError(f"{path}: some of its weights are not finite. Train again.")
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -289,3 +289,41 @@ def apart(
     if normalisation.kind != kind:
         raise CheckpointError(f"{path}: is normalised by {normalisation.kind}, and config.json says {kind}.")
     return weights, normalisation
+
+
+def dataset_of(store: Store, described: Mapping[str, Any]) -> str:
+    """Return the name of a run's dataset in a store: its own if that still refers to it, else `DIGEST@TABLE`.
+
+    Rows with the same digest can have other labels under another scheme, so a run records the table of labels too.
+    Older runs record none; for them the name counts if its digest is the same.
+
+    Parameters
+    ----------
+    described : mapping
+        `name`, `digest` and `table`, as of `describe_dataset`.
+    """
+    name, digest, table = (str(described.get(key, "")) for key in ("name", "digest", "table"))
+    if name in store.names():
+        reference = store.reference(name)
+        if store.dataset(reference.dataset).digest == digest and table in ("", reference.table):
+            return name
+    return f"{digest}@{table}" if table else digest
+
+
+def trained_view(store: Store, config: RunConfig) -> DatasetView:
+    """Open the dataset of a run; `RunError` if its rows or its labels are no longer in the store."""
+    name = str(config.dataset["name"])
+    try:
+        return store.view(dataset_of(store, config.dataset))
+    except UnknownNameError as error:
+        raise RunError(
+            f"the dataset {name!r} that the run was trained on is not in {store.uri}: build it again, give "
+            "the right --store, or name another with --dataset."
+        ) from error
+    except MissingObjectError as error:
+        if not error.key.startswith("tables/"):
+            raise
+        raise RunError(
+            f"the labels of {name!r} that the run was trained with are no longer in {store.uri}: build the "
+            "corpus again as it was, or name a dataset with --dataset."
+        ) from error

@@ -75,7 +75,7 @@ def evaluate(
 def _keep(found: Predictions, run: Run, side: str, wanted: str | Path | None, listener: Listener) -> None:
     """Write predictions where they are wanted, and into the folder of a run that was made before it kept them."""
     from featurestore.errors import StorageError
-    from models.runs.tables import predictions_name, write_predictions
+    from models.runs.records import predictions_name, write_predictions
 
     if wanted:
         write_predictions(Path(wanted), found)
@@ -107,7 +107,7 @@ def evaluated_rows(
         If the run's dataset does not stand any more, the run does not tell its split, or it learnt from recordings
         that it would be judged by; only `all`, where it is asked for, takes those too and says so.
     """
-    from models.runs.datasets import trained_view
+    from models.runs.run import trained_view
 
     experiment = _experiment(run)
     view = store.view(dataset) if dataset else trained_view(store, run.config)
@@ -162,7 +162,7 @@ def _check_learnt(
 def _views_of_then(store: Store, run: Run, view: DatasetView | None) -> Iterator[DatasetView]:
     """Yield what may hold the training's rows as they were: its own dataset if that stands, and another view."""
     from models.errors import RunError
-    from models.runs.datasets import trained_view
+    from models.runs.run import trained_view
 
     with suppress(RunError):
         yield trained_view(store, run.config)
@@ -182,7 +182,7 @@ def _experiment(run: Run) -> Experiment:
 def _same_corpus(store: Store, run: Run, view: DatasetView) -> bool:
     from featurestore.datasets import corpora_of
     from models.errors import RunError
-    from models.runs.datasets import trained_view
+    from models.runs.run import trained_view
 
     try:
         trained = trained_view(store, run.config).table.corpus

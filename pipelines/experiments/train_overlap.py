@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from featurestore.view import DatasetView
+    from models.runs.records import SideRecordings
     from models.runs.run import Run
-    from models.runs.tables import SideRecordings
 
 LEARNT_BEFORE = {"validation": ("train",), "test": ("train", "validation"), "all": ("train", "validation")}
 """Sides of the training that the recordings of a side must not come from; the validation side chose the weights."""
@@ -97,7 +97,7 @@ def learnt(
     not count where the run accepted equal audio on several sides of its corpus, nor segments where it accepted those.
     """
     from featurestore.segments import recording_of
-    from models.runs.tables import recordings_of
+    from models.runs.records import recordings_of
 
     known = [sides[side] for side in LEARNT_BEFORE[judged]]
     declared = set(run.config.leaks.get("declared") or ()) if same_corpus else set()
@@ -132,7 +132,7 @@ def sides_of_training(
         Returns a side of a view under the run's split.
     """
     from featurestore.errors import SplitError
-    from models.runs.tables import read_sides, recordings_of
+    from models.runs.records import read_sides, recordings_of
 
     kept = read_sides(run.folder)
     if kept is not None:

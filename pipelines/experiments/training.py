@@ -86,14 +86,14 @@ def run(
     """
     from featurestore.store import open_store
     from models.optimisation.distributed import ALONE
-    from models.runs.datasets import dataset_of
+    from models.runs.run import dataset_of
 
     ranks = ranks or ALONE
     store = store or open_store()
     if resume:
         _refuse_changes(recipe, dataset, changes)
         before = recorded_run(Path(resume))
-        experiment, dataset, seeds = before.experiment, dataset_of(store, before.config), before.seeds
+        experiment, dataset, seeds = before.experiment, dataset_of(store, before.config.dataset), before.seeds
         tell_finished(Path(resume), seeds or 1, listener)
     else:
         experiment = chosen_experiment(store, dataset, recipe, listener=listener, **changes)
@@ -214,14 +214,14 @@ def _recorded_folds(store: Store, run: Path) -> tuple[Experiment, str]:
     from featurestore.typed_values import typed
     from models.errors import CheckpointError, RunError
     from models.runs.checkpoint import read_json
-    from models.runs.datasets import dataset_called
+    from models.runs.run import dataset_of
 
     file = run / FOLDS
     if not file.is_file():
         raise RunError(f"{run} holds no cross-validation: it has no {FOLDS}. Start one with '--run {run}'.")
     record = read_json(file)
     described = typed(record.get("dataset"), dict, f"{file}: dataset", CheckpointError)
-    return recorded_experiment(record.get("recipe"), file), dataset_called(store, described)
+    return recorded_experiment(record.get("recipe"), file), dataset_of(store, described)
 
 
 def _cluster(opened: ExitStack, scheduler: str) -> Executor:

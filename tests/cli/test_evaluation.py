@@ -134,11 +134,11 @@ def two_schemes(place, tmp_path):
 
 
 def test_a_run_finds_the_labels_it_was_trained_with_though_its_dataset_s_name_has_others_now(two_schemes):
-    from models.runs.datasets import dataset_of, trained_view
+    from models.runs.run import dataset_of, trained_view
 
     store, config, table = two_schemes
 
-    assert dataset_of(store, config) == f"{config.dataset['digest']}@{table.id}"
+    assert dataset_of(store, config.dataset) == f"{config.dataset['digest']}@{table.id}"
     assert trained_view(store, config).classes == config.classes
     assert store.view("demo-short").classes[0].startswith("not ")
 
@@ -154,7 +154,7 @@ def test_a_digest_with_two_label_schemes_is_refused_with_both_names(two_schemes)
 
 def test_labels_that_are_gone_are_one_clear_line(two_schemes):
     from models.errors import RunError
-    from models.runs.datasets import trained_view
+    from models.runs.run import trained_view
 
     store, config, table = two_schemes
     store.storage.delete(table.key)
@@ -253,7 +253,7 @@ def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_
 
 
 def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(regrouped):
-    from models.runs.tables import Recording, read_sides
+    from models.runs.records import Recording, read_sides
     from pipelines.experiments.train_overlap import learnt
 
     store, run, _ = regrouped
@@ -267,7 +267,7 @@ def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(
 
 def test_learnt_recordings_are_known_by_their_sound_in_another_container_and_corpus(regrouped):
     from models.errors import RunError
-    from models.runs.tables import read_sides
+    from models.runs.records import read_sides
     from pipelines.experiments.evaluation import evaluated_rows
     from pipelines.experiments.train_overlap import learnt
 
@@ -314,7 +314,7 @@ def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it
 
 
 def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped):
-    from models.runs.tables import read_sides
+    from models.runs.records import read_sides
     from pipelines.experiments.train_overlap import learnt_speakers
 
     store, run, publish = regrouped
@@ -366,7 +366,7 @@ def test_the_sides_that_a_run_keeps_are_a_table_that_a_split_can_be_made_of(plac
 
 def test_a_spoilt_table_of_sides_is_one_clear_line(tmp_path):
     from models.errors import CheckpointError
-    from models.runs.tables import read_sides
+    from models.runs.records import read_sides
 
     for text in ("", "path,side,content\nx.wav,train\n", "path,side,content\nx.wav,nowhere,0\n", "a,b,c\n", "x\n",
                  "path,side,content,sound,speaker\nx.wav,train,0\n"):  # fmt: skip

@@ -110,7 +110,7 @@ def test_a_file_or_folder_that_is_no_run_is_named(tmp_path, copied):
 def test_an_unfinished_run_says_how_to_go_on(copied):
     (copied / "summary.json").unlink()
 
-    with pytest.raises(RunError, match="not finished: go on with 'featurestore train --resume"):
+    with pytest.raises(RunError, match="not finished: resume it with 'featurestore train --resume"):
         load_run(copied)
 
 

@@ -16,8 +16,8 @@ from models.evaluation import evaluate
 from models.execution import Execution, by_length
 from models.optimisation.optimisers import make_optimiser
 from models.registry import build_model
+from models.runs.records import read_predictions
 from models.runs.run import read_config, start_run
-from models.runs.tables import read_predictions
 from models.trainer import Sides
 from models.training import configure, train, train_seeds
 from models.training_spec import TrainingSpec

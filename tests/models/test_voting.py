@@ -9,12 +9,12 @@ from said import said
 
 from models.errors import CheckpointError, TrainingError
 from models.evaluation import evaluate
-from models.figures.voting import vote, vote_shares, voted
-from models.runs.tables import read_predictions, write_predictions
+from models.figures.predictions import vote, voted
+from models.runs.records import read_predictions, write_predictions
 
 
 def test_the_class_that_most_copies_name_wins_over_a_louder_one():
-    outcome = vote(["u", "u", "u"], np.array([[1.0, 0.9], [1.0, 0.9], [-9.0, 9.0]]))
+    outcome = vote(["u", "u", "u"], np.array([[0.52, 0.48], [0.52, 0.48], [0.0, 1.0]]))
 
     assert outcome.predicted.tolist() == [0]
     assert outcome.counts.tolist() == [[2, 1]]
@@ -22,8 +22,8 @@ def test_the_class_that_most_copies_name_wins_over_a_louder_one():
 
 
 def test_a_tie_is_broken_by_mean_probability_among_the_classes_that_tie():
-    logits = np.log([[0.5, 0.1, 0.4], [0.5, 0.1, 0.4], [0.0001, 0.6, 0.3999], [0.0001, 0.6, 0.3999]])
-    outcome = vote(["u"] * 4, logits)
+    shares = np.array([[0.5, 0.1, 0.4], [0.5, 0.1, 0.4], [0.0001, 0.6, 0.3999], [0.0001, 0.6, 0.3999]])
+    outcome = vote(["u"] * 4, shares)
 
     assert outcome.probabilities[0].argmax() == 2  # the likeliest class on average, which nobody named
     assert outcome.predicted.tolist() == [1]
@@ -35,9 +35,9 @@ def test_votes_are_those_of_counting_by_hand_in_any_order(seed):
     generator = np.random.default_rng(seed)
     paths, logits = [f"u{number}" for number in np.repeat(range(20), 11)], generator.normal(0, 1, (220, 4))
     order = generator.permutation(220)
-    outcome = vote([paths[row] for row in order], logits[order])
-
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    outcome = vote([paths[row] for row in order], shares[order])
+
     for path, winner in zip(outcome.paths, outcome.predicted, strict=True):
         rows = [row for row, name in enumerate(paths) if name == path]
         counts = np.bincount(logits[rows].argmax(axis=1), minlength=4)
@@ -49,7 +49,7 @@ def test_a_tie_of_votes_and_of_probabilities_goes_to_the_lowest_class_in_any_ord
     parts = (0.61, 0.28, 1 - 0.61 - 0.28)  # added up in floating point, the order tells in the last bit
     shares = np.array([[0.0, *row] for row in permutations(parts)])  # each of the last three classes has each twice
 
-    outcomes = [vote_shares(["u"] * 6, shares[list(order)]) for order in permutations(range(6))]
+    outcomes = [vote(["u"] * 6, shares[list(order)]) for order in permutations(range(6))]
 
     for outcome in outcomes:
         assert outcome.counts.tolist() == [[0, 2, 2, 2]]

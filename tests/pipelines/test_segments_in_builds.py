@@ -246,7 +246,7 @@ def test_a_recording_that_is_a_noise_of_the_policy_is_told_where_its_segments_ar
 
 
 def test_the_sides_that_a_run_keeps_are_a_split_of_segments(tmp_path, built):
-    from models.runs.tables import read_sides, recordings_of, write_sides
+    from models.runs.records import read_sides, recordings_of, write_sides
 
     view = built.view("calls")
     paths = sorted(set(view.paths))
@@ -265,7 +265,7 @@ def test_the_sides_that_a_run_keeps_are_a_split_of_segments(tmp_path, built):
 
 @pytest.mark.parametrize(("declared", "expected"), [((), 2), (("recording",), 0)])
 def test_another_segment_of_a_recording_that_a_run_learnt_from_is_known_as_learnt(built, declared, expected):
-    from models.runs.tables import recordings_of
+    from models.runs.records import recordings_of
 
     view = built.view("calls")
     of_a = sorted({path for path in view.paths if path.startswith("calls/a")})

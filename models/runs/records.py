@@ -1,7 +1,6 @@
-"""The CSV tables of a run folder, which spreadsheets and pandas read.
+"""What a run folder says: its history, its result, and its CSV tables, which spreadsheets and pandas read.
 
-`sides.csv` says which recordings were on which side, so that nothing learnt is tested on; `predictions-SIDE.csv` holds
-what the model predicts for each item.
+A folder may be damaged or edited by hand, so everything is checked as it is read.
 """
 
 from __future__ import annotations
@@ -10,14 +9,17 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from featurestore.checksummed_json import parsed
+from featurestore.typed_values import typed
 from models.data import FeatureView
 from models.errors import CheckpointError
+from models.figures.metrics import TRACKED
 from models.figures.predictions import Predictions
-from models.runs.checkpoint import regular, write_atomically
+from models.runs.checkpoint import read_json, regular, write_atomically
 
 SIDES_FILE = "sides.csv"
 """A table of sides as `--split` takes one, with what identifies each recording in further columns."""
@@ -36,12 +38,62 @@ class Recording(NamedTuple):
 COLUMNS = ("path", "side", *Recording._fields)
 FIRST_COLUMNS = COLUMNS[:3]
 """Of the tables of runs from before sounds and speakers were kept."""
-
 PREDICTION_COLUMNS = ("path", "copy", "speaker", "label", "predicted", "content")
 """Columns of the file before the probabilities, which are called `p(class)`."""
 
 SideRecordings = Mapping[str, Mapping[str, Recording]]
 """Of each side, every recording by its path."""
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Read the epochs of `metrics.jsonl`, none if there is no such file; `CheckpointError` if a line is not one."""
+    path = folder / "metrics.jsonl"
+    if not path.exists():
+        return []
+    try:
+        return [check_epoch(parsed(line)) for line in regular(path).read_bytes().splitlines()]
+    except (OSError, ValueError, RecursionError, CheckpointError) as error:
+        raise CheckpointError(
+            f"{path}: a line is not that of an epoch ({error!s:.200}). Restore or train again."
+        ) from error
+
+
+def check_epoch(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of an epoch if it has the figures of both sides; `CheckpointError` otherwise."""
+    typed(record.get("epoch"), int, "epoch", CheckpointError)
+    for side in ("train", "validation"):
+        figures = typed(record.get(side), dict, side, CheckpointError)
+        for name in ("loss", *TRACKED):
+            typed(figures.get(name), float | None, f"{name} of {side}", CheckpointError)
+    return record
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Return the result of a finished run; `CheckpointError` if it lacks the figures of its test side."""
+    path = folder / "summary.json"
+    result: dict[str, Any] = typed(read_json(path).get("result"), dict, f"{path}: result", CheckpointError)
+    test = typed(result.get("test"), dict, f"{path}: test", CheckpointError)
+    for name in TRACKED:
+        if test.get(name, "") is not None:  # there was no test side
+            typed(test.get(name), float, f"{path}: {name} of the test side", CheckpointError)
+    return result
+
+
+def read_side(folder: Path, side: str) -> dict[str, Any]:
+    """Return the figures of a side of a finished run: `classes`, `confusion` and what follows from them.
+
+    Raises
+    ------
+    CheckpointError
+        If `summary.json` cannot be read or has no confusion matrix of the side.
+    """
+    path = folder / "summary.json"
+    figures: dict[str, Any] = typed(read_json(path).get(side), dict, f"{path}: {side}", CheckpointError)
+    classes = typed(figures.get("classes"), tuple[str, ...], f"{path}: classes", CheckpointError)
+    confusion = typed(figures.get("confusion"), tuple[tuple[int, ...], ...], f"{path}: confusion", CheckpointError)
+    if {len(classes)} != {len(confusion), *map(len, confusion)}:
+        raise CheckpointError(f"{path}: the confusion matrix of the {side} side does not fit its classes. Train again.")
+    return figures
 
 
 def recordings_of(view: FeatureView) -> dict[str, Recording]:
@@ -54,7 +106,7 @@ def recordings_of(view: FeatureView) -> dict[str, Recording]:
 
 
 def write_sides(folder: Path, sides: Mapping[str, FeatureView]) -> None:
-    """Write `sides.csv`: a line for each recording of each side, in the order of their paths."""
+    """Write `sides.csv`: which recordings were on which side, in the order of their paths."""
     lines = (
         (path, side, *recording)
         for side, view in sides.items()
@@ -64,13 +116,7 @@ def write_sides(folder: Path, sides: Mapping[str, FeatureView]) -> None:
 
 
 def read_sides(folder: Path) -> SideRecordings | None:
-    """Read what `write_sides` wrote; None for a run from before it was kept.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is not such a table.
-    """
+    """Read `sides.csv`; None for a run from before it was kept, `CheckpointError` if it is not such a table."""
     path = folder / SIDES_FILE
     if not path.exists():
         return None
@@ -91,7 +137,7 @@ def read_sides(folder: Path) -> SideRecordings | None:
 
 
 def predictions_name(side: str) -> str:
-    """Return what the file of a side is called in a run folder."""
+    """Return the name of the file with the predictions for a side."""
     return f"predictions-{side}.csv"
 
 
@@ -108,29 +154,27 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 def read_predictions(path: Path) -> Predictions:
     """Read what `write_predictions` wrote; `CheckpointError` if the file is not such a table."""
+    before = len(PREDICTION_COLUMNS)
     try:
         head, *rows = _read(path)
-        if tuple(head[: len(PREDICTION_COLUMNS)]) != PREDICTION_COLUMNS:
-            raise ValueError(f"its columns are {', '.join(head[:6])}")
-        return _parsed(tuple(name[2:-1] for name in head[len(PREDICTION_COLUMNS) :]), rows)
+        if tuple(head[:before]) != PREDICTION_COLUMNS:
+            raise ValueError(f"its columns are {', '.join(head[:before])}")
+        classes = tuple(name[2:-1] for name in head[before:])
+        number = {name: place for place, name in enumerate(classes)}
+        columns = list(zip(*rows, strict=True)) if rows else [()] * (before + len(classes))
+        paths, copies, speakers, labels, predicted, contents, *shares = columns
+        return Predictions(
+            classes,
+            tuple(paths),
+            np.array([int(copy) for copy in copies], np.int64),
+            tuple(speaker or None for speaker in speakers),
+            tuple(contents),
+            np.array([number[name] for name in labels], np.int64),
+            np.array([number[name] for name in predicted], np.int64),
+            np.array(shares, np.float64).reshape(len(classes), len(rows)).T,
+        )
     except (OSError, ValueError, IndexError, KeyError, csv.Error) as error:
         raise CheckpointError(f"{path}: no readable table of predictions ({error}).") from error
-
-
-def _parsed(classes: tuple[str, ...], rows: Sequence[Sequence[str]]) -> Predictions:
-    number = {name: place for place, name in enumerate(classes)}
-    columns = list(zip(*rows, strict=True)) if rows else [()] * (len(PREDICTION_COLUMNS) + len(classes))
-    shares = np.array(columns[len(PREDICTION_COLUMNS) :], np.float64).reshape(len(classes), len(rows)).T
-    return Predictions(
-        classes,
-        tuple(columns[0]),
-        np.array([int(copy) for copy in columns[1]], np.int64),
-        tuple(speaker or None for speaker in columns[2]),
-        tuple(columns[5]),
-        np.array([number[name] for name in columns[3]], np.int64),
-        np.array([number[name] for name in columns[4]], np.int64),
-        shares,
-    )
 
 
 def _write(path: Path, lines: Iterable[Sequence[str | int]]) -> None:
