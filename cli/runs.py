@@ -312,9 +312,9 @@ def _audio_files(places: tuple[str, ...]) -> list[Path]:
 @json_option
 def report(run: str, out: str | None, as_json: bool) -> None:
     """Write a page about RUN, the folds of a cross-validation or several seeds: figures, curves, settings, leaks."""
-    from models.reports.report import write_any_report
+    from models.reports.report import write_report
 
-    path = write_any_report(Path(run), Path(out) if out else None)
+    path = write_report(Path(run), Path(out) if out else None)
     if as_json:
         print_json({"path": str(path)})
     else:

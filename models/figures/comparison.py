@@ -27,7 +27,6 @@ from models.figures.intervals import (
 from models.figures.metrics import TRACKED, measures
 from models.figures.predictions import Predictions
 
-PERMUTATIONS = 10_000
 CHUNK = 4_000_000
 """Most drawn numbers held at a time."""
 FEWEST_SPEAKERS = 6
@@ -42,7 +41,7 @@ def compare(
     second: Sequence[Predictions],
     *,
     unit: str = "auto",
-    permutations: int = PERMUTATIONS,
+    permutations: int = 10_000,
     seed: int = 0,
     names: tuple[str, str] = ("the first", "the second"),
 ) -> dict[str, Any]:
@@ -54,10 +53,8 @@ def compare(
         Of one run each, or of several seeds on the same items, whose correctness is averaged.
     unit : str
         What is exchanged as a whole: `speakers`, `items`, or `auto`, speakers if there are six or more.
-    permutations : int
-        Random exchanges; if few clusters differ, all exchanges are counted instead.
-    seed : int
-        Draws exchanges.
+    permutations, seed : int
+        Random exchanges, and what draws them; if few clusters differ, all exchanges are counted instead.
     names : tuple of str
         What error messages call the two.
 
@@ -74,13 +71,19 @@ def compare(
     RunError
         If the items or classes differ; the message says how.
     """
-    aligned = _aligned([*first, *second], [names[0]] * len(first) + [names[1]] * len(second))
-    ours, theirs = aligned[: len(first)], aligned[len(first) :]
+    ordered = [run.take(sorted(range(len(run)), key=run.items.__getitem__)) for run in (*first, *second)]
+    for run, name in zip(ordered[1:], [*[names[0]] * (len(first) - 1), *[names[1]] * len(second)], strict=True):
+        _check_same(ordered[0], run, names[0], name)
+    if not len(ordered[0]):
+        raise RunError(f"{names[0]} has no items on this side: there is nothing to compare.")
+    ours, theirs = ordered[: len(first)], ordered[len(first) :]
     clusters = _clusters(ours[0].speakers, unit)
     differences = _weighted_differences(ours, theirs)
-    sums = np.stack([_sums(column, clusters) for column in differences.T], axis=1)
+    sums = np.zeros((len(clusters), len(TRACKED)))
+    np.add.at(sums, clusters.numbers, differences)
     p_values, exact = sign_flip_test(sums, permutations=permutations, seed=seed)
     bounds, over = _difference_intervals(ours, theirs)
+    one, other = (measures(np.stack([run.confusion for run in runs])).mean(axis=0) for runs in (ours, theirs))
     return {
         "items": len(ours[0]),
         "unit": clusters.unit,
@@ -90,41 +93,21 @@ def compare(
         "exact": exact,
         "ignores_speakers": clusters.unit == "items",
         "interval_over": over,
-        **_compared_figures(ours, theirs, bounds, p_values),
+        **{
+            name: {
+                "first": float(one[place]),
+                "second": float(other[place]),
+                "difference": float(one[place] - other[place]),
+                "interval": bounds[place],
+                "p_value": float(p_values[place]),
+            }
+            for place, name in enumerate(TRACKED)
+        },
     }
-
-
-def _compared_figures(
-    ours: Sequence[Predictions],
-    theirs: Sequence[Predictions],
-    bounds: Sequence[list[float] | None],
-    p_values: NDArray[np.float64],
-) -> dict[str, dict[str, Any]]:
-    """Put the figures of both sides, their difference and what was found about it together, by measure."""
-    first, second = (measures(np.stack([run.confusion for run in runs])).mean(axis=0) for runs in (ours, theirs))
-    return {
-        name: {
-            "first": float(first[place]),
-            "second": float(second[place]),
-            "difference": float(first[place] - second[place]),
-            "interval": bounds[place],
-            "p_value": float(p_values[place]),
-        }
-        for place, name in enumerate(TRACKED)
-    }
-
-
-def _aligned(runs: Sequence[Predictions], names: Sequence[str]) -> list[Predictions]:
-    """Return all predictions in the order of their items; `RunError` if the items are not the same."""
-    ordered = [run.take(sorted(range(len(run)), key=run.items.__getitem__)) for run in runs]
-    for run, name in zip(ordered[1:], names[1:], strict=True):
-        _check_same(ordered[0], run, names[0], name)
-    if not len(ordered[0]):
-        raise RunError(f"{names[0]} has no items on this side: there is nothing to compare.")
-    return ordered
 
 
 def _check_same(one: Predictions, other: Predictions, name: str, other_name: str) -> None:
+    """Refuse predictions of other items or classes; both are in the order of their items."""
     if sorted(one.classes) != sorted(other.classes):
         raise RunError(
             f"{name} and {other_name} have different classes ({', '.join(one.classes)}; {', '.join(other.classes)}): "
@@ -155,7 +138,7 @@ def _clusters(speakers: Sequence[str | None], unit: str) -> Clusters:
     if unit not in UNITS:
         raise RunError(f"the unit of a comparison is one of {', '.join(UNITS)}, not {unit!r}.")
     if unit == "items":
-        return Clusters(np.arange(len(speakers)), len(speakers), "items", "asked for")
+        return Clusters(np.arange(len(speakers)), len(speakers), "items", "as requested")
     clusters = clusters_of(speakers, 2 if unit == "speakers" else FEWEST_SPEAKERS)
     if unit == "speakers" and clusters.unit == "items":
         raise RunError(f"speakers cannot be exchanged ({clusters.reason}): use '--unit items'.")
@@ -165,25 +148,15 @@ def _clusters(speakers: Sequence[str | None], unit: str) -> Clusters:
 def _weighted_differences(ours: Sequence[Predictions], theirs: Sequence[Predictions]) -> NDArray[np.float64]:
     """Return what each item adds to the difference in accuracy and in UAR, `array [items, 2]`."""
     labels = ours[0].labels
-    difference = _right(ours) - _right(theirs)
+    right = [np.mean([run.predicted == run.labels for run in runs], axis=0) for runs in (ours, theirs)]
+    difference = right[0] - right[1]
     support = np.bincount(labels, minlength=len(ours[0].classes))
     by_class = 1 / (support[labels] * np.count_nonzero(support))
     return np.stack([difference / len(labels), difference * by_class], axis=1)
 
 
-def _right(runs: Sequence[Predictions]) -> NDArray[np.float64]:
-    """Return the share of runs that label each item right, `array [items]`."""
-    shares: NDArray[np.float64] = np.mean([run.predicted == run.labels for run in runs], axis=0)
-    return shares
-
-
-def _sums(values: NDArray[np.float64], clusters: Clusters) -> NDArray[np.float64]:
-    """Add up the values `[items]` of each cluster."""
-    return np.bincount(clusters.numbers, values, len(clusters)).astype(np.float64)
-
-
 def sign_flip_test(
-    sums: NDArray[np.float64], *, permutations: int = PERMUTATIONS, seed: int = 0
+    sums: NDArray[np.float64], *, permutations: int = 10_000, seed: int = 0
 ) -> tuple[NDArray[np.float64], bool]:
     """Return two-sided p-values of sums over clusters whose signs may be flipped, and whether all flips were counted.
 
@@ -193,8 +166,6 @@ def sign_flip_test(
     ----------
     sums : array [clusters, figures]
         What each cluster adds to each difference.
-    permutations : int
-    seed : int
 
     References
     ----------
@@ -224,7 +195,7 @@ def _difference_intervals(
     found: list[list[float] | None] = [None] * len(TRACKED)
     if len(none) < len(TRACKED):
         groups = [slice(len(ours)), slice(len(ours), len(runs))]
-        spreads = jackknife(cluster_confusions(runs, clusters), measures, groups, [1, -1])
+        spreads = jackknife(cluster_confusions(runs, clusters), groups, [1, -1])
         for place, name in enumerate(TRACKED):
             spread = spreads[place]
             if name not in none and spread.variance < SAME:

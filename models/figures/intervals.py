@@ -8,7 +8,7 @@ truth in 70 of 100 trials (`benchmarks/interval_coverage.py`, docs/training.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,6 @@ FEWEST_SEEDS = 3
 """With two, the spread of seeds is known with one degree of freedom, which is as good as not at all."""
 SAME = 1e-12
 """Variances below this come from rounding."""
-
-Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Maps confusion matrices `[..., runs, true, predicted]` to a figure for each run, `[..., runs, figures]`."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +83,8 @@ class Spread:
         return float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2) * np.sqrt(self.variance))
 
 
-def jackknife(
-    confusions: NDArray[np.float64], statistic: Statistic, groups: Sequence[slice], signs: Sequence[int]
-) -> list[Spread]:
-    """Return the spread of a signed sum of means over groups of runs, a `Spread` for each figure.
+def jackknife(confusions: NDArray[np.float64], groups: Sequence[slice], signs: Sequence[int]) -> list[Spread]:
+    """Return the spread of a signed sum of means over groups of runs, a `Spread` for each of `MEASURES`.
 
     Speakers are left out one at a time; for UAR and macro F1 the degrees of freedom are those of the class with the
     fewest speakers. The variance over seeds is added to that over speakers, with the degrees of freedom of
@@ -100,7 +95,6 @@ def jackknife(
     ----------
     confusions : array [speakers, runs, true, predicted]
         There is no interval for UAR and macro F1 where a class has a single speaker, see `missing`.
-    statistic : callable
     groups : sequence of slice
         Runs that differ in their seed alone.
     signs : sequence of int
@@ -111,9 +105,16 @@ def jackknife(
     B. Efron and C. Stein, The jackknife estimate of variance, Annals of Statistics 9 (1981).
     F. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics Bulletin 2 (1946).
     """
+
+    def signed(figures: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map `[..., runs, figures]` to the signed sum of the means over groups, `[..., figures]`."""
+        means = [sign * figures[..., group, :].mean(axis=-2) for group, sign in zip(groups, signs, strict=True)]
+        total: NDArray[np.float64] = np.sum(means, axis=0)
+        return total
+
     whole, speakers = confusions.sum(axis=0), len(confusions)
-    figures = statistic(whole)
-    left_out = _signed(statistic(whole - confusions), groups, signs)
+    figures = measures(whole)
+    left_out = signed(measures(whole - confusions))
     variance = (speakers - 1) / speakers * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
     fewest = max(2, fewest_speakers(confusions)[0])  # of a class of one speaker only accuracy has an interval
     freedom = np.array([speakers - 1, *[fewest - 1] * (figures.shape[-1] - 1)], np.float64)
@@ -123,16 +124,7 @@ def jackknife(
         variance = np.sum([part for part, _ in parts], axis=0)
         shares = np.sum([part**2 / degrees for part, degrees in parts], axis=0)
         freedom = np.divide(variance**2, shares, out=np.ones_like(variance), where=shares > 0)
-    return [
-        Spread(*map(float, found)) for found in zip(_signed(figures, groups, signs), variance, freedom, strict=True)
-    ]
-
-
-def _signed(figures: NDArray[np.float64], groups: Sequence[slice], signs: Sequence[int]) -> NDArray[np.float64]:
-    """Map `[..., runs, figures]` to the signed sum of the means over groups, `[..., figures]`."""
-    means = [sign * figures[..., group, :].mean(axis=-2) for group, sign in zip(groups, signs, strict=True)]
-    total: NDArray[np.float64] = np.sum(means, axis=0)
-    return total
+    return [Spread(*map(float, found)) for found in zip(signed(figures), variance, freedom, strict=True)]
 
 
 def fewest_speakers(confusions: NDArray[np.float64]) -> tuple[int, int]:
@@ -191,7 +183,7 @@ def intervals(runs: Sequence[Predictions]) -> dict[str, Any]:
     found: dict[str, list[float] | None] = dict.fromkeys(MEASURES)
     if len(none) < len(MEASURES):
         confusions = cluster_confusions(runs, clusters)
-        spreads = jackknife(confusions, measures, [slice(len(runs))], [1])
+        spreads = jackknife(confusions, [slice(len(runs))], [1])
         for name, spread in zip(MEASURES, spreads, strict=True):
             if name in none:
                 continue

@@ -76,19 +76,15 @@ class Ranks:
         share = losses.weight * bool(clips)
         (losses.objective * share).backward()  # type: ignore[no-untyped-call]
         sums = torch.stack([share, losses.plain * clips, torch.full_like(share, clips)])
-        sums = self._add_up(model, sums)
-        return sums[1] / sums[2]
-
-    def _add_up(self, model: nn.Module, sums: Tensor) -> Tensor:
         gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
         flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), sums])
         with communication_errors():
             dist.all_reduce(flat)
-        weight = flat[-3]
+        weight, loss, rows = flat[-3:].unbind()
         pieces = torch.split(flat[:-3], [gradient.numel() for gradient in gradients])
         for gradient, piece in zip(gradients, pieces, strict=True):
             torch.div(piece.view(gradient.shape), weight, out=gradient)
-        return flat[-3:]
+        return loss / rows
 
     def add(self, tensors: Iterable[Tensor]) -> None:
         """Replace tensors, in place, by their sums over all ranks."""
@@ -107,46 +103,35 @@ class Ranks:
         if self.count == 1:
             return work()
         if not self.first:
-            return self._receive()  # type: ignore[no-any-return]
+            answer = self._from_first(b"")
+            if "failed" in answer:
+                raise TrainingError("the first process of this training stopped; its own message says why.")
+            return answer["result"]  # type: ignore[no-any-return]
         try:
             result = work()
         except FeatureStoreError:
-            self._send({"failed": True})
+            self._from_first(json.dumps({"failed": True}).encode())
             raise
-        self._send({"result": result})
+        self._from_first(json.dumps({"result": result}).encode())
         return result
 
-    def in_turn(self, work: Callable[[], Message]) -> Message:
-        """Do some work on every rank, on the first one before all others, which may then find it done.
+    def _from_first(self, message: bytes) -> Any:  # noqa: ANN401 (any JSON value)
+        """Send a message from the first rank, or receive it on the others."""
+        size = torch.tensor(len(message))
+        with communication_errors():
+            dist.broadcast(size, 0, group=self.patient)
+            text = torch.frombuffer(bytearray(message or bytes(int(size))), dtype=torch.uint8)
+            dist.broadcast(text, 0, group=self.patient)
+        return json.loads(text.numpy().tobytes())
 
-        Raises
-        ------
-        TrainingError
-            On the other ranks, if the work failed on the first one.
-        """
+    def in_turn(self, work: Callable[[], Message]) -> Message:
+        """Do some work on every rank, first on the first one, so that the others may find it done; see `broadcast`."""
         if self.first:
             found: list[Message] = []
             self.broadcast(lambda: found.append(work()))
             return found[0]
         self.broadcast(lambda: None)
         return work()
-
-    def _send(self, answer: Mapping[str, Any]) -> None:
-        text = torch.frombuffer(bytearray(json.dumps(answer).encode()), dtype=torch.uint8)
-        with communication_errors():
-            dist.broadcast(torch.tensor(len(text)), 0, group=self.patient)
-            dist.broadcast(text, 0, group=self.patient)
-
-    def _receive(self) -> Any:  # noqa: ANN401 (any JSON value)
-        size = torch.tensor(0)
-        with communication_errors():
-            dist.broadcast(size, 0, group=self.patient)
-            text = torch.empty(int(size), dtype=torch.uint8)
-            dist.broadcast(text, 0, group=self.patient)
-        answer = json.loads(text.numpy().tobytes())
-        if "failed" in answer:
-            raise TrainingError("the first process of this training stopped; its own message says why.")
-        return answer["result"]
 
     def gather(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         """Return the tensors of every rank, in their order, on the CPU; on any but the first rank only its own."""
@@ -183,22 +168,18 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     gpu = device != "cpu" and torch.cuda.is_available()
     if gpu:
-        _take_gpu(local)
+        there = torch.cuda.device_count()
+        if local >= there:
+            raise TrainingError(
+                f"{there} GPUs for {local + 1} or more processes: start 'torchrun --nproc-per-node {there}' or add "
+                "'--device cpu'."
+            )
+        torch.cuda.set_device(local)
     with communication_errors():
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=ANSWER_WITHIN)
         patient = dist.new_group(backend="gloo", timeout=WAIT_WITHIN)
     yield Ranks(rank, count, local, patient)
     dist.destroy_process_group()  # not after an error: it would wait for ranks that are gone
-
-
-def _take_gpu(local: int) -> None:
-    there = torch.cuda.device_count()
-    if local >= there:
-        raise TrainingError(
-            f"{there} GPUs for {local + 1} or more processes: start 'torchrun --nproc-per-node {there}' or add "
-            "'--device cpu'."
-        )
-    torch.cuda.set_device(local)
 
 
 def processes_started() -> int:
@@ -220,6 +201,6 @@ def communication_errors() -> Iterator[None]:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise TrainingError(
-            f"another process of this training ended or did not answer ({reason}). Its own message says why; go on "
-            "with '--resume'."
+            f"another process of this training ended or did not answer ({reason}). Its own message says why; "
+            "continue with '--resume'."
         ) from error

@@ -36,17 +36,15 @@ class BetaMomentum(torch.optim.Optimizer):
         """Move the weights by their gradients; a closure is not called."""
         for group in self.param_groups:
             for weights in group["params"]:
-                if weights.grad is not None:
-                    self._move(weights, weights.grad, group)
-
-    def _move(self, weights: Tensor, gradient: Tensor, group: Mapping[str, Any]) -> None:
-        state = self.state[weights]
-        if not state:
-            state["velocity"] = torch.zeros_like(weights)
-        if group["weight_decay"]:
-            gradient = gradient.add(weights, alpha=group["weight_decay"])
-        state["velocity"].mul_(group["momentum"]).add_(gradient, alpha=group["lr"])
-        weights.add_(state["velocity"], alpha=-group["beta"])
+                if weights.grad is None:
+                    continue
+                gradient, state = weights.grad, self.state[weights]
+                if not state:
+                    state["velocity"] = torch.zeros_like(weights)
+                if group["weight_decay"]:
+                    gradient = gradient.add(weights, alpha=group["weight_decay"])
+                state["velocity"].mul_(group["momentum"]).add_(gradient, alpha=group["lr"])
+                weights.add_(state["velocity"], alpha=-group["beta"])
 
 
 def make_optimiser(model: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
@@ -73,14 +71,10 @@ def _sgd(groups: list[dict[str, Any]], spec: TrainingSpec) -> torch.optim.Optimi
     return torch.optim.SGD(_without(groups, "beta"), nesterov=spec.nesterov, momentum=spec.momentum, fused=True)
 
 
-def _sgd_beta(groups: list[dict[str, Any]], spec: TrainingSpec) -> torch.optim.Optimizer:
-    return BetaMomentum(groups)
-
-
 OPTIMISERS: Mapping[str, Callable[[list[dict[str, Any]], TrainingSpec], torch.optim.Optimizer]] = {
     "adam": _adam,
     "sgd": _sgd,
-    "sgd-beta": _sgd_beta,
+    "sgd-beta": lambda groups, _: BetaMomentum(groups),
 }
 
 
@@ -97,23 +91,21 @@ def parameter_groups(model: nn.Module, spec: TrainingSpec) -> list[dict[str, Any
     check_modules(model, spec)
     groups: dict[tuple[str, bool], dict[str, Any]] = {}
     for module in ("", *spec.modules):
+        own = spec.modules.get(module, {})
+        rate = own.get("learning_rate", spec.learning_rate)
         for decays in (True, False):
-            groups[module, decays] = {"params": [], "module": module, **_group_settings(spec, module, decays)}
+            groups[module, decays] = {
+                "params": [],
+                "module": module,
+                "first_rate": rate,
+                "lr": rate,
+                "momentum": own.get("momentum", spec.momentum),
+                "beta": own.get("beta", spec.beta),
+                "weight_decay": spec.l2 if decays else 0.0,
+            }
     for name, parameter in model.named_parameters():
         groups[owner(name, spec.modules), parameter.ndim > 1]["params"].append(parameter)
     return [group for group in groups.values() if group["params"]]
-
-
-def _group_settings(spec: TrainingSpec, module: str, decays: bool) -> dict[str, float]:
-    own = spec.modules.get(module, {})
-    rate = own.get("learning_rate", spec.learning_rate)
-    return {
-        "first_rate": rate,
-        "lr": rate,
-        "momentum": own.get("momentum", spec.momentum),
-        "beta": own.get("beta", spec.beta),
-        "weight_decay": spec.l2 if decays else 0.0,
-    }
 
 
 def owner(parameter: str, modules: Iterable[str]) -> str:

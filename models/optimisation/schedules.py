@@ -1,7 +1,7 @@
 """The learning rate over a training, and which epochs were better than all before.
 
 A schedule has no state of its own: it reads the history of finished epochs, which is part of every checkpoint, so a
-training that was interrupted goes on with the rates of an undisturbed one.
+resumed training has the rates of one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def improvements(history: Sequence[Mapping[str, Any]], monitor: str) -> list[boo
     """Tell of each finished epoch whether its validation figure is better than all before it.
 
     Lower is better for `loss`, higher for the others. A draw is no better, and neither is an epoch without a figure,
-    as there are where the validation side is empty.
+    as all are where the validation side is empty.
     """
     best, found = None, []
     for record in history:
@@ -37,10 +37,6 @@ def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int:
 def stale_epochs(history: Sequence[Mapping[str, Any]], monitor: str) -> int:
     """Return how many epochs passed since the best one."""
     return len(history) - best_epoch(history, monitor)
-
-
-DEAD = 0.005
-"""Share of the first learning rate below which a training hardly goes on."""
 
 
 class ScheduleStep(NamedTuple):
@@ -108,16 +104,23 @@ SCHEDULES: Mapping[str, Callable[[TrainingSpec, ScheduleStep], float]] = {
 }
 
 
+DEAD = 0.005
+"""Share of the first learning rate below which a training hardly learns."""
+
+
 def rate_factor(spec: TrainingSpec, at: ScheduleStep) -> float:
-    """Return what all first learning rates are multiplied by in a step; 1 at most."""
+    """Return what all first learning rates are multiplied by in a step, 1 at most; linear over the warm-up."""
     factor = SCHEDULES[spec.schedule](spec, at)
     if spec.least_rate:
         factor = max(factor, min(spec.least_rate / spec.learning_rate, 1.0))
-    return factor * warm_up(spec, at)
+    warm_up = spec.warmup_epochs * at.steps
+    if warm_up:
+        factor *= min(((at.epoch - 1) * at.steps + at.step + 1) / warm_up, 1.0)
+    return factor
 
 
 def rate_note(spec: TrainingSpec) -> str:
-    """Say in one line that `piecewise` leaves a rate at which nothing is learnt; nothing where it does not."""
+    """Return a line about a `piecewise` schedule that ends at a rate at which nothing is learnt; else nothing."""
     warm = replace(spec, warmup_epochs=0)
     factors = [rate_factor(warm, ScheduleStep(epoch, 0, 1)) for epoch in range(1, spec.epochs + 1)]
     if spec.schedule != "piecewise" or factors[-1] >= DEAD:
@@ -127,10 +130,3 @@ def rate_note(spec: TrainingSpec) -> str:
         f"the learning rate is {spec.learning_rate * factors[first - 1]:.2g} from epoch {first} of {spec.epochs} on: "
         f"{spec.drop_factor:g} times as much after every {spec.drop_epochs} epochs. drop_epochs = auto lowers it once."
     )
-
-
-def warm_up(spec: TrainingSpec, at: ScheduleStep) -> float:
-    """Return the straight line up to 1 at the last step of the warm-up; 1 after it."""
-    steps = spec.warmup_epochs * at.steps
-    done = (at.epoch - 1) * at.steps + at.step
-    return min((done + 1) / steps, 1.0) if steps else 1.0

@@ -9,26 +9,9 @@ from typing import Any
 import numpy as np
 
 from featurestore.corpus.splits.leakage import REFUSED_KINDS
-from featurestore.specs.recordings import briefly
 from models.figures import metrics
 from models.figures.intervals import intervals_in_words
 from models.reports.plots import confusion_figure, figure_svg
-from models.runs.run import RunConfig
-
-
-def shared_conditions(config: RunConfig) -> list[tuple[str, Any]]:
-    """Return what runs of one experiment have in common: dataset, features, normalisation, training."""
-    dataset = config.dataset
-    labels = f", labels {dataset['table'][:12]}" if dataset.get("table") else ""
-    return [
-        ("dataset", f"{dataset['name']}, digest {dataset['digest']}{labels}"),
-        ("rows", ", ".join(f"{side} {count}" for side, count in config.rows.items())),
-        ("features", settings(dataset["features"])),
-        ("augmentation", settings(briefly(dataset["augmentation"] or {})) or "none"),
-        ("normalisation", normalisation_verdict(config.normalisation)),
-        ("training", settings(config.training.decisive())),
-    ]
-
 
 STYLE = """<style>
 :root { color-scheme: light; }
@@ -62,8 +45,6 @@ figcaption { color: #666; font-size: .88rem; }
 }
 @media print { main { max-width: none; padding: 0; } h2, figure { break-inside: avoid; } h2 { break-after: avoid; } }
 </style>"""
-
-
 PER_CLASS = ("precision", "recall", "f1", "support")
 
 
@@ -110,11 +91,6 @@ def number(value: float | None) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
-def interval(bounds: Sequence[float] | None) -> str:
-    """Return an interval as text; a dash where there is none."""
-    return "–" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
-
-
 def measure_table(figures: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Return accuracy, UAR and macro F1 with their intervals, and how those were found.
 
@@ -125,16 +101,15 @@ def measure_table(figures: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     found : mapping
         `interval` by measure and `interval_over`, or nothing.
     """
-    bounds = found.get("interval") or {}
-    rows = [(shown, number(figures[name]), interval(bounds.get(name))) for name, shown in metrics.DISPLAY.items()]
-    return table(("", "figure", "95 % interval"), rows) + paragraph(interval_note(found.get("interval_over")), "note")
-
-
-def interval_note(over: Mapping[str, Any] | None) -> str:
-    """Say in words what intervals are over, and why a measure has none."""
-    if not over:
-        return "No intervals: the run was made before predictions were kept. 'featurestore evaluate' finds them."
-    return f"95 % intervals {intervals_in_words(over)}." if "covers" in over else "Intervals by an earlier method."
+    rows = []
+    for name, shown in metrics.DISPLAY.items():
+        bounds = (found.get("interval") or {}).get(name)
+        rows.append((shown, number(figures[name]), f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else "–"))
+    over = found.get("interval_over")
+    note = "No intervals: the run was made before predictions were kept. 'featurestore evaluate' finds them."
+    if over:
+        note = f"95 % intervals {intervals_in_words(over)}." if "covers" in over else "Intervals by an earlier method."
+    return table(("", "figure", "95 % interval"), rows) + paragraph(note, "note")
 
 
 def class_table(figures: Mapping[str, Any]) -> str:
@@ -174,14 +149,6 @@ def _names(names: Any) -> str:  # noqa: ANN401 (a list of names or a count)
     if not isinstance(names, (list, tuple)):
         return str(names)
     return ", ".join(map(str, names[:12])) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def normalisation_verdict(normalisation: Mapping[str, Any]) -> str:
-    """Say how features were normalised and what of the test side that used."""
-    kind = normalisation.get("kind", "none")
-    if kind == "none":
-        return "none"
-    return f"{kind}, fitted on {normalisation.get('fitted_on')}; leakage: {normalisation.get('leakage')}"
 
 
 def settings(values: Mapping[str, Any], within: str = "") -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def training_figure(history: History) -> Figure:
     figure = _figure(8.0, 3.4)
     loss, accuracy = figure.subplots(1, 2)
     _draw_loss(loss, history)
-    _draw_side_by_side(accuracy, history, "accuracy")
+    _draw_both_sides(accuracy, history, "accuracy")
     _legend_above(figure, accuracy)
     return figure
 
@@ -44,7 +44,7 @@ def training_panels(history: History) -> tuple[Figure, Figure]:
     panels = _figure(4.4, 3.4), _figure(4.4, 3.4)
     axes = [panel.subplots() for panel in panels]
     _draw_loss(axes[0], history)
-    _draw_side_by_side(axes[1], history, "accuracy")
+    _draw_both_sides(axes[1], history, "accuracy")
     for panel, drawn in zip(panels, axes, strict=True):
         _legend_above(panel, drawn)
     return panels
@@ -53,11 +53,11 @@ def training_panels(history: History) -> tuple[Figure, Figure]:
 def _draw_loss(axes: Axes, history: History) -> None:
     steps = _reported_steps(history, "losses")
     axes.plot([time for time, _ in steps], [loss for _, loss in steps], color=TRAIN, alpha=0.3, linewidth=0.8)
-    _draw_side_by_side(axes, history, "loss")
+    _draw_both_sides(axes, history, "loss")
     axes.set_ylim(bottom=0)
 
 
-def _draw_side_by_side(axes: Axes, history: History, name: str) -> None:
+def _draw_both_sides(axes: Axes, history: History, name: str) -> None:
     """Draw a measure of the training and the validation side over epochs."""
     epochs = [record["epoch"] for record in history]
     for side, shown, colour in (("train", "training", TRAIN), ("validation", "validation", VALIDATION)):

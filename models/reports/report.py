@@ -1,15 +1,16 @@
-"""A run as one page: a single HTML file without scripts or references, readable on a phone and on paper."""
+"""A run, or the folds or seeds of a folder, as one page: a single HTML file, readable on a phone and on paper."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from featurestore.specs.recordings import briefly
 from featurestore.typed_values import typed
-from models.errors import CheckpointError
+from models.errors import CheckpointError, RunError
 from models.figures import metrics
 from models.figures.intervals import intervals
 from models.reports.parts import (
@@ -22,25 +23,18 @@ from models.reports.parts import (
     page,
     paragraph,
     settings,
-    shared_conditions,
     table,
 )
 from models.reports.plots import figure_svg, figures_of
 from models.runs.checkpoint import write_atomically
-from models.runs.records import predictions_name, read_predictions
-from models.runs.run import Run, RunConfig, load_run
+from models.runs.folders import RunFolder, pooled_summary
+from models.runs.records import predictions_name, read_predictions, read_result
+from models.runs.run import Run, RunConfig, load_run, read_config
+
+WORDS = {"fold": "folds", "seed": "seeds"}
 
 
-def write_report(run: Run, out: Path) -> Path:
-    """Write the report of a run; return its path.
-
-    Everything that is text is escaped: labels and names come from corpora.
-    """
-    write_atomically(out, render_report(run).encode())
-    return out
-
-
-def write_any_report(folder: Path, out: Path | None = None) -> Path:
+def write_report(folder: Path, out: Path | None = None) -> Path:
     """Write the report of a run, of a cross-validation or of several seeds; return its path.
 
     Parameters
@@ -57,9 +51,6 @@ def write_any_report(folder: Path, out: Path | None = None) -> Path:
     CheckpointError
         If its files lack what a run writes.
     """
-    from models.reports.folder import render_folder
-    from models.runs.folders import RunFolder
-
     path = out or folder / "report.html"
     single = folder.is_file() or (folder / "config.json").is_file()  # of a file, loading says what is wrong with it
     try:  # summary and history are free-form JSON of any age, and all that drawing does is read them
@@ -76,55 +67,55 @@ def write_any_report(folder: Path, out: Path | None = None) -> Path:
 
 def render_report(run: Run) -> str:
     """Return the report of a run as HTML."""
-    sides = [side for side in ("test", "validation") if run.config.rows.get(side)]
+    config, result = run.config, run.summary["result"]
+    test = _side_figures(run, "test")
+    notes: tuple[str, ...] = typed(run.summary.get("notes", ()), tuple[str, ...], "notes", CheckpointError)
+    items, right = test["macro_avg"]["support"], int(np.trace(np.array(test["confusion"])))
+    lead = "There is no test side."
+    if items:
+        lead = (
+            f"{right} of {items} test clips labelled right: accuracy (WA) {number(test['accuracy'])}, unweighted "
+            f"average recall, UAR (UA), {number(test['uar'])}. Split: {config.split or 'not named'}."
+        )
+    sides = [
+        (
+            side,
+            *(number(result[side][name]) for name in ("loss", *metrics.TRACKED)),
+            number(run.summary.get(side, {}).get("macro_f1")),
+        )
+        for side in ("train", "validation", "test")
+    ]
+    conditions = [
+        *_conditions(config),
+        ("model", f"{config.model}, {result['parameters']:,} parameters"),
+        *([("model settings", settings(config.settings))] if config.settings else []),
+        ("epochs", f"{result['epochs']}, best on validation: {result['best_epoch']}"),
+        ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
+        ("versions", settings(config.versions)),
+        ("weights", f"sha256 {run.summary['model_sha256']}"),
+    ]
     parts = (
-        paragraph(_sentence(run), "lead"),
-        table(("", "loss", *metrics.DISPLAY.values()), _side_rows(run)),
-        *(paragraph(f"Note: {note}", "note") for note in _notes(run)),
-        leak_verdict(run.config.leaks),
+        paragraph(lead, "lead"),
+        table(("", "loss", *metrics.DISPLAY.values()), sides),
+        *(paragraph(f"Note: {note}", "note") for note in notes),
+        leak_verdict(config.leaks),
         "<h2>Training</h2>",
-        *_training_drawings(run),
-        *(_side(run, side) for side in sides),
+        *_training_drawings(run.history),
+        *(part for side in ("test", "validation") if config.rows.get(side) for part in _side_parts(run, side)),
         "<h2>How it was made</h2>",
-        table(("", ""), _conditions(run)),
+        table(("", ""), conditions),
     )
-    return page(f"{run.config.model} on {run.config.dataset['name']}", parts)
+    return page(f"{config.model} on {config.dataset['name']}", parts)
 
 
-def side_figures(config: RunConfig, summary: Mapping[str, Any], side: str) -> dict[str, Any]:
-    """Return all figures of a side from its confusion matrix; a run of any age has that."""
-    classes = len(config.classes)
-    confusion = np.array(summary[side]["confusion"], dtype=np.int64).reshape(classes, classes)
-    return metrics.summary(confusion, config.classes)
+def _side_figures(run: Run, side: str) -> dict[str, Any]:
+    """Return all figures of a side from its confusion matrix, which a run of any age has."""
+    classes = run.config.classes
+    confusion = np.array(run.summary[side]["confusion"], dtype=np.int64).reshape(len(classes), len(classes))
+    return metrics.summary(confusion, classes)
 
 
-def _notes(run: Run) -> tuple[str, ...]:
-    """Return what was noted before the training; runs from before notes have none."""
-    found: tuple[str, ...] = typed(run.summary.get("notes", ()), tuple[str, ...], "notes", CheckpointError)
-    return found
-
-
-def _sentence(run: Run) -> str:
-    figures = side_figures(run.config, run.summary, "test")
-    items = figures["macro_avg"]["support"]
-    if not items:
-        return "There is no test side."
-    right = int(np.trace(np.array(figures["confusion"])))
-    return (
-        f"{right} of {items} test clips labelled right: accuracy (WA) {number(figures['accuracy'])}, unweighted "
-        f"average recall, UAR (UA), {number(figures['uar'])}. Split: {run.config.split or 'not named'}."
-    )
-
-
-def _side_rows(run: Run) -> Iterable[tuple[Any, ...]]:
-    for side in ("train", "validation", "test"):
-        figures = run.summary["result"][side]
-        macro_f1 = run.summary.get(side, {}).get("macro_f1")
-        yield side, *(number(figures[name]) for name in ("loss", "accuracy", "uar")), number(macro_f1)
-
-
-def _training_drawings(run: Run) -> Iterable[str]:
-    history = run.history
+def _training_drawings(history: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     for one in figures_of(history):
         if one.panels:
             yield drawing([figure_svg(panel) for panel in one.panels(history)], one.caption)
@@ -132,29 +123,104 @@ def _training_drawings(run: Run) -> Iterable[str]:
             yield drawing(f"<div class='wide'>{figure_svg(one.draw(history))}</div>", one.caption)
 
 
-def _side(run: Run, side: str) -> str:
-    figures, kept = side_figures(run.config, run.summary, side), run.folder / predictions_name(side)
-    parts = [
-        f"<h2>{side.capitalize()} side</h2>",
-        measure_table(figures, intervals([read_predictions(kept)]) if kept.is_file() else {}),
-        class_table(figures),
-        confusion_drawing(figures, f"the {side} side"),
-    ]
+def _side_parts(run: Run, side: str) -> Iterable[str]:
+    figures = _side_figures(run, side)
+    yield f"<h2>{side.capitalize()} side</h2>"
     vote = run.summary[side].get("vote")
     if vote:
-        text = f"Majority vote of {vote['copies']} copies of each recording; {vote['ties']} ties, by mean probability."
-        parts.insert(1, paragraph(text))
-    return "".join(parts)
+        yield paragraph(
+            f"Majority vote of {vote['copies']} copies of each recording; {vote['ties']} ties, by mean probability."
+        )
+    kept = run.folder / predictions_name(side)
+    yield measure_table(figures, intervals([read_predictions(kept)]) if kept.is_file() else {})
+    yield class_table(figures)
+    yield confusion_drawing(figures, f"the {side} side")
 
 
-def _conditions(run: Run) -> list[tuple[str, Any]]:
-    result = run.summary["result"]
+def _conditions(config: RunConfig) -> list[tuple[str, Any]]:
+    """Return what runs of one experiment have in common: dataset, rows, features, normalisation, training."""
+    dataset, normalisation = config.dataset, config.normalisation
+    labels = f", labels {dataset['table'][:12]}" if dataset.get("table") else ""
+    normalised = normalisation.get("kind", "none")
+    if normalised != "none":
+        normalised += f", fitted on {normalisation.get('fitted_on')}; leakage: {normalisation.get('leakage')}"
     return [
-        *shared_conditions(run.config),
-        ("model", f"{run.config.model}, {result['parameters']:,} parameters"),
-        *([("model settings", settings(run.config.settings))] if run.config.settings else []),
-        ("epochs", f"{result['epochs']}, best on validation: {result['best_epoch']}"),
-        ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
-        ("versions", settings(run.config.versions)),
-        ("weights", f"sha256 {run.summary['model_sha256']}"),
+        ("dataset", f"{dataset['name']}, digest {dataset['digest']}{labels}"),
+        ("rows", ", ".join(f"{side} {count}" for side, count in config.rows.items())),
+        ("features", settings(dataset["features"])),
+        ("augmentation", settings(briefly(dataset["augmentation"] or {})) or "none"),
+        ("normalisation", normalised),
+        ("training", settings(config.training.decisive())),
     ]
+
+
+def render_folder(folder: RunFolder) -> str:
+    """Return the report of a folder of folds or seeds as HTML; runs that have not ended are named and left out.
+
+    Raises
+    ------
+    RunError
+        If none has ended.
+    """
+    runs = folder.runs()
+    ended = [run for run in runs if (run / "summary.json").is_file()]
+    if not ended:
+        raise RunError(f"none of the {len(runs)} runs in {folder.path} is finished: resume them first.")
+    configs, word = [read_config(run) for run in ended], WORDS[folder.kind]
+    config = configs[0]
+    results = [read_result(run)["test"] for run in ended]
+    together = metrics.spread(results)
+    lead = ", ".join(
+        f"{metrics.DISPLAY[name]} {mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+        for (name, mean), deviation in zip(together["mean"].items(), together["deviation"].values(), strict=True)
+    )
+    missing = ", ".join(str(run.relative_to(folder.path)) for run in runs if run not in ended)
+    names = [str(run.relative_to(folder.path)) for run in ended]
+    rows = [*zip(names, results, strict=True), ("mean", together["mean"]), ("deviation", together["deviation"])]
+    conditions = [pair for pair in _conditions(config) if pair[0] != "rows"]
+    parts = (
+        paragraph(f"Mean and deviation over {len(ended)} {word}: {lead or 'no test items'}.", "lead"),
+        *([paragraph(f"Not finished, and not counted here: {missing}.", "leak")] if missing else []),
+        table(
+            ("test side", *(metrics.DISPLAY[name] for name in metrics.TRACKED)),
+            [(shown, *(number(figures.get(name)) for name in metrics.TRACKED)) for shown, figures in rows],
+        ),
+        leak_verdict(_all_leaks(configs)),
+        *_item_parts(folder, ended),
+        "<h2>How they were made</h2>",
+        paragraph(f"Settings of the first of the {word}.", "note"),
+        table(("", ""), [("model", config.model), ("split", config.split), *conditions]),
+    )
+    return page(f"{config.model} on {config.dataset['name']}, {len(ended)} {word}", parts)
+
+
+def _all_leaks(configs: Sequence[RunConfig]) -> dict[str, Any]:
+    """Put the leaks of all runs together."""
+    found: dict[str, dict[str, None]] = {}
+    for config in configs:
+        for kind, names in (config.leaks.get("found") or {}).items():
+            listed = names if isinstance(names, (list, tuple)) else [names]
+            found.setdefault(kind, {}).update(dict.fromkeys(map(str, listed)))
+    declared = sorted({kind for config in configs for kind in config.leaks.get("declared") or []})
+    looked = all("found" in config.leaks for config in configs)
+    return {"declared": declared, **({"found": {kind: list(names) for kind, names in found.items()}} if looked else {})}
+
+
+def _item_parts(folder: RunFolder, ended: Sequence[Path]) -> Iterable[str]:
+    """Describe the test items: of all folds put together, or of all seeds, which have the same."""
+    summary = pooled_summary(ended)
+    found: Mapping[str, Any] = summary
+    heading, note = "All test items together", "The folds' test items, pooled."
+    if folder.kind == "seed":
+        heading = "Test side, all seeds"
+        note = "Counts are summed over seeds; intervals are those of the mean over seeds."
+        try:
+            seeds = folder.predictions("test")
+        except RunError:  # some runs have not ended, or were made before predictions were kept
+            seeds = []
+        found = intervals(seeds) if len({tuple(run.items) for run in seeds}) == 1 else {}
+    if summary["items"]:
+        yield f"<h2>{heading}</h2>" + paragraph(note)
+        yield measure_table(summary, found)
+        yield class_table(summary)
+        yield confusion_drawing(summary, "the test side")

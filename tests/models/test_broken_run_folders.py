@@ -10,7 +10,7 @@ import torch
 from small_training import StopIn, small_config, small_sides
 
 from models.errors import CheckpointError
-from models.reports.report import write_any_report
+from models.reports.report import write_report
 from models.runs.checkpoint import read_tensors, write_tensors
 from models.runs.folders import pooled_summary
 from models.training import train
@@ -47,12 +47,12 @@ def resume(run):
 
 def test_a_sound_folder_is_read(run):
     assert resume(run)["test"]
-    assert write_any_report(run).is_file()
+    assert write_report(run).is_file()
     assert pooled_summary([run])["items"] == 5
 
 
 @pytest.mark.parametrize("result", [None, 3, {}, {"test": 3}, {"test": {"accuracy": "x", "uar": 1}}, {"test": {}}])
-@pytest.mark.parametrize("read", [resume, write_any_report])
+@pytest.mark.parametrize("read", [resume, write_report])
 def test_a_summary_without_a_result_is_one_clear_line(run, result, read):
     change(run / "summary.json", result=result)
 
@@ -61,7 +61,7 @@ def test_a_summary_without_a_result_is_one_clear_line(run, result, read):
 
 
 @pytest.mark.parametrize("side", [None, 3, {}, {"classes": ["a"], "confusion": [[1, 2]]}, {"classes": 3}])
-@pytest.mark.parametrize("read", [write_any_report, lambda run: pooled_summary([run])])
+@pytest.mark.parametrize("read", [write_report, lambda run: pooled_summary([run])])
 def test_a_summary_without_confusions_is_one_clear_line(run, side, read):
     change(run / "summary.json", test=side)
 
@@ -74,7 +74,7 @@ def test_a_history_that_was_cut_or_edited_is_one_clear_line(run, text):
     (run / "metrics.jsonl").write_text(f"{(run / 'metrics.jsonl').read_text()}{text}\n")
 
     with pytest.raises(CheckpointError, match=r"^[^\n]*metrics.jsonl[^\n]*$"):
-        write_any_report(run)
+        write_report(run)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_history_that_was_cut_or_edited_is_one_clear_line(run, text):
         {"classes": 3}, {"classes": [1]}, {"bands": "x"}, {"rows": 3}, {"recipe": 3}, {"model": None}, {"extra": 1},
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("read", [resume, write_any_report, recorded_run])
+@pytest.mark.parametrize("read", [resume, write_report, recorded_run])
 def test_a_configuration_of_other_types_is_one_clear_line(run, fields, read):
     change(run / "config.json", **fields)
 

@@ -18,7 +18,7 @@ from models.crossval import cross_validate
 from models.errors import RunError, TrainingError
 from models.evaluation import evaluate
 from models.figures.comparison import compare
-from models.reports.report import write_any_report
+from models.reports.report import write_report
 from models.runs.folders import RunFolder
 from models.runs.run import load_run
 from models.trainer import Sides
@@ -168,7 +168,7 @@ def test_other_settings_are_refused_once_for_all_folds(whole):
 
 
 def test_a_folder_of_folds_is_one_page(whole, tmp_path):
-    text = write_any_report(whole[0], tmp_path / "page.html").read_text()
+    text = write_report(whole[0], tmp_path / "page.html").read_text()
 
     for words in ("3 folds", "accuracy (WA)", "UAR (UA)", "macro F1", "by the jackknife over 12 speakers", "fold-02",
                   "macro avg", "No leak between sides was found", "normalisation"):  # fmt: skip
@@ -179,7 +179,7 @@ def test_a_folder_of_folds_is_one_page(whole, tmp_path):
 def test_a_run_that_has_not_ended_is_named_on_the_page_and_left_out(whole, tmp_path):
     shutil.copytree(whole[0], tmp_path / "folds")
     (tmp_path / "folds" / "fold-02" / "summary.json").unlink()
-    text = write_any_report(tmp_path / "folds").read_text()
+    text = write_report(tmp_path / "folds").read_text()
 
     assert "Not finished, and not counted here: fold-02." in text
     assert "2 folds" in text
@@ -195,7 +195,7 @@ def test_cross_validations_and_seeds_are_compared_on_their_items(whole, tmp_path
     assert len(seeds.predictions("test")) == 2
     with pytest.raises(RunError, match="were not tested on the same items"):
         compare(folds.predictions("test"), seeds.predictions("test"))
-    text = write_any_report(tmp_path / "seeds").read_text()
+    text = write_report(tmp_path / "seeds").read_text()
     assert "Mean and deviation over 2 seeds" in text
     assert "by the jackknife over 4 speakers" in text
 
@@ -207,9 +207,9 @@ def test_a_run_without_a_validation_side_is_trained_evaluated_and_reported(tmp_p
 
     assert result["validation"] == {"loss": None, "accuracy": None, "uar": None}
     assert evaluate(run, sides.validation, device="cpu")["interval"] == dict.fromkeys(("accuracy", "uar", "macro_f1"))
-    assert "Validation side" not in write_any_report(tmp_path / "run").read_text()
+    assert "Validation side" not in write_report(tmp_path / "run").read_text()
 
 
 def test_a_folder_without_runs_is_one_clear_line(tmp_path):
     with pytest.raises(RunError, match=r"neither config\.json nor folders fold-01 or seed-0"):
-        write_any_report(tmp_path)
+        write_report(tmp_path)

@@ -13,7 +13,7 @@ from models.reports.report import render_report, write_report
 
 def test_a_report_shows_figures_dataset_and_leaks(finished, tmp_path):
     _, result, run = finished
-    text = write_report(run, tmp_path / "report.html").read_text()
+    text = write_report(run.folder, tmp_path / "report.html").read_text()
 
     assert f"{result['test']['accuracy']:.4f}" in text
     assert "0" * 64 in text
