@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.console import DownloadProgress, RowProgress, notice, print_json, printable, size
+from cli.console import DownloadProgress, RowProgress, notice, print_json, print_some, size
 from cli.options import (
     file_limit_options,
     json_option,
     max_duration_option,
+    place_option,
     seed_option,
     source_option,
-    store_option,
     trust_code_option,
 )
 from featurestore.errors import ExitCode
@@ -30,69 +30,72 @@ MOST_LISTED = 20
 
 @click.command(epilog="Example: featurestore build emodb --augment 75 --source download.zip")
 @click.argument("corpus", required=False)
-@click.option("--augment", "copies", type=click.IntRange(0, 100_000), help="Augmented copies a recording. Default: 0.")
+@click.option(
+    "--augment", "copies", type=click.IntRange(0, 100_000), help="Augmented copies of each recording. Default: 0."
+)
 @click.option("--name", help="Name of the dataset. Default: the corpus.")
 @click.option(
-    "--recipe", metavar="NAME|FILE", help="Take corpus, features, policy, copies and split from an experiment."
+    "--recipe", metavar="NAME|FILE", help="Take corpus, features, policy, copies and split from this experiment."
 )
 @click.option("--features", "preset", help="Feature preset: a name or a TOML file. Default: mathworks.")
 @click.option("--policy", help="Augmentation policy: a name or a TOML file. Default: mathworks.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of either; repeatable.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of either preset; repeatable."
+)
 @source_option
 @file_limit_options
 @max_duration_option
-@click.option("--split", help="Give augmented copies to one side of this split only.")
-@click.option("--side", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True)
+@click.option("--split", help="Augment only one side of this split.")
+@click.option(
+    "--side",
+    type=click.Choice(["train", "validation", "test"]),
+    default="train",
+    show_default=True,
+    help="The side that is augmented.",
+)
 @seed_option
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Worker processes. Default: all cores.")
-@click.option("--scheduler", metavar="ADDRESS", help="Use a Dask cluster that already runs.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask cluster.")
 @click.option(
     "--device",
     default="cpu",
     show_default=True,
     metavar="auto|cpu|cuda[:N]",
-    help="Where rows are computed. Those of a GPU differ in their last bits and are kept apart: '--device cuda' does "
-    "not reuse rows of the processor, nor the other way round. auto: a GPU if there is one. torch-cpu: for testing.",
+    help="Where rows are computed. Rows from a GPU differ in their last bits and are stored separately: neither device "
+    "reuses the other's. auto: a GPU if there is one. torch-cpu: for testing.",
 )
-@click.option("--trust-first-download", "trust", is_flag=True, help="Accept a download whose checksum is not known.")
+@click.option("--trust-first-download", "trust", is_flag=True, help="Accept a download without a known checksum.")
 @trust_code_option
-@click.option("--dry-run", is_flag=True, help="Tell what would be done; write nothing.")
-@store_option
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@place_option
 @json_option
 def build(
     corpus: str | None,
-    copies: int | None,
     name: str | None,
-    recipe: str | None,
-    preset: str | None,
-    policy: str | None,
-    settings: tuple[str, ...],
     source: str | None,
     limits: Limits,
-    max_seconds: float,
-    split: str | None,
-    side: str,
-    seed: int | None,
     jobs: int | None,
     scheduler: str | None,
     device: str,
     trust: bool,
     dry_run: bool,
-    place: str | None,
+    place: str,
     as_json: bool,
+    **options: Any,  # noqa: ANN401 (as `_wanted_rows` takes them)
 ) -> int:
-    """Compute the features of CORPUS once and for all; what stands already is reused."""
+    """Compute the features of CORPUS and store them; rows that the store already has are reused."""
     from pipelines.workers.cluster import Workers
 
     with Workers(jobs, scheduler) as workers:
-        if not (dry_run or device != "cpu" or _has_a_dataset(place, name or corpus)):
-            workers.start()  # they import meanwhile what this process does not need
+        reference = f"{place}/refs/{(name or corpus or '').replace('/', '-')}.json"
+        if not (dry_run or device != "cpu" or os.path.exists(reference)):  # noqa: PTH110 (any text)
+            workers.start()  # they are probably needed, and import meanwhile what this process does not need
         from featurestore.corpus.corpus_spec import find_corpus_spec
         from featurestore.store import open_store
         from pipelines.build.run import build as run_build
         from pipelines.ingest.fetch import Fetcher
 
-        corpus, rows = _chosen(corpus, recipe, copies, preset, policy, settings, split, side, seed, max_seconds)
+        corpus, rows = _wanted_rows(corpus, **options)
         spec = find_corpus_spec(corpus, limits)
         report = run_build(
             open_store(place),
@@ -114,15 +117,9 @@ def build(
     return ExitCode.REJECTED if report.rejected else 0
 
 
-def _has_a_dataset(place: str | None, name: str | None) -> bool:
-    """Tell whether a store seems to have a dataset of this name, so that perhaps no worker is needed."""
-    from featurestore.storage import default_place
-
-    return os.path.exists(f"{place or default_place()}/refs/{(name or '').replace('/', '-')}.json")  # noqa: PTH110 (any text)
-
-
-def _chosen(
+def _wanted_rows(
     corpus: str | None,
+    *,
     recipe: str | None,
     copies: int | None,
     preset: str | None,
@@ -133,7 +130,7 @@ def _chosen(
     seed: int | None,
     max_seconds: float,
 ) -> tuple[str, DatasetSpec]:
-    """Return the corpus and which rows of it are wanted, from options and, where they are silent, from a recipe."""
+    """Return the corpus and which rows of it are wanted, from options and, where there are none, from a recipe."""
     from featurestore.specs.overrides import override
     from featurestore.specs.presets import feature_preset
     from featurestore.specs.presets import policy as policy_named
@@ -143,44 +140,39 @@ def _chosen(
 
     if corpus is None and recipe is None:
         raise click.UsageError("nothing to build: give a CORPUS ('featurestore corpora') or --recipe NAME.")
-    told = (
-        read_recipe(recipe).experiment(corpus)
-        if recipe
-        else Experiment("", DatasetChoice(str(corpus)), SplitChoice(""))
-    )
+    experiment = Experiment("", DatasetChoice(str(corpus)), SplitChoice(""))
+    if recipe:
+        experiment = read_recipe(recipe).experiment(corpus)
     features, augmentation = override(
-        feature_preset(preset or told.dataset.features),
-        policy_named(policy or told.dataset.policy),
-        (*told.dataset.settings, *settings),
+        feature_preset(preset or experiment.dataset.features),
+        policy_named(policy or experiment.dataset.policy),
+        (*experiment.dataset.settings, *settings),
     )
     if augmentation is not None and seed is not None:
         augmentation = dataclasses.replace(augmentation, seed=seed)
-    limited = split or (told.split.name if told.dataset.side else None)
     rows = DatasetSpec(
         features,
         augmentation,
-        told.dataset.copies if copies is None else copies,
-        split=limited,
-        side=side if split else told.dataset.side or side,
-        seed=told.split.seed if seed is None else seed,
+        experiment.dataset.copies if copies is None else copies,
+        split=split or (experiment.split.name if experiment.dataset.side else None),
+        side=side if split else experiment.dataset.side or side,
+        seed=experiment.split.seed if seed is None else seed,
         max_seconds=max_seconds,
     )
-    return corpus or told.dataset.corpus, rows
+    return corpus or experiment.dataset.corpus, rows
 
 
 def _print(report: BuildReport) -> None:
     for text in report.notes:
-        notice(f"note: {printable(text)}")
-    for rejection in report.rejected[:MOST_LISTED]:
-        notice(f"rejected: {printable(rejection.path)}: {printable(rejection.reason)}")
-    if len(report.rejected) > MOST_LISTED:
-        notice(f"and {len(report.rejected) - MOST_LISTED} more; --json lists all")
+        notice(f"note: {text}")
+    rejected = [f"{one.path}: {one.reason}" for one in report.rejected]
+    print_some("rejected", rejected, MOST_LISTED, rest="; --json lists all")
     rows = f"{report.clean:,} clean + {report.augmented:,} augmented rows"
     work = f"{report.computed:,} computed, {report.copied:,} copied, {report.reused:,} reused"
     if report.dry:
         click.echo(f"{report.dataset}: {rows}: would be {work}")
         seconds = report.estimated_seconds
-        time = "; how long torch takes is not known" if seconds is None else f" and {seconds:g} s"
+        time = "; the time that torch takes is not known" if seconds is None else f" and {seconds:g} s"
         click.echo(f"about {size(report.estimated_bytes)}{time}; nothing was written")
         return
     click.echo(f"{report.dataset}: {rows} of {report.utterances:,} utterances")

@@ -19,7 +19,6 @@ SAME_COMMAND = "run the same command again to continue."
 UNWRITABLE = (errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EIO)
 """What writing to standard output fails with: nobody reads it, it is closed, or its disk is full or broken."""
 
-
 COMMANDS = {
     "build": "cli.build",
     "compare": "cli.runs",
@@ -71,7 +70,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="featurestore")
 def featurestore() -> None:
-    """Speech corpora to cached, augmented, verified features, and models trained from them.
+    """Turn speech corpora into cached, augmented, verified features, and train models on them.
 
     Exit codes: 0 done; 1 an expected error; 2 wrong usage; 3 done, but files were rejected; 4 damage found;
     130 interrupted.
@@ -96,38 +95,41 @@ def run(arguments: Sequence[str] | None = None) -> int:
         from pipelines.experiments.resume import Interrupted
 
         cause = stop.__cause__ or stop  # click wraps it in an error of its own
-        told = f"interrupted; {cause if isinstance(cause, Interrupted) else SAME_COMMAND}"
-        click.echo(told, err=True)
-        return _failed(stop, told, ExitCode.INTERRUPTED, as_json=as_json)
+        message = f"interrupted; {cause if isinstance(cause, Interrupted) else SAME_COMMAND}"
+        click.echo(message, err=True)
+        return _failed(stop, message, ExitCode.INTERRUPTED, as_json=as_json)
     except OSError as error:
         if error.filename is None and error.errno in UNWRITABLE:
-            return _unwritten(error)
-        told = f"{printable(str(error.filename))}: " if error.filename is not None else ""
-        told += f"{error.strerror or error}; run the same command again to continue."
-        click.echo(f"error: {told}", err=True)
-        return _failed(error, told, ExitCode.FAILED, as_json=as_json)
+            _leave_stdout()
+            if error.errno != errno.EPIPE:  # a reader that has seen enough, such as head, is no error to report
+                click.echo(f"error: standard output cannot be written ({os.strerror(error.errno)}).", err=True)
+            return ExitCode.FAILED
+        where = f"{printable(str(error.filename))}: " if error.filename is not None else ""
+        message = f"{where}{error.strerror or error}; {SAME_COMMAND}"
+        click.echo(f"error: {message}", err=True)
+        return _failed(error, message, ExitCode.FAILED, as_json=as_json)
     except FeatureStoreError as error:
-        told = printable(" ".join(str(error).split()))
-        click.echo(f"error: {told}", err=True)
-        return _failed(error, told, error.exit_code, as_json=as_json)
+        message = printable(" ".join(str(error).split()))
+        click.echo(f"error: {message}", err=True)
+        return _failed(error, message, error.exit_code, as_json=as_json)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        told = "the package torch is not installed, which this command needs: pip install torch"
-        click.echo(f"error: {told}", err=True)
-        return _failed(error, told, ExitCode.FAILED, as_json=as_json)
+        message = "this command needs the package torch, which is not installed: pip install torch"
+        click.echo(f"error: {message}", err=True)
+        return _failed(error, message, ExitCode.FAILED, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
-def _failed(error: BaseException, told: str, code: int, *, as_json: bool) -> int:
+def _failed(error: BaseException, message: str, code: int, *, as_json: bool) -> int:
     """Print an error as a JSON value if that was asked for, and return its exit code."""
     if as_json:
         kind = "Interrupted" if code == ExitCode.INTERRUPTED else type(error).__name__
         kind = "UsageError" if isinstance(error, click.UsageError) else kind
         try:
-            print_json({"error": told, "kind": kind, "exit_code": code})
+            print_json({"error": message, "kind": kind, "exit_code": code})
             sys.stdout.flush()
-        except OSError:  # standard output cannot be written: the line has been said already
+        except OSError:  # standard output cannot be written, but the line is on standard error already
             _leave_stdout()
     return code
 
@@ -145,14 +147,6 @@ def open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode))
 
 
-def _unwritten(error: OSError) -> int:
-    """Return the exit code of a command whose standard output cannot be written."""
-    _leave_stdout()
-    if error.errno != errno.EPIPE:  # a reader that has seen enough, such as head, is no error to tell of
-        click.echo(f"error: standard output cannot be written ({os.strerror(error.errno or 0)}).", err=True)
-    return ExitCode.FAILED
-
-
 def _leave_stdout() -> None:
     """Put the null device where standard output cannot be written, so that Python closes it in peace."""
     with Path(os.devnull).open("w") as nowhere:
@@ -164,20 +158,9 @@ def main() -> None:
     open_closed_streams()
     code = run()
     if code == ExitCode.INTERRUPTED:
-        _leave(code)
+        # An interrupt that meets Python within an import or a compiled module leaves a mark in the interpreter, which
+        # then ends by the signal itself whatever code it is asked for. All work has been wound up by now.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
-
-
-def _leave(code: int) -> None:
-    """End the process with this code and no other.
-
-    An interrupt that met Python within an import or a compiled module leaves a mark in the interpreter, which then ends
-    by the signal itself whatever code it is asked for. All work has been wound up by now.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

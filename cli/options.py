@@ -13,58 +13,74 @@ from click.core import ParameterSource
 Command = Callable[..., Any]
 BASE = "featurestore.base"
 """Where the context keeps `--base` until `--store` is read."""
+LEAKS = ("speaker", "source", "recording", "audio", "sentence")
+UNCHANGING = ("resume", "source", "device", "jobs", "scheduler", "trust_code", "place", "base", "as_json")
+"""Parameters that say where and how to continue; all others would make another experiment."""
+
+
+def place_option(command: Command) -> Command:
+    """Add `--store` and `--base`; the command gets one address, `place`, that names both, so that workers open both."""
+
+    def with_base(context: click.Context, _: click.Parameter, place: str | None) -> str:
+        from featurestore.storage import default_place, layered_place
+
+        return layered_place(place or default_place(), context.meta.get(BASE))
+
+    def remember_base(context: click.Context, _: click.Parameter, base: str | None) -> None:
+        context.meta[BASE] = base
+
+    return _all_of(
+        command,
+        click.option(
+            "--store",
+            "place",
+            metavar="URI",
+            callback=with_base,
+            help="The store's folder. Default: FEATURESTORE_HOME, else a folder in the user's cache.",
+        ),
+        click.option(
+            "--base",
+            metavar="URI",
+            is_eager=True,
+            expose_value=False,
+            callback=remember_base,
+            help="Another store, such as a group's, to read from but never write to. "
+            "Default: FEATURESTORE_BASE, else none.",
+        ),
+    )
 
 
 def store_option(command: Command) -> Command:
-    """Add `--store` and `--base`; the command gets one address, `place`, that names both."""
-    store = click.option(
-        "--store",
-        "place",
-        metavar="URI",
-        callback=_with_base,
-        help="The store's folder. Default: FEATURESTORE_HOME, else the user's cache.",
-    )
-    base = click.option(
-        "--base",
-        metavar="URI",
-        is_eager=True,
-        expose_value=False,
-        callback=_remember_base,
-        help="A store below it that is only read, such as a group's. Default: FEATURESTORE_BASE, else none.",
-    )
-    return store(base(command))
+    """Add `--store` and `--base`; the command gets the opened `store`."""
 
+    @functools.wraps(command)
+    def with_store(*arguments: Any, place: str, **options: Any) -> Any:  # noqa: ANN401 (any command)
+        from featurestore.store import open_store
 
-def _remember_base(context: click.Context, _: click.Parameter, base: str | None) -> None:
-    context.meta[BASE] = base
+        return command(*arguments, store=open_store(place), **options)
 
-
-def _with_base(context: click.Context, _: click.Parameter, place: str | None) -> str:
-    """Put store and base into one address, so that workers open both."""
-    from featurestore.storage import default_place, layered_place
-
-    return layered_place(place or default_place(), context.meta.get(BASE))
+    return place_option(with_store)
 
 
 def trust_code_option(command: Command) -> Command:
     """Add `--trust-code`; the command needs no argument for it, since the permission goes into the environment."""
+
+    def trust_modules(_: click.Context, __: click.Parameter, modules: tuple[str, ...]) -> None:
+        from featurestore.trusted_code import trust
+
+        if modules:
+            trust(modules)
+
     return click.option(
         "--trust-code",
         multiple=True,
         metavar="MODULE",
         is_eager=True,
         expose_value=False,
-        callback=_trust_code,
-        help="Allow this Python module to be imported, where features or a policy name a function in it; repeatable. "
+        callback=trust_modules,
+        help="Allow the import of this Python module where features or a policy name a function in it; repeatable. "
         "Default: FEATURESTORE_TRUST_CODE, else none.",
     )(command)
-
-
-def _trust_code(_: click.Context, __: click.Parameter, modules: tuple[str, ...]) -> None:
-    from featurestore.trusted_code import trust
-
-    if modules:
-        trust(modules)
 
 
 class FileSize(click.ParamType[int]):
@@ -97,14 +113,14 @@ def file_limit_options(command: Command) -> Command:
             type=FileSize(),
             default="128MiB",
             show_default=True,
-            help="Files that are larger are rejected. A file is read whole, by each worker as well.",
+            help="Reject larger files. Each worker holds a whole file in memory.",
         ),
         click.option(
             "--max-files",
             type=click.IntRange(1, 100_000_000),
             default=250_000,
             show_default=True,
-            help="Files, folders and segments of a corpus; each takes about 2 kB of memory.",
+            help="Refuse a corpus with more files, folders and segments; each takes about 2 kB of memory.",
         ),
     )
 
@@ -116,17 +132,16 @@ max_duration_option = click.option(
     default=600.0,
     show_default=True,
     metavar="SECONDS",
-    help="Recordings and segments that are longer are rejected. A worker takes about 20 MB for a minute of 16 kHz, "
-    "35 MB where copies are made, and 0.5 MB more for each copy of a shard, 25 at most.",
+    help="Reject longer recordings and segments. A worker needs about 20 MB for a minute at 16 kHz, 35 MB with "
+    "augmentation, and 0.5 MB more for each copy in a shard, of which there are 25 at most.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON value on standard output.")
 source_option = click.option("--source", metavar="PATH|URL", help="Archive, folder or URL that holds the corpus.")
-seed_option = click.option("--seed", type=int, help="Seed of all draws. Default: the policy's, 0.")
+seed_option = click.option("--seed", type=int, help="Seed of all random draws. Default: the policy's, 0.")
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 change_option = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in split.name=loso; repeatable."
 )
-LEAKS = ("speaker", "source", "recording", "audio", "sentence")
 
 
 def experiment_options(command: Command) -> Command:
@@ -135,12 +150,17 @@ def experiment_options(command: Command) -> Command:
         command,
         click.argument("dataset", required=False),
         click.option(
-            "--recipe", metavar="NAME|FILE", help="An experiment: see 'featurestore recipes'; or a TOML file."
+            "--recipe", metavar="NAME|FILE", help="An experiment: a name from 'featurestore recipes' or a TOML file."
         ),
         click.option("--corpus", help="Use the recipe on another corpus."),
         source_option,
-        click.option("--augment", "copies", type=click.IntRange(0, 100_000), help="In place of the recipe's copies."),
-        click.option("--model", help="See 'featurestore models'."),
+        click.option(
+            "--augment",
+            "copies",
+            type=click.IntRange(0, 100_000),
+            help="Augmented copies of each recording. Default: the recipe's.",
+        ),
+        click.option("--model", help="A name from 'featurestore models'. Default: the recipe's."),
     )
 
 
@@ -153,12 +173,12 @@ def training_options(command: Command) -> Command:
             "allowed",
             multiple=True,
             type=click.Choice(LEAKS),
-            help="Accept this leak; repeatable.",
+            help="Accept that sides share this; repeatable.",
         ),
         click.option("--epochs", type=click.IntRange(1)),
         click.option("--batch-size", type=click.IntRange(1)),
         device_option,
-        click.option("--seed", type=click.IntRange(0), help="Seed of weights and batches."),
+        click.option("--seed", type=click.IntRange(0), help="Seed of the initial weights and the order of batches."),
     )
 
 
@@ -169,12 +189,8 @@ def fold_jobs_option(others: str) -> Callable[[Command], Command]:
         type=click.IntRange(1),
         default=1,
         show_default=True,
-        help=f"Folds trained at a time, each in a process of its own if above 1. {others} Builds take all cores.",
+        help=f"Folds trained at a time, each in a process of its own if above 1. {others} Builds use all cores.",
     )
-
-
-UNCHANGING = ("resume", "source", "device", "jobs", "scheduler", "trust_code", "place", "base", "as_json")
-"""Parameters that say where and how to go on; all others would make another experiment."""
 
 
 def refuse_changes() -> None:
@@ -183,15 +199,15 @@ def refuse_changes() -> None:
     Raises
     ------
     click.UsageError
-        Naming the first such option; a run goes on as it began, so it would be dropped silently.
+        Naming the first such option: a resumed run keeps its settings, so the option would be dropped silently.
     """
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
         if name not in UNCHANGING and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            told = name.upper() if isinstance(parameter, click.Argument) else parameter.opts[-1]
+            given = name.upper() if isinstance(parameter, click.Argument) else parameter.opts[-1]
             raise click.UsageError(
-                f"{told} does not go with --resume: a run goes on as it began. Leave it out, or start "
+                f"{given} does not go with --resume: a resumed run keeps its settings. Leave it out, or start "
                 "another with '--run'."
             )
 

@@ -15,17 +15,16 @@ from featurestore.errors import ExitCode
 if TYPE_CHECKING:
     from models.figures.predictions import Predictions
 
-
 MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
 """As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
 
 TWO = ("accuracy", "uar")
-
 PER_CLASS = ("precision", "recall", "f1", "support")
+AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
 def print_sides(result: Mapping[str, Any]) -> None:
-    """Print what a training says about its validation and test side."""
+    """Print the figures of a training's validation and test side."""
     columns = ("side", *(MEASURES[name] for name in TWO))
     rows = [[side, *(figure(result[side][name], ".4f") for name in TWO)] for side in ("validation", "test")]
     print_table(columns, rows, numbers=columns[1:])
@@ -74,11 +73,6 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         vote = summary["vote"]
         click.echo(f"majority vote of {vote['copies']} copies; {vote['ties']} ties, broken by mean probability")
     click.echo()
-    _print_classes(summary)
-
-
-def _print_classes(summary: Mapping[str, Any]) -> None:
-    """Print precision, recall, F1 and support of each class, and their averages."""
     averages = {"macro avg": summary["macro_avg"], "weighted avg": summary["weighted_avg"]}
     rows = [
         [printable(name), *(figure(values[column]) for column in PER_CLASS[:3]), values["support"]]
@@ -92,10 +86,6 @@ def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
     return "-" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
 
 
-SIDES = ("train", "validation", "test")
-AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
-
-
 @click.command(
     epilog="Example: featurestore evaluate runs/mathworks-001;  "
     "featurestore evaluate runs/etienne-001 --dataset warped --vote"
@@ -103,43 +93,26 @@ AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 @click.argument("run", type=click.Path())
 @click.option(
     "--side",
-    type=click.Choice([*SIDES, "all"]),
-    help="Side of the run's split; all takes every recording, trained on or not. Default: test, or all of another "
-    "corpus; refused if the run was trained on one of them.",
+    type=click.Choice(["train", "validation", "test", "all"]),
+    help="Side of the run's split; all takes every recording, trained on or not. Default: test; of another corpus all, "
+    "unless the run was trained on one of its recordings.",
 )
 @click.option("--dataset", help="Evaluate on another dataset with the same features and classes.")
-@click.option("--vote", is_flag=True, help="Let the augmented copies of each recording vote; ties by mean probability.")
 @click.option(
-    "--predictions", "kept", type=click.Path(dir_okay=False), metavar="FILE", help="Write a CSV line an item."
+    "--vote", is_flag=True, help="Let the augmented copies of each recording vote; mean probability breaks ties."
+)
+@click.option(
+    "--predictions", type=click.Path(dir_okay=False), metavar="FILE", help="Write a CSV file with a line for each item."
 )
 @device_option
 @trust_code_option
 @store_option
 @json_option
-def evaluate(
-    run: str,
-    side: str | None,
-    dataset: str | None,
-    vote: bool,
-    kept: str | None,
-    device: str,
-    place: str | None,
-    as_json: bool,
-) -> None:
+def evaluate(run: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
     """Evaluate RUN on a side of its split, from the dataset that it was trained on or another."""
-    from featurestore.store import open_store
     from pipelines import experiments
 
-    result = experiments.evaluate(
-        run,
-        store=open_store(place),
-        side=side,
-        dataset=dataset,
-        vote=vote,
-        predictions=kept,
-        device=device,
-        listener=Terminal(),
-    )
+    result = experiments.evaluate(run, listener=Terminal(), **options)
     if as_json:
         print_json(result)
         return
@@ -159,34 +132,27 @@ def evaluate(
     type=click.Choice(["auto", "speakers", "items"]),
     default="auto",
     show_default=True,
-    help="What is exchanged as a whole; auto: speakers if there are six or more.",
+    help="What is exchanged as a whole; auto: speakers if there are six or more, else items.",
 )
 @click.option("--permutations", type=click.IntRange(100, 10_000_000), default=10_000, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of exchanges and resamples.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random exchanges.")
 @json_option
-def compare(first: str, second: str, side: str, unit: str, permutations: int, seed: int, as_json: bool) -> None:
-    """Test whether two runs differ, by exchanging their answers for the same items.
+def compare(first: str, second: str, side: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Test whether two runs differ, by exchanging their predictions for the same items.
 
-    A RUN is a run folder, one with the folds of a cross-validation or with several seeds, or a CSV file of
-    'evaluate --predictions'. Small p-values mean that runs as different arise seldom from equally good models.
+    A RUN is a run folder, a folder with the folds of a cross-validation or with several seeds, or a CSV file of
+    'evaluate --predictions'. A small p-value means that equally good models would seldom differ as much.
     """
     from models.figures.comparison import compare as compare_runs
 
-    found = compare_runs(
-        _said(first, side),
-        _said(second, side),
-        unit=unit,
-        permutations=permutations,
-        seed=seed,
-        names=(first, second),
-    )
+    found = compare_runs(_predictions(first, side), _predictions(second, side), names=(first, second), **options)
     if as_json:
         print_json({"runs": [first, second], "side": side, **found})
     else:
         _print_comparison(first, second, side, found)
 
 
-def _said(place: str, side: str) -> list[Predictions]:
+def _predictions(place: str, side: str) -> list[Predictions]:
     from models.runs.folders import RunFolder
     from models.runs.records import read_predictions
 
@@ -217,7 +183,7 @@ def _print_comparison(first: str, second: str, side: str, found: dict[str, Any])
     say(f"intervals {intervals_in_words(found['interval_over'])}")
     if found["ignores_speakers"]:
         say(
-            "note: items are exchanged as if independent; clips of a speaker are alike, so these p-values are too small"
+            "note: items are exchanged as if independent, but clips of a speaker are alike: these p-values are too small"
         )
 
 
@@ -228,9 +194,11 @@ def _print_comparison(first: str, second: str, side: str, found: dict[str, Any])
 @click.argument("run", type=click.Path())
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option(
-    "--window", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Label each window by itself."
+    "--window", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Label windows of this length."
 )
-@click.option("--hop", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="From window to window.")
+@click.option(
+    "--hop", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="From the start of a window to the next."
+)
 @click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write a table FILE.csv or FILE.json.")
 @device_option
 @trust_code_option
@@ -244,9 +212,9 @@ def predict(
     device: str,
     as_json: bool,
 ) -> int:
-    """Label audio FILES, or all those in folders, with RUN's model; exit code 3 if some could not be read.
+    """Label audio FILES, and those in folders, with RUN's model; exit code 3 if some could not be read.
 
-    A model labels clips like those that it was trained on: long recordings want a --window of about their length.
+    A model labels clips like those that it was trained on: give a --window of about their length for long recordings.
     """
     from models.prediction import predict_files, write_answers
     from models.runs.run import load_run
@@ -276,7 +244,7 @@ def _print_answers(answers: list[dict[str, Any]]) -> None:
         if "timeline" not in answer:
             click.echo(f"{file}: {_most_likely(answer)}")
         for remark in answer["outside"]:
-            notice(f"note: {file}: {remark}: outside of what the model was trained on")
+            notice(f"note: {file}: {remark}: outside the range that the model was trained on")
     for remark in {answer["normalised_as"] for answer in answers if "normalised_as" in answer}:
         notice(f"normalised as {remark}")
 
@@ -295,12 +263,13 @@ def _audio_files(places: tuple[str, ...]) -> list[Path]:
 
     files: list[Path] = []
     for place in map(Path, places):
-        inside = (
-            sorted(file for file in place.rglob("*") if file.suffix.lower() in AUDIO) if place.is_dir() else [place]
-        )
-        if not inside:
-            raise SourceError(f"no audio file ({', '.join(AUDIO)}) in {str(place)!r}.")
-        files.extend(inside)
+        if place.is_dir():
+            inside = sorted(file for file in place.rglob("*") if file.suffix.lower() in AUDIO)
+            if not inside:
+                raise SourceError(f"no audio file ({', '.join(AUDIO)}) in {str(place)!r}.")
+            files += inside
+        else:
+            files.append(place)
     return files
 
 
@@ -308,10 +277,10 @@ def _audio_files(places: tuple[str, ...]) -> list[Path]:
     epilog="Example: featurestore report runs/mathworks-001 --out page.html;  featurestore report runs/emodb-loso-001"
 )
 @click.argument("run", type=click.Path())
-@click.option("--out", type=click.Path(dir_okay=False), help="Default: report.html in the run folder.")
+@click.option("--out", type=click.Path(dir_okay=False), help="File to write. Default: report.html in the run folder.")
 @json_option
 def report(run: str, out: str | None, as_json: bool) -> None:
-    """Write a page about RUN, the folds of a cross-validation or several seeds: figures, curves, settings, leaks."""
+    """Write an HTML page about RUN, or a folder of folds or seeds: figures, curves, settings, leaks."""
     from models.reports.report import write_report
 
     path = write_report(Path(run), Path(out) if out else None)

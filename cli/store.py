@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from featurestore.store import Store
 
 MOST_LISTED = 20
-DIGITS = 12
-"""Of a digest in a list."""
 WIDEST_CORPUS = 20
 """Characters of a corpus in a list; more are cut, and `info` has them all."""
 
@@ -27,12 +24,11 @@ WIDEST_CORPUS = 20
 @click.command(epilog="Example: featurestore ls")
 @store_option
 @json_option
-def ls(place: str | None, as_json: bool) -> None:
+def ls(store: Store, as_json: bool) -> None:
     """List the datasets of the store."""
-    from featurestore.store import open_store
+    from featurestore.store import SHOWN_DIGITS
 
-    store = open_store(place)
-    rows = _datasets(store)
+    rows = store.describe_datasets()
     if not rows:
         store.require()
     if as_json:
@@ -40,92 +36,44 @@ def ls(place: str | None, as_json: bool) -> None:
     elif not rows:
         click.echo(f"no datasets in {store.uri}; try: featurestore build demo --augment 10")
     else:
-        columns = ("dataset", "corpus", "rows", "size", "shared", "digest", "")
         table = [
             (
-                r["dataset"],
-                _shown_corpus(r["corpus"]),
-                f"{r['rows']:,}",
-                size(r["bytes"]),
-                size(r["shared_bytes"]),
-                r["digest"][:DIGITS],
-                "in the base" if r["base"] else "",
+                row["dataset"],
+                row["corpus"] if len(row["corpus"]) <= WIDEST_CORPUS else f"{row['corpus'][: WIDEST_CORPUS - 1]}…",
+                f"{row['rows']:,}",
+                size(row["bytes"]),
+                size(row["shared_bytes"]),
+                row["digest"][:SHOWN_DIGITS],
+                "in the base" if row["base"] else "",
             )
-            for r in rows
+            for row in rows
         ]
+        columns = ("dataset", "corpus", "rows", "size", "shared", "digest", "")
         print_table(columns, table, numbers=("rows", "size", "shared"))
-
-
-def _shown_corpus(corpus: str) -> str:
-    return corpus if len(corpus) <= WIDEST_CORPUS else f"{corpus[: WIDEST_CORPUS - 1]}…"
-
-
-def _datasets(store: Store) -> list[dict[str, Any]]:
-    """Describe every dataset; bytes in shards that another line refers to count as shared."""
-    references = store.references()
-    records = {reference.dataset: store.dataset(reference.dataset) for reference in references}
-    users = Counter(address for reference in references for address in records[reference.dataset].addresses)
-    named = set(store.names())
-    return [
-        {
-            "dataset": r.name
-            if r.name in named and store.reference(r.name) == r
-            else records[r.dataset].digest[:DIGITS],
-            "corpus": store.table(r.table).corpus,
-            "rows": records[r.dataset].rows,
-            "bytes": store.bytes_of(records[r.dataset].addresses),
-            "shared_bytes": store.bytes_of(a for a in records[r.dataset].addresses if users[a] > 1),
-            "digest": records[r.dataset].digest,
-            "base": store.borrowed(records[r.dataset].key),
-        }
-        for r in references
-    ]
 
 
 @click.command(epilog="Example: featurestore info emodb")
 @click.argument("dataset")
 @store_option
 @json_option
-def info(dataset: str, place: str | None, as_json: bool) -> None:
-    """Describe DATASET, a name or the beginning of a digest."""
-    import numpy as np
-
+def info(dataset: str, store: Store, as_json: bool) -> None:
+    """Describe DATASET, given by its name or the beginning of its digest."""
     from featurestore.specs.recordings import briefly
-    from featurestore.store import open_store
 
-    view = open_store(place).view(dataset)
-    clean = view.select(view.copies == 0)
-    frames = {"min": int(view.frames.min()), "median": float(np.median(view.frames)), "max": int(view.frames.max())}
-    document = {
-        "dataset": view.name,
-        "digest": view.digest,
-        "corpus": view.table.corpus,
-        "licence": view.table.licence,
-        "citation": view.table.citation,
-        "rows": len(view),
-        "copies": int(view.copies.max()),
-        "frames": frames,
-        "labels": dict(sorted(Counter(clean.labels.tolist()).items())),
-        "speakers": dict(sorted(Counter(speaker or "unknown" for speaker in clean.speakers).items())),
-        "features": view.features.to_dict(),
-        "augmentation": view.augmentation.to_dict() if view.augmentation else None,
-        "rejected": [{"path": one.path, "reason": one.reason} for one in view.table.rejected],
-    }
+    document = store.view(dataset).describe()
     if as_json:
         print_json(document)
         return
-    print_card({**document, "augmentation": briefly(view.augmentation.to_dict() if view.augmentation else {})})
+    print_card({**document, "augmentation": briefly(document["augmentation"] or {})})
 
 
 @click.command(epilog="Example: featurestore forget emodb")
 @click.argument("dataset")
 @store_option
 @json_option
-def forget(dataset: str, place: str | None, as_json: bool) -> None:
-    """Forget DATASET: its name goes, its shards stay until garbage is collected."""
-    from featurestore.store import open_store
-
-    reference = open_store(place).forget(dataset)
+def forget(dataset: str, store: Store, as_json: bool) -> None:
+    """Forget DATASET: its name is removed at once, its shards by the next 'featurestore gc --delete'."""
+    reference = store.forget(dataset)
     if as_json:
         print_json({"dataset": reference.name})
     else:
@@ -139,12 +87,11 @@ def forget(dataset: str, place: str | None, as_json: bool) -> None:
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
 @store_option
 @json_option
-def export(dataset: str, target: str, out: str, place: str | None, as_json: bool) -> None:
+def export(dataset: str, target: str, out: str, store: Store, as_json: bool) -> None:
     """Write DATASET to a file of another format."""
-    from featurestore.store import open_store
     from pipelines.export import export as write
 
-    rows = write(open_store(place).view(dataset), target, Path(out))
+    rows = write(store.view(dataset), target, Path(out))
     if as_json:
         print_json({"rows": rows, "path": out})
     else:
@@ -153,16 +100,14 @@ def export(dataset: str, target: str, out: str, place: str | None, as_json: bool
 
 @click.command(epilog="Example: featurestore verify emodb --recompute 100")
 @click.argument("dataset", required=False)
-@click.option("--recompute", type=click.IntRange(0), default=0, help="Also compute so many rows again and compare.")
+@click.option("--recompute", type=click.IntRange(0), default=0, help="Also recompute this many rows and compare.")
 @trust_code_option
 @store_option
 @json_option
-def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool) -> int:
+def verify(dataset: str | None, recompute: int, store: Store, as_json: bool) -> int:
     """Check every byte of the store, or of DATASET; exit code 4 if anything is damaged."""
     from featurestore.integrity.verify import verify as check
-    from featurestore.store import open_store
 
-    store = open_store(place)
     findings = check(store, dataset)
     document: dict[str, object] = {
         "shards": findings.shards,
@@ -175,7 +120,7 @@ def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool
         print_json(document)
     else:
         for key, reason in findings.damaged:
-            notice(f"damaged: {printable(key)}: {printable(reason)}")
+            notice(f"damaged: {key}: {reason}")
         verdict = "no damage"
         if findings.damaged:
             verdict = f"{len(findings.damaged):,} damaged objects; 'featurestore repair' repairs what it can"
@@ -184,14 +129,14 @@ def verify(dataset: str | None, recompute: int, place: str | None, as_json: bool
 
 
 def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, object]:
-    """Compute a sample of rows again and say how it went."""
+    """Recompute a sample of rows and report those that differ."""
     from featurestore.integrity.verify import recompute
     from pipelines.workers.engines import open_engine
 
     drift = recompute(store, rows, dataset, open_engine)
     for row, reason in drift.drifted[:MOST_LISTED]:
-        notice(f"drift: {row}: {printable(reason)}")
-    notice(f"{drift.recomputed:,} rows computed again, {len(drift.drifted):,} with other bits")
+        notice(f"drift: {row}: {reason}")
+    notice(f"{drift.recomputed:,} rows recomputed, {len(drift.drifted):,} with other bits")
     if drift.skipped:
         notice(f"{drift.skipped:,} sampled rows were made by other versions of the libraries and are not compared")
     drifted = [{"row": row, "reason": reason} for row, reason in drift.drifted]
@@ -205,20 +150,19 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
 @trust_code_option
 @store_option
 @json_option
-def repair(dataset: str | None, source: str | None, place: str | None, as_json: bool, limits: Limits) -> int:
+def repair(dataset: str | None, source: str | None, store: Store, as_json: bool, limits: Limits) -> int:
     """Repair what is damaged, in the store or in DATASET; exit code 4 if something cannot be repaired."""
-    from featurestore.store import open_store
     from pipelines.repair.repair import repair as mend
 
-    repairs = mend(open_store(place), dataset, source, limits)
+    repairs = mend(store, dataset, source, limits)
     if as_json:
         left = [{"object": key, "reason": reason} for key, reason in repairs.left]
         print_json({"repaired": list(repairs.repaired), "damaged": left})
     else:
         for key in repairs.repaired:
-            notice(f"repaired: {printable(key)}")
+            notice(f"repaired: {key}")
         for key, reason in repairs.left:
-            notice(f"still damaged: {printable(key)}: {printable(reason)}")
+            notice(f"still damaged: {key}: {reason}")
         click.echo(f"{len(repairs.repaired):,} objects repaired, {len(repairs.left):,} still damaged")
     return ExitCode.DAMAGE if repairs.left else 0
 
@@ -228,19 +172,23 @@ def repair(dataset: str | None, source: str | None, place: str | None, as_json: 
 @click.option(
     "--grace", type=click.FloatRange(0), default=7.0, show_default=True, metavar="DAYS", help="Keep what is younger."
 )
-@click.option("--compact", is_flag=True, help="First give grown datasets the layout of fresh builds (writes).")
+@click.option(
+    "--compact", is_flag=True, help="First rewrite datasets that grew in steps into the layout of a fresh build."
+)
 @store_option
 @json_option
-def gc(delete: bool, grace: float, compact: bool, place: str | None, as_json: bool) -> None:
+def gc(delete: bool, grace: float, compact: bool, store: Store, as_json: bool) -> None:
     """List what no dataset needs, or remove it; what is younger than the grace period is kept."""
     from featurestore.integrity.collect import DAY, collect
-    from featurestore.store import open_store
     from pipelines.repair.relocate import compact as move
 
-    store = open_store(place)
+    def announce(objects: Iterable[tuple[str, int]]) -> None:
+        for key, count in objects:
+            notice(f"{key}  {size(count)}")
+
     if compact:
         notice(f"{move(store):,} datasets moved to the layout of a fresh build")
-    found = collect(store, grace=grace * DAY, delete=delete, announce=_announce)
+    found = collect(store, grace=grace * DAY, delete=delete, announce=announce)
     if as_json:
         deleted = len(found.objects) if found.deleted else 0
         print_json({"objects": len(found.objects), "bytes": found.bytes, "deleted": deleted})
@@ -251,23 +199,15 @@ def gc(delete: bool, grace: float, compact: bool, place: str | None, as_json: bo
         notice(f"{found.young:,} more are younger than {grace:g} days and are kept (--grace)")
 
 
-def _announce(objects: Iterable[tuple[str, int]]) -> None:
-    """Print objects before they are removed."""
-    for key, count in objects:
-        notice(f"{printable(key)}  {size(count)}")
-
-
 @click.command(epilog="Example: featurestore why emodb --against emodb-mathworks")
 @click.argument("dataset")
 @click.option("--against", metavar="DATASET", help="Another dataset. Default: what a build would make now.")
 @store_option
 @json_option
-def why(dataset: str, against: str | None, place: str | None, as_json: bool) -> None:
-    """Explain how DATASET differs from another, or why a build would compute its rows again."""
+def why(dataset: str, against: str | None, store: Store, as_json: bool) -> None:
+    """Explain how DATASET differs from another, or why a build would recompute its rows."""
     from featurestore.integrity.explain import compare_datasets, explain_build, readable
-    from featurestore.store import open_store
 
-    store = open_store(place)
     if against is not None:
         found = compare_datasets(store, dataset, against)
     else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from featurestore.datasets import CALLED, DatasetRecord, Reference, Table, check_dataset_name
 from featurestore.errors import DamagedObjectError, MissingObjectError, SpecError, StorageError, UnknownNameError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SHORTEST_PREFIX = 6
 """Fewest hexadecimal digits by which a dataset can be called."""
+SHOWN_DIGITS = 12
+"""Of a digest in a list."""
 
 
 class Store:
@@ -218,6 +221,25 @@ class Store:
         named = [self._named(name) for name in self.names()]
         ids = set() if every else {reference.dataset for reference in named}
         return named + [self._root(dataset) for dataset in self.dataset_ids() if dataset not in ids]
+
+    def describe_datasets(self) -> list[dict[str, Any]]:
+        """Return what each dataset is, as JSON values; bytes in shards that another dataset refers to are shared."""
+        references = self.references()
+        records = [self.dataset(reference.dataset) for reference in references]
+        users = Counter(address for record in records for address in record.addresses)
+        named = {name: self.reference(name) for name in self.names()}
+        return [
+            {
+                "dataset": reference.name if named.get(reference.name) == reference else record.digest[:SHOWN_DIGITS],
+                "corpus": self.table(reference.table).corpus,
+                "rows": record.rows,
+                "bytes": self.bytes_of(record.addresses),
+                "shared_bytes": self.bytes_of(address for address in record.addresses if users[address] > 1),
+                "digest": record.digest,
+                "base": self.borrowed(record.key),
+            }
+            for reference, record in zip(references, records, strict=True)
+        ]
 
     def bytes_of(self, addresses: Iterable[str]) -> int:
         """Return the bytes of the data objects of some shards."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -167,6 +168,29 @@ class DatasetView:
             if record.first == 0
             for (content, copy), checksum in zip(record.row_keys(), record.checksums, strict=True)
             if copy == 0
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the dataset is made of, as JSON values; labels and speakers are counted over recordings."""
+        clean = self.select(self.copies == 0)
+        return {
+            "dataset": self.name,
+            "digest": self.digest,
+            "corpus": self.table.corpus,
+            "licence": self.table.licence,
+            "citation": self.table.citation,
+            "rows": len(self),
+            "copies": int(self.copies.max()),
+            "frames": {
+                "min": int(self.frames.min()),
+                "median": float(np.median(self.frames)),
+                "max": int(self.frames.max()),
+            },
+            "labels": dict(sorted(Counter(clean.labels.tolist()).items())),
+            "speakers": dict(sorted(Counter(speaker or "unknown" for speaker in clean.speakers).items())),
+            "features": self.features.to_dict(),
+            "augmentation": self.augmentation.to_dict() if self.augmentation else None,
+            "rejected": [{"path": one.path, "reason": one.reason} for one in self.table.rejected],
         }
 
     def perturbation(self, row: int) -> Perturbation | None:

@@ -106,4 +106,4 @@ def test_each_command_says_what_its_number_of_jobs_is():
     for name, others in (("crossval", "--scheduler"), ("reproduce", "Rows and seeds"), ("tune", "Trials")):
         assert told[name].startswith("Folds trained at a time, each in a process of its own if above 1. ")
         assert others in told[name]
-        assert told[name].endswith("Builds take all cores.")
+        assert told[name].endswith("Builds use all cores.")

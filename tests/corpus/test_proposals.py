@@ -252,7 +252,7 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path, capsys):
 
     assert run(["corpora", "new", str(folder), "--out", str(manifest)]) == 1
     assert manifest.read_text() == "precious"
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_json_is_one_object_with_the_manifest_in_it(tmp_path, capsys):

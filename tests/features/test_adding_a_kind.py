@@ -48,7 +48,7 @@ class Pieces:
 
 NEWCOMER = """
 import numpy as np
-from cli.catalogs import documented_fields
+from pipelines.experiments.fields import documented_fields
 from featurestore.errors import SpecError
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
