@@ -1,4 +1,4 @@
-"""`featurestore corpora`: those that are known by name, the manifest of one, a check of a copy, a proposal for a new one."""
+"""`featurestore corpora`: list the known corpora, show one, check a copy, propose a manifest for a new one."""
 
 from __future__ import annotations
 

@@ -182,9 +182,7 @@ def _print_comparison(first: str, second: str, side: str, found: dict[str, Any])
     click.echo(agreed)
     say(f"intervals {intervals_in_words(found['interval_over'])}")
     if found["ignores_speakers"]:
-        say(
-            "note: items are exchanged as if independent, but clips of a speaker are alike: these p-values are too small"
-        )
+        say("note: items are exchanged as if independent, but clips of a speaker are alike: p-values are too small")
 
 
 @click.command(
