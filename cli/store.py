@@ -72,7 +72,7 @@ def info(dataset: str, store: Store, as_json: bool) -> None:
 @store_option
 @json_option
 def forget(dataset: str, store: Store, as_json: bool) -> None:
-    """Forget DATASET: its name is removed at once, its shards by the next 'featurestore gc --delete'."""
+    """Forget DATASET: its name is removed; 'featurestore gc --delete' removes what nothing else needs."""
     reference = store.forget(dataset)
     if as_json:
         print_json({"dataset": reference.name})
@@ -83,7 +83,7 @@ def forget(dataset: str, store: Store, as_json: bool) -> None:
 
 @click.command(epilog="Example: featurestore export emodb --to hdf5 --out emodb.h5")
 @click.argument("dataset")
-@click.option("--to", "target", required=True, metavar="FORMAT", help="hdf5")
+@click.option("--to", "target", required=True, metavar="FORMAT", help="Format of the file: hdf5.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
 @store_option
 @json_option

@@ -61,10 +61,9 @@ def compare(
     Returns
     -------
     dict
-        `items`, `unit`, `clusters`, `reason`, `ignores_speakers`, `permutations`, `exact`, `interval_over`, and for
-        `accuracy` and `uar` each `first`, `second`, `difference` (first minus second), its 95 % `interval` over
-        speakers or None (see `models.figures.intervals`) and the two-sided `p_value`. A test that exchanges single
-        items ignores that clips of a speaker are alike: its p-values are too small.
+        `items`, `unit`, `clusters`, `reason`, `ignores_speakers` (then p-values are too small, since clips of a speaker
+        are alike), `permutations`, `exact`, `interval_over`, and for `accuracy` and `uar` each `first`, `second`,
+        `difference` (first minus second), its 95 % `interval` over speakers or None, and the two-sided `p_value`.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
 from matplotlib.ticker import MaxNLocator
 
-from models.figures.metrics import Confusion
+from models.figures.metrics import DISPLAY, Confusion
 from models.runs.checkpoint import write_atomically
 
 History: TypeAlias = Sequence[Mapping[str, Any]]
@@ -33,8 +33,7 @@ def training_figure(history: History) -> Figure:
     """Draw loss and accuracy over epochs: training with the loss of single batches, validation after each epoch."""
     figure = _figure(8.0, 3.4)
     loss, accuracy = figure.subplots(1, 2)
-    _draw_loss(loss, history)
-    _draw_both_sides(accuracy, history, "accuracy")
+    _draw_training(loss, accuracy, history)
     _legend_above(figure, accuracy)
     return figure
 
@@ -43,30 +42,24 @@ def training_panels(history: History) -> tuple[Figure, Figure]:
     """Draw what `training_figure` shows as two figures, which a page can put one below the other."""
     panels = _figure(4.4, 3.4), _figure(4.4, 3.4)
     axes = [panel.subplots() for panel in panels]
-    _draw_loss(axes[0], history)
-    _draw_both_sides(axes[1], history, "accuracy")
+    _draw_training(axes[0], axes[1], history)
     for panel, drawn in zip(panels, axes, strict=True):
         _legend_above(panel, drawn)
     return panels
 
 
-def _draw_loss(axes: Axes, history: History) -> None:
+def _draw_training(loss: Axes, accuracy: Axes, history: History) -> None:
     steps = _reported_steps(history, "losses")
-    axes.plot([time for time, _ in steps], [loss for _, loss in steps], color=TRAIN, alpha=0.3, linewidth=0.8)
-    _draw_both_sides(axes, history, "loss")
-    axes.set_ylim(bottom=0)
-
-
-def _draw_both_sides(axes: Axes, history: History, name: str) -> None:
-    """Draw a measure of the training and the validation side over epochs."""
+    loss.plot([time for time, _ in steps], [value for _, value in steps], color=TRAIN, alpha=0.3, linewidth=0.8)
     epochs = [record["epoch"] for record in history]
-    for side, shown, colour in (("train", "training", TRAIN), ("validation", "validation", VALIDATION)):
-        values = [np.nan if record[side][name] is None else record[side][name] for record in history]
-        axes.plot(epochs, values, color=colour, marker="o", markersize=4, label=shown)
-    _plain(axes, "epoch", "accuracy (WA)" if name == "accuracy" else name)
-    if name == "accuracy":
-        axes.set_ylim(0, 1)
-    _whole_epochs(axes)
+    for axes, name, shown in ((loss, "loss", "loss"), (accuracy, "accuracy", DISPLAY["accuracy"])):
+        for side, label, colour in (("train", "training", TRAIN), ("validation", "validation", VALIDATION)):
+            values = [np.nan if record[side][name] is None else record[side][name] for record in history]
+            axes.plot(epochs, values, color=colour, marker="o", markersize=4, label=label)
+        _plain(axes, "epoch", shown)
+        _whole_epochs(axes)
+    loss.set_ylim(bottom=0)
+    accuracy.set_ylim(0, 1)
 
 
 def _whole_epochs(axes: Axes) -> None:
@@ -222,7 +215,7 @@ def figure_svg(figure: Figure) -> str:
 
 
 def write_figure(figure: Figure, path: Path, image: Figure | None = None) -> None:
-    """Write a figure as `path.svg` and `path.png`; `image` stands in for it in the latter."""
+    """Write a figure as `path.svg` and `path.png`; `image` replaces it in the latter."""
     pixels = io.BytesIO()
     with _quiet_fonts():
         (image or figure).savefig(pixels, format="png", dpi=150)
