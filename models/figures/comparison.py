@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 
 from models.errors import RunError
 from models.figures.intervals import (
-    SAME,
     Clusters,
-    cluster_confusions,
     clusters_of,
     described,
-    jackknife,
-    missing,
+    spreads_of,
 )
 from models.figures.metrics import TRACKED, measures
 from models.figures.predictions import Predictions
@@ -97,7 +94,7 @@ def compare(
                 "first": float(one[place]),
                 "second": float(other[place]),
                 "difference": float(one[place] - other[place]),
-                "interval": bounds[place],
+                "interval": bounds.get(name),
                 "p_value": float(p_values[place]),
             }
             for place, name in enumerate(TRACKED)
@@ -186,20 +183,14 @@ def sign_flip_test(
 
 def _difference_intervals(
     ours: Sequence[Predictions], theirs: Sequence[Predictions]
-) -> tuple[list[list[float] | None], dict[str, Any]]:
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
     """Return the interval of each difference over speakers, whatever the test exchanges, and what it is over."""
     runs = [*ours, *theirs]
     clusters = clusters_of(runs[0].speakers)
-    none = {name: reason for name, reason in missing(runs, clusters).items() if name in TRACKED}
-    found: list[list[float] | None] = [None] * len(TRACKED)
-    if len(none) < len(TRACKED):
-        groups = [slice(len(ours)), slice(len(ours), len(runs))]
-        spreads = jackknife(cluster_confusions(runs, clusters), groups, [1, -1])
-        for place, name in enumerate(TRACKED):
-            spread = spreads[place]
-            if name not in none and spread.variance < SAME:
-                none[name] = "it is the same whichever speaker is left out"
-            elif name not in none:
-                low, high = spread.value - spread.half_width, spread.value + spread.half_width
-                found[place] = [max(low, -1.0), min(high, 1.0)]
-    return found, described([ours, theirs], clusters, none)
+    groups = [slice(len(ours)), slice(len(ours), len(runs))]
+    spreads, none = spreads_of(runs, clusters, groups, [1, -1], TRACKED)
+    bounds = {
+        name: [max(spread.value - spread.half_width, -1.0), min(spread.value + spread.half_width, 1.0)]
+        for name, spread in spreads.items()
+    }
+    return bounds, described([ours, theirs], clusters, none)

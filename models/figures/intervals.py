@@ -94,7 +94,7 @@ def jackknife(confusions: NDArray[np.float64], groups: Sequence[slice], signs: S
     Parameters
     ----------
     confusions : array [speakers, runs, true, predicted]
-        There is no interval for UAR and macro F1 where a class has a single speaker, see `missing`.
+        There is no interval for UAR and macro F1 where a class has a single speaker, see `spreads_of`.
     groups : sequence of slice
         Runs that differ in their seed alone.
     signs : sequence of int
@@ -135,17 +135,32 @@ def fewest_speakers(confusions: NDArray[np.float64]) -> tuple[int, int]:
     return int(spoken[fewest]), fewest
 
 
-def missing(runs: Sequence[Predictions], clusters: Clusters) -> dict[str, str]:
-    """Return why a measure can have no interval, by measure; those that can have one are left out."""
+def spreads_of(
+    runs: Sequence[Predictions],
+    clusters: Clusters,
+    groups: Sequence[slice],
+    signs: Sequence[int],
+    names: Sequence[str] = MEASURES,
+) -> tuple[dict[str, Spread], dict[str, str]]:
+    """Return the `jackknife` spread of each measure that can have an interval, and why each of the others has none."""
     if not len(runs[0]):
-        return dict.fromkeys(MEASURES, "there are no items")
+        return {}, dict.fromkeys(names, "there are no items")
     if clusters.unit == "items":
-        return dict.fromkeys(MEASURES, clusters.reason)
-    speakers, place = fewest_speakers(cluster_confusions(runs[:1], clusters))
-    if speakers >= FEWEST_SPEAKERS:
-        return {}
-    reason = f"class {runs[0].classes[place]!r} has only {speakers} of the {FEWEST_SPEAKERS} speakers that are needed"
-    return dict.fromkeys(MEASURES[1:], reason)
+        return {}, dict.fromkeys(names, clusters.reason)
+    none = {}
+    confusions = cluster_confusions(runs, clusters)
+    speakers, place = fewest_speakers(confusions)
+    if speakers < FEWEST_SPEAKERS:
+        of_class = f"class {runs[0].classes[place]!r} has only {speakers} of the {FEWEST_SPEAKERS} speakers"
+        none = {name: f"{of_class} that are needed" for name in names if name != "accuracy"}
+    found = {}
+    for name, spread in zip(MEASURES, jackknife(confusions, groups, signs), strict=True):
+        if name in names and name not in none:
+            if spread.variance < SAME:
+                none[name] = "it is the same whichever speaker is left out"
+            else:
+                found[name] = spread
+    return found, none
 
 
 def described(runs: Sequence[Sequence[Predictions]], clusters: Clusters, none: dict[str, str]) -> dict[str, Any]:
@@ -179,19 +194,11 @@ def intervals(runs: Sequence[Predictions]) -> dict[str, Any]:
         `none`, the reason by measure where there is no interval.
     """
     clusters = clusters_of(runs[0].speakers)
-    none = missing(runs, clusters)
+    spreads, none = spreads_of(runs, clusters, [slice(len(runs))], [1])
     found: dict[str, list[float] | None] = dict.fromkeys(MEASURES)
-    if len(none) < len(MEASURES):
-        confusions = cluster_confusions(runs, clusters)
-        spreads = jackknife(confusions, [slice(len(runs))], [1])
-        for name, spread in zip(MEASURES, spreads, strict=True):
-            if name in none:
-                continue
-            if spread.variance < SAME:
-                none[name] = "it is the same whichever speaker is left out"
-                continue
-            middle, half = logit(spread.value), spread.half_width / (spread.value * (1 - spread.value))
-            found[name] = [float(expit(middle - half)), float(expit(middle + half))]
+    for name, spread in spreads.items():
+        middle, half = logit(spread.value), spread.half_width / (spread.value * (1 - spread.value))
+        found[name] = [float(expit(middle - half)), float(expit(middle + half))]
     return {"interval": found, "interval_over": described([runs], clusters, none)}
 
 
