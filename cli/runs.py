@@ -94,8 +94,8 @@ def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
 @click.option(
     "--side",
     type=click.Choice(["train", "validation", "test", "all"]),
-    help="Side of the run's split; all takes every recording, trained on or not. Default: test; of another corpus all, "
-    "unless the run was trained on one of its recordings.",
+    help="Side of the run's split; all takes every recording, trained on or not. Default: test, or of another corpus "
+    "all, which is refused if the run was trained on any of it.",
 )
 @click.option("--dataset", help="Evaluate on another dataset with the same features and classes.")
 @click.option(
