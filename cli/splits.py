@@ -23,8 +23,6 @@ from cli.options import json_option, seed_option, source_option, store_option
 if TYPE_CHECKING:
     from featurestore.store import Store
 
-MOST_NOTES = 5
-
 
 @click.command(epilog="Example: featurestore splits emodb --split loso --source download.zip")
 @click.argument("name", metavar="CORPUS|DATASET")
@@ -56,7 +54,7 @@ def splits(name: str, split: str | None, source: str | None, seed: int | None, s
         notice(
             f"the speakers of {document['unknown_speakers']:,} utterances are unknown: no split can promise new ones"
         )
-    print_some("note", document["notes"], MOST_NOTES)
+    print_some("note", document["notes"], most=5)
     if not all(fold["validation"] for fold in folds):
         notice("the validation side is empty: training keeps its last epoch")
     if heard:

@@ -68,6 +68,8 @@ def make_loss(spec: TrainingSpec, classes: Sequence[str], targets: Tensor) -> Cl
 def class_weights(spec: TrainingSpec, classes: Sequence[str], targets: Tensor) -> Tensor | None:
     """Return the weight of each class, float32 `[classes]`; None where all weigh alike.
 
+    `balanced` weights are `rows / (classes that occur * rows of the class)`; 1 for a class that does not occur.
+
     Raises
     ------
     UnknownNameError
@@ -75,20 +77,12 @@ def class_weights(spec: TrainingSpec, classes: Sequence[str], targets: Tensor) -
     """
     if spec.class_weights == "none":
         return None
-    if spec.class_weights == "balanced":
-        return inverse_frequency(targets, len(classes))
+    if spec.class_weights == "balanced":  # so the mean weight of a row is 1, and each class weighs the same in an epoch
+        counts = torch.bincount(targets, minlength=len(classes)).double()
+        balanced = counts.sum() / (counts > 0).sum() / counts
+        return torch.where(counts > 0, balanced, 1.0).float()
     table: Mapping[str, float] = dict(spec.class_weights)  # type: ignore[arg-type]
     for label in table:
         if label not in classes:
             raise UnknownNameError("label in class_weights", label, classes)
     return torch.tensor([table.get(label, 1.0) for label in classes])
-
-
-def inverse_frequency(targets: Tensor, classes: int) -> Tensor:
-    """Return `rows / (classes that occur * rows of the class)`; 1 for a class that does not occur.
-
-    So the mean weight of a row is 1, and each class weighs the same in an epoch.
-    """
-    counts = torch.bincount(targets, minlength=classes).double()
-    weights = counts.sum() / (counts > 0).sum() / counts
-    return torch.where(counts > 0, weights, 1.0).float()
