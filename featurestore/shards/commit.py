@@ -24,9 +24,9 @@ NEARLY = 0.01
 def commit_shard(store: Store, shard: PlannedShard, rows: Rows, remarks: Remarks = ()) -> int:
     """Write a shard's data object, then its record; return the bytes written.
 
-    If there is a data object without a record (left by a killed writer, or another builder is between its two
-    writes) and is sound, it is adopted, so that record and data always agree; if it is not, it is replaced. The rows
-    are arrays [frames, bands] in stored order, of the spec's dtype.
+    A sound data object without a record (left by a killed writer, or by a builder between its two writes) is adopted,
+    so that record and data always agree; one that is not sound is replaced. The rows are arrays [frames, bands] in
+    stored order, of the spec's dtype.
     """
     record, data = encode_shard(shard, rows, remarks)
     key = data_key(shard.address)
