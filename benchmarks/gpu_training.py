@@ -28,13 +28,12 @@ from torch.profiler import ProfilerActivity, profile
 from featurestore.errors import FeatureStoreError
 from featurestore.store import open_store
 from featurestore.view import DatasetView
+from models.batches.loader import ViewDataset
 from models.batches.residence import reside, resolve_residence
 from models.batches.samplers import make_sampler
-from models.data import ViewDataset
-from models.devices import arithmetic, device_name
-from models.execution import Execution
+from models.execution import Execution, arithmetic, device_name
+from models.networks import build_model
 from models.optimisation.optimisers import make_optimiser
-from models.registry import build_model
 from models.training_spec import TrainingSpec
 
 MODEL, WARM = "mathworks-cnn-lstm", 20

@@ -26,13 +26,12 @@ from torch import nn
 from featurestore.specs.overrides import parse_value
 from featurestore.store import open_store
 from featurestore.view import DatasetView
+from models.batches.loader import ViewDataset
 from models.batches.residence import reside, resolve_residence
 from models.batches.samplers import make_sampler
-from models.data import ViewDataset
-from models.devices import keep_freed_memory
-from models.execution import Execution
+from models.execution import Execution, keep_freed_memory
+from models.networks import build_model
 from models.optimisation.optimisers import make_optimiser
-from models.registry import build_model
 from models.training_spec import TrainingSpec
 
 MODEL = "mathworks-cnn-lstm"

@@ -63,7 +63,7 @@ def policies(name: str | None, as_json: bool) -> None:
 @json_option
 def models(as_json: bool) -> None:
     """List the models that '--model' knows."""
-    from models.registry import models_table
+    from models.networks import models_table
 
     rows = models_table()
     if as_json:

@@ -16,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from models.progress import StepReport
+    from models.training_loop import StepReport
 
 LEAST_TEXT = 20
 """Columns that the last one of a table keeps, however wide the others are."""

@@ -4,56 +4,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed
 
 from featurestore.errors import FeatureStoreError
-from models.data import FeatureView
+from models.batches.loader import FeatureView, Sides
 from models.errors import RunError, TrainingError
 from models.figures.metrics import spread
-from models.progress import Progress, Silence
 from models.runs.checkpoint import write_json
 from models.runs.folders import fold_folder, has_begun, hold_run, pooled_summary
 from models.runs.run import RunConfig
-from models.trainer import Sides
 from models.training import train
+from models.training_loop import Progress, Silence
 
-RESULT = "crossval.json"
-"""What a cross-validation writes into its folder beside the folds."""
 SAFE_PATH = "PYTHONSAFEPATH"
 """Python's variable that leaves the working directory out of `sys.path`; `-P` for processes that others start."""
 
 
-@dataclass(frozen=True)
-class FoldTask:
-    """The training of one fold, as it is sent to a worker."""
+def train_fold(
+    sides: Sides, config: RunConfig, folder: Path, device: str, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Train a fold, or resume it; return its result, or `run` and `error`, so that other folds need not wait."""
+    try:
+        return train(sides, config, folder, device=device, resume=has_begun(folder), progress=progress)
+    except Exception as error:  # a GPU out of memory, say: it is reported, and the other folds are worth having
+        return _failed(folder, error)
 
-    sides: Sides
-    config: RunConfig
-    folder: Path
-    device: str
-    progress: Progress | None = None
 
-    def __call__(self) -> dict[str, Any]:
-        """Train the fold or go on with it, and return its result, or `run` and `error`: other folds need not wait."""
-        try:
-            resume = has_begun(self.folder)
-            return train(
-                self.sides, self.config, self.folder, device=self.device, resume=resume, progress=self.progress
-            )
-        except Exception as error:  # a GPU out of memory, say: it is reported, and the other folds are worth having
-            return self.failed(error)
-
-    def failed(self, error: Exception) -> dict[str, Any]:
-        """Return what takes the place of a result."""
-        kind = "" if isinstance(error, FeatureStoreError) else f"{type(error).__name__}: "
-        return {"run": str(self.folder), "error": " ".join(f"{kind}{error}".split())}
+def _failed(folder: Path, error: Exception) -> dict[str, Any]:
+    """Return what takes the place of a fold's result."""
+    kind = "" if isinstance(error, FeatureStoreError) else f"{type(error).__name__}: "
+    return {"run": str(folder), "error": " ".join(f"{kind}{error}".split())}
 
 
 def cross_validate(
@@ -83,7 +69,7 @@ def cross_validate(
         Where folds are trained instead, such as a Dask client's; its workers must see the store and the folder under
         the same paths, and train one fold at a time each.
     resume : bool
-        Read finished folds, go on with those that were interrupted.
+        Read finished folds and continue those that were interrupted.
 
     Returns
     -------
@@ -105,37 +91,46 @@ def cross_validate(
     folders = [fold_folder(folder, number) for number in range(1, len(sides) + 1)]
     if not resume and any(has_begun(run) for run in folders):
         raise RunError(f"run folder {folder} holds folds: resume it, or choose another folder.")
-    tasks = [FoldTask(fold, describe(fold), run, device) for fold, run in zip(sides, folders, strict=True)]
+    tasks = [(fold, describe(fold), run, device) for fold, run in zip(sides, folders, strict=True)]
+    progress, outcomes = progress or Silence(), []
     folder.mkdir(parents=True, exist_ok=True)
     with hold_run(folder):
-        outcomes = list(_trained(tasks, jobs, executor, progress or Silence()))
-        result = collect_outcomes(folder, outcomes)
-        write_json(folder / RESULT, result)
-    _refuse_failures(folder, result)
+        for number, outcome in enumerate(_outcomes(tasks, jobs, executor, progress), start=1):
+            progress.stage(f"fold {number} of {len(tasks)}: {_outcome_line(outcome)}")
+            outcomes.append(outcome)
+        done = [outcome for outcome in outcomes if "error" not in outcome]
+        pooled = pooled_summary([Path(result["run"]) for result in done]) if done else None
+        failed = [outcome for outcome in outcomes if "error" in outcome]
+        result = {
+            "run": str(folder),
+            "folds": done,
+            **spread([one["test"] for one in done]),
+            **{name: pooled and pooled[name] for name in ("interval", "interval_over")},
+            "pooled": pooled,
+            "failed": failed,
+        }
+        write_json(folder / "crossval.json", result)
+    _refuse_failures(folder, failed, len(done))
     return result
 
 
-def _trained(
-    tasks: Sequence[FoldTask], jobs: int, executor: Executor | None, progress: Progress
-) -> Iterator[dict[str, Any]]:
-    """Yield the outcome of each fold in their order, and report it."""
-    for number, outcome in enumerate(_outcomes(tasks, jobs, executor, progress), start=1):
-        progress.stage(f"fold {number} of {len(tasks)}: {_outcome_line(outcome)}")
-        yield outcome
-
-
 def _outcomes(
-    tasks: Sequence[FoldTask], jobs: int, executor: Executor | None, progress: Progress
+    tasks: Sequence[tuple[Sides, RunConfig, Path, str]], jobs: int, executor: Executor | None, progress: Progress
 ) -> Iterator[dict[str, Any]]:
+    """Yield the outcome of each fold in their order."""
     if executor is not None:
-        futures = [executor.submit(task) for task in tasks]
-        yield from (_awaited(future, task) for future, task in zip(futures, tasks, strict=True))
+        futures = [executor.submit(train_fold, *task) for task in tasks]
+        for future, (_, _, folder, _) in zip(futures, tasks, strict=True):
+            try:
+                yield future.result()
+            except Exception as error:  # its worker died; other folds are on other workers
+                yield _failed(folder, error)
     elif jobs == 1:
-        yield from (replace(task, progress=progress)() for task in tasks)
+        yield from (train_fold(*task, progress) for task in tasks)
     else:
         try:
             with _safe_path():
-                yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(task)() for task in tasks)
+                yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(train_fold)(*task) for task in tasks)
         except BrokenProcessPool as error:
             raise TrainingError(
                 "a process that trained a fold was killed, perhaps for want of memory: run the same command again, "
@@ -162,14 +157,6 @@ def _safe_path() -> Iterator[None]:
             os.environ[SAFE_PATH] = before
 
 
-def _awaited(future: Future[dict[str, Any]], task: FoldTask) -> dict[str, Any]:
-    """Return a worker's result, or a failed fold if the worker died."""
-    try:
-        return future.result()
-    except Exception as error:  # other folds are on other workers
-        return task.failed(error)
-
-
 def _outcome_line(outcome: Mapping[str, Any]) -> str:
     if "error" in outcome:
         return f"failed: {outcome['error']}"
@@ -179,23 +166,8 @@ def _outcome_line(outcome: Mapping[str, Any]) -> str:
     return f"test accuracy (WA) {figures['accuracy']:.4f}, UAR (UA) {figures['uar']:.4f}"
 
 
-def collect_outcomes(folder: Path, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put the outcomes of folds together: `run, folds, mean, deviation, interval, interval_over, pooled, failed`."""
-    results = [outcome for outcome in outcomes if "error" not in outcome]
-    pooled = pooled_summary([Path(result["run"]) for result in results]) if results else None
-    return {
-        "run": str(folder),
-        "folds": results,
-        **spread([result["test"] for result in results]),
-        **{name: pooled and pooled[name] for name in ("interval", "interval_over")},
-        "pooled": pooled,
-        "failed": [outcome for outcome in outcomes if "error" in outcome],
-    }
-
-
-def _refuse_failures(folder: Path, result: Mapping[str, Any]) -> None:
+def _refuse_failures(folder: Path, failed: Sequence[Mapping[str, Any]], done: int) -> None:
     """Raise `TrainingError` if folds failed; where all did, their reason is most likely one."""
-    failed, done = result["failed"], len(result["folds"])
     if not failed:
         return
     if not done:

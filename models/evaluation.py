@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
-from models.data import FeatureView, ViewDataset
+from models.batches.loader import FeatureView, ViewDataset
 from models.errors import TrainingError
 from models.execution import Execution, by_length
 from models.figures import metrics
@@ -117,37 +117,13 @@ def evaluate_run(run: Run, view: FeatureView, device: str = "auto", *, vote: boo
             f"its classes are {', '.join(run.config.classes)}. Choose a label scheme that has those."
         )
     if view.features != run.config.features:
+        trained, found = run.config.features.to_dict(), view.features.to_dict()
+        names = [name for name in {**trained, **found} if trained.get(name) != found.get(name)]
+        difference = ", ".join(f"{name} {found.get(name)} in place of {trained.get(name)}" for name in names)
         raise TrainingError(
-            f"dataset {view.name} has other features than run {run.folder} was trained on ({_difference(run, view)}). "
+            f"dataset {view.name} has other features than run {run.folder} was trained on ({difference}). "
             "Build it with those."
         )
     execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
     execution = execution.normalising(run.normalisation)
     return evaluate_model(execution.place(run.model), view, run.config.classes, execution, vote=vote)
-
-
-def _difference(run: Run, view: FeatureView) -> str:
-    trained, found = run.config.features.to_dict(), view.features.to_dict()
-    names = [name for name in {**trained, **found} if trained.get(name) != found.get(name)]
-    return ", ".join(f"{name} {found.get(name)} in place of {trained.get(name)}" for name in names)
-
-
-def evaluate(run: Run, view: FeatureView, device: str = "auto", *, vote: bool = False) -> dict[str, Any]:
-    """Evaluate a run on a view.
-
-    Parameters
-    ----------
-    run : Run
-    view : FeatureView
-    device : str
-    vote : bool
-        Let all rows of an utterance vote for its class; a tie is broken by their mean probability.
-
-    Returns
-    -------
-    dict
-        `loss, items, accuracy, uar, macro_f1, per_class, macro_avg, weighted_avg, classes, confusion`, the 95 %
-        intervals over speakers `interval` and what they are over, `interval_over`; with a vote also `vote`.
-    """
-    evaluation = evaluate_run(run, view, device, vote=vote)
-    return {"loss": evaluation.loss, **evaluation.summary()}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+import contextlib
+import ctypes
+import sys
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,14 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.batches.loader import Batch, PadCollate, Padding, ViewDataset, batches, prefetched
 from models.batches.normalisation import Normalisation
-from models.batches.prefetch import prefetched
 from models.batches.residence import DeviceDataset
-from models.data import Batch, PadCollate, Padding, ViewDataset, batches
-from models.devices import choose_device, computes_in_bfloat16
 from models.errors import TrainingError
-from models.registry import model_card
+from models.networks import model_card
 from models.training_spec import TrainingSpec
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Parameters of glibc's `mallopt`."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,6 @@ class Execution:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return model.to(self.device)
 
-    def collate(self) -> PadCollate:
-        """Return a collate function with a buffer of its own."""
-        return PadCollate(self.side, self.multiple, reused=True)
-
     def feed(self, dataset: ViewDataset, order: Iterable[Sequence[int]]) -> Generator[Batch, None, None]:
         """Yield the batches of an order, float32 on the device and normalised; close it when a loop ends early.
 
@@ -67,10 +67,10 @@ class Execution:
         if self.normalisation is None:
             yield from self._plain(dataset, order)
             return
-        change = self.normalisation.change(self.device, dataset)
+        normalise = self.normalisation.normaliser(self.device, dataset)
         with closing(self._plain(dataset, order)) as plain:
             for batch in plain:
-                yield change(batch)
+                yield normalise(batch)
 
     def _plain(self, dataset: ViewDataset, order: Iterable[Sequence[int]]) -> Generator[Batch, None, None]:
         padding = Padding(self.side, self.multiple)
@@ -80,7 +80,7 @@ class Execution:
         elif self.device.type == "cuda":
             yield from prefetched(dataset, order, padding, self.device)
         else:
-            for batch in batches(dataset, order, self.collate()):
+            for batch in batches(dataset, order, PadCollate(self.side, self.multiple, reused=True)):
                 yield batch.to(self.device)
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -91,7 +91,7 @@ class Execution:
 
 
 def check_padding(model: str, settings: Mapping[str, Any], spec: TrainingSpec) -> None:
-    """Raise `TrainingError` if clips are to be joined for a model that would mix them up."""
+    """Raise `TrainingError` if padding is `joined` and the model would mix the clips up."""
     if spec.padding != "joined":
         return
     if not model_card(model).joins:
@@ -109,3 +109,74 @@ def by_length(frames: Sequence[int], batch_size: int) -> list[list[int]]:
     """Return all rows in batches of like length, shortest first: the cheapest order for inference."""
     rows = sorted(range(len(frames)), key=lambda row: int(frames[row]))
     return [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of a name; `auto` is a GPU where torch finds one.
+
+    Raises
+    ------
+    TrainingError
+        If the device is unknown or not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.split(":")[0] not in ("cpu", "cuda"):
+        raise TrainingError(f"unknown device {name!r}: use auto, cpu or cuda.")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise TrainingError("device cuda: torch finds no usable GPU here; use '--device cpu' or '--device auto'.")
+    return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device in words, such as `cpu (2 threads)`."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+def computes_in_bfloat16(precision: str, device: torch.device) -> bool:
+    """Tell whether to autocast: `auto` does where bfloat16 products are native (GPUs, CPUs with AVX-512 BF16 or AMX).
+
+    Elsewhere bfloat16 is emulated and several times slower than float32.
+    """
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def keep_freed_memory() -> bool:
+    """Let the process keep the memory it frees, and tell whether that could be set (glibc on Linux only).
+
+    The C library hands blocks above 32 MB back to the system and fetches them again, page by page, in every training
+    step. Where first touches of memory are slow, that halves the speed of a CNN on the CPU. The setting is the whole
+    process's, so training makes it and importing does not.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+    return False
+
+
+@contextlib.contextmanager
+def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
+    """Set how a GPU computes float32 products while a body runs, and put it back afterwards.
+
+    TF32 (10 bits of mantissa, many times as fast) is used where autocast leaves float32, above all in the LSTM, unless
+    the precision is `float32`. cuDNN does not benchmark its algorithms: batches of speech come in dozens of lengths,
+    and it would do so for each.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    reduced, before = precision != "float32", torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if reduced else "highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=reduced):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.errors import AudioError, SpecError
+from models.batches.loader import Batch
 from models.batches.normalisation import fit_unknown_speaker
-from models.data import Batch
 from models.errors import CheckpointError
 from models.execution import Execution
 from models.runs.checkpoint import write_atomically
@@ -33,15 +33,13 @@ if TYPE_CHECKING:
 def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") -> list[dict[str, Any]]:
     """Label clips of features: a list of `label` and `probabilities` by class name.
 
-    If the model normalises each speaker, the clips are taken as those of one unknown speaker, and every answer says
-    so under `normalised_as`.
+    If the model normalises each speaker, the clips are taken to be of one unknown speaker, and every answer says so
+    under `normalised_as`.
 
     Parameters
     ----------
-    run : Run
     features : iterable of array [frames, bands]
         As the run's feature spec describes them; each is labelled alone, apart from the speaker's statistics.
-    device : str
 
     Raises
     ------
@@ -55,21 +53,22 @@ def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") ->
         features = [_checked(clip, run.config.bands) for clip in features]
         normalisation = fit_unknown_speaker(features, run.config.bands, single=normalisation.single)
         remark = {"normalised_as": f"one unknown speaker (clips measured together: {len(features)})"}
-    change = normalisation.change(execution.device) if normalisation else None
+    normalise = normalisation.normaliser(execution.device) if normalisation else None
     answers = []
     for clip in features:
         values = torch.from_numpy(np.ascontiguousarray(_checked(clip, run.config.bands)))[None]
         batch = Batch(values, torch.tensor([len(clip)]), torch.tensor([0]), torch.tensor([0])).to(execution.device)
-        logits = execution.logits(model, change(batch) if change else batch)
+        logits = execution.logits(model, normalise(batch) if normalise else batch)
         shares = logits.softmax(1)[0].cpu().double().numpy()
         if not np.isfinite(shares).all():
-            raise CheckpointError(f"run {run.folder}: its answer is no number: its weights are too large. Train again.")
+            raise CheckpointError(
+                f"run {run.folder}: its answer is not a number, its weights are too large. Train again."
+            )
         answers.append({**_answer(shares, run.config.classes), **remark})
     return answers
 
 
 def _checked(clip: NDArray[Any], bands: int) -> NDArray[Any]:
-    """Return the clip if a model of `bands` can read it; `SpecError` if not."""
     if clip.ndim != 2 or clip.shape[1] != bands or not len(clip):
         raise SpecError(f"the model reads [frames, {bands}] features, not an array of shape {list(clip.shape)}.")
     return clip
@@ -96,17 +95,14 @@ def predict_files(
 ) -> list[dict[str, Any]]:
     """Label audio files of any rate and number of channels.
 
-    Files that are given together are taken as one speaker's where the model normalises speakers, see `predict`. A file
-    that cannot be read, is too short for one frame, or is silent has no label and a `reason`; the others have theirs.
+    If the model normalises speakers, all files are taken to be of one speaker, see `predict`. A file that cannot be
+    read, is too short for one frame, or is silent has a `reason` in place of a label; the others are labelled.
 
     Parameters
     ----------
-    run : Run
-    paths : sequence of Path
-    device : str
     window : float, optional
-        Label windows of so many seconds, each on its own; the last one ends with the recording. Whole recordings
-        otherwise.
+        Label windows of this many seconds, each on its own; the last one ends with the recording. By default the
+        whole recording gets one label.
     hop : float, optional
         Seconds from one window to the next; by default windows do not overlap.
 
@@ -220,7 +216,7 @@ def file_pieces(
 def _recorded(path: Path) -> bytes:
     """Return the bytes of a regular file, of at most as many as a corpus may have in one; `AudioError` otherwise."""
     if not stat.S_ISREG(path.stat().st_mode):  # a device has no end, and a pipe may have no writer
-        raise AudioError("no regular file. Give audio files, or folders of them.")
+        raise AudioError("not a regular file. Give audio files, or folders of them.")
     largest = Limits().member_bytes
     with path.open("rb") as stream:
         data = stream.read(largest + 1)

@@ -1,4 +1,4 @@
-"""Training a model of the registry on three views, into a run folder."""
+"""Training a network on the views of a split, into a run folder; once, or once for each seed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,20 @@ from typing import Any
 import torch
 
 from featurestore.errors import UnknownNameError
+from models.batches.loader import Sides
 from models.batches.normalisation import describe_normalisation, speakers_of
 from models.batches.residence import resolve_residence, resolve_shuffle
-from models.devices import arithmetic, keep_freed_memory
 from models.errors import TrainingError
-from models.execution import Execution, check_padding
+from models.execution import Execution, arithmetic, check_padding, keep_freed_memory
+from models.networks import build_model, model_card
 from models.optimisation.distributed import ALONE, Ranks, refuse_ranks
 from models.optimisation.losses import class_weights
 from models.optimisation.optimisers import check_modules
-from models.progress import Progress, Silence
-from models.registry import build_model, model_card
 from models.runs.folders import has_begun, hold_run
 from models.runs.records import read_result
 from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
-from models.trainer import Sides, Trainer
+from models.training_loop import Progress, Silence, Trainer
 from models.training_spec import TrainingSpec
-
-RANK_STRIDE = 1_000_003
-"""Between the seeds of two ranks' dropout, so that no rank has that of another run's seed."""
 
 
 def configure(
@@ -76,14 +72,14 @@ def configure(
 def check_model(
     model: str, settings: Mapping[str, Any], spec: TrainingSpec, classes: int | None = None, bands: int | None = None
 ) -> None:
-    """Raise an error if a spec asks for something that the model, by default as published, does not have.
+    """Check a spec against a model, by default at its published size.
 
     Raises
     ------
     UnknownNameError
         If the spec has settings for a module that the model does not have.
     TrainingError
-        If clips are to be joined for a model that would mix them up.
+        If padding is `joined` and the model would mix the clips up.
     """
     check_padding(model, settings, spec)
     if spec.modules:
@@ -124,11 +120,11 @@ def train(
 ) -> dict[str, Any]:
     """Train a model into a run folder and return its result.
 
-    A run that was interrupted, even killed, goes on from its last checkpoint with `resume` and ends with the
-    metrics of an undisturbed one on the same machine. Torch's own generator is left as it was.
+    With `resume`, a run that was interrupted or killed continues from its last checkpoint and ends with the metrics
+    of an undisturbed one on the same machine. Torch's own generator is left as it was.
 
-    With several ranks (see `optimisation.distributed`) each calls this, with the same arguments, and has the same
-    result; the first one alone writes and reports.
+    With several ranks (see `optimisation.distributed`) each calls this with the same arguments and gets the same
+    result; only the first one writes and reports.
 
     Returns
     -------
@@ -141,7 +137,7 @@ def train(
     RunError
         If the folder holds a run and `resume` was not asked for, or holds another run, or another training is using it.
     TrainingError
-        If labels do not fit, the loss is not finite, or rows do not fit where `residence` wants them.
+        If labels do not fit, the loss is not finite, or rows do not fit into the memory that `residence` names.
     """
     if ranks.count == 1:
         refuse_ranks("this command")
@@ -149,30 +145,24 @@ def train(
     if not resume:
         resolve_residence(config.training, sides.train, execution.device)  # refused before a folder is made
     with ExitStack() as held:
-        if ranks.broadcast(lambda: _begin(folder, config, resume, held)):
+
+        def finished() -> bool:
+            """Lock the run folder until the end and start the run in it; tell whether it is finished already."""
+            if not resume:
+                folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(hold_run(folder))
+            return start_run(folder, config, resume=resume)
+
+        if ranks.broadcast(finished):
             return read_result(folder)
-        return _trained(sides, config, folder, execution, progress, ranks)
-
-
-def _begin(folder: Path, config: RunConfig, resume: bool, held: ExitStack) -> bool:
-    """Lock a run folder until `held` is closed, and start the run in it; tell whether it is finished already."""
-    if not resume:
-        folder.mkdir(parents=True, exist_ok=True)
-    held.enter_context(hold_run(folder))
-    return start_run(folder, config, resume=resume)
-
-
-def _trained(
-    sides: Sides, config: RunConfig, folder: Path, execution: Execution, progress: Progress | None, ranks: Ranks
-) -> dict[str, Any]:
-    """Train in a locked folder, with torch's own generators kept apart."""
-    if execution.device.type == "cpu":
-        keep_freed_memory()
-    generators = torch.random.fork_rng(devices=[execution.device] if execution.device.type == "cuda" else [])
-    with generators, arithmetic(execution.device, config.training.precision):
-        torch.manual_seed(config.training.seed + ranks.rank * RANK_STRIDE)
-        shown = progress if progress and ranks.first else Silence()
-        return Trainer(sides, config, folder, execution, shown, ranks).run()
+        if execution.device.type == "cpu":
+            keep_freed_memory()
+        generators = torch.random.fork_rng(devices=[execution.device] if execution.device.type == "cuda" else [])
+        with generators, arithmetic(execution.device, config.training.precision):
+            # the stride keeps a rank's dropout apart from that of another run's seed
+            torch.manual_seed(config.training.seed + ranks.rank * 1_000_003)
+            shown = progress if progress and ranks.first else Silence()
+            return Trainer(sides, config, folder, execution, shown, ranks).run()
 
 
 def train_seeds(
@@ -192,9 +182,7 @@ def train_seeds(
         seeded = replace(config, training=replace(config.training, seed=seed))
         run = folder / f"seed-{seed}"
         begun = ranks.broadcast(partial(has_begun, run))
-        again = train(sides, seeded, run, device=device, resume=resume and begun, progress=progress, ranks=ranks)
-        results.append(again)
+        results.append(
+            train(sides, seeded, run, device=device, resume=resume and begun, progress=progress, ranks=ranks)
+        )
     return results
-
-
-__all__ = ["Sides", "check_model", "configure", "train", "train_seeds"]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.typed_values import LARGEST_NUMBER, check_fields, shown_value
+from featurestore.typed_values import check_fields, typed
 
 LARGEST_COUNT = 2**31 - 1
-"""The largest whole number of a setting; nobody trains so long, and sums of such numbers fit into 64 bits."""
+"""The largest whole number of a setting but `seed`; nobody trains so long, and sums of them fit into 64 bits."""
 MOST_TIMES = 1_000_000
 """How often an epoch can repeat rows of a label."""
 MONITORS = ("loss", "accuracy", "uar")
@@ -39,8 +38,6 @@ MODULE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "beta": ("sgd-beta",),
 }
 """What a module can have of its own, and the optimisers that use it; all do where none is named."""
-TABLES = ("modules", "class_weights", "repeat")
-"""Fields that are, or can be, tables: `--set modules.recurrent.learning_rate=0.01` reaches into them."""
 FROM_THE_START = (
     *("epochs", "batch_size", "learning_rate", "drop_factor", "drop_epochs", "l2", "clip_norm", "padding"),
     *("bucket_batches", "balance", "drop_last", "batch_norm", "population_batches", "keep", "monitor", "patience"),
@@ -169,55 +166,70 @@ class TrainingSpec:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, str(getattr(self, name)), known)
-        check_fields(self, "training", skip=TABLES)
+        check_fields(self, "training", skip=("class_weights",))
         self._check_ranges()
-        _check_modules(self.modules, self.optimiser)
-        _check_class_weights(self.class_weights)
-        _check_repeat(self.repeat, self.balance)
-        self._copy_tables()
+        self._check_modules()
+        self._check_labels()
 
     def _check_ranges(self) -> None:
-        numbers = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        counts = [value for name, value in numbers.items() if type(value) is int and name != "seed"]
-        per_epoch = [value for name, value in numbers.items() if name.startswith(("copies", "spec"))]
-        decays = (self.adam_beta1, self.adam_beta2, self.momentum)
+        fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        numbers = {name: value for name, value in fields.items() if type(value) in (int, float)}
+        negative = [name for name, value in numbers.items() if value < 0]
+        counts = {name: value for name, value in numbers.items() if type(value) is int and name != "seed"}
+        large = [name for name, value in counts.items() if value > LARGEST_COUNT]
         rules = (
-            (max(counts) <= LARGEST_COUNT, f"whole numbers must not be above {LARGEST_COUNT:,}, the seed's apart"),
+            (not negative, f"{', '.join(negative)} must not be negative"),
+            (not large, f"{', '.join(large)} must be a whole number of at most {LARGEST_COUNT:,}"),
             (self.epochs >= 1 and self.batch_size >= 1, "epochs and batch_size must be at least 1"),
             (0 < self.learning_rate < 100, "learning_rate must lie between 0 and 100"),
             (0 < self.drop_factor <= 1, "drop_factor must lie within 0 and 1"),
+            (self.drop_epochs == "auto" or type(self.drop_epochs) is int, "drop_epochs must be auto or a whole number"),
             (
-                self.drop_epochs == "auto" if isinstance(self.drop_epochs, str) else self.drop_epochs >= 0,
-                "drop_epochs must be auto or a whole number, not negative",
+                max(self.adam_beta1, self.adam_beta2, self.momentum) < 1,
+                "adam_beta1, adam_beta2 and momentum must lie within 0 and 1, and not be 1",
             ),
-            (min(self.l2, self.clip_norm, self.checkpoint_minutes) >= 0, "l2, clip_norm, minutes must not be negative"),
-            (
-                min(self.bucket_batches, self.population_batches, self.patience, self.seed) >= 0,
-                "bucket_batches, population_batches, patience and seed must not be negative",
-            ),
-            (min(decays) >= 0 and max(decays) < 1, "adam_beta1, adam_beta2 and momentum must lie within 0 and 1"),
             (self.adam_eps > 0 and self.beta > 0, "adam_eps and beta must be above 0"),
             (not self.nesterov or self.momentum > 0, "nesterov needs momentum"),
-            (
-                min(self.plateau_patience, self.warmup_epochs) >= 0,
-                "plateau_patience and warmup_epochs must not be negative",
-            ),
-            (self.least_rate >= 0, "least_rate must not be negative"),
-            (0 <= self.label_smoothing < 1, "label_smoothing must lie within 0 and 1"),
-            (min(per_epoch) >= 0, "copies_per_epoch and the numbers of SpecAugment must not be negative"),
+            (self.label_smoothing < 1, "label_smoothing must lie within 0 and 1, and not be 1"),
             (self.spec_augment_time_share <= 1, "spec_augment_time_share must lie within 0 and 1"),
         )
         for holds, rule in rules:
             if not holds:
                 raise SpecError(f"training: {rule}.")
 
-    def _copy_tables(self) -> None:
-        """Copy the tables, all numbers as floats: `1` and `1.0` are one setting, and the caller's table may change."""
-        modules = {name: {key: float(value) for key, value in own.items()} for name, own in self.modules.items()}
-        object.__setattr__(self, "modules", modules)
-        if not isinstance(self.class_weights, str):
-            weights = {label: float(weight) for label, weight in self.class_weights.items()}
+    def _check_modules(self) -> None:
+        for module, own in self.modules.items():
+            for key, value in own.items():
+                if key not in MODULE_FIELDS:
+                    raise UnknownNameError(f"field of modules.{module}", key, MODULE_FIELDS)
+                upper, users = 1 if key == "momentum" else 100, MODULE_FIELDS[key]
+                if not 0 <= value < upper:
+                    raise SpecError(
+                        f"training: modules.{module}.{key} must be a number from 0 to {upper}, not {value}."
+                    )
+                if users and self.optimiser not in users:
+                    raise SpecError(
+                        f"training: modules.{module}.{key} needs optimiser {' or '.join(users)}, not {self.optimiser}: "
+                        f"set optimiser or leave it out."
+                    )
+
+    def _check_labels(self) -> None:
+        """Check the tables by label, `class_weights` and `repeat`; whether a dataset has the labels is seen later."""
+        weights, place = self.class_weights, "training: class_weights"
+        if isinstance(weights, Mapping):
+            weights = typed(weights, dict[str, float], place)
+            for label, weight in weights.items():
+                if weight <= 0:
+                    raise SpecError(f"{place}.{label} must be a number above 0, not {weight}.")
             object.__setattr__(self, "class_weights", weights)
+        elif weights not in ("none", "balanced"):
+            raise UnknownNameError("class_weights", str(weights), ("none", "balanced"), "Or give a table of labels.")
+        for label, times in self.repeat.items():
+            if not 1 <= times <= MOST_TIMES:
+                known = f"a whole number from 1 to {MOST_TIMES:,}"
+                raise SpecError(f"training: repeat.{label} must be {known}, not {times}.")
+        if self.balance and self.repeat:
+            raise SpecError("training: balance makes all classes equal: leave out balance or repeat.")
 
     @property
     def masks(self) -> bool:
@@ -234,6 +246,11 @@ class TrainingSpec:
             "schedule plateau": self.schedule == "plateau",
         }
         return [setting for setting, decides in by.items() if decides]
+
+    @property
+    def selected_by(self) -> str:
+        """The validation figure that the best epoch is chosen by."""
+        return self.keep_monitor or self.monitor
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values."""
@@ -258,55 +275,6 @@ class TrainingSpec:
             if name not in known:
                 raise UnknownNameError("training field", name, known)
         return cls(**fields)
-
-
-def _check_modules(modules: Any, optimiser: str) -> None:  # noqa: ANN401 (what a recipe may hold)
-    if not isinstance(modules, Mapping):
-        raise SpecError(f"training: modules must be a table of modules, not {shown_value(modules)}.")
-    for name, own in modules.items():
-        if not isinstance(own, Mapping):
-            raise SpecError(
-                f"training: modules.{name} must be a table such as {{learning_rate = 0.01}}, not {shown_value(own)}."
-            )
-        for key, value in own.items():
-            if key not in MODULE_FIELDS:
-                raise UnknownNameError(f"field of modules.{name}", key, MODULE_FIELDS)
-            upper, users = 1 if key == "momentum" else 100, MODULE_FIELDS[key]
-            if not _is_number(value) or not 0 <= value < upper:
-                known = f"a number from 0 to {upper}"
-                raise SpecError(f"training: modules.{name}.{key} must be {known}, not {shown_value(value)}.")
-            if users and optimiser not in users:
-                raise SpecError(
-                    f"training: modules.{name}.{key} needs optimiser {' or '.join(users)}, not {optimiser}: "
-                    f"set optimiser or leave it out."
-                )
-
-
-def _check_class_weights(weights: Any) -> None:  # noqa: ANN401 (what a recipe may hold)
-    if isinstance(weights, Mapping):
-        for label, weight in weights.items():
-            if not _is_number(weight) or weight <= 0:
-                raise SpecError(f"training: class_weights.{label} must be a number above 0, not {shown_value(weight)}.")
-    elif weights not in ("none", "balanced"):
-        raise UnknownNameError("class_weights", str(weights), ("none", "balanced"), "Or give a table of labels.")
-
-
-def _is_number(value: Any) -> bool:  # noqa: ANN401
-    """Tell whether a value is a finite number that fits into 64 bits."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and (abs(value) <= LARGEST_NUMBER if isinstance(value, int) else math.isfinite(value))
-
-
-def _check_repeat(repeat: Any, balance: bool) -> None:  # noqa: ANN401 (what a recipe may hold)
-    """Raise `SpecError` if a table of repetitions makes no sense; `balance` evens out the classes anyway."""
-    if not isinstance(repeat, Mapping):
-        raise SpecError(f"training: repeat must be a table such as {{happiness = 2}}, not {shown_value(repeat)}.")
-    for label, times in repeat.items():
-        if type(times) is not int or not 1 <= times <= MOST_TIMES:
-            known = f"a whole number from 1 to {MOST_TIMES:,}"
-            raise SpecError(f"training: repeat.{label} must be {known}, not {shown_value(times)}.")
-    if balance and repeat:
-        raise SpecError("training: balance makes all classes equal: leave out balance or repeat.")
 
 
 def with_setting(training: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON value)

@@ -53,7 +53,7 @@ class Counters:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Counters:
-        """Read the JSON form; some error if it is none, or counts what cannot be."""
+        """Read the JSON form; raises some error if it makes no sense."""
         counters = cls(**document)
         check_fields(counters, "its counters")
         if counters.step < 0 or len(list(map(check_epoch, counters.history))) != counters.epoch - 1:
@@ -63,7 +63,7 @@ class Counters:
 
 @dataclass
 class TrainingState:
-    """All that changes while a model is trained."""
+    """All that changes during a training."""
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
@@ -71,7 +71,7 @@ class TrainingState:
     """Of the epoch under way."""
     counters: Counters = field(default_factory=Counters)
     best: dict[str, Tensor] = field(default_factory=dict)
-    """Weights of the best epoch, if those are to be kept."""
+    """Weights of the best epoch, if the run keeps those."""
     norms: GradientNorms | None = None
     """Of the epoch under way, if they are recorded."""
 
@@ -90,7 +90,7 @@ class TrainingState:
     def save(self, folder: Path, config: str, ranks: Ranks = ALONE) -> None:
         """Write the state of all ranks into a run folder, atomically; the first rank does."""
         own = self.running_metrics.tensors(), random_state(self.running_metrics.loss.device)
-        by_rank = [ranks.gather(named) for named in own]  # all ranks take part
+        by_rank = [ranks.gather(named) for named in own]  # every rank takes part, and only the first one writes
         if not ranks.first:
             return
         groups = {
@@ -102,12 +102,12 @@ class TrainingState:
         for rank, (running, random) in enumerate(zip(*by_rank, strict=True)):
             groups |= {of_rank("tally", rank): running, of_rank("random", rank): random}
         tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
-        metadata = {"form": FORM, "config": config, "counters": json.dumps(dataclasses.asdict(self.counters))}
-        metadata["ranks"] = str(ranks.count)
+        counters = json.dumps(dataclasses.asdict(self.counters))
+        metadata = {"form": FORM, "config": config, "counters": counters, "ranks": str(ranks.count)}
         write_tensors(folder / CHECKPOINT, tensors, {**metadata, "seal": seal(tensors, metadata)})
 
     def load(self, folder: Path, config: str, ranks: Ranks = ALONE) -> bool:
-        """Go on from the state in a run folder; False if there is none yet.
+        """Restore the state in a run folder; False if there is none yet.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class TrainingState:
         written_by = metadata.get("ranks")
         if written_by != str(ranks.count):
             raise CheckpointError(
-                f"{path}: was written by {written_by} processes, not {ranks.count}: go on with "
+                f"{path}: was written by {written_by} processes, not {ranks.count}: continue with "
                 f"'torchrun --nproc-per-node {written_by}' or remove it to start this run over."
             )
         try:

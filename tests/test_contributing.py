@@ -33,7 +33,7 @@ CHECKS = {
     """,
     "models/networks/pooled.py": """
         import torch
-        from models.registry import build_model, count_parameters, models_table
+        from models.networks import build_model, count_parameters, models_table
         card = {row["name"]: row for row in models_table()}["pooled"]
         assert card["parameters"] == count_parameters(build_model("pooled", 7, 128))
         clips = torch.ones(2, 9, 128)

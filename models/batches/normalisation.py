@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.batches.loader import Batch, FeatureView, ViewDataset
 from models.batches.residence import pieces, shard_by_shard
-from models.data import Batch, FeatureView, ViewDataset
 from models.errors import CheckpointError, TrainingError
 from models.layers.frames import RealFrames, to_device
 from models.training_spec import TrainingSpec
@@ -97,12 +97,12 @@ def band_statistics(dataset: ViewDataset, groups: Sequence[int], count: int) -> 
     last = np.append(group[1:] != group[:-1], True)
     runs = deque(zip(ends[last].tolist(), group[last].tolist(), strict=True) if len(view) else ())
     for first, stop, piece in pieces(dataset, order, ends, pinned=False):
-        for start, end, number in parts(runs, first, stop):
+        for start, end, number in runs_within(runs, first, stop):
             moments[number].add(piece[start - first : end - first])
     return moments
 
 
-def parts(runs: deque[tuple[int, int]], first: int, stop: int) -> Iterator[tuple[int, int, int]]:
+def runs_within(runs: deque[tuple[int, int]], first: int, stop: int) -> Iterator[tuple[int, int, int]]:
     """Yield start, end and group of the runs within frames `first` to `stop`; runs that end there are taken away."""
     while first < stop:
         end, group = runs[0]
@@ -127,21 +127,19 @@ class Standardiser:
     def __init__(self, mean: Tensor, deviation: Tensor, groups: Tensor, device: torch.device) -> None:
         self.groups = groups
         self.table = torch.stack([mean, deviation], 1).float().to(device)
+        """`[groups, mean and deviation, bands]`."""
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch with other features `[rows, frames, bands]`, float32; nothing waits for the device."""
+        table = self.table
+        if len(self.groups):
+            if batch.rows is None:
+                raise TrainingError("normalisation speaker: a batch without row numbers has no speakers.")
+            table = table[to_device(self.groups[batch.rows], table.device)]
         real, frames = batch.real, batch.features.shape[1]
-        mean, deviation = (real.spread(values, frames) for values in self._of(batch).unbind(1))
+        mean, deviation = (real.spread(values, frames) for values in table.unbind(1))
         features = (batch.features - mean).div_(deviation)
         return replace(batch, features=without_padding(features, real))
-
-    def _of(self, batch: Batch) -> Tensor:
-        """Return `[1 or batch, mean and deviation, bands]`."""
-        if not len(self.groups):
-            return self.table[:1]
-        if batch.rows is None:
-            raise TrainingError("normalisation speaker: a batch without row numbers has no speakers.")
-        return self.table[to_device(self.groups[batch.rows], self.table.device)]
 
 
 def by_utterance(batch: Batch, *, single: bool) -> Batch:
@@ -166,10 +164,6 @@ def without_padding(features: Tensor, real: RealFrames) -> Tensor:
     return features if real.fill(frames) else features.mul_(real.mask(frames)[:, :, None])
 
 
-Change = Callable[[Batch], Batch]
-"""What is done to a batch on the device before the model sees it."""
-
-
 class Scope(NamedTuple):
     """What a normalisation looks at."""
 
@@ -189,14 +183,8 @@ SCOPES: Mapping[str, Scope] = {
 
 def describe_normalisation(spec: TrainingSpec) -> dict[str, str]:
     """Return how a training normalises, in words: `kind, moments, fitted_on, leakage`."""
-    scope = SCOPES[spec.normalisation]
     moments = "none" if spec.normalisation == "none" else "single" if is_single(spec) else "band"
-    return {
-        "kind": spec.normalisation,
-        "moments": moments,
-        "fitted_on": scope.fitted_on,
-        "leakage": scope.leakage,
-    }
+    return {"kind": spec.normalisation, "moments": moments, **SCOPES[spec.normalisation]._asdict()}
 
 
 def is_single(spec: TrainingSpec) -> bool:
@@ -220,7 +208,7 @@ class Normalisation:
     speakers: tuple[str, ...] = ()
     """Whose statistics each group holds, for `speaker`; none if one group serves all."""
 
-    def change(self, device: torch.device, dataset: ViewDataset | None = None) -> Change:
+    def normaliser(self, device: torch.device, dataset: ViewDataset | None = None) -> Callable[[Batch], Batch]:
         """Return what normalises the batches of a dataset, or any batch if one group serves all.
 
         A speaker that the training did not have is measured on the rows of the dataset.
@@ -236,25 +224,16 @@ class Normalisation:
             return Standardiser(self.mean, self.deviation, torch.zeros(0, dtype=torch.int64), device)
         if dataset is None:
             raise TrainingError("normalisation speaker: clips of no dataset have no speakers.")
-        known = self._with_speakers_of(dataset)
-        groups = torch.tensor(numbers(speakers_of(dataset.view), known.speakers))
-        return Standardiser(known.mean, known.deviation, groups, device)
-
-    def _with_speakers_of(self, dataset: ViewDataset) -> Normalisation:
         spoken = speakers_of(dataset.view)
-        others = sorted(set(spoken) - set(self.speakers))
-        if not others:
-            return self
-        measured = band_statistics(
-            dataset, numbers(spoken, (*others, *self.speakers)), len(others) + len(self.speakers)
-        )
-        new = fitted(self.kind, self.single, measured[: len(others)], tuple(others))
-        return replace(
-            self,
-            mean=torch.cat([self.mean, new.mean]),
-            deviation=torch.cat([self.deviation, new.deviation]),
-            speakers=(*self.speakers, *others),
-        )
+        others = tuple(sorted(set(spoken) - set(self.speakers)))
+        mean, deviation = self.mean, self.deviation
+        if others:
+            names = (*others, *self.speakers)
+            measured = band_statistics(dataset, speaker_numbers(spoken, names), len(names))[: len(others)]
+            new = fitted(self.kind, self.single, measured, others)
+            mean, deviation = torch.cat([mean, new.mean]), torch.cat([deviation, new.deviation])
+        groups = torch.tensor(speaker_numbers(spoken, (*self.speakers, *others)))
+        return Standardiser(mean, deviation, groups, device)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what a file beside the weights has to hold."""
@@ -285,7 +264,6 @@ def fit(spec: TrainingSpec, datasets: Sequence[ViewDataset]) -> Normalisation | 
 
     Parameters
     ----------
-    spec : TrainingSpec
     datasets : sequence of ViewDataset
         The training side first, then the others.
 
@@ -300,20 +278,19 @@ def fit(spec: TrainingSpec, datasets: Sequence[ViewDataset]) -> Normalisation | 
     if kind == "utterance":
         nothing = torch.zeros(0, datasets[0].view.bands, dtype=torch.float64)
         return Normalisation(kind, single, nothing, nothing)
+    names: tuple[str, ...] = ()
     if kind == "speaker":
         spoken = [speakers_of(dataset.view) for dataset in datasets]
         names = tuple(sorted(set().union(*spoken)))
-        return fitted(kind, single, _merged(datasets, [numbers(one, names) for one in spoken], len(names)), names)
-    chosen = datasets[:1] if kind == "training" else datasets
-    return fitted(kind, single, _merged(chosen, [[0] * len(dataset) for dataset in chosen], 1))
-
-
-def _merged(datasets: Sequence[ViewDataset], groups: Sequence[Sequence[int]], count: int) -> list[BandStatistics]:
-    total = [BandStatistics(datasets[0].view.bands) for _ in range(count)]
-    for dataset, one in zip(datasets, groups, strict=True):
-        for whole, moments in zip(total, band_statistics(dataset, one, count), strict=True):
-            whole.merge(moments)
-    return total
+        groups = [speaker_numbers(one, names) for one in spoken]
+    else:
+        datasets = datasets[:1] if kind == "training" else datasets
+        groups = [[0] * len(dataset) for dataset in datasets]
+    total = [BandStatistics(datasets[0].view.bands) for _ in range(len(names) or 1)]
+    for dataset, group in zip(datasets, groups, strict=True):
+        for whole, part in zip(total, band_statistics(dataset, group, len(total)), strict=True):
+            whole.merge(part)
+    return fitted(kind, single, total, names)
 
 
 def fitted(kind: str, single: bool, moments: Sequence[BandStatistics], speakers: tuple[str, ...] = ()) -> Normalisation:
@@ -347,7 +324,7 @@ def speakers_of(view: FeatureView) -> list[str]:
     return [str(speaker) for speaker in view.speakers]
 
 
-def numbers(spoken: Iterable[str], names: Sequence[str]) -> list[int]:
+def speaker_numbers(spoken: Iterable[str], names: Sequence[str]) -> list[int]:
     """Return the position of each speaker among the names."""
     position = {name: number for number, name in enumerate(names)}
     return [position[speaker] for speaker in spoken]

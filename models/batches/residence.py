@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.data import TORCH_TYPES, Batch, FeatureView, Padding, ViewDataset
+from models.batches.loader import TORCH_TYPES, Batch, FeatureView, Padding, ViewDataset
 from models.errors import TrainingError
 from models.layers.frames import RealFrames, to_device
 from models.training_spec import TrainingSpec
@@ -93,20 +93,14 @@ def resolve_residence(spec: TrainingSpec, view: FeatureView, device: torch.devic
 
 
 def reside(dataset: ViewDataset, place: str, device: torch.device) -> ViewDataset:
-    """Return the dataset with its rows in a place: `none` (as it is), `ram` or `gpu`."""
+    """Return the dataset with its rows in `ram` or on the `gpu`, or as it is for `none`."""
     if place == "none":
         return dataset
     return RamDataset(dataset) if place == "ram" else DeviceDataset(dataset, device)
 
 
 class RamDataset(ViewDataset):
-    """A dataset whose rows lie in RAM.
-
-    Parameters
-    ----------
-    dataset : ViewDataset
-        Read completely, every chunk of it verified; `DamagedObjectError` if one is not sound.
-    """
+    """A dataset whose rows lie in RAM; `DamagedObjectError` if a chunk of them is damaged."""
 
     def __init__(self, dataset: ViewDataset) -> None:
         self.view, self.classes, self.targets = dataset.view, dataset.classes, dataset.targets
@@ -139,14 +133,7 @@ def shard_by_shard(view: FeatureView) -> NDArray[np.int64]:
 
 
 class DeviceDataset(ViewDataset):
-    """A dataset whose rows lie in the memory of a device; batches are gathered there.
-
-    Parameters
-    ----------
-    dataset : ViewDataset
-        Read completely, every chunk of it verified; `DamagedObjectError` if one is not sound.
-    device : torch.device
-    """
+    """A dataset whose rows lie on a device, where batches are gathered; `DamagedObjectError` if a chunk is damaged."""
 
     def __init__(self, dataset: ViewDataset, device: torch.device) -> None:
         self.view, self.classes, self.targets = dataset.view, dataset.classes, dataset.targets

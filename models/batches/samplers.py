@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from models.data import ViewDataset
+from models.batches.loader import ViewDataset
 from models.training_spec import TrainingSpec
 
 
@@ -49,7 +49,7 @@ class CopyRotation:
         augmented = copies > 0
         _, recording = np.unique(np.asarray(paths, dtype=str), return_inverse=True)
         self._augmented = torch.from_numpy(augmented)
-        self._place = torch.from_numpy(places(recording, copies, augmented))
+        self._place = torch.from_numpy(copy_places(recording, copies, augmented))
         self._copies = torch.from_numpy(np.bincount(recording[augmented], minlength=len(paths))[recording])
 
     def rows(self, epoch: int) -> Tensor:
@@ -59,7 +59,9 @@ class CopyRotation:
         return torch.nonzero(turn | ~self._augmented)[:, 0]
 
 
-def places(recording: NDArray[np.intp], copies: NDArray[np.integer], augmented: NDArray[np.bool_]) -> NDArray[np.int64]:
+def copy_places(
+    recording: NDArray[np.intp], copies: NDArray[np.integer], augmented: NDArray[np.bool_]
+) -> NDArray[np.int64]:
     """Return the place of each row among the augmented copies of its recording, by copy index; 0 for clean rows."""
     order = np.lexsort((copies, ~augmented, recording))
     sorted_recording = recording[order]
@@ -76,7 +78,7 @@ a global order, while two blocks of float16 rows stay below 300 MB."""
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Batches of row numbers, shuffled anew for every epoch.
+    """Batches of row numbers, shuffled differently in every epoch.
 
     Parameters
     ----------
@@ -129,23 +131,19 @@ class BatchSampler(Sampler[list[int]]):
         self.first = 0
 
     def set_epoch(self, epoch: int, first: int = 0) -> None:
-        """Choose the epoch, and the batch to begin with when an interrupted epoch goes on."""
+        """Choose the epoch, and the batch to begin with when an interrupted epoch is resumed."""
         self.epoch = epoch
         self.first = first
 
     @property
     def rows(self) -> int:
         """Rows of an epoch."""
-        rows = self._all_rows
-        return rows - rows % self.batch_size if self.drop_last and rows >= self.batch_size else rows
-
-    @property
-    def _all_rows(self) -> int:
         taken = self._taken()
-        if self.balance is None:
-            return len(taken)
-        counts = torch.bincount(self.balance[taken])
-        return int(counts.max()) * int((counts > 0).sum())
+        rows = len(taken)
+        if self.balance is not None:
+            counts = torch.bincount(self.balance[taken])
+            rows = int(counts.max()) * int((counts > 0).sum())
+        return rows - rows % self.batch_size if self.drop_last and rows >= self.batch_size else rows
 
     def _taken(self) -> Tensor:
         """Return the rows of the epoch in the order of the view, each as often as it is repeated."""
@@ -166,14 +164,14 @@ class BatchSampler(Sampler[list[int]]):
         parts = [rows]
         if self.shards is not None:
             parts = blocks(rows, self.shards, self.batch_size, self.block_shards, generator)
-        order = [batch for part in parts for batch in self._batches(part, generator)]
+        order: list[Tensor] = []
+        for part in parts:
+            if self.bucket_batches:
+                order += bucketed(part, self.frames, self.batch_size, self.bucket_batches, generator)
+            else:
+                order += torch.split(part, self.batch_size)
         for batch in order[self.first :]:
             yield batch.tolist()
-
-    def _batches(self, rows: Tensor, generator: torch.Generator) -> list[Tensor]:
-        if not self.bucket_batches:
-            return list(torch.split(rows, self.batch_size))
-        return bucketed(rows, self.frames, self.batch_size, self.bucket_batches, generator)
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""SpecAugment: masks over bands and frames of training batches, drawn anew for every step.
+"""SpecAugment: masks over bands and frames of training batches, drawn for every step.
 
 Park et al., "SpecAugment: A simple data augmentation method for automatic speech recognition", Interspeech 2019,
 section 2, without time warping: the paper finds that it matters least, and time stretch is a perturbation of the store.
@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from models.data import Batch
+from models.batches.loader import Batch
 from models.layers.frames import RealFrames, to_device
 from models.training_spec import TrainingSpec
 
@@ -20,9 +20,9 @@ from models.training_spec import TrainingSpec
 class SpecAugment:
     """Masks the clips of a training batch on its device.
 
-    Masks depend on (seed, epoch, step) and the clip's place in the batch alone: an interrupted training goes on with
-    the same ones, on any device, and several processes together draw those that one would draw. A masked value is 0,
-    the mean, if features are normalised; otherwise it is the mean of its clip. Nothing is read from the device.
+    Masks depend on (seed, epoch, step) and the clip's place in the batch alone: a resumed training draws the same ones,
+    on any device, and several processes together draw those that one would draw. A masked value is 0, the mean, if
+    features are normalised; otherwise it is the mean of its clip. Nothing is read from the device.
 
     Parameters
     ----------

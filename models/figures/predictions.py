@@ -9,7 +9,7 @@ from math import fsum
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import FeatureView
+from models.batches.loader import FeatureView
 from models.errors import CheckpointError, TrainingError
 from models.figures import metrics
 

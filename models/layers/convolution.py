@@ -1,7 +1,4 @@
-"""The layers that networks are made of; none of them sees padding.
-
-oneDNN's gradient of a filter goes through an image from end to end, and takes three times as long for one image of
-1,500 frames by 64 bands as for 16 of 96 frames: they leave the processor's cache.
+"""Convolution, batch norm and pooling of images in which padded frames change nothing.
 
 Images have the shape `[batch, channels, frames, bands]`; `real` says which frames are not padding. A layer takes
 images whose padded frames are zero and returns such images, so the zeros around a clip look to a convolution like
@@ -22,13 +19,15 @@ from torch.autograd.function import FunctionCtx
 from models.layers.frames import RealFrames
 
 PIECE = 64
-"""Frames of a piece."""
+"""Frames of a piece of a long image."""
 
 
 def convolve_long(images: Tensor, filters: Tensor) -> Tensor:
     """Convolve `[1, inputs, frames, bands]` with `filters [outputs, inputs, 3, 3]`: `[1, outputs, frames, bands]`.
 
-    The same as `conv2d` with padding 1, but for the order of summation.
+    The same as `conv2d` with padding 1, but for the order of summation. oneDNN's gradient of a filter goes through an
+    image from end to end, and takes three times as long for one image of 1,500 frames by 64 bands as for 16 of 96
+    frames: they leave the processor's cache. So the image is cut into pieces.
     """
     frames = images.shape[2]
     pieces = F.conv2d(OverlappingPieces.apply(images), filters, padding=(0, 1))  # type: ignore[no-untyped-call]
@@ -135,36 +134,25 @@ class ConvBlock(nn.Module):
 
         `mask` is `[batch, 1, frames, 1]`, 1 on real frames; None where all are real.
         """
-        sign = torch.where(self.norm.weight.detach() < 0, -1.0, 1.0)
+        norm, training = self.norm, self.training
+        sign = torch.where(norm.weight.detach() < 0, -1.0, 1.0)
         filters = self.conv.weight * sign.view(-1, 1, 1, 1)
-        images, mean, variance = self._convolve(images, filters, real, mask)
-        count = real.count * images.shape[3]
-        return self._pool(images, real.pooled(self.pool[0]), sign, self._norm(mean * sign, variance, count))
-
-    def _norm(self, mean: Tensor, variance: Tensor, count: float) -> tuple[Tensor, Tensor]:
-        """Scale and shift, with the convolution's bias: in training the batch mean removes it again, exactly."""
-        bias = conv_bias(self.conv)
-        scale, shift = self.norm(mean + bias, variance, count)
-        return scale, shift + bias * scale
-
-    def _convolve(
-        self, images: Tensor, filters: Tensor, real: RealFrames, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
         if images.shape[1] == 1:
-            return convolve_one_channel(images, filters, real, mask, moments=self.training)
-        long = real.shared and images.device.type == "cpu"
-        images = convolve_long(images, filters) if long else F.conv2d(images, filters, padding=1)
-        if not self.training:
-            return images, self.norm.running_mean, self.norm.running_var
-        mean, variance = masked_moments(images, real, mask)
-        return images, mean, variance
-
-    def _pool(
-        self, images: Tensor, real: RealFrames, sign: Tensor, norm: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, RealFrames]:
-        scale, shift = norm[0] * sign, norm[1]
+            images, mean, variance = convolve_one_channel(images, filters, real, mask, moments=training)
+        else:
+            long = real.shared and images.device.type == "cpu"
+            images = convolve_long(images, filters) if long else F.conv2d(images, filters, padding=1)
+            mean, variance = norm.running_mean, norm.running_var
+            if training:
+                mean, variance = masked_moments(images, real, mask)
+        # the bias goes into the mean and the shift alone: in training the one removes the other, exactly
+        bias = conv_bias(self.conv)
+        scale, shift = norm(mean * sign + bias, variance, real.count * images.shape[3])
+        shift = shift + bias * scale
+        scale = scale * sign
         images = F.max_pool2d(images, self.pool)
         images = torch.addcmul(shift.view(-1, 1, 1), images, scale.view(-1, 1, 1))
+        real = real.pooled(self.pool[0])
         mask = image_mask(real, images)
         if mask is not None:
             images = images.mul_(mask)
@@ -178,7 +166,7 @@ def has_batch_norm(model: nn.Module) -> bool:
 
 @contextmanager
 def population_statistics(model: nn.Module) -> Iterator[None]:
-    """Measure batch-norm statistics anew: those of all values that pass through the model in this context.
+    """Measure batch-norm statistics again: those of all values that pass through the model in this context.
 
     Batches of clips of like length differ in their means; merging moments counts that spread, which an average of
     the batches' variances would leave out.
@@ -328,14 +316,8 @@ class LocalFeatureBlock(nn.Module):
         if self.norm is None:
             return self.activation(self._maximum(self.conv(images), self.pool))
         sign = torch.where(self.norm.weight.detach() < 0, -1.0, 1.0)
-        scale, shift, images = self._convolve(images, self.norm, sign)
-        per_channel = (-1, *[1] * len(self.pool))
-        images = self._maximum(images, self.pool) * (scale * sign).view(per_channel)
-        return self.activation(images + shift.view(per_channel))
-
-    def _convolve(self, images: Tensor, norm: MaskedBatchNorm, sign: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scale and shift of each channel and the images, without the bias, which the shift contains."""
-        filters = self.conv.weight * sign.view(-1, *[1] * (self.conv.weight.ndim - 1))
+        ones = [1] * len(self.pool)
+        filters = self.conv.weight * sign.view(-1, 1, *ones)
         bias = conv_bias(self.conv)
         if filters.shape[1:] == (1, 3, 3) and self.conv.padding == (1, 1):
             real = RealFrames.everything(len(images), images.shape[2])
@@ -344,8 +326,10 @@ class LocalFeatureBlock(nn.Module):
             images = (F.conv1d if images.ndim == 3 else F.conv2d)(images, filters, padding=self.conv.padding)
             mean, variance = moments(images) if self.training else (bias, bias)
         count = float(images[:, 0].numel())
-        scale, shift = norm(mean * sign + bias, variance, count)  # in evaluation its own statistics count
-        return scale, shift + bias * scale, images
+        scale, shift = self.norm(mean * sign + bias, variance, count)  # in evaluation its own statistics count
+        shift = shift + bias * scale
+        images = self._maximum(images, self.pool) * (scale * sign).view(-1, *ones)
+        return self.activation(images + shift.view(-1, *ones))
 
 
 def moments(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,16 +39,11 @@ class RealFrames:
     placed: Tensor
     """Starts and lengths on the model's device, int64 `[2, batch]`."""
     shared: bool = False
-    """Whether all clips lie on one row, one after the other with room between them, see `models.data.Padding`."""
+    """Whether all clips lie on one row, one after the other with room between them."""
 
     @classmethod
     def of(
-        cls,
-        lengths: Tensor,
-        starts: Tensor | None = None,
-        device: torch.device | None = None,
-        *,
-        shared: bool = False,
+        cls, lengths: Tensor, starts: Tensor | None = None, device: torch.device | None = None, *, shared: bool = False
     ) -> RealFrames:
         """Describe clips that begin at `starts`, or at frame 0, for images on a device (the CPU)."""
         lengths = lengths.to("cpu", torch.int64)
@@ -140,7 +135,7 @@ class RealFrames:
 
 
 def to_device(numbers: Tensor, device: torch.device | None) -> Tensor:
-    """Send a small tensor of the CPU to a device without waiting for what the device is at."""
+    """Send a small tensor of the CPU to a device without waiting for the work under way there."""
     if device is None or device.type == "cpu":
         return numbers
     if device.type == "cuda":
@@ -153,20 +148,8 @@ def clips_from_zero(
 ) -> tuple[Tensor, RealFrames]:
     """Move every clip to frame 0 and put zeros after it, so that padding on either side changes nothing.
 
-    Parameters
-    ----------
-    features : Tensor [batch, frames, bands]
-        The values of padded frames do not matter.
-    lengths : Tensor [batch], int64, on the CPU
-        Real frames of each clip.
-    starts : Tensor [batch], int64, on the CPU, or None
-        First real frame of each clip; None means 0.
-    minimum : int
-        A shorter clip is read as if zeros followed it up to so many frames.
-
-    Returns
-    -------
-    Tensor [batch, longest, bands], RealFrames
+    Arguments are those of a network, see `models.networks`; a clip shorter than `minimum` is read as if zeros followed
+    it up to that many frames. Shape: `[batch, frames, bands]` to `[batch, longest, bands]`.
     """
     clips, real = from_frame_zero(features, RealFrames.of(lengths, starts, features.device))
     clips = clips[:, : real.longest]

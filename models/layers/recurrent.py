@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,13 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from featurestore.errors import UnknownNameError
 from models.layers.convolution import MaskedBatchNorm
 from models.layers.frames import RealFrames
+
+
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return a context that computes in the tensors' own types; devices without autocast do so anyway."""
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 class PeepholeLstm(nn.Module):

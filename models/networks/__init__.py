@@ -1,11 +1,23 @@
-"""The networks: each file lists under `NETWORKS` those that it holds, and `models.registry` finds them there."""
+"""The networks by name: every file of this folder lists its own under `NETWORKS`.
+
+A network is built from the number of `classes`, the `bands` of its features, settings of its own and a `generator` that
+draws its first weights (None: one seeded with 0). Called with `features [batch, frames, bands]`, float32, and `lengths`
+and `starts`, int64 `[batch]` on the CPU, which say how many frames of each clip are real and where they begin (None: at
+0), it returns logits `[batch, classes]`. The values of padded frames do not matter.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
 
+import torch
 from torch import nn
+
+from featurestore.errors import SpecError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -13,7 +25,7 @@ class ModelCard:
     """What there is to know about a model without building it."""
 
     builder: Callable[..., nn.Module]
-    """Called with classes, bands, the model's own settings and `generator`."""
+    """Called with classes, bands, the network's own settings and `generator`."""
     input: str
     """The features it expects, in words, with the name of their preset."""
     source: str
@@ -31,4 +43,78 @@ class ModelCard:
     other_bands: tuple[int, ...] = ()
     """Other numbers of bands that its source has."""
     settings: tuple[str, ...] = ()
-    """Names of the model's own settings."""
+    """Names of the network's own settings."""
+
+
+def published() -> dict[str, ModelCard]:
+    """Return the `NETWORKS` of every file of this folder; a file without is an error that names it."""
+    files = [import_module(f"{__name__}.{file.name}") for file in iter_modules(__path__)]
+    return {name: card for file in files for name, card in file.NETWORKS.items()}
+
+
+MODELS: Mapping[str, ModelCard] = published()
+
+
+def model_card(name: str) -> ModelCard:
+    """Return the card of a model; `UnknownNameError` names the nearest one."""
+    if name not in MODELS:
+        raise UnknownNameError("model", name, MODELS)
+    return MODELS[name]
+
+
+def bands_note(name: str, bands: int) -> str:
+    """Return a line that says for which bands a model was published; empty if this is one of those numbers.
+
+    A model refuses bands that its layers cannot read; with others its first layer has another size than the published
+    one, and so it has another number of parameters.
+    """
+    card = model_card(name)
+    known = (card.bands, *card.other_bands)
+    if bands in known:
+        return ""
+    return f"{name} was published for {' or '.join(map(str, known))} bands; with {bands} its first layer is another."
+
+
+def build_model(
+    name: str,
+    classes: int,
+    bands: int,
+    *,
+    seed: int = 0,
+    **settings: Any,  # noqa: ANN401 (each model's own)
+) -> nn.Module:
+    """Build a model with weights drawn from `seed`.
+
+    The same name, sizes, settings and seed give the same weights, those too that a network leaves to torch's own
+    generator, whose state stays as it is.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model or setting.
+    SpecError
+        If the sizes or settings do not fit the model.
+    """
+    card = model_card(name)
+    for setting in settings:
+        if setting not in card.settings:
+            raise UnknownNameError(f"setting of {name}", setting, card.settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # layers draw weights when they are made; ours replace them later
+        try:
+            return card.builder(classes, bands, generator=torch.Generator().manual_seed(seed), **settings)
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"{name}: {error}") from error
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of learnable values of a model."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def models_table() -> list[dict[str, Any]]:
+    """Return name, parameters, input and source of every model, at its published size."""
+    return [
+        {"name": name, "parameters": card.parameters, "input": card.input, "source": card.source}
+        for name, card in MODELS.items()
+    ]

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
-from models.devices import without_autocast
 from models.layers.convolution import LocalFeatureBlock
 from models.layers.frames import check_sizes, clips_of_length
 from models.layers.initialisation import draw_as_pytorch
+from models.layers.recurrent import without_autocast
 from models.networks import ModelCard
 
 BANDS, FRAMES = 128, 44
@@ -33,13 +33,8 @@ class DigitsBase(nn.Module):
 
     Parameters
     ----------
-    classes : int
-    bands : int
-        128.
     softmax : bool
         Return probabilities, which the source feeds to a loss that takes logits; the default returns logits.
-    generator : torch.Generator or None
-        Draws the first weights; None draws from a generator seeded with 0.
     """
 
     def __init__(
@@ -58,7 +53,7 @@ class DigitsBase(nn.Module):
         draw_as_pytorch(self, generator)
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, 128]`, real from `starts` on for `lengths` frames, to `[batch, classes]`."""
+        """Map `features [batch, frames, 128]` to `[batch, classes]`."""
         images = images_of(features, lengths, starts)[:, None]  # [batch, 1, 128, 44]
         return answers(self.classify(self.blocks(images).flatten(1)), self.softmax)
 
@@ -66,17 +61,8 @@ class DigitsBase(nn.Module):
 class DigitsCrnn(nn.Module):
     """The source's `CRNN`: convolutions along time, then an LSTM that reads channel after channel.
 
-    The LSTM's sequence are the 256 channels and its features the 5 steps that are left of the time axis, as in the
-    source.
-
-    Parameters
-    ----------
-    classes : int
-    bands : int
-    softmax : bool
-        Return probabilities, which the source feeds to a loss that takes logits; the default returns logits.
-    generator : torch.Generator or None
-        As with `DigitsBase`.
+    As in the source, the LSTM's sequence is the 256 channels, and its features are the 5 steps that are left of the
+    time axis. `softmax` is that of `DigitsBase`.
     """
 
     def __init__(
@@ -94,7 +80,7 @@ class DigitsCrnn(nn.Module):
         draw_as_pytorch(self, generator)
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, 128]`, real from `starts` on for `lengths` frames, to `[batch, classes]`."""
+        """Map `features [batch, frames, 128]` to `[batch, classes]`."""
         channels = self.blocks(images_of(features, lengths, starts))  # [batch, 256, 5]
         with without_autocast(channels.device):
             outputs, _ = self.lstm(channels.float())  # [batch, 256, 96]
@@ -104,14 +90,7 @@ class DigitsCrnn(nn.Module):
 class DigitsParallel(nn.Module):
     """The source's `ParallelNet`: a convolutional and a bidirectional recurrent branch side by side.
 
-    Parameters
-    ----------
-    classes : int
-    bands : int
-    softmax : bool
-        Return probabilities, which the source feeds to a loss that takes logits; the default returns logits.
-    generator : torch.Generator or None
-        As with `DigitsBase`.
+    `softmax` is that of `DigitsBase`.
     """
 
     def __init__(
@@ -132,7 +111,7 @@ class DigitsParallel(nn.Module):
         draw_as_pytorch(self, generator)
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, 128]`, real from `starts` on for `lengths` frames, to `[batch, classes]`."""
+        """Map `features [batch, frames, 128]` to `[batch, classes]`."""
         images = images_of(features, lengths, starts)[:, None]  # [batch, 1, 128, 44]
         local = self.blocks(images).flatten(1)  # [batch, 192]
         with without_autocast(images.device):

@@ -9,11 +9,10 @@ import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from featurestore.errors import SpecError
-from models.devices import without_autocast
 from models.layers.convolution import image_mask
 from models.layers.frames import RealFrames, check_sizes, clips_from_zero
 from models.layers.initialisation import draw_as_keras
-from models.layers.recurrent import BiLstm
+from models.layers.recurrent import BiLstm, without_autocast
 from models.networks import ModelCard
 
 NAME = "etienne-cnn-blstm"
@@ -36,7 +35,6 @@ class EtienneCnnBlstm(nn.Module):
 
     Parameters
     ----------
-    classes : int
     bands : int
         Bins of the spectrogram, 16 or more; 513 reach 8 kHz.
     convolutions, recurrent : int
@@ -45,8 +43,6 @@ class EtienneCnnBlstm(nn.Module):
         Units of a direction.
     batch_norm : bool
         Normalise the input-to-hidden terms (equations 3 to 5); the source's best model does not.
-    generator : torch.Generator or None
-        Draws the first weights; None draws from a generator seeded with 0.
     """
 
     def __init__(
@@ -79,7 +75,7 @@ class EtienneCnnBlstm(nn.Module):
         draw_as_keras(self, generator)
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, bands]`, real from `starts` on for `lengths` frames, to `[batch, classes]`."""
+        """Map `features [batch, frames, bands]` to logits `[batch, classes]`."""
         clips, real = clips_from_zero(features, lengths, starts)
         images, real = self.convolve(clips[:, None], real)  # [batch, 48, steps, bands left]
         with without_autocast(images.device):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from featurestore.errors import SpecError, UnknownNameError
-from models.devices import without_autocast
 from models.layers.frames import RealFrames, check_sizes, clips_from_zero
 from models.layers.initialisation import draw_as_keras
-from models.layers.recurrent import ConvolutionalLstm, PeepholeLstm, WindowConvolution, pool_windows
+from models.layers.recurrent import ConvolutionalLstm, PeepholeLstm, WindowConvolution, pool_windows, without_autocast
 from models.networks import ModelCard
 
 FEATURES, HIDDEN, DENSE = 100, 256, 400
@@ -36,15 +36,12 @@ class Task:
 
 
 TASKS = {"emotion": Task(2, False, 4, "last"), "age-gender": Task(1, True, 0, "max")}
+WINDOWS: dict[str, Any] = {"features": FEATURES, "size": SIZE, "shift": SHIFT}
 FRONT_ENDS: dict[str, Callable[..., nn.Module]] = {
-    "standard": lambda inputs, **_: WindowConvolution(inputs, FEATURES, size=SIZE, shift=SHIFT),
-    "clstm": lambda inputs, **choice: ConvolutionalLstm(inputs, FEATURES, size=SIZE, shift=SHIFT, **choice),
-    "extended-clstm": lambda inputs, **choice: ConvolutionalLstm(
-        inputs, FEATURES, size=SIZE, shift=SHIFT, extended=True, **choice
-    ),
-    "cblstm": lambda inputs, **choice: ConvolutionalLstm(
-        inputs, FEATURES, size=SIZE, shift=SHIFT, bidirectional=True, **choice
-    ),
+    "standard": lambda inputs, **_: WindowConvolution(inputs, **WINDOWS),
+    "clstm": partial(ConvolutionalLstm, **WINDOWS),
+    "extended-clstm": partial(ConvolutionalLstm, **WINDOWS, extended=True),
+    "cblstm": partial(ConvolutionalLstm, **WINDOWS, bidirectional=True),
 }
 
 
@@ -57,7 +54,6 @@ class KerenNetwork(nn.Module):
 
     Parameters
     ----------
-    classes : int
     bands : int
         Values of a frame; the source has 26 log-mel bands or 25 eGeMAPS descriptors.
     front_end : str
@@ -70,8 +66,6 @@ class KerenNetwork(nn.Module):
     sequence, window, output_of : str
         Which states of an LSTM front end make its features, see `ConvolutionalLstm`; the window `task` takes the
         task's: `last` for emotion, `max` for age and gender.
-    generator : torch.Generator or None
-        Draws the first weights; None draws from a generator seeded with 0.
 
     References
     ----------
@@ -111,7 +105,7 @@ class KerenNetwork(nn.Module):
         draw_as_keras(self, generator)
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, bands]`, real from `starts` on for `lengths` frames, to `[batch, classes]`."""
+        """Map `features [batch, frames, bands]` to log probabilities `[batch, classes]`."""
         minimum = frames_needed(len(self.front_end))
         steps, real = clips_from_zero(features, lengths, starts, minimum=minimum)
         with without_autocast(steps.device):

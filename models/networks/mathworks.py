@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
-from models.devices import without_autocast
 from models.layers.convolution import ConvBlock, image_mask, last_real_step
 from models.layers.frames import RealFrames, check_sizes, from_frame_zero
 from models.layers.initialisation import draw_as_keras
+from models.layers.recurrent import without_autocast
 from models.networks import ModelCard
 
 CHANNELS = (1, 64, 64, 128, 128)
@@ -25,20 +25,16 @@ class MathworksCnnLstm(nn.Module):
     """Four convolution blocks, an LSTM over what they leave of the time axis, and a linear layer on its last step.
 
     Padding changes nothing: padded frames are zero after every block, are left out of batch-norm statistics, and the
-    LSTM's state after a clip's last real step is what counts. So clips can also be joined on one time axis, which
-    gives the same result from fewer frames. A pooling window that is not full is dropped, as in
-    the source; a clip shorter than 16 frames is read as if zeros followed it up to 16.
+    LSTM's state after a clip's last real step is what counts. So clips can also be joined on one time axis, as
+    `models.batches.loader.Padding` lays them out, which gives the same result from fewer frames. A pooling window that
+    is not full is dropped, as in the source; a clip shorter than 16 frames is read as if zeros followed it up to 16.
 
     Parameters
     ----------
-    classes : int
-        Number of labels.
     bands : int
         Mel bands, a multiple of 128; the source has 128.
     plain_padding : bool
         Do as the source does: padded frames are data like any other.
-    generator : torch.Generator or None
-        Draws the first weights; None draws from a generator seeded with 0.
 
     References
     ----------
@@ -60,18 +56,7 @@ class MathworksCnnLstm(nn.Module):
         draw_as_keras(self, generator)  # MATLAB has the same rules
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, bands]`, or joined clips `[1, frames, bands]`, to logits `[batch, classes]`.
-
-        Parameters
-        ----------
-        features : Tensor [batch, frames, bands], float32
-            Log-mel rows; the values of padded frames do not matter.
-        lengths : Tensor [batch], int64, on the CPU
-            Real frames of each clip.
-        starts : Tensor [batch], int64, on the CPU, or None
-            First real frame of each clip, a multiple of 16; None means 0. Joined clips lie one after the other as
-            `models.data.Padding` lays them out.
-        """
+        """Map `features [batch, frames, bands]`, or joined clips `[1, frames, bands]`, to logits `[batch, classes]`."""
         rows, frames, _ = features.shape
         if self.plain_padding:
             real = RealFrames.everything(rows, frames, features.device)

@@ -14,10 +14,10 @@ import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from featurestore.errors import SpecError
-from models.devices import without_autocast
 from models.layers.convolution import LocalFeatureBlock
 from models.layers.frames import check_sizes, clips_of_length
 from models.layers.initialisation import draw_as_keras
+from models.layers.recurrent import without_autocast
 from models.networks import ModelCard
 
 CHANNELS = (1, 64, 64, 128, 128)
@@ -33,7 +33,6 @@ class Zhao2d(nn.Module):
 
     Parameters
     ----------
-    classes : int
     bands : int
         A multiple of 128.
     variant : str
@@ -43,8 +42,6 @@ class Zhao2d(nn.Module):
         Units of the LSTM, or of each dense layer; the paper has 256.
     frames : int
         Frames that every clip is cut or lengthened to; the source has 251.
-    generator : torch.Generator or None
-        Draws the first weights; None draws from a generator seeded with 0.
     """
 
     def __init__(
@@ -60,8 +57,7 @@ class Zhao2d(nn.Module):
         super().__init__()
         name = NAMES[variant]
         check_sizes(name, classes, bands, fits=bands >= 128 and not bands % 128, wanted="a multiple of 128 bands")
-        steps = steps_left(name, frames, TIME_POOLS[variant])
-        check_hidden(name, hidden)
+        steps = steps_left(name, frames, TIME_POOLS[variant], hidden)
         self.frames = frames
         self.blocks = nn.Sequential(
             *(
@@ -73,18 +69,18 @@ class Zhao2d(nn.Module):
         )
         width = CHANNELS[-1] * (bands // 128)
         self.lstm = None if variant == "dense" else nn.LSTM(width, hidden, batch_first=True)
-        self.dense = None
+        self.dense = nn.Sequential()
         if variant == "dense":
             self.dense = nn.Sequential(nn.Linear(width * steps, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU())
         self.classify = nn.Linear(hidden, classes)
         draw_as_keras(self, generator)
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, bands]`, real from `starts` on for `lengths` frames, to `[batch, classes]`."""
+        """Map `features [batch, frames, bands]` to logits `[batch, classes]`."""
         images = clips_of_length(features, lengths, starts, self.frames).transpose(1, 2)[:, None]
         images = self.blocks(images)  # [batch, 128, bands // 128, steps]
         steps = images.permute(0, 3, 1, 2).flatten(2)
-        if self.dense is not None:
+        if self.lstm is None:
             logits: Tensor = self.classify(self.dense(steps.flatten(1)))
             return logits
         return classify_last(steps, self.lstm, self.classify)
@@ -95,15 +91,10 @@ class Zhao1d(nn.Module):
 
     Parameters
     ----------
-    classes : int
-    bands : int
-        1, a sample.
     hidden : int
         Units of the LSTM.
     samples : int
         Samples that every clip is cut or lengthened to, at least 256; 128,000 are the source's 8 s at 16 kHz.
-    generator : torch.Generator or None
-        Draws the first weights; None draws from a generator seeded with 0.
     """
 
     def __init__(
@@ -117,8 +108,7 @@ class Zhao1d(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes("zhao-1d", classes, bands, fits=bands == 1, wanted="a waveform (features 'waveform', 1 band)")
-        steps_left("zhao-1d", samples, (WAVE_POOL,) * 4, "samples")
-        check_hidden("zhao-1d", hidden)
+        steps_left("zhao-1d", samples, (WAVE_POOL,) * 4, hidden, "samples")
         self.samples = samples
         self.blocks = nn.Sequential(
             *(
@@ -131,36 +121,30 @@ class Zhao1d(nn.Module):
         draw_as_keras(self, generator)
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map waveforms `[batch, samples, 1]`, real from `starts` on for `lengths` samples, to `[batch, classes]`."""
+        """Map waveforms `[batch, samples, 1]` to logits `[batch, classes]`."""
         waves = clips_of_length(features, lengths, starts, self.samples, silence=0.0).transpose(1, 2)
         steps = self.blocks(waves).transpose(1, 2)  # [batch, samples // 256, 128]
         return classify_last(steps, self.lstm, self.classify)
 
 
-def classify_last(steps: Tensor, lstm: nn.LSTM | None, classify: nn.Linear) -> Tensor:
+def classify_last(steps: Tensor, lstm: nn.LSTM, classify: nn.Linear) -> Tensor:
     """Map `steps [batch, steps, features]` by the LSTM's last state to `[batch, classes]`."""
-    if lstm is None:
-        raise SpecError("this network has no LSTM.")
     with without_autocast(steps.device):
         outputs, _ = lstm(steps.float())
     logits: Tensor = classify(outputs[:, -1])
     return logits
 
 
-def steps_left(name: str, length: int, pools: tuple[int, ...], unit: str = "frames") -> int:
-    """Return the steps that pooling leaves of a clip; `SpecError` if it leaves none."""
+def steps_left(name: str, length: int, pools: tuple[int, ...], hidden: int, unit: str = "frames") -> int:
+    """Return the steps that pooling leaves of a clip; `SpecError` if it leaves none, or nothing is to read them."""
+    if hidden < 1:
+        raise SpecError(f"{name} needs at least 1 hidden unit, not {hidden}.")
     steps, needed = length, 1
     for pool in pools:
         steps, needed = steps // pool, needed * pool
     if not steps:
         raise SpecError(f"{name} needs {needed} {unit} or more, not {length}.")
     return steps
-
-
-def check_hidden(name: str, hidden: int) -> None:
-    """Raise `SpecError` unless there is a hidden unit."""
-    if hidden < 1:
-        raise SpecError(f"{name} needs at least 1 hidden unit, not {hidden}.")
 
 
 CARD = ModelCard(

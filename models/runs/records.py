@@ -15,7 +15,7 @@ import numpy as np
 
 from featurestore.checksummed_json import parsed
 from featurestore.typed_values import typed
-from models.data import FeatureView
+from models.batches.loader import FeatureView
 from models.errors import CheckpointError
 from models.figures.metrics import TRACKED
 from models.figures.predictions import Predictions

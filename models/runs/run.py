@@ -16,10 +16,10 @@ from featurestore.checksummed_json import digest
 from featurestore.errors import MissingObjectError, SpecError, UnknownNameError
 from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import check_fields, typed
+from models.batches.loader import FeatureView
 from models.batches.normalisation import Normalisation, describe_normalisation
-from models.data import FeatureView
 from models.errors import CheckpointError, DamagedCheckpointError, RunError
-from models.registry import MODELS, build_model
+from models.networks import MODELS, build_model
 from models.runs.checkpoint import (
     PICKLES,
     file_digest,

@@ -193,7 +193,7 @@ def _same_corpus(store: Store, run: Run, view: DatasetView) -> bool:
 
 def _side(experiment: Experiment, view: DatasetView, side: str, *, vote: bool) -> DatasetView:
     from featurestore.corpus.splits.protocols import split as split_named
-    from models.trainer import Sides
+    from models.batches.loader import Sides
 
     chosen = experiment.split
     view = view.under(chosen.name)

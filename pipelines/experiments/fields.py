@@ -62,7 +62,7 @@ def describe_fields(model: str) -> dict[str, list[dict[str, Any]]]:
     """Return every field that `--set` changes, by table: `field`, `default` and `meaning`; those of this model too."""
     from featurestore.specs.augmentation import AugmentationSpec
     from featurestore.specs.features import FeatureSpec
-    from models.registry import model_card
+    from models.networks import model_card
     from models.training_spec import TrainingSpec
     from pipelines.experiments.experiment import DatasetChoice, SplitChoice, VoteChoice
     from pipelines.experiments.settings import known_fields

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from models.progress import Progress as TrainingProgress
+    from models.training_loop import Progress as TrainingProgress
     from pipelines.build.progress import Progress as BuildProgress
 
 
@@ -44,7 +44,7 @@ class Silent:
 
     def training(self, title: str) -> TrainingProgress:
         """Ignore a training."""
-        from models.progress import Silence
+        from models.training_loop import Silence
 
         return Silence()
 

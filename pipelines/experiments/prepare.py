@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from featurestore.specs.augmentation import AugmentationSpec
     from featurestore.store import Store
     from featurestore.view import DatasetView
+    from models.batches.loader import Sides
     from models.runs.run import RunConfig
-    from models.trainer import Sides
     from pipelines.build.spec import DatasetSpec
     from pipelines.experiments.experiment import Experiment
 
@@ -44,7 +44,7 @@ class Prepared:
 
     def _sides(self, split: Split) -> Sides:
         from featurestore.errors import SplitError
-        from models.trainer import Sides
+        from models.batches.loader import Sides
 
         chosen = self.experiment.split
         train, validation, test = self.view.sides(
@@ -113,8 +113,8 @@ def prepare(
     every_fold : bool
         Take all folds of a protocol; otherwise the split must be one.
     """
+    from models.networks import bands_note, build_model
     from models.optimisation.schedules import rate_note
-    from models.registry import bands_note, build_model
     from models.training_spec import TrainingSpec
 
     spec = TrainingSpec.from_dict(experiment.training)

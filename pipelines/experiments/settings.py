@@ -192,7 +192,7 @@ UNPREFIXED = ("training", "model", *ROWS)
 def known_fields(model: str) -> dict[str, tuple[str, ...]]:
     """Return the names of the fields of each table, with the settings of this model."""
     from featurestore.specs.overrides import AUGMENTATION_FIELDS, FEATURE_FIELDS
-    from models.registry import model_card
+    from models.networks import model_card
     from models.training_spec import TrainingSpec
     from pipelines.experiments.experiment import DatasetChoice, SplitChoice, VoteChoice
 

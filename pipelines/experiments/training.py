@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from featurestore.store import Store
     from featurestore.view import DatasetView
+    from models.batches.loader import Sides
     from models.optimisation.distributed import Ranks
     from models.runs.run import RunConfig
-    from models.trainer import Sides
     from pipelines.experiments.experiment import Experiment
 
 

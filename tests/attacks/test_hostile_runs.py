@@ -15,8 +15,8 @@ from terminals import called, steers
 from tiny_corpus import build_here, file_name, recipe, write_corpus
 
 from featurestore.store import open_store
-from models.progress import Silence
 from models.training import train
+from models.training_loop import Silence
 from pipelines.experiments.prepare import prepare
 from pipelines.experiments.settings import chosen_experiment
 

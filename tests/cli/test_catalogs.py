@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from cli.main import featurestore, run
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, policy
-from models.registry import MODELS
+from models.networks import MODELS
 from models.training_spec import TrainingSpec
 from pipelines.experiments.fields import documented_fields
 from pipelines.experiments.recipe import read_recipe

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from cli.console import CLEAR, TrainingProgress
-from models.progress import StepReport
+from models.training_loop import StepReport
 
 EPOCH = {
     "epoch": 12,

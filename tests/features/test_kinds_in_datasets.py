@@ -87,9 +87,9 @@ def test_info_and_why_describe_datasets_of_new_kinds(store, corpus):
 
 
 def test_a_model_of_a_new_kind_labels_files(store, corpus, tmp_path):
+    from models.batches.loader import Sides
     from models.prediction import predict_files
     from models.runs.run import load_run
-    from models.trainer import Sides
     from models.training import configure, train
     from models.training_spec import TrainingSpec
 

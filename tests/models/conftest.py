@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from array_view import SPEC, some_view
 
+from models.batches.loader import Sides
 from models.runs.run import load_run
-from models.trainer import Sides
 from models.training import configure, train
 from models.training_spec import TrainingSpec
 

@@ -6,9 +6,9 @@ import json
 
 from array_view import ArrayView
 
-from models.progress import Silence
-from models.trainer import Sides
+from models.batches.loader import Sides
 from models.training import configure
+from models.training_loop import Silence
 from models.training_spec import TrainingSpec
 
 CLASSES = ("calm", "loud", "sharp")

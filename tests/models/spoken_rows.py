@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from array_view import ArrayView
 
-from models.trainer import Sides
+from models.batches.loader import Sides
 from models.training import configure
 from models.training_spec import TrainingSpec
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from array_view import SPEC, ArrayView, some_view
 
+from models.batches.loader import Sides
 from models.crossval import cross_validate
 from models.errors import RunError, TrainingError
-from models.evaluation import evaluate
+from models.evaluation import evaluate_run
 from models.figures.comparison import compare
 from models.reports.report import write_report
 from models.runs.folders import RunFolder
 from models.runs.run import load_run
-from models.trainer import Sides
 from models.training import configure, train
 from models.training_spec import TrainingSpec
 
@@ -120,11 +120,12 @@ class Deadly(ThreadPoolExecutor):
     """An executor one of whose workers dies."""
 
     def submit(self, task, /, *arguments, **named):
-        if "fold-02" in str(task.folder):
+        if "fold-02" in str(arguments):
             dead = Future()
             dead.set_exception(RuntimeError("the worker is gone"))
             return dead
-        return super().submit(pickle.loads(pickle.dumps(task)), *arguments, **named)  # noqa: S301 (our own)
+        task, arguments = pickle.loads(pickle.dumps((task, arguments)))  # noqa: S301 (our own)
+        return super().submit(task, *arguments, **named)
 
 
 def test_a_worker_that_dies_costs_its_fold_alone(whole, tmp_path):
@@ -206,7 +207,8 @@ def test_a_run_without_a_validation_side_is_trained_evaluated_and_reported(tmp_p
     run = load_run(tmp_path / "run")
 
     assert result["validation"] == {"loss": None, "accuracy": None, "uar": None}
-    assert evaluate(run, sides.validation, device="cpu")["interval"] == dict.fromkeys(("accuracy", "uar", "macro_f1"))
+    summary = evaluate_run(run, sides.validation, device="cpu").summary()
+    assert summary["interval"] == dict.fromkeys(("accuracy", "uar", "macro_f1"))
     assert "Validation side" not in write_report(tmp_path / "run").read_text()
 
 

@@ -10,9 +10,8 @@ from torch.utils.data import DataLoader
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
 from featurestore.shards.record import data_key
 from featurestore.store import open_store
-from models.batches.prefetch import prefetched
+from models.batches.loader import PadCollate, Padding, ViewDataset, prefetched
 from models.batches.residence import DeviceDataset, RamDataset
-from models.data import PadCollate, Padding, ViewDataset
 
 LINE = r"^shards/\S+ is damaged \(checksum of chunk 0 does not match\)\. Run 'featurestore repair' to mend it\.$"
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import torch
 from spoken_rows import described, small_sides, spoken_view
 
 from featurestore.errors import SpecError, UnknownNameError
+from models.batches.loader import ViewDataset
 from models.batches.samplers import BatchSampler, CopyRotation, make_sampler
-from models.data import ViewDataset
 from models.errors import TrainingError
 from models.training_spec import TrainingSpec
 

@@ -7,11 +7,11 @@ from model_cases import CASES, small_model
 from small_training import history_of, small_config, small_sides
 from torch.nn import functional
 
+from models.batches.loader import ViewDataset
 from models.batches.samplers import make_sampler
-from models.data import ViewDataset
 from models.execution import Execution
 from models.figures.running_metrics import GradientNorms, layer_parameters
-from models.registry import build_model
+from models.networks import build_model
 from models.reports.plots import gradient_norms_figure
 from models.training import train
 

@@ -12,10 +12,10 @@ from small_training import StopIn, history_of, small_config, small_sides
 
 from models.crossval import cross_validate
 from models.errors import RunError
-from models.progress import Silence
 from models.runs.folders import hold_run
 from models.runs.run import start_run
 from models.training import train
+from models.training_loop import Silence
 
 HERE = Path(__file__).parent
 CHILD = """

@@ -10,15 +10,13 @@ from test_residence import same
 from test_waiting import META, Crossings
 
 from models import MODELS, build_model
+from models.batches.loader import PadCollate, Padding, Sides, ViewDataset, prefetched
 from models.batches.normalisation import SCOPES, fit
-from models.batches.prefetch import prefetched
 from models.batches.residence import DeviceDataset, RamDataset
 from models.batches.spec_augment import SpecAugment
-from models.data import PadCollate, Padding, ViewDataset
 from models.errors import TrainingError
 from models.execution import Execution, check_padding
 from models.runs.run import load_run
-from models.trainer import Sides
 from models.training import configure, train
 from models.training_spec import TrainingSpec
 

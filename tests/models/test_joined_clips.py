@@ -9,7 +9,7 @@ from mathworks_cases import clips, padded, unsettled_model
 from model_cases import TOLERANCE, assert_same_lesson
 from torch.nn import functional
 
-from models.data import JOINED_STEP, Padding
+from models.batches.loader import JOINED_STEP, Padding
 from models.layers.convolution import PIECE, convolve_long
 from models.layers.frames import RealFrames
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from array_view import ArrayView, some_view
 
+from models.batches.loader import PadCollate, ViewDataset
 from models.batches.samplers import BatchSampler, balanced, epoch_generator
-from models.data import PadCollate, ViewDataset
 from models.errors import TrainingError
 
 FRAMES = np.random.default_rng(1).integers(20, 200, 333).tolist()

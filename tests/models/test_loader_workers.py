@@ -7,8 +7,8 @@ from tiny_corpus import build_here, recipe, write_corpus
 from torch.utils.data import DataLoader
 
 from featurestore.store import open_store
+from models.batches.loader import PadCollate, ViewDataset, batches
 from models.batches.samplers import BatchSampler
-from models.data import PadCollate, ViewDataset, batches
 from models.errors import TrainingError
 from models.training_spec import SIDES
 

@@ -17,8 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from featurestore.errors import FeatureStoreError, UnknownNameError
 from models import MODELS, build_model, count_parameters, models_table, networks
-from models.networks import ModelCard
-from models.registry import bands_note, published
+from models.networks import ModelCard, bands_note, published
 from models.runs.checkpoint import read_tensors, write_tensors
 
 each_model = pytest.mark.parametrize("name", list(MODELS))

@@ -7,10 +7,10 @@ import pytest
 from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 
-from models.progress import Silence
 from models.reports.plots import fonts_for, write_confusion
 from models.runs.run import load_run
 from models.training import train
+from models.training_loop import Silence
 from models.training_state import CHECKPOINT
 
 COUNTS = np.array([[3, 1], [0, 4]])

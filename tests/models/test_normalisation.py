@@ -7,9 +7,9 @@ import pytest
 import torch
 from spoken_rows import small_sides, spoken_view
 
+from models.batches.loader import Batch, ViewDataset
 from models.batches.normalisation import BandStatistics, Normalisation, band_statistics, fit, fit_unknown_speaker
 from models.batches.residence import DeviceDataset
-from models.data import Batch, ViewDataset
 from models.errors import CheckpointError, TrainingError
 from models.execution import Execution
 from models.training import configure
@@ -165,11 +165,11 @@ def test_a_clip_normalised_by_itself_does_not_depend_on_its_batch():
     view = spoken_view(9)
     fitted = fit(spec_of("utterance"), datasets_of(view))
     together, _ = normalised_rows(view, fitted)
-    change = fitted.change(CPU)
+    normalise = fitted.normaliser(CPU)
 
     for row, expected in zip(view.rows, together, strict=True):
         alone = Batch(torch.from_numpy(row)[None].float(), torch.tensor([len(row)]), torch.tensor([0]), torch.zeros(1))
-        assert np.array_equal(change(alone).features[0].double().numpy(), expected)
+        assert np.array_equal(normalise(alone).features[0].double().numpy(), expected)
 
 
 def test_a_speaker_whom_training_did_not_meet_is_measured_on_the_view():
@@ -205,13 +205,13 @@ def test_rows_held_on_a_device_are_normalised_to_the_same_bits(kind):
 def test_clips_of_no_view_have_no_speakers():
     (dataset,) = datasets_of(spoken_view(6))
     fitted = fit(spec_of("speaker"), [dataset])
-    change = fitted.change(CPU, dataset)
+    normalise = fitted.normaliser(CPU, dataset)
     with pytest.raises(TrainingError, match="clips of no dataset"):
-        fitted.change(CPU)
+        fitted.normaliser(CPU)
     batch = Batch(torch.zeros(1, 4, 32), torch.tensor([4]), torch.tensor([0]), torch.zeros(1))
 
     with pytest.raises(TrainingError, match="without row numbers"):
-        change(batch)
+        normalise(batch)
 
 
 def test_features_that_are_not_finite_are_one_clear_error():
@@ -259,7 +259,7 @@ def test_normalising_a_batch_reads_nothing_from_its_device(kind):
     lengths, starts = torch.tensor([9, 5]), torch.tensor([0, 4])
     batch = Batch(torch.zeros(2, 9, 32, device=META), lengths, starts, torch.zeros(2, device=META))
 
-    assert fitted.change(META)(batch).features.device == META
+    assert fitted.normaliser(META)(batch).features.device == META
 
 
 def test_etienne_equation_2_takes_one_mean_and_deviation_of_all_pixels_of_the_data_set():

@@ -13,10 +13,10 @@ from spoken_rows import described, small_sides, spoken_view
 from torch.nn import functional
 
 from models import MODELS, build_model
+from models.batches.loader import ViewDataset
 from models.batches.normalisation import SCOPES, describe_normalisation, fit
-from models.data import ViewDataset
 from models.errors import CheckpointError, RunError
-from models.evaluation import evaluate
+from models.evaluation import evaluate_run
 from models.execution import Execution
 from models.prediction import predict
 from models.runs.checkpoint import read_json, read_tensors, write_json, write_tensors
@@ -68,17 +68,17 @@ def test_fitted_statistics_travel_with_the_model(runs, sides, kind):
         assert torch.equal(run.normalisation.mean, fitted.mean)
         assert torch.equal(run.normalisation.deviation, fitted.deviation)
         assert run.normalisation.speakers == fitted.speakers
-    figures = evaluate(run, sides.test, device="cpu")
+    figures = evaluate_run(run, sides.test, device="cpu").figures()
     assert figures["loss"] == pytest.approx(run.summary["result"]["test"]["loss"], rel=1e-6)
     assert figures["accuracy"] == run.summary["result"]["test"]["accuracy"]
 
 
 def test_a_model_without_its_statistics_would_judge_otherwise(runs, sides):
     run = runs["training"]
-    figures = evaluate(run, sides.test, device="cpu")
+    figures = evaluate_run(run, sides.test, device="cpu").figures()
     object.__setattr__(run, "normalisation", None)
     try:
-        assert abs(evaluate(run, sides.test, device="cpu")["loss"] - figures["loss"]) > 1e-3
+        assert abs(evaluate_run(run, sides.test, device="cpu").loss - figures["loss"]) > 1e-3
     finally:
         object.__setattr__(run, "normalisation", load_run(run.folder).normalisation)
 
@@ -90,7 +90,7 @@ def test_predicting_a_clip_is_evaluating_it(runs, sides, kind):
     numbers = [run.config.classes.index(label) for label in sides.test.labels]
     shares = [list(a["probabilities"].values())[n] for a, n in zip(answers, numbers, strict=True)]
 
-    assert -np.log(shares).mean() == pytest.approx(evaluate(run, sides.test, device="cpu")["loss"], rel=1e-5)
+    assert -np.log(shares).mean() == pytest.approx(evaluate_run(run, sides.test, device="cpu").loss, rel=1e-5)
     assert all("normalised_as" not in answer for answer in answers)
 
 
@@ -104,7 +104,7 @@ def test_files_that_are_given_together_are_taken_as_one_unknown_speaker_and_the_
     assert {answer["normalised_as"] for answer in together} == {"one unknown speaker (clips measured together: 6)"}
     assert alone[0]["normalised_as"] == "one unknown speaker (clips measured together: 1)"
     assert alone[0]["probabilities"] != together[0]["probabilities"]
-    assert -np.log(shares).mean() == pytest.approx(evaluate(runs["speaker"], view, device="cpu")["loss"], rel=1e-5)
+    assert -np.log(shares).mean() == pytest.approx(evaluate_run(runs["speaker"], view, device="cpu").loss, rel=1e-5)
 
 
 def undated(folder):
@@ -123,7 +123,7 @@ def test_a_run_from_before_normalisation_loads_and_evaluates_as_it_was(sides, ru
 
     assert run.normalisation is None
     assert run.config.normalisation["kind"] == "none"
-    assert evaluate(run, sides.test, device="cpu")["loss"] == pytest.approx(result["test"]["loss"], rel=1e-6)
+    assert evaluate_run(run, sides.test, device="cpu").loss == pytest.approx(result["test"]["loss"], rel=1e-6)
 
 
 def test_a_run_from_before_normalisation_goes_on_without_it(sides, runs, tmp_path):

@@ -10,9 +10,9 @@ from small_training import SETTINGS, small_config, small_sides
 from torch import nn
 
 from featurestore.errors import SpecError, UnknownNameError
+from models.networks import build_model
 from models.optimisation.optimisers import OPTIMISERS, make_optimiser, optimiser_tensors, restore_optimiser, set_rate
 from models.optimisation.schedules import SCHEDULES
-from models.registry import build_model
 from models.runs.run import RunConfig
 from models.training_spec import CHOICES, TrainingSpec, with_setting
 
@@ -130,7 +130,7 @@ def test_an_unknown_module_is_refused_before_a_run_begins_and_the_nearest_is_nam
     ("fields", "error", "message"),
     [
         ({"modules": {"recurrent": {"learning_rat": 0.1}}}, UnknownNameError, "did you mean 'learning_rate'"),
-        ({"modules": {"recurrent": 0.1}}, SpecError, "must be a table such as"),
+        ({"modules": {"recurrent": 0.1}}, SpecError, r"modules\.recurrent must be a table"),
         ({"modules": {"recurrent": {"learning_rate": -1}}}, SpecError, "from 0 to 100"),
         ({"modules": {"recurrent": {"momentum": 0.5}}}, SpecError, "momentum needs optimiser sgd or sgd-beta"),
         ({"optimiser": "sgd", "modules": {"recurrent": {"beta": 0.5}}}, SpecError, "beta needs optimiser sgd-beta"),

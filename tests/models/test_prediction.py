@@ -61,7 +61,7 @@ def test_what_is_no_regular_file_or_too_large_is_refused_and_not_read(finished, 
         file.truncate(Limits().member_bytes + 1)
 
     for place in (Path("/dev/zero"), tmp_path / "pipe.wav"):
-        with pytest.raises(AudioError, match=f"{place}: no regular file"):
+        with pytest.raises(AudioError, match=f"{place}: not a regular file"):
             predict_files(finished[2], [place], "cpu")
     with pytest.raises(AudioError, match=r"large\.wav: larger than"):
         predict_files(finished[2], [tmp_path / "large.wav"], "cpu")

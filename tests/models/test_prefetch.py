@@ -12,9 +12,8 @@ import torch
 from array_view import some_view
 
 from featurestore.errors import DamagedObjectError
-from models.batches.prefetch import ahead, prefetched
+from models.batches.loader import PadCollate, Padding, ViewDataset, ahead, batches, prefetched
 from models.batches.samplers import BatchSampler
-from models.data import PadCollate, Padding, ViewDataset, batches
 
 CPU = torch.device("cpu")
 
@@ -22,7 +21,7 @@ INTERRUPTED = """
 import sys, threading
 sys.path.insert(0, {root!r})
 from contextlib import closing
-from models.batches.prefetch import ahead
+from models.batches.loader import ahead
 
 def endless():
     yield 0

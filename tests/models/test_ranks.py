@@ -12,9 +12,9 @@ from small_training import MODEL, SETTINGS, history_of, small_config, small_side
 from two_processes import SPEC
 
 from models.errors import CheckpointError, TrainingError
+from models.networks import build_model
 from models.optimisation.distributed import ALONE, Ranks
 from models.optimisation.losses import Losses
-from models.registry import build_model
 from models.runs.run import load_run
 from models.training import train
 
@@ -84,7 +84,7 @@ def test_a_checkpoint_of_two_processes_is_not_gone_on_with_by_one(trained, tmp_p
         (tmp_path / "run" / Path(name).name).write_bytes((trained / name).read_bytes())
     sides = small_sides()
 
-    with pytest.raises(CheckpointError, match="by 2 processes, not 1: go on with 'torchrun --nproc-per-node 2'"):
+    with pytest.raises(CheckpointError, match="by 2 processes, not 1: continue with 'torchrun --nproc-per-node 2'"):
         train(sides, small_config(sides, **SPEC), tmp_path / "run", device="cpu", resume=True)
 
 

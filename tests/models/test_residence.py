@@ -7,12 +7,10 @@ import pytest
 import torch
 from array_view import some_view
 
-from models.batches.prefetch import prefetched
+from models.batches.loader import Batch, PadCollate, Padding, Sides, ViewDataset, prefetched
 from models.batches.residence import DeviceDataset, RamDataset, resolve_residence, resolve_shuffle
 from models.batches.samplers import BatchSampler, make_sampler
-from models.data import Batch, PadCollate, Padding, ViewDataset
 from models.errors import TrainingError
-from models.trainer import Sides
 from models.training import configure, train
 from models.training_spec import TrainingSpec
 

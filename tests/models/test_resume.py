@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.progress import Silence
 from models.runs.run import load_run
 from models.training import train
+from models.training_loop import Silence
 
 HERE = Path(__file__).parent
 TIMES = ("seconds", "clips_per_second", "run")
@@ -21,8 +21,9 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
 from array_view import SPEC, some_view
-from models.progress import Silence
-from models.training import Sides, configure, train
+from models.batches.loader import Sides
+from models.training_loop import Silence
+from models.training import configure, train
 from models.training_spec import TrainingSpec
 
 class Pause(Silence):

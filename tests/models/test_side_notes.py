@@ -8,12 +8,12 @@ from array_view import ArrayView
 from small_training import CLASSES, small_config, small_sides, small_view
 
 from featurestore.corpus.splits.types import class_notes
+from models.batches.loader import Sides
 from models.errors import CheckpointError
-from models.progress import Silence
 from models.reports.report import render_report
 from models.runs.run import load_run
-from models.trainer import Sides
 from models.training import train
+from models.training_loop import Silence
 
 
 class Heard(Silence):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from featurestore.errors import SpecError
+from models.batches.loader import Batch
 from models.batches.spec_augment import SpecAugment, spans
-from models.data import Batch
 from models.training_spec import TrainingSpec
 
 LENGTHS, BANDS = (40, 25, 9), 16

@@ -10,15 +10,14 @@ import torch
 from sklearn.metrics import f1_score
 
 from featurestore.errors import SpecError, UnknownNameError
-from models.data import Batch
+from models.batches.loader import Batch, Sides
 from models.errors import RunError, TrainingError
-from models.evaluation import evaluate
+from models.evaluation import evaluate_run
 from models.execution import Execution, by_length
+from models.networks import build_model
 from models.optimisation.optimisers import make_optimiser
-from models.registry import build_model
 from models.runs.records import read_predictions
 from models.runs.run import read_config, start_run
-from models.trainer import Sides
 from models.training import configure, train, train_seeds
 from models.training_spec import TrainingSpec
 
@@ -70,12 +69,13 @@ def test_a_run_folder_holds_all_that_is_promised(finished):
 
 def test_a_loaded_run_evaluates_to_the_figures_that_it_wrote(finished, sides):
     _, result, run = finished
-    figures = evaluate(run, sides.test, device="cpu")
+    evaluation = evaluate_run(run, sides.test, device="cpu")
+    figures = evaluation.figures()
 
     assert figures["accuracy"] == result["test"]["accuracy"]
     assert figures["uar"] == result["test"]["uar"]
     assert figures["loss"] == pytest.approx(result["test"]["loss"], rel=1e-6)
-    assert sum(map(sum, figures["confusion"])) == 12
+    assert evaluation.confusion.sum() == 12
 
 
 def test_progress_hears_of_steps_epochs_and_what_remains(sides, configured, tmp_path):

@@ -7,14 +7,14 @@ from small_training import MODEL as NAME
 from small_training import SETTINGS, StopIn, history_of, small_sides
 from small_training import SPEC as SMALL
 
-from models.data import ViewDataset
-from models.evaluation import evaluate
+from models.batches.loader import ViewDataset
+from models.evaluation import evaluate_run
 from models.execution import Execution
 from models.layers.convolution import MaskedBatchNorm
 from models.optimisation.schedules import best_epoch
 from models.runs.run import load_run
-from models.trainer import measure_population
 from models.training import configure, train
+from models.training_loop import measure_population
 from models.training_spec import TrainingSpec
 
 CHOICES = [
@@ -44,7 +44,7 @@ def test_the_delivered_network_has_the_validation_figures_of_the_epoch_that_is_k
     config = config_of(sides, **changes)
     result = train(sides, config, tmp_path / "run", device="cpu")
     recorded = kept_epoch(config, history_of(tmp_path / "run"))["validation"]
-    found = evaluate(load_run(tmp_path / "run"), sides.validation, device="cpu")
+    found = evaluate_run(load_run(tmp_path / "run"), sides.validation, device="cpu").figures()
 
     for figures in (found, result["validation"]):
         assert figures["loss"] == pytest.approx(recorded["loss"], rel=1e-5)

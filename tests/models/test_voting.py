@@ -8,7 +8,7 @@ from array_view import ArrayView
 from said import said
 
 from models.errors import CheckpointError, TrainingError
-from models.evaluation import evaluate
+from models.evaluation import evaluate_run
 from models.figures.predictions import vote, voted
 from models.runs.records import read_predictions, write_predictions
 
@@ -71,7 +71,7 @@ def test_evaluating_with_a_vote_gives_one_answer_for_each_recording(finished):
     view.contents = tuple(f"{row % 3}" for row in range(12))
     view.copies = np.repeat(np.arange(1, 5, dtype=np.int32), 3)
 
-    figures = evaluate(run, view, device="cpu", vote=True)
+    figures = evaluate_run(run, view, device="cpu", vote=True).summary()
 
     assert figures["items"] == 3
     assert figures["vote"]["copies"] == 4
@@ -84,9 +84,9 @@ def test_labels_and_features_that_a_run_does_not_know_are_one_clear_line(finishe
     narrow = ArrayView(["calm", "loud"], [40, 40], bands=64)
 
     with pytest.raises(TrainingError, match=r"does not know \(bored\); its classes are calm, loud, sharp"):
-        evaluate(run, strange, device="cpu")
+        evaluate_run(run, strange, device="cpu")
     with pytest.raises(TrainingError, match="mels 64 in place of 128"):
-        evaluate(run, narrow, device="cpu")
+        evaluate_run(run, narrow, device="cpu")
 
 
 def test_predictions_survive_their_file(tmp_path):

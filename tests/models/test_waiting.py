@@ -6,11 +6,11 @@ from torch import nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.devices import arithmetic
+from models.execution import arithmetic
 from models.figures.running_metrics import RunningMetrics
 from models.layers.frames import RealFrames
+from models.networks import build_model
 from models.optimisation.optimisers import make_optimiser
-from models.registry import build_model
 from models.training_spec import TrainingSpec
 
 META = torch.device("meta")

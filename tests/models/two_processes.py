@@ -18,8 +18,8 @@ import torch._dynamo  # noqa: E402, F401 (an optimiser imports it, which takes l
 from small_training import small_config, small_sides  # noqa: E402
 
 from models.optimisation.distributed import joined  # noqa: E402
-from models.progress import Silence  # noqa: E402
 from models.training import train  # noqa: E402
+from models.training_loop import Silence  # noqa: E402
 
 SPEC = {
     "checkpoint_minutes": 1e-9,

@@ -72,7 +72,7 @@ def test_the_five_systems_are_recipes():
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_part_of_a_recipe_names_things_that_exist(name):
-    from models.registry import model_card
+    from models.networks import model_card
     from models.training_spec import TrainingSpec
 
     for experiment in every_experiment(read_recipe(name)):
@@ -89,7 +89,7 @@ def test_every_part_of_a_recipe_names_things_that_exist(name):
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_models_of_a_recipe_can_be_made_with_its_settings(name):
-    from models.registry import build_model, model_card
+    from models.networks import build_model, model_card
 
     wanted = {(one.model, tuple(sorted(one.model_settings.items()))) for one in every_experiment(read_recipe(name))}
 

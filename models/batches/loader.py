@@ -1,11 +1,15 @@
-"""Views as torch data: batches of padded or joined features, read straight into their memory."""
+"""From a view to batches of padded or joined features, read straight into their memory, here or ahead by a thread."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +29,12 @@ LENGTH_STEP = 4
 """Batch lengths are multiples of this: oneDNN compiles kernels for every new length (12 to 27 ms) and keeps 1,024."""
 JOINED_STEP = 64
 """The same for joined clips, whose lengths add up to many more different ones."""
+DEPTH = 2
+"""Batches that wait ready; more would only hold more memory, since they are made faster than they are used."""
+
+Item = TypeVar("Item")
+Handed: TypeAlias = tuple[Item] | BaseException | None
+"""What a prefetching thread hands over: an item, what went wrong, or the end."""
 
 
 class FeatureView(Protocol):
@@ -86,6 +96,14 @@ class FeatureView(Protocol):
         """Whether each row is read by itself, not fetched with its whole shard."""
 
 
+class Sides(NamedTuple):
+    """The views of a split."""
+
+    train: FeatureView
+    validation: FeatureView
+    test: FeatureView
+
+
 @dataclass(frozen=True)
 class RowRequest:
     """Rows that a batch is to be made of; nothing is read yet."""
@@ -118,7 +136,7 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Move features and labels to a device and make the features float32 there; lengths stay on the CPU.
 
-        From pinned memory the copy goes on while the caller does.
+        From pinned memory the copy is asynchronous.
         """
         features = self.features.to(device, non_blocking=True).float()
         return replace(self, features=features, labels=self.labels.to(device, non_blocking=True))
@@ -129,13 +147,7 @@ class Batch:
 
 
 class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
-    """A view as a torch `Dataset` with class numbers for labels.
-
-    Parameters
-    ----------
-    view : FeatureView
-    classes : sequence of str
-        Label names in the order of the model's outputs.
+    """A view as a torch `Dataset` with class numbers for labels, in the order of `classes`, the model's outputs.
 
     Raises
     ------
@@ -217,10 +229,8 @@ class PadCollate:
 
     Parameters
     ----------
-    side : str
-        `left`, `right` or `joined`.
-    multiple : int
-        Clips begin at multiples of this, see `Padding`.
+    side, multiple
+        See `Padding`.
     reused : bool
         Read into one buffer, which grows to the largest batch and stays, since first touches of memory are slow. A
         batch is then valid until the next one is made, in this process alone.
@@ -244,14 +254,21 @@ class PadCollate:
             raise TrainingError(
                 "a loader's worker hands its batches over while it makes the next: leave out reused=True."
             )
-        view, rows = request.dataset.view, request.rows
-        frames = view.frames[rows].astype(np.int64)
-        starts, room = self.padding.layout(frames)
-        shape = (1 if self.padding.joined else len(rows), room, view.bands)
-        features = self._room(shape, TORCH_TYPES[view.features.dtype])
-        self._read(request, features.numpy(), starts, frames)
+        dataset, rows, padding = request.dataset, request.rows, self.padding
+        frames = dataset.view.frames[rows].astype(np.int64)
+        starts, longest = padding.layout(frames)
+        shape = (1 if padding.joined else len(rows), longest, dataset.view.bands)
+        features = self._room(shape, TORCH_TYPES[dataset.view.features.dtype])
+        out = features.numpy()
+        if padding.side == "right" or (padding.side == "left" and padding.multiple == 1):
+            dataset.read(rows, out, left=padding.side == "left")
+        else:
+            out[:] = 0
+            for slot, (start, length) in enumerate(zip(starts.tolist(), frames.tolist(), strict=True)):
+                place = out[:1] if padding.joined else out[slot : slot + 1]
+                dataset.read(rows[slot : slot + 1], place[:, start : start + length])
         numbers = torch.from_numpy(rows)
-        labels = request.dataset.targets[numbers]
+        labels = dataset.targets[numbers]
         labels = labels.pin_memory() if self.pinned else labels
         return Batch(features, torch.from_numpy(frames), torch.from_numpy(starts), labels, numbers)
 
@@ -263,18 +280,6 @@ class PadCollate:
             self._buffer = torch.empty(size + size // 4, dtype=torch.uint8, pin_memory=self.pinned)
         return self._buffer[:size].view(dtype).view(shape)
 
-    def _read(
-        self, request: RowRequest, out: NDArray[Any], starts: NDArray[np.int64], frames: NDArray[np.int64]
-    ) -> None:
-        dataset, rows = request.dataset, request.rows
-        if self.padding.side == "right" or (self.padding.side == "left" and self.padding.multiple == 1):
-            dataset.read(rows, out, left=self.padding.side == "left")
-            return
-        out[:] = 0
-        for slot, (start, length) in enumerate(zip(starts.tolist(), frames.tolist(), strict=True)):
-            place = out[:1] if self.padding.joined else out[slot : slot + 1]
-            dataset.read(rows[slot : slot + 1], place[:, start : start + length])
-
 
 def batches(dataset: ViewDataset, order: Iterable[Sequence[int]], collate: PadCollate) -> Iterator[Batch]:
     """Yield the batches of an order, read in this process.
@@ -284,3 +289,83 @@ def batches(dataset: ViewDataset, order: Iterable[Sequence[int]], collate: PadCo
     """
     for rows in order:
         yield collate(dataset.__getitems__(rows))
+
+
+def ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item, None, None]:
+    """Yield items in their order while a thread makes the next ones.
+
+    At most `depth` items wait; one more may be in the making. What goes wrong in the thread is raised here, at the
+    item that it concerns. However the loop over the items ends (Ctrl-C too), the thread has ended before anything
+    else happens, provided that the generator is closed.
+    """
+    waiting: queue.Queue[Handed[Item]] = queue.Queue(depth)
+    over = threading.Event()
+    thread = threading.Thread(target=_make, args=(items, waiting, over), name="prefetch", daemon=True)
+    try:
+        thread.start()  # Ctrl-C may come while this waits for the thread's first sign of life
+        while (entry := waiting.get()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield entry[0]
+    finally:
+        over.set()
+        while not waiting.empty():  # makes room for a `put` that waits; at most one more follows, and finds room
+            waiting.get()
+        if thread.is_alive():
+            thread.join()
+
+
+def _make(items: Iterable[Item], waiting: queue.Queue[Handed[Item]], over: threading.Event) -> None:
+    try:
+        for item in items:
+            if over.is_set():
+                return
+            waiting.put((item,))
+        last: BaseException | None = None
+    except BaseException as error:
+        last = error
+    if not over.is_set():
+        waiting.put(last)
+
+
+def prefetched(
+    dataset: ViewDataset, order: Iterable[Sequence[int]], padding: Padding, device: torch.device, depth: int = DEPTH
+) -> Generator[Batch, None, None]:
+    """Yield the batches of an order on the device, as `batches` makes them, some steps ahead.
+
+    For a GPU the thread reads into pinned memory and starts the copy on a stream of its own; the model's stream waits
+    for the copy, no processor does. A batch is valid until the next one is taken.
+    """
+    pinned = device.type == "cuda"
+    collates = [PadCollate(padding.side, padding.multiple, reused=True, pinned=pinned) for _ in range(depth + 2)]
+    if device.type != "cuda":
+        made = (collate(dataset.__getitems__(rows)) for rows, collate in zip(order, itertools.cycle(collates)))
+        with closing(ahead(made, depth)) as ready:
+            for batch in ready:
+                yield batch.to(device)
+        return
+    with closing(ahead(uploads(dataset, order, collates, device), depth)) as copied:
+        for batch, done in copied:
+            current = torch.cuda.current_stream(device)
+            current.wait_event(done)
+            for tensor in (batch.features, batch.labels):
+                tensor.record_stream(current)  # its memory was taken on the copying stream
+            yield batch
+
+
+def uploads(
+    dataset: ViewDataset, order: Iterable[Sequence[int]], collates: Sequence[PadCollate], device: torch.device
+) -> Iterator[tuple[Batch, torch.cuda.Event]]:
+    """Yield batches whose copies to a GPU are under way, each with the event that ends its copy."""
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    copies: list[torch.cuda.Event | None] = [None] * len(collates)
+    for rows, slot in zip(order, itertools.cycle(range(len(collates)))):
+        before = copies[slot]
+        if before is not None:
+            before.synchronize()  # this thread alone waits until the slot's buffer has been read
+        batch = collates[slot](dataset.__getitems__(rows))
+        with torch.cuda.stream(stream):
+            moved, done = batch.to(device), torch.cuda.Event()  # type: ignore[no-untyped-call]
+            done.record(stream)
+        copies[slot] = done
+        yield moved, done
