@@ -152,7 +152,7 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
 @json_option
 def repair(dataset: str | None, source: str | None, store: Store, as_json: bool, limits: Limits) -> int:
     """Repair what is damaged, in the store or in DATASET; exit code 4 if something cannot be repaired."""
-    from pipelines.repair.repair import repair as mend
+    from pipelines.repair import repair as mend
 
     repairs = mend(store, dataset, source, limits)
     if as_json:
@@ -180,7 +180,7 @@ def repair(dataset: str | None, source: str | None, store: Store, as_json: bool,
 def gc(delete: bool, grace: float, compact: bool, store: Store, as_json: bool) -> None:
     """List what no dataset needs, or remove it; what is younger than the grace period is kept."""
     from featurestore.integrity.collect import DAY, collect
-    from pipelines.repair.relocate import compact as move
+    from pipelines.compact import compact as move
 
     def announce(objects: Iterable[tuple[str, int]]) -> None:
         for key, count in objects:

@@ -16,14 +16,13 @@ from featurestore.corpus.manifest.model import Manifest
 from featurestore.specs.overrides import override
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store
-from pipelines.build.plan import BuildPlan, plan_build
-from pipelines.build.progress import Silent, wait_for_leases
+from pipelines.build.plan import BuildPlan, bundles_of, plan_build
 from pipelines.build.rejects import remember_length, remember_reject
+from pipelines.build.report import Silent, wait_for_leases
 from pipelines.build.run import publish_plan
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import run_bundle
 from pipelines.ingest.ingest import ingest
-from pipelines.workers.dispatch import bundles_of
 
 MANIFEST = """
 name = "tiny"

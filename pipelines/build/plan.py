@@ -1,13 +1,14 @@
-"""From a corpus and a recipe to what has to be done and what it will cost: reads the store, writes nothing."""
+"""From a corpus and a dataset's spec to what has to be done and what it will cost: reads the store, writes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
-from featurestore.corpus.types import Corpus, Rejection
+from featurestore.corpus.types import Corpus
 from featurestore.errors import BuildError
 from featurestore.features import KINDS
 from featurestore.segments import segment_of
@@ -16,51 +17,18 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store
-from pipelines.build.rejects import known_rejects, rejections
+from pipelines.build.rejects import known_rejects
 from pipelines.build.spec import DatasetSpec
+from pipelines.build.tasks import Bundle
 
 BUNDLE_BYTES = 48_000_000
 """Rows that a worker holds at once, in bytes of their storage type; it needs about three times that."""
-
 ROWS_A_SECOND = 1_000
 """Rows that one process of the development machine (AMD Zen 3, 2.4 GHz) computes in a second, rounded down."""
-
 BUNDLE_SECONDS = 60
 """Computing that a worker does before it commits, where features are slow."""
-
 START_SECONDS = 2.0
 """Starting workers and publishing."""
-
-
-def estimate_row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
-    """Estimate the bytes of an average row from the sizes of 16-bit mono recordings at the corpus's rate."""
-    rate = corpus.manifest.rate or features.rate or 16_000
-    lengths = [(segment_of(one.content).seconds, one.size) for one in corpus.utterances]
-    sizes = [size if seconds is None else 2 * rate * seconds for seconds, size in lengths] or [0]
-    kept = features.rate or rate
-    samples = float(np.mean(sizes)) / 2 * kept / rate
-    frames = max(1.0, (features.seconds or samples / kept) * KINDS[features.kind].pace(features, kept))
-    return frames * features.width * np.dtype(features.dtype).itemsize
-
-
-def mean_duration(features: FeatureSpec, augmentation: AugmentationSpec | None) -> float:
-    """Return how many frames a row has on average, as a share of its recording's."""
-    return 1.0 if augmentation is None or features.seconds else augmentation.mean_duration
-
-
-def estimate_seconds(rows: int, jobs: int, features: FeatureSpec) -> float:
-    """Estimate how long computing so many rows takes."""
-    return round(START_SECONDS + rows / (_rows_a_second(features) * jobs), 1) if rows else 0.0
-
-
-def _rows_a_second(features: FeatureSpec) -> float:
-    return ROWS_A_SECOND / KINDS[features.kind].cost
-
-
-def rows_in_a_bundle(corpus: Corpus, features: FeatureSpec, augmentation: AugmentationSpec | None = None) -> int:
-    """Return how many rows a task may hold at once."""
-    held = BUNDLE_BYTES / estimate_row_bytes(corpus, features) / mean_duration(features, augmentation)
-    return max(1, int(min(held, BUNDLE_SECONDS * _rows_a_second(features))))
 
 
 @dataclass
@@ -68,7 +36,7 @@ class BuildPlan:
     """The rows of a dataset and how each part of them comes to stand."""
 
     corpus: Corpus
-    recipe: DatasetSpec
+    spec: DatasetSpec
     parts: tuple[PartPlan, ...]
     rejected: dict[str, str]
     """Reason by content."""
@@ -102,16 +70,17 @@ class BuildPlan:
         """Bytes that the tasks will write, estimated."""
         rows = 0.0
         for part in self.parts:
-            share = mean_duration(self.recipe.features, part.part.spec.augmentation)
+            share = _mean_duration(self.spec.features, part.part.spec.augmentation)
             rows += share * sum(task.shard.rows for task in part.tasks)
-        return int(rows * estimate_row_bytes(self.corpus, self.recipe.features))
+        return int(rows * _row_bytes(self.corpus, self.spec.features))
 
-    def rejections(self) -> tuple[Rejection, ...]:
-        """Return all files that did not become rows, with their reasons, sorted by path."""
-        return rejections(self.corpus, self.rejected)
+    def seconds_to_compute(self, jobs: int) -> float:
+        """Estimate how long the processor's own engine takes, from the development machine's speed."""
+        speed = _rows_a_second(self.spec.features) * jobs
+        return round(START_SECONDS + self.computed / speed, 1) if self.computed else 0.0
 
 
-def plan_build(store: Store, corpus: Corpus, recipe: DatasetSpec) -> BuildPlan:
+def plan_build(store: Store, corpus: Corpus, spec: DatasetSpec) -> BuildPlan:
     """Find out which rows of a dataset stand, and what has to be written; reads only.
 
     Raises
@@ -121,8 +90,8 @@ def plan_build(store: Store, corpus: Corpus, recipe: DatasetSpec) -> BuildPlan:
     """
     rejected: dict[str, str] = {}
     plans: list[PartPlan] = []
-    augmented = recipe.augmented_paths(corpus)
-    for part in _parts(store, corpus, recipe, augmented, rejected):
+    augmented = spec.augmented_paths(corpus)
+    for part in _parts(store, corpus, spec, augmented, rejected):
         records, damaged = store.records(part.spec)
         plan = plan_part(part, records)
         for task in plan.tasks:
@@ -132,7 +101,24 @@ def plan_build(store: Store, corpus: Corpus, recipe: DatasetSpec) -> BuildPlan:
     if not any(plan.part.contents for plan in plans):
         reason = next(iter(rejected.values()), "no utterance")
         raise BuildError(f"every recording of {corpus.name!r} was rejected, the first because: {reason.rstrip('.')}.")
-    return BuildPlan(corpus, recipe, tuple(plans), rejected)
+    return BuildPlan(corpus, spec, tuple(plans), rejected)
+
+
+def _parts(
+    store: Store, corpus: Corpus, spec: DatasetSpec, augmented: set[str], rejected: dict[str, str]
+) -> Iterator[Part]:
+    """Yield the clean part, then the augmented one, without the recordings that are known to be bad."""
+    rows = RowSpec.current(spec.features, None, spec.engine)
+    bad = known_rejects(store, rows, spec.max_seconds)
+    contents = {utterance.content for utterance in corpus.utterances}
+    rejected.update({content: bad[content] for content in contents & bad.keys()})
+    yield Part.clean(rows, contents - bad.keys())
+    if spec.copies:
+        rows = RowSpec.current(spec.features, spec.augmentation, spec.engine)
+        chosen = {utterance.content for utterance in corpus.utterances if utterance.path in augmented} - bad.keys()
+        bad = known_rejects(store, rows, spec.max_seconds)
+        rejected.update({content: bad[content] for content in chosen & bad.keys()})
+        yield Part.augmented(rows, chosen - bad.keys(), spec.copies)
 
 
 def plan_before(store: Store, plan: BuildPlan, written: Collection[str]) -> BuildPlan:
@@ -144,18 +130,41 @@ def plan_before(store: Store, plan: BuildPlan, written: Collection[str]) -> Buil
     return replace(plan, parts=parts)
 
 
-def _parts(
-    store: Store, corpus: Corpus, recipe: DatasetSpec, augmented: set[str], rejected: dict[str, str]
-) -> Iterator[Part]:
-    """Yield the clean part, then the augmented one, without the recordings that are known to be bad."""
-    spec = RowSpec.current(recipe.features, None, recipe.engine)
-    bad = known_rejects(store, spec, recipe.max_seconds)
-    contents = {utterance.content for utterance in corpus.utterances}
-    rejected.update({content: bad[content] for content in contents & bad.keys()})
-    yield Part.clean(spec, contents - bad.keys())
-    if recipe.copies:
-        spec = RowSpec.current(recipe.features, recipe.augmentation, recipe.engine)
-        chosen = {utterance.content for utterance in corpus.utterances if utterance.path in augmented} - bad.keys()
-        bad = known_rejects(store, spec, recipe.max_seconds)
-        rejected.update({content: bad[content] for content in chosen & bad.keys()})
-        yield Part.augmented(spec, chosen - bad.keys(), recipe.copies)
+def bundles_of(store: Store, plan: BuildPlan) -> list[Bundle]:
+    """Put tasks with the same members together, within bounds of memory and time; the largest come first."""
+    bundles: list[Bundle] = []
+    features = plan.spec.features
+    for part in plan.parts:
+        if not part.tasks:
+            continue
+        spec = part.part.spec
+        held = BUNDLE_BYTES / _row_bytes(plan.corpus, features) / _mean_duration(features, spec.augmentation)
+        limit = int(min(held, BUNDLE_SECONDS * _rows_a_second(features)))
+        for members, group in groupby(part.tasks, key=lambda task: task.shard.members):
+            tasks = tuple(group)
+            size = max(1, limit // tasks[0].shard.rows)
+            bundles.extend(
+                Bundle(store.uri, spec, members, tasks[start : start + size], plan.spec.max_seconds)
+                for start in range(0, len(tasks), size)
+            )
+    return sorted(bundles, key=lambda bundle: -bundle.rows)
+
+
+def _row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
+    """Estimate the bytes of an average row from the sizes of 16-bit mono recordings at the corpus's rate."""
+    rate = corpus.manifest.rate or features.rate or 16_000
+    lengths = [(segment_of(one.content).seconds, one.size) for one in corpus.utterances]
+    sizes = [size if seconds is None else 2 * rate * seconds for seconds, size in lengths] or [0]
+    kept = features.rate or rate
+    samples = float(np.mean(sizes)) / 2 * kept / rate
+    frames = max(1.0, (features.seconds or samples / kept) * KINDS[features.kind].pace(features, kept))
+    return frames * features.width * np.dtype(features.dtype).itemsize
+
+
+def _mean_duration(features: FeatureSpec, augmentation: AugmentationSpec | None) -> float:
+    """Return how many frames a row has on average, as a share of its recording's."""
+    return 1.0 if augmentation is None or features.seconds else augmentation.mean_duration
+
+
+def _rows_a_second(features: FeatureSpec) -> float:
+    return ROWS_A_SECOND / KINDS[features.kind].cost

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.open import open_source
 from featurestore.datasets import CorpusReference, listing_key, parse_listing
 from featurestore.errors import AudioError, FeatureStoreError, SourceError, SpecError
-from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.recordings import MOST_RECORDINGS, Recordings
 from featurestore.store import Store
 from pipelines.build.spec import DatasetSpec
@@ -26,13 +25,11 @@ if TYPE_CHECKING:
     from featurestore.signal.guarded import GuardedDecoder
 
 
-def with_inputs(store: Store, recipe: DatasetSpec, *, write: bool = True) -> DatasetSpec:
-    """Return a recipe whose policy names recordings by their bytes, which the store then holds.
+def with_inputs(store: Store, spec: DatasetSpec, *, write: bool = True) -> DatasetSpec:
+    """Return a spec whose policy names recordings by their bytes, which the store then holds.
 
     Parameters
     ----------
-    store : Store
-    recipe : DatasetSpec
     write : bool
         False keeps nothing, and does not ask whether the store has kept what the policy names already: for a dry run.
 
@@ -41,22 +38,21 @@ def with_inputs(store: Store, recipe: DatasetSpec, *, write: bool = True) -> Dat
     SpecError
         If there are no recordings where the policy says, or one of them cannot be used.
     """
-    augmentation = recipe.augmentation
-    if augmentation is None or not recipe.copies:
-        return recipe
-    return dataclasses.replace(recipe, augmentation=resolved(store, augmentation, write=write))
-
-
-def resolved(store: Store, augmentation: AugmentationSpec, *, write: bool = True) -> AugmentationSpec:
-    """Return a policy whose recordings are named by their bytes; parameters and errors as of `with_inputs`."""
-    chosen: dict[str, Any] = {name: _resolved(store, name, one, write) for name, one in augmentation.recordings.items()}
-    return dataclasses.replace(augmentation, **chosen)
+    policy = spec.policy
+    if policy is None:
+        return spec
+    chosen: dict[str, Any] = {name: _resolved(store, name, one, write) for name, one in policy.recordings.items()}
+    return dataclasses.replace(spec, augmentation=dataclasses.replace(policy, **chosen))
 
 
 def _resolved(store: Store, name: str, chosen: Recordings, write: bool) -> Recordings:
     if chosen.contents:
-        if write:  # a dry run has kept none of those that it has just read
-            _check_held(store, name, chosen.contents)
+        for content in chosen.contents if write else ():  # a dry run has kept none of those that it has just read
+            if not store.storage.exists(f"sources/{content}"):
+                raise SpecError(
+                    f"{name}: {store.uri} does not hold recording {content[:12]} of the policy: name the folder or "
+                    f"archive that it lies in with --set {name}=PATH."
+                )
         return chosen
     from featurestore.signal.guarded import GuardedDecoder  # audio libraries, which few builds need in this process
 
@@ -76,15 +72,6 @@ def _resolved(store: Store, name: str, chosen: Recordings, write: bool) -> Recor
     return Recordings(tuple(contents), chosen.per)
 
 
-def _check_held(store: Store, name: str, contents: tuple[str, ...]) -> None:
-    for content in contents:
-        if not store.storage.exists(f"sources/{content}"):
-            raise SpecError(
-                f"{name}: {store.uri} does not hold recording {content[:12]} of the policy: name the folder or "
-                f"archive that it lies in with --set {name}=PATH."
-            )
-
-
 def _check_usable(decoder: GuardedDecoder, name: str, path: str, data: bytes) -> None:
     from featurestore.signal.kernels.level import energy  # compiled code
 
@@ -97,14 +84,23 @@ def _check_usable(decoder: GuardedDecoder, name: str, path: str, data: bytes) ->
 
 
 def _found(store: Store, name: str, chosen: Recordings) -> Iterator[tuple[str, bytes]]:
-    """Yield path and bytes of the recordings at a place."""
+    """Yield path and bytes of the recordings at a place: a corpus that the store knows, a folder or an archive."""
 
     def wanted(path: str) -> bool:
         """Say whether a path is audio and fits the policy's pattern at any depth, whatever the case of its letters."""
         return is_audio(path) and fnmatch.fnmatchcase(f"/{path}".casefold(), f"*/{chosen.files}".casefold())
 
     if chosen.corpus:
-        yield from ((path, store.source(content)) for path, content in _of_corpus(store, name, chosen.corpus, wanted))
+        key = f"refs/corpora/{chosen.corpus}.json"
+        try:
+            listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
+            files = parse_listing(listing, store.storage.get(listing))
+        except FeatureStoreError as error:
+            raise SpecError(
+                f"{name}: the store does not know corpus {chosen.corpus!r}: build it once with 'featurestore build "
+                f"{chosen.corpus}', or name a folder or archive as 'source'."
+            ) from error
+        yield from ((file.path, store.source(file.content)) for file in files if wanted(file.path))
         return
     if not chosen.source:
         raise SpecError(f"{name}: the policy names no place: give --set {name}=PATH, a folder or an archive.")
@@ -117,17 +113,3 @@ def _found(store: Store, name: str, chosen: Recordings) -> Iterator[tuple[str, b
             raise SourceError(reason)
     except SourceError as error:
         raise SpecError(f"{name} of the policy: {error}") from error
-
-
-def _of_corpus(store: Store, name: str, corpus: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
-    """Yield path and content of the recordings of a corpus that the store knows."""
-    key = f"refs/corpora/{corpus}.json"
-    try:
-        listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
-        files = parse_listing(listing, store.storage.get(listing))
-    except FeatureStoreError as error:
-        raise SpecError(
-            f"{name}: the store does not know corpus {corpus!r}: build it once with 'featurestore build {corpus}', or "
-            "name a folder or archive as 'source'."
-        ) from error
-    yield from ((file.path, file.content) for file in files if wanted(file.path))

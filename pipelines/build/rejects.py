@@ -18,13 +18,9 @@ from featurestore.store import Store
 
 def known_rejects(store: Store, spec: RowSpec, max_seconds: float = MAX_SECONDS) -> dict[str, str]:
     """Return the reason of each recording that was rejected for a spec or is longer than a limit, by content."""
-    reasons: dict[str, str] = {}
-    for name in store.storage.children(_folder(spec)):
-        content = name.removesuffix(".json")
-        reason = _read(store, spec, content, max_seconds)
-        if reason is not None:
-            reasons[content] = reason
-    return reasons
+    contents = [name.removesuffix(".json") for name in store.storage.children(_folder(spec))]
+    found = {content: _read(store, spec, content, max_seconds) for content in contents if is_content(content)}
+    return {content: reason for content, reason in found.items() if reason is not None}
 
 
 def remember_reject(store: Store, spec: RowSpec, content: str, reason: str) -> None:
@@ -76,8 +72,6 @@ def _read(store: Store, spec: RowSpec, content: str, max_seconds: float) -> str 
 
     So does one from before lengths were kept, which would outlive a raised limit.
     """
-    if not is_content(content):
-        return None
     try:
         key = f"{_folder(spec)}/{content}.json"
         with reading(key, "a note on a rejected recording"):

@@ -1,30 +1,115 @@
-"""What a build reports: what it did, or would do, and remarks on its rows."""
+"""What a build reports while it runs and at its end, and how it waits for others that use the same store."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from featurestore.corpus.types import Corpus, Rejection
+from featurestore.errors import StoreBusyError
 from featurestore.features import KINDS
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.features import FeatureSpec
+from featurestore.store import Store
+from pipelines.build.tasks import lease_name
 
 NAMED = 3
 """Files that a note names."""
+POLL = 0.1
+"""Seconds between looks at what others are at."""
+FIRST_LINE, NEXT_LINE = 2.0, 10.0
+"""Seconds of waiting before it is reported, and between reports after that."""
+
+
+class Progress(Protocol):
+    """Hears how a build goes while it runs."""
+
+    def begin(self, rows: int, standing: int) -> None:
+        """Start: rows to write, and rows that stand already."""
+
+    def advance(self, rows: int) -> None:
+        """Report that so many more rows are written."""
+
+    def tell(self, text: str) -> None:
+        """Report what the build waits for, or does without."""
+
+    def end(self) -> None:
+        """Finish, whatever happened."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def begin(self, rows: int, standing: int) -> None:
+        """Do nothing."""
+
+    def advance(self, rows: int) -> None:
+        """Do nothing."""
+
+    def tell(self, text: str) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def held_shared(store: Store, progress: Progress) -> Iterator[None]:
+    """Hold a store among other builders while the body runs, as soon as no collection or repair has it alone."""
+    tell = _now_and_then(progress)
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(store.storage.hold(exclusive=False))
+                break
+            except StoreBusyError:
+                tell(f"waiting for a gc or repair that has locked {store.uri}")
+                time.sleep(POLL)
+        yield
+
+
+def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -> None:
+    """Wait until another builder has ended one of the shards that it is at, gives it up, or gives no sign of life."""
+    if not leased:
+        return
+    tell = _now_and_then(progress)
+    while True:
+        holders = [holder for address in leased if (holder := store.storage.holder(lease_name(address)))]
+        if len(holders) < len(leased):
+            break
+        one = max(holders, key=lambda holder: holder.silence)
+        mine = sum(holder[:2] == one[:2] for holder in holders)
+        others = f" (others hold {len(holders) - mine:,})" if mine < len(holders) else ""
+        shards = f"{mine:,} shard{'s' * (mine != 1)}"
+        tell(
+            f"waiting for {one.host} (process {one.pid}), which holds {shards} that this build needs{others}; "
+            f"its sign of life is {one.silence:.0f} s old"
+        )
+        time.sleep(POLL)
+    store.storage.sweep()  # so that leases of a holder that was watched here are free to workers too
+
+
+def _now_and_then(progress: Progress) -> Callable[[str], None]:
+    """Return what reports that somebody waits, though not each time that it is called."""
+    due = time.monotonic() + FIRST_LINE
+
+    def tell(text: str) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            progress.tell(text)
+            due = time.monotonic() + NEXT_LINE
+
+    return tell
 
 
 def row_notes(corpus: Corpus, features: FeatureSpec, records: Iterable[ShardRecord]) -> Iterator[str]:
     """Yield a note on empty mel bands, silent recordings, and recordings whose rate is below that of the features.
 
-    Parameters
-    ----------
-    corpus : Corpus
-    features : FeatureSpec
-    records : iterable of ShardRecord
-        Those of its rows; none for a dry run.
+    `records` are those of the corpus's rows; none for a dry run.
     """
     rate = features.rate or corpus.manifest.rate or 16_000
     empty = empty_bands(features, rate) if "mels" in KINDS[features.kind].fields else 0

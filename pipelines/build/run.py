@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,17 +20,16 @@ from featurestore.errors import BuildError, FeatureStoreError, MissingObjectErro
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.versions import CPU
 from featurestore.store import Store
-from pipelines.build.plan import BuildPlan, estimate_seconds, plan_before, plan_build
+from pipelines.build.dispatch import BundleCounts, ClusterCrew, Crew, DeviceCrew, LocalCrew, run_bundles
+from pipelines.build.plan import BuildPlan, bundles_of, plan_before, plan_build
 from pipelines.build.policy_inputs import with_inputs
-from pipelines.build.progress import Progress, Silent, held_shared, wait_for_leases
-from pipelines.build.rejects import dataset_table, remember_length, remember_reject
-from pipelines.build.report import BuildReport, row_notes
+from pipelines.build.rejects import dataset_table, rejections, remember_length, remember_reject
+from pipelines.build.report import BuildReport, Progress, Silent, held_shared, row_notes, wait_for_leases
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
 from pipelines.ingest.fetch import Fetcher, silent
 from pipelines.ingest.ingest import ingest_spec
-from pipelines.workers.cluster import ClusterCrew, Workers, available_cores
-from pipelines.workers.dispatch import BundleCounts, Crew, DeviceCrew, LocalCrew, bundles_of, run_bundles
+from pipelines.workers.cluster import Workers, available_cores
 from pipelines.workers.engines import chosen_device, engine_of
 
 PATIENCE = 5
@@ -42,7 +41,7 @@ MOST_THREADS = 8
 def build(
     store: Store,
     corpus: Corpus | CorpusSpec,
-    recipe: DatasetSpec,
+    spec: DatasetSpec,
     *,
     name: str | None = None,
     source: str | None = None,
@@ -52,6 +51,7 @@ def build(
     scheduler: str | None = None,
     device: str = "cpu",
     dry_run: bool = False,
+    check: Callable[[DatasetSpec], None] = lambda _: None,
     progress: Progress | None = None,
     workers: Workers | None = None,
 ) -> BuildReport:
@@ -61,26 +61,20 @@ def build(
 
     Parameters
     ----------
-    store : Store
-        Where the rows go.
     corpus : Corpus or CorpusSpec
         The labelled recordings, which the store's `sources/` hold; or what `find_corpus_spec` returns, which is read.
-    recipe : DatasetSpec
-        Which rows.
     name : str, optional
         The dataset's name; the corpus's by default.
     source, fetcher, limits
         Where a corpus is read from, as `ingest_spec` takes them; a dry run downloads none.
-    jobs : int, optional
-        Local worker processes, or threads beside another device than `cpu`; all cores by default.
-    scheduler : str, optional
-        Address of a running Dask scheduler, in place of local processes.
+    jobs, scheduler
+        As `Workers` takes them; beside another device than `cpu`, jobs are threads.
     device : str
         `cpu`, or with torch `cuda`, `cuda:N`, `auto` or (for testing) `torch-cpu`: other bits, and keys of their own.
     dry_run : bool
         Only plan and estimate.
-    progress : Progress, optional
-        Is told what happens.
+    check : callable
+        Is given the spec, its noises and rooms named by their bytes, before rows are computed, and may refuse them.
     workers : Workers, optional
         Started already, in place of `jobs` and `scheduler`; they end with the build.
 
@@ -88,21 +82,22 @@ def build(
     ------
     BuildError
         If nothing can be built, the device is not there, or workers were lost; what is finished stays.
-    SpecError
-        If a noise or room response of the policy, or the user's own function that rows need, cannot be used.
-    StorageError
-        If the store cannot be written or lacks the space.
-    DamagedObjectError
-        If a record or source that is needed is damaged.
+    FeatureStoreError
+        If a part of the policy cannot be used, the store lacks space, or a record or source is damaged.
     """
     name = check_dataset_name(name or dataset_name(corpus.name))
-    if recipe.split is not None:
-        find_split(recipe.split)  # a name that does not exist is told before anything is read
+    if spec.split is not None:
+        find_split(spec.split)  # a name that does not exist is reported before anything is read
     with workers or Workers(jobs, scheduler) as workers:
-        device = _settled_device(device, recipe, workers)
-        recipe = with_inputs(store, dataclasses.replace(recipe, engine=engine_of(device)), write=not dry_run)
+        device = chosen_device(device, spec)
+        if workers.scheduler is not None and device != CPU:
+            raise BuildError(
+                f"--scheduler and --device {device} exclude each other: a device computes in this process."
+            )
+        spec = with_inputs(store, dataclasses.replace(spec, engine=engine_of(device)), write=not dry_run)
+        check(spec)
         if isinstance(corpus, CorpusSpec):
-            warm = partial(workers.prepare, partial(warm_worker, recipe))
+            warm = partial(workers.prepare, partial(warm_worker, spec.features, spec.policy))
             corpus = ingest_spec(
                 store,
                 corpus,
@@ -114,66 +109,22 @@ def build(
                 limits=limits,
             )
         started = time.monotonic()
-        plan = plan_build(store, corpus, recipe)
+        plan = plan_build(store, corpus, spec)
         if dry_run:
             return _report(plan, name, started, jobs=workers.jobs)
         if plan.computed:
-            recipe.check_code()
-        work = _Work(store, workers, device, progress or Silent())
+            spec.check_code()
         former = _digest_of(store, name)
-        plan, digest = work.published(plan, name)
+        running = _RunningBuild(store, workers, device, progress or Silent())
+        plan, digest = running.publish(plan, name)
     records = [store.record(address) for address in plan.addresses]
-    done = plan_before(store, plan, work.tally.written)
-    return _report(done, name, started, records=records, tally=work.tally, digest=digest, former=former)
+    done = plan_before(store, plan, running.counts.written)
+    return _report(done, name, started, records=records, counts=running.counts, digest=digest, former=former)
 
 
 def _refuse_download(manifest: Manifest) -> Path:
     """Stand in for the download in a dry run, which fetches nothing."""
     raise SourceError(f"{manifest.name!r} is not here yet and a dry run downloads nothing: give it with --source.")
-
-
-def _report(
-    plan: BuildPlan,
-    name: str,
-    started: float,
-    *,
-    records: Iterable[ShardRecord] = (),
-    tally: BundleCounts | None = None,
-    digest: str | None = None,
-    former: str | None = None,
-    jobs: int | None = None,
-) -> BuildReport:
-    """Say what a plan comes to, or came to with records and a tally of it; `former` is what the name stood for.
-
-    A plan of what was done is that of the end as seen from the start (`plan_before`), so that its rows add up.
-    """
-    notes = [*plan.corpus.notes, *row_notes(plan.corpus, plan.recipe.features, records)]
-    if former is not None and former != digest:
-        notes.append(f"{name} was dataset {former[:12]} before, which is kept too: 'featurestore ls'")
-    seconds: float | None = None  # other engines are as fast as their device
-    if plan.recipe.engine == CPU or not plan.computed:
-        seconds = estimate_seconds(plan.computed, jobs or available_cores(), plan.recipe.features)
-    copied = min(plan.copied, tally.copied) if tally else plan.copied  # rows of a damaged donor were computed
-    clean, augmented = plan.rows(clean=True), plan.rows(clean=False)
-    return BuildReport(
-        corpus=plan.corpus.name,
-        dataset=name,
-        digest=digest,
-        utterances=len(plan.corpus.utterances),
-        clean=clean,
-        augmented=augmented,
-        computed=plan.computed + plan.copied - copied,
-        copied=copied,
-        reused=plan.reused,
-        rejected=plan.rejections(),
-        bytes_written=tally.bytes_written if tally else 0,
-        seconds=time.monotonic() - started,
-        to_compute=plan.computed,
-        estimated_bytes=plan.bytes_to_write,
-        estimated_seconds=seconds,
-        notes=tuple(notes),
-        dry=tally is None,
-    )
 
 
 def _digest_of(store: Store, name: str) -> str | None:
@@ -183,12 +134,47 @@ def _digest_of(store: Store, name: str) -> str | None:
     return None
 
 
-def _settled_device(device: str, recipe: DatasetSpec, workers: Workers) -> str:
-    """Return the device that computes; `BuildError` if it excludes the workers that were asked for."""
-    chosen = chosen_device(device, recipe)
-    if workers.scheduler is not None and chosen != CPU:
-        raise BuildError(f"--scheduler and --device {chosen} exclude each other: a device computes in this process.")
-    return chosen
+def _report(
+    plan: BuildPlan,
+    name: str,
+    started: float,
+    *,
+    records: Iterable[ShardRecord] = (),
+    counts: BundleCounts | None = None,
+    digest: str | None = None,
+    former: str | None = None,
+    jobs: int | None = None,
+) -> BuildReport:
+    """Say what a plan comes to, or came to with records and counts of it; `former` is what the name stood for.
+
+    A plan of what was done is that of the end as seen from the start (`plan_before`), so that its rows add up.
+    """
+    notes = [*plan.corpus.notes, *row_notes(plan.corpus, plan.spec.features, records)]
+    if former is not None and former != digest:
+        notes.append(f"{name} was dataset {former[:12]} before, which is kept too: 'featurestore ls'")
+    seconds: float | None = None  # other engines are as fast as their device
+    if plan.spec.engine == CPU or not plan.computed:
+        seconds = plan.seconds_to_compute(jobs or available_cores())
+    copied = min(plan.copied, counts.copied) if counts else plan.copied  # rows of a damaged donor were computed
+    return BuildReport(
+        corpus=plan.corpus.name,
+        dataset=name,
+        digest=digest,
+        utterances=len(plan.corpus.utterances),
+        clean=plan.rows(clean=True),
+        augmented=plan.rows(clean=False),
+        computed=plan.computed + plan.copied - copied,
+        copied=copied,
+        reused=plan.reused,
+        rejected=rejections(plan.corpus, plan.rejected),
+        bytes_written=counts.bytes_written if counts else 0,
+        seconds=time.monotonic() - started,
+        to_compute=plan.computed,
+        estimated_bytes=plan.bytes_to_write,
+        estimated_seconds=seconds,
+        notes=tuple(notes),
+        dry=counts is None,
+    )
 
 
 def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
@@ -201,58 +187,64 @@ def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
 
 
 @dataclass
-class _Work:
+class _RunningBuild:
     """What computes the rows of a build, and what it has done so far."""
 
     store: Store
     workers: Workers
     device: str
     progress: Progress
-    tally: BundleCounts = field(default_factory=BundleCounts)
+    counts: BundleCounts = field(default_factory=BundleCounts)
 
-    def published(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:
-        """Publish a plan's dataset while no garbage is collected; return what became of the plan, and the digest."""
+    def publish(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:
+        """Write what a plan lacks and publish its dataset, again if a shard vanishes meanwhile.
+
+        No garbage is collected in that time. Return what became of the plan, and the dataset's digest.
+        """
         with held_shared(self.store, self.progress):
             self.store.storage.sweep()
-            return self._until_published(plan, name)
-
-    def _until_published(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:
-        """Write what a plan lacks and publish its dataset, again if a shard vanishes meanwhile."""
-        left = PATIENCE
-        while True:
-            if plan.computed or plan.copied:
-                plan = self._write(plan)
-            try:
-                return plan, publish_plan(self.store, plan, name).digest
-            except MissingObjectError:  # a shard was taken away since it was planned: it is built again
-                left -= 1
-                if not left:
-                    raise
-                plan = plan_build(self.store, plan.corpus, plan.recipe)
+            left = PATIENCE
+            while True:
+                if plan.computed or plan.copied:
+                    plan = self._write(plan)
+                try:
+                    return plan, publish_plan(self.store, plan, name).digest
+                except MissingObjectError:  # a shard was taken away since it was planned: it is built again
+                    left -= 1
+                    if not left:
+                        raise
+                    plan = plan_build(self.store, plan.corpus, plan.spec)
 
     def _write(self, plan: BuildPlan) -> BuildPlan:
         """Run all tasks of a plan; recordings that turn out bad are dropped and the rest is planned again."""
-        _check_space(self.store, plan)
+        store, free, needed = self.store, self.store.storage.free_bytes(), plan.bytes_to_write
+        if free is not None and free < needed:
+            raise StorageError(
+                f"{store.uri} has {free / 1e6:,.0f} MB free and the build needs about {needed / 1e6:,.0f} MB: "
+                "free some space or give --store another place. Nothing was written."
+            )
         self.progress.begin(plan.computed + plan.copied, plan.reused)
         try:
-            bundles = bundles_of(self.store, plan)
+            bundles = bundles_of(store, plan)
             with self.workers:
                 while bundles:
-                    waited = self._run(bundles, plan.recipe)
-                    plan = plan_build(self.store, plan.corpus, plan.recipe)
-                    before, bundles = bundles, bundles_of(self.store, plan)
+                    waited = self._run(bundles, plan.spec)
+                    plan = plan_build(store, plan.corpus, plan.spec)
+                    before, bundles = bundles, bundles_of(store, plan)
                     if bundles == before and not waited:
-                        raise BuildError(_no_progress(self.store, bundles))
+                        shards = sum(len(bundle.tasks) for bundle in bundles)
+                        raise BuildError(
+                            f"workers have finished {shards:,} shards, but {store.uri} holds none of them: check that "
+                            "all workers see the same folder and that nothing removes files there, then run the same "
+                            "command again."
+                        )
         finally:
             self.progress.end()
-            self.store.storage.sweep()  # what killed workers left
+            store.storage.sweep()  # what killed workers left
         return plan
 
-    def _run(self, bundles: Sequence[Bundle], recipe: DatasetSpec) -> bool:
-        """Run bundles once each, on workers or beside a device; remember rejects.
-
-        Return whether it was waited for other builders.
-        """
+    def _run(self, bundles: Sequence[Bundle], spec: DatasetSpec) -> bool:
+        """Run bundles once each and remember rejects; return whether other builders were waited for."""
         crew: Crew
         if self.device != CPU:
             specs = [bundle.spec for bundle in bundles]
@@ -260,34 +252,15 @@ class _Work:
         elif self.workers.scheduler is not None:
             crew = ClusterCrew(self.workers.client(), bundles, self.progress)
         else:
-            self.workers.prepare(partial(warm_worker, recipe))
+            self.workers.prepare(partial(warm_worker, spec.features, spec.policy))
             crew = LocalCrew(self.workers.local(), self.workers.jobs, self.progress)
-        run_bundles(crew, bundles, self.progress, self.tally)
-        for spec, content, reason in self.tally.rejected:
-            remember_reject(self.store, spec, content, reason)
-        for spec, content, seconds in self.tally.long:
-            remember_length(self.store, spec, content, seconds)
-        self.tally.rejected.clear()
-        self.tally.long.clear()
-        wait_for_leases(self.store, self.tally.leased, self.progress)
-        waited = bool(self.tally.leased)
-        self.tally.leased.clear()
+        counts = self.counts
+        run_bundles(crew, bundles, self.progress, counts)
+        for row_spec, content, reason in counts.rejected:
+            remember_reject(self.store, row_spec, content, reason)
+        for row_spec, content, seconds in counts.long:
+            remember_length(self.store, row_spec, content, seconds)
+        wait_for_leases(self.store, counts.leased, self.progress)
+        waited = bool(counts.leased)
+        counts.rejected, counts.long, counts.leased = [], [], []
         return waited
-
-
-def _no_progress(store: Store, bundles: Sequence[Bundle]) -> str:
-    """Explain that the store lacks what workers say they have written."""
-    shards = sum(len(bundle.tasks) for bundle in bundles)
-    return (
-        f"workers have finished {shards:,} shards, but {store.uri} holds none of them: check that all workers see "
-        "the same folder and that nothing removes files there, then run the same command again."
-    )
-
-
-def _check_space(store: Store, plan: BuildPlan) -> None:
-    free, needed = store.storage.free_bytes(), plan.bytes_to_write
-    if free is not None and free < needed:
-        raise StorageError(
-            f"{store.uri} has {free / 1e6:,.0f} MB free and the build needs about {needed / 1e6:,.0f} MB: "
-            "free some space or give --store another place. Nothing was written."
-        )

@@ -45,9 +45,14 @@ class DatasetSpec:
         if self.side not in ("train", "validation", "test"):
             raise SpecError(f"a split has the sides train, validation and test, not {self.side!r}.")
 
+    @property
+    def policy(self) -> AugmentationSpec | None:
+        """The augmentation that rows need: none without copies."""
+        return self.augmentation if self.copies else None
+
     def check_code(self) -> None:
         """Refuse functions of the user's own whose modules are not allowed, with `SpecError`; nothing is imported."""
-        own = self.augmentation.own if self.augmentation and self.copies else ()
+        own = self.policy.own if self.policy else ()
         for function in (self.features.function, *(one.function for one in own)):
             if function is not None:
                 check_trusted(function)

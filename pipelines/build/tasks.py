@@ -1,25 +1,40 @@
-"""The work of a Dask task: compute the rows of a few shards that share their sources, and commit each shard."""
+"""The work of a task: gather the rows of a few shards that share their sources, and commit each shard.
+
+Rows are copied from donors where they stand, and else computed, from as many sources at a time as the engine is best
+given.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featurestore.errors import AudioError, BuildError
+from numpy.typing import NDArray
+
+from featurestore.errors import AudioError, BuildError, FeatureStoreError, TooLongError
+from featurestore.segments import recording_of, segment_of
 from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard, ShardTask
-from featurestore.shards.record import Remarks
+from featurestore.shards.reader import ShardReader
+from featurestore.shards.record import Remark, Remarks, row_checksum
 from featurestore.signal.arrays import MAX_SECONDS, MOST_SECONDS
+from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
-from pipelines.build.rows import GatheredRows, Row
 from pipelines.workers.engines import kept_engine
 
 if TYPE_CHECKING:
     from featurestore.rows.engine import Engine
-    from pipelines.build.spec import DatasetSpec
+    from featurestore.rows.recordings import DecodedRecording
+    from featurestore.specs.perturbation import Perturbation
+
+Row = NDArray[Any]
+MOST_SECONDS_TOGETHER = 60.0
+"""Seconds of segments of one recording that are decoded together."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +99,38 @@ def run_bundle(
         claimed = [task for task in missing if store.storage.claim(lease_name(task.shard.address))]
         leased = tuple(task.shard.address for task in missing if task not in claimed)
         try:
-            receipt = _run(store, bundle, claimed, before_commit, engine)
+            receipt = _write_shards(store, bundle, claimed, before_commit, engine)
         finally:
             for task in claimed:
                 store.storage.release(lease_name(task.shard.address))
     return dataclasses.replace(receipt, leased=leased)
 
 
-def refuse_other_versions(spec: RowSpec) -> None:
-    """Refuse a spec that this installation does not compute, as a worker of another version is given.
+def _write_shards(
+    store: Store,
+    bundle: Bundle,
+    claimed: list[ShardTask],
+    before_commit: Callable[[], None],
+    engine: Engine | None,
+) -> Receipt:
+    refuse_other_versions(bundle.spec)
+    wanted = [task for task in claimed if not store.has_shard(task.shard.address)]  # finished before it was claimed
+    if not wanted:
+        return Receipt()
+    engine = engine or kept_engine(bundle.spec, store.uri)
+    rows = _GatheredRows(store, bundle.spec, bundle.members, wanted, engine, bundle.max_seconds)
+    rejected = rows.collect()
+    long = tuple(rows.long.items())
+    if rejected or any(seconds > bundle.max_seconds for _, seconds in long):
+        return Receipt(rejected=tuple(rejected), long=long)
+    before_commit()
+    refuse_other_versions(bundle.spec)  # an installation may be replaced under a worker that lives on
+    written = sum(commit_shard(store, task.shard, *rows.of(task.shard)) for task in wanted)
+    return Receipt(rows.computed, rows.copied, written, tuple(task.shard.address for task in wanted), long=long)
 
-    Raises
-    ------
-    BuildError
-        Naming the versions that differ.
-    """
+
+def refuse_other_versions(spec: RowSpec) -> None:
+    """Refuse a spec that this installation computes otherwise, with a `BuildError` that names what differs."""
     here = RowSpec.current(spec.features, spec.augmentation, spec.engine)
     if here.id == spec.id:
         return
@@ -116,31 +148,8 @@ def lease_name(address: str) -> str:
     return address.rpartition("/")[2]
 
 
-def _run(
-    store: Store,
-    bundle: Bundle,
-    claimed: list[ShardTask],
-    before_commit: Callable[[], None],
-    engine: Engine | None,
-) -> Receipt:
-    refuse_other_versions(bundle.spec)
-    wanted = [task for task in claimed if not store.has_shard(task.shard.address)]  # finished before it was claimed
-    if not wanted:
-        return Receipt()
-    engine = engine or kept_engine(bundle.spec, store.uri)
-    rows = GatheredRows(store, bundle.spec, bundle.members, wanted, engine, bundle.max_seconds)
-    rejected = rows.collect()
-    long = tuple(rows.long.items())
-    if rejected or any(seconds > bundle.max_seconds for _, seconds in long):
-        return Receipt(rejected=tuple(rejected), long=long)
-    before_commit()
-    refuse_other_versions(bundle.spec)  # an installation may be replaced under a worker that lives on
-    written = sum(commit_shard(store, task.shard, *rows.of(task.shard)) for task in wanted)
-    return Receipt(rows.computed, rows.copied, written, tuple(task.shard.address for task in wanted), long=long)
-
-
 def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tuple[list[Row], Remarks]:
-    """Return the rows of one shard in stored order, copies of donors' where they are sound, and what is told of them.
+    """Return the rows of one shard in stored order, copies of donors' where they are sound, and remarks on them.
 
     Raises
     ------
@@ -151,15 +160,203 @@ def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tup
     """
     engine = kept_engine(shard.spec, store.uri)
     task = ShardTask(shard, tuple(donors), 0)
-    rows = GatheredRows(store, shard.spec, shard.members, [task], engine, MOST_SECONDS)
+    rows = _GatheredRows(store, shard.spec, shard.members, [task], engine, MOST_SECONDS)
     rejected = rows.collect()
     if rejected:
         raise AudioError(rejected[0][1])
     return rows.of(shard)
 
 
-def warm_worker(recipe: DatasetSpec) -> None:
-    """Load what rows of a recipe need, compiled code included, before the first task asks for it."""
+def warm_worker(features: FeatureSpec, augmentation: AugmentationSpec | None) -> None:
+    """Load what rows need, compiled code included, before the first task asks for it."""
     from featurestore.rows.engine import warm
 
-    warm(recipe.features, recipe.augmentation if recipe.copies else None)
+    warm(features, augmentation)
+
+
+class _RowToCompute(NamedTuple):
+    address: str
+    position: int
+    source: DecodedRecording
+    perturbation: Perturbation | None
+
+
+class _GatheredRows:
+    """The rows of shards with the same spec and members; `members` are content ids, `max_seconds` the longest read."""
+
+    def __init__(
+        self,
+        store: Store,
+        spec: RowSpec,
+        members: tuple[str, ...],
+        tasks: list[ShardTask],
+        engine: Engine,
+        max_seconds: float,
+    ) -> None:
+        self.computed = 0
+        self.copied = 0
+        self.long: dict[str, float] = {}
+        """Seconds of recordings that are longer than `MAX_SECONDS`, by content."""
+        self._spec, self._members, self._tasks, self._engine = spec, members, tasks, engine
+        self._donors = _Donors(store, {address for task in tasks for address in task.donors})
+        in_turn = members if not any(task.donors for task in tasks) else ()
+        self._originals = _Originals(store, engine, in_turn, max_seconds)
+        self._rows: dict[str, list[Row | None]] = {task.shard.address: [] for task in tasks}
+        self._remarks: dict[str, dict[int, Remark]] = {address: {} for address in self._rows}
+        self._wanted: dict[str, list[_RowToCompute]] = {}
+        """Rows noted but not computed yet, by content."""
+
+    def collect(self) -> list[tuple[str, str]]:
+        """Gather all rows; return (content, reason) of the recordings that cannot be used.
+
+        Where there are any, or any that is too long, rows are missing, and none may be taken.
+        """
+        rejected: list[tuple[str, str]] = []
+        whole = True
+        together = self._engine.sources_at_once
+        for first in range(0, len(self._members), together):
+            for content in self._members[first : first + together]:
+                try:
+                    self._want(content)
+                except TooLongError as error:
+                    self.long[content] = error.seconds
+                    whole = False
+                except AudioError as error:
+                    rejected.append((content, str(error)))
+            if whole and not rejected:
+                rejected += self._compute()
+            self._wanted.clear()
+        return rejected
+
+    def of(self, shard: PlannedShard) -> tuple[list[Row], Remarks]:
+        """Return the rows of one shard in stored order and remarks on some; let go of them."""
+        rows, remarks = self._rows.pop(shard.address), self._remarks.pop(shard.address)
+        return [row for row in rows if row is not None], tuple(sorted(remarks.items()))
+
+    def _want(self, content: str) -> None:
+        """Copy the rows of a recording that donors hold and note the others; `AudioError` if it cannot be used."""
+        source: DecodedRecording | None = None
+        for task in self._tasks:
+            rows = self._rows[task.shard.address]
+            for copy in range(task.shard.first, task.shard.stop):
+                row, remark = (self._donors.row(content, copy) if task.donors else None) or (None, {})
+                if row is None:
+                    source = source or self._load(content)
+                    perturbation, remark = self._drawn(source, content, copy)
+                    wanted = _RowToCompute(task.shard.address, len(rows), source, perturbation)
+                    self._wanted.setdefault(content, []).append(wanted)
+                else:
+                    self.copied += 1
+                if remark:
+                    self._remarks[task.shard.address][len(rows)] = remark
+                rows.append(row)
+
+    def _load(self, content: str) -> DecodedRecording:
+        source = self._originals.source(content)
+        if source.seconds > MAX_SECONDS:
+            self.long[content] = source.seconds
+        if self._spec.augmentation is not None:
+            self._engine.check(source)
+        return source
+
+    def _drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation | None, Remark]:
+        """Return what a row gets, None for a clean one, and what there is to remark on it."""
+        augmentation = self._spec.augmentation
+        if augmentation is None:
+            return None, source.remark(self._spec.features)
+        from featurestore.rows.draws import draw  # not above: a build that finds all rows standing needs no kernels
+
+        found, first = self._engine.drawn(source, content, copy)
+        return found, {} if first else draw(augmentation, content, copy).changes(found)
+
+    def _compute(self) -> list[tuple[str, str]]:
+        """Compute the rows noted so far; return (content, reason) of recordings that turn out bad only now."""
+        try:
+            self._keep([one for wanted in self._wanted.values() for one in wanted])
+        except AudioError as error:
+            if len(self._wanted) == 1:
+                return [(content, str(error)) for content in self._wanted]
+        else:
+            return []
+        rejected = []
+        for content, wanted in self._wanted.items():  # one after the other, to learn whose rows they are
+            try:
+                self._keep(wanted)
+            except AudioError as error:
+                rejected.append((content, str(error)))
+        return rejected
+
+    def _keep(self, wanted: list[_RowToCompute]) -> None:
+        rows = self._engine.rows([(one.source, one.perturbation) for one in wanted])
+        for one, row in zip(wanted, rows, strict=True):
+            self._rows[one.address][one.position] = row
+        self.computed += len(wanted)
+
+
+class _Originals:
+    """The decoded originals of members; segments of one recording are read together and decoded in one pass.
+
+    `members` are the content ids, sorted, that are likely to be asked for in this order.
+    """
+
+    def __init__(self, store: Store, engine: Engine, members: tuple[str, ...], max_seconds: float) -> None:
+        self._store, self._engine, self._members, self._max_seconds = store, engine, members, max_seconds
+        self._found: dict[str, DecodedRecording | AudioError] = {}
+        self._held: tuple[str, bytes] = ("", b"")
+        """The recording read last and its bytes, compared with their checksum once for all its segments."""
+
+    def source(self, content: str) -> DecodedRecording:
+        """Return a decoded original; `AudioError` if it cannot be used."""
+        if content not in self._found:
+            recording, together = recording_of(content), self._together(content)
+            if self._held[0] != recording:
+                self._held = ("", b"")  # let go of the last one first
+                self._held = (recording, self._store.source(recording))
+            segments = [segment_of(one) for one in together]
+            found = self._engine.load_segments(self._held[1], segments, self._max_seconds)
+            self._found = dict(zip(together, found, strict=True))
+        one_found = self._found.pop(content)
+        if isinstance(one_found, AudioError):
+            raise one_found
+        return one_found
+
+    def _together(self, content: str) -> list[str]:
+        """Return a segment and those that follow it of the same recording, as many as memory is kept for."""
+        together, seconds = [content], segment_of(content).seconds
+        for one in self._members[bisect_right(self._members, content) :]:
+            more = segment_of(one).seconds if recording_of(one) == recording_of(content) else None
+            if seconds is None or more is None or seconds + more > MOST_SECONDS_TOGETHER:
+                break
+            together.append(one)
+            seconds += more
+        return together
+
+
+class _Donors:
+    """Rows that stand in other shards of the same spec."""
+
+    def __init__(self, store: Store, addresses: set[str]) -> None:
+        self._readers: dict[str, list[ShardReader]] = {}
+        """By the contents of their members."""
+        for address in sorted(addresses):
+            try:
+                record = store.record(address)
+            except FeatureStoreError:  # a donor that vanished or is damaged gives nothing; its rows are computed
+                continue
+            reader = ShardReader(store.storage, record)
+            for member in record.members:
+                self._readers.setdefault(member, []).append(reader)
+
+    def row(self, content: str, copy: int) -> tuple[Row, Remark] | None:
+        """Return a verified row and the remark on it, or None if no donor holds it whole."""
+        for reader in self._readers.get(content, ()):
+            if not reader.record.first <= copy < reader.record.stop:
+                continue
+            position = reader.record.row_index(content, copy)
+            try:
+                row = reader.row(position)
+            except FeatureStoreError:  # a damaged donor is no donor: the row is computed anew
+                continue
+            if row_checksum(row) == reader.record.checksums[position]:
+                return row, reader.record.remark_of.get(position, {})
+        return None

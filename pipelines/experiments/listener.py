@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from models.training_loop import Progress as TrainingProgress
-    from pipelines.build.progress import Progress as BuildProgress
+    from pipelines.build.report import Progress as BuildProgress
 
 
 class Listener(Protocol):
@@ -38,7 +38,7 @@ class Silent:
 
     def build(self, corpus: str) -> BuildProgress:
         """Ignore a build."""
-        from pipelines.build.progress import Silent
+        from pipelines.build.report import Silent
 
         return Silent()
 

@@ -25,8 +25,29 @@ SAMPLES = {"cpu": 2**18, "cuda": 2**24}
 Wanted = tuple[DecodedRecording, Perturbation | None]
 
 
+def has_gpu() -> bool:
+    """Tell whether torch finds a GPU."""
+    return bool(torch.cuda.is_available())
+
+
+def open_device(name: str | None) -> torch.device:
+    """Return the torch device of a name: `cuda`, `cuda:1`, or `torch-cpu`, the processor, which is for testing.
+
+    Without a name it is a GPU if torch finds one, else the processor; `BuildError` if torch finds no such GPU.
+    """
+    if name == "torch-cpu" or (name is None and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        reason = "this torch has no CUDA" if torch.version.cuda is None else "torch finds no usable GPU here"
+        raise BuildError(f"--device {name}: {reason}; leave --device out to compute on the processor.")
+    number = int((name or "").partition(":")[2] or 0)
+    if number >= torch.cuda.device_count():
+        raise BuildError(f"--device {name}: there are {torch.cuda.device_count()} GPUs, numbered from cuda:0.")
+    return torch.device("cuda", number)
+
+
 class TorchEngine:
-    """Computes the rows of one pair of feature and augmentation spec on a torch device.
+    """Computes the rows of one pair of feature and augmentation spec on a torch device; decodes as `RowEngine` does.
 
     Threads may share it: one at a time computes, others decode and commit meanwhile.
 
@@ -50,21 +71,21 @@ class TorchEngine:
         self._shifter = PitchShifter(device)
 
     def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
-        """Decode a recording or a segment of it on the processor, as `RowEngine.load` does."""
+        """Decode a recording or a segment of it on the processor."""
         return self._decoder.load(data, segment, max_seconds)
 
     def load_segments(
         self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
     ) -> list[DecodedRecording | AudioError]:
-        """Decode segments of one recording on the processor, as `RowEngine.load_segments` does."""
+        """Decode segments of one recording on the processor."""
         return self._decoder.load_segments(data, segments, max_seconds)
 
     def check(self, source: DecodedRecording) -> AugmentationSpec:
-        """Refuse a source that cannot be augmented, as `RowEngine.check` does."""
+        """Refuse a source that cannot be augmented."""
         return self._decoder.check(source)
 
     def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
-        """Return what a copy of a source gets, as `RowEngine.drawn` does."""
+        """Return what a copy of a source gets."""
         return self._decoder.drawn(source, content, copy)
 
     def rows(self, wanted: Sequence[Wanted]) -> list[Row]:
@@ -79,7 +100,14 @@ class TorchEngine:
         """
         found: dict[int, Row] = {}
         for places in self._batches(wanted):
-            computed = self._compute(Batch.of([wanted[place] for place in places]))
+            try:
+                with self._lock:
+                    computed = self._compute(Batch.of([wanted[place] for place in places]))
+            except torch.OutOfMemoryError as error:
+                raise BuildError(
+                    f"{self.device} ran out of memory over {len(places)} rows: let other programs on it end, or leave "
+                    "--device out to compute on the processor. What is finished stays."
+                ) from error
             found.update(zip(places, computed, strict=True))
         return [found[place] for place in range(len(wanted))]
 
@@ -108,16 +136,6 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _compute(self, batch: Batch) -> list[Row]:
-        try:
-            with self._lock:
-                return self._spectrograms(batch)
-        except torch.OutOfMemoryError as error:
-            raise BuildError(
-                f"{self.device} ran out of memory over {len(batch.source)} rows: let other programs on it end, or "
-                "leave --device out to compute on the processor. What is finished stays."
-            ) from error
-
-    def _spectrograms(self, batch: Batch) -> list[Row]:
         source = batch.sources[0]
         if source.rate not in self._log_mel:
             self._log_mel[source.rate] = TorchLogMel(self.features, source.rate, self.device)
@@ -125,8 +143,12 @@ class TorchEngine:
         signals = perturbed(batch, self._shifter, circular, self.device)
         bend = self.augmentation.vtlp_f0 if self.augmentation else 1.0
         rows: dict[int, Row] = {}
-        for precision in (torch.float32, torch.float64):
-            places = [place for place, one in enumerate(batch.perturbations) if _precision(one) == precision]
+        for precision in (torch.float32, torch.float64):  # single where noise allows it, as on the processor
+            places = [
+                place
+                for place, one in enumerate(batch.perturbations)
+                if (one.snr_db is not None and one.snr_db <= SINGLE_BELOW_DB) == (precision == torch.float32)
+            ]
             if not places:
                 continue
             found = self._log_mel[source.rate](
@@ -141,9 +163,3 @@ class TorchEngine:
                 raise AudioError(f"its features hold numbers that do not fit {self.features.dtype}.")
             rows.update(zip(places, (row.numpy() for row in torch.split(together, frames)), strict=True))
         return [rows[place] for place in range(len(batch.source))]
-
-
-def _precision(perturbation: Perturbation) -> torch.dtype:
-    """Return in which precision a row is transformed: that of the processor's own engine."""
-    snr_db = perturbation.snr_db
-    return torch.float32 if snr_db is not None and snr_db <= SINGLE_BELOW_DB else torch.float64

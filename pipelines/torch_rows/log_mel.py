@@ -11,9 +11,10 @@ from torch import Tensor
 from featurestore.signal.mel import mel_triangles
 from featurestore.signal.spectrum import cut_off_bin, frame_count, padded_window, warp_positions
 from featurestore.specs.features import FeatureSpec
-from pipelines.torch_rows.device import frames_of, piece_bounds
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
+FRAMES = {"cpu": 256, "cuda": 4096}
+"""Frames of a piece: what fits a processor's cache; what keeps a GPU busy."""
 
 
 class TorchLogMel:
@@ -57,26 +58,23 @@ class TorchLogMel:
         warps : (alpha of each row or None, f0 as a share of fmax)
             Vocal tract length perturbation.
         """
-        counts = [frame_count(self.features, length) for length in samples]
-        framed = self._framed(signals, max(counts))
-        rows = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-        places = torch.cat([torch.arange(count) for count in counts])
-        rows, places = rows.to(signals.device), places.to(signals.device)
-        positions = self._positions(warps, signals.device)
-        size, parts = frames_of(signals.device), []
-        for first, stop in piece_bounds(len(rows), size):
-            row, place = (_filled(index[first:stop], size) for index in (rows, places))
-            parts.append(self._piece(framed[row, place].to(precision), row, positions)[: stop - first])
-        return list(torch.split(torch.cat(parts), counts))
-
-    def _framed(self, signals: Tensor, most: int) -> Tensor:
-        """Return the signals as overlapping frames, a view [rows, most, fft_length]."""
-        features = self.features
+        features, device = self.features, signals.device
+        counts = [frame_count(features, length) for length in samples]
         front = features.fft_length // 2 if features.centred else 0
-        end = (most - 1) * features.hop_length + features.fft_length
-        back = max(0, end - front - signals.shape[1])
-        padded = torch.nn.functional.pad(signals, (front, back))
-        return padded.unfold(1, features.fft_length, features.hop_length)
+        end = (max(counts) - 1) * features.hop_length + features.fft_length
+        padded = torch.nn.functional.pad(signals, (front, max(0, end - front - signals.shape[1])))
+        framed = padded.unfold(1, features.fft_length, features.hop_length)  # a view [rows, frames, fft_length]
+        rows = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)).to(device)
+        places = torch.cat([torch.arange(count) for count in counts]).to(device)
+        positions = self._positions(warps, device)
+        size, parts = FRAMES.get(device.type, FRAMES["cuda"]), []
+        for row, place in zip(torch.split(rows, size), torch.split(places, size), strict=True):
+            # The last piece is filled up with its first frame: a transform of another size has other bits.
+            fill = size - len(row)
+            row_filled, place_filled = (torch.cat([index, index[:1].expand(fill)]) for index in (row, place))
+            frames = framed[row_filled, place_filled].to(precision)
+            parts.append(self._log_bands(frames, row_filled, positions)[: len(row)])
+        return list(torch.split(torch.cat(parts), counts))
 
     def _positions(
         self, warps: tuple[Sequence[float | None], float], device: torch.device
@@ -91,7 +89,7 @@ class TorchLogMel:
         share = torch.from_numpy(np.stack([pair[1] for pair in pairs]))
         return below.to(device), share.to(device)
 
-    def _piece(self, frames: Tensor, row: Tensor, positions: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _log_bands(self, frames: Tensor, row: Tensor, positions: tuple[Tensor, Tensor] | None) -> Tensor:
         spectrum = torch.fft.rfft(frames * self._windows[frames.dtype])
         power = spectrum.real.square() + spectrum.imag.square()
         if positions is not None:
@@ -101,8 +99,3 @@ class TorchLogMel:
         # In float64, where the order of a sum does not matter and a GPU takes no shorter format for products.
         bands: Tensor = power.double() @ self._triangles
         return (bands + self.features.eps).float().log().to(DTYPES[self.features.dtype])
-
-
-def _filled(index: Tensor, size: int) -> Tensor:
-    """Repeat the first entry until there are `size`."""
-    return torch.cat([index, index[:1].expand(size - len(index))])

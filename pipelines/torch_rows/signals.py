@@ -33,16 +33,11 @@ from featurestore.signal.noise import COUNTERS
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
 from featurestore.signal.splices import lengthen
 from featurestore.specs.perturbation import Perturbation
-from pipelines.torch_rows.device import piece_bounds
 
 ROUNDS = 10
-
 _M0, _M1 = 0xD2511F53, 0xCD9E8D57
-
 _WEYL0, _WEYL1 = 0x9E3779B9, 0xBB67AE85
-
 _WORD, _LOW = 32, 0xFFFFFFFF
-
 _SIGN, _POSITIVE = 0x80000000, 0x7FFFFFFF
 
 
@@ -97,17 +92,12 @@ def _normal_pair(radius_word: Tensor, angle_word: Tensor) -> tuple[Tensor, Tenso
     return radius * torch.cos(angle), radius * torch.sin(angle)
 
 
-_SAMPLES = 2**21
+SAMPLES_AT_ONCE = 2**21
 """Samples interpolated at a time; each takes about 200 bytes meanwhile."""
 
 
 class PitchShifter:
-    """Filters and weights on one device.
-
-    Parameters
-    ----------
-    device : torch.device
-    """
+    """Reads signals faster or slower on one device, which holds the filters and weights."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -117,22 +107,20 @@ class PitchShifter:
     def __call__(self, sources: Sequence[DecodedRecording], steps: Sequence[int], longest: int) -> Tensor:
         """Return signals read steps / 2048 times as fast, tensor [rows, longest], float32, zero behind each one's end.
 
-        Parameters
-        ----------
-        sources : sequence of Source
-            One for each row.
-        steps : sequence of int
-            The frequency ratios times 2048.
-        longest : int
-            At least the samples of each source.
+        There is one source for each row, and `longest` is at least the samples of each.
         """
-        longer = torch.from_numpy(_longer(sources, steps)).to(self._device)
+        needed = [touched(len(source.signal), step) + FILTER_REACH for source, step in zip(sources, steps, strict=True)]
+        lead = LEAD + FILTER_REACH  # sample 0 stands where the filter and the interpolation begin
+        padded = np.zeros((len(needed), lead + max(needed)), np.float32)
+        for row, source, step, length in zip(padded, sources, steps, needed, strict=True):
+            row[: lead + length] = lengthen(source.signal, source.similar, step, length, lead)
+        longer = torch.from_numpy(padded).to(self._device)
         filtered = self._filtered(longer, torch.tensor([band_limit(step) for step in steps], device=self._device))
         ratios = torch.tensor(steps, device=self._device)
-        size = max(1, _SAMPLES // longest)
+        size = max(1, SAMPLES_AT_ONCE // longest)
         parts = [
-            self._interpolate(filtered[first:stop], ratios[first:stop], longest)
-            for first, stop in piece_bounds(len(filtered), size)
+            self._interpolate(piece, ratio, longest)
+            for piece, ratio in zip(torch.split(filtered, size), torch.split(ratios, size), strict=True)
         ]
         samples = torch.tensor([len(source.signal) for source in sources], device=self._device)
         inside = torch.arange(longest, device=self._device) < samples[:, None]
@@ -155,21 +143,6 @@ class PitchShifter:
         rows = torch.arange(len(filtered), device=steps.device)[:, None]
         return (windows[rows, begin] * self._weights[position % PITCH_GRID]).sum(-1)
 
-
-def _longer(
-    sources: Sequence[DecodedRecording], steps: Sequence[int]
-) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Return spliced signals, padded: sample 0 stands where the filter and the interpolation begin."""
-    needed = [touched(len(source.signal), step) + FILTER_REACH for source, step in zip(sources, steps, strict=True)]
-    lead = LEAD + FILTER_REACH
-    padded = np.zeros((len(needed), lead + max(needed)), np.float32)
-    for row, source, step, length in zip(padded, sources, steps, needed, strict=True):
-        row[: lead + length] = lengthen(source.signal, source.similar, step, length, lead)
-    return padded
-
-
-CLEAN = Perturbation()
-"""What a clean row has."""
 
 APPLIED = frozenset({"semitones", "shift_seconds", "snr_db", "gain_db", "vtlp_alpha", "peak"})
 """What this package does to a copy; VTLP in `log_mel`."""
@@ -202,37 +175,28 @@ class Batch:
         return cls(
             tuple(sources.values()),
             tuple(places[id(source)] for source, _ in wanted),
-            tuple(perturbation or CLEAN for _, perturbation in wanted),
+            tuple(perturbation or Perturbation() for _, perturbation in wanted),
         )
 
 
 def perturbed(batch: Batch, shifter: PitchShifter, circular: bool, device: torch.device) -> Tensor:
     """Return the signals of a batch at their level, tensor [rows, longest], float32, zero behind each row's samples.
 
-    Parameters
-    ----------
-    batch : Batch
-    shifter : PitchShifter
-    circular : bool
-        Whether a time shift fills what it uncovers with what left on the other side.
-    device : torch.device
+    `circular` tells whether a time shift fills what it uncovers with what left on the other side.
     """
-    originals = _padded(batch.sources).to(device)
-    source = torch.tensor(batch.source, device=device)
+    padded = np.zeros((len(batch.sources), max(len(source.signal) for source in batch.sources)), np.float32)
+    for row, source in zip(padded, batch.sources, strict=True):
+        row[: len(source.signal)] = source.signal
+    signals = torch.from_numpy(padded).to(device)[torch.tensor(batch.source, device=device)]
     samples = torch.tensor(batch.samples, device=device)
-    signals = originals[source]
     signals = _pitched(batch, signals, shifter)
     signals = _shifted(batch, signals, samples, circular)
     inside = torch.arange(signals.shape[1], device=device) < samples[:, None]
     signals = _noisy(batch, signals, inside)
-    return _levelled(batch, _louder(batch, signals))
-
-
-def _padded(sources: Sequence[DecodedRecording]) -> Tensor:
-    padded = np.zeros((len(sources), max(len(source.signal) for source in sources)), np.float32)
-    for row, source in zip(padded, sources, strict=True):
-        row[: len(source.signal)] = source.signal
-    return torch.from_numpy(padded)
+    if any(one.gain_db is not None for one in batch.perturbations):
+        gains = [1.0 if one.gain_db is None else float(volume_gain(one.gain_db)) for one in batch.perturbations]
+        signals = signals * torch.tensor(gains, dtype=torch.float32, device=device)[:, None]
+    return _levelled(batch, signals)
 
 
 def _pitched(batch: Batch, signals: Tensor, shifter: PitchShifter) -> Tensor:
@@ -281,14 +245,6 @@ def _noisy(batch: Batch, signals: Tensor, inside: Tensor) -> Tensor:
     ratio = torch.tensor([10.0 ** (-(one.snr_db or 0.0) / 10) for one in chosen], dtype=torch.float64)
     gain = torch.sqrt(_energy(signals[rows]) / _energy(noise) * ratio.to(signals.device)).float()
     return signals.index_copy(0, rows, signals[rows] + gain[:, None] * noise)
-
-
-def _louder(batch: Batch, signals: Tensor) -> Tensor:
-    """Change the volume of the rows that want it."""
-    if all(one.gain_db is None for one in batch.perturbations):
-        return signals
-    gains = [1.0 if one.gain_db is None else float(volume_gain(one.gain_db)) for one in batch.perturbations]
-    return signals * torch.tensor(gains, dtype=torch.float32, device=signals.device)[:, None]
 
 
 def _levelled(batch: Batch, signals: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda", "torch-cpu")
 
 
-def chosen_device(name: str, recipe: DatasetSpec | None = None) -> str:
-    """Return the device of a name; `auto` is `cuda` where torch finds a GPU and computes the recipe, else `cpu`.
+def chosen_device(name: str, spec: DatasetSpec | None = None) -> str:
+    """Return the device of a name; `auto` is `cuda` where torch finds a GPU and computes such rows, else `cpu`.
 
     Raises
     ------
@@ -32,18 +32,14 @@ def chosen_device(name: str, recipe: DatasetSpec | None = None) -> str:
         raise UnknownNameError("device", name, DEVICES, "A certain GPU is cuda:N.")
     if name != "auto":
         return name
-    from pipelines.torch_rows.device import has_gpu
+    from pipelines.torch_rows.engine import has_gpu
 
-    return "cuda" if has_gpu() and (recipe is None or _torch_computes(recipe)) else "cpu"
-
-
-def _torch_computes(recipe: DatasetSpec) -> bool:
-    """Tell whether the torch engine has the features and perturbations of a recipe."""
     try:
-        check_together(recipe.features, recipe.augmentation if recipe.copies else None, TORCH)
+        if spec is not None:
+            check_together(spec.features, spec.policy, TORCH)
     except SpecError:
-        return False
-    return True
+        return "cpu"
+    return "cuda" if has_gpu() else "cpu"
 
 
 def engine_of(device: str) -> str:
@@ -72,15 +68,14 @@ def open_engine(spec: RowSpec, device: str | None = None, recordings: Callable[[
         from featurestore.rows.engine import RowEngine
 
         return RowEngine(spec.features, spec.augmentation, recordings)
-    from pipelines.torch_rows.device import any_device, open_device
-    from pipelines.torch_rows.engine import TorchEngine
+    from pipelines.torch_rows.engine import TorchEngine, open_device
 
-    return TorchEngine(spec.features, spec.augmentation, open_device(device) if device else any_device())
+    return TorchEngine(spec.features, spec.augmentation, open_device(device))
 
 
 def kept_engine(spec: RowSpec, store_uri: str) -> Engine:
     """Keep tables, buffers, compiled kernels and decoded noises from one task of a worker to the next."""
-    return _opened(_Wanted(spec.id, store_uri, spec))
+    return _opened(_EngineKey(spec.id, store_uri, spec))
 
 
 def forget_engines() -> None:
@@ -89,7 +84,7 @@ def forget_engines() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _EngineKey:
     """An engine by the address of its rows: to Python specs are equal whose settings are 1, 1.0 and True."""
 
     spec_id: str
@@ -98,5 +93,5 @@ class _Wanted:
 
 
 @lru_cache(maxsize=2)
-def _opened(wanted: _Wanted) -> Engine:
-    return open_engine(wanted.spec, recordings=open_store(wanted.store_uri).source)
+def _opened(key: _EngineKey) -> Engine:
+    return open_engine(key.spec, recordings=open_store(key.store_uri).source)

@@ -18,14 +18,14 @@ from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset
 from featurestore.specs.row_spec import RowSpec
 from featurestore.trusted_code import VARIABLE
-from pipelines.build.plan import plan_build
+from pipelines.build.dispatch import REASON, isolate_culprits
+from pipelines.build.plan import bundles_of, plan_build
 from pipelines.build.rejects import known_rejects
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
 from pipelines.workers import local_workers
 from pipelines.workers.cluster import Workers
-from pipelines.workers.dispatch import REASON, bundles_of, isolate_culprits
 from pipelines.workers.engines import forget_engines
 
 pytestmark = pytest.mark.timeout(600)

@@ -20,7 +20,7 @@ from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
 from featurestore.storage import open_storage
 from featurestore.store import Store, open_store
-from pipelines.repair.repair import repair
+from pipelines.repair import repair
 
 OLD = time.time() - 3 * 86_400
 CONTENT = "ab" * 32

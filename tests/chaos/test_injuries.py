@@ -16,7 +16,7 @@ from featurestore.errors import DamagedObjectError, FeatureStoreError
 from featurestore.integrity.verify import verify
 from featurestore.shards.reader import ShardReader
 from featurestore.store import Store, open_store
-from pipelines.repair.repair import repair
+from pipelines.repair import repair
 
 INJURED = 2_000 if LONG else 120
 REPAIRED = 300 if LONG else 25

@@ -14,8 +14,8 @@ from tiny_corpus import build_here, file_name, recipe, tone, tree, write_corpus
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
 from featurestore.store import Store, open_store
-from pipelines.repair.relocate import compact
-from pipelines.repair.repair import repair
+from pipelines.compact import compact
+from pipelines.repair import repair
 
 STEP = 1 if LONG else 17
 """Every operation is killed at in the long run, every seventeenth in the short one."""

@@ -19,8 +19,8 @@ from featurestore.errors import DamagedObjectError, FeatureStoreError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
 from featurestore.store import Store, open_store
-from pipelines.repair.relocate import compact
-from pipelines.repair.repair import repair
+from pipelines.compact import compact
+from pipelines.repair import repair
 
 NUMBERS = st.integers(1, 9)
 COPIES = st.sampled_from([0, 2, 26, 28])

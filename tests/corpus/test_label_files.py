@@ -18,7 +18,7 @@ from featurestore.errors import FeatureStoreError, ManifestError, SourceError
 from featurestore.signal.audio import decode
 from featurestore.store import open_store
 from pipelines.ingest.ingest import ingest, known_corpus
-from pipelines.repair.repair import repair
+from pipelines.repair import repair
 
 MANIFEST = """
 name = "takes"

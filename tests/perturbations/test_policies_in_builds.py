@@ -25,7 +25,7 @@ from pipelines.build.policy_inputs import with_inputs
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
-from pipelines.repair.repair import repair
+from pipelines.repair import repair
 
 NUMBERS = range(1, 6)
 COPIES = 3

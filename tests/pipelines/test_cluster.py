@@ -18,14 +18,14 @@ from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store
-from pipelines.build.plan import plan_build
-from pipelines.build.progress import Silent
+from pipelines.build import dispatch
+from pipelines.build.dispatch import WINDOW, BundleCounts, ClusterCrew, run_bundles
+from pipelines.build.plan import bundles_of, plan_build
+from pipelines.build.report import Silent
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, run_bundle
 from pipelines.ingest.ingest import ingest
-from pipelines.workers import cluster as cluster_workers
-from pipelines.workers.cluster import WINDOW, ClusterCrew, connect
-from pipelines.workers.dispatch import BundleCounts, bundles_of, run_bundles
+from pipelines.workers.cluster import connect
 
 MOUNTS = ("unshare", "--mount", "sh", "-c")
 OLD_VERSION = """
@@ -129,7 +129,7 @@ def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store, clus
 
 
 def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(store, monkeypatch):
-    monkeypatch.setattr(cluster_workers, "WORKER_PATIENCE", 2)
+    monkeypatch.setattr(dispatch, "WORKER_PATIENCE", 2)
     corpus = ingest_demo(store)
     bundles = bundles_of(
         store, plan_build(store, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 75))

@@ -26,7 +26,7 @@ from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import gather_rows
 from pipelines.ingest.ingest import ingest
-from pipelines.repair.repair import repair
+from pipelines.repair import repair
 from pipelines.workers.engines import chosen_device, open_engine
 
 DEVICE = "torch-cpu"

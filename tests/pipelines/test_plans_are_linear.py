@@ -9,9 +9,8 @@ from tiny_corpus import recipe, write_corpus
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.shards.reader import _starts
 from featurestore.store import open_store
-from pipelines.build.plan import plan_build
+from pipelines.build.plan import bundles_of, plan_build
 from pipelines.ingest.ingest import ingest
-from pipelines.workers.dispatch import bundles_of
 
 
 class Counted(tuple):

@@ -25,10 +25,10 @@ from featurestore.rows.engine import RowEngine
 from featurestore.segments import Segment, recording_of
 from featurestore.shards.record import record_key
 from featurestore.store import open_store
+from pipelines.compact import compact
 from pipelines.experiments.train_overlap import learnt
 from pipelines.export import export
-from pipelines.repair.relocate import compact
-from pipelines.repair.repair import repair
+from pipelines.repair import repair
 
 
 def build(store, folder, copies=1, name="calls"):

@@ -14,7 +14,7 @@ from featurestore.errors import SpecError, StorageError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
 from featurestore.store import Store, open_store
-from pipelines.repair.repair import repair
+from pipelines.repair import repair
 
 
 @pytest.fixture

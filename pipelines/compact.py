@@ -1,4 +1,4 @@
-"""Moving a dataset's rows into other shards: the digest stays, the record is a new one."""
+"""Moving datasets' rows into other shards: the digest stays, the record is a new one."""
 
 from __future__ import annotations
 
@@ -46,10 +46,7 @@ def compact(store: Store) -> int:
 def relocate(store: Store, record: DatasetRecord, plans: Sequence[PartPlan]) -> bool:
     """Write the shards that plans name and the store lacks, and let the dataset refer to them; tell if it changed.
 
-    Raises
-    ------
-    DamagedObjectError
-        If the new shards would not hold the same rows.
+    `DamagedObjectError` if the new shards would not hold the same rows.
     """
     addresses = tuple(sorted({address for plan in plans for address in plan.addresses}))
     if addresses == record.addresses:
@@ -61,7 +58,11 @@ def relocate(store: Store, record: DatasetRecord, plans: Sequence[PartPlan]) -> 
     digest = dataset_digest(record.parts, [store.record(address) for address in addresses])
     if digest != record.digest:
         raise DamagedObjectError(record.key, "its rows, gathered again, have another digest")
-    _rename(store, record, DatasetRecord(record.parts, addresses, digest))
+    new = DatasetRecord(record.parts, addresses, digest)
+    for reference in store.references(every=True):
+        if reference.dataset == record.id:
+            store.publish(new, store.table(reference.table), reference.name, named=reference.name in store.names())
+    store.storage.delete(f"refs/datasets/{record.id}.json")  # last: until then a name may still lead to it
     return True
 
 
@@ -73,11 +74,3 @@ def donors_of(store: Store, shard: PlannedShard) -> list[str]:
         for record in store.records(shard.spec)[0]
         if record.first < shard.stop and record.stop > shard.first and not members.isdisjoint(record.members)
     ]
-
-
-def _rename(store: Store, old: DatasetRecord, new: DatasetRecord) -> None:
-    """Let everything that names a dataset name its new record; the old one's root goes last."""
-    for reference in store.references(every=True):
-        if reference.dataset == old.id:
-            store.publish(new, store.table(reference.table), reference.name, named=reference.name in store.names())
-    store.storage.delete(f"refs/datasets/{old.id}.json")

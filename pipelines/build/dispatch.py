@@ -1,0 +1,382 @@
+"""Bundles on their way to a crew that computes them: processes of this machine, the workers of a cluster, or a device.
+
+Dask's threaded scheduler sends them, and each of its threads waits for one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from featurestore.errors import BuildError, FeatureStoreError
+from featurestore.segments import segment_of
+from featurestore.specs.row_spec import RowSpec
+from featurestore.store import Store, open_store
+from pipelines.build.rejects import remember_reject
+from pipelines.build.report import Progress
+from pipelines.build.tasks import Bundle, Receipt, refuse_other_versions, run_bundle
+from pipelines.workers.engines import kept_engine, open_engine
+from pipelines.workers.local_workers import LocalWorkers, WorkerDiedError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+MOST_DEATHS = 3
+"""Workers that may die over a bundle; the system may have killed the first for what another program did."""
+REASON = "it crashes the process that reads it."
+PROBE_PATIENCE = 120.0
+"""Seconds for one recording, when it is looked for what kills workers."""
+STORE_PATIENCE = 5.0
+"""Seconds in which a network file system shows a worker what the client has just written."""
+WORKER_PATIENCE = 30
+"""Seconds in which a cluster's worker that died has to be back."""
+WINDOW = 4
+"""Bundles under way for each worker of a cluster: enough to keep it busy, few enough to stop soon."""
+MOST_THREADS = 512
+"""Bundles under way on a cluster at most, each of which a thread here waits for."""
+GONE = "the Dask scheduler is gone: run the same command again to continue."
+
+
+@dataclass
+class BundleCounts:
+    """What the tasks of a build have done so far."""
+
+    computed: int = 0
+    copied: int = 0
+    bytes_written: int = 0
+    written: set[str] = field(default_factory=set)
+    """Addresses of shards."""
+    rejected: list[tuple[RowSpec, str, str]] = field(default_factory=list)
+    long: list[tuple[RowSpec, str, float]] = field(default_factory=list)
+    leased: list[str] = field(default_factory=list)
+    """Shards that other builders were at."""
+
+    def add(self, bundle: Bundle, receipt: Receipt) -> None:
+        """Count a finished task."""
+        self.computed += receipt.computed
+        self.copied += receipt.copied
+        self.bytes_written += receipt.bytes_written
+        self.written.update(receipt.written)
+        self.leased.extend(receipt.leased)
+        self.rejected.extend((bundle.spec, content, reason) for content, reason in receipt.rejected)
+        self.long.extend((bundle.spec, content, seconds) for content, seconds in receipt.long)
+
+
+class Crew(Protocol):
+    """Who computes bundles."""
+
+    threads: int
+    """Bundles that can be under way at a time."""
+
+    def run(self, bundle: Bundle) -> Receipt:
+        """Have one bundle computed; `WorkerDiedError` if the worker died over it."""
+
+    def stop(self) -> None:
+        """Let go of what is under way, so that no thread waits for it."""
+
+
+def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: Progress, counts: BundleCounts) -> None:
+    """Have bundles computed, in their order, as many at a time as the crew can.
+
+    Those that wait when workers die over one are left for the next round of the build.
+
+    Raises
+    ------
+    BuildError
+        If a bundle kills its workers and no recording of it does so alone, or there is nobody left to compute.
+    """
+    from dask import threaded
+
+    waiting, deadly, lock = iter(bundles), list[Bundle](), threading.Lock()
+
+    def note(bundle: Bundle, receipt: Receipt) -> None:
+        counts.add(bundle, receipt)
+        progress.advance(receipt.computed + receipt.copied)
+
+    def run_next() -> None:
+        """Run the next bundle that waits: in the given order, whichever task Dask takes first."""
+        with lock:
+            bundle = None if deadly else next(waiting, None)
+        if bundle is None:
+            return
+        try:
+            receipt = crew.run(bundle)
+        except WorkerDiedError:
+            with lock:
+                deadly.append(bundle)
+            return
+        with lock:
+            note(bundle, receipt)
+
+    threads = min(crew.threads, len(bundles))
+    tasks = {f"bundle-{number}": (run_next,) for number in range(len(bundles))}
+    storage = open_store(bundles[0].store_uri).storage
+    with storage.hold(exclusive=False), ThreadPoolExecutor(threads, "bundles") as pool:
+        try:
+            threaded.get(tasks, list(tasks), pool=pool, num_workers=threads)
+        except BaseException:
+            crew.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
+        for bundle in deadly:
+            note(bundle, _without_culprits(crew, bundle))
+
+
+def _without_culprits(crew: Crew, bundle: Bundle) -> Receipt:
+    """Return the recordings of a deadly bundle that kill workers as rejects; if none does, run it a last time."""
+    culprits = isolate_culprits(bundle)
+    if culprits:
+        return Receipt(rejected=culprits)
+    try:
+        return crew.run(bundle)
+    except WorkerDiedError as error:
+        raise BuildError(
+            f"{2 * MOST_DEATHS} workers died over the same {bundle.rows:,} rows, and no recording of them kills one "
+            "alone: see the system's log for what did (memory?), then run the same command again to continue."
+        ) from error
+
+
+def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
+    """Find the recordings of a bundle that kill the process which reads them, and remember them as rejected.
+
+    Decoders run in processes of their own (`featurestore.signal.guarded`), so this is the second line, for what brings
+    a worker down after decoding. Those of the build are left out of it, since a cluster may lose one for good.
+
+    Returns
+    -------
+    tuple of (content, reason)
+        Empty if no recording does it alone.
+
+    Raises
+    ------
+    BuildError
+        If functions of the user's own compute the rows: rather they than the recordings end the process, and a
+        recording that is remembered as rejected would stay so after they are mended.
+    """
+    own = bundle.spec.augmentation.own if bundle.spec.augmentation else ()
+    named = (bundle.spec.features.function, *(one.function for one in own))
+    functions = dict.fromkeys(name for name in named if name)
+    if functions:
+        raise BuildError(
+            f"workers die over {bundle.rows:,} rows from {' and '.join(functions)}, which may end or crash its "
+            "process (os._exit, memory?): mend it, then run the same command again; no recording was rejected."
+        )
+    culprits = []
+    probes = LocalWorkers()
+    try:
+        for content in bundle.members:
+            try:
+                probes.ask(_probe, bundle, content, patience=PROBE_PATIENCE)
+            except WorkerDiedError:
+                remember_reject(open_store(bundle.store_uri), bundle.spec, content, REASON)
+                culprits.append((content, REASON))
+    finally:
+        probes.end()
+    return tuple(culprits)
+
+
+def _probe(bundle: Bundle, content: str) -> None:
+    """Load a recording and make a row of it, in a process that may die of it."""
+    engine = kept_engine(bundle.spec, bundle.store_uri)
+    with suppress(FeatureStoreError):  # one that is merely bad is rejected by the task itself
+        original = open_store(bundle.store_uri).source(content)
+        engine.rows([(engine.load(original, segment_of(content), bundle.max_seconds), None)])
+
+
+class LocalCrew:
+    """Worker processes of this machine."""
+
+    def __init__(self, workers: LocalWorkers, jobs: int, progress: Progress) -> None:
+        self.threads = jobs
+        self.stop = workers.end
+        self._workers, self._progress = workers, progress
+
+    def run(self, bundle: Bundle) -> Receipt:
+        """Run a bundle, on one worker after the other if they die over it."""
+        for deaths in range(MOST_DEATHS):
+            try:
+                receipt: Receipt = self._workers.ask(run_bundle, bundle)
+            except WorkerDiedError as death:
+                if deaths + 1 == MOST_DEATHS:
+                    raise
+                self._progress.tell(f"{death}; another one takes over its {bundle.rows:,} rows")
+            else:
+                break
+        return receipt
+
+
+class DeviceCrew:
+    """A device that computes in this process, for one thread at a time, while others decode, encode and commit.
+
+    Raises
+    ------
+    BuildError
+        If the device is not there, or, from `run`, out of memory.
+    """
+
+    def __init__(self, store: Store, specs: Sequence[RowSpec], device: str, threads: int) -> None:
+        self.threads = threads
+        self._store = store
+        self._engines = {spec.id: open_engine(spec, device) for spec in specs}
+
+    def run(self, bundle: Bundle) -> Receipt:
+        """Run a bundle."""
+        return run_bundle(bundle, store=self._store, engine=self._engines[bundle.spec.id])
+
+    def stop(self) -> None:
+        """Do nothing: a bundle takes seconds."""
+
+
+class ClusterCrew:
+    """The workers of a cluster that have been asked whether they may take part; they may come and go.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    bundles : sequence of Bundle
+        All of one store.
+    progress : Progress
+        Hears of workers that are left out.
+    """
+
+    threads = MOST_THREADS
+
+    def __init__(self, client: Client, bundles: Sequence[Bundle], progress: Progress) -> None:
+        self._client = client
+        self._storage = open_store(bundles[0].store_uri).storage
+        self._specs = tuple({bundle.spec.id: bundle.spec for bundle in bundles}.values())
+        self._progress = progress
+        self._faults: dict[str, str] = {}
+        """Why each worker that has been asked may not take part, by its address; empty if it may."""
+        self._running: set[Future] = set()
+        self._stopped = False
+        self._next = threading.Lock()
+        """Of the thread that waits until there is room for its bundle."""
+        self._ended = threading.Event()
+        self._last_sign = time.monotonic()
+        """When a bundle ended, or it was reported that none does."""
+
+    def run(self, bundle: Bundle) -> Receipt:
+        """Run a bundle on a worker that may take part, as soon as there is room.
+
+        Raises
+        ------
+        WorkerDiedError
+            If one worker after the other died over it.
+        BuildError
+            If all workers are gone or of other versions or see another store, or if the scheduler is gone.
+        """
+        from distributed import CancelledError, KilledWorker
+        from distributed.comm import CommClosedError
+
+        try:
+            future = self._submit(bundle)
+            try:
+                receipt = self._receipt(future)
+            finally:
+                self._running.discard(future)
+                self._ended.set()
+        except KilledWorker as error:
+            self._await_workers()
+            raise WorkerDiedError("workers died") from error
+        except (CancelledError, CommClosedError) as error:
+            raise BuildError(GONE) from error
+        self._last_sign = time.monotonic()
+        return receipt
+
+    def stop(self) -> None:
+        """Cancel what is under way."""
+        self._stopped = True
+        self._ended.set()
+        with suppress(Exception):  # a scheduler that is gone has let go of it
+            self._client.cancel(list(self._running), force=True)
+
+    def _submit(self, bundle: Bundle) -> Future:
+        with self._next:
+            while not self._stopped:
+                self._ended.clear()
+                fit, all_fit = self._fit()
+                if len(self._running) < WINDOW * max(1, len(fit)):
+                    break
+                self._ended.wait(1)  # in which workers may join
+            if self._stopped:
+                raise BuildError("the build has ended: run the same command again to continue.")
+            future = self._client.submit(_task, bundle, pure=False, workers=None if all_fit else fit)
+            self._running.add(future)
+            return future
+
+    def _receipt(self, future: Future) -> Receipt:
+        """Wait until a bundle has ended; give up if all workers are gone and none comes back."""
+        while True:
+            try:
+                receipt: Receipt = future.result(timeout=WORKER_PATIENCE)
+            except TimeoutError:
+                if future.done():
+                    raise  # of the task
+                self._await_workers()  # while there are workers, a bundle may take its time
+                if time.monotonic() - self._last_sign >= WORKER_PATIENCE:
+                    self._last_sign = time.monotonic()
+                    self._progress.tell(
+                        f"no task has finished for {WORKER_PATIENCE} s; {len(self._fit()[0])} workers are running"
+                    )
+            else:
+                return receipt
+
+    def _await_workers(self) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=WORKER_PATIENCE)
+        except TimeoutError as error:
+            raise BuildError(
+                f"all workers are gone and none came back within {WORKER_PATIENCE} s: "
+                "run the same command again to continue."
+            ) from error
+
+    def _fit(self) -> tuple[list[str], bool]:
+        """Ask workers that have joined; return the addresses of those that may work, and whether all may.
+
+        `BuildError` if none of those that are there may.
+        """
+        identity = self._client.scheduler_info(n_workers=-1)
+        if "workers" not in identity:
+            raise BuildError(GONE)
+        there = list(identity["workers"])
+        new = [worker for worker in there if worker not in self._faults]
+        question = (self._specs, self._storage.uri, self._storage.sign())
+        answers = self._client.run(fault_of_worker, *question, workers=new, on_error="return") if new else {}
+        for worker in new:
+            answer = answers.get(worker, "")
+            self._faults[worker] = answer if isinstance(answer, str) else f"it does not answer ({answer!r:.200})"
+            if self._faults[worker]:
+                self._progress.tell(f"worker {worker} is left out: {self._faults[worker]}")
+        fit = [worker for worker in there if not self._faults[worker]]
+        if there and not fit:
+            raise BuildError(f"no worker can take part; {there[0]}: {self._faults[there[0]]}.")
+        return fit, len(fit) == len(there)
+
+
+def _task(bundle: Bundle) -> Receipt:
+    """Run a bundle on a Dask worker, which computes the next one while this one is written."""
+    from distributed import secede
+
+    return run_bundle(bundle, before_commit=secede)
+
+
+def fault_of_worker(specs: tuple[RowSpec, ...], store_uri: str, sign: str) -> str:
+    """Say why this worker may not take part in a build; an empty text if it may."""
+    try:
+        for spec in specs:
+            refuse_other_versions(spec)
+        storage = open_store(store_uri).storage
+        until = time.monotonic() + STORE_PATIENCE
+        while not storage.shows(sign):
+            if time.monotonic() > until:
+                return f"what it finds at {store_uri} is not the store that this build writes"
+            time.sleep(0.1)
+    except FeatureStoreError as error:
+        return str(error).rstrip(".")
+    return ""
