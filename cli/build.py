@@ -135,8 +135,7 @@ def _wanted_rows(
     from featurestore.specs.presets import feature_preset
     from featurestore.specs.presets import policy as policy_named
     from pipelines.build.spec import DatasetSpec
-    from pipelines.experiments.experiment import DatasetChoice, Experiment, SplitChoice
-    from pipelines.experiments.recipe import read_recipe
+    from pipelines.experiments.recipe import DatasetChoice, Experiment, SplitChoice, read_recipe
 
     if corpus is None and recipe is None:
         raise click.UsageError("nothing to build: give a CORPUS ('featurestore corpora') or --recipe NAME.")

@@ -75,7 +75,7 @@ def heard(wanted: bool) -> Iterator[None]:
 
 
 def _print_training(result: dict[str, Any]) -> None:
-    from pipelines.experiments.resume import recorded_run
+    from pipelines.experiments.training import recorded_run
 
     runs = result.get("runs", [result])
     if "runs" in result:

@@ -92,7 +92,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return _failed(error, error.format_message(), error.exit_code, as_json=as_json)
     except (click.Abort, KeyboardInterrupt) as stop:
-        from pipelines.experiments.resume import Interrupted
+        from pipelines.experiments.training import Interrupted
 
         cause = stop.__cause__ or stop  # click wraps it in an error of its own
         message = f"interrupted; {cause if isinstance(cause, Interrupted) else SAME_COMMAND}"

@@ -146,6 +146,11 @@ def _measure_all(
     decoder = GuardedDecoder()
     waiting: deque[tuple[str, str, Future[Measures | str]]] = deque()
     sizes: deque[int] = deque()
+
+    def finish() -> tuple[str, str, Measures | str]:
+        path, content, future = waiting.popleft()
+        return path, content, future.result()
+
     with ThreadPoolExecutor(jobs, "decoders") as pool:
         for path, data in files:
             if isinstance(data, str):
@@ -158,14 +163,9 @@ def _measure_all(
                 sizes.append(len(data))
                 while len(waiting) > WINDOW * jobs or (sum(sizes) > MOST_BYTES and waiting):
                     sizes.popleft()
-                    yield _finished(waiting)
+                    yield finish()
         while waiting:
-            yield _finished(waiting)
-
-
-def _finished(waiting: deque[tuple[str, str, Future[Measures | str]]]) -> tuple[str, str, Measures | str]:
-    path, content, future = waiting.popleft()
-    return path, content, future.result()
+            yield finish()
 
 
 def _measure(decoder: GuardedDecoder, data: bytes, segment: Segment, max_seconds: float) -> Measures | str:

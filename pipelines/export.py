@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from featurestore.checksummed_json import canonical_json
 from featurestore.errors import StorageError, UnknownNameError
 from featurestore.view import DatasetView
 
-if TYPE_CHECKING:
-    import h5py
+TEXTS = ("paths", "labels", "speakers", "contents")
 
 
 class CarefulFile(io.RawIOBase):
@@ -99,9 +98,6 @@ class CarefulFile(io.RawIOBase):
     def seekable(self) -> bool:
         """Say yes."""
         return True
-
-
-TEXTS = ("paths", "labels", "speakers", "contents")
 
 
 def export(view: DatasetView, to: str, out: Path) -> int:
@@ -204,23 +200,19 @@ def in_hdf5(view: DatasetView, out: Path) -> bool:
 
     try:
         with h5py.File(out, "r", locking=False) as file:  # `_alone` holds it
-            return _same(file, view)
+            offsets = _offsets(view)
+            return (
+                dict(file.attrs) == _attributes(view)
+                and np.array_equal(file["offsets"], offsets)
+                and np.array_equal(file["copies"], view.copies)
+                and all(list(file[name].asstr()) == _texts(view, name) for name in TEXTS)
+                and all(
+                    file["features"][start:stop].tobytes() == view[row][0].tobytes()
+                    for row, (start, stop) in enumerate(pairwise(offsets))
+                )
+            )
     except (OSError, KeyError, TypeError, ValueError, AttributeError):  # no HDF5, or another layout
         return False
-
-
-def _same(file: h5py.File, view: DatasetView) -> bool:
-    offsets = _offsets(view)
-    return (
-        dict(file.attrs) == _attributes(view)
-        and np.array_equal(file["offsets"], offsets)
-        and np.array_equal(file["copies"], view.copies)
-        and all(list(file[name].asstr()) == _texts(view, name) for name in TEXTS)
-        and all(
-            file["features"][start:stop].tobytes() == view[row][0].tobytes()
-            for row, (start, stop) in enumerate(pairwise(offsets))
-        )
-    )
 
 
 def _offsets(view: DatasetView) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from featurestore.corpus.corpus_spec import CorpusSpec
 from featurestore.corpus.manifest.model import Manifest
@@ -55,35 +56,23 @@ def build(
     progress: Progress | None = None,
     workers: Workers | None = None,
 ) -> BuildReport:
-    """Make all rows of a dataset stand in the store and publish it under a name.
+    """Make all rows of a dataset stand in the store and publish it under a name, by default the corpus's.
 
-    Running it again after any interruption continues; rows that stand are never computed twice.
+    Running it again after any interruption continues; rows that stand are never computed twice. A `FeatureStoreError`
+    says what stopped it; what is finished stays.
 
     Parameters
     ----------
     corpus : Corpus or CorpusSpec
         The labelled recordings, which the store's `sources/` hold; or what `find_corpus_spec` returns, which is read.
-    name : str, optional
-        The dataset's name; the corpus's by default.
     source, fetcher, limits
-        Where a corpus is read from, as `ingest_spec` takes them; a dry run downloads none.
-    jobs, scheduler
-        As `Workers` takes them; beside another device than `cpu`, jobs are threads.
+        Where a corpus is read from, as `ingest_spec` takes them; a dry run, which plans and estimates, downloads none.
+    jobs, scheduler, workers
+        As `Workers` takes them, or workers that were started already and end with the build.
     device : str
         `cpu`, or with torch `cuda`, `cuda:N`, `auto` or (for testing) `torch-cpu`: other bits, and keys of their own.
-    dry_run : bool
-        Only plan and estimate.
     check : callable
         Is given the spec, its noises and rooms named by their bytes, before rows are computed, and may refuse them.
-    workers : Workers, optional
-        Started already, in place of `jobs` and `scheduler`; they end with the build.
-
-    Raises
-    ------
-    BuildError
-        If nothing can be built, the device is not there, or workers were lost; what is finished stays.
-    FeatureStoreError
-        If a part of the policy cannot be used, the store lacks space, or a record or source is damaged.
     """
     name = check_dataset_name(name or dataset_name(corpus.name))
     if spec.split is not None:
@@ -91,23 +80,15 @@ def build(
     with workers or Workers(jobs, scheduler) as workers:
         device = chosen_device(device, spec)
         if workers.scheduler is not None and device != CPU:
-            raise BuildError(
-                f"--scheduler and --device {device} exclude each other: a device computes in this process."
-            )
+            raise BuildError(f"--scheduler and --device {device} exclude each other: a device computes in place.")
         spec = with_inputs(store, dataclasses.replace(spec, engine=engine_of(device)), write=not dry_run)
         check(spec)
         if isinstance(corpus, CorpusSpec):
             warm = partial(workers.prepare, partial(warm_worker, spec.features, spec.policy))
-            corpus = ingest_spec(
-                store,
-                corpus,
-                source,
-                fetcher or Fetcher(lambda _: None, silent),
-                fetch=_refuse_download if dry_run else None,
-                write=not dry_run,
-                before_reading=(lambda: None) if dry_run or device != CPU else warm,
-                limits=limits,
-            )
+            before_reading = (lambda: None) if dry_run or device != CPU else warm
+            fetcher, fetch = fetcher or Fetcher(lambda _: None, silent), _refuse_download if dry_run else None
+            how: dict[str, Any] = {"write": not dry_run, "before_reading": before_reading, "limits": limits}
+            corpus = ingest_spec(store, corpus, source, fetcher, fetch=fetch, **how)
         started = time.monotonic()
         plan = plan_build(store, corpus, spec)
         if dry_run:
@@ -117,9 +98,9 @@ def build(
         former = _digest_of(store, name)
         running = _RunningBuild(store, workers, device, progress or Silent())
         plan, digest = running.publish(plan, name)
-    records = [store.record(address) for address in plan.addresses]
-    done = plan_before(store, plan, running.counts.written)
-    return _report(done, name, started, records=records, counts=running.counts, digest=digest, former=former)
+    counts, records = running.counts, [store.record(address) for address in plan.addresses]
+    done = plan_before(store, plan, counts.written)
+    return _report(done, name, started, records=records, counts=counts, digest=digest, former=former)
 
 
 def _refuse_download(manifest: Manifest) -> Path:

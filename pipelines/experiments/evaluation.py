@@ -1,23 +1,24 @@
-"""A trained run evaluated on a side of its split, or on another dataset."""
+"""A trained run evaluated on a side of its split, or on another dataset, but never by what it has learnt from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
-from pipelines.experiments.train_overlap import refuse_learnt, sides_of_training
 
 if TYPE_CHECKING:
     from featurestore.store import Store
     from featurestore.view import DatasetView
-    from models.figures.predictions import Predictions
+    from models.runs.records import SideRecordings
     from models.runs.run import Run
-    from pipelines.experiments.experiment import Experiment
+    from pipelines.experiments.recipe import Experiment
+
+LEARNT_BEFORE = {"validation": ("train",), "test": ("train", "validation"), "all": ("train", "validation")}
+"""Sides of the training that the recordings of a side must not come from; the validation side chose the weights."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +62,24 @@ def evaluate(
     dict
         `dataset, side, loss` and the figures of the predictions, such as `accuracy`, `uar` and `per_class`.
     """
+    from featurestore.errors import StorageError
     from featurestore.store import open_store
     from models.evaluation import evaluate_run
+    from models.runs.records import predictions_name, write_predictions
     from models.runs.run import load_run
 
     trained = load_run(run)
     rows = evaluated_rows(store or open_store(), trained, side, dataset, vote=vote, listener=listener)
     evaluation = evaluate_run(trained, rows.view, device, vote=rows.vote)
-    _keep(evaluation.predictions, trained, rows.side if rows.own else "", predictions, listener)
-    return {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary()}
-
-
-def _keep(found: Predictions, run: Run, side: str, wanted: str | Path | None, listener: Listener) -> None:
-    """Write predictions where they are wanted, and into the folder of a run that was made before it kept them."""
-    from featurestore.errors import StorageError
-    from models.runs.records import predictions_name, write_predictions
-
-    if wanted:
-        write_predictions(Path(wanted), found)
-    path = run.folder / predictions_name(side)
-    if side and not path.exists():
+    if predictions:
+        write_predictions(Path(predictions), evaluation.predictions)
+    path = trained.folder / predictions_name(rows.side if rows.own else "")
+    if rows.own and not path.exists():  # the run was made before it kept them
         try:
-            write_predictions(path, found)
+            write_predictions(path, evaluation.predictions)
         except StorageError as error:
             listener.notice(f"note: {error}")
+    return {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary()}
 
 
 def evaluated_rows(
@@ -104,82 +99,41 @@ def evaluated_rows(
     Raises
     ------
     RunError
-        If the run's dataset does not stand any more, the run does not tell its split, or it learnt from recordings
+        If the run's dataset does not stand any more, the run does not record its split, or it learnt from recordings
         that it would be judged by; only `all`, where it is asked for, takes those too and says so.
     """
-    from models.runs.run import trained_view
-
-    experiment = _experiment(run)
-    view = store.view(dataset) if dataset else trained_view(store, run.config)
-    chosen = side or ("test" if dataset is None or _same_corpus(store, run, view) else "all")
-    if chosen == "all":
-        rows = EvaluatedRows(view.copies_of(view.paths) if vote else view.select(view.copies == 0), "all", vote, False)
-    else:
-        rows = _rows_of_side(store, experiment, view, chosen, vote, own=dataset is None)
-    if rows.own and run.config.items:
-        _refuse_other_items(run, rows)
-    else:
-        _check_learnt(store, run, rows, view, listener, asked_for=side == "all")
-    return rows
-
-
-def _rows_of_side(
-    store: Store, experiment: Experiment, view: DatasetView, side: str, vote: bool, *, own: bool
-) -> EvaluatedRows:
-    """Return the rows of a side under the run's split; `own` tells that the view is what the run was trained on."""
-    votes = bool(experiment.vote.policy) and side == "test"
-    if own and votes:
-        view, vote = store.view(experiment.votes_name), True
-    judged = own and vote == votes and side != "train"
-    return EvaluatedRows(_side(experiment, view, side, vote=vote), side, vote, judged)
-
-
-def _refuse_other_items(run: Run, rows: EvaluatedRows) -> None:
-    """Refuse a side that no longer holds what it held in training; `RunError`."""
     from models.errors import RunError
-    from models.runs.run import describe_items
-
-    then = run.config.items.get(rows.side)
-    if then and then != describe_items(rows.view):
-        raise RunError(
-            f"the {rows.side} side of run {run.folder} holds other recordings or labels than in training: its table "
-            "of sides has changed. Evaluate with the table of then, or train again."
-        )
-
-
-def _check_learnt(
-    store: Store, run: Run, rows: EvaluatedRows, view: DatasetView, listener: Listener, *, asked_for: bool
-) -> None:
-    """Refuse rows of recordings that the run learnt from, or tell of them where all were asked for; `RunError`."""
-    if rows.side == "train":
-        return
-    same = _same_corpus(store, run, view)
-    candidates = _views_of_then(store, run, view if same else None)
-    sides = sides_of_training(run, candidates, partial(_side, _experiment(run), vote=False))
-    refuse_learnt(run, rows.view, rows.side, sides, same_corpus=same, asked_for=asked_for, listener=listener)
-
-
-def _views_of_then(store: Store, run: Run, view: DatasetView | None) -> Iterator[DatasetView]:
-    """Yield what may hold the training's rows as they were: its own dataset if that stands, and another view."""
-    from models.errors import RunError
-    from models.runs.run import trained_view
-
-    with suppress(RunError):
-        yield trained_view(store, run.config)
-    if view is not None:
-        yield view
-
-
-def _experiment(run: Run) -> Experiment:
-    from models.errors import RunError
-    from pipelines.experiments.experiment import Experiment
+    from models.runs.run import describe_items, trained_view
+    from pipelines.experiments.recipe import Experiment
 
     if not run.config.recipe:
         raise RunError(f"run {run.folder} does not record how its split was made: evaluate it in Python, on a view.")
-    return Experiment.from_dict(run.config.recipe)
+    experiment = Experiment.from_dict(run.config.recipe)
+    view = store.view(dataset) if dataset else trained_view(store, run.config)
+    same_corpus = dataset is None or _same_corpus(store, run, experiment, view)
+    chosen = side or ("test" if same_corpus else "all")
+    if chosen == "all":
+        rows = EvaluatedRows(view.copies_of(view.paths) if vote else view.select(view.copies == 0), "all", vote, False)
+    else:
+        votes = bool(experiment.vote.policy) and chosen == "test"
+        voters = dataset is None and votes
+        found = _side(experiment, store.view(experiment.votes_name) if voters else view, chosen, vote=vote or voters)
+        own = dataset is None and (vote or voters) == votes and chosen != "train"
+        rows = EvaluatedRows(found, chosen, vote or voters, own)
+    if rows.own and run.config.items:
+        then = run.config.items.get(rows.side)
+        if then and then != describe_items(rows.view):
+            raise RunError(
+                f"the {rows.side} side of run {run.folder} holds other recordings or labels than in training: its "
+                "table of sides has changed. Evaluate with the table of then, or train again."
+            )
+    elif rows.side != "train":
+        sides = _sides_of_training(store, run, experiment, view if same_corpus else None)
+        _refuse_learnt(run, rows, sides, same_corpus=same_corpus, asked_for=side == "all", listener=listener)
+    return rows
 
 
-def _same_corpus(store: Store, run: Run, view: DatasetView) -> bool:
+def _same_corpus(store: Store, run: Run, experiment: Experiment, view: DatasetView) -> bool:
     from featurestore.datasets import corpora_of
     from models.errors import RunError
     from models.runs.run import trained_view
@@ -187,11 +141,12 @@ def _same_corpus(store: Store, run: Run, view: DatasetView) -> bool:
     try:
         trained = trained_view(store, run.config).table.corpus
     except RunError:
-        trained = _experiment(run).dataset.corpus
+        trained = experiment.dataset.corpus
     return corpora_of(trained) == corpora_of(view.table.corpus)
 
 
-def _side(experiment: Experiment, view: DatasetView, side: str, *, vote: bool) -> DatasetView:
+def _side(experiment: Experiment, view: DatasetView, side: str, *, vote: bool = False) -> DatasetView:
+    """Return the rows of a side under the run's split."""
     from featurestore.corpus.splits.protocols import split as split_named
     from models.batches.loader import Sides
 
@@ -203,3 +158,124 @@ def _side(experiment: Experiment, view: DatasetView, side: str, *, vote: bool) -
     sides = view.sides(split, clean_in_training=chosen.clean_in_training, validation_copy=chosen.validation_copy)
     found: DatasetView = getattr(Sides(*sides), side)
     return found
+
+
+def _refuse_learnt(
+    run: Run,
+    rows: EvaluatedRows,
+    sides: SideRecordings | None,
+    *,
+    same_corpus: bool,
+    asked_for: bool,
+    listener: Listener,
+) -> None:
+    """Refuse rows of recordings that a run learnt from, and in its own corpus those of speakers that it learnt from.
+
+    Where all recordings were `asked_for`, it only says so. It refuses too if nobody knows any more what was learnt
+    (`sides` is None) and the rows are another state of the run's own corpus.
+    """
+    from models.errors import RunError
+
+    view = rows.view
+    if sides is None:
+        problem = (
+            f"run {run.folder} was made before recordings were kept, and its dataset is not as it was: whether it "
+            f"learnt from {view.name} cannot be told"
+        )
+        remedy = "Build that again as it was"
+    else:
+        found, count = learnt(run, view, rows.side, sides, same_corpus=same_corpus)
+        speakers = learnt_speakers(run, view, rows.side, sides) if same_corpus and not found else []
+        which = f"all {count:,}" if rows.side == "all" else f"the {count:,} {rows.side}"
+        if found:
+            shared, example = f"{len(found):,}", f"{found[0]!r:.120}"
+        elif speakers:
+            shared, example = f"other recordings of {len(speakers):,} speakers", f"speaker {speakers[0]!r:.80}"
+        else:
+            return
+        problem = f"run {run.folder} learnt from {shared} of {which} recordings of {view.name}, such as {example}"
+        remedy = "Evaluate without --dataset"
+    if asked_for or (sides is None and not same_corpus):
+        listener.notice(f"note: {problem}")
+    else:
+        raise RunError(f"{problem}. {remedy}, or train again on this one; '--side all' takes them all the same.")
+
+
+def learnt_speakers(run: Run, view: DatasetView, judged: str, sides: SideRecordings) -> list[str]:
+    """Return the speakers of a view of a run's own corpus whom it learnt from, sorted; none if it accepted that."""
+    if "speaker" in (run.config.leaks.get("declared") or ()):
+        return []
+    known = {recording.speaker for side in LEARNT_BEFORE[judged] for recording in sides[side].values()}
+    return sorted({speaker for speaker in view.speakers if speaker} & known)
+
+
+def learnt(
+    run: Run, view: DatasetView, judged: str, sides: SideRecordings, *, same_corpus: bool
+) -> tuple[list[str], int]:
+    """Return the paths of a view's recordings that a run learnt from, sorted, and how many recordings it has.
+
+    A recording is the same by its bytes, by what equal features hear of it, and in one corpus by its path too: one
+    that was cut or cleaned since then is still what was learnt, and so is another segment of it. Bytes and sound do
+    not count where the run accepted equal audio on several sides of its corpus, nor segments where it accepted those.
+    """
+    from featurestore.segments import recording_of
+    from models.runs.records import recordings_of
+
+    known = [sides[side] for side in LEARNT_BEFORE[judged]]
+    declared = set(run.config.leaks.get("declared") or ()) if same_corpus else set()
+    paths = {path for side in known for path in side} if same_corpus else set()
+    recordings = [] if "audio" in declared else [recording for side in known for recording in side.values()]
+    identity = (lambda content: content) if "recording" in declared else recording_of
+    contents = {identity(recording.content) for recording in recordings}
+    comparable = view.features == run.config.features
+    sounds = {recording.sound for recording in recordings if recording.sound and comparable}
+    found = recordings_of(view)
+    same = (
+        path
+        for path, recording in found.items()
+        if path in paths or identity(recording.content) in contents or recording.sound in sounds
+    )
+    return sorted(same), len(found)
+
+
+def _sides_of_training(
+    store: Store, run: Run, experiment: Experiment, view: DatasetView | None
+) -> SideRecordings | None:
+    """Return which recordings stood on which side when a run was trained; None if that cannot be told any more.
+
+    A run folder of today says so. For an older one the split is applied again to its dataset if that stands, and to
+    another view of its corpus; the run's digests of its sides tell whether one is as it was.
+    """
+    from featurestore.errors import SplitError
+    from models.errors import RunError
+    from models.runs.records import read_sides, recordings_of
+    from models.runs.run import trained_view
+
+    def views_of_then() -> Iterator[DatasetView]:
+        with suppress(RunError):
+            yield trained_view(store, run.config)
+        if view is not None:
+            yield view
+
+    kept = read_sides(run.folder)
+    if kept is not None:
+        return kept
+    for candidate in views_of_then():
+        try:
+            sides = {side: _side(experiment, candidate, side) for side in ("train", "validation")}
+        except SplitError:  # the table of sides is gone, or does not fit any more
+            continue
+        if _as_then(run, sides):
+            return {side: recordings_of(one) for side, one in sides.items()}
+    return None
+
+
+def _as_then(run: Run, sides: Mapping[str, DatasetView]) -> bool:
+    """Tell whether sides hold the rows of the training; of a run without digests, only those of its own table do."""
+    from models.runs.run import describe_items
+
+    if run.config.items:
+        return all(run.config.items.get(side) == describe_items(view) for side, view in sides.items())
+    table = run.config.dataset.get("table", "")
+    own = run.config.dataset["digest"], table
+    return all((view.digest, table and view.table_id) == own for view in sides.values())

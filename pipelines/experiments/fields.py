@@ -64,7 +64,7 @@ def describe_fields(model: str) -> dict[str, list[dict[str, Any]]]:
     from featurestore.specs.features import FeatureSpec
     from models.networks import model_card
     from models.training_spec import TrainingSpec
-    from pipelines.experiments.experiment import DatasetChoice, SplitChoice, VoteChoice
+    from pipelines.experiments.recipe import DatasetChoice, SplitChoice, VoteChoice
     from pipelines.experiments.settings import known_fields
 
     kinds = {

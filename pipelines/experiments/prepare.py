@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from featurestore.corpus.splits.types import Split
-    from featurestore.corpus.types import Corpus
-    from featurestore.specs.augmentation import AugmentationSpec
     from featurestore.store import Store
     from featurestore.view import DatasetView
     from models.batches.loader import Sides
     from models.runs.run import RunConfig
     from pipelines.build.spec import DatasetSpec
-    from pipelines.experiments.experiment import Experiment
+    from pipelines.experiments.recipe import Experiment
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Prepared:
     experiment: Experiment
     view: DatasetView
     voters: DatasetView | None
-    """Perturbed copies that test utterances are told by, if the recipe votes."""
+    """Perturbed copies of test utterances, if the recipe lets them vote."""
     splits: tuple[Split, ...]
     leaks: tuple[dict[str, Any], ...]
     """Of each split: `declared` kinds, and what was `found`."""
@@ -61,7 +59,13 @@ class Prepared:
 
     def side_digests(self) -> list[dict[str, str]]:
         """Return the sha256 of what each side of each split holds: its recordings and labels, whatever the copies."""
-        return [{name: _digest(view) for name, view in sides._asdict().items()} for sides in self.all_sides]
+        from featurestore.checksummed_json import digest
+
+        def of(view: DatasetView) -> str:
+            recordings = zip(view.contents, view.labels.tolist(), strict=True)
+            return digest(sorted({f"{content}/{label}" for content, label in recordings}))
+
+        return [{name: of(view) for name, view in sides._asdict().items()} for sides in self.all_sides]
 
     def describe(self, sides: Sides, seed: int | None = None) -> RunConfig:
         """Describe the training on sides that are among `all_sides`; of several, the run's recipe names this one."""
@@ -71,7 +75,8 @@ class Prepared:
         number = next(place for place, known in enumerate(self.all_sides) if known.train is sides.train)
         experiment, name = self.experiment, self.splits[number].name
         training = {**experiment.training, **({} if seed is None else {"seed": seed})}
-        told = dataclasses.replace(experiment, split=dataclasses.replace(experiment.split, name=name))
+        if len(self.splits) > 1:
+            experiment = dataclasses.replace(experiment, split=dataclasses.replace(experiment.split, name=name))
         return configure(
             sides,
             experiment.model,
@@ -79,15 +84,8 @@ class Prepared:
             settings=experiment.model_settings,
             split=name,
             leaks=self.leaks[number],
-            recipe=(told if len(self.splits) > 1 else experiment).to_dict(),
+            recipe=experiment.to_dict(),
         )
-
-
-def _digest(view: DatasetView) -> str:
-    from featurestore.checksummed_json import digest
-
-    recordings = zip(view.contents, view.labels.tolist(), strict=True)
-    return digest(sorted({f"{content}/{label}" for content, label in recordings}))
 
 
 def prepare(
@@ -130,14 +128,9 @@ def prepare(
         view, voters = _built(store, experiment, source, jobs, every_fold, listener)
     view = view.under(experiment.split.name)
     voters = voters and voters.under(experiment.split.name)
-    heard = _mixed_in(view.augmentation)
+    heard = view.augmentation.inputs if view.augmentation else ()
     splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, heard)
     return Prepared(experiment, view, voters, splits, leaks)
-
-
-def _mixed_in(augmentation: AugmentationSpec | None) -> tuple[str, ...]:
-    """Return the contents of the noises and rooms that training copies hold."""
-    return augmentation.inputs if augmentation else ()
 
 
 def _chosen_splits(
@@ -147,7 +140,10 @@ def _chosen_splits(
     sounds: Mapping[str, str] | None = None,
     heard: Sequence[str] = (),
 ) -> tuple[tuple[Split, ...], tuple[dict[str, Any], ...]]:
-    """Return the splits and what was found of leaks; one that nobody declared is a `LeakError`."""
+    """Return the splits and what was found of leaks; one that nobody declared is a `LeakError`.
+
+    `sounds` are those of recordings, by path; `heard` the contents of noises and rooms that training copies hold.
+    """
     from featurestore.corpus.splits.leakage import check_leaks
     from featurestore.corpus.splits.protocols import folds
     from featurestore.corpus.splits.protocols import split as split_named
@@ -169,34 +165,30 @@ def _chosen_splits(
 def _built(
     store: Store, experiment: Experiment, source: str | None, jobs: int | None, every_fold: bool, listener: Listener
 ) -> tuple[DatasetView, DatasetView | None]:
-    """Return an experiment's dataset, and the one that test utterances are told by."""
+    """Return an experiment's dataset, and the one of the copies that vote."""
     from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.corpus.splits.protocols import labelled_under
-    from pipelines.build.policy_inputs import with_inputs
+    from pipelines.build.run import build
     from pipelines.ingest.fetch import Fetcher
     from pipelines.ingest.ingest import ingest_spec
 
     choice = find_corpus_spec(experiment.dataset.corpus)
     corpus = ingest_spec(store, choice, source, Fetcher(listener.notice, listener.download()))
-    recipe = with_inputs(store, experiment.dataset_recipe())  # a noise that leaks is refused before rows are computed
-    heard = _mixed_in(recipe.augmentation if recipe.copies else None)
     utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)
-    _chosen_splits(experiment, utterances, every_fold, heard=heard)
-    name, voting = experiment.dataset_name, experiment.vote_recipe()
-    build = partial(_build, store, corpus, jobs=jobs, listener=listener)
-    return build(recipe, name), build(voting, experiment.votes_name) if voting else None
 
+    def check_split(spec: DatasetSpec) -> None:
+        _chosen_splits(experiment, utterances, every_fold, heard=spec.policy.inputs if spec.policy else ())
 
-def _build(
-    store: Store, corpus: Corpus, recipe: DatasetSpec, name: str, *, jobs: int | None, listener: Listener
-) -> DatasetView:
-    from pipelines.build.run import build
+    def built(spec: DatasetSpec, name: str, check: Callable[[DatasetSpec], None] = lambda _: None) -> DatasetView:
+        progress = listener.build(corpus.name)
+        report = build(store, corpus, spec, name=name, jobs=jobs, check=check, progress=progress)
+        for rejection in report.rejected:
+            listener.notice(f"rejected: {rejection.path}: {rejection.reason}")
+        listener.notice(f"{name}: {report.computed:,} rows computed, {report.reused + report.copied:,} reused")
+        return store.view(name)
 
-    report = build(store, corpus, recipe, name=name, jobs=jobs, progress=listener.build(corpus.name))
-    for rejection in report.rejected:
-        listener.notice(f"rejected: {rejection.path}: {rejection.reason}")
-    listener.notice(f"{name}: {report.computed:,} rows computed, {report.reused + report.copied:,} stood already")
-    return store.view(name)
+    view, voting = built(experiment.dataset_spec(), experiment.dataset_name, check_split), experiment.vote_spec()
+    return view, built(voting, experiment.votes_name) if voting else None
 
 
 def train_prepared(
@@ -209,19 +201,9 @@ def train_prepared(
     jobs: int = 1,
     listener: Listener = SILENT,
 ) -> list[dict[str, Any]]:
-    """Train into a folder and return the result of each training.
+    """Train into the folder `run`, or the folds into folders in it; return the result of each training.
 
-    Parameters
-    ----------
-    prepared : Prepared
-    run : Path
-        Folder of the training, or of its folds.
-    title : str
-        What its progress is shown under.
-    seed : int, optional
-        In place of the recipe's.
-    jobs : int
-        Folds at a time.
+    Progress is shown under `title`; `seed` takes the place of the recipe's, and `jobs` folds are trained at a time.
     """
     from models.crossval import cross_validate
     from models.runs.folders import has_begun

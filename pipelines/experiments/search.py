@@ -13,11 +13,12 @@ from pipelines.experiments.prepare import mean_figure, prepare, train_prepared
 from pipelines.experiments.settings import chosen_experiment, with_settings
 
 if TYPE_CHECKING:
-    import optuna
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
 
     from featurestore.store import Store
-    from pipelines.experiments.experiment import Experiment
     from pipelines.experiments.prepare import Prepared
+    from pipelines.experiments.recipe import Experiment
 
 FAILURE = "failure"
 """Attribute of a trial that gave no value: the reason."""
@@ -44,7 +45,7 @@ def tune(
 ) -> dict[str, Any]:
     """Search a recipe's settings: train it with many, and return which validate best.
 
-    The same call goes on where an interrupted one stopped.
+    The same call resumes an interrupted one.
 
     Parameters
     ----------
@@ -95,8 +96,8 @@ def best_first(trials: list[dict[str, Any]], objective: str) -> list[dict[str, A
 class Search:
     """Trials of an experiment, in `folder/trial-000` and so on; rows that trials share are computed once.
 
-    The journal in the folder keeps every trial, so that a search that was interrupted goes on, with the trial that it
-    was at. Which settings a trial tries depends on the seed and on the trials before it alone.
+    The journal in the folder keeps every trial, so that an interrupted search is resumed with the trial that it was at.
+    Which settings a trial tries depends on the seed and on the trials before it alone.
     """
 
     experiment: Experiment
@@ -127,14 +128,21 @@ class Search:
         every_fold: bool = False,
         listener: Listener = SILENT,
     ) -> list[dict[str, Any]]:
-        """Go on until so many trials have ended; return them all, those that failed without a value."""
+        """Run trials until so many have ended; return them all, those that failed without a value."""
         from models.errors import TrainingError
 
+        optuna = optuna_library()
+        states = optuna.trial.TrialState
         study = self._study()
-        for cut in study.get_trials(states=(_states().RUNNING,)):  # interrupted: the same settings are drawn again
-            study.tell(cut.number, state=_states().FAIL)
-        while (number := len(self._ended(study))) < trials:
-            study.sampler = optuna_library().samplers.TPESampler(seed=(self.seed * 1_000_003 + number) % 2**32)
+
+        def ended() -> list[FrozenTrial]:
+            """Return the trials that came to an end, with a value or with a reason why there is none."""
+            return [one for one in study.get_trials() if one.state == states.COMPLETE or FAILURE in one.user_attrs]
+
+        for cut in study.get_trials(states=(states.RUNNING,)):  # interrupted: the same settings are drawn again
+            study.tell(cut.number, state=states.FAIL)
+        while (number := len(ended())) < trials:
+            study.sampler = optuna.samplers.TPESampler(seed=(self.seed * 1_000_003 + number) % 2**32)
             trial = study.ask()
             settings = tuple(f"{field}={suggested(trial, field, rule)}" for field, rule in self.space.items())
             experiment = with_settings(self.experiment, settings)
@@ -149,24 +157,21 @@ class Search:
             except TrainingError as error:
                 listener.notice(f"{name} failed: {error}")
                 trial.set_user_attr(FAILURE, str(error))
-                study.tell(trial, state=_states().FAIL)
+                study.tell(trial, state=states.FAIL)
             else:
                 study.tell(trial, mean_figure(results, self.objective))
-        return [
-            {"trial": number, "value": trial.value, "settings": trial.params}
-            for number, trial in enumerate(self._ended(study))
-        ]
+        return [{"trial": number, "value": one.value, "settings": one.params} for number, one in enumerate(ended())]
 
-    def _study(self) -> optuna.Study:
+    def _study(self) -> Study:
         from models.errors import CheckpointError
 
-        library = optuna_library()
+        optuna = optuna_library()
         self._mark()
         log = self.folder / "trials.log"
         try:
-            study: optuna.Study = library.create_study(
+            study: Study = optuna.create_study(
                 study_name=self.experiment.name,
-                storage=library.storages.JournalStorage(library.storages.journal.JournalFileBackend(str(log))),
+                storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(log))),
                 direction="minimize" if self.objective.endswith(" loss") else "maximize",
                 load_if_exists=True,
             )
@@ -177,23 +182,18 @@ class Search:
         return study
 
     def _mark(self) -> None:
-        """Note what is searched in a new folder; `RunError` if the folder is at another search."""
+        """Note what is searched in a new folder; `RunError` if the folder holds another search."""
         from models.errors import RunError
         from models.runs.checkpoint import read_json, write_json
 
         file = self.folder / "search.json"
-        document = {
-            "experiment": self.experiment.to_dict(),
-            "space": dict(self.space),
-            "objective": self.objective,
-            "seed": self.seed,
-        }
-        document = json.loads(json.dumps(document))
+        named = {"space": dict(self.space), "objective": self.objective, "seed": self.seed}
+        document = json.loads(json.dumps({"experiment": self.experiment.to_dict(), **named}))
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(file, document)
         elif {name: value for name, value in read_json(file).items() if name != "sides"} != document:
-            raise RunError(f"{self.folder} is at another search: give the same options as then, or another '--run'.")
+            raise RunError(f"{self.folder} holds another search: give the same options as then, or another '--run'.")
 
     def _check_sides(self, prepared: Prepared) -> None:
         """Note what the sides hold in the first trial; `RunError` if they hold anything else in a later one.
@@ -212,12 +212,6 @@ class Search:
                 f"{self.folder}: the sides of split {self.experiment.split.name!r} hold other recordings or labels "
                 "than in its first trial, so trials cannot be compared: restore its table, or give another '--run'."
             )
-
-    def _ended(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-        """Return the trials that came to an end, with a value or with a reason why there is none."""
-        return [
-            trial for trial in study.get_trials() if trial.state == _states().COMPLETE or FAILURE in trial.user_attrs
-        ]
 
 
 def check_rule(field: str, rule: Any) -> None:  # noqa: ANN401 (checked here)
@@ -246,7 +240,7 @@ def check_rule(field: str, rule: Any) -> None:  # noqa: ANN401 (checked here)
             raise SpecError(f"[tune]: {field} {needed}.")
 
 
-def suggested(trial: optuna.Trial, field: str, rule: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a number or a choice)
+def suggested(trial: Trial, field: str, rule: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a number or a choice)
     """Return the value of a field that a trial tries; whole numbers where both bounds are whole."""
     if "choices" in rule:
         return trial.suggest_categorical(field, list(rule["choices"]))
@@ -266,7 +260,3 @@ def optuna_library() -> Any:  # noqa: ANN401 (a module that may be missing)
         raise SpecError("'tune' needs Optuna: pip install 'featurestore[tune]'.") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
-
-
-def _states() -> Any:  # noqa: ANN401 (an enumeration of a module that may be missing)
-    return optuna_library().trial.TrialState

@@ -9,8 +9,10 @@ from pipelines.experiments.listener import SILENT, Listener
 
 if TYPE_CHECKING:
     from featurestore.store import Store
-    from pipelines.experiments.experiment import Experiment
-    from pipelines.experiments.recipe import Recipe
+    from pipelines.experiments.recipe import Experiment, Recipe
+
+UNPREFIXED = ("training", "model", "features", "policy")
+"""Tables whose fields need no table in front, in the order in which they are looked through."""
 
 
 class Changes(TypedDict, total=False):
@@ -61,6 +63,8 @@ def chosen_experiment(
     UnknownNameError
         If the recipe, the dataset or a field does not exist.
     """
+    from featurestore.errors import SpecError
+
     experiment = _base(store, dataset, recipe, corpus, listener)
     changed = dataclasses.replace(
         experiment.split,
@@ -71,27 +75,19 @@ def chosen_experiment(
     training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}
     experiment = dataclasses.replace(experiment, split=changed, model=model or experiment.model, training=training)
     settings = settings if copies is None else (f"dataset.copies={copies}", *settings)
-    if dataset:
-        _refuse_rows_settings(dataset, experiment, settings)
-    return with_settings(experiment, settings)
-
-
-def _refuse_rows_settings(dataset: str, experiment: Experiment, settings: tuple[str, ...]) -> None:
-    """Refuse to change the rows of a dataset that is built already."""
-    from featurestore.errors import SpecError
-
-    for setting in settings:
+    for setting in settings if dataset else ():
         if with_setting(experiment, setting).dataset != experiment.dataset:
             raise SpecError(
                 f"--set {setting}: features, policy and copies of {dataset!r} are settled, because its rows stand "
                 "already. Build another dataset with 'featurestore build', or train with --recipe alone."
             )
+    return with_settings(experiment, settings)
 
 
 def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | None, listener: Listener) -> Experiment:
+    """Return the experiment that is changed: that of the recipe, the dataset, or the recipe on the dataset's rows."""
     from featurestore.errors import SpecError
-    from pipelines.experiments.experiment import DatasetChoice, Experiment
-    from pipelines.experiments.recipe import read_recipe
+    from pipelines.experiments.recipe import DatasetChoice, Experiment, read_recipe
 
     if dataset is None:
         if recipe is None:
@@ -103,14 +99,14 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
     rows = DatasetChoice(view.table.corpus, copies=int(view.copies.max(initial=0)))
     if recipe is None:
         return Experiment(view.name, rows)
-    told = recipe_on(read_recipe(recipe), rows.corpus, listener).experiment(rows.corpus)
-    if told.vote.policy:
+    experiment = recipe_on(read_recipe(recipe), rows.corpus, listener).experiment(rows.corpus)
+    if experiment.vote.policy:
         raise SpecError(
-            f"recipe {told.name!r} classifies test utterances by a vote of perturbed copies, which dataset {dataset!r} "
-            "does not hold: train with --recipe alone."
+            f"recipe {experiment.name!r} classifies test utterances by a vote of perturbed copies, which dataset "
+            f"{dataset!r} does not hold: train with --recipe alone."
         )
-    # The source's figures are of the recipe's own rows, so they do not stand beside these.
-    return dataclasses.replace(told, name=f"{view.name}-{told.name}", dataset=rows, published={})
+    # The source's figures are of the recipe's own rows, so they are not shown beside these.
+    return dataclasses.replace(experiment, name=f"{view.name}-{experiment.name}", dataset=rows, published={})
 
 
 def recipe_on(recipe: Recipe, corpus: str | None, listener: Listener) -> Recipe:
@@ -121,10 +117,6 @@ def recipe_on(recipe: Recipe, corpus: str | None, listener: Listener) -> Recipe:
             f"note: recipe {recipe.name} knows {known}; on {corpus} it keeps the split and labels of the first."
         )
     return recipe
-
-
-ROWS = ("features", "policy")
-"""Tables of what rows are made of: presets that a recipe names, changed field by field."""
 
 
 def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
@@ -185,16 +177,12 @@ def with_setting(experiment: Experiment, setting: str) -> Experiment:
     return dataclasses.replace(experiment, dataset=dataclasses.replace(experiment.dataset, settings=rows))
 
 
-UNPREFIXED = ("training", "model", *ROWS)
-"""Tables whose fields need no table in front, in the order in which they are looked through."""
-
-
 def known_fields(model: str) -> dict[str, tuple[str, ...]]:
     """Return the names of the fields of each table, with the settings of this model."""
     from featurestore.specs.overrides import AUGMENTATION_FIELDS, FEATURE_FIELDS
     from models.networks import model_card
     from models.training_spec import TrainingSpec
-    from pipelines.experiments.experiment import DatasetChoice, SplitChoice, VoteChoice
+    from pipelines.experiments.recipe import DatasetChoice, SplitChoice, VoteChoice
 
     kinds = {"dataset": DatasetChoice, "split": SplitChoice, "vote": VoteChoice, "training": TrainingSpec}
     named = {table: tuple(item.name for item in dataclasses.fields(kind)) for table, kind in kinds.items()}

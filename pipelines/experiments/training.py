@@ -1,22 +1,18 @@
-"""An experiment trained: once, with several seeds, or on each fold of a protocol."""
+"""An experiment trained once, with several seeds, or on each fold of a protocol, and resumed from what it recorded."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.prepare import prepare
-from pipelines.experiments.resume import (
-    FOLDS,
-    free_folder,
-    goes_on_with,
-    recorded_experiment,
-    recorded_run,
-    start_seeds,
-    tell_finished,
-)
 from pipelines.experiments.settings import Changes, chosen_experiment
 
 if TYPE_CHECKING:
@@ -27,7 +23,13 @@ if TYPE_CHECKING:
     from models.batches.loader import Sides
     from models.optimisation.distributed import Ranks
     from models.runs.run import RunConfig
-    from pipelines.experiments.experiment import Experiment
+    from pipelines.experiments.recipe import Experiment
+
+SEVERAL = "seeds.json"
+"""Marks a folder that holds a run for each of several seeds."""
+FOLDS = "folds.json"
+"""Records in a folder what its folds are trained on and how, so that it can be resumed by itself."""
+SUMMARIES = ("summary.json", "seed-*/summary.json", "fold-*/summary.json")
 
 
 def run(
@@ -53,24 +55,16 @@ def run(
         Name or file of a recipe, see `featurestore recipes`.
     dataset : str, optional
         A dataset of the store. With a recipe, its rows take the place of the recipe's.
-    store : Store, optional
-        The default store if there is none.
-    source : str, optional
-        Where the corpus lies.
+    store, source, jobs
+        The store, the default one if there is none; where the corpus lies; worker processes of a build.
     seeds : int, optional
         Train so many times, with seeds 0, 1, and so on.
-    folder : str or Path, optional
-        Run folder; `runs/NAME-NUMBER` if there is none.
-    resume : str or Path, optional
-        Go on with an interrupted run, in place of all that describes an experiment.
-    jobs : int, optional
-        Worker processes of a build.
+    folder, resume : str or Path, optional
+        Run folder, `runs/NAME-NUMBER` if there is none; or that of an interrupted run, which then says what to train.
     ranks : Ranks, optional
-        The processes that share the training, see `models.optimisation.distributed`; this one alone if there are none.
-    listener : Listener
+        The processes that share the training; this one alone if there are none.
     **changes
-        What differs from the recipe: `corpus, model, copies, split, allowed, epochs, batch_size, seed, settings`, see
-        `pipelines.experiments.settings.Changes`.
+        What differs from the recipe, see `pipelines.experiments.settings.Changes`.
 
     Returns
     -------
@@ -79,42 +73,31 @@ def run(
 
     Raises
     ------
-    SpecError
-        If nothing says what to train, or something would change a run that goes on.
-    LeakError
-        If the split leaks and neither the recipe nor `allowed` declares it.
+    FeatureStoreError
+        If nothing says what to train, something would change a resumed run, or the split has an undeclared leak.
     """
     from featurestore.store import open_store
     from models.optimisation.distributed import ALONE
     from models.runs.run import dataset_of
 
-    ranks = ranks or ALONE
-    store = store or open_store()
+    ranks, store = ranks or ALONE, store or open_store()
     if resume:
         _refuse_changes(recipe, dataset, changes)
         before = recorded_run(Path(resume))
         experiment, dataset, seeds = before.experiment, dataset_of(store, before.config.dataset), before.seeds
-        tell_finished(Path(resume), seeds or 1, listener)
+        _notice_if_finished(Path(resume), seeds or 1, listener)
     else:
         experiment = chosen_experiment(store, dataset, recipe, listener=listener, **changes)
-    where = Path(ranks.broadcast(lambda: str(resume or folder or free_folder(experiment.name))))
-    prepared = ranks.in_turn(
-        lambda: prepare(store, experiment, dataset=dataset, source=source, jobs=jobs, listener=listener)
-    )
+    where = Path(ranks.broadcast(lambda: str(resume or folder or _free_folder(experiment.name))))
+    build = partial(prepare, store, experiment, dataset=dataset, source=source, jobs=jobs, listener=listener)
+    prepared = ranks.in_turn(build)
     sides = prepared.all_sides[0]
     how: dict[str, Any] = {"device": device, "ranks": ranks, "progress": listener.training(where.name)}
-    with goes_on_with(f"featurestore train --resume {where}"):
-        return _trained(sides, prepared.describe(sides), where, seeds, bool(resume), how)
+    with _naming_command(f"featurestore train --resume {where}"):
+        return _train(sides, prepared.describe(sides), where, seeds, bool(resume), how)
 
 
-def _refuse_changes(recipe: str | None, dataset: str | None, changes: Changes) -> None:
-    from featurestore.errors import SpecError
-
-    if recipe or dataset or any(value not in (None, ()) for value in changes.values()):
-        raise SpecError("a run goes on as it began: give 'resume' alone, or start another run.")
-
-
-def _trained(
+def _train(
     sides: Sides, config: RunConfig, run: Path, seeds: int | None, resume: bool, how: dict[str, Any]
 ) -> dict[str, Any]:
     """Train once, or once for each of several seeds and put the results together."""
@@ -125,10 +108,25 @@ def _trained(
 
     if seeds is None:
         return train(sides, config, run, resume=resume, **how)
-    how["ranks"].broadcast(lambda: start_seeds(run, seeds, resume=resume))
+    if not resume:
+        how["ranks"].broadcast(lambda: _start_seeds(run, seeds))
     results = train_seeds(sides, config, run, list(range(seeds)), resume=True, **how)
-    said = [run_predictions(Path(result["run"]), "test") for result in results]
-    return {"run": str(run), "runs": results, **spread([result["test"] for result in results]), **intervals(said)}
+    predictions = [run_predictions(Path(result["run"]), "test") for result in results]
+    return {"run": str(run), "runs": results, **spread([one["test"] for one in results]), **intervals(predictions)}
+
+
+def _start_seeds(run: Path, seeds: int) -> None:
+    """Note in a new folder that it holds a run for each of several seeds; `RunError` if the folder is taken."""
+    from models.errors import RunError
+    from models.runs.checkpoint import write_json
+    from models.runs.folders import hold_run
+
+    with hold_run(run):  # what a killed one left half written is no run
+        pass
+    if run.exists() and any(run.iterdir()):
+        raise RunError(f"run folder {run} exists: give '--resume {run}' to go on, or another '--run'.")
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / SEVERAL, {"seeds": seeds})
 
 
 def crossval(
@@ -149,12 +147,10 @@ def crossval(
 
     Parameters
     ----------
-    recipe, dataset, store, source, listener, **changes
+    recipe, dataset, store, source, resume, listener, **changes
         As `run` takes them; the split is one with folds.
     folder : str or Path, optional
-        Run folder; one that exists goes on.
-    resume : str or Path, optional
-        Go on as this folder records it.
+        Run folder; one that exists is resumed.
     jobs : int
         Folds trained at a time, each in a process of its own if above 1.
     scheduler : str, optional
@@ -166,38 +162,29 @@ def crossval(
         As `models.crossval.cross_validate` returns it.
     """
     from featurestore.store import open_store
+    from pipelines.workers.cluster import check_scheduler
 
-    if resume:
-        _refuse_changes(recipe, dataset, changes)
     store = store or open_store()
     if scheduler:
-        from pipelines.workers.cluster import check_scheduler
-
         check_scheduler(scheduler)  # before a build that may take minutes
     if resume:
+        _refuse_changes(recipe, dataset, changes)
         experiment, dataset = _recorded_folds(store, Path(resume))
     else:
         experiment = chosen_experiment(store, dataset, recipe, listener=listener, **changes)
     name = f"{experiment.name}-{experiment.split.name}".replace("/", "-")
-    where = Path(resume or folder or free_folder(name))
+    where = Path(resume or folder or _free_folder(name))
     where = where.absolute() if scheduler else where  # workers have folders of their own
     from models.crossval import cross_validate  # after what can be refused at once: it takes seconds
 
     prepared = prepare(store, experiment, dataset=dataset, source=source, every_fold=True, listener=listener)
-    going_on = where.exists()
-    tell_finished(where, len(prepared.splits), listener)
+    _notice_if_finished(where, len(prepared.splits), listener)
+    how: dict[str, Any] = {"device": device, "jobs": jobs, "resume": where.exists()}
     _record_folds(where, experiment, prepared.view)
-    with ExitStack() as opened, goes_on_with(f"featurestore crossval --resume {where}"):
-        return cross_validate(
-            prepared.all_sides,
-            prepared.describe,
-            where,
-            device=device,
-            jobs=jobs,
-            executor=_cluster(opened, scheduler) if scheduler else None,
-            resume=going_on,
-            progress=listener.training(where.name),
-        )
+    with ExitStack() as opened, _naming_command(f"featurestore crossval --resume {where}"):
+        how["executor"] = _cluster(opened, scheduler) if scheduler else None
+        how["progress"] = listener.training(where.name)
+        return cross_validate(prepared.all_sides, prepared.describe, where, **how)
 
 
 def _record_folds(run: Path, experiment: Experiment, view: DatasetView) -> None:
@@ -221,7 +208,7 @@ def _recorded_folds(store: Store, run: Path) -> tuple[Experiment, str]:
         raise RunError(f"{run} holds no cross-validation: it has no {FOLDS}. Start one with '--run {run}'.")
     record = read_json(file)
     described = typed(record.get("dataset"), dict, f"{file}: dataset", CheckpointError)
-    return recorded_experiment(record.get("recipe"), file), dataset_of(store, described)
+    return _recorded_experiment(record.get("recipe"), file), dataset_of(store, described)
 
 
 def _cluster(opened: ExitStack, scheduler: str) -> Executor:
@@ -241,3 +228,75 @@ def _cluster(opened: ExitStack, scheduler: str) -> Executor:
         )
     executor: Executor = client.get_executor(pure=False)
     return executor
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """What a run folder records of its training."""
+
+    experiment: Experiment
+    config: RunConfig
+    """Of the first of its trainings."""
+    seeds: int | None
+    """Number of seeds of a run with several."""
+
+
+def recorded_run(run: Path) -> RecordedRun:
+    """Read what a run folder records; `RunError` if it is no run."""
+    from models.errors import CheckpointError
+    from models.runs.checkpoint import read_json
+    from models.runs.run import read_config
+
+    seeds, file = None, run / SEVERAL
+    if file.is_file():
+        seeds = read_json(file).get("seeds")
+        if type(seeds) is not int or seeds < 1:
+            raise CheckpointError(f"{file}: does not record the number of seeds. Train again into another '--run'.")
+    trained = run / "seed-0" if seeds else run
+    config = read_config(trained)
+    experiment = _recorded_experiment(config.recipe, trained / "config.json")
+    settled = dataclasses.replace(experiment, training=config.training.to_dict())  # as it began: defaults may change
+    return RecordedRun(settled, config, seeds)
+
+
+def _recorded_experiment(recipe: Any, file: Path) -> Experiment:  # noqa: ANN401 (checked here)
+    from featurestore.errors import FeatureStoreError
+    from models.errors import CheckpointError
+    from pipelines.experiments.recipe import Experiment
+
+    try:
+        return Experiment.from_dict(recipe)
+    except FeatureStoreError as error:
+        raise CheckpointError(f"{file}: its recipe cannot be resumed ({error}) Train again.") from error
+
+
+def _refuse_changes(recipe: str | None, dataset: str | None, changes: Changes) -> None:
+    from featurestore.errors import SpecError
+
+    if recipe or dataset or any(value not in (None, ()) for value in changes.values()):
+        raise SpecError("a run is resumed as it began: give 'resume' alone, or start another run.")
+
+
+def _notice_if_finished(run: Path, trainings: int, listener: Listener) -> None:
+    """Say so if all of a folder's trainings have ended, so that nothing is trained."""
+    if sum(1 for pattern in SUMMARIES for _ in run.glob(pattern)) >= trainings:
+        listener.notice(f"note: {run} is finished: nothing is left to train, and its figures are shown again")
+
+
+def _free_folder(name: str) -> Path:
+    """Return the first folder `runs/NAME-001`, `runs/NAME-002`, ... that does not exist."""
+    folders = (Path("runs") / f"{name}-{number:03d}" for number in itertools.count(1))
+    return next(folder for folder in folders if not folder.exists())
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with the command that resumes what was interrupted."""
+
+
+@contextmanager
+def _naming_command(command: str) -> Iterator[None]:
+    """Name the command that resumes what is done here, if it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"resume with '{command}'.") from None

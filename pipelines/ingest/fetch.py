@@ -25,6 +25,10 @@ from featurestore.errors import ChecksumMismatchError, DownloadError, SourceErro
 from pipelines.ingest.http_transfer import ADVICE, Patience, Progress, fill
 
 Tell = Callable[[str], None]
+Pin = tuple[str, str]
+"""Algorithm and checksum that an archive is held to."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TRUST_FILE = "trust.toml"
 
 
 class Fetcher:
@@ -95,13 +99,6 @@ def terms(manifest: Manifest) -> str:
     return "; ".join(filter(None, said))
 
 
-Pin = tuple[str, str]
-"""Algorithm and checksum that an archive is held to."""
-
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
 def silent(done: int, total: int | None) -> None:
     """Show no progress."""
 
@@ -144,9 +141,13 @@ def download(
         if not (target.exists() and pin and _file_checksum(target, pin[0]) == pin[1]):
             _fetch(archive, target, pin, progress, patience or Patience())
         if pin is None:
-            trust(place, archive.url, _file_checksum(target, "sha256"))
+            _trust(place / TRUST_FILE, archive.url, _file_checksum(target, "sha256"))
     except OSError as error:
-        raise _unwritable(target, error) from error
+        existing = next(folder for folder in target.parents if folder.exists())
+        free = shutil.disk_usage(existing).free
+        raise DownloadError(
+            f"cannot write {str(target)!r} ({error.strerror}; {free} bytes free). Make room and run again."
+        ) from error
     return target
 
 
@@ -170,9 +171,9 @@ def _pin(archive: Archive, folder: Path, trust_first: bool) -> Pin | None:
         raise DownloadError(f"{archive.url!r} is no https:// address. {ADVICE}")
     if archive.sha256:
         return "sha256", archive.sha256
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise DownloadError(f"{archive.url} is plain http and no sha256 is pinned for it. {ADVICE}")
-    if known := trusted_checksum(folder, archive.url):
+    if known := _trusted(folder / TRUST_FILE).get(archive.url):
         return "sha256", known
     if archive.md5:
         return "md5", archive.md5
@@ -196,25 +197,24 @@ def _fetch(archive: Archive, target: Path, pin: Pin | None, progress: Progress, 
         if resumed and not _fits(part, pin):
             part.truncate(0)
             fill(archive.url, archive.bytes, part, progress, patience, checked=checked)
-        _check(archive, part, pin)
+        if pin and not _fits(part, pin):
+            found = _checksum(part, pin[0])
+            Path(part.name).unlink()
+            raise ChecksumMismatchError(
+                f"{archive.url}: {pin[0]} is {found}, expected {pin[1]}; the file was removed. The archive changed or "
+                "was tampered with: ask its publisher, or give a copy that you trust with --source."
+            )
         os.fsync(part.fileno())
         Path(part.name).replace(target)
-        _sync_folder(target.parent)
+        handle = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)  # so that the new name survives a loss of power
+        finally:
+            os.close(handle)
 
 
 def _fits(part: BufferedRandom, pin: Pin | None) -> bool:
     return pin is None or _checksum(part, pin[0]) == pin[1]
-
-
-def _check(archive: Archive, part: BufferedRandom, pin: Pin | None) -> None:
-    if pin is None or _fits(part, pin):
-        return
-    found = _checksum(part, pin[0])
-    Path(part.name).unlink()
-    raise ChecksumMismatchError(
-        f"{archive.url}: {pin[0]} is {found}, expected {pin[1]}; the file was removed. The archive changed or was "
-        "tampered with: ask its publisher, or give a copy that you trust with --source."
-    )
 
 
 @contextmanager
@@ -239,48 +239,17 @@ def _checksum(stream: BufferedReader | BufferedRandom, algorithm: str) -> str:
     return hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power loss."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _unwritable(target: Path, error: OSError) -> DownloadError:
-    existing = next(place for place in target.parents if place.exists())
-    free = shutil.disk_usage(existing).free
-    return DownloadError(
-        f"cannot write {str(target)!r} ({error.strerror}; {free} bytes free). Make room and run again."
-    )
-
-
-FILE_NAME = "trust.toml"
-
-
-def trusted_checksum(folder: Path, url: str) -> str | None:
-    """Return the sha256 that was recorded for a URL, or None.
-
-    Raises
-    ------
-    SourceError
-        If the trust file cannot be read: then nothing may be trusted.
-    """
-    return _records(folder / FILE_NAME).get(url)
-
-
-def trust(folder: Path, url: str, sha256: str) -> None:
+def _trust(file: Path, url: str, sha256: str) -> None:
     """Record the sha256 of a first download; the file is replaced in one step."""
-    file = folder / FILE_NAME
-    records = {**_records(file), url: sha256}
+    records = {**_trusted(file), url: sha256}
     temporary = file.with_suffix(".new")
     lines = [f"{json.dumps(known)} = {json.dumps(records[known])}\n" for known in sorted(records)]
     temporary.write_text("".join(lines), encoding="utf-8")
     temporary.replace(file)
 
 
-def _records(file: Path) -> dict[str, str]:
+def _trusted(file: Path) -> dict[str, str]:
+    """Return the recorded sha256 of each URL; `SourceError` if the file cannot be read: then nothing may be trusted."""
     if not file.exists():
         return {}
     try:

@@ -95,13 +95,7 @@ def fill(
 
 
 def next_url(current: str, location: str) -> str:
-    """Resolve a redirect, and refuse one that leaves https or is no web address.
-
-    Raises
-    ------
-    DownloadError
-        Naming both addresses.
-    """
+    """Resolve a redirect; `DownloadError` for one that leaves https or is no web address."""
     try:
         target = urljoin(current, location)
         scheme, _ = urlsplit(target).scheme, urlsplit(target).port
@@ -141,7 +135,9 @@ class Transfer:
         from urllib3.exceptions import HTTPError
 
         self.done = self.part.seek(0, os.SEEK_END)
-        with requests.Session() as session, self._watched(session) as watch:
+        with requests.Session() as session, Watch(self) as watch:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, watch.adapter())
             try:
                 with self._response(session) as answer:
                     self._settle_start(answer)
@@ -149,18 +145,15 @@ class Transfer:
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
                     raise  # the file, and not the server
-                raise _BrokenOffError(watch.reason or _reason(error)) from error
+                if isinstance(error, requests.Timeout):
+                    reason = "the server does not answer in time"
+                elif isinstance(error, requests.ConnectionError):
+                    reason = "the server cannot be reached, or broke off"
+                else:
+                    reason = f"{type(error).__name__}: {error}"
+                raise _BrokenOffError(watch.reason or reason) from error
             if watch.reason:
                 raise _BrokenOffError(watch.reason)
-
-    @contextmanager
-    def _watched(self, session: requests.Session) -> Iterator[Watch]:
-        """Cut the session's connections off when the body does not come forward or the time is over."""
-        watch = Watch(self)
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, watch.adapter())
-        with watch:
-            yield watch
 
     @contextmanager
     def _response(self, session: requests.Session) -> Iterator[requests.Response]:
@@ -218,16 +211,6 @@ class Transfer:
             self.part.write(block)
             self.progress(self.done, total)
         self.part.flush()
-
-
-def _reason(error: Exception) -> str:
-    import requests
-
-    if isinstance(error, requests.Timeout):
-        return "the server does not answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return "the server cannot be reached, or broke off"
-    return f"{type(error).__name__}: {error}"
 
 
 class Watch:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from featurestore.corpus.corpus_spec import CorpusSpec
@@ -43,10 +44,6 @@ def ingest(
 
     Parameters
     ----------
-    store : Store
-        Where the originals and the listing are kept.
-    manifest : Manifest
-        The corpus's manifest.
     source : str, path or None
         Archive or folder; None takes what the store has, else synthesises or downloads.
     fetch : callable
@@ -74,25 +71,20 @@ def ingest(
         if listing is None:
             opened = corpus_source(manifest, place, limits)
             before_reading()
-            if not write:
+            if write:
+                files = _read(store, opened, manifest)
+                known.remember(files, "" if opened.unread else origin)  # unread files are reported the next time too
+                corpus = label(manifest, files, store.source)
+            else:
                 files, label_files = read_source(opened, manifest)  # the label files are held in memory
                 corpus = label(manifest, files, label_files.__getitem__)
-                return _with_utterances(with_unread(corpus, opened), opened)
-            listing = _read(store, opened, manifest)
-            known.remember(listing, "" if opened.unread else origin)  # so that they are told the next time as well
-            return _with_utterances(with_unread(label(manifest, listing, store.source), opened), opened)
-    small, large = _by_size(listing, limits or Limits())
+            return _with_utterances(with_unread(corpus, opened), opened)
+    limits = limits or Limits()
+    small = tuple(file for file in listing if file.size <= limits.member_bytes)
+    large = [Rejection(file.path, f"it is {limits.too_large}") for file in listing if file.size > limits.member_bytes]
     corpus = label(manifest, small, store.source)
     corpus = replace(corpus, rejected=(*corpus.rejected, *large))
     return corpus if corpus.utterances else _with_utterances(corpus, corpus_source(manifest, place, limits))
-
-
-def _by_size(listing: Listing, limits: Limits) -> tuple[Listing, tuple[Rejection, ...]]:
-    """Part the files of a listing into those that may be read, and those that are rejected for their size."""
-    large = tuple(
-        Rejection(file.path, f"it is {limits.too_large}") for file in listing if file.size > limits.member_bytes
-    )
-    return tuple(file for file in listing if file.size <= limits.member_bytes), large
 
 
 def _with_utterances(corpus: Corpus, source: Source) -> Corpus:
@@ -143,8 +135,13 @@ def _keep(store: Store, source: Source | None, file: ListedFile, data: bytes) ->
 
 def reread(store: Store, source: Source, contents: set[str]) -> set[str]:
     """Put originals in place of damaged or missing ones, from a source that holds them; return which were found."""
+    formats: set[RawFormat] = set()  # as corpora declare headerless audio, of which recordings are kept with a header
+    for name in store.storage.children("refs/corpora"):
+        key = f"refs/corpora/{name}"
+        with suppress(FeatureStoreError, TypeError):
+            raw = CorpusReference.from_bytes(key, store.storage.get(key)).reading.get("raw")
+            formats |= {RawFormat(**raw)} if raw else set()
     found: set[str] = set()
-    formats = _raw_formats(store)
     for path, data in source.iterate():
         for kept in (data, *(raw.wrap(data) for raw in formats)):
             content = identified_file(path, kept).content
@@ -152,17 +149,6 @@ def reread(store: Store, source: Source, contents: set[str]) -> set[str]:
                 store.storage.replace(f"sources/{content}", kept)
                 found.add(content)
     return found
-
-
-def _raw_formats(store: Store) -> tuple[RawFormat, ...]:
-    """Return what the store's corpora declare headerless audio to be: a recording from it is kept with a header."""
-    formats: list[RawFormat] = []
-    for name in store.storage.children("refs/corpora"):
-        key = f"refs/corpora/{name}"
-        with suppress(FeatureStoreError, TypeError):
-            raw = CorpusReference.from_bytes(key, store.storage.get(key)).reading.get("raw")
-            formats += [RawFormat(**raw)] if raw else []
-    return tuple(dict.fromkeys(formats))
 
 
 def _archive_checksum(place: str | Path | None) -> str:
@@ -221,12 +207,10 @@ def ingest_spec(
 ) -> Corpus:
     """Identify, label and keep the recordings of every corpus of a spec, then select and relabel them.
 
-    Each corpus is kept whole under its own name, so that another scheme or another company reads nothing again.
+    Each corpus is kept whole under its own name, so that another scheme or another combination reads nothing again.
 
     Parameters
     ----------
-    store : Store
-    spec : CorpusSpec
     source : str, optional
         Archive, folder or URL; for several corpora `NAME=PLACE,NAME=PLACE`.
     fetcher : Fetcher
@@ -243,19 +227,11 @@ def ingest_spec(
     SplitError
         If the scheme leaves none.
     """
-    parts = [
-        ingest(
-            store,
-            manifest,
-            fetcher.local(place, manifest),
-            fetch or fetcher.archive,
-            write=write,
-            before_reading=before_reading,
-            limits=limits,
-        )
-        for manifest, place in zip(spec.manifests, spec.sources(source), strict=True)
-    ]
-    return spec.corpus(parts)
+    read = partial(
+        ingest, store, fetch=fetch or fetcher.archive, write=write, before_reading=before_reading, limits=limits
+    )
+    places = zip(spec.manifests, spec.sources(source), strict=True)
+    return spec.corpus([read(manifest, fetcher.local(place, manifest)) for manifest, place in places])
 
 
 def corpus_of_store(store: Store, spec: CorpusSpec) -> Corpus | None:

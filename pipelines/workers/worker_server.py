@@ -29,19 +29,26 @@ IMPORTED_ONCE = ("pipelines.build.tasks", "featurestore.rows.engine")
 
 
 def serve() -> None:
-    """Be that process: prepare as the parent says, then fork a worker for each socket that arrives."""
+    """Be that process: prepare as the parent says, fork a worker for each socket that arrives, kill them at the end.
+
+    What they have committed stands, and the rest does not exist.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the socket
     workers: list[int] = []
     with parent_socket() as control:
         _prepare(control)
-        while handle := _next_handle(control):
-            pid = os.fork()
-            if pid == 0:
-                control.close()
-                _work(Connection(handle))
-            os.close(handle)  # the worker alone holds it, so that its end is seen at once
-            workers.append(pid)
-    _end(workers)
+        with suppress(ConnectionError):
+            while handles := socket.recv_fds(control, len(WORKER_WANTED), 1)[1]:  # else the parent is gone
+                pid = os.fork()
+                if pid == 0:
+                    control.close()
+                    _work(Connection(handles[0]))
+                os.close(handles[0])  # the worker alone holds it, so that its end is seen at once
+                workers.append(pid)
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)  # one that has died has not been waited for, so its number is still its own
+    for pid in workers:
+        os.waitpid(pid, 0)
 
 
 def _prepare(control: socket.socket) -> None:
@@ -57,15 +64,6 @@ def _prepare(control: socket.socket) -> None:
             pickle.loads(task)()  # noqa: S301  # likewise; it may need modules of the user's
     gc.freeze()  # workers would copy the pages that a look through them touches
     gc.enable()
-
-
-def _next_handle(control: socket.socket) -> int | None:
-    """Wait for the socket of a worker that is wanted; None if the parent is gone."""
-    try:
-        handles = socket.recv_fds(control, len(WORKER_WANTED), 1)[1]
-    except ConnectionError:
-        return None
-    return handles[0] if handles else None
 
 
 def _work(parent: Connection) -> NoReturn:
@@ -88,11 +86,3 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[A
         return function(*arguments), None
     except Exception as error:
         return None, error
-
-
-def _end(workers: list[int]) -> None:
-    """Kill workers and wait until they are gone: what they have committed stands, and the rest does not exist."""
-    for pid in workers:
-        os.kill(pid, signal.SIGKILL)  # one that has died has not been waited for, so its number is still its own
-    for pid in workers:
-        os.waitpid(pid, 0)

@@ -254,7 +254,7 @@ def test_learnt_recordings_are_known_by_their_bytes_in_another_corpus_and_taken_
 
 def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(regrouped):
     from models.runs.records import Recording, read_sides
-    from pipelines.experiments.train_overlap import learnt
+    from pipelines.experiments.evaluation import learnt
 
     store, run, _ = regrouped
     sides = {side: dict.fromkeys(found, Recording("0" * 64)) for side, found in read_sides(run.folder).items()}
@@ -268,8 +268,7 @@ def test_a_recording_that_was_cut_since_the_training_is_still_known_by_its_path(
 def test_learnt_recordings_are_known_by_their_sound_in_another_container_and_corpus(regrouped):
     from models.errors import RunError
     from models.runs.records import read_sides
-    from pipelines.experiments.evaluation import evaluated_rows
-    from pipelines.experiments.train_overlap import learnt
+    from pipelines.experiments.evaluation import evaluated_rows, learnt
 
     store, run, publish = regrouped
     publish("elsewhere", corpus="another", path=lambda one: f"other/{one.path}")
@@ -315,7 +314,7 @@ def test_new_recordings_of_speakers_that_a_run_learnt_from_are_refused_unless_it
 
 def test_unknown_speakers_are_nobody_s_and_tables_of_before_name_none(regrouped):
     from models.runs.records import read_sides
-    from pipelines.experiments.train_overlap import learnt_speakers
+    from pipelines.experiments.evaluation import learnt_speakers
 
     store, run, publish = regrouped
     publish("nobody", speaker=lambda _: None)

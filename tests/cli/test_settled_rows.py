@@ -9,8 +9,8 @@ from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.errors import SpecError, SplitError
 from featurestore.store import open_store
-from pipelines.experiments.experiment import DatasetChoice
 from pipelines.experiments.prepare import prepare
+from pipelines.experiments.recipe import DatasetChoice
 from pipelines.experiments.settings import chosen_experiment
 
 

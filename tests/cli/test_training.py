@@ -94,12 +94,12 @@ def test_python_gives_the_figures_that_the_command_prints_and_prints_nothing_its
 
     assert result["test"] == json.loads((place / "result.json").read_text())["test"]
     assert evaluated["uar"] == result["test"]["uar"]
-    assert told == ["demo-short: 0 rows computed, 240 stood already"]
+    assert told == ["demo-short: 0 rows computed, 240 reused"]
     assert capsys.readouterr() == ("", "")
 
 
 def test_python_refuses_to_change_a_run_that_goes_on(place):
-    with pytest.raises(SpecError, match="goes on as it began"):
+    with pytest.raises(SpecError, match="resumed as it began"):
         experiments.run(resume=place / "run", epochs=9)
 
 
@@ -188,7 +188,7 @@ def test_ctrl_c_in_a_training_names_the_command_that_goes_on(place, tmp_path):
     _, told = process.communicate(timeout=200)
 
     assert process.returncode == 130
-    assert told.splitlines()[-1] == f"interrupted; 'featurestore train --resume {run}' goes on."
+    assert told.splitlines()[-1] == f"interrupted; resume with 'featurestore train --resume {run}'."
 
 
 def test_a_training_killed_in_its_second_epoch_ends_with_the_same_figures_after_resume(place, tmp_path):

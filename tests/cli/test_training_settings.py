@@ -7,9 +7,9 @@ import pytest
 from featurestore.errors import FeatureStoreError, SpecError
 from models.runs.run import RunConfig
 from models.training_spec import TrainingSpec
-from pipelines.experiments.experiment import DatasetChoice, Experiment
-from pipelines.experiments.resume import recorded_run
+from pipelines.experiments.recipe import DatasetChoice, Experiment
 from pipelines.experiments.settings import with_settings
+from pipelines.experiments.training import recorded_run
 
 EXPERIMENT = Experiment("made-up", DatasetChoice("demo"), training={"epochs": 4})
 

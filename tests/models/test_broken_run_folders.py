@@ -15,11 +15,10 @@ from models.runs.checkpoint import read_tensors, write_tensors
 from models.runs.folders import pooled_summary
 from models.training import train
 from models.training_state import CHECKPOINT, seal
-from pipelines.experiments.experiment import DatasetChoice, Experiment
-from pipelines.experiments.published import KeptResults
-from pipelines.experiments.resume import recorded_run
+from pipelines.experiments.published import keep_results
+from pipelines.experiments.recipe import DatasetChoice, Experiment
 from pipelines.experiments.search import Search
-from pipelines.experiments.training import _recorded_folds
+from pipelines.experiments.training import _recorded_folds, recorded_run
 
 
 @pytest.fixture(scope="module")
@@ -156,5 +155,5 @@ def test_kept_results_that_were_edited_are_one_clear_line_and_stay(tmp_path, tex
     (tmp_path / "results.json").write_text(text)
 
     with pytest.raises(CheckpointError, match=r"^[^\n]*results.json[^\n]*$"):
-        KeptResults(tmp_path / "results.json").keep("zhao", [])
+        keep_results(tmp_path / "results.json", "zhao", [])
     assert (tmp_path / "results.json").read_text() == text

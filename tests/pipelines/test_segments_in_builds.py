@@ -26,7 +26,7 @@ from featurestore.segments import Segment, recording_of
 from featurestore.shards.record import record_key
 from featurestore.store import open_store
 from pipelines.compact import compact
-from pipelines.experiments.train_overlap import learnt
+from pipelines.experiments.evaluation import learnt
 from pipelines.export import export
 from pipelines.repair import repair
 

@@ -9,8 +9,7 @@ import pytest
 from featurestore.corpus.corpus_spec import find_corpus_spec
 from featurestore.corpus.splits.protocols import find_split
 from featurestore.errors import SpecError, UnknownNameError
-from pipelines.experiments.experiment import Experiment
-from pipelines.experiments.recipe import Recipe, read_recipe, recipe_names
+from pipelines.experiments.recipe import Experiment, Recipe, read_recipe, recipe_names
 from pipelines.experiments.search import check_rule
 
 SYSTEMS = ("digits", "etienne", "keren", "mathworks", "zhao")
@@ -84,7 +83,7 @@ def test_every_part_of_a_recipe_names_things_that_exist(name):
         assert find_split(experiment.split.name).name
         assert find_corpus_spec(experiment.dataset.corpus).name
         assert features.dtype in ("float16", "float32")
-        assert (experiment.vote_recipe() is None) == (not experiment.vote.policy)
+        assert (experiment.vote_spec() is None) == (not experiment.vote.policy)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
