@@ -245,7 +245,7 @@ def new(folder: str, out: str | None, as_json: bool, limits: Limits) -> None:
             f"{folder!r:.200} is in a format that is read as it is: {FORMATS[known].title}. "
             "It needs no manifest: 'featurestore build FOLDER', 'featurestore corpora check FOLDER'."
         )
-    from featurestore.corpus.diagnose import resembled_corpus
+    from featurestore.corpus.check import resembled_corpus
     from featurestore.corpus.sources.open import open_source
     from featurestore.corpus.suggest.propose import propose_manifest
 

@@ -7,9 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from featurestore.corpus.check import Completeness, FirstLook, check_completeness, stand_ins
+from featurestore.corpus.check import (
+    Completeness,
+    check_completeness,
+    nothing_found,
+    packed_advice,
+    resembled_corpus,
+    stand_ins,
+    with_what_is_there_instead,
+)
 from featurestore.corpus.corpus_spec import folder_manifest, recognised_format
-from featurestore.corpus.diagnose import nothing_found, packed_advice, resembled_corpus, with_what_is_there_instead
 from featurestore.corpus.load import corpus_source, read_source, with_unread
 from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 from featurestore.corpus.manifest.model import Manifest
@@ -119,9 +126,9 @@ def _completeness(
         found = check_completeness(manifest, known, store.source, stand_ins(manifest, known, store.source))
         return found, _decoded(manifest, found.corpus, None, store, max_seconds) if max_seconds else None
     opened = corpus_source(manifest, fetcher.local(source, manifest), limits)
-    look = FirstLook(opened, manifest)
-    listing, label_files = read_source(look, manifest)
-    found = check_completeness(manifest, listing, label_files.__getitem__, look.faults)
+    faults: dict[str, str] = {}
+    listing, label_files = read_source(opened, manifest, faults)
+    found = check_completeness(manifest, listing, label_files.__getitem__, faults)
     unread = with_unread(Corpus(manifest.name, manifest, ()), opened).rejected
     found = with_what_is_there_instead(replace(found, rejected=(*found.rejected, *unread)), opened)
     if not (found.files or found.extra or found.rejected or found.looks_like or packed_advice(opened)):

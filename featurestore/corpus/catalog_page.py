@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from featurestore.corpus.manifest.model import Archive, Manifest, Speaker
+from featurestore.corpus.manifest.model import Archive, Manifest
 from featurestore.corpus.splits.rules import SPLITS
 
 HEAD = """# Corpora
@@ -37,21 +37,14 @@ def catalogue_page(manifests: Iterable[Manifest]) -> str:
 
     Examples
     --------
-    >>> from featurestore.corpus.manifest.parse import find_manifest
+    >>> from featurestore.corpus.manifest.catalog import find_manifest
     >>> print(catalogue_page([find_manifest("demo")]).splitlines()[-1])
     - Splits: `speakers`, `shuffled`, `loso`, `mathworks`
     """
     manifests = tuple(manifests)
-    parts = [HEAD, "\n".join(_table(manifests)), *(_section(manifest) for manifest in manifests)]
-    return "\n".join(parts)
-
-
-def _table(manifests: Sequence[Manifest]) -> Iterator[str]:
-    yield _row(COLUMNS)
-    yield _row(["---:" if column in NUMBERS else "---" for column in COLUMNS])
-    for manifest in manifests:
-        yield _row(_cells(manifest))
-    yield ""
+    rule = _row(["---:" if column in NUMBERS else "---" for column in COLUMNS])
+    table = [_row(COLUMNS), rule, *(_row(_cells(manifest)) for manifest in manifests), ""]
+    return "\n".join([HEAD, *table, *map(_section, manifests)])
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -59,6 +52,8 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _cells(manifest: Manifest) -> tuple[str, ...]:
+    archive = manifest.archives[0] if manifest.archives else None
+    pin = "made here" if manifest.generator else _held_to(archive, manifest) if archive else "-"
     return (
         f"[{manifest.name}](#{manifest.name})",
         _number(manifest.expected.files),
@@ -68,7 +63,7 @@ def _cells(manifest: Manifest) -> tuple[str, ...]:
         _number(manifest.speaker_count),
         _text(manifest.language) or "-",
         _text(manifest.licence),
-        _pin(manifest),
+        pin,
     )
 
 
@@ -81,13 +76,6 @@ def _text(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("_", "\\_").replace("*", "\\*")
 
 
-def _pin(manifest: Manifest) -> str:
-    """Say what the best archive is held to."""
-    if manifest.generator:
-        return "made here"
-    return _held_to(manifest.archives[0], manifest) if manifest.archives else "-"
-
-
 def _held_to(archive: Archive, manifest: Manifest) -> str:
     if archive.sha256:
         return "sha256"
@@ -95,16 +83,9 @@ def _held_to(archive: Archive, manifest: Manifest) -> str:
 
 
 def _section(manifest: Manifest) -> str:
-    lines = [f"## {manifest.name}", "", _wrapped(f"**{_text(manifest.title)}.** {_text(manifest.description)}"), ""]
-    facts = (
-        *_origin(manifest),
-        *_labels(manifest),
-        *_speakers(manifest),
-        *_sentences(manifest),
-        *_known_bad(manifest),
-        *_views(manifest),
-    )
-    return "\n".join([*lines, *(_wrapped(f"- {fact}", "  ") for fact in facts), ""])
+    facts = (*_origin(manifest), *_labels(manifest), *_speakers_and_names(manifest), *_views(manifest))
+    intro = _wrapped(f"**{_text(manifest.title)}.** {_text(manifest.description)}")
+    return "\n".join([f"## {manifest.name}", "", intro, "", *(_wrapped(f"- {fact}", "  ") for fact in facts), ""])
 
 
 def _wrapped(text: str, indent: str = "") -> str:
@@ -124,62 +105,48 @@ def _origin(manifest: Manifest) -> Iterator[str]:
 
 
 def _labels(manifest: Manifest) -> Iterator[str]:
-    """Say the classes with their codes and counts, and which other fields there are."""
+    """Yield the classes with their codes and counts, and which other fields there are."""
     rule, counts = manifest.labels, manifest.expected.labels
-    codes: dict[str, list[str]] = {}
-    for code, meaning in rule.codes.get(rule.target, {}).items():
-        codes.setdefault(meaning, []).append(code)
-    named = (_label(name, codes.get(name, []), counts.get(name)) for name in manifest.classes)
-    yield f"Labels (`{rule.target}`): {', '.join(named) or 'as in the labels'}"
+    classes = []
+    for name in manifest.classes:
+        codes = [code for code, meaning in rule.codes.get(rule.target, {}).items() if meaning == name != code]
+        written = "".join(f" `{code}`" for code in codes)
+        classes.append(f"{_text(name)}{written}" + (f" {counts[name]:,}" if name in counts else ""))
+    yield f"Labels (`{rule.target}`): {', '.join(classes) or 'as in the labels'}"
     for other in (name for name in rule.codes if name not in (rule.target, rule.speaker)):
         yield f"Also `{other}`: {', '.join(f'`{code}` {_text(said)}' for code, said in rule.codes[other].items())}"
     if manifest.label_files:
         yield "Read beside the audio: " + ", ".join(f"`{name}`" for one in manifest.label_files for name in one.files)
 
 
-def _label(name: str, codes: Sequence[str], count: int | None) -> str:
-    written = "".join(f" `{code}`" for code in codes if code != name)
-    return f"{_text(name)}{written}" + ("" if count is None else f" {count:,}")
-
-
-def _speakers(manifest: Manifest) -> Iterator[str]:
-    if manifest.labels.speaker is None:
+def _speakers_and_names(manifest: Manifest) -> Iterator[str]:
+    rule = manifest.labels
+    if rule.speaker is None:
         yield "Speakers: unknown, so no split can keep them apart"
-        return
-    count = "number unknown" if manifest.speaker_count is None else f"{manifest.speaker_count:,}"
-    yield f"Speakers (`{manifest.labels.speaker}`): {count}{_speaker_list(manifest)}"
-
-
-def _speaker_list(manifest: Manifest) -> str:
-    if not manifest.speakers:
-        return ""
-    if len(manifest.speakers) <= LISTED_SPEAKERS:
-        return f": {', '.join(_speaker(one) for one in manifest.speakers)}"
-    sexes = Counter(one.sex for one in manifest.speakers if one.sex)
-    ages = [one.age for one in manifest.speakers if one.age is not None]
-    known = [f"{count} {sex}" for sex, count in sorted(sexes.items())]
-    return "".join(f", {fact}" for fact in [*known, *([f"{min(ages)} to {max(ages)} years old"] if ages else [])])
-
-
-def _speaker(one: Speaker) -> str:
-    age = None if one.age is None else str(one.age)
-    return _text(" ".join(filter(None, [one.id, one.sex, age])))
-
-
-def _sentences(manifest: Manifest) -> Iterator[str]:
-    text = manifest.labels.text
-    yield "Sentences: not told apart" if text is None else f"Sentences: field `{text}`"
-    if manifest.labels.pattern:
-        yield f"Names{' and folders' if manifest.labels.match == 'path' else ''}: `{manifest.labels.pattern}`"
-
-
-def _known_bad(manifest: Manifest) -> Iterator[str]:
+    else:
+        count = "number unknown" if manifest.speaker_count is None else f"{manifest.speaker_count:,}"
+        yield f"Speakers (`{rule.speaker}`): {count}{_speaker_list(manifest)}"
+    yield "Sentences: not told apart" if rule.text is None else f"Sentences: field `{rule.text}`"
+    if rule.pattern:
+        yield f"Names{' and folders' if rule.match == 'path' else ''}: `{rule.pattern}`"
     for name, reason in manifest.audio.known_bad.items():
         yield f"Known bad: `{name}`, {_text(reason)}"
 
 
+def _speaker_list(manifest: Manifest) -> str:
+    """Name a few speakers one by one; sum up more by sex and age."""
+    speakers = manifest.speakers
+    ages = [one.age for one in speakers if one.age is not None]
+    if 0 < len(speakers) <= LISTED_SPEAKERS:
+        named = (filter(None, (one.id, one.sex, None if one.age is None else str(one.age))) for one in speakers)
+        return f": {', '.join(_text(' '.join(words)) for words in named)}"
+    facts = [f"{count} {sex}" for sex, count in sorted(Counter(one.sex for one in speakers if one.sex).items())]
+    facts += [f"{min(ages)} to {max(ages)} years old"] if ages else []
+    return "".join(f", {fact}" for fact in facts)
+
+
 def _views(manifest: Manifest) -> Iterator[str]:
-    """Say the splits that make sense, and the protocols with their sources."""
+    """Yield the splits that make sense, and the schemes and protocols with their sources."""
     rules = [name for name in manifest.splits if name in SPLITS or name in manifest.side_rules]
     if rules:
         yield f"Splits: {', '.join(f'`{name}`' for name in rules)}"

@@ -6,8 +6,8 @@ emotions; their paths and speakers start with the corpus, so that nothing is tak
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,7 @@ from pkgutil import iter_modules
 
 from featurestore.corpus import importers
 from featurestore.corpus.importers.data_folder import DataFolder, DataFormat
-from featurestore.corpus.importers.to_manifest import manifest_of
+from featurestore.corpus.importers.translation import manifest_of
 from featurestore.corpus.labels.schemes import find_scheme, under_scheme
 from featurestore.corpus.manifest.catalog import find_manifest, manifest_names, read_manifest
 from featurestore.corpus.manifest.model import Expected, LabelRule, Manifest, Scheme
@@ -24,16 +24,11 @@ from featurestore.corpus.suggest.propose import sure_manifest
 from featurestore.corpus.types import Corpus, Rejection, Utterance
 from featurestore.errors import ManifestError, SourceError, SpecError
 
+_MODULES = [import_module(f"{importers.__name__}.{file.name}") for file in iter_modules(importers.__path__)]
+_FORMATS = {one.__name__.rpartition(".")[2]: one.FORMAT for one in _MODULES if hasattr(one, "FORMAT")}
 
-def _formats() -> Mapping[str, DataFormat]:
-    """Return the formats that the modules of `featurestore.corpus.importers` declare, in the order of their ranks."""
-    names = [file.name for file in iter_modules(importers.__path__)]
-    found = {name: getattr(import_module(f"{importers.__name__}.{name}"), "FORMAT", None) for name in names}
-    return dict(sorted(((name, one) for name, one in found.items() if one), key=lambda pair: pair[1].rank))
-
-
-FORMATS = _formats()
-"""The formats of other tools by the names of their modules."""
+FORMATS: Mapping[str, DataFormat] = dict(sorted(_FORMATS.items(), key=lambda pair: pair[1].rank))
+"""The formats that the modules of `featurestore.corpus.importers` declare as `FORMAT`, in the order of their ranks."""
 
 
 def recognised_format(place: str | Path) -> str | None:
@@ -66,10 +61,6 @@ def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest
     return manifest_of(FORMATS[found].reads(DataFolder(folder)), folder, manifest_names(), limits)
 
 
-TOGETHER = "emotions"
-"""The common scheme that several corpora get where none is named."""
-
-
 @dataclass(frozen=True, slots=True)
 class CorpusSpec:
     """What a user asked for."""
@@ -98,23 +89,14 @@ class CorpusSpec:
         """
         if len(parts) == 1 and self.scheme is None:
             return parts[0]
-        whole = parts[0] if len(parts) == 1 else self._merged(parts)
-        scheme = self.scheme or find_scheme(TOGETHER)
+        whole = parts[0] if len(parts) == 1 else _merged(self.name, parts)
+        scheme = self.scheme or find_scheme("emotions")  # one vocabulary for several corpora
         left = under_scheme(whole.utterances, scheme)
-        manifest = dataclasses.replace(whole.manifest, expected=scheme.expected, index={})
-        notes = (*whole.notes, *_left_out(whole, left, scheme))
-        return dataclasses.replace(whole, name=self.name, manifest=manifest, utterances=left, notes=notes)
-
-    def _merged(self, parts: Sequence[Corpus]) -> Corpus:
-        utterances = [_prefixed(part.name, one) for part in parts for one in part.utterances]
-        return Corpus(
-            self.name,
-            _merged_manifest(self.name, self.manifests),
-            tuple(sorted(utterances, key=lambda one: one.path)),
-            tuple(_moved(part.name, one) for part in parts for one in part.rejected),
-            tuple(_moved(part.name, one) for part in parts for one in part.unlabelled),
-            tuple(f"{part.name}: {note}" for part in parts for note in part.notes),
-        )
+        manifest = replace(whole.manifest, expected=scheme.expected, index={})
+        notes, count = whole.notes, len(whole.utterances)
+        if len(left) < count:
+            notes += (f"scheme {scheme.name!r} leaves out {count - len(left)} of {count} utterances",)
+        return replace(whole, name=self.name, manifest=manifest, utterances=left, notes=notes)
 
     def sources(self, source: str | None) -> tuple[str | None, ...]:
         """Return the source of each corpus; for several, `--source` takes `NAME=PATH,NAME=PATH`.
@@ -152,14 +134,14 @@ def find_corpus_spec(text: str, limits: Limits | None = None) -> CorpusSpec:
     """
     folder, scheme = _folder(text)
     if folder:
-        manifest = folder_manifest(folder, limits)
-        return CorpusSpec((manifest,), find_scheme(scheme, manifest) if scheme else None)
-    names, scheme = _without_scheme(text)
-    manifests = tuple(find_manifest(name) for name in _parts(names))
+        manifests: tuple[Manifest, ...] = (folder_manifest(folder, limits),)
+    else:
+        names, scheme = _without_scheme(text)
+        manifests = tuple(find_manifest(name) for name in _parts(names))
     if len({manifest.name for manifest in manifests}) < len(manifests):
         raise SpecError(f"{text!r:.200} names a corpus twice. Name each once.")
-    of_one = manifests[0] if len(manifests) == 1 else None
-    return CorpusSpec(manifests, find_scheme(scheme, of_one) if scheme else None)
+    own = manifests[0] if len(manifests) == 1 else None
+    return CorpusSpec(manifests, find_scheme(scheme, own) if scheme else None)
 
 
 def _folder(text: str) -> tuple[str, str]:
@@ -180,15 +162,14 @@ def _is_own_folder(text: str) -> bool:
 
 
 def _is_described(folder: Path) -> bool:
-    return recognised_format(folder) is not None or any(map(_is_manifest, folder.glob("*.toml")))
-
-
-def _is_manifest(file: Path) -> bool:
-    try:
-        find_manifest(file)
-    except ManifestError:  # some other tool's TOML
-        return False
-    return True
+    """Tell whether another tool, or a manifest, describes a folder; TOML of some other tool is no manifest."""
+    if recognised_format(folder) is not None:
+        return True
+    for file in folder.glob("*.toml"):
+        with suppress(ManifestError):
+            read_manifest(file)
+            return True
+    return False
 
 
 def _without_scheme(text: str) -> tuple[str, str]:
@@ -211,19 +192,29 @@ def _parts(names: str) -> list[str]:
     return parts
 
 
+def _merged(name: str, parts: Sequence[Corpus]) -> Corpus:
+    """Return several corpora as one; paths, speakers and sentences begin with the corpus."""
+    return Corpus(
+        name,
+        _merged_manifest(name, [part.manifest for part in parts]),
+        tuple(
+            sorted((_prefixed(part.name, one) for part in parts for one in part.utterances), key=lambda one: one.path)
+        ),
+        tuple(Rejection(f"{part.name}/{one.path}", one.reason) for part in parts for one in part.rejected),
+        tuple(Rejection(f"{part.name}/{one.path}", one.reason) for part in parts for one in part.unlabelled),
+        tuple(f"{part.name}: {note}" for part in parts for note in part.notes),
+    )
+
+
 def _prefixed(corpus: str, one: Utterance) -> Utterance:
     labels = (("corpus", corpus), *((field, value) for field, value in one.labels if field != "corpus"))
-    return dataclasses.replace(
+    return replace(
         one,
         path=f"{corpus}/{one.path}",
         labels=labels,
         speaker=None if one.speaker is None else f"{corpus}/{one.speaker}",
         text=None if one.text is None else f"{corpus}/{one.text}",
     )
-
-
-def _moved(corpus: str, rejection: Rejection) -> Rejection:
-    return Rejection(f"{corpus}/{rejection.path}", rejection.reason)
 
 
 def _merged_manifest(name: str, manifests: Sequence[Manifest]) -> Manifest:
@@ -240,8 +231,3 @@ def _merged_manifest(name: str, manifests: Sequence[Manifest]) -> Manifest:
         splits=("speakers", "shuffled", "loso", "leave-one-corpus-out"),
         expected=Expected(),
     )
-
-
-def _left_out(whole: Corpus, left: Sequence[Utterance], scheme: Scheme) -> tuple[str, ...]:
-    count = len(whole.utterances) - len(left)
-    return (f"scheme {scheme.name!r} leaves out {count} of {len(whole.utterances)} utterances",) if count else ()

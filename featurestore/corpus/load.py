@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from featurestore.corpus.check import fault_of, nothing_found
 from featurestore.corpus.labels.assign import label
 from featurestore.corpus.manifest.model import Manifest, is_label_file
 from featurestore.corpus.sources.archive_safety import Limits
@@ -47,27 +48,27 @@ def load_corpus(name: str | Path, source: str | Path | None = None) -> Corpus:
     from featurestore.corpus.corpus_spec import find_corpus_spec
 
     choice = find_corpus_spec(str(name))
-    sources = choice.sources(None if source is None else str(source))
-    parts = zip(choice.manifests, sources, strict=True)
-    return choice.corpus([_whole_corpus(manifest, place) for manifest, place in parts])
-
-
-def _whole_corpus(manifest: Manifest, source: str | Path | None) -> Corpus:
-    opened = corpus_source(manifest, source)
-    listing, label_files = read_source(opened, manifest)
-    corpus = with_unread(label(manifest, listing, label_files.__getitem__), opened)
-    if not corpus.utterances:
-        from featurestore.corpus.diagnose import nothing_found
-
-        raise SourceError(nothing_found(corpus, opened))
-    return corpus
+    parts = []
+    for manifest, place in zip(choice.manifests, choice.sources(None if source is None else str(source)), strict=True):
+        opened = corpus_source(manifest, place)
+        listing, label_files = read_source(opened, manifest)
+        part = with_unread(label(manifest, listing, label_files.__getitem__), opened)
+        if not part.utterances:
+            raise SourceError(nothing_found(part, opened))
+        parts.append(part)
+    return choice.corpus(parts)
 
 
 def corpus_source(manifest: Manifest, source: str | Path | None = None, limits: Limits | None = None) -> Source:
     """Open the place of a corpus: the one given, else that of its manifest, else the corpus's own synthesiser."""
     place = source if source is not None else manifest.place
     if place is not None:
-        return _located(open_source(place, limits), manifest)
+        opened = open_source(place, limits)
+        if manifest.translation is None:
+            return opened
+        from featurestore.corpus.importers.translation import located
+
+        return located(opened, manifest.translation)
     if manifest.generator is None:
         advice = f"get them from {manifest.homepage} ({manifest.licence}) and " if manifest.homepage else ""
         raise SourceError(
@@ -78,15 +79,6 @@ def corpus_source(manifest: Manifest, source: str | Path | None = None, limits: 
     return MemorySource(f"the synthesised corpus {manifest.name!r}", generate(manifest.generator))
 
 
-def _located(source: Source, manifest: Manifest) -> Source:
-    """Give files the paths under which another tool's data names them, if the manifest was made from such data."""
-    if manifest.translation is None:
-        return source
-    from featurestore.corpus.importers.located import located
-
-    return located(source, manifest.translation)
-
-
 def read_listing(source: Source, wanted: Wanted = everything) -> tuple[ListedFile, ...]:
     """Read every wanted file of a source once and identify it by its bytes, sorted by path."""
     return tuple(
@@ -94,15 +86,26 @@ def read_listing(source: Source, wanted: Wanted = everything) -> tuple[ListedFil
     )
 
 
-def read_source(source: Source, manifest: Manifest) -> tuple[tuple[ListedFile, ...], dict[str, bytes]]:
-    """Read the recordings and label files of a corpus once; return the listing and the label files by content."""
+def read_source(
+    source: Source, manifest: Manifest, faults: dict[str, str] | None = None
+) -> tuple[tuple[ListedFile, ...], dict[str, bytes]]:
+    """Read the recordings and label files of a corpus once; return the listing and the label files by content.
+
+    Where `faults` is given, it gets the reason for each recording whose first bytes show that it is none, by its path
+    in the source, so that no file has to be read twice.
+    """
     found: list[ListedFile] = []
     label_files: dict[str, bytes] = {}
     for path, data in source.iterate(manifest.wants):
-        file = identified_file(path, manifest.recording(path, data))
+        kept = manifest.recording(path, data)
+        file = identified_file(path, kept)
         found.append(file)
         if is_label_file(manifest.label_files, path):
             label_files[file.content] = data
+        elif faults is not None:
+            fault = fault_of(kept)
+            if fault is not None:
+                faults[path] = fault
     check_label_files_read(source, manifest)
     for path, data in manifest.beside.items():
         found.append(identified_file(path, data))

@@ -24,7 +24,6 @@ from featurestore.signal.kernels.elementary import LN2, cosine_and_sine, exp, ex
 
 Signal = NDArray[np.float64]
 
-
 RATE = 16_000
 """Samples a second."""
 
@@ -88,21 +87,15 @@ def utter(syllables: Sequence[str], voice: Voice, manner: Manner, random: np.ran
     -------
     array [time], float64, root mean square 1
     """
-    lengths = _syllable_lengths(len(syllables), voice.tempo * manner.tempo, random)
-    edges = np.concatenate(([0], np.cumsum(lengths)))
+    seconds = 0.2 / (voice.tempo * manner.tempo) * (0.92 + 0.16 * random.random(len(syllables)))
+    seconds[-1] *= 1.3
+    edges = np.concatenate(([0], np.cumsum(np.rint(seconds * RATE).astype(np.int64))))
     source = _voice_source(edges, voice, manner, random)
     spoken = np.zeros(len(source))
     for vowel, start, stop in zip(syllables, edges[:-1], edges[1:], strict=True):
         spoken += _resonate(_faded(source, int(start), int(stop)), vowel, voice.tract)
     spoken = spoken * _loudness(edges) + _onsets(edges, random)
     return np.asarray(spoken / np.sqrt(np.mean(spoken**2)))
-
-
-def _syllable_lengths(count: int, tempo: float, random: np.random.Generator) -> NDArray[np.int64]:
-    """Return lengths in samples: 0.2 s a syllable at tempo 1, the last one longer."""
-    seconds = 0.2 / tempo * (0.92 + 0.16 * random.random(count))
-    seconds[-1] *= 1.3
-    return np.rint(seconds * RATE).astype(np.int64)
 
 
 def _voice_source(edges: NDArray[np.int64], voice: Voice, manner: Manner, random: np.random.Generator) -> Signal:
@@ -197,13 +190,7 @@ ROOM_DB = -68.0
 
 
 def generate(generator: str) -> dict[str, bytes]:
-    """Return the files of a synthesised corpus, the same bytes every time.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such generator.
-    """
+    """Return the files of a synthesised corpus, the same bytes every time; `UnknownNameError` if there is none."""
     if generator not in GENERATORS:
         raise UnknownNameError("generator", generator, GENERATORS)
     return GENERATORS[generator]()
@@ -212,14 +199,14 @@ def generate(generator: str) -> dict[str, bytes]:
 def demo_files() -> dict[str, bytes]:
     """Synthesise the 120 clips of the `demo` corpus: `{voice}_{sentence}_{mood}.wav`, 16 kHz mono PCM16."""
     return {
-        f"{voice}_{sentence}_{mood}.wav": wav_bytes(_clip(voice, sentence, mood))
+        f"{voice}_{sentence}_{mood}.wav": _wav_bytes(_clip(voice, sentence, mood))
         for voice in VOICES
         for sentence in SENTENCES
         for mood in MOODS
     }
 
 
-def wav_bytes(signal: Signal) -> bytes:
+def _wav_bytes(signal: Signal) -> bytes:
     """Write a signal in [-1, 1] as a 16-bit mono WAV file; louder samples are clipped."""
     samples = np.rint(np.clip(signal, -1, 1) * 32_767).astype("<i2")
     buffer = io.BytesIO()

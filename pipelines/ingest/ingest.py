@@ -89,7 +89,7 @@ def ingest(
 
 def _with_utterances(corpus: Corpus, source: Source) -> Corpus:
     if not corpus.utterances:
-        from featurestore.corpus.diagnose import nothing_found
+        from featurestore.corpus.check import nothing_found
 
         raise SourceError(nothing_found(corpus, source))
     return corpus

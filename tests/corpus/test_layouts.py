@@ -14,7 +14,7 @@ from tiny_corpus import tone
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.diagnose import resembled_corpus
+from featurestore.corpus.check import resembled_corpus
 from featurestore.corpus.suggest.propose import propose_manifest
 from featurestore.errors import AmbiguousError
 

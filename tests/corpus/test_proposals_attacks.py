@@ -9,8 +9,7 @@ from cli.main import run
 from featurestore.corpus import load_corpus
 from featurestore.corpus.manifest.parse import parse_manifest
 from featurestore.corpus.suggest.look import MOST_STUDIED
-from featurestore.corpus.suggest.manifest_text import toml_text
-from featurestore.corpus.suggest.propose import corpus_name, propose_for, propose_manifest
+from featurestore.corpus.suggest.propose import corpus_name, propose_for, propose_manifest, toml_text
 from featurestore.corpus.types import ListedFile
 from featurestore.errors import ManifestError, SourceError
 

@@ -14,7 +14,7 @@ from field_copies import recording
 from field_names import NAMES, TABLES
 
 from cli.console import shorten_middle
-from featurestore.corpus.diagnose import resembled_corpus
+from featurestore.corpus.check import resembled_corpus
 
 SPEAKERS, EMOTIONS = range(1, 25), range(1, 9)
 

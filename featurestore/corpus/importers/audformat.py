@@ -1,11 +1,9 @@
 """Databases of audformat: a header `db.yaml` and a file `db.NAME.csv` for each of its tables.
 
-The grammar is PyYAML's, taken as a stream of events; values are built here. So no tag is obeyed, no scalar becomes a
-date or a truth value, and what aliases may repeat is bounded.
-
-The header is read as plain text values (no tag is obeyed), tables as CSV; pickled and Parquet tables are refused.
-Filewise and segmented tables are read; what a filewise one says holds for all segments of the file. Values of a scheme
-that refers to a table of its own, such as the age of a speaker, become fields of the recordings.
+The header is YAML, of which only PyYAML's stream of events is used and values are built here. So no tag is obeyed, no
+scalar becomes a date or a truth value, and what aliases may repeat is bounded. Tables are read as CSV; pickled and
+Parquet tables are left out. What a filewise table says holds for all segments of the file. Values of a scheme that
+refers to a table of its own, such as the age of a speaker, become fields of the recordings.
 """
 
 from __future__ import annotations
@@ -17,10 +15,23 @@ from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, Fo
 from featurestore.corpus.suggest.roles import SIDES, SPEAKER_NAMES, TEXT_NAMES, plain_name
 from featurestore.errors import SourceError
 
+HEADER = "db.yaml"
+
+LARGEST_HEADER = 8 * 2**20
+"""Bytes of a header; those of published databases take a few kilobytes."""
+
 MOST_EVENTS = 500_000
 """Scalars, lists and mappings of one file; the header of a database of 100 tables has about 5,000."""
 
 DEEPEST = 40
+
+STARTS = frozenset({"", "0", "0.0", "0 days", "0 days 00:00:00", "0 days 00:00:00.000000"})
+"""How tables write the start of a file."""
+
+ENDS = frozenset({"", "NaT", "nan"})
+"""How tables write the end of a file."""
+
+Mapped = Mapping[str, Any]
 
 
 def plain_yaml(text: str, where: str) -> Any:  # noqa: ANN401 (mappings, lists and strings)
@@ -38,7 +49,8 @@ def plain_yaml(text: str, where: str) -> Any:  # noqa: ANN401 (mappings, lists a
     try:
         return _Builder(where).document(yaml.parse(text, Loader=loader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SourceError(f"{where} is no plain YAML ({_one_line(error)}). Mend the file.") from error
+        reason = " ".join(str(error).split())[:160]
+        raise SourceError(f"{where} is no plain YAML ({reason}). Mend the file.") from error
 
 
 class _Builder:
@@ -51,16 +63,12 @@ class _Builder:
 
     def document(self, events: Iterator[Any]) -> Any:  # noqa: ANN401
         """Return the value of the only document, None where there is none; `SourceError` at a second one."""
-        value: Any = None
-        found = 0
+        ends = ("StreamStartEvent", "StreamEndEvent", "DocumentStartEvent", "DocumentEndEvent")
+        values = (self._value(event, events, 0) for event in events if type(event).__name__ not in ends)
+        value = next(values, None)
         for event in events:
-            kind = type(event).__name__
-            if kind in ("StreamStartEvent", "StreamEndEvent", "DocumentStartEvent", "DocumentEndEvent"):
-                continue
-            found += 1
-            if found > 1:
+            if type(event).__name__ not in ends:
                 raise self._refused("it has several documents")
-            value = self._value(event, events, 0)
         return value
 
     def _value(self, event: Any, events: Iterator[Any], depth: int) -> Any:  # noqa: ANN401
@@ -68,27 +76,22 @@ class _Builder:
         if self._count > MOST_EVENTS or depth > DEEPEST:
             raise self._refused(f"it holds more than {MOST_EVENTS:,} values, or more than {DEEPEST} levels")
         kind = type(event).__name__
-        if kind == "AliasEvent":
-            return self._alias(event.anchor)
+        if kind == "AliasEvent":  # the same value again, never a copy, so that aliases cannot multiply
+            if event.anchor not in self._anchors:
+                raise self._refused(f"the alias *{event.anchor:.40} stands for nothing that is complete")
+            return self._anchors[event.anchor]
         if event.tag not in (None, "!"):
             raise self._refused(f"the tag {event.tag!r:.60} is not read")
-        built = self._built(kind, event, events, depth)
+        members = self._members(events, depth)
+        if kind == "ScalarEvent":
+            built = event.value
+        elif kind == "SequenceStartEvent":
+            built = list(members)
+        else:
+            built = {self._key(name): next(members, "") for name in members}
         if event.anchor is not None:
             self._anchors[event.anchor] = built
         return built
-
-    def _built(self, kind: str, event: Any, events: Iterator[Any], depth: int) -> Any:  # noqa: ANN401
-        if kind == "ScalarEvent":
-            return event.value
-        if kind == "SequenceStartEvent":
-            return list(self._members(events, depth))
-        members = self._members(events, depth)
-        return {self._key(name): next(members, "") for name in members}
-
-    def _key(self, name: object) -> str:
-        if not isinstance(name, str) or name == "<<":
-            raise self._refused("a key is a list, a mapping, or a merge (<<)")
-        return name
 
     def _members(self, events: Iterator[Any], depth: int) -> Iterator[Any]:
         for event in events:
@@ -96,31 +99,13 @@ class _Builder:
                 return
             yield self._value(event, events, depth + 1)
 
-    def _alias(self, anchor: str) -> Any:  # noqa: ANN401
-        """Return what an anchor stands for: the same value again, never a copy, so that aliases cannot multiply."""
-        if anchor not in self._anchors:
-            raise self._refused(f"the alias *{anchor:.40} stands for nothing that is complete")
-        return self._anchors[anchor]
+    def _key(self, name: object) -> str:
+        if not isinstance(name, str) or name == "<<":
+            raise self._refused("a key is a list, a mapping, or a merge (<<)")
+        return name
 
     def _refused(self, why: str) -> SourceError:
         return SourceError(f"{self._where}: {why}. Write it out plainly; nothing of it is ever executed.")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
-
-
-HEADER = "db.yaml"
-
-LARGEST_HEADER = 8 * 2**20
-"""Bytes of a header; those of published databases take a few kilobytes."""
-
-STARTS = frozenset({"", "0", "0.0", "0 days", "0 days 00:00:00", "0 days 00:00:00.000000"})
-
-ENDS = frozenset({"", "NaT", "nan"})
-
-
-Mapped = Mapping[str, Any]
 
 
 def is_audformat(folder: DataFolder) -> bool:
@@ -136,12 +121,17 @@ def read_audformat(folder: DataFolder) -> FoundCorpus:
     SourceError
         If the header is no plain YAML, or no table can be read.
     """
-    header = _header(folder)
+    where = f"{HEADER!r} in {str(folder.place)!r:.200}"
+    header = plain_yaml(folder.data(HEADER, LARGEST_HEADER).decode("utf-8-sig", errors="replace"), where)
+    if not isinstance(header, dict):
+        raise SourceError(f"{where} holds no mapping, so it is no header of audformat.")
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     notes: list[str] = []
     for name, table in _mapping(header, "tables").items():
-        found = _table(folder, header, name, _mapping({"table": table}, "table"), notes)
-        for path, fields in found:
+        if not folder.has(f"db.{name}.csv"):
+            notes.append(f"the table {name!r} is left out: {_absent(folder, name)}")
+            continue
+        for path, fields in _table(folder, header, name, table if isinstance(table, dict) else {}):
             known = rows.setdefault((path, fields.get("start", ""), fields.get("end", "")), {})
             for field, value in fields.items():
                 if known.setdefault(field, value) != value:
@@ -149,27 +139,19 @@ def read_audformat(folder: DataFolder) -> FoundCorpus:
     if not rows:
         why = f": {notes[0]}" if notes else ""
         raise SourceError(f"the database in {str(folder.place)!r:.200} has no table that is read{why}.")
+    languages = header.get("languages")
+    one = languages[0] if isinstance(languages, list) and len(languages) == 1 else ""
     return FoundCorpus(
         "audformat",
         tuple((path, fields) for (path, _, _), fields in rows.items()),
         title=_line(header, "name"),
         description=_line(header, "description"),
-        language=_language(header),
+        language=one if isinstance(one, str) else "",
         licence=_line(header, "license") or _line(header, "usage") or "unknown",
         licence_url=_line(header, "license_url"),
         homepage=_line(header, "source"),
         notes=tuple(notes),
     )
-
-
-def _header(folder: DataFolder) -> Mapped:
-    text = folder.data(HEADER, LARGEST_HEADER).decode("utf-8-sig", errors="replace")
-    header = plain_yaml(text, f"{HEADER!r} in {str(folder.place)!r:.200}")
-    if not isinstance(header, dict):
-        raise SourceError(
-            f"{HEADER!r} in {str(folder.place)!r:.200} holds no mapping, so it is no header of audformat."
-        )
-    return header
 
 
 def _mapping(values: Mapped, key: str) -> dict[str, Any]:
@@ -184,74 +166,49 @@ def _line(values: Mapped, key: str) -> str:
     return " ".join(found.split()) if isinstance(found, str) else ""
 
 
-def _language(header: Mapped) -> str:
-    languages = header.get("languages")
-    first = languages[0] if isinstance(languages, list) and len(languages) == 1 else ""
-    return first if isinstance(first, str) else ""
-
-
-def _table(
-    folder: DataFolder, header: Mapped, name: str, table: Mapped, notes: list[str]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the path and fields of each row of one table; note why where it cannot be read."""
-    file = f"db.{name}.csv"
-    if not folder.has(file):
-        notes.append(f"the table {name!r} is left out: {_absent(folder, name)}")
-        return
-    rows = list(table_fields(folder, file))
-    columns = {column: _scheme(header, one) for column, one in _mapping(table, "columns").items()}
-    beside = {column: _scheme_values(folder, header, scheme) for column, scheme in columns.items()}
-    side = _side(header, table)
-    for place, row in rows:
-        fields = _fields(row, columns, beside) | _part(row)
-        yield written_path(row.get("file", ""), place), {**fields, **({"split": side} if side else {})}
-
-
-def _part(row: Mapping[str, str]) -> dict[str, str]:
-    """Return where a segment starts and ends; nothing for a row about a whole file."""
-    start, end = row.get("start", ""), row.get("end", "")
-    if start in STARTS and end in ENDS:
-        return {}
-    return {"start": start or "0", **({} if end in ENDS else {"end": end})}
-
-
 def _absent(folder: DataFolder, name: str) -> str:
-    kinds = [kind for kind in ("parquet", "pkl") if folder.has(f"db.{name}.{kind}")]
-    if not kinds:
+    kind = next((kind for kind in ("parquet", "pkl") if folder.has(f"db.{name}.{kind}")), None)
+    if kind is None:
         return f"db.{name}.csv is missing"
-    return f"it is stored as {kinds[0]}, which is not read; save the database again with storage_format='csv'"
+    return f"it is stored as {kind}, which is not read; save the database again with storage_format='csv'"
 
 
-def _scheme(header: Mapped, column: object) -> str:
-    found = column.get("scheme_id") if isinstance(column, dict) else None
-    return found if isinstance(found, str) and found in _mapping(header, "schemes") else ""
+def _table(folder: DataFolder, header: Mapped, name: str, table: Mapped) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the path and fields of each row of one table."""
+    schemes: dict[str, str] = {}
+    for column, said in _mapping(table, "columns").items():
+        scheme = said.get("scheme_id") if isinstance(said, dict) else None
+        schemes[column] = scheme if isinstance(scheme, str) and scheme in _mapping(header, "schemes") else ""
+    beside = {column: _scheme_values(folder, header, scheme) for column, scheme in schemes.items()}
+    split = table.get("split_id")
+    kind = (_line(_mapping(_mapping(header, "splits"), split), "type") or split) if isinstance(split, str) else ""
+    for place, row in table_fields(folder, f"db.{name}.csv"):
+        fields: dict[str, str] = {}
+        for column in filter(row.__contains__, schemes):
+            fields.setdefault(_field(column, schemes[column]), row[column])
+            for field, value in beside[column].get(row[column], {}).items():
+                fields.setdefault(field, value)
+        start, end = row.get("start", ""), row.get("end", "")
+        if not (start in STARTS and end in ENDS):  # a segment, no whole file
+            fields |= {"start": start or "0", **({} if end in ENDS else {"end": end})}
+        if kind:
+            fields["split"] = SIDES.get(kind.casefold(), kind)
+        yield written_path(row.get("file", ""), place), fields
 
 
-def _scheme_values(folder: DataFolder, header: Mapped, scheme: str) -> Mapping[str, Mapping[str, str]]:
+def _scheme_values(folder: DataFolder, header: Mapped, scheme: str) -> Mapping[str, dict[str, str]]:
     """Return what a scheme says of its values: from the header, or from the table that it names."""
     labels = _mapping(_mapping(header, "schemes"), scheme).get("labels")
     if isinstance(labels, dict):
-        return {value: _texts(said) for value, said in labels.items() if isinstance(said, dict)}
+        return {
+            value: {name: text for name, text in said.items() if text and isinstance(text, str)}
+            for value, said in labels.items()
+            if isinstance(said, dict)
+        }
     if not isinstance(labels, str) or not folder.has(f"db.{labels}.csv"):
         return {}
     rows = (list(row.items()) for _, row in table_fields(folder, f"db.{labels}.csv"))
     return {row[0][1]: dict(row[1:]) for row in rows if row}
-
-
-def _texts(values: Mapped) -> dict[str, str]:
-    return {name: value for name, value in values.items() if isinstance(value, str) and value}
-
-
-def _fields(
-    row: Mapping[str, str], columns: Mapping[str, str], beside: Mapping[str, Mapping[str, Mapping[str, str]]]
-) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for column, scheme in columns.items():
-        if column in row:
-            fields.setdefault(_field(column, scheme), row[column])
-            for name, value in beside[column].get(row[column], {}).items():
-                fields.setdefault(name, value)
-    return fields
 
 
 def _field(column: str, scheme: str) -> str:
@@ -260,15 +217,6 @@ def _field(column: str, scheme: str) -> str:
         if plain_name(column) in names or plain_name(scheme) in names:
             return role
     return column
-
-
-def _side(header: Mapped, table: Mapped) -> str:
-    """Return the side of a split that a table belongs to."""
-    split = table.get("split_id")
-    if not isinstance(split, str):
-        return ""
-    kind = _line(_mapping(_mapping(header, "splits"), split), "type") or split
-    return SIDES.get(kind.casefold(), kind)
 
 
 FORMAT = DataFormat("audformat database (db.yaml)", is_audformat, read_audformat, rank=1)

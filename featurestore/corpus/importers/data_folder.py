@@ -53,18 +53,17 @@ class DataFolder:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the files that lie directly in it, sorted."""
-        try:
-            return tuple(sorted(one.name for one in self.place.iterdir() if one.is_file()))
-        except OSError as error:
-            raise SourceError(f"folder {str(self.place)!r} cannot be read ({error.strerror}).") from error
+        return tuple(one.name for one in self._entries(Path.is_file))
 
     def below(self) -> tuple[DataFolder, ...]:
         """Return the folders directly in it that are not hidden, sorted."""
+        return tuple(DataFolder(one) for one in self._entries(Path.is_dir) if not one.name.startswith("."))
+
+    def _entries(self, wanted: Callable[[Path], bool]) -> list[Path]:
         try:
-            found = sorted(one for one in self.place.iterdir() if one.is_dir() and not one.name.startswith("."))
+            return sorted(filter(wanted, self.place.iterdir()))
         except OSError as error:
             raise SourceError(f"folder {str(self.place)!r} cannot be read ({error.strerror}).") from error
-        return tuple(map(DataFolder, found))
 
     def has(self, name: str) -> bool:
         """Tell whether it holds a regular file of this name."""

@@ -35,10 +35,9 @@ def read_metadata(folder: DataFolder) -> FoundCorpus:
     rows: list[tuple[str, dict[str, str]]] = []
     for part, name in _metadata_files(folder):
         above = part.place.relative_to(folder.place).as_posix()
-        for place, row in _metadata_rows(part, name):
+        for place, row in _json_rows(part, name) if name.endswith(".jsonl") else table_fields(part, name):
             path = written_path(row.pop(KEY, ""), place)
-            inside = path if above == "." or path.startswith("/") else f"{above}/{path}"
-            rows.append((inside, row))
+            rows.append((path if above == "." or path.startswith("/") else f"{above}/{path}", row))
     return FoundCorpus("Hugging Face audio folder", tuple(_with_roles(rows)))
 
 
@@ -52,13 +51,10 @@ def _metadata_files(folder: DataFolder, depth: int = DEEPEST) -> Iterator[tuple[
             yield from _metadata_files(part, depth - 1)
 
 
-def _metadata_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    if name.endswith(".jsonl"):
-        for place, line in folder.lines(name):
-            values = {key: scalar_text(value) for key, value in json_object(line, place).items()}
-            yield place, {key: text for key, text in values.items() if text}
-        return
-    yield from table_fields(folder, name)
+def _json_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    for place, line in folder.lines(name):
+        values = {key: scalar_text(value) for key, value in json_object(line, place).items()}
+        yield place, {key: text for key, text in values.items() if text}
 
 
 def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, Mapping[str, str]]]:

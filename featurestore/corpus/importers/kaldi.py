@@ -43,24 +43,28 @@ def read_kaldi(folder: DataFolder) -> FoundCorpus:
         for part in parts
         for path, fields in _rows(part)
     ]
-    notes = tuple(note for part in parts for note in _channels_of_own_files(part))
+    notes = [note for part in parts for note in _channels_of_own_files(part)]
     if not any("speaker" in fields for _, fields in rows):
-        notes += ("the speakers are unknown: utt2spk is absent, or names each utterance as its own speaker",)
-    return FoundCorpus("Kaldi", tuple(rows), notes=notes)
+        notes.append("the speakers are unknown: utt2spk is absent, or names each utterance as its own speaker")
+    return FoundCorpus("Kaldi", tuple(rows), notes=tuple(notes))
 
 
 def _rows(folder: DataFolder) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the written path and the fields of each utterance."""
     recordings = {key: _audio_path(value, place) for key, (value, place) in _lines(folder, "wav.scp").items()}
-    by_utterance, by_speaker = _label_files(folder)
+    by_kind: dict[str, dict[str, Mapping[str, str]]] = {"utt": {}, "spk": {}}
+    for name in folder.names():
+        file = _LABELS.fullmatch(name)
+        if file and name not in NO_LABELS:
+            by_kind[file["of"]][file["field"]] = _values(folder, name)
     speakers = _speakers(folder)
     texts = _values(folder, "text")
     channels = _channels(folder)
     for utterance, recording, part in _utterances(folder, recordings):
         speaker = speakers.get(utterance)
         said = [
-            *((f"utt2{name}", name, values.get(utterance)) for name, values in by_utterance.items()),
-            *((f"spk2{name}", name, values.get(speaker or "")) for name, values in by_speaker.items()),
+            *((f"utt2{name}", name, values.get(utterance)) for name, values in by_kind["utt"].items()),
+            *((f"spk2{name}", name, values.get(speaker or "")) for name, values in by_kind["spk"].items()),
             ("utt2spk", "speaker", speaker),
             ("text", "text", texts.get(utterance)),
             ("reco2file_and_channel", "channel", channels.get(recording)),
@@ -102,16 +106,6 @@ def _values(folder: DataFolder, name: str) -> Mapping[str, str]:
     return {key: value for key, (value, _) in _lines(folder, name).items()}
 
 
-def _label_files(folder: DataFolder) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Mapping[str, str]]]:
-    """Return the fields of utterances and those of speakers, by name and key."""
-    found: dict[str, dict[str, Mapping[str, str]]] = {"utt": {}, "spk": {}}
-    for name in folder.names():
-        file = _LABELS.fullmatch(name)
-        if file and name not in NO_LABELS:
-            found[file["of"]][file["field"]] = _values(folder, name)
-    return found["utt"], found["spk"]
-
-
 def _speakers(folder: DataFolder) -> Mapping[str, str]:
     """Return the speaker of each utterance; none where every utterance is its own, which says that they are unknown."""
     found = _values(folder, "utt2spk")
@@ -136,17 +130,17 @@ def _channels(folder: DataFolder) -> Mapping[str, str]:
     return found
 
 
-def _channels_of_own_files(folder: DataFolder) -> tuple[str, ...]:
-    """Tell that a channel is looked for in a file that no other recording has, which may hold that channel alone."""
+def _channels_of_own_files(folder: DataFolder) -> Iterator[str]:
+    """Warn of channels of files that belong to one recording each, and may hold that channel alone."""
     paths = _values(folder, "wav.scp")
     files = Counter(paths.values())
     alone = [one for one in _channels(folder) if one in paths and files[paths[one]] == 1]
-    if not alone:
-        return ()
-    return (
-        f"'reco2file_and_channel' names a channel of {len(alone):,} recordings with a file of their own, such as "
-        f"{alone[0]!r:.80}: it is taken from that file. If each file holds one channel, remove 'reco2file_and_channel'",
-    )
+    if alone:
+        yield (
+            f"'reco2file_and_channel' names a channel of {len(alone):,} recordings with a file of their own, such as "
+            f"{alone[0]!r:.80}: it is taken from that file. If each file holds one channel, remove "
+            "'reco2file_and_channel'"
+        )
 
 
 def _audio_path(value: str, place: str) -> str:
@@ -168,23 +162,15 @@ def _utterances(folder: DataFolder, recordings: Mapping[str, str]) -> Iterator[t
     for utterance, (value, place) in _lines(folder, "segments").items():
         recording, start, end, channel = (*value.split(), "", "", "", "")[:4]
         if recording not in recordings:
-            raise SourceError(f"{place}: the recording {recording!r:.80} does not stand in wav.scp. Mend either.")
+            raise SourceError(f"{place}: the recording {recording!r:.80} is missing from wav.scp. Mend either.")
         if not start or not end or len(value.split()) > 4:
             raise SourceError(f"{place}: a recording, a start and an end in seconds are needed, not {value!r:.80}.")
-        last = "" if _is_end(end, seconds.get(recording)) else end
-        yield utterance, recording, {"start": start, **({"end": last} if last else {}), **_channel(channel)}
-
-
-def _channel(text: str) -> Mapping[str, str]:
-    return {"channel": text} if text else {}
-
-
-def _is_end(end: str, length: str | None) -> bool:
-    """Tell whether a segment ends with its recording: -1 says so, and so does the length in `reco2dur`."""
-    try:
-        return float(end) == -1 or (length is not None and float(end) == float(length))
-    except ValueError:
-        return False
+        try:  # -1 ends with the recording, and so does the length in `reco2dur`
+            whole = float(end) == -1 or (recording in seconds and float(end) == float(seconds[recording]))
+        except ValueError:
+            whole = False
+        part = {"start": start, "end": "" if whole else end, "channel": channel}
+        yield utterance, recording, {name: value for name, value in part.items() if value}
 
 
 FORMAT = DataFormat("Kaldi data folder (wav.scp)", is_kaldi, read_kaldi, rank=3)

@@ -25,8 +25,7 @@ _RECORDINGS = re.compile(r"(?P<before>.*)recordings(?P<behind>.*\.jsonl(\.gz)?)"
 
 def is_lhotse(folder: DataFolder) -> bool:
     """Tell whether a folder holds a recording manifest with its supervisions."""
-    names = set(folder.names())
-    return any(_supervisions(name) in names for name in names if _RECORDINGS.fullmatch(name))
+    return any(_pairs(folder))
 
 
 def read_lhotse(folder: DataFolder) -> FoundCorpus:
@@ -38,22 +37,24 @@ def read_lhotse(folder: DataFolder) -> FoundCorpus:
         For a recording that is no file (a command, an address, a transformed one), or a supervision without times or
         of channels that are neither one nor all.
     """
-    names = set(folder.names())
-    pairs = [(name, _supervisions(name)) for name in sorted(names) if _RECORDINGS.fullmatch(name)]
     rows: list[tuple[str, Mapping[str, str]]] = []
-    for recordings, supervisions in pairs:
-        if supervisions in names:
-            side = side_of(re.split(r"[^a-zA-Z]+", recordings))
-            rows += ((path, {**row, **({"split": side} if side else {})}) for path, row in _rows(folder, recordings))
+    for recordings, supervisions in _pairs(folder):
+        side = side_of(re.split(r"[^a-zA-Z]+", recordings))
+        split = {"split": side} if side else {}
+        rows += ((path, {**row, **split}) for path, row in _rows(folder, recordings, supervisions))
     return FoundCorpus("Lhotse", tuple(rows))
 
 
-def _supervisions(name: str) -> str:
-    found = _RECORDINGS.fullmatch(name)
-    return f"{found['before']}supervisions{found['behind']}" if found else ""
+def _pairs(folder: DataFolder) -> Iterator[tuple[str, str]]:
+    """Yield the names of recording manifests and of the supervisions beside them."""
+    names = set(folder.names())
+    for found in filter(None, map(_RECORDINGS.fullmatch, sorted(names))):
+        supervisions = f"{found['before']}supervisions{found['behind']}"
+        if supervisions in names:
+            yield found[0], supervisions
 
 
-def _rows(folder: DataFolder, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _rows(folder: DataFolder, name: str, supervisions: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the written path and the fields of each supervision; a recording without one has no fields."""
     recordings: dict[str, tuple[Mapping[str, Any], str]] = {}
     for one, place in _objects(folder, name):
@@ -61,10 +62,10 @@ def _rows(folder: DataFolder, name: str) -> Iterator[tuple[str, Mapping[str, str
         if known != one:
             raise SourceError(f"{place}: the recording {one['id']!r:.80} is another one in {before}. Mend either.")
     supervised = set()
-    for one, place in _objects(folder, _supervisions(name)):
+    for one, place in _objects(folder, supervisions):
         recording = _text(one, "recording_id", place)
         if recording not in recordings:
-            raise SourceError(f"{place}: the recording {recording!r:.80} does not stand in {name!r:.80}. Mend either.")
+            raise SourceError(f"{place}: the recording {recording!r:.80} is missing from {name!r:.80}. Mend either.")
         supervised.add(recording)
         yield _part(one, place, *recordings[recording])
     for key, (one, place) in recordings.items():
@@ -83,15 +84,6 @@ def _text(one: Mapping[str, Any], key: str, place: str) -> str:
     return str(one[key])
 
 
-def _fields(one: Mapping[str, Any]) -> Mapping[str, str]:
-    custom = one.get("custom")
-    own = custom if isinstance(custom, dict) else {}
-    values = {f"custom_{name}" if is_segment_field(name) else name: value for name, value in own.items()}
-    values |= {name: one[name] for name in PLAIN_FIELDS if one.get(name) is not None}
-    texts = {name: scalar_text(value) for name, value in values.items()}
-    return {name: text for name, text in texts.items() if text}
-
-
 def _part(one: Mapping[str, Any], place: str, recording: Mapping[str, Any], of: str) -> tuple[str, Mapping[str, str]]:
     """Return the written path of a supervision's file, and its fields with the part that it is of it."""
     sources = _sources(recording, of)
@@ -104,12 +96,19 @@ def _part(one: Mapping[str, Any], place: str, recording: Mapping[str, Any], of: 
             f"{place}: the channels {str(wanted)[1:-1]:.80} of a recording with {str(channels)[1:-1]:.80} are neither "
             "one nor all of one file; others are not mixed. Mend the manifest."
         )
-    own = _channels(source, of)
-    channel = {"channel": str(own.index(wanted[0]))} if len(wanted) < len(own) else {}
-    return _audio_path(recording, source, of), {**_fields(one), **_times(one, recording, place), **channel}
+    custom = one.get("custom")
+    own = custom if isinstance(custom, dict) else {}
+    values = {f"custom_{name}" if is_segment_field(name) else name: value for name, value in own.items()}
+    values |= {name: one[name] for name in PLAIN_FIELDS if one.get(name) is not None}
+    texts = {name: scalar_text(value) for name, value in values.items()}
+    fields = {name: text for name, text in texts.items() if text} | _times(one, recording, place)
+    numbers = _channels(source, of)
+    if len(wanted) < len(numbers):
+        fields["channel"] = str(numbers.index(wanted[0]))
+    return _audio_path(recording, source, of), fields
 
 
-def _times(one: Mapping[str, Any], recording: Mapping[str, Any], place: str) -> Mapping[str, str]:
+def _times(one: Mapping[str, Any], recording: Mapping[str, Any], place: str) -> dict[str, str]:
     """Return start and duration of a supervision; nothing where it is all of its recording, to the sample."""
     start, seconds = _number(one, "start"), _number(one, "duration")
     if start is None or seconds is None:

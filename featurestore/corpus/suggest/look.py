@@ -1,15 +1,22 @@
-"""Looking at a folder or archive once: which files are audio, and which may say something about them."""
+"""Looking at a folder or archive once: which files are audio, and which tables and lists name recordings."""
 
 from __future__ import annotations
 
+import json
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from featurestore.corpus.diagnose import packed_advice
+from featurestore.corpus.check import packed_advice
+from featurestore.corpus.labels.tables.readers import scalar_text, sniffed_delimiter, table_rows
+from featurestore.corpus.labels.tables.rows import is_missing, text_lines
 from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.types import Source
+from featurestore.corpus.suggest.roles import side_of
 from featurestore.errors import SourceError
 
 MOST_STUDIED = 20_000
@@ -18,6 +25,13 @@ MOST_TABLES = 20
 LARGEST_TABLE = 16 * 2**20
 """Bytes of a file that is looked at as a table or list of labels; of all tables together as well."""
 TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".txt", ".lst", ".list", ".scp")
+MOST_ROWS = 5_000
+"""Rows of a table that are studied."""
+MOST_EXAMPLES = 100
+MOST_COLUMNS = 200
+LONGEST_LINE = 20_000
+LEAST_JOINED = 0.5
+"""Share of the rows that must name a recording."""
 
 
 @dataclass(frozen=True)
@@ -50,52 +64,42 @@ def look(source: Source) -> Seen:
     members = sorted(source.members(), key=lambda member: member.path)
     named = [member.path for member in members if is_audio(member.path)]
     audio = [path for path in named if not has_control_characters(path)]
+    if named and not audio:
+        raise SourceError(
+            f"the names of all {len(named):,} recordings in {source.name!r:.200} hold control characters or bytes "
+            "that are no text, so no manifest can name them. Rename them."
+        )
     if not audio:
-        raise SourceError(_nothing(source, len(members), len(named)))
+        raise SourceError(
+            f"{source.name!r:.200} holds no audio among its {len(members):,} files (*.wav, *.flac, *.mp3 and so on). "
+            f"{packed_advice(source) or 'Name the folder or archive that does.'}"
+        )
     step = -(-len(audio) // MOST_STUDIED)
     sizes = {member.path: member.size for member in members}
     return Seen(tuple(audio), tuple(audio[::step]), _beside(source, sizes), len(named) - len(audio))
 
 
-def _nothing(source: Source, files: int, strange: int) -> str:
-    if strange:
-        return (
-            f"the names of all {strange:,} recordings in {source.name!r:.200} hold control characters or bytes "
-            "that are no text, so no manifest can name them. Rename them."
-        )
-    return (
-        f"{source.name!r:.200} holds no audio among its {files:,} files (*.wav, *.flac, *.mp3 and so on). "
-        f"{packed_advice(source) or 'Name the folder or archive that does.'}"
-    )
-
-
 def _beside(source: Source, sizes: Mapping[str, int]) -> Mapping[str, bytes]:
     """Read small files that may be tables; those near the top and with telling names first."""
+
+    def rank(path: str) -> tuple[int, int, str]:
+        """Order files by depth, ending and path."""
+        kind = next(n for n, ending in enumerate(TABLE_ENDINGS) if path.casefold().endswith(ending))
+        return path.count("/"), kind, path
+
     likely = [
         path
         for path, size in sizes.items()
         if path.casefold().endswith(TABLE_ENDINGS) and 0 < size <= LARGEST_TABLE and not has_control_characters(path)
     ]
-    chosen = _within(sorted(likely, key=lambda path: (path.count("/"), _rank(path), path))[:MOST_TABLES], sizes)
+    ranked = sorted(likely, key=rank)[:MOST_TABLES]
+    totals = accumulate(sizes[path] for path in ranked)
+    chosen = {path for path, total in zip(ranked, totals, strict=True) if total <= LARGEST_TABLE}
     found = dict(source.iterate(lambda path: path in chosen)) if chosen else {}
     for path, reason in source.unread.items():
         if path.casefold().endswith(TABLE_ENDINGS[:3]):  # a table for sure; without it labels may be others
             raise SourceError(reason)
     return found
-
-
-def _within(paths: Sequence[str], sizes: Mapping[str, int]) -> frozenset[str]:
-    chosen: list[str] = []
-    total = 0
-    for path in paths:
-        total += sizes[path]
-        if total <= LARGEST_TABLE:
-            chosen.append(path)
-    return frozenset(chosen)
-
-
-def _rank(path: str) -> int:
-    return next(n for n, ending in enumerate(TABLE_ENDINGS) if path.casefold().endswith(ending))
 
 
 def ending_of(path: str) -> str:
@@ -116,3 +120,166 @@ def least_depth(paths: Iterable[str], most: int = 16) -> int:
         if len({tuple(one[-depth:]) for one in parts}) == len(parts):
             return depth
     return most
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """A table of which one column names recordings."""
+
+    path: str
+    format: str
+    encoding: str
+    delimiter: str | None
+    header: bool
+    key: str
+    """The column that names the recordings."""
+    joined: int
+    """Rows that name one, of those that were studied."""
+    rows: int
+    examples: tuple[str, ...]
+    """Some of the recordings as its rows name them."""
+    columns: Mapping[str, Counter[str]]
+    """How often each value occurs in each other column."""
+    order: tuple[str, ...]
+    """All columns in their order."""
+
+
+@dataclass(frozen=True)
+class SideList:
+    """A file that names one recording a line, and the side that its own name says."""
+
+    path: str
+    side: str
+    joined: int
+
+
+def find_tables(seen: Seen) -> tuple[list[LabelTable], list[SideList]]:
+    """Return the tables and lists among the files beside the audio that name recordings."""
+    names = set(map(_name_of, seen.audio))
+    known = names | {name.rpartition(".")[0] for name in names}  # a table may name recordings without their ending
+    tables: list[LabelTable] = []
+    lists: list[SideList] = []
+    for path, data in seen.beside.items():
+        encoding, text = _decoded(data)
+        lines = [line for line in text_lines(text)[: MOST_ROWS + 1] if line.strip()]
+        if not lines or max(map(len, lines)) > LONGEST_LINE:
+            continue
+        side = side_of(re.split(r"[^A-Za-z]+", path.rpartition("/")[2]))
+        joined = sum(_name_of(line.strip()) in known for line in lines)
+        if side and joined >= LEAST_JOINED * len(lines):
+            lists.append(SideList(path, side, joined))
+            continue
+        table = _json_table(path, lines, known) if path.endswith(".jsonl") else _table(path, encoding, lines, known)
+        if table is not None:
+            tables.append(table)
+    return tables, lists
+
+
+def _name_of(path: str) -> str:
+    """Return the last part of a path, with accents as `build` compares them."""
+    return unicodedata.normalize("NFC", path).replace("\\", "/").rpartition("/")[2]
+
+
+def _decoded(data: bytes) -> tuple[str, str]:
+    """Return the encoding of a file and its text; Latin-1 reads everything."""
+    for encoding in ("utf-8-sig", "cp949"):
+        try:
+            return encoding, data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return "latin-1", data.decode("latin-1")
+
+
+def _table(path: str, encoding: str, lines: Sequence[str], known: Collection[str]) -> LabelTable | None:
+    delimiter = sniffed_delimiter(lines[0])
+    rows: list[list[str]] = []
+    fault: SourceError | None = None
+    try:
+        for _, cells in table_rows("\n".join(lines), delimiter, f"label file {path!r:.120}", header=True):
+            rows.append([cell.strip() for cell in cells])
+    except SourceError as error:
+        fault = error
+    width = len(rows[0]) if rows else 0
+    if not 2 <= width <= MOST_COLUMNS:
+        return None
+    header = all(_name_of(cell) not in known for cell in rows[0])
+    names = rows[0] if header else [str(number) for number in range(1, width + 1)]
+    if len(set(names)) < width or not all(names):
+        return None
+    columns = {name: [row[number] for row in rows[header:]] for number, name in enumerate(names)}
+    found = _joined(path, "columns", (encoding, delimiter), columns, known, header=header)
+    if fault is not None and found is not None:
+        raise fault  # a table of recordings all the same: its faulty line is reported
+    return found
+
+
+def _json_table(path: str, lines: Sequence[str], known: Collection[str]) -> LabelTable | None:
+    try:
+        objects = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        return None
+    if not all(isinstance(one, dict) and len(one) <= MOST_COLUMNS for one in objects):
+        return None
+    names = list(dict.fromkeys(name for one in objects[:100] for name in one))[:MOST_COLUMNS]
+    columns = {name: [scalar_text(one.get(name)) for one in objects] for name in names}
+    return _joined(path, "jsonl", ("utf-8-sig", None), columns, known, header=True)
+
+
+def _joined(
+    path: str,
+    kind: str,
+    coding: tuple[str, str | None],
+    columns: Mapping[str, Sequence[str]],
+    known: Collection[str],
+    *,
+    header: bool,
+) -> LabelTable | None:
+    """Return the table if one of its columns names recordings in most rows."""
+    hits = {name: sum(_name_of(cell) in known for cell in cells) for name, cells in columns.items()}
+    key = max(hits, key=lambda name: hits[name], default="")
+    rows = len(columns[key]) if key else 0
+    if not rows or hits[key] < LEAST_JOINED * rows:
+        return None
+    return LabelTable(
+        path=path,
+        format=kind,
+        encoding=coding[0],
+        delimiter=coding[1],
+        header=header,
+        key=key,
+        joined=hits[key],
+        rows=rows,
+        examples=tuple(cell for cell in columns[key] if _name_of(cell) in known)[:MOST_EXAMPLES],
+        columns={
+            name: Counter(cell for cell in cells if not is_missing(cell))
+            for name, cells in columns.items()
+            if name != key
+        },
+        order=tuple(columns),
+    )
+
+
+def joining(table: LabelTable, paths: Sequence[str], depth: int) -> tuple[str, str]:
+    """Return how a manifest compares the rows of a table with recordings: `match` and `key`.
+
+    Names serve where they are all different, else paths; where rows give them from the table's own folder on, that is
+    put in front.
+    """
+    names = [_stem(path.rpartition("/")[2]) for path in paths]
+    if len(set(names)) == len(names):
+        return "name", "{file}"
+    tails = {_tail(path, depth) for path in paths}
+    folder = table.path.rpartition("/")[0].replace("{", "{{").replace("}", "}}")
+    ways = ("path", "{file}"), ("path", f"{folder}/{{file}}")
+    return max(
+        ways, key=lambda way: sum(_tail(way[1].replace("{file}", one), depth) in tails for one in table.examples)
+    )
+
+
+def _tail(path: str, depth: int) -> str:
+    return _stem("/".join(path.split("/")[-depth:]))
+
+
+def _stem(path: str) -> str:
+    """Return a path without an ending, so that rows may have one or not."""
+    return path.rpartition(".")[0] or path

@@ -14,87 +14,19 @@ from functools import cached_property
 from itertools import pairwise
 from math import prod
 
-FEWEST_NAMES = 20
-
-LONGEST_NAME = 32
-
+FEWEST_NAMES, LONGEST_NAME = 20, 32
+"""Names, and characters of each, whose fields are told by position."""
 ROOM = 20
 """Times that there may be more combinations of all fields than names; names drawn by chance leave far more."""
-
-DEPENDENT = {"digit": 0.9, "letter": 0.75}
+DEPENDENT_DIGITS, DEPENDENT_LETTERS = 0.9, 0.75
 """Share of the combinations of two fields below which they are one."""
-
-
-def cuts_by_position(names: Sequence[str]) -> tuple[int, ...] | None:
-    """Return where the fields of names begin, and the end; None if they are no names with fields by position.
-
-    The values of each field must return, and most combinations of them occur, as in a corpus that was planned.
-
-    Parameters
-    ----------
-    names : sequence of str
-        File names without endings.
-
-    Examples
-    --------
-    >>> cuts_by_position([f"{speaker:02}{mood}{take}" for speaker in range(8, 12) for mood in "nsh" for take in "123"])
-    (0, 2, 3, 4)
-    """
-    length = len(names[0]) if names else 0
-    alike = len(names) >= FEWEST_NAMES and 2 <= length <= LONGEST_NAME and {len(name) for name in names} == {length}
-    if not alike or not all(name.isascii() and name.isalnum() for name in names) or _counts(names):
-        return None
-    cuts = [0]
-    for place in range(1, length):
-        if not _one_field(names, cuts[-1], place):
-            cuts.append(place)
-    cuts.append(length)
-    sizes = [len(_values(names, *pair)) for pair in pairwise(cuts)]
-    fields = 2 * max(sizes) <= len(names) and prod(sizes) <= ROOM * len(names)
-    return tuple(cuts) if fields else None
-
-
-def _values(names: Sequence[str], start: int, stop: int) -> set[str]:
-    return {name[start:stop] for name in names}
-
-
-def _one_field(names: Sequence[str], start: int, place: int) -> bool:
-    """Tell whether a place belongs to the field before it: both are fixed, or their characters depend on each other."""
-    before, here = _values(names, start, place), _values(names, place, place + 1)
-    if len(before) == 1 or len(here) == 1:
-        return len(before) == len(here) == 1
-    kind = _kind_of_names({name[place - 1] for name in names})
-    if kind is None or kind != _kind_of_names(here):
-        return False
-    both = _values(names, start, place + 1)
-    return len(both) < DEPENDENT["digit" if kind == "digit" else "letter"] * len(before) * len(here)
-
-
-def _kind_of_names(characters: set[str]) -> str | None:
-    tests = {"digit": str.isdigit, "upper": str.isupper, "lower": str.islower}
-    return next((kind for kind, test in tests.items() if all(map(test, characters))), None)
-
-
-def _counts(names: Sequence[str]) -> bool:
-    """Tell whether what varies in the names is one number that counts them."""
-    same = [len(set(column)) == 1 for column in zip(*names, strict=True)]
-    first = same.index(False) if False in same else 0
-    tails = [name[first:] for name in names]
-    if not all(tail.isdecimal() for tail in tails):
-        return False
-    numbers = [int(tail) for tail in tails]
-    return max(numbers) - min(numbers) < 2 * len(numbers)
-
-
 NAMES_OF_ONE_FORM = 0.9
 """Share of the names that must be put together in the same way."""
 
-
 _COARSE = re.compile(r"[_\-. ]+|[^_\-. ]+")
-
 _FINE = re.compile(r"[_\-. ]+|\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^_\-. \dA-Za-z]+")
-
 _CODES = re.compile(r"[_\-. ]+|\d+|[A-Z]|[a-z]+|[^_\-. \dA-Za-z]+")
+"""Ways to split names."""
 
 
 @dataclass(frozen=True)
@@ -188,15 +120,11 @@ def _form_by_position(paths: Sequence[str]) -> Iterator[Form]:
         yield Form(tuple(PathField(column, folder=False) for column in columns), fitting, len(paths) - len(fitting))
 
 
-def folders_of(paths: Sequence[str], depth: int, *, sampled: bool) -> list[PathField]:
-    """Return the folders that the last `depth` parts of every path name, the outermost first."""
+def folders_of(paths: Sequence[str], most: int, *, sampled: bool) -> list[PathField]:
+    """Return the folders above every recording, at most so many, the outermost first."""
+    depth = min(most, *(path.count("/") for path in paths))
     parts = [path.split("/")[-depth - 1 : -1] for path in paths]
     return [PathField(column, folder=True, widest=sampled) for column in zip(*parts, strict=True)]
-
-
-def common_depth(paths: Sequence[str]) -> int:
-    """Return how many folders every path has."""
-    return min(path.count("/") for path in paths)
 
 
 def _stem(path: str) -> str:
@@ -230,3 +158,56 @@ def alike_left_out(pieces: Iterable[PathField]) -> list[PathField]:
         if not any(are_alike(piece, other) for other in found):
             found.append(piece)
     return found
+
+
+def cuts_by_position(names: Sequence[str]) -> tuple[int, ...] | None:
+    """Return where the fields of names begin, and the end; None if they are no names with fields by position.
+
+    The values of each field must return, and most combinations of them occur, as in a corpus that was planned.
+
+    Parameters
+    ----------
+    names : sequence of str
+        File names without endings.
+
+    Examples
+    --------
+    >>> cuts_by_position([f"{speaker:02}{mood}{take}" for speaker in range(8, 12) for mood in "nsh" for take in "123"])
+    (0, 2, 3, 4)
+    """
+    length = len(names[0]) if names else 0
+    alike = len(names) >= FEWEST_NAMES and 2 <= length <= LONGEST_NAME and {len(name) for name in names} == {length}
+    if not alike or not all(name.isascii() and name.isalnum() for name in names) or _is_numbered(names):
+        return None
+    begins = [0]
+    for place in range(1, length):
+        if not _one_field(names, begins[-1], place):
+            begins.append(place)
+    cuts = (*begins, length)
+    sizes = [len(_values(names, *pair)) for pair in pairwise(cuts)]
+    return cuts if 2 * max(sizes) <= len(names) and prod(sizes) <= ROOM * len(names) else None
+
+
+def _values(names: Sequence[str], start: int, stop: int) -> set[str]:
+    return {name[start:stop] for name in names}
+
+
+def _one_field(names: Sequence[str], start: int, place: int) -> bool:
+    """Tell whether a place belongs to the field before it: both are fixed, or their characters depend on each other."""
+    before, here = _values(names, start, place), _values(names, place, place + 1)
+    if len(before) == 1 or len(here) == 1:
+        return len(before) == len(here) == 1
+    both_sides = _values(names, place - 1, place), here
+    for is_kind in (str.isdigit, str.isupper, str.islower):
+        if all(is_kind(character) for characters in both_sides for character in characters):
+            share = DEPENDENT_DIGITS if is_kind is str.isdigit else DEPENDENT_LETTERS
+            return len(_values(names, start, place + 1)) < share * len(before) * len(here)
+    return False
+
+
+def _is_numbered(names: Sequence[str]) -> bool:
+    """Tell whether what varies in the names is one number that counts them."""
+    same = [len(set(column)) == 1 for column in zip(*names, strict=True)]
+    tails = [name[same.index(False) if False in same else 0 :] for name in names]
+    numbers = [int(tail) for tail in tails if tail.isdecimal()]
+    return len(numbers) == len(tails) and max(numbers) - min(numbers) < 2 * len(numbers)

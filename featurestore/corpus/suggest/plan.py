@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from featurestore.corpus.labels.segment_fields import is_segment_field
 from featurestore.corpus.manifest.regex import compile_pattern
 from featurestore.corpus.suggest.guess import Guess, class_rank, guesses
-from featurestore.corpus.suggest.label_tables import LabelTable, SideList, find_tables, joining
-from featurestore.corpus.suggest.look import Seen, ending_of, least_depth
-from featurestore.corpus.suggest.path_fields import Form, PathField, common_depth, folders_of, forms_of
+from featurestore.corpus.suggest.look import (
+    LabelTable,
+    Seen,
+    SideList,
+    ending_of,
+    find_tables,
+    joining,
+    least_depth,
+)
+from featurestore.corpus.suggest.path_fields import Form, PathField, folders_of, forms_of
 from featurestore.corpus.suggest.roles import (
     class_field,
     holds_numbers,
+    is_emotion,
     is_telling,
     speaker_field,
     split_field,
     tells_apart,
     text_field,
 )
-from featurestore.corpus.suggest.values import is_emotion
 from featurestore.errors import ManifestError
 
 MOST_SHOWN = 4
@@ -70,38 +78,32 @@ class ManifestPlan:
         guess = self.class_guess
         if guess is not None:
             return guess.sure and (self.depths == 1 or not guess.piece.folder)
-        columns = (
-            table.columns[self.columns[table.path][self.target]]
-            for table in self.tables
-            if self.target in self.columns[table.path]
-        )
-        return any(is_telling(self.target, counts) for counts in columns)
+        giving = (table for table in self.tables if self.target in self.columns[table.path])
+        return any(is_telling(self.target, one.columns[self.columns[one.path][self.target]]) for one in giving)
 
     @property
     def told(self) -> str:
         """What the class and the speaker are taken from, and what follows."""
         guess = self.class_guess
         where = "a table" if guess is None else "folders" if guess.piece.folder else "names of files"
-        told = f"the class {self.target!r} is read from {where}"
-        unknown = "the speaker is unknown: splits by speaker are refused, others may put one speaker on two sides"
-        return f"{told}, the speaker too" if self.speaker else f"{told}; {unknown}"
+        speaker = (
+            ", the speaker too"
+            if self.speaker
+            else "; the speaker is unknown: splits by speaker are refused, others may put one speaker on two sides"
+        )
+        return f"the class {self.target!r} is read from {where}{speaker}"
 
     @property
     def doubt(self) -> str:
         """What varies in the folders and may be the class, in words; empty where nothing does."""
-        varying = [", ".join(list(one.counts)[:MOST_SHOWN]) for one in self.folders if one.varies]
-        depths = ["recordings lie in folders of several depths"] if self.depths > 1 else []
-        parts = [*depths, *(f"a folder is one of {values}" for values in varying)]
+        parts = ["recordings lie in folders of several depths"] if self.depths > 1 else []
+        varying = (list(folder.counts)[:MOST_SHOWN] for folder in self.folders if folder.varies)
+        parts += [f"a folder is one of {', '.join(values)}" for values in varying]
         return f" ({'; '.join(parts)[:300]})" if parts else ""
 
     def is_used(self, table: LabelTable) -> bool:
         """Tell whether a table gives the class, the speaker, the sentence or the side of a recording."""
         return not {self.target, "speaker", "text", "split"}.isdisjoint(self.columns[table.path])
-
-    @property
-    def path_fields(self) -> Mapping[str, Counter[str]]:
-        """The values of each field that the pattern names."""
-        return {guess.field: guess.piece.counts for guess in self.guesses}
 
 
 def plan_manifest(seen: Seen) -> ManifestPlan:
@@ -112,8 +114,10 @@ def plan_manifest(seen: Seen) -> ManifestPlan:
     folders, form, found = _path_guesses(seen)
     target = _table_class(named, found)
     found = tuple(one for one in found if one.field not in named and not (target and one.field in CLASSES))
-    depth = _depth(seen, folders, found)
-    in_folders = any(guess.piece.folder for guess in found)
+    # parts of a path that are needed: to tell recordings apart, and for the folders that say something
+    in_folders = {id(guess.piece) for guess in found if guess.piece.folder}
+    first = next((number for number, folder in enumerate(folders) if id(folder) in in_folders), len(folders))
+    depth = max(least_depth(seen.audio), len(folders) - first + 1)
     pattern = _pattern(folders[len(folders) - depth + 1 :] if in_folders else [], form, found, seen) if found else ""
     found = found if pattern else ()
     fields = {*named, *(guess.field for guess in found)}
@@ -145,12 +149,6 @@ def _table_class(named: Mapping[str, Counter[str]], found: tuple[Guess, ...]) ->
     return target if covered and is_telling(target, named[target]) else None
 
 
-def _depth(seen: Seen, folders: list[PathField], found: tuple[Guess, ...]) -> int:
-    """Return how many parts of a path are needed: to tell recordings apart, and for the folders that say something."""
-    first = min((_place(guess.piece, folders) for guess in found if guess.piece.folder), default=len(folders))
-    return max(least_depth(seen.audio), len(folders) - first + 1)
-
-
 def _path_guesses(seen: Seen) -> tuple[list[PathField], Form | None, tuple[Guess, ...]]:
     """Return the folders, the form of the names, and the guesses for the way to split them that tells a class."""
     sampled = len(seen.studied) < len(seen.audio)
@@ -158,7 +156,7 @@ def _path_guesses(seen: Seen) -> tuple[list[PathField], Form | None, tuple[Guess
     tried: list[tuple[list[PathField], Form | None, tuple[Guess, ...]]] = []
     for form in forms or [None]:
         paths = form.paths if form else seen.studied
-        folders = folders_of(paths, min(DEEPEST, common_depth(paths)), sampled=sampled)
+        folders = folders_of(paths, DEEPEST, sampled=sampled)
         tried.append((folders, form, guesses([*folders, *(form.pieces if form else ())])))
     return min(tried, key=lambda one: class_rank(one[2]))
 
@@ -179,35 +177,24 @@ def _fields_of(table: LabelTable) -> dict[str, str]:
     return fields
 
 
-def _place(piece: PathField, folders: list[PathField]) -> int:
-    return next(number for number, folder in enumerate(folders) if folder is piece)
-
-
 def _pattern(folders: list[PathField], form: Form | None, found: tuple[Guess, ...], seen: Seen) -> str:
     """Write the pattern; what stands behind the last named piece is left open where the whole would be too costly."""
     names = {id(guess.piece): guess.field for guess in found}
-    above = "".join(f"{_group(piece, names)}/" for piece in folders)
+
+    def group(piece: PathField) -> str:
+        """Write one piece, as a group of its field's name where it has one."""
+        if id(piece) in names:
+            return f"(?P<{names[id(piece)]}>{piece.expression})"
+        return "[^/]+" if piece.folder and piece.varies else piece.expression
+
     pieces = form.pieces if form else ()
     last = max((number for number, piece in enumerate(pieces) if id(piece) in names), default=-1)
-    named = above + "".join(_group(piece, names) for piece in pieces[: last + 1])
-    rest = "".join(_group(piece, names) for piece in pieces[last + 1 :])
-    for tail in (".+",) if last < 0 else (rest, ".*"):
-        pattern = named + tail + _ending(seen)
-        try:
-            compile_pattern(pattern, "a proposal")
-        except ManifestError:
-            continue
-        return pattern
-    return ""
-
-
-def _ending(seen: Seen) -> str:
-    """Return the expression for the ends of the names: literally where there is only one."""
+    named = "".join(f"{group(piece)}/" for piece in folders) + "".join(map(group, pieces[: last + 1]))
+    rest = "".join(map(group, pieces[last + 1 :]))
     endings = {path[-len(ending_of(path)) :] for path in seen.audio}
-    return endings.pop().replace(".", r"\.") if len(endings) == 1 else r"\.\w{1,5}"
-
-
-def _group(piece: PathField, names: Mapping[int, str]) -> str:
-    if id(piece) in names:
-        return f"(?P<{names[id(piece)]}>{piece.expression})"
-    return "[^/]+" if piece.folder and piece.varies else piece.expression
+    ending = endings.pop().replace(".", r"\.") if len(endings) == 1 else r"\.\w{1,5}"
+    for tail in (".+",) if last < 0 else (rest, ".*"):
+        with suppress(ManifestError):
+            compile_pattern(named + tail + ending, "a proposal")
+            return named + tail + ending
+    return ""
