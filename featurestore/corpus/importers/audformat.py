@@ -1,9 +1,8 @@
 """Databases of audformat: a header `db.yaml` and a file `db.NAME.csv` for each of its tables.
 
-The header is YAML, of which only PyYAML's stream of events is used and values are built here. So no tag is obeyed, no
-scalar becomes a date or a truth value, and what aliases may repeat is bounded. Tables are read as CSV; pickled and
-Parquet tables are left out. What a filewise table says holds for all segments of the file. Values of a scheme that
-refers to a table of its own, such as the age of a speaker, become fields of the recordings.
+The header is YAML whose scalars all stay text; no tag is obeyed. Tables are read as CSV; pickled and Parquet tables are
+left out. What a filewise table says holds for all segments of the file. Values of a scheme that refers to a table of
+its own, such as the age of a speaker, become fields of the recordings.
 """
 
 from __future__ import annotations
@@ -45,67 +44,24 @@ def plain_yaml(text: str, where: str) -> Any:  # noqa: ANN401 (mappings, lists a
     """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # it makes strings of all scalars
+    depth = 0
     try:
-        return _Builder(where).document(yaml.parse(text, Loader=loader))
+        for count, event in enumerate(yaml.parse(text, Loader=loader)):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if count > MOST_EVENTS or depth > DEEPEST:
+                why = f"it holds more than {MOST_EVENTS:,} values, or more than {DEEPEST} levels"
+            elif getattr(event, "tag", None) not in (None, "!"):
+                why = f"the tag {event.tag!r:.60} is not read"
+            elif getattr(event, "value", None) == "<<":
+                why = "it has a merge (<<)"
+            else:
+                continue
+            raise SourceError(f"{where}: {why}. Write it out plainly; nothing of it is ever executed.")
+        return loader(text).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:160]
         raise SourceError(f"{where} is no plain YAML ({reason}). Mend the file.") from error
-
-
-class _Builder:
-    """Builds the values of one document from events, and counts them."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._count = 0
-        self._anchors: dict[str, Any] = {}
-
-    def document(self, events: Iterator[Any]) -> Any:  # noqa: ANN401
-        """Return the value of the only document, None where there is none; `SourceError` at a second one."""
-        ends = ("StreamStartEvent", "StreamEndEvent", "DocumentStartEvent", "DocumentEndEvent")
-        values = (self._value(event, events, 0) for event in events if type(event).__name__ not in ends)
-        value = next(values, None)
-        for event in events:
-            if type(event).__name__ not in ends:
-                raise self._refused("it has several documents")
-        return value
-
-    def _value(self, event: Any, events: Iterator[Any], depth: int) -> Any:  # noqa: ANN401
-        self._count += 1
-        if self._count > MOST_EVENTS or depth > DEEPEST:
-            raise self._refused(f"it holds more than {MOST_EVENTS:,} values, or more than {DEEPEST} levels")
-        kind = type(event).__name__
-        if kind == "AliasEvent":  # the same value again, never a copy, so that aliases cannot multiply
-            if event.anchor not in self._anchors:
-                raise self._refused(f"the alias *{event.anchor:.40} stands for nothing that is complete")
-            return self._anchors[event.anchor]
-        if event.tag not in (None, "!"):
-            raise self._refused(f"the tag {event.tag!r:.60} is not read")
-        members = self._members(events, depth)
-        if kind == "ScalarEvent":
-            built = event.value
-        elif kind == "SequenceStartEvent":
-            built = list(members)
-        else:
-            built = {self._key(name): next(members, "") for name in members}
-        if event.anchor is not None:
-            self._anchors[event.anchor] = built
-        return built
-
-    def _members(self, events: Iterator[Any], depth: int) -> Iterator[Any]:
-        for event in events:
-            if type(event).__name__ in ("SequenceEndEvent", "MappingEndEvent"):
-                return
-            yield self._value(event, events, depth + 1)
-
-    def _key(self, name: object) -> str:
-        if not isinstance(name, str) or name == "<<":
-            raise self._refused("a key is a list, a mapping, or a merge (<<)")
-        return name
-
-    def _refused(self, why: str) -> SourceError:
-        return SourceError(f"{self._where}: {why}. Write it out plainly; nothing of it is ever executed.")
 
 
 def is_audformat(folder: DataFolder) -> bool:

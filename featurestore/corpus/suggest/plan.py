@@ -32,8 +32,6 @@ from featurestore.corpus.suggest.roles import (
 )
 from featurestore.errors import ManifestError
 
-MOST_SHOWN = 4
-"""Folders that a question names."""
 DEEPEST = 4
 """Folders above a recording that are studied."""
 CLASSES = ("emotion", "digit", "label")
@@ -65,7 +63,7 @@ class ManifestPlan:
     speaker: str | None
     text: str | None
     depths: int
-    """How many numbers of folders recordings lie in; of several, nobody can tell which folder means what."""
+    """In how many different depths recordings lie; of several, nobody can tell which folder means what."""
 
     @property
     def class_guess(self) -> Guess | None:
@@ -74,32 +72,12 @@ class ManifestPlan:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the class is told well enough to build by it before somebody has read the manifest."""
+        """Whether the class is clear enough to build by it before anybody has read the manifest."""
         guess = self.class_guess
         if guess is not None:
             return guess.sure and (self.depths == 1 or not guess.piece.folder)
         giving = (table for table in self.tables if self.target in self.columns[table.path])
         return any(is_telling(self.target, one.columns[self.columns[one.path][self.target]]) for one in giving)
-
-    @property
-    def told(self) -> str:
-        """What the class and the speaker are taken from, and what follows."""
-        guess = self.class_guess
-        where = "a table" if guess is None else "folders" if guess.piece.folder else "names of files"
-        speaker = (
-            ", the speaker too"
-            if self.speaker
-            else "; the speaker is unknown: splits by speaker are refused, others may put one speaker on two sides"
-        )
-        return f"the class {self.target!r} is read from {where}{speaker}"
-
-    @property
-    def doubt(self) -> str:
-        """What varies in the folders and may be the class, in words; empty where nothing does."""
-        parts = ["recordings lie in folders of several depths"] if self.depths > 1 else []
-        varying = (list(folder.counts)[:MOST_SHOWN] for folder in self.folders if folder.varies)
-        parts += [f"a folder is one of {', '.join(values)}" for values in varying]
-        return f" ({'; '.join(parts)[:300]})" if parts else ""
 
     def is_used(self, table: LabelTable) -> bool:
         """Tell whether a table gives the class, the speaker, the sentence or the side of a recording."""

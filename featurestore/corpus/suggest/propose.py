@@ -30,6 +30,8 @@ LONGEST = 40
 """Characters of a corpus's name."""
 VAGUE = frozenset({"train", "test", "dev", "validation", "data", "audio", "wav", "wavs", "recordings", ""})
 """Names of folders that say little of a corpus."""
+MOST_FOLDERS = 4
+"""Folders that a question names."""
 MOST_SHOWN = 8
 """Values that a comment names before it only counts."""
 WIDTH = 78
@@ -136,16 +138,27 @@ def sure_manifest(place: Path, limits: Limits | None = None) -> Manifest:
         As `propose_manifest`.
     """
     proposal = propose_manifest(place, limits)
-    plan, manifest = proposal.plan, proposal.corpus.manifest
+    plan = proposal.plan
     if not plan.is_sure:
+        doubts = ["recordings lie in folders of several depths"] if plan.depths > 1 else []
+        varying = (list(folder.counts)[:MOST_FOLDERS] for folder in plan.folders if folder.varies)
+        doubts += [f"a folder is one of {', '.join(values)}" for values in varying]
+        doubt = f" ({'; '.join(doubts)[:300]})" if doubts else ""
         raise AmbiguousError(
             f"folder {str(place)!r:.200} holds no manifest (*.toml), is in no known format (audformat, Lhotse, "
-            f"Kaldi, Hugging Face metadata), and its names leave open what the class is{plan.doubt}. Say it: "
+            f"Kaldi, Hugging Face metadata), and its names leave open what the class is{doubt}. Say it: "
             "'featurestore corpora new FOLDER --out FILE.toml' proposes a manifest."
         )
+    guess = plan.class_guess
+    where = "a table" if guess is None else "folders" if guess.piece.folder else "names of files"
+    note = f"the class {plan.target!r} is read from {where}"
+    if plan.speaker:
+        note += ", the speaker too"
+    else:
+        note += "; the speaker is unknown: splits by speaker are refused, others may put one speaker on two sides"
     sides = {dict(one.labels).get("split", "") for one in proposal.corpus.utterances}
     splits = usual_splits(sides, len(proposal.corpus.speaker_counts()))
-    return replace(manifest, place=str(place), splits=splits, notes=(plan.told,))
+    return replace(proposal.corpus.manifest, place=str(place), splits=splits, notes=(note,))
 
 
 def _proposal(place: str | Path, seen: Seen) -> Proposal:
@@ -164,8 +177,7 @@ def _proposal(place: str | Path, seen: Seen) -> Proposal:
 def manifest_text(name: str, title: str, seen: Seen, plan: ManifestPlan) -> str:
     """Return the manifest; `parse_manifest` accepts it."""
     parts = [
-        *_head(name, title, seen),
-        *_audio(seen, plan),
+        *_head(name, title, seen, plan),
         *_labels(plan),
         *_beside(plan),
         "# what a complete copy holds; 'corpora check' then tells what is missing:",
@@ -219,9 +231,9 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_text(name)
 
 
-def _head(name: str, title: str, seen: Seen) -> Iterator[str]:
+def _head(name: str, title: str, seen: Seen, plan: ManifestPlan) -> Iterator[str]:
     yield "# A manifest that was proposed by looking at names and tables alone."
-    yield "# Read what was guessed, mend it, then:"
+    yield "# Read what was guessed, correct it, then:"
     yield "#   featurestore corpora check THIS.toml --source FOLDER"
     if len(seen.studied) < len(seen.audio):
         studied = f"the names of {len(seen.studied)} were studied; counts are of these."
@@ -234,9 +246,6 @@ def _head(name: str, title: str, seen: Seen) -> Iterator[str]:
     yield '# licence = "CC BY 4.0"  # unknown: who may use it, and for what?'
     yield '# citation = "..."'
     yield ""
-
-
-def _audio(seen: Seen, plan: ManifestPlan) -> Iterator[str]:
     yield "[audio]"
     endings = ", ".join(f"{ending} {count}" for ending, count in seen.endings.items())
     names = ", ".join(toml_text(f"*{ending}") for ending in seen.endings)
@@ -263,7 +272,7 @@ def _labels(plan: ManifestPlan) -> Iterator[str]:
     if plan.text:
         yield f"text = {toml_text(plan.text)}"
     if plan.target == UNLABELLED:
-        yield "# one class for all, until you know better"
+        yield "# one class for all, until there is a better one"
         yield f"compose = {{ {UNLABELLED} = {toml_text(UNLABELLED)} }}"
     for field, counts in _code_counts(plan).items():
         meant = meanings(counts, field)
@@ -287,13 +296,13 @@ def _code_counts(plan: ManifestPlan) -> Mapping[str, Mapping[str, int]]:
 
 
 def _pieces(plan: ManifestPlan) -> Iterator[str]:
-    """Say what varies in the paths and what it was taken for."""
+    """Yield what varies in the paths and what it was taken for."""
     named = {id(guess.piece): guess for guess in plan.guesses}
     varying = [*(one for one in plan.folders if one.varies), *(plan.form.varying if plan.form else ())]
     if plan.form is None:
-        yield from _comment("The file names are not all put together in the same way, so nothing is read from them.")
+        yield from _comment("The file names are not all built in the same way, so nothing is read from them.")
     elif plan.form.others:
-        yield f"# {plan.form.others} file names are put together in another way than the rest."
+        yield f"# {plan.form.others} file names are built in another way than the rest."
     if varying:
         yield "# What varies in the paths, from left to right:"
     for number, piece in enumerate(varying, 1):
@@ -308,7 +317,7 @@ def _beside(plan: ManifestPlan) -> Iterator[str]:
         used = plan.is_used(table)
         if not used:
             yield "# Not used, as it seems to give neither class nor speaker;"
-            yield "# take the signs # away to have its fields:"
+            yield "# remove the # signs to have its fields:"
         yield from (line if used or not line else f"# {line}" for line in _table(table, plan))
     for one in plan.lists:
         yield from _noted("[[lists]]", f"{one.joined} lines name recordings; the side is in the file's name")
