@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from featurestore.corpus.labels.tables.readers import table_rows
+from featurestore.corpus.labels.tables.readers import json_object, scalar_text, table_rows
 from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE, text_lines
 from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.errors import SourceError
@@ -114,6 +115,11 @@ class DataFolder:
             if line.strip():
                 yield f"{name!r:.120}, line {number}", line
 
+    def objects(self, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the JSON object of each line that is not empty, with its place for messages."""
+        for place, line in self.lines(name):
+            yield place, json_object(line, place)
+
 
 @dataclass(frozen=True, slots=True)
 class DataFormat:
@@ -141,6 +147,12 @@ def written_path(text: str, place: str) -> str:
     if ".." in parts or not parts or has_control_characters(path):
         raise SourceError(f"{place}: {text!r:.120} is no plain path of a file ('..' is not followed). Mend it.")
     return ("/" if path.startswith("/") else "") + "/".join(parts)
+
+
+def texts_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return values of JSON as fields; empty ones, lists and mappings are left out."""
+    texts = {name: scalar_text(value) for name, value in values.items()}
+    return {name: text for name, text in texts.items() if text}
 
 
 def table_fields(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:

@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, table_fields, written_path
-from featurestore.corpus.labels.tables.readers import json_object, scalar_text
+from featurestore.corpus.importers.data_folder import (
+    DataFolder,
+    DataFormat,
+    FoundCorpus,
+    table_fields,
+    texts_of,
+    written_path,
+)
 from featurestore.corpus.suggest.roles import SIDES, side_of, speaker_field, split_field, text_field
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.tsv")
@@ -35,7 +41,8 @@ def read_metadata(folder: DataFolder) -> FoundCorpus:
     rows: list[tuple[str, dict[str, str]]] = []
     for part, name in _metadata_files(folder):
         above = part.place.relative_to(folder.place).as_posix()
-        for place, row in _json_rows(part, name) if name.endswith(".jsonl") else table_fields(part, name):
+        of_json = ((place, texts_of(values)) for place, values in part.objects(name))
+        for place, row in of_json if name.endswith(".jsonl") else table_fields(part, name):
             path = written_path(row.pop(KEY, ""), place)
             rows.append((path if above == "." or path.startswith("/") else f"{above}/{path}", row))
     return FoundCorpus("Hugging Face audio folder", tuple(_with_roles(rows)))
@@ -49,12 +56,6 @@ def _metadata_files(folder: DataFolder, depth: int = DEEPEST) -> Iterator[tuple[
     for part in folder.below() if depth else ():
         if depth < DEEPEST or part.place.name == "data" or part.place.name.casefold() in SIDES:
             yield from _metadata_files(part, depth - 1)
-
-
-def _json_rows(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    for place, line in folder.lines(name):
-        values = {key: scalar_text(value) for key, value in json_object(line, place).items()}
-        yield place, {key: text for key, text in values.items() if text}
 
 
 def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, written_path
+from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, texts_of, written_path
 from featurestore.corpus.labels.segment_fields import is_segment_field
-from featurestore.corpus.labels.tables.readers import json_object, scalar_text
 from featurestore.corpus.suggest.roles import side_of
 from featurestore.errors import SourceError
 
@@ -57,12 +56,12 @@ def _pairs(folder: DataFolder) -> Iterator[tuple[str, str]]:
 def _rows(folder: DataFolder, name: str, supervisions: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the written path and the fields of each supervision; a recording without one has no fields."""
     recordings: dict[str, tuple[Mapping[str, Any], str]] = {}
-    for one, place in _objects(folder, name):
+    for place, one in folder.objects(name):
         known, before = recordings.setdefault(_text(one, "id", place), (one, place))
         if known != one:
             raise SourceError(f"{place}: the recording {one['id']!r:.80} is another one in {before}. Mend either.")
     supervised = set()
-    for one, place in _objects(folder, supervisions):
+    for place, one in folder.objects(supervisions):
         recording = _text(one, "recording_id", place)
         if recording not in recordings:
             raise SourceError(f"{place}: the recording {recording!r:.80} is missing from {name!r:.80}. Mend either.")
@@ -71,11 +70,6 @@ def _rows(folder: DataFolder, name: str, supervisions: str) -> Iterator[tuple[st
     for key, (one, place) in recordings.items():
         if key not in supervised:
             yield from ((_audio_path(one, source, place), {}) for source in _sources(one, place))
-
-
-def _objects(folder: DataFolder, name: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    for place, line in folder.lines(name):
-        yield json_object(line, place), place
 
 
 def _text(one: Mapping[str, Any], key: str, place: str) -> str:
@@ -100,8 +94,7 @@ def _part(one: Mapping[str, Any], place: str, recording: Mapping[str, Any], of: 
     own = custom if isinstance(custom, dict) else {}
     values = {f"custom_{name}" if is_segment_field(name) else name: value for name, value in own.items()}
     values |= {name: one[name] for name in PLAIN_FIELDS if one.get(name) is not None}
-    texts = {name: scalar_text(value) for name, value in values.items()}
-    fields = {name: text for name, text in texts.items() if text} | _times(one, recording, place)
+    fields = texts_of(values) | _times(one, recording, place)
     numbers = _channels(source, of)
     if len(wanted) < len(numbers):
         fields["channel"] = str(numbers.index(wanted[0]))

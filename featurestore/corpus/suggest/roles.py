@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from featurestore.corpus.labels.schemes import SIX, SYNONYMS
 from featurestore.corpus.labels.tables.rows import is_number
@@ -60,7 +60,7 @@ CONDITIONS = SEXES | frozenset(
         fr es it pt nl ru zh ja ko ar hi english german french spanish italian mon tue wed thu fri sat sun jan feb mar
         apr may jun jul aug sep oct nov dec morning evening day night am pm
         slow fast usual rain kids dogs hall hallway corridor library bathroom classroom bedroom garden home
-        """,
+        """
     )
 )
 """Words for how, where, when and what something was recorded, which return across classes as speakers do."""
@@ -74,7 +74,7 @@ DEVICES = frozenset(
         nokia motorola pixel htc oppo lg lenovo dell asus acer android ios webcam lavalier condenser dynamic
         ribbon array handheld tabletop landline gsm voip telephone cellphone smartphone recorder microphone
         earbuds airpods
-        """,
+        """
     )
 )
 """Makers and kinds of microphones, phones and recorders; several of them are of what was recorded with, not of whom."""
@@ -156,9 +156,8 @@ def holds_numbers(counts: Counts) -> bool:
 
 def _dates(counts: Counts) -> bool:
     """Tell whether all values are dates or times, such as `4/21`, `2024-05-01` or `12:30:00`."""
-    return all(re.fullmatch(r"\d{1,4}([/.:-]\d{1,4}){1,2}([T ][\d:.+Z-]+)?", value) for value in counts) and not all(
-        map(is_number, counts)
-    )
+    date = re.compile(r"\d{1,4}([/.:-]\d{1,4}){1,2}([T ][\d:.+Z-]+)?")
+    return all(map(date.fullmatch, counts)) and not all(map(is_number, counts))
 
 
 def speaker_field(fields: Iterable[str]) -> str | None:
@@ -205,16 +204,18 @@ def bare(value: str) -> str:
     return re.sub(r"^[\W\d_]+|[\W\d_]+$", "", value.casefold())
 
 
-def conditions(values: Iterable[str]) -> bool:
+def conditions(values: Collection[str]) -> bool:
     """Tell whether at least half of the values are words for conditions."""
-    known = [*values]
-    devices = [not DEVICES.isdisjoint(re.findall(r"[^\W\d_]+", value.casefold())) for value in known]
-    return 2 * sum(device or bare(value) in CONDITIONS for value, device in zip(known, devices, strict=True)) >= len(
-        known
-    )
+
+    def is_condition(value: str) -> bool:
+        """Tell whether a value is such a word, or has the name of a device in it."""
+        words = re.findall(r"[^\W\d_]+", value.casefold())
+        return bare(value) in CONDITIONS or not DEVICES.isdisjoint(words)
+
+    return 2 * sum(map(is_condition, values)) >= len(values)
 
 
-def is_counter(values: Iterable[str]) -> bool:
+def is_counter(values: Collection[str]) -> bool:
     """Tell whether values count: takes, sentences, folds, sessions; by numbers, letters, or numbers behind few words.
 
     Examples
@@ -224,13 +225,12 @@ def is_counter(values: Iterable[str]) -> bool:
     >>> is_counter(["03", "16"]), is_counter(["p225", "p301"]), is_counter(["EB0", "WR0"])
     (False, False, False)
     """
-    known = [*values]
-    if all(len(value) == 1 and value.isascii() and value.isalpha() for value in known):
-        places = sorted(map(ord, map(str.lower, known)))
+    if all(len(value) == 1 and value.isascii() and value.isalpha() for value in values):
+        places = sorted(ord(value.lower()) for value in values)
         return places[0] == ord("a") and places[-1] - places[0] < DENSE * len(places)
-    found = (re.fullmatch(r"(\D*?)(\d{1,12})([A-Za-z]?)", value, re.ASCII) for value in known)
+    found = (re.fullmatch(r"(\D*?)(\d{1,12})([A-Za-z]?)", value, re.ASCII) for value in values)
     parts = [one for one in found if one is not None]
-    if len(parts) < len(known):
+    if len(parts) < len(values):
         return False
     numbers = sorted({int(one[2]) for one in parts})
     if len(numbers) == 1 or 2 * len({one[1] for one in parts}) > len(parts):
@@ -238,11 +238,11 @@ def is_counter(values: Iterable[str]) -> bool:
     return numbers[-1] - numbers[0] < len(numbers) * (DENSE_FROM_ONE if numbers[0] <= 1 else DENSE)
 
 
-def are_speakers(values: Iterable[str]) -> bool:
+def are_speakers(values: Collection[str]) -> bool:
     """Tell whether values are numbered as speakers are, such as `spk1`, `Actor_01`, or women and men `f1`, `m1`."""
-    known = [*values]
-    sexes = {one[1].casefold() for one in map(_SEXED.fullmatch, known) if one}
-    return all(map(PERSON.fullmatch, known)) or (len(sexes) > 1 and all(map(_SEXED.fullmatch, known)))
+    sexed = [_SEXED.fullmatch(value) for value in values]
+    sexes = {one and one[1].casefold() for one in sexed}
+    return all(map(PERSON.fullmatch, values)) or (None not in sexes and len(sexes) > 1)
 
 
 def is_emotion(value: str) -> bool:
