@@ -40,7 +40,7 @@ def recognised_format(place: str | Path) -> str | None:
 
 
 def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest:
-    """Return the manifest of a folder: the one in it, what another tool says, else what its names tell for sure.
+    """Return the manifest of a folder: the one in it, what another tool says, else what its names leave no doubt of.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class Utterance:
     has a fragment, as `a.wav#t=0.5,1.5&channel=1`."""
     content: str
     """sha256 of the file's bytes, 64 hexadecimal digits: the identity of the recording everywhere. That of a segment
-    goes on with what it is of the recording, see `featurestore.segments`."""
+    also says which part of the recording it is, see `featurestore.segments`."""
     size: int
     """Bytes of the file."""
     labels: tuple[tuple[str, str], ...]

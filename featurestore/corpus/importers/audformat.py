@@ -61,7 +61,7 @@ def plain_yaml(text: str, where: str) -> Any:  # noqa: ANN401 (mappings, lists a
         return loader(text).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise SourceError(f"{where} is no plain YAML ({reason}). Mend the file.") from error
+        raise SourceError(f"{where} is no plain YAML ({reason}). Correct the file.") from error
 
 
 def is_audformat(folder: DataFolder) -> bool:

@@ -145,7 +145,7 @@ def written_path(text: str, place: str) -> str:
         raise SourceError(f"{place}: {text!r:.120} is an address; download the recordings and name the files.")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts or not parts or has_control_characters(path):
-        raise SourceError(f"{place}: {text!r:.120} is no plain path of a file ('..' is not followed). Mend it.")
+        raise SourceError(f"{place}: {text!r:.120} is no plain path of a file ('..' is not followed). Correct it.")
     return ("/" if path.startswith("/") else "") + "/".join(parts)
 
 
@@ -161,7 +161,7 @@ def table_fields(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str,
     Raises
     ------
     SourceError
-        If it has more columns than a table of labels has, two of one name, or a line cannot be told into columns.
+        If it has more columns than a table of labels has, two of one name, or a line cannot be split into columns.
     """
     delimiter = "\t" if name.endswith(".tsv") else ","
     rows = table_rows(folder.text(name), delimiter, f"{name!r:.120}", header=True)

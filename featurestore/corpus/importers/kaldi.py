@@ -81,7 +81,7 @@ def _joined(folder: DataFolder, utterance: str, said: Iterable[tuple[str, str, s
         if value and fields.setdefault(name, value) != value:
             raise SourceError(
                 f"{str(folder.place)!r:.120}: {sources[name]!r} says the {name} {fields[name]!r:.80} of "
-                f"{utterance!r:.80}, and {file!r} says {value!r:.80}. Mend either."
+                f"{utterance!r:.80}, and {file!r} says {value!r:.80}. Correct one of them."
             )
         sources.setdefault(name, file)
     return fields
@@ -97,7 +97,7 @@ def _lines(folder: DataFolder, name: str) -> Mapping[str, tuple[str, str]]:
         if known != value:
             raise SourceError(
                 f"{str(folder.place)!r:.120}: {before} says {known!r:.80} of {key!r:.80}, and {place} says "
-                f"{value!r:.80}. Mend either."
+                f"{value!r:.80}. Correct one of them."
             )
     return {key: (value, f"{place} of {str(folder.place)!r:.120}") for key, (value, place) in found.items()}
 
@@ -107,14 +107,14 @@ def _values(folder: DataFolder, name: str) -> Mapping[str, str]:
 
 
 def _speakers(folder: DataFolder) -> Mapping[str, str]:
-    """Return the speaker of each utterance; none where every utterance is its own, which says that they are unknown."""
+    """Return the speaker of each utterance; none where every utterance is its own speaker, as they are unknown then."""
     found = _values(folder, "utt2spk")
     for speaker, (utterances, place) in _lines(folder, "spk2utt").items():
         for utterance in utterances.split():
             if found.get(utterance, speaker) != speaker:
                 raise SourceError(
                     f"{place}: {utterance!r:.80} is said to be of {speaker!r:.80}, and 'utt2spk' says "
-                    f"{found[utterance]!r:.80}. Mend either."
+                    f"{found[utterance]!r:.80}. Correct one of them."
                 )
     return {} if all(utterance == speaker for utterance, speaker in found.items()) else found
 
@@ -125,7 +125,7 @@ def _channels(folder: DataFolder) -> Mapping[str, str]:
     for recording, (value, place) in _lines(folder, "reco2file_and_channel").items():
         channel = value.split()[-1].upper() if value else ""
         if channel not in CHANNELS:
-            raise SourceError(f"{place}: the channel {channel!r:.40} is none of {', '.join(CHANNELS)}. Mend it.")
+            raise SourceError(f"{place}: the channel {channel!r:.40} is none of {', '.join(CHANNELS)}. Correct it.")
         found[recording] = CHANNELS[channel]
     return found
 
@@ -162,7 +162,7 @@ def _utterances(folder: DataFolder, recordings: Mapping[str, str]) -> Iterator[t
     for utterance, (value, place) in _lines(folder, "segments").items():
         recording, start, end, channel = (*value.split(), "", "", "", "")[:4]
         if recording not in recordings:
-            raise SourceError(f"{place}: the recording {recording!r:.80} is missing from wav.scp. Mend either.")
+            raise SourceError(f"{place}: the recording {recording!r:.80} is missing from wav.scp. Correct one of them.")
         if not start or not end or len(value.split()) > 4:
             raise SourceError(f"{place}: a recording, a start and an end in seconds are needed, not {value!r:.80}.")
         try:  # -1 ends with the recording, and so does the length in `reco2dur`

@@ -59,12 +59,16 @@ def _rows(folder: DataFolder, name: str, supervisions: str) -> Iterator[tuple[st
     for place, one in folder.objects(name):
         known, before = recordings.setdefault(_text(one, "id", place), (one, place))
         if known != one:
-            raise SourceError(f"{place}: the recording {one['id']!r:.80} is another one in {before}. Mend either.")
+            raise SourceError(
+                f"{place}: the recording {one['id']!r:.80} is another one in {before}. Correct one of them."
+            )
     supervised = set()
     for place, one in folder.objects(supervisions):
         recording = _text(one, "recording_id", place)
         if recording not in recordings:
-            raise SourceError(f"{place}: the recording {recording!r:.80} is missing from {name!r:.80}. Mend either.")
+            raise SourceError(
+                f"{place}: the recording {recording!r:.80} is missing from {name!r:.80}. Correct one of them."
+            )
         supervised.add(recording)
         yield _part(one, place, *recordings[recording])
     for key, (one, place) in recordings.items():
@@ -74,7 +78,7 @@ def _rows(folder: DataFolder, name: str, supervisions: str) -> Iterator[tuple[st
 
 def _text(one: Mapping[str, Any], key: str, place: str) -> str:
     if not isinstance(one.get(key), str):
-        raise SourceError(f"{place}: {key!r} is missing or no text. Mend the manifest.")
+        raise SourceError(f"{place}: {key!r} is missing or no text. Correct the manifest.")
     return str(one[key])
 
 
@@ -88,7 +92,7 @@ def _part(one: Mapping[str, Any], place: str, recording: Mapping[str, Any], of: 
     if source is None or (len(wanted) != 1 and sorted(wanted) != sorted(_channels(source, of))):
         raise SourceError(
             f"{place}: the channels {str(wanted)[1:-1]:.80} of a recording with {str(channels)[1:-1]:.80} are neither "
-            "one nor all of one file; others are not mixed. Mend the manifest."
+            "one nor all of one file; others are not mixed. Correct the manifest."
         )
     custom = one.get("custom")
     own = custom if isinstance(custom, dict) else {}
@@ -105,7 +109,7 @@ def _times(one: Mapping[str, Any], recording: Mapping[str, Any], place: str) -> 
     """Return start and duration of a supervision; nothing where it is all of its recording, to the sample."""
     start, seconds = _number(one, "start"), _number(one, "duration")
     if start is None or seconds is None:
-        raise SourceError(f"{place}: 'start' and 'duration' must be numbers of seconds. Mend the manifest.")
+        raise SourceError(f"{place}: 'start' and 'duration' must be numbers of seconds. Correct the manifest.")
     rate, samples = _number(recording, "sampling_rate"), _number(recording, "num_samples")
     if start == 0 and rate is not None and round(seconds * rate) == samples:
         return {}
@@ -122,15 +126,15 @@ def _number(one: Mapping[str, Any], key: str) -> float | None:
 def _sources(one: Mapping[str, Any], place: str) -> list[Mapping[str, Any]]:
     sources = one.get("sources")
     if not isinstance(sources, list) or not sources or not all(isinstance(source, dict) for source in sources):
-        raise SourceError(f"{place}: the recording has no sources. Mend the manifest.")
+        raise SourceError(f"{place}: the recording has no sources. Correct the manifest.")
     return sources
 
 
 def _channels(source: Mapping[str, Any], place: str) -> list[int]:
-    """Return the numbers of a file's channels in the order in which they stand in it."""
+    """Return the numbers of a file's channels in the order in which it has them."""
     channels = source.get("channels", [0])
     if not isinstance(channels, list) or not channels or not all(type(channel) is int for channel in channels):
-        raise SourceError(f"{place}: 'channels' of a source must be a list of whole numbers. Mend the manifest.")
+        raise SourceError(f"{place}: 'channels' of a source must be a list of whole numbers. Correct the manifest.")
     return channels
 
 
@@ -142,7 +146,7 @@ def _audio_path(one: Mapping[str, Any], source: Mapping[str, Any], place: str) -
             "Write the audio to files first."
         )
     if not isinstance(source.get("source"), str):
-        raise SourceError(f"{place}: the source names no file. Mend the manifest.")
+        raise SourceError(f"{place}: the source names no file. Correct the manifest.")
     if one.get("transforms"):
         raise SourceError(
             f"{place}: the recording has transforms, which are not applied here. Write it to a file first."

@@ -60,7 +60,7 @@ class Guess:
 
 
 def guesses(pieces: Sequence[PathField]) -> tuple[Guess, ...]:
-    """Guess side, class and speaker among the pieces of paths, in this order; what cannot be told is absent.
+    """Guess side, class and speaker among the pieces of paths, in this order; what is in doubt is absent.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def _rivals(piece: PathField, speaker: PathField) -> bool:
 
 
 def _may_repeat(folder: PathField) -> bool:
-    """Tell whether a folder that stands in the names as well, as `03/1_03_0`, has words or numbers of two digits."""
+    """Tell whether a folder that is repeated in the names, as in `03/1_03_0`, has words or numbers of two digits."""
     plain = all(len(value) > 1 and value.isdecimal() for value in folder.counts) or not is_counter(folder.counts)
     return len(folder.counts) >= FEWEST_NAMES and plain and not conditions(folder.counts)
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import prod
 
 FEWEST_NAMES, LONGEST_NAME = 20, 32
-"""Names, and characters of each, whose fields are told by position."""
+"""Names, and characters of each, whose fields are found by position."""
 ROOM = 20
 """Times that there may be more combinations of all fields than names; names drawn by chance leave far more."""
 DEPENDENT_DIGITS, DEPENDENT_LETTERS = 0.9, 0.75
@@ -111,7 +111,7 @@ def _form_by_splitting(paths: Sequence[str], splitter: re.Pattern[str], *, sampl
 
 
 def _form_by_position(paths: Sequence[str]) -> Iterator[Form]:
-    """Yield the form of names of one length whose fields are told by their position."""
+    """Yield the form of names of one length whose fields are found by their position."""
     usual = Counter(len(_stem(path)) for path in paths).most_common(1)[0][0]
     fitting = tuple(path for path in paths if len(_stem(path)) == usual)
     cuts = cuts_by_position([_stem(path) for path in fitting])
@@ -132,7 +132,7 @@ def _stem(path: str) -> str:
 
 
 def _kind(pieces: Sequence[str]) -> tuple[str, ...]:
-    """Return what tells forms apart: the number of pieces, and where which separators stand."""
+    """Return what distinguishes forms: the number of pieces, and which separators are where."""
     return tuple("" if _is_text(piece) else piece for piece in pieces)
 
 

@@ -156,7 +156,7 @@ def _fields_of(table: LabelTable) -> dict[str, str]:
 
 
 def _pattern(folders: list[PathField], form: Form | None, found: tuple[Guess, ...], seen: Seen) -> str:
-    """Write the pattern; what stands behind the last named piece is left open where the whole would be too costly."""
+    """Write the pattern; what comes after the last named piece is left open where the whole would be too costly."""
     names = {id(guess.piece): guess.field for guess in found}
 
     def group(piece: PathField) -> str:
