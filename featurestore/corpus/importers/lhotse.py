@@ -14,6 +14,7 @@ from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, Fo
 from featurestore.corpus.labels.segment_fields import is_segment_field
 from featurestore.corpus.suggest.roles import side_of
 from featurestore.errors import SourceError
+from featurestore.typed_values import typed
 
 MOST = 10**12
 """Seconds or samples; whole numbers of JSON have no end, and the largest are beyond all floats."""
@@ -57,14 +58,13 @@ def _rows(folder: DataFolder, name: str, supervisions: str) -> Iterator[tuple[st
     """Yield the written path and the fields of each supervision; a recording without one has no fields."""
     recordings: dict[str, tuple[Mapping[str, Any], str]] = {}
     for place, one in folder.objects(name):
-        known, before = recordings.setdefault(_text(one, "id", place), (one, place))
+        key = typed(one.get("id"), str, f"{place}: 'id'", SourceError)
+        known, before = recordings.setdefault(key, (one, place))
         if known != one:
-            raise SourceError(
-                f"{place}: the recording {one['id']!r:.80} is another one in {before}. Correct one of them."
-            )
+            raise SourceError(f"{place}: the recording {key!r:.80} is another one in {before}. Correct one of them.")
     supervised = set()
     for place, one in folder.objects(supervisions):
-        recording = _text(one, "recording_id", place)
+        recording = typed(one.get("recording_id"), str, f"{place}: 'recording_id'", SourceError)
         if recording not in recordings:
             raise SourceError(
                 f"{place}: the recording {recording!r:.80} is missing from {name!r:.80}. Correct one of them."
@@ -74,12 +74,6 @@ def _rows(folder: DataFolder, name: str, supervisions: str) -> Iterator[tuple[st
     for key, (one, place) in recordings.items():
         if key not in supervised:
             yield from ((_audio_path(one, source, place), {}) for source in _sources(one, place))
-
-
-def _text(one: Mapping[str, Any], key: str, place: str) -> str:
-    if not isinstance(one.get(key), str):
-        raise SourceError(f"{place}: {key!r} is missing or no text. Correct the manifest.")
-    return str(one[key])
 
 
 def _part(one: Mapping[str, Any], place: str, recording: Mapping[str, Any], of: str) -> tuple[str, Mapping[str, str]]:

@@ -80,7 +80,6 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), li
         homepage=found.homepage,
         licence=found.licence,
         licence_url=found.licence_url,
-        citation=found.citation,
         splits=usual_splits(fields.get("split", ()), len(fields.get("speaker", ()))),
         audio=AudioFiles(
             include=("*",) if "" in suffixes else tuple(sorted(f"*{pattern_of(suffix)}" for suffix in suffixes)),

@@ -68,13 +68,15 @@ def guesses(pieces: Sequence[PathField]) -> tuple[Guess, ...]:
         All pieces from left to right, also those that do not vary and separators, with a value for each path.
     """
     left = [piece for piece in pieces if piece.varies]
-    found: list[Guess] = []
-    for guess in (_side, _class):
-        guessed = guess(left)
-        if guessed is not None:
-            found.append(guessed)
-            left = [piece for piece in left if not are_alike(piece, guessed.piece)]
-    speaker = _speaker(pieces, left, next((guess for guess in found if guess.field != "split"), None))
+    side = next((piece for piece in left if all(value.casefold() in SIDES for value in piece.counts)), None)
+    found = [Guess("split", side, "all its values are names of sides")] if side else []
+    if side:
+        left = [piece for piece in left if not are_alike(piece, side)]
+    classes = _class(left)
+    if classes:
+        found.append(classes)
+        left = [piece for piece in left if not are_alike(piece, classes.piece)]
+    speaker = _speaker(pieces, left, classes)
     return (*found, speaker) if speaker else tuple(found)
 
 
@@ -83,13 +85,6 @@ def class_rank(found: Sequence[Guess]) -> tuple[bool, ...]:
     one = next((guess for guess in found if guess.field not in ("split", "speaker")), None)
     lacks_speaker = all(guess.field != "speaker" for guess in found)
     return (True, lacks_speaker) if one is None else (False, one.field == "label", not one.piece.folder, lacks_speaker)
-
-
-def _side(pieces: Sequence[PathField]) -> Guess | None:
-    for piece in pieces:
-        if all(value.casefold() in SIDES for value in piece.counts):
-            return Guess("split", piece, "all its values are names of sides")
-    return None
 
 
 def _class(pieces: Sequence[PathField]) -> Guess | None:
