@@ -1,7 +1,7 @@
 """From files to utterances: what each recording is, by its content, and what its path says about it.
 
-Reading a source and labelling are two steps. `read_listing` is slow and depends on the files alone, so a store can
-keep its result; `label` is a pure function of the manifest and that listing.
+Reading a source and labelling are two steps. `read_source` is slow and depends on the files alone, so a store can keep
+its listing; `label` is a pure function of the manifest and that listing.
 """
 
 from __future__ import annotations
