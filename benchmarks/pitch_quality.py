@@ -38,9 +38,8 @@ from pystoi import stoi  # type: ignore[import-not-found]
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.pitch_grid import grid_semitones, nearest_factor, pitch_steps
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
 
 RATE = 16_000
 Signal = NDArray[np.float32]

@@ -23,7 +23,7 @@ import torch
 from plain_model import BATCH, plain_rate
 from torch import nn
 
-from featurestore.specs.overrides import parse_value
+from featurestore.specs.presets import parse_value
 from featurestore.store import open_store
 from featurestore.view import DatasetView
 from models.batches.loader import ViewDataset

@@ -131,8 +131,7 @@ def _wanted_rows(
     max_seconds: float,
 ) -> tuple[str, DatasetSpec]:
     """Return the corpus and which rows of it are wanted, from options and, where there are none, from a recipe."""
-    from featurestore.specs.overrides import override
-    from featurestore.specs.presets import feature_preset
+    from featurestore.specs.presets import feature_preset, override
     from featurestore.specs.presets import policy as policy_named
     from pipelines.build.spec import DatasetSpec
     from pipelines.experiments.recipe import DatasetChoice, Experiment, SplitChoice, read_recipe

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from featurestore.corpus.load import load_corpus
     from featurestore.corpus.types import Corpus, Utterance
     from featurestore.errors import FeatureStoreError
-    from featurestore.specs.augmentation import AugmentationSpec
-    from featurestore.specs.drawn import Drawn
+    from featurestore.specs.augmentation import AugmentationSpec, Perturbation
     from featurestore.specs.features import FeatureSpec
-    from featurestore.specs.perturbation import Perturbation
+    from featurestore.specs.policy_tables import Drawn
     from featurestore.specs.presets import feature_preset, policy
     from featurestore.store import Store, open_store
     from featurestore.view import DatasetView
@@ -26,10 +25,10 @@ _HOMES = {
     "AugmentationSpec": "featurestore.specs.augmentation",
     "Corpus": "featurestore.corpus.types",
     "DatasetView": "featurestore.view",
-    "Drawn": "featurestore.specs.drawn",
+    "Drawn": "featurestore.specs.policy_tables",
     "FeatureSpec": "featurestore.specs.features",
     "FeatureStoreError": "featurestore.errors",
-    "Perturbation": "featurestore.specs.perturbation",
+    "Perturbation": "featurestore.specs.augmentation",
     "Store": "featurestore.store",
     "Utterance": "featurestore.corpus.types",
     "feature_preset": "featurestore.specs.presets",

@@ -19,9 +19,8 @@ from featurestore.rows.draws import draw
 from featurestore.segments import segment_of
 from featurestore.shards.reader import locate_rows
 from featurestore.signal.arrays import MOST_SECONDS
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.row_spec import RowSpec
 
 if TYPE_CHECKING:

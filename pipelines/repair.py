@@ -37,8 +37,7 @@ from featurestore.integrity.verify import FOREIGN, verify
 from featurestore.shards.commit import encode_shard
 from featurestore.shards.plan import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import ShardRecord, data_key, record_key
-from featurestore.specs.row_spec import RowSpec
-from featurestore.specs.versions import CPU
+from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.storage.folder_lock import MARK
 from featurestore.storage.protocol import MARKER
 from featurestore.store import Store

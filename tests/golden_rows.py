@@ -20,12 +20,10 @@ import soundfile
 from featurestore.corpus.synthetic import demo_files
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.policy_tables import Drawn, Recordings
 from featurestore.specs.presets import feature_preset, policy
-from featurestore.specs.recordings import Recordings
 
 GOLDEN = Path(__file__).with_suffix(".json")
 CLIPS = ("f1_s1_hap.wav", "m2_s3_sad.wav")

@@ -17,7 +17,7 @@ CHECKS = {
     "featurestore/perturbations/lowpass.py": """
         from featurestore.specs.augmentation import AugmentationSpec
         from featurestore.specs.features import FeatureSpec
-        from featurestore.specs.versions import row_versions
+        from featurestore.specs.row_spec import row_versions
         policy = AugmentationSpec.from_dict({"lowpass_hz": {"uniform": [500, 1000]}})
         assert row_versions(FeatureSpec(), policy)["lowpass"] == 1
     """,
@@ -25,7 +25,7 @@ CHECKS = {
         import numpy as np
         from featurestore.features import KINDS
         from featurestore.specs.features import FeatureSpec
-        from featurestore.specs.versions import row_versions
+        from featurestore.specs.row_spec import row_versions
         spec = FeatureSpec(kind="energy", piece=2)
         assert row_versions(spec, None)["energy"] == 1
         row = KINDS["energy"].transform(spec, 16000)(np.ones(5, np.float32), 1.0, np.float32, None)

@@ -5,9 +5,8 @@ from scipy import stats
 from featurestore.errors import SpecError
 from featurestore.rows.draws import draw
 from featurestore.signal.pitch_grid import PITCH_GRID, grid_semitones, pitch_steps
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.policy_tables import Drawn
 
 POLICY = AugmentationSpec(
     semitones=Drawn(0.5, (-2, 2)),

@@ -16,8 +16,7 @@ from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.integrity.verify import verify
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.overrides import override
-from featurestore.specs.presets import feature_preset, policy
+from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import Store, open_store
 from featurestore.view import DatasetView
 from pipelines.build.run import build

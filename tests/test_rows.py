@@ -14,11 +14,10 @@ from featurestore import presets
 from featurestore.errors import AudioError, SpecError
 from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
-from featurestore.specs.versions import row_versions
+from featurestore.specs.policy_tables import Drawn
+from featurestore.specs.row_spec import row_versions
 
 SHARED = Path(os.environ.get("FEATURESTORE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 FOLDER = Path(presets.__file__).parent
@@ -252,7 +251,7 @@ def test_versions_name_only_the_operations_that_a_spec_uses():
 
 def test_versions_are_told_without_importing_the_libraries():
     program = (
-        "import sys; import featurestore.specs.versions as v; from featurestore.specs.features import FeatureSpec\n"
+        "import sys; import featurestore.specs.row_spec as v; from featurestore.specs.features import FeatureSpec\n"
     )
     program += (
         "v.row_versions(FeatureSpec(), None); print(sorted({'numba', 'scipy', 'librosa', 'numpy'} & set(sys.modules)))"

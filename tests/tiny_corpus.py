@@ -13,8 +13,7 @@ from demo_corpus import no_download
 
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.corpus.manifest.model import Manifest
-from featurestore.specs.overrides import override
-from featurestore.specs.presets import feature_preset, policy
+from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import Store
 from pipelines.build.plan import BuildPlan, bundles_of, plan_build
 from pipelines.build.rejects import remember_length, remember_reject

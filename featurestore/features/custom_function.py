@@ -8,14 +8,13 @@ raised: function, version, settings, rate and bands are all that the address of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import AudioError, FeatureStoreError, SpecError
 from featurestore.features.kind import BASE, FeatureKind, Rules
 from featurestore.features.waveform import check_not_empty
-from featurestore.specs.drawn import checked_whole
 from featurestore.specs.registry import Declared
 from featurestore.trusted_code import check_reference, trusted_function
 
@@ -33,15 +32,10 @@ class CustomFunction(FeatureKind):
 
     name, fields = "function", BASE
     settings = (
-        ("function", None, None, "The user's feature as `module:function`."),
-        ("version", None, checked_whole, "Version of the function, to be raised with every change of what it returns."),
-        ("bands", None, checked_whole, "Values of a frame of the function."),
-        (
-            "settings",
-            (),
-            lambda _, table: tuple(sorted(dict(table).items())),  # pairs, which a frozen spec can hold
-            "Keyword arguments of the function: a table of strings, numbers and truth values.",
-        ),
+        ("function", Any, None, "The user's feature as `module:function`."),
+        ("version", int, None, "Version of the function, to be raised with every change of what it returns."),
+        ("bands", int, None, "Values of a frame of the function."),
+        ("settings", Any, (), "Keyword arguments of the function: a table of strings, numbers and truth values."),
     )
     operations = (("function", 2, ()),)
     cost, foreign = 10.0, True
@@ -49,6 +43,10 @@ class CustomFunction(FeatureKind):
     def width(self, spec: Declared) -> int:
         """Return the bands that the spec promises."""
         return int(spec.bands)
+
+    def completed(self, spec: Declared) -> Mapping[str, Any]:
+        """Return the settings as sorted pairs, which a frozen spec can hold."""
+        return {"settings": tuple(sorted(dict(spec.settings).items()))}
 
     def rules(self, spec: Declared) -> Rules:
         """Yield the rules of a function that can be called and addressed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from featurestore.specs.registry import Declared, Operation, check_declared
@@ -59,8 +59,8 @@ class FeatureKind(ABC):
     """What `FeatureSpec.kind` calls it."""
     fields: ClassVar[tuple[str, ...]]
     """Those fields of `FeatureSpec` that it uses; all others are refused and are in no address."""
-    settings: ClassVar[tuple[tuple[str, Any, Callable[[str, Any], Any] | None, str], ...]] = ()
-    """Fields of its own: each with its default, what reads its value (given the name for messages), and its meaning.
+    settings: ClassVar[tuple[tuple[str, Any, Any, str], ...]] = ()
+    """Fields of its own: each with its type (Any for one that `rules` check), its default, and its meaning.
 
     A default is in no address, so it must never change.
     """

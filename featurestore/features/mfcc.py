@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from featurestore.features.kind import MEL, Rules, SpectralKind, Transform
-from featurestore.specs.drawn import checked_whole
 from featurestore.specs.registry import Declared
 
 
@@ -17,8 +16,8 @@ class Mfcc(SpectralKind):
     settings = (
         (
             "coefficients",
+            int,
             None,
-            checked_whole,
             "Cepstral coefficients of `mfcc`, the 0th included, at most `mels`; None is librosa's 20.",
         ),
     )

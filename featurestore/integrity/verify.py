@@ -29,7 +29,7 @@ from featurestore.segments import brief, segment_of
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
 from featurestore.signal.arrays import MOST_SECONDS, is_finite
-from featurestore.specs.versions import CPU
+from featurestore.specs.row_spec import CPU
 from featurestore.storage.folder_lock import MARK
 from featurestore.storage.protocol import KEY
 from featurestore.store import Store

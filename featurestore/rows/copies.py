@@ -13,7 +13,7 @@ from featurestore.signal.arrays import Signal
 from featurestore.signal.interpolation import interpolation_weights, reading_filters
 from featurestore.signal.kernels.level import energy
 from featurestore.signal.pitch_grid import stretched_samples
-from featurestore.specs.drawn import Drawn
+from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.registry import Declared
 
 

@@ -11,8 +11,7 @@ from typing import Any
 from featurestore.errors import SpecError
 from featurestore.perturbations import KINDS
 from featurestore.rows.copies import CopyDraws
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 
 
 def draw(augmentation: AugmentationSpec, content: str, copy: int, attempt: int = 0) -> Perturbation:

@@ -27,11 +27,10 @@ from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kernels.rounding import stored
 from featurestore.signal.pitch_grid import stretched_samples
 from featurestore.signal.timing import fit_length, sounding
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.custom import CustomPerturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
-from featurestore.specs.versions import check_together
+from featurestore.specs.policy_tables import CustomPerturbation
+from featurestore.specs.row_spec import check_together
 from featurestore.trusted_code import trusted_function
 
 ATTEMPTS = 100

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from featurestore.checksummed_json import canonical_json, check_format, digest, parsed, reading
 from featurestore.errors import DamagedObjectError
 from featurestore.segments import is_content
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.augmentation import Perturbation
 from featurestore.specs.row_spec import RowSpec
 from featurestore.typed_values import check_types
 

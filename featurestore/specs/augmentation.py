@@ -1,4 +1,4 @@
-"""The description of an augmentation: what may happen to a copy, how often, and how much.
+"""What may happen to a copy, how often and how much (`AugmentationSpec`), and what does (`Perturbation`).
 
 A policy never says how many copies are made: copy 7 is the same whether 10 or 100 are asked for.
 """
@@ -8,25 +8,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import KINDS, RECORDINGS
-from featurestore.specs.custom import CustomPerturbation
-from featurestore.specs.drawn import Drawn, checked_number, checked_whole, read_table
-from featurestore.specs.recordings import Recordings
-from featurestore.specs.registry import declared
-
-__all__ = ["AugmentationSpec", "Drawn", "Needed"]
-
-Needed = dict[str, Recordings]
-"""Recordings by the field that names them."""
+from featurestore.specs.policy_tables import CustomPerturbation, Drawn, Recordings, read_table
+from featurestore.specs.registry import declared, settle_fields
 
 
 @dataclass(frozen=True, slots=True)
-@declared({field: (None, f"The recordings of `{name}`.") for name, field in RECORDINGS.items()})
-@declared({name: (default, meaning) for kind in KINDS.values() for name, default, meaning in kind.settings})
-@declared({name: (None, kind.meaning) for name, kind in KINDS.items()})
+@declared({field: (Any, None, f"The recordings of `{name}`.") for name, field in RECORDINGS.items()})
+@declared({name: (type(value), value, meaning) for kind in KINDS.values() for name, value, meaning in kind.settings})
+@declared({name: (Any, None, kind.meaning) for name, kind in KINDS.items()})
 class AugmentationSpec:
     """Which perturbations the augmented copies get, in the order of `featurestore.perturbations.KINDS`.
 
@@ -45,11 +39,8 @@ class AugmentationSpec:
         def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", checked_whole("the seed", self.seed))
+        settle_fields(self, "policy: ")
         for name, kind in KINDS.items():
-            for setting, default, _ in kind.settings:
-                if isinstance(default, float):
-                    object.__setattr__(self, setting, checked_number(setting, getattr(self, setting)))
             if name in self.drawn:
                 self.drawn[name].check(name, *kind.limits)
             kind.check(self)
@@ -61,7 +52,7 @@ class AugmentationSpec:
         return {name: rule for name, rule in rules.items() if rule is not None}
 
     @property
-    def recordings(self) -> Needed:
+    def recordings(self) -> dict[str, Recordings]:
         """The recordings that rows take in, by the field that names them.
 
         Raises
@@ -134,3 +125,39 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
     if name == "reverb" and isinstance(value, Mapping) and not {"uniform", "listed"} & value.keys():
         value = {**value, "listed": (1.0,)}  # a room is heard alone unless a share of it is asked for
     return read_table(Drawn, name, value, "'uniform' or 'listed'")
+
+
+@dataclass(frozen=True, slots=True)
+@declared({name: (Any, None, kind.meaning) for name, kind in KINDS.items()})
+@declared({name: (Any, default, "") for kind in KINDS.values() for name, default in kind.details})
+class Perturbation:
+    """What happens to one augmented copy: a value for each of `featurestore.perturbations.KINDS`, None if not applied.
+
+    Values stand exactly as applied. Beside them: `noise_key` (of the noise stream, 64 bits), `noise` and `rir` (the
+    sha256 of a recording) and `noise_position` (where in it the noise begins, in [0, 1)).
+    """
+
+    own: tuple[int | None, ...] = ()
+    """Key of the random numbers of each function of the user, 64 bits; None for one that is not applied."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...  # noqa: ANN401
+        def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The perturbations that are applied, by name, in their order."""
+        return {name: value for name, value in zip(KINDS, _values(self), strict=True) if value is not None}
+
+    def changes(self, other: Perturbation) -> dict[str, Any]:
+        """Return the fields in which another perturbation differs, with its values."""
+        fields = [field.name for field in dataclasses.fields(self)]
+        return {name: getattr(other, name) for name in fields if getattr(self, name) != getattr(other, name)}
+
+    def changed(self, changes: Mapping[str, Any]) -> Perturbation:
+        """Return the perturbation with other values of some fields."""
+        return dataclasses.replace(self, **changes) if changes else self
+
+
+_values = attrgetter(*KINDS)

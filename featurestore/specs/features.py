@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.features import KINDS
-from featurestore.specs.drawn import checked_number, checked_truth, checked_whole
-from featurestore.specs.registry import declared
+from featurestore.specs.registry import declared, settle_fields
 
 LONGEST_SECONDS = 3600.0
-
-WINDOWS = ("hamming", "hann")
-
-MEL_SCALES = ("htk", "slaney")
-
-DTYPES = ("float16", "float32")
-
-DECIBELS = ("absolute", "relative")
-
-SETTINGS = {name: (default, meaning) for kind in KINDS.values() for name, default, _, meaning in kind.settings}
-"""Fields that one kind has to itself: default and meaning."""
-
+CHOICES = {
+    "window": ("hamming", "hann"),
+    "mel_scale": ("htk", "slaney"),
+    "dtype": ("float16", "float32"),
+    "decibels": (None, "absolute", "relative"),
+}
+SETTINGS = {name: (kind, default, meaning) for one in KINDS.values() for name, kind, default, meaning in one.settings}
+"""Fields that one kind has to itself: type, default and meaning."""
 ADDED = ("trim_db", "seconds", "decibels", "range_db", *SETTINGS)
 """Fields that stand in an address only where they are set: rows of the first stores do not name them."""
-
-NUMBERS = ("low_hz", "eps", "high_hz", "trim_db", "seconds", "range_db")
-"""Fields that may be given as whole numbers and are kept as floats."""
-
-WHOLE = ("rate", "window_length", "hop_length", "fft_length", "mels")
-"""Fields that may be given as floats such as 128.0 and are kept as whole numbers."""
-
-TRUTHS = ("centred",)
-"""Fields that are true or false, and neither 1 nor a text."""
-
-CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    **dict.fromkeys(NUMBERS, checked_number),
-    **dict.fromkeys(WHOLE, checked_whole),
-    **dict.fromkeys(TRUTHS, checked_truth),
-    **{name: read for kind in KINDS.values() for name, _, read, _ in kind.settings if read is not None},
-}
-"""What reads a field, by its name: it takes what messages call the field, and the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +40,7 @@ class FeatureSpec:
     rate: int | None = None
     """Sampling rate in hertz that signals are resampled to; None keeps each file's own rate."""
     window: str = "hamming"
-    """The periodic analysis window, a name in `WINDOWS`."""
+    """The periodic analysis window, `hamming` or `hann`."""
     window_length: int = 2048
     """Window length in samples, at most `fft_length`."""
     hop_length: int = 512
@@ -74,7 +52,7 @@ class FeatureSpec:
     mels: int = 128
     """Number of mel bands."""
     mel_scale: str = "htk"
-    """The mel scale, a name in `MEL_SCALES`; triangles are normalised to unit area."""
+    """The mel scale, `htk` or `slaney`; triangles are normalised to unit area."""
     low_hz: float = 0.0
     """Lower edge of the first band in hertz."""
     high_hz: float | None = None
@@ -82,7 +60,7 @@ class FeatureSpec:
     eps: float = 2.0**-52
     """Added to the power before the logarithm; for decibels the least power. At least 1e-30."""
     dtype: str = "float16"
-    """Storage type of the rows, a name in `DTYPES`."""
+    """Storage type of the rows, `float16` or `float32`."""
     trim_db: float | None = None
     """Cut silence away at the start and the end of a recording, before it is augmented: what is so many dB below the
     loudest part; above 0, at most 200. None keeps it, and then stands in no address."""
@@ -103,34 +81,27 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UnknownNameError("kind", str(self.kind), KINDS)
-        self._refuse_foreign()
-        choices = {"window": WINDOWS, "mel_scale": MEL_SCALES, "dtype": DTYPES}
-        if self.decibels is not None:
-            choices["decibels"] = DECIBELS
-        for field, known in choices.items():
-            if getattr(self, field) not in known:
-                raise UnknownNameError(field, str(getattr(self, field)), known)
-        self._normalise()
-        for holds, rule in chain(_common_rules(self), KINDS[self.kind].rules(self)):
+        kind = KINDS[self.kind]
+        for field in dataclasses.fields(self):
+            if field.name not in kind.all_fields and getattr(self, field.name) != field.default:
+                raise SpecError(_foreign(field.name, self.kind))
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name, str(getattr(self, name)), filter(None, known))
+        settle_fields(self, "feature spec: ")
+        for name, value in kind.completed(self).items():
+            object.__setattr__(self, name, value)
+        rules = (
+            (self.rate is None or 1000 <= self.rate <= 384_000, "rate must lie within 1,000 and 384,000 Hz"),
+            (self.trim_db is None or 0 < self.trim_db <= 200, "trim_db must lie above 0 and be at most 200"),
+            (
+                self.seconds is None or 0 < self.seconds <= LONGEST_SECONDS,
+                f"seconds must lie above 0 and be at most {LONGEST_SECONDS:g}",
+            ),
+        )
+        for holds, rule in chain(rules, kind.rules(self)):
             if not holds:
                 raise SpecError(f"feature spec: {rule}.")
-
-    def _refuse_foreign(self) -> None:
-        for field in dataclasses.fields(self):
-            if field.name not in KINDS[self.kind].all_fields and getattr(self, field.name) != field.default:
-                raise SpecError(_foreign(field.name, self.kind))
-
-    def _normalise(self) -> None:
-        """Give equal specs equal fields: each number becomes that of its field, a table becomes sorted pairs.
-
-        An address tells 16000 from 16000.0 and 0.0 from -0.0, though they mean the same.
-        """
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name in CHECKS and not (value is None and field.default is None):
-                object.__setattr__(self, field.name, CHECKS[field.name](f"feature spec: {field.name}", value))
-        for name, value in KINDS[self.kind].completed(self).items():
-            object.__setattr__(self, name, value)
 
     @property
     def width(self) -> int:
@@ -142,10 +113,7 @@ class FeatureSpec:
         return None if self.seconds is None else round(self.seconds * rate)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields of the kind as JSON values, those that were added later only where they are used.
-
-        Rows that stood before a field was added keep their address.
-        """
+        """Return the fields of the kind as JSON values, those that were added later only where they are used."""
         kept, document = KINDS[self.kind].all_fields, {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -180,10 +148,3 @@ class FeatureSpec:
 def _foreign(field: str, kind: str) -> str:
     owners = [name for name, known in KINDS.items() if field in known.all_fields]
     return f"feature spec: {field!r} does not belong to kind {kind!r}, but to {', '.join(owners)}: leave it out."
-
-
-def _common_rules(spec: FeatureSpec) -> Iterator[tuple[bool, str]]:
-    yield spec.rate is None or 1000 <= spec.rate <= 384_000, "rate must lie within 1,000 and 384,000 Hz"
-    yield spec.trim_db is None or 0 < spec.trim_db <= 200, "trim_db must lie above 0 and be at most 200"
-    within = spec.seconds is None or 0 < spec.seconds <= LONGEST_SECONDS
-    yield within, f"seconds must lie above 0 and be at most {LONGEST_SECONDS:g}"

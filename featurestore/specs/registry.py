@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
+from functools import cache
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from numbers import Integral, Real
+from types import UnionType
+from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+
+from featurestore.typed_values import typed
 
 Class = TypeVar("Class", bound=type[Any])
 Operation = tuple[int, tuple[str, ...]]
@@ -88,21 +93,54 @@ class Declared(Protocol):
     def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
 
 
-def declared(fields: Mapping[str, tuple[Any, str]]) -> Callable[[Class], Class]:
-    """Add fields to a class that `dataclass` then takes: each name with its default and what it means.
+def declared(fields: Mapping[str, tuple[Any, Any, str]]) -> Callable[[Class], Class]:
+    """Add fields to a class that `dataclass` then takes: each name with its type, its default and what it means.
 
-    Raises
-    ------
-    TypeError
-        If the class has a field of that name.
+    A default of None may stand in place of a value of the type. `TypeError` if the class has a field of that name.
     """
 
     def add(found: Class) -> Class:
-        for name, (default, meaning) in fields.items():
+        for name, (kind, default, meaning) in fields.items():
             if name in found.__annotations__:
                 raise TypeError(f"{found.__name__} has two fields {name!r}")
-            found.__annotations__[name] = "Any"
+            found.__annotations__[name] = kind if default is not None or kind is Any else kind | None
             setattr(found, name, field(default=default, metadata={"meaning": meaning}))
         return found
 
     return add
+
+
+_types = cache(get_type_hints)  # evaluates annotations anew at each call, and a record of a shard makes two specs
+
+
+def settle_fields(spec: object, where: str = "") -> None:
+    """Hold each field of a frozen spec against its annotation, and give equal specs equal fields.
+
+    An address tells 16000 from 16000.0 and 0.0 from -0.0, though they mean the same.
+
+    Raises
+    ------
+    SpecError
+        Naming the first field that does not fit, after `where`.
+    """
+    for name, kind in _types(type(spec)).items():  # type: ignore[arg-type]  # a class is hashable
+        value = getattr(spec, name)
+        if isinstance(kind, UnionType) and value is not None:
+            kind = get_args(kind)[0]  # of `X | None`, so that messages ask for an X
+        if get_origin(kind) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
+            value = tuple(_plain_number(one, get_args(kind)[0]) for one in value)
+        else:
+            value = _plain_number(value, kind)
+        if type(value) is not kind:
+            value = typed(value, kind, f"{where}{name}")
+        object.__setattr__(spec, name, value)
+
+
+def _plain_number(value: Any, kind: Any) -> Any:  # noqa: ANN401 (anything, checked by `typed`)
+    """Return numbers of numpy as those of Python, never -0.0, and 128.0 as 128 where a whole number is wanted."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    number = float(value) + 0.0  # -0.0 + 0.0 is 0.0
+    return int(number) if kind is int and number.is_integer() else number

@@ -1,17 +1,37 @@
-"""The identity of a family of rows: features, augmentation, and the versions of what computes them."""
+"""The identity of a family of rows: features, augmentation, and the versions of what computes them.
+
+Versions are a whole number for each of our operations and those of the libraries they use. A change of an operation
+that changes its numbers raises its version where it is declared; rows computed before then keep their own address.
+Nothing heavy is imported: the versions of libraries are read from their metadata.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from featurestore.checksummed_json import FORMAT, check_format, digest
 from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
+from featurestore.features import KINDS
+from featurestore.perturbations import KINDS as PERTURBATIONS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.versions import CPU, row_versions
+from featurestore.specs.registry import OPERATIONS, OPTIONAL
+
+_PREPARATIONS = {"rate": "resample", "trim_db": "trim", "seconds": "length", "decibels": "decibels"}
+
+CPU, TORCH = "cpu", "torch"
+ENGINES = {CPU: "", TORCH: "torch-1"}
+"""What computes rows, and how rows name it: those of the processor's own engine name none.
+
+The number of the torch engine is raised when its own arithmetic changes; the operations keep theirs, which say what
+is computed.
+"""
+_REPLACED = {"scipy", "numba"}
+"""Libraries that the torch engine does without."""
 
 
 @dataclass(frozen=True)
@@ -88,3 +108,80 @@ class RowSpec:
             )
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise SpecError(f"a row spec is incomplete ({error!r}).") from error
+
+
+def row_versions(
+    features: FeatureSpec, augmentation: AugmentationSpec | None, engine: str = CPU
+) -> dict[str, str | int]:
+    """Return the versions of the operations that rows of a spec go through, and `major.minor` of their libraries.
+
+    Operations that a spec does not use are left out, so that a change of the noise leaves clean rows in place. An
+    engine whose bits differ from the processor's own adds its name.
+
+    Raises
+    ------
+    SpecError
+        If the features cannot be warped and the augmentation does so, or the engine does not compute them.
+    MissingPackageError
+        If an optional package that they need is not installed.
+
+    Examples
+    --------
+    >>> row_versions(FeatureSpec(), None)["mel"]
+    3
+    >>> row_versions(FeatureSpec(), None, "torch")["engine"]
+    'torch-1'
+    """
+    if engine not in ENGINES:
+        raise UnknownNameError("engine", engine, ENGINES)
+    check_together(features, augmentation, engine)
+    used = ["decode", *KINDS[features.kind].shared]
+    used += [name for field, name in _PREPARATIONS.items() if getattr(features, field) is not None]
+    if augmentation is not None:
+        used.append("draw")
+        used += ["own"] if augmentation.own else []
+    operations = {name: OPERATIONS[name] for name in used} | dict(KINDS[features.kind].versions)
+    for name in augmentation.drawn if augmentation else ():
+        operations |= PERTURBATIONS[name].versions
+    versions: dict[str, str | int] = {name: number for name, (number, _) in operations.items()}
+    libraries = {library for _, needed in operations.values() for library in needed}
+    if engine == TORCH:
+        versions["engine"] = ENGINES[TORCH]
+        libraries = libraries - _REPLACED | {"torch"}
+    return versions | {library: _major_minor(library) for library in sorted(libraries)}
+
+
+def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None, engine: str = CPU) -> None:
+    """Refuse an augmentation or engine that features cannot have, with `SpecError`."""
+    if augmentation is not None:
+        for name in augmentation.drawn:
+            if PERTURBATIONS[name].bends and not KINDS[features.kind].warps:
+                raise SpecError(
+                    f"{name} bends a frequency axis, and features of kind {features.kind!r} have none: "
+                    f"choose another policy, or --set {name}=none."
+                )
+            PERTURBATIONS[name].check_rows(augmentation)
+    if engine == TORCH and (not KINDS[features.kind].in_torch or features.decibels or features.seconds):
+        raise SpecError(
+            "the torch engine computes 'logmel' as natural logarithm and in full length only: "
+            "leave --device out to compute these features on the processor."
+        )
+    if engine == TORCH and augmentation is not None:
+        wanted = [*augmentation.drawn, *(["own"] if augmentation.own else [])]
+        known = [name for name, kind in PERTURBATIONS.items() if kind.in_torch]
+        missing = [name for name in wanted if name not in known]
+        if augmentation.semitones is not None and augmentation.formants != "moved":
+            missing.append(f"formants = {augmentation.formants}")
+        if missing:
+            raise SpecError(
+                f"the torch engine does not do {', '.join(missing)}; it does {', '.join(known)}: "
+                "leave --device out to compute these copies on the processor."
+            )
+
+
+@cache  # files of versions are slow to read, and what is loaded stays what was found first
+def _major_minor(library: str) -> str:
+    try:
+        return ".".join(version(library).split(".")[:2])
+    except PackageNotFoundError as error:
+        raise MissingPackageError(OPTIONAL.get(library, f"the package {library} is not installed.")) from error

@@ -19,7 +19,7 @@ from featurestore.corpus.types import Corpus
 from featurestore.datasets import DatasetRecord, check_dataset_name, dataset_digest, dataset_name
 from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, SourceError, StorageError
 from featurestore.shards.record import ShardRecord
-from featurestore.specs.versions import CPU
+from featurestore.specs.row_spec import CPU
 from featurestore.store import Store
 from pipelines.build.dispatch import BundleCounts, ClusterCrew, Crew, DeviceCrew, LocalCrew, run_bundles
 from pipelines.build.plan import BuildPlan, bundles_of, plan_before, plan_build

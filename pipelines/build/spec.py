@@ -10,7 +10,7 @@ from featurestore.errors import SpecError
 from featurestore.signal.arrays import MAX_SECONDS, MOST_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.versions import CPU
+from featurestore.specs.row_spec import CPU
 from featurestore.trusted_code import check_trusted
 
 

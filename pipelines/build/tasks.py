@@ -30,7 +30,7 @@ from pipelines.workers.engines import kept_engine
 if TYPE_CHECKING:
     from featurestore.rows.engine import Engine
     from featurestore.rows.recordings import DecodedRecording
-    from featurestore.specs.perturbation import Perturbation
+    from featurestore.specs.augmentation import Perturbation
 
 Row = NDArray[Any]
 MOST_SECONDS_TOGETHER = 60.0

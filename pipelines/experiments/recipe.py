@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.overrides import override
-from featurestore.specs.presets import feature_preset, policy, read_text, read_toml
+from featurestore.specs.presets import feature_preset, override, policy, read_text, read_toml
 from featurestore.typed_values import check_fields, shown_value, typed
 from pipelines.build.spec import DatasetSpec
 

@@ -147,7 +147,7 @@ def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experime
 def with_setting(experiment: Experiment, setting: str) -> Experiment:
     """Apply one setting."""
     from featurestore.errors import SpecError, UnknownNameError
-    from featurestore.specs.overrides import parse_value
+    from featurestore.specs.presets import parse_value
     from models.training_spec import with_setting as in_training
 
     key, separator, text = setting.partition("=")
@@ -179,7 +179,7 @@ def with_setting(experiment: Experiment, setting: str) -> Experiment:
 
 def known_fields(model: str) -> dict[str, tuple[str, ...]]:
     """Return the names of the fields of each table, with the settings of this model."""
-    from featurestore.specs.overrides import AUGMENTATION_FIELDS, FEATURE_FIELDS
+    from featurestore.specs.presets import AUGMENTATION_FIELDS, FEATURE_FIELDS
     from models.networks import model_card
     from models.training_spec import TrainingSpec
     from pipelines.experiments.recipe import DatasetChoice, SplitChoice, VoteChoice
@@ -194,7 +194,7 @@ def known_fields(model: str) -> dict[str, tuple[str, ...]]:
 def _in_table(table: Any, key: str, field: str, text: str) -> Any:  # noqa: ANN401 (one of a recipe's dataclasses)
     """Return a table of a recipe with one field read from text; the table checks the value."""
     from featurestore.errors import SpecError
-    from featurestore.specs.overrides import parse_value
+    from featurestore.specs.presets import parse_value
 
     before = getattr(table, field)
     if isinstance(before, str):

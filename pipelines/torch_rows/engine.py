@@ -13,10 +13,9 @@ from featurestore.rows.engine import RowEngine
 from featurestore.rows.recordings import DecodedRecording
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS, Row, is_finite
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
-from featurestore.specs.versions import TORCH, check_together
+from featurestore.specs.row_spec import TORCH, check_together
 from pipelines.torch_rows.log_mel import TorchLogMel
 from pipelines.torch_rows.signals import Batch, PitchShifter, perturbed
 

@@ -32,7 +32,7 @@ from featurestore.signal.kernels.level import volume_gain
 from featurestore.signal.noise import COUNTERS
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
 from featurestore.signal.splices import lengthen
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.augmentation import Perturbation
 
 ROUNDS = 10
 _M0, _M1 = 0xD2511F53, 0xCD9E8D57

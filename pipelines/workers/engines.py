@@ -9,8 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.row_spec import RowSpec
-from featurestore.specs.versions import CPU, TORCH, check_together
+from featurestore.specs.row_spec import CPU, TORCH, RowSpec, check_together
 from featurestore.store import open_store
 
 if TYPE_CHECKING:

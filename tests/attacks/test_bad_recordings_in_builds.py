@@ -13,8 +13,8 @@ from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError
 from featurestore.signal import guarded
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.custom import CustomPerturbation
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.policy_tables import CustomPerturbation
 from featurestore.specs.presets import feature_preset
 from featurestore.specs.row_spec import RowSpec
 from featurestore.trusted_code import VARIABLE

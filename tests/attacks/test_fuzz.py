@@ -26,8 +26,8 @@ from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import ShardRecord, data_key
 from featurestore.signal.guarded import GuardedDecoder
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 

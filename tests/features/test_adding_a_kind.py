@@ -16,13 +16,12 @@ from featurestore.specs.registry import OPERATIONS, registered
 
 LEVEL = '''
 from featurestore.features.kind import BASE, FeatureKind
-from featurestore.specs.drawn import checked_whole
 
 class Level(FeatureKind):
     """The energy of pieces of the signal."""
 
     name, fields = "level", BASE
-    settings = (("piece", 400, checked_whole, "Samples of a piece."),)
+    settings = (("piece", int, 400, "Samples of a piece."),)
     shared, operations = ("log",), (("level", 7, ("scipy",)),)
 
     def width(self, spec):
@@ -53,7 +52,7 @@ from featurestore.errors import SpecError
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.overrides import override
+from featurestore.specs.presets import override
 from featurestore.specs.row_spec import RowSpec
 
 features, _ = override(FeatureSpec(kind="waveform", rate=16000), None, ["kind=level", "piece=160.0"])

@@ -9,10 +9,9 @@ from real_recordings import emodb_files, voice, wav
 
 from featurestore.errors import AudioError, MissingPackageError
 from featurestore.rows.engine import RowEngine
-from featurestore.specs import versions
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs import row_spec
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.presets import feature_preset
 from featurestore.specs.row_spec import RowSpec
 
@@ -85,7 +84,7 @@ def test_without_the_package_one_line_says_what_to_install_and_its_licence(monke
             raise PackageNotFoundError(name)
         return version(name)
 
-    monkeypatch.setattr(versions, "version", others_only)
+    monkeypatch.setattr(row_spec, "version", others_only)
 
     with pytest.raises(MissingPackageError) as refused:
         RowSpec.current(EGEMAPS, None)

@@ -9,8 +9,8 @@ from real_recordings import emodb_files, voice, wav
 from featurestore.errors import AudioError
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.timing import fit_length
+from featurestore.specs.augmentation import Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.presets import feature_preset, policy
 
 WAVEFORM = feature_preset("waveform")

@@ -16,9 +16,8 @@ from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.cepstrum import cosines
 from featurestore.signal.spectrum import warped_frequency
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.presets import feature_preset
 
 VTLP = AugmentationSpec(vtlp_alpha=Drawn(uniform=(0.9, 1.1)))

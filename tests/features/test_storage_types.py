@@ -15,10 +15,9 @@ from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard
 from featurestore.signal.arrays import is_finite
 from featurestore.signal.kernels.rounding import stored
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 from featurestore.trusted_code import VARIABLE

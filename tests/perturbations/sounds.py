@@ -12,7 +12,7 @@ from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.recordings import Recordings
+from featurestore.specs.policy_tables import Recordings
 
 RATE = 16_000
 FEATURES = FeatureSpec(rate=RATE, mels=16, dtype="float32")

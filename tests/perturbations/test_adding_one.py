@@ -16,11 +16,10 @@ import featurestore.perturbations
 from featurestore.errors import UnknownNameError
 from featurestore.perturbations import KINDS
 from featurestore.perturbations.kind import PerturbationKind
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
 from featurestore.specs.registry import declared, registered
-from featurestore.specs.versions import row_versions
+from featurestore.specs.row_spec import row_versions
 
 LOWPASS = '''
 from featurestore.perturbations.kind import PerturbationKind
@@ -48,7 +47,7 @@ from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.overrides import override
+from featurestore.specs.presets import override
 from featurestore.specs.row_spec import RowSpec
 
 features, policy = override(FeatureSpec(rate=16000, mels=16), AugmentationSpec(), ["lowpass_hz=500,1000"])
@@ -113,7 +112,7 @@ def test_a_name_or_an_operation_that_is_taken_cannot_be_registered_again(taken):
 
 def test_two_declarations_of_one_field_are_refused():
     with pytest.raises(TypeError, match="two fields 'seed'"):
-        declared({"seed": (None, "")})(type("Spec", (), {"__annotations__": {"seed": "int"}, "seed": 0}))
+        declared({"seed": (int, None, "")})(type("Spec", (), {"__annotations__": {"seed": "int"}, "seed": 0}))
 
 
 def test_what_no_class_declares_is_no_field_of_a_policy_and_none_of_what_was_drawn():

@@ -15,10 +15,8 @@ from featurestore.integrity.explain import compare_datasets, explain_build
 from featurestore.integrity.verify import recompute, verify
 from featurestore.rows.draws import draw
 from featurestore.signal.audio import Recording
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.custom import CustomPerturbation
-from featurestore.specs.drawn import Drawn
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.policy_tables import CustomPerturbation, Drawn
 from featurestore.specs.presets import policy
 from featurestore.trusted_code import VARIABLE
 from pipelines.build.spec import DatasetSpec

@@ -17,8 +17,7 @@ from featurestore.integrity.collect import collect
 from featurestore.integrity.explain import compare_datasets, explain_build
 from featurestore.integrity.verify import recompute, verify
 from featurestore.shards.record import data_key
-from featurestore.specs.overrides import override
-from featurestore.specs.presets import policy
+from featurestore.specs.presets import override, policy
 from featurestore.store import open_store
 from pipelines.build.plan import plan_build
 from pipelines.build.policy_inputs import with_inputs

@@ -15,12 +15,9 @@ from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.spectrum import warped_frequency
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.custom import CustomPerturbation
-from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.overrides import override
-from featurestore.specs.presets import policy, preset_names
-from featurestore.specs.recordings import Recordings
+from featurestore.specs.policy_tables import CustomPerturbation, Drawn, Recordings
+from featurestore.specs.presets import override, policy, preset_names
 
 NOISES = Recordings(tuple(f"{number:064x}" for number in range(10, 17)))
 RIRS = Recordings(tuple(f"{number:064x}" for number in range(30, 35)))
@@ -312,14 +309,14 @@ def test_a_policy_that_means_the_same_has_the_same_canonical_form(given, kept):
         ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
         ({"seed": True}, "seed must be a whole number, not True"),
         ({"vtlp_f0": "0.9"}, "vtlp_f0 must be a number, not '0.9'"),
-        ({"gain_db": {"uniform": "12"}}, "uniform must be a list of numbers, not '12'"),
-        ({"gain_db": {"uniform": [1, 2, 3]}}, r"uniform must be \[low, high\], not \[1, 2, 3\]"),
-        ({"gain_db": {"uniform": [False, 3]}}, "uniform must be a number, not False"),
-        ({"gain_db": {"listed": 5}}, "listed must be a list of numbers, not 5"),
-        ({"gain_db": {"listed": ["loud"]}}, "listed must be a number, not 'loud'"),
+        ({"gain_db": {"uniform": "12"}}, "uniform must be a list, not '12'"),
+        ({"gain_db": {"uniform": [1, 2, 3]}}, r"uniform must be \[low, high\], not \[1.0, 2.0, 3.0\]"),
+        ({"gain_db": {"uniform": [False, 3]}}, "uniform: each value must be a number, not False"),
+        ({"gain_db": {"listed": 5}}, "listed must be a list, not 5"),
+        ({"gain_db": {"listed": ["loud"]}}, "listed: each value must be a number, not 'loud'"),
         ({"gain_db": {"listed": [1], "probability": True}}, "probability must be a number, not True"),
         ({"gain_db": {"listed": [1], "probability": "1"}}, "probability must be a number, not '1'"),
-        ({"gain_db": {"listed": [1], "per": 5}}, "unknown value rule '5'"),
+        ({"gain_db": {"listed": [1], "per": 5}}, "per must be a string, not 5"),
         ({"own": [{"function": "a:b", "version": True}]}, "a whole number, not True"),
         ({"own": [{"function": "a:b", "version": 1.5}]}, "a whole number, not 1.5"),
     ],

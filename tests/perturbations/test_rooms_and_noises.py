@@ -12,9 +12,8 @@ from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.reverberation import Noise, Room, noise_start
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.policy_tables import Drawn
 
 HUM = wav(tone(100.0, 4.0))
 ROOM = wav(response())

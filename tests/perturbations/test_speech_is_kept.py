@@ -14,8 +14,8 @@ from featurestore.rows.engine import LEAST_KEPT, RowEngine
 from featurestore.shards.record import record_key
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.presets import policy
 from featurestore.store import open_store
 

@@ -18,9 +18,8 @@ from featurestore.signal.pitch_grid import (
     stretched_samples,
     synthesis_steps,
 )
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.policy_tables import Drawn
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,8 @@ from perturbations.sounds import FEATURES, wav, white
 
 from featurestore.errors import SpecError
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.custom import CustomPerturbation
-from featurestore.specs.drawn import Drawn
-from featurestore.specs.perturbation import Perturbation
-from featurestore.specs.recordings import Recordings
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.policy_tables import CustomPerturbation, Drawn, Recordings
 from featurestore.specs.row_spec import RowSpec
 from pipelines.torch_rows import TOLERANCE
 from pipelines.torch_rows.engine import TorchEngine

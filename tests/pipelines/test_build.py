@@ -16,8 +16,7 @@ from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError, DamagedObjectError, MissingObjectError, SpecError, StorageError
 from featurestore.integrity.verify import verify
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.overrides import override
-from featurestore.specs.presets import feature_preset, policy
+from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import Store, open_store
 from pipelines.build.report import BuildReport
 from pipelines.build.run import build

@@ -29,8 +29,8 @@ from pipelines.workers.cluster import connect
 
 MOUNTS = ("unshare", "--mount", "sh", "-c")
 OLD_VERSION = """
-import featurestore.specs.versions as versions
-versions.OPERATIONS["mel"] = (1, versions.OPERATIONS["mel"][1])
+from featurestore.specs import row_spec
+row_spec.OPERATIONS["mel"] = (1, row_spec.OPERATIONS["mel"][1])
 """
 
 
@@ -91,10 +91,10 @@ def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bun
 
 
 def test_a_bundle_of_another_version_is_refused_where_it_is_computed(store, bundles, monkeypatch):
-    from featurestore.specs import versions
+    from featurestore.specs import row_spec
 
-    number, libraries = versions.OPERATIONS["mel"]
-    monkeypatch.setitem(versions.OPERATIONS, "mel", (number + 1, libraries))
+    number, libraries = row_spec.OPERATIONS["mel"]
+    monkeypatch.setitem(row_spec.OPERATIONS, "mel", (number + 1, libraries))
 
     with pytest.raises(BuildError, match=f"mel {number + 1} in place of {number}"):
         run_bundle(bundles[0])

@@ -13,7 +13,7 @@ from tiny_corpus import file_name, recipe, tone, write_corpus
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.signal.mel import mel_triangles
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.overrides import override
+from featurestore.specs.presets import override
 from featurestore.store import open_store
 from pipelines.build.report import empty_bands
 from pipelines.build.run import build

@@ -18,8 +18,7 @@ from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.signal import noise as own_noise
 from featurestore.signal.noise import philox as own_philox
-from featurestore.specs.overrides import override
-from featurestore.specs.presets import feature_preset, policy
+from featurestore.specs.presets import feature_preset, override, policy
 from pipelines.torch_rows import TOLERANCE, UNEQUAL
 from pipelines.torch_rows.engine import TorchEngine
 from pipelines.torch_rows.signals import key_words, philox, standard_normal

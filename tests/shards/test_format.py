@@ -20,8 +20,8 @@ from featurestore.shards.plan import PlannedShard
 from featurestore.shards.reader import ShardReader, decode_rows
 from featurestore.shards.record import CHUNK, Layout, ShardRecord, data_key, record_key
 from featurestore.specs.augmentation import AugmentationSpec
-from featurestore.specs.drawn import Drawn
 from featurestore.specs.features import FeatureSpec
+from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 

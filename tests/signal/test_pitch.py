@@ -19,9 +19,9 @@ from featurestore.signal.interpolation import (
     reading_filters,
 )
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
-from featurestore.specs.drawn import Drawn
+from featurestore.specs.augmentation import Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.perturbation import Perturbation
+from featurestore.specs.policy_tables import Drawn
 
 WEIGHTS = interpolation_weights()
 RATES = (8_000, 16_000, 22_050, 48_000)

@@ -13,7 +13,7 @@ from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.timing import sounding
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.overrides import override
+from featurestore.specs.presets import override
 from featurestore.specs.row_spec import RowSpec
 
 
