@@ -18,7 +18,7 @@ from featurestore.errors import SpecError
 from featurestore.rows.draws import draw
 from featurestore.segments import segment_of
 from featurestore.shards.reader import locate_rows
-from featurestore.signal.arrays import MOST_SECONDS
+from featurestore.signal.arrays import LARGEST_MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
@@ -209,7 +209,7 @@ class DatasetView:
         """
         _check_versions(self._shards[self.shards[row]].record.spec)
         content = self.contents[row]
-        source = self._engine.load(self.store.source(content), segment_of(content), MOST_SECONDS)
+        source = self._engine.load(self.store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
         return self._engine.waveform(source, self.perturbation(row))
 
     @cached_property

@@ -28,7 +28,7 @@ from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageEr
 from featurestore.segments import brief, segment_of
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
-from featurestore.signal.arrays import MOST_SECONDS, is_finite
+from featurestore.signal.arrays import LARGEST_MAX_SECONDS, is_finite
 from featurestore.specs.row_spec import CPU
 from featurestore.storage.folder_lock import MARK
 from featurestore.storage.protocol import KEY
@@ -290,7 +290,7 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     """Compute one row; return what is different and what most likely changed, or nothing."""
     augmentation = record.spec.augmentation
     try:
-        source = engine.load(store.source(content), segment_of(content), MOST_SECONDS)
+        source = engine.load(store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
         row = engine.rows([(source, None if augmentation is None else engine.drawn(source, content, copy)[0])])[0]
     except FeatureStoreError as error:
         return str(error)

@@ -9,16 +9,25 @@ from featurestore.errors import AudioError, TooLongError
 
 Signal = NDArray[np.float32]
 """Samples, array [time]."""
-
 Float32 = NDArray[np.float32]
-
 Float64 = NDArray[np.float64]
-
 Real = NDArray[np.float32] | NDArray[np.float64]
 """Values in the precision of the computation at hand."""
-
 Row = NDArray[np.float16] | NDArray[np.float32]
 """One row of the store, array [frames, width]."""
+
+
+MAX_CHANNELS = 8
+RATES = (1_000, 384_000)
+"""Samples a second."""
+MAX_SECONDS = 600.0
+"""Longest recording that is read unless the user asks for more; 230 MB of samples at 96 kHz."""
+LARGEST_MAX_SECONDS = 86_400.0
+"""The largest such limit that a user can ask for."""
+COUNTED_RATE = 96_000
+"""Samples a second, beyond which a second counts for as many seconds as its samples are at this rate."""
+LOUDEST = 1e6
+"""Largest absolute sample; 1 is full scale, and files of floats in 16-bit units reach 32,768."""
 
 
 def is_finite(row: Row) -> bool:
@@ -26,24 +35,6 @@ def is_finite(row: Row) -> bool:
     if row.dtype == np.float16:  # numpy's own test takes ten times as long for it
         return bool(np.all(row.view(np.uint16) & np.uint16(0x7C00) != 0x7C00))
     return bool(np.isfinite(row).all())
-
-
-MAX_CHANNELS = 8
-
-RATES = (1_000, 384_000)
-"""Samples a second."""
-
-MAX_SECONDS = 600.0
-"""Longest recording that is read unless the user asks for more; 230 MB of samples at 96 kHz."""
-
-MOST_SECONDS = 86_400.0
-"""Longest that can be asked for."""
-
-COUNTED_RATE = 96_000
-"""Samples a second, beyond which a second counts for as many seconds as its samples are at this rate."""
-
-LOUDEST = 1e6
-"""Largest absolute sample; 1 is full scale, and files of floats in 16-bit units reach 32,768."""
 
 
 def check_channels_and_rate(channels: int, rate: int) -> None:

@@ -11,12 +11,11 @@ import io
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
 from featurestore.errors import AudioError
 from featurestore.segments import WHOLE, Segment
@@ -25,31 +24,6 @@ from featurestore.signal.containers import prepare
 
 LEAST_MIXED = 0.01
 """Share of the channels' mean energy that their mean has to hold; unrelated channels give one over their number."""
-
-
-class Mixing:
-    """The energies of channels and of their mean, added up block by block in one order on every processor."""
-
-    def __init__(self) -> None:
-        self._channels = self._mean = 0.0
-
-    def add(self, samples: Signal, mean: Signal) -> None:
-        """Take a block, array [time, channels], and its mean, array [time]."""
-        if samples.shape[1] > 1 and len(mean):
-            self._channels += _energy(samples) / samples.shape[1]
-            self._mean += _energy(mean)
-
-    @property
-    def fault(self) -> AudioError | None:
-        """The reason why a mean that cancels cannot be used: what is left of it is not what was recorded."""
-        if self._mean >= LEAST_MIXED * self._channels:
-            return None
-        below = f"lies {10 * math.log10(self._channels / self._mean):.0f} dB below them" if self._mean else "is silent"
-        return AudioError(f"its channels cancel: their mean {below}, as where one is turned over. Name one channel.")
-
-
-def _energy(samples: NDArray[np.float32]) -> float:
-    return float(np.cumsum(np.square(samples, dtype=np.float64))[-1])  # one after the other
 
 
 UNKNOWN_LENGTH = 2**63 - 1
@@ -119,7 +93,9 @@ def decode_segments(
             _read(file, [one for one in wanted if isinstance(one, _Wanted)])
             return [one.recording(file, announced) if isinstance(one, _Wanted) else one for one in wanted]
     except (soundfile.SoundFileError, TypeError, ValueError, OverflowError) as error:
-        raise AudioError(f"not an audio file that libsndfile reads ({_first_line(error)}).") from error
+        # what libsndfile says, without the address of the buffer that it names
+        lines = re.sub(r"^Error opening <[^>]*>: ", "", str(error).strip()).splitlines() or [type(error).__name__]
+        raise AudioError(f"not an audio file that libsndfile reads ({lines[-1].rstrip('.')}).") from error
 
 
 def resample(recording: Recording, rate: int) -> Recording:
@@ -163,24 +139,51 @@ class _Wanted:
     signal: Signal
     done: int = 0
     fault: AudioError | None = None
-    mixing: Mixing = field(default_factory=Mixing)
+    energy: float = 0.0
+    """Mean energy of the channels that are mixed, added up in one order on every processor."""
+    mixed_energy: float = 0.0
+    """Energy of their mean."""
 
     def take(self, block: Signal, at: int) -> None:
         """Take what a block holds of it, array [time, channels], whose first sample is number `at` of the file."""
         piece = block[max(0, self.first - at) : max(0, self.stop - at)]
-        if len(piece) and self.fault is None:
-            try:
-                self.signal[self.done : self.done + len(piece)] = _mono(piece, self.channel, self.mixing)
-            except AudioError as error:
-                self.fault = error
-            self.done += len(piece)
+        if not len(piece) or self.fault:
+            return
+        if self.channel is not None:
+            piece = piece[:, self.channel : self.channel + 1]
+        loudest = float(np.max(np.abs(piece)))
+        if not np.isfinite(loudest):
+            self.fault = AudioError("samples that are not numbers or infinite.")
+        elif loudest > LOUDEST:
+            self.fault = AudioError(f"samples up to {loudest:.3g}; full scale is 1.")
+        elif piece.shape[1] == 1:
+            self.signal[self.done : self.done + len(piece)] = piece[:, 0]
+        else:
+            mean = np.mean(piece, axis=1, dtype=np.float32)
+            self.signal[self.done : self.done + len(piece)] = mean
+            self.energy += _energy(piece) / piece.shape[1]
+            self.mixed_energy += _energy(mean)
+        self.done += len(piece)
 
     def recording(self, file: soundfile.SoundFile, announced: int) -> Recording | AudioError:
-        """Return what was read, or why it cannot be used."""
-        if self.fault is None and self.done < len(self.signal):
+        """Return what was read, or why it cannot be used; a mean that cancels is not what was recorded."""
+        if self.fault:
+            return self.fault
+        if self.done < len(self.signal):
             there = self.first + self.done
             return AudioError(f"truncated: the header announces {announced} samples, {there} could be decoded.")
-        return self.fault or self.mixing.fault or Recording(self.signal, int(file.samplerate), file.channels)
+        if self.mixed_energy < LEAST_MIXED * self.energy:
+            below = "is silent"
+            if self.mixed_energy:
+                below = f"lies {10 * math.log10(self.energy / self.mixed_energy):.0f} dB below them"
+            return AudioError(
+                f"its channels cancel: their mean {below}, as where one is turned over. Name one channel."
+            )
+        return Recording(self.signal, int(file.samplerate), file.channels)
+
+
+def _energy(samples: Signal) -> float:
+    return float(np.cumsum(np.square(samples, dtype=np.float64))[-1])  # one after the other
 
 
 def _wanted(file: soundfile.SoundFile, announced: int, segment: Segment, max_seconds: float) -> _Wanted | AudioError:
@@ -216,26 +219,3 @@ def _read(file: soundfile.SoundFile, wanted: Sequence[_Wanted]) -> None:
         for one in wanted:
             one.take(block, at)
         at += len(block)
-
-
-def _mono(samples: Signal, channel: int | None, mixing: Mixing) -> Signal:
-    """Return one channel, or the mean of all, array [time]."""
-    if channel is not None:
-        samples = samples[:, channel : channel + 1]
-    loudest = float(np.max(np.abs(samples)))
-    if not np.isfinite(loudest):
-        raise AudioError("samples that are not numbers or infinite.")
-    if loudest > LOUDEST:
-        raise AudioError(f"samples up to {loudest:.3g}; full scale is 1.")
-    if samples.shape[1] == 1:
-        return samples[:, 0]
-    mean: Signal = np.mean(samples, axis=1, dtype=np.float32)
-    mixing.add(samples, mean)
-    return mean
-
-
-def _first_line(error: Exception) -> str:
-    """Return what libsndfile says, without the address of the buffer that it names."""
-    text = re.sub(r"^Error opening <[^>]*>: ", "", str(error).strip())
-    lines = text.splitlines()
-    return lines[-1].rstrip(".") if lines else type(error).__name__

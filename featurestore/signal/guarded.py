@@ -4,33 +4,47 @@ libsndfile and the libraries under it read many formats with much code, and file
 for ever (a malformed list of texts in a WAV file), ask for gigabytes, or crash. Plain WAV files never reach that code:
 their samples get a header of our own. Everything else is decoded in a child process under limits of processor time
 and memory; when it ends in any way but an answer, the file is rejected and the next one gets a new process.
+
+A question is a line of JSON and the bytes of a file; an answer is a line of JSON and bytes. The first half of this file
+asks, the second (`serve` and what it calls) answers, in the child.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import resource
 import signal
 import subprocess
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from featurestore.child_process import start_child
+from featurestore.child_process import parent_socket, start_child
 from featurestore.errors import AudioError, TooLongError
-from featurestore.segments import WHOLE, Segment
+from featurestore.segments import SECOND, WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS
-from featurestore.signal.audio import Recording, decode_segments
+from featurestore.signal.audio import Recording, decode, decode_segments
 from featurestore.signal.containers.wav import is_plain_wav
 
 PATIENCE = 60.0
-"""Seconds on the clock after which a decoder that waits for something is stopped; see `decoder_process` for those
-that compute."""
-_START = "from featurestore.signal.decoder_process import serve; serve()"
+"""Seconds on the clock after which a decoder that waits for something is stopped; `CPU_SECONDS` stops what computes."""
+CPU_SECONDS = 4
+"""Processor time for `MAX_SECONDS` of sound; of 48 kHz Opus, the slowest, they take about two seconds."""
+SLOWEST_BYTES = 1_000
+"""Bytes of a second of sound: 8 kbit/s, below which no speech is coded."""
+MEMORY = 400 * 2**20
+"""Bytes that may be taken for `MAX_SECONDS` of a file, 230 MB of samples at most, beside three times its size."""
+_START = "from featurestore.signal.guarded import serve; serve()"
+
+Question = dict[str, Any]
+Answer = tuple[dict[str, Any], bytes | memoryview]
 
 
 class GuardedDecoder:
@@ -73,18 +87,18 @@ class GuardedDecoder:
         fields, body = self.call("decode", data, max_seconds, segments)
         found: list[Recording | AudioError] = []
         samples, done = np.frombuffer(body, np.float32), 0
-        for told in fields["found"]:
-            if isinstance(told, dict):
-                found.append(_error(told, max_seconds))
+        for one in fields["found"]:
+            if isinstance(one, dict):
+                found.append(_error(one, max_seconds))
             else:
-                found.append(Recording(samples[done : done + told], fields["rate"], fields["channels"]))
-                done += told
+                found.append(Recording(samples[done : done + one], fields["rate"], fields["channels"]))
+                done += one
         return found
 
     def call(
         self, task: str, data: bytes, max_seconds: float = MAX_SECONDS, segments: Sequence[Segment] = (WHOLE,)
     ) -> tuple[dict[str, Any], bytearray]:
-        """Run one task of `decoder_process.TASKS` on segments of a file in a child; return its fields and bytes.
+        """Run one of the `TASKS` on segments of a file in a child; return its fields and bytes.
 
         A child that crashes is replaced once, since it may have been killed by somebody else for another reason.
 
@@ -96,7 +110,13 @@ class GuardedDecoder:
         parts = [(one.start, one.end, one.channel) for one in segments]
         question = {"task": task, "bytes": len(data), "max_seconds": max_seconds, "segments": parts}
         for last in (False, True):
-            child = self._child()
+            if self._process != os.getpid():  # a fork shares no pipes with the process that it comes from
+                self._inherited += self._idle
+                self._begin()
+            try:
+                child = self._idle.pop()
+            except IndexError:
+                child = _Child()
             try:
                 fields, body = child.ask(question, data, self._patience * max(1.0, max_seconds / MAX_SECONDS))
             except _Ended as end:
@@ -109,22 +129,14 @@ class GuardedDecoder:
             return fields, body
         raise AudioError("the decoder cannot be started.")
 
-    def _child(self) -> _Child:
-        if self._process != os.getpid():  # a fork shares no pipes with the process that it comes from
-            self._inherited += self._idle
-            self._begin()
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return _Child()
 
-
-def _error(told: dict[str, Any], max_seconds: float) -> AudioError:
+def _error(fields: dict[str, Any], max_seconds: float) -> AudioError:
     """Return an error of the child as it was raised there."""
-    return AudioError(told["error"]) if told["seconds"] is None else TooLongError(told["seconds"], max_seconds)
+    seconds = fields["seconds"]
+    return AudioError(fields["error"]) if seconds is None else TooLongError(seconds, max_seconds)
 
 
-class _Ended(Exception):  # noqa: N818  # not an error of ours, but news
+class _Ended(Exception):  # noqa: N818  # caught here: it tells how, and becomes an AudioError only at the second time
     """A child ended without an answer."""
 
     def __init__(self, code: int, *, late: bool) -> None:
@@ -161,28 +173,26 @@ class _Child:
         timer.daemon = True
         timer.start()
         try:
-            return self._exchange(question, data)
+            self._channel.write(json.dumps(question).encode() + b"\n")
+            self._channel.write(data)
+            self._channel.flush()
+            fields: dict[str, Any] = json.loads(self._channel.readline())
+            body = bytearray(fields.get("bytes", 0))
+            view, done = memoryview(body), 0
+            while done < len(body):
+                count = self._channel.readinto(view[done:])
+                if not count:
+                    raise EOFError
+                done += count
         except (OSError, EOFError, ValueError):
             raise _Ended(self.end(kill=True), late=late.is_set()) from None
         except BaseException:
             self.end(kill=True)
             raise
+        else:
+            return fields, body
         finally:
             timer.cancel()
-
-    def _exchange(self, question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytearray]:
-        self._channel.write(json.dumps(question).encode() + b"\n")
-        self._channel.write(data)
-        self._channel.flush()
-        fields: dict[str, Any] = json.loads(self._channel.readline())
-        body = bytearray(fields.get("bytes", 0))
-        view, done = memoryview(body), 0
-        while done < len(body):
-            count = self._channel.readinto(view[done:])
-            if not count:
-                raise EOFError
-            done += count
-        return fields, body
 
     def end(self, *, kill: bool = False) -> int:
         """Close the socket, which ends the process, and return its exit code."""
@@ -199,3 +209,74 @@ def _end_all(children: list[_Child], process: int) -> None:
     if process == os.getpid():
         for child in children:
             child.end()
+
+
+def decoded(data: bytes, question: Question) -> Answer:
+    """Decode segments of a file: rate, channels, the samples of each or the reason why not, and them as float32."""
+    found = decode_segments(data, _segments(question), question["max_seconds"])
+    sound = [one for one in found if isinstance(one, Recording)]
+    fields: dict[str, Any] = {
+        "found": [len(one.signal) if isinstance(one, Recording) else _error_fields(one) for one in found]
+    }
+    if not sound:
+        return fields, b""
+    fields |= {"rate": sound[0].rate, "channels": sound[0].channels}
+    samples = sound[0].signal if len(sound) == 1 else np.concatenate([one.signal for one in sound])
+    return fields, samples.data.cast("B")
+
+
+def measured(data: bytes, question: Question) -> Answer:
+    """Decode a segment of a file and describe its sound."""
+    from featurestore.quality.measures import measure  # which the process that asks does without
+
+    (segment,) = _segments(question)
+    return measure(decode(data, question["max_seconds"], segment)).to_dict(), b""
+
+
+def _segments(question: Question) -> list[Segment]:
+    return [Segment(*one) for one in question["segments"]]
+
+
+TASKS: dict[str, Callable[[bytes, Question], Answer]] = {"decode": decoded, "measure": measured}
+"""What can be asked for."""
+
+
+def serve() -> None:
+    """Answer questions until the parent closes the socket; the system ends a process that goes beyond its limits."""
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+    status = Path("/proc/self/statm")
+    held = int(status.read_text().split()[5]) * resource.getpagesize() if status.exists() else 0  # private memory
+    with parent_socket() as parent, parent.makefile("rwb") as channel:
+        while line := channel.readline():
+            question = json.loads(line)
+            data = channel.read(question["bytes"])
+            memory = math.ceil(MEMORY * max(1.0, question["max_seconds"] / MAX_SECONDS))
+            _limit(held + memory + 3 * len(data), _processor_seconds(question, len(data)))
+            try:
+                fields, body = TASKS[question["task"]](data, question)
+            except AudioError as error:
+                fields, body = _error_fields(error), b""
+            except MemoryError:
+                fields, body = _error_fields(AudioError("decoding it takes more memory than its length explains.")), b""
+            channel.write(json.dumps({**fields, "bytes": len(body)}).encode() + b"\n")
+            channel.write(body)
+            channel.flush()
+
+
+def _error_fields(error: AudioError) -> dict[str, Any]:
+    return {"error": str(error), "seconds": error.seconds if isinstance(error, TooLongError) else None}
+
+
+def _processor_seconds(question: Question, size: int) -> int:
+    """Return the limit of a file: codecs read from its start up to the last segment, which can lie hours behind."""
+    longest: float = max(question["max_seconds"], size / SLOWEST_BYTES)
+    ends = [longest if segment.end is None else segment.end / SECOND for segment in _segments(question)]
+    return math.ceil(CPU_SECONDS * max(1.0, min(longest, max(ends)) / MAX_SECONDS))
+
+
+def _limit(memory: int, processor_seconds: int) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + 1 + processor_seconds
+    for kind, soft in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, memory)):
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from featurestore.corpus.splits import protocols
 from featurestore.corpus.types import Corpus
 from featurestore.errors import SpecError
-from featurestore.signal.arrays import MAX_SECONDS, MOST_SECONDS
+from featurestore.signal.arrays import LARGEST_MAX_SECONDS, MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import CPU
@@ -37,9 +37,9 @@ class DatasetSpec:
             raise SpecError(f"the number of copies must lie within 0 and 100,000, not {self.copies}.")
         if self.copies and self.augmentation is None:
             raise SpecError("augmented copies need a policy: give --policy NAME, or leave --augment out.")
-        if not MAX_SECONDS <= self.max_seconds <= MOST_SECONDS:
+        if not MAX_SECONDS <= self.max_seconds <= LARGEST_MAX_SECONDS:
             raise SpecError(
-                f"the longest duration must lie within {MAX_SECONDS:g} and {MOST_SECONDS:g} seconds, not "
+                f"the longest duration must lie within {MAX_SECONDS:g} and {LARGEST_MAX_SECONDS:g} seconds, not "
                 f"{self.max_seconds:g}."
             )
         if self.side not in ("train", "validation", "test"):

@@ -20,7 +20,7 @@ from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import Remark, Remarks, row_checksum
-from featurestore.signal.arrays import MAX_SECONDS, MOST_SECONDS
+from featurestore.signal.arrays import LARGEST_MAX_SECONDS, MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
@@ -160,7 +160,7 @@ def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tup
     """
     engine = kept_engine(shard.spec, store.uri)
     task = ShardTask(shard, tuple(donors), 0)
-    rows = _GatheredRows(store, shard.spec, shard.members, [task], engine, MOST_SECONDS)
+    rows = _GatheredRows(store, shard.spec, shard.members, [task], engine, LARGEST_MAX_SECONDS)
     rejected = rows.collect()
     if rejected:
         raise AudioError(rejected[0][1])

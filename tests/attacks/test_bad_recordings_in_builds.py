@@ -62,7 +62,7 @@ def corpus(tmp_path, store):
 
 MARKED = {"flac": b"fLaC" + b"trap" * 50, "wav": b"RIFFtrap"}
 HOSTILE = (
-    "import os; from featurestore.signal import decoder_process as d\n"
+    "import os; from featurestore.signal import guarded as d\n"
     "d.CPU_SECONDS = 1; plain = d.decoded\n"
     "def decoded(data, max_seconds):\n"
     "    while b'trap' in data: pass\n"

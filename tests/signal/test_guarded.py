@@ -16,7 +16,7 @@ import pytest
 from odd_files import wav, written
 
 from featurestore.errors import AudioError
-from featurestore.signal import decoder_process, guarded
+from featurestore.signal import guarded
 from featurestore.signal.audio import decode
 from featurestore.signal.guarded import GuardedDecoder
 
@@ -31,7 +31,7 @@ def hostile_tasks(monkeypatch):
     """Children that know tasks which behave as bad decoders do."""
     start = (
         "import os, time\n"
-        "from featurestore.signal import decoder_process as d\n"
+        "from featurestore.signal import guarded as d\n"
         "d.CPU_SECONDS = 1\n"
         "def hang(data, max_seconds):\n    while True: pass\n"
         "def wait(data, max_seconds): time.sleep(3600)\n"
@@ -122,4 +122,4 @@ def _runs(pid):
 
 
 def test_the_limits_of_the_child_let_the_longest_recording_pass():
-    assert decoder_process.MEMORY > 4 * 57_600_000
+    assert guarded.MEMORY > 4 * 57_600_000

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from featurestore.errors import AudioError
-from featurestore.signal.containers.prepared import Prepared
-from featurestore.signal.containers.wav import EXTENSIBLE, PLAIN_TAGS, STREAM_HEADERS, STREAM_MARKS, is_streamed
+from featurestore.signal.containers.prepared import STREAM_HEADERS, STREAM_MARKS, Prepared, check_held, is_streamed
+from featurestore.signal.containers.wav import EXTENSIBLE, PLAIN_TAGS
 
 _PLAIN_AIFF = {b"NONE": 0, b"twos": 0, b"sowt": 0, b"in24": 3, b"in32": 4, b"fl32": 4, b"FL32": 4, b"fl64": 8}
 """Uncompressed types of AIFF-C and the bytes of a sample; 0 follows from its bits."""
@@ -31,8 +31,12 @@ def prepare_aiff(data: bytes) -> Prepared:
             held = len(data) - position - 8
             if is_streamed(size) and size > held:
                 return _streamed_aiff(data, position, comm)
-            _check_held(size, held)
-            _check_frames(comm, size - 8)
+            check_held(size, held)
+            width, frames = _frame_bytes(comm), int.from_bytes(comm[2:6], "big")
+            if width and abs(frames * width - (size - 8)) > max(width, 16):
+                raise AudioError(
+                    f"truncated or damaged: the header announces {frames} frames, {size - 8} bytes are there for them."
+                )
             return Prepared(data)
         position += 8 + size + size % 2
         if position + 8 > len(data):
@@ -69,21 +73,11 @@ def _frame_bytes(comm: bytes) -> int:
     return (_PLAIN_AIFF[kind] or -(-int.from_bytes(comm[6:8], "big") // 8)) * int.from_bytes(comm[:2], "big")
 
 
-def _check_frames(comm: bytes, held: int) -> None:
-    """Compare the number of frames with the bytes of samples, where the samples are not compressed."""
-    width, frames = _frame_bytes(comm), int.from_bytes(comm[2:6], "big")
-    if width and abs(frames * width - held) > max(width, 16):
-        raise AudioError(
-            f"truncated or damaged: the header announces {frames} frames, {held} bytes are there for them."
-        )
-
-
 def prepare_au(data: bytes) -> Prepared:
     """Check the samples of an AU file; a size that is written into streams reaches to the end."""
-    order = "big" if data[:1] == b"." else "little"
-    offset, size = (int.from_bytes(data[at : at + 4], "big" if order == "big" else "little") for at in (4, 8))
+    offset, size = (int.from_bytes(data[at : at + 4], "big" if data[:1] == b"." else "little") for at in (4, 8))
     if not is_streamed(size):
-        _check_held(size, len(data) - offset)
+        check_held(size, len(data) - offset)
     return Prepared(data)
 
 
@@ -97,7 +91,7 @@ def prepare_caf(data: bytes) -> Prepared:
         if data[position : position + 4] == b"data" and is_streamed(size) and size > len(data):
             held = (len(data) - position - 12).to_bytes(8, "big")
             return Prepared(data[: position + 4] + held + data[position + 12 :])
-        _check_held(size, len(data) - position - 12)
+        check_held(size, len(data) - position - 12)
         position += 12 + size
     raise AudioError(f"damaged: a CAF file of more than {_MOST_CHUNKS:,} chunks.")
 
@@ -118,20 +112,14 @@ def prepare_w64(data: bytes) -> Prepared:
             if is_streamed(size) and size - 24 > held:
                 size = held + 24
                 data = data[: position + 16] + size.to_bytes(8, "little") + data[position + 24 :]
-            _check_held(size - 24, held)
-            return Prepared(data[: position + max(24, size)], _frames(form, size - 24))
+            check_held(size - 24, held)
+            tag, channels, block, bits = (int.from_bytes(form[at : at + 2], "little") for at in (0, 2, 12, 14))
+            plain = tag in (*PLAIN_TAGS, EXTENSIBLE) and block and block == channels * -(-bits // 8)
+            return Prepared(data[: position + max(24, size)], (size - 24) // block if plain else None)
         position += max(24, size + -size % 8)
         if position + 24 > len(data):
             break
     raise AudioError("truncated or damaged: a Wave64 file without its samples.")
-
-
-def _frames(form: bytes, held: int) -> int | None:
-    """Return the samples of each channel in so many bytes, after a WAVEFORMATEX; None where they are compressed."""
-    tag, channels, block, bits = (int.from_bytes(form[at : at + 2], "little") for at in (0, 2, 12, 14))
-    if tag not in (*PLAIN_TAGS, EXTENSIBLE) or not block or block != channels * -(-bits // 8):
-        return None
-    return held // block
 
 
 def prepare_nist(data: bytes) -> Prepared:
@@ -147,10 +135,5 @@ def prepare_nist(data: bytes) -> Prepared:
     if b"sample_count" in fields:
         one = 1 if coding and coding[1] in (b"ulaw", b"mu-law", b"alaw") else 2
         width = fields.get(b"channel_count", 1) * fields.get(b"sample_n_bytes", one)
-        _check_held(fields[b"sample_count"] * width, len(data) - len(header))
+        check_held(fields[b"sample_count"] * width, len(data) - len(header))
     return Prepared(data)
-
-
-def _check_held(promised: int, held: int) -> None:
-    if promised > held:
-        raise AudioError(f"truncated: the header announces {promised} bytes of samples, {max(0, held)} are there.")

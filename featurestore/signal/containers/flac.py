@@ -7,7 +7,6 @@ samples. Both come out from the number in the last frame's header (section 9.1).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from featurestore.errors import AudioError
 from featurestore.signal.containers.prepared import Prepared, id3_length
@@ -58,7 +57,8 @@ def prepare_flac(data: bytes) -> Prepared:
         if end == announced and (not ends or _is_last(data, position, behind)):
             return Prepared(data)
         if announced == 0 and _is_last(data, position, behind):
-            return Prepared(_with_total(data, end))
+            total = int.from_bytes(data[21:26], "big") | end
+            return Prepared(data[:21] + total.to_bytes(5, "big") + data[26:])
         ends.append(end)
         behind = position
     if announced == 0:
@@ -92,7 +92,7 @@ def _frame_ends(data: bytes, start: int) -> Iterator[tuple[int, int]]:
             return
         header = _header(data[position : position + 16], block)
         if header is not None:
-            yield position, header.first + header.samples
+            yield position, header[0] + header[1]
             found += 1
         if found == _CHECKED:
             return
@@ -107,30 +107,23 @@ def _refuse_changes(data: bytes, start: int) -> None:
     announced = int.from_bytes(data[18:21], "big") >> 4
     while position >= 0:
         header = _header(data[position : position + 16], block)
-        if header is not None and header.first == number:
-            if header.rate not in (0, announced):
+        if header is not None and header[0] == number:
+            _, samples, rate = header
+            if rate not in (0, announced):
                 raise AudioError(
-                    f"the FLAC stream changes its rate from {announced} to {header.rate} Hz after {number} samples."
+                    f"the FLAC stream changes its rate from {announced} to {rate} Hz after {number} samples."
                 )
-            number, position = header.first + header.samples, position + 8
+            number, position = number + samples, position + 8
         position = data.find(b"\xff", position + 1)
         while position >= 0 and data[position + 1 : position + 2] not in (b"\xf8", b"\xf9"):
             position = data.find(b"\xff", position + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What the header of one frame says."""
+def _header(head: bytes, block: int) -> tuple[int, int, int] | None:
+    """Read the header of a frame: number of its first sample, samples, and rate in hertz, 0 for that of the stream.
 
-    first: int
-    """Number of its first sample."""
-    samples: int
-    rate: int
-    """Samples a second; 0 where that of the stream counts."""
-
-
-def _header(head: bytes, block: int) -> Header | None:
-    """Read the header of a frame; None if these bytes are none. `block` is the size of blocks that are numbered."""
+    None if these bytes are none. `block` is the size of blocks that are numbered.
+    """
     if len(head) < 6 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] & 1:
         return None
     number = _coded_number(head[4:11])
@@ -148,7 +141,7 @@ def _header(head: bytes, block: int) -> Header | None:
     position += rate_bytes
     if position >= len(head) or _crc(head[:position], 8, _CRC8) != head[position]:
         return None
-    return Header(value if head[1] & 1 else value * block, size, rate)
+    return value if head[1] & 1 else value * block, size, rate
 
 
 def _coded_number(code: bytes) -> tuple[int, int] | None:
@@ -181,9 +174,3 @@ def _crc(data: bytes, width: int, table: tuple[int, ...]) -> int:
     for byte in data:
         crc = (crc << 8 ^ table[crc >> width - 8 ^ byte]) & mask
     return crc
-
-
-def _with_total(data: bytes, total: int) -> bytes:
-    """Write the number of samples into the header."""
-    field = int.from_bytes(data[21:26], "big") | total
-    return data[:21] + field.to_bytes(5, "big") + data[26:]

@@ -76,7 +76,13 @@ def prepare_mpeg(data: bytes) -> Prepared:
     first = frame_header(data[start : start + 4])
     if first is None:
         raise AudioError("not an audio file that is read: it begins as MP3 does, but holds no MPEG frames.")
-    announced = _announced(data[start : start + first.size], first)
+    frame = data[start : start + first.size]
+    announced: int | None = None
+    tag = frame[first.tag_position : first.tag_position + 12]
+    if len(tag) == 12 and tag[:4] in (b"Xing", b"Info") and tag[7] & 1:
+        announced = int.from_bytes(tag[8:12], "big")
+    elif frame[36:40] == b"VBRI":
+        announced = int.from_bytes(frame[50:54], "big")
     count = _count(data, start, first)
     if announced is None:
         guessed = data[start:].ljust((count + 2) * first.size, b"\x00")
@@ -107,13 +113,16 @@ def _same_stream(one: Frame, other: Frame | None) -> bool:
 
 def _count(data: bytes, start: int, first: Frame) -> int:
     """Count the frames from the first to the tags at the end."""
-    position = start
-    count = 0
+    position, count = start, 0
     while position < len(data):
         frame = frame_header(data[position : position + 4])
-        if frame is None:
-            _check_end(data, position, count)
-            return count
+        if frame is None:  # tags, padding and a few stray bytes may end a file; sound behind them would be lost
+            rest = data[position : position + 16]
+            if rest.startswith(_TRAILERS) or len(data) - position < 4 or not data[position:].strip(b"\x00"):
+                return count
+            if rest[0] == 0xFF and len(data) - position < 8:
+                raise AudioError(f"truncated: MPEG frame {count + 1} is cut in its header.")
+            raise AudioError(f"damaged: after {count} MPEG frames, at byte {position}, stands no frame.")
         if not _same_stream(first, frame):
             raise AudioError(f"the MPEG stream changes its rate or layer after {count} frames.")
         if position + frame.size > len(data):
@@ -122,23 +131,3 @@ def _count(data: bytes, start: int, first: Frame) -> int:
         position += frame.size
         count += 1
     return count
-
-
-def _check_end(data: bytes, position: int, count: int) -> None:
-    """Pass over tags, padding, and a few stray bytes at the end; sound behind them would be lost."""
-    rest = data[position : position + 16]
-    if rest.startswith(_TRAILERS) or len(data) - position < 4 or not data[position:].strip(b"\x00"):
-        return
-    if rest[0] == 0xFF and len(data) - position < 8:
-        raise AudioError(f"truncated: MPEG frame {count + 1} is cut in its header.")
-    raise AudioError(f"damaged: after {count} MPEG frames, at byte {position}, stands no frame.")
-
-
-def _announced(frame: bytes, first: Frame) -> int | None:
-    """Return the number of frames that an info frame announces; None if the first frame is none or does not say."""
-    tag = frame[first.tag_position : first.tag_position + 12]
-    if len(tag) == 12 and tag[:4] in (b"Xing", b"Info") and tag[7] & 1:
-        return int.from_bytes(tag[8:12], "big")
-    if frame[36:40] == b"VBRI":
-        return int.from_bytes(frame[50:54], "big")
-    return None

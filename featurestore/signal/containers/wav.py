@@ -19,32 +19,26 @@ import numpy as np
 from featurestore.errors import AudioError
 from featurestore.signal.arrays import check_channels_and_rate
 from featurestore.signal.containers.mpeg import prepare_mpeg
-from featurestore.signal.containers.prepared import Prepared
+from featurestore.signal.containers.prepared import Prepared, check_held, is_streamed
 
 UNKNOWN_SIZE = 0xFFFFFFFF
 """Written by programs that stream and cannot go back to fill in the size; RF64 files use it too."""
-
-STREAM_MARKS = (0x7F000000, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
-
-STREAM_HEADERS = 65_536
-"""Bytes that a program may have taken off for headers, or rounded off, or put on."""
-
 EXTENSIBLE = 0xFFFE
 """Format tag whose meaning stands in the extension."""
-
+INTEGER, FLOAT = 1, 3
+MS_ADPCM, IMA_ADPCM, GSM, MP3 = 2, 17, 49, 85
+PLAIN_TAGS = {INTEGER: "integer", FLOAT: "float", 6: "A-law", 7: "mu-law"}
+GSM_SAMPLES = 320
+"""Samples of a block of GSM 6.10 as Microsoft packs it, 65 bytes."""
 _MOST_CHUNKS = 10_000
-
-
+_WIDTHS = {INTEGER: (1, 2, 3, 4, 5, 6, 7, 8), FLOAT: (4, 8), 6: (1,), 7: (1,)}
+"""Bytes of a sample that each coding can have."""
+_WIDEST_READ = 4
+"""Bytes of an integer that libsndfile reads; wider ones become floats of 64 bits here."""
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_SHORTEST_STREAM = 0.01
+"""Seconds: a file that gives no size and ends sooner was broken off behind its header."""
 Order = Literal["big", "little"]
-
-
-def is_streamed(size: int) -> bool:
-    """Tell whether a size means `to the end of the file`: SoX, ffmpeg, ALSA and others write the largest that fits.
-
-    Each takes off what it takes for its headers, or rounds. A file that is really so long is larger than any that is
-    read here.
-    """
-    return any(abs(size - mark) <= STREAM_HEADERS for mark in STREAM_MARKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +85,31 @@ def data_chunk(data: bytes) -> DataChunk | None:
         if name == b"ds64" and start + 16 <= len(data):
             long_size = int.from_bytes(data[start + 8 : start + 16], _order(data))
         if name == b"data":
-            return _chunk(size, long_size, start, held=len(data) - start)
+            held = len(data) - start
+            if size == UNKNOWN_SIZE and long_size is not None:
+                return DataChunk(long_size, held, start)
+            if is_streamed(size) and size > held:
+                return DataChunk(held, held, start, streamed=True)
+            return DataChunk(size, held, start)
     return None
 
 
 def wav_format(data: bytes) -> WavFormat | None:
     """Read the `fmt ` chunk; None if there is none before the samples, or it is cut."""
+    order = _order(data)
     for name, start, size in _chunks(data):
         if name == b"data":
             return None
         if name == b"fmt ":
-            return _format(data[start : start + min(size, 64)], _order(data))
+            body = data[start : start + min(size, 64)]
+            if len(body) < 14:
+                return None
+            tag, channels, block, bits = (int.from_bytes(body[at : at + 2], order) for at in (0, 2, 12, 14))
+            valid = bits
+            if tag == EXTENSIBLE and len(body) >= 26:
+                valid = int.from_bytes(body[18:20], order) or bits
+                tag = int.from_bytes(body[24:26], order) or int.from_bytes(body[24:28], order)
+            return WavFormat(tag, channels, int.from_bytes(body[4:8], order), block, bits, min(valid, bits))
     return None
 
 
@@ -122,48 +130,6 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         position += 8 + size + size % 2
 
 
-def _chunk(size: int, long_size: int | None, start: int, held: int) -> DataChunk:
-    if size == UNKNOWN_SIZE and long_size is not None:
-        return DataChunk(long_size, held, start)
-    if is_streamed(size) and size > held:
-        return DataChunk(held, held, start, streamed=True)
-    return DataChunk(size, held, start)
-
-
-def _format(body: bytes, order: Order) -> WavFormat | None:
-    if len(body) < 14:
-        return None
-    tag, channels = (int.from_bytes(body[at : at + 2], order) for at in (0, 2))
-    rate = int.from_bytes(body[4:8], order)
-    block, bits = (int.from_bytes(body[at : at + 2], order) for at in (12, 14))
-    valid = bits
-    if tag == EXTENSIBLE and len(body) >= 26:
-        valid = int.from_bytes(body[18:20], order) or bits
-        tag = int.from_bytes(body[24:26], order) or int.from_bytes(body[24:28], order)
-    return WavFormat(tag, channels, rate, block, bits, min(valid, bits))
-
-
-INTEGER, FLOAT = 1, 3
-
-MS_ADPCM, IMA_ADPCM, GSM, MP3 = 2, 17, 49, 85
-
-GSM_SAMPLES = 320
-"""Samples of a block of GSM 6.10 as Microsoft packs it, 65 bytes."""
-
-PLAIN_TAGS = {INTEGER: "integer", FLOAT: "float", 6: "A-law", 7: "mu-law"}
-
-_WIDTHS = {INTEGER: (1, 2, 3, 4, 5, 6, 7, 8), FLOAT: (4, 8), 6: (1,), 7: (1,)}
-"""Bytes of a sample that each coding can have."""
-
-_WIDEST_READ = 4
-"""Bytes of an integer that libsndfile reads; wider ones become floats of 64 bits here."""
-
-_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-
-_SHORTEST_STREAM = 0.01
-"""Seconds: a file that gives no size and ends sooner was broken off behind its header."""
-
-
 def prepare_wav(data: bytes) -> Prepared:
     """Check a WAV file's header against its bytes and return the file that libsndfile should decode.
 
@@ -178,9 +144,19 @@ def prepare_wav(data: bytes) -> Prepared:
         raise AudioError("truncated or damaged: a WAV file without samples (no 'data' chunk).")
     if form is None:
         raise AudioError("truncated or damaged: a WAV file without a format ('fmt ' chunk) before its samples.")
-    _check_format(form)
-    _check_held(form, chunk)
-    if data[:4] == b"RIFX" or form.tag not in PLAIN_TAGS:
+    check_channels_and_rate(form.channels, form.rate)
+    plain = form.tag in PLAIN_TAGS
+    if plain and (form.bits == 0 or -(-form.bits // 8) not in _WIDTHS[form.tag]):
+        kind, low, high = PLAIN_TAGS[form.tag], 8 * _WIDTHS[form.tag][0], 8 * _WIDTHS[form.tag][-1]
+        raise AudioError(f"{kind} samples of {form.bits} bits in a WAV file; {low} to {high} are read.")
+    check_held(chunk.promised, chunk.held)
+    if chunk.promised == 0 and chunk.held > 8:
+        raise AudioError(
+            f"no samples: the header announces 0 bytes, {chunk.held} follow; was the recording broken off?"
+        )
+    if chunk.streamed and chunk.held < _SHORTEST_STREAM * form.rate * form.block:
+        raise AudioError(f"truncated: a stream of unknown length that ends {chunk.held} bytes behind its header.")
+    if data[:4] == b"RIFX" or not plain:
         return _compressed(data, form, chunk)
     return Prepared(_plain(data, form, chunk))
 
@@ -191,30 +167,8 @@ def is_plain_wav(data: bytes) -> bool:
     return form is not None and form.tag in PLAIN_TAGS
 
 
-def _check_format(form: WavFormat) -> None:
-    check_channels_and_rate(form.channels, form.rate)
-    if form.tag not in PLAIN_TAGS:
-        return
-    kind, widths = PLAIN_TAGS[form.tag], _WIDTHS[form.tag]
-    if form.bits == 0 or -(-form.bits // 8) not in widths:
-        raise AudioError(
-            f"{kind} samples of {form.bits} bits in a WAV file; {8 * widths[0]} to {8 * widths[-1]} are read."
-        )
-
-
-def _check_held(form: WavFormat, chunk: DataChunk) -> None:
-    if chunk.held < chunk.promised:
-        raise AudioError(f"truncated: the header announces {chunk.promised} bytes of samples, {chunk.held} are there.")
-    if chunk.promised == 0 and chunk.held > 8:
-        raise AudioError(
-            f"no samples: the header announces 0 bytes, {chunk.held} follow; was the recording broken off?"
-        )
-    if chunk.streamed and chunk.held < _SHORTEST_STREAM * form.rate * form.block:
-        raise AudioError(f"truncated: a stream of unknown length that ends {chunk.held} bytes behind its header.")
-
-
 def _plain(data: bytes, form: WavFormat, chunk: DataChunk) -> bytes:
-    """Return the samples behind a header of 44 bytes; the file itself if it is that already."""
+    """Return the samples behind a header of 44 bytes, wide ones as floats; the file itself if it is that."""
     width = form.width
     whole = chunk.promised - chunk.promised % (width * form.channels)
     full = form.tag != INTEGER or width == 1 or form.valid_bits == 8 * width
@@ -224,9 +178,13 @@ def _plain(data: bytes, form: WavFormat, chunk: DataChunk) -> bytes:
     samples = data[chunk.start : chunk.start + whole]
     if not full:
         _check_justified(samples, width, form)
-    if form.tag == INTEGER and width > _WIDEST_READ:
-        return _headed(_as_doubles(samples, width), FLOAT, 8, form)
-    return _headed(samples, form.tag, width, form)
+    if read:
+        return _header(form.tag, width, form, whole) + samples
+    rows = np.frombuffer(samples, np.uint8).reshape(-1, width)
+    wide = np.zeros((len(rows), 8), np.uint8)
+    wide[:, 8 - width :] = rows
+    doubles = (wide.view("<i8")[:, 0] / 2.0**63).astype("<f8").tobytes()
+    return _header(FLOAT, 8, form, len(doubles)) + doubles
 
 
 def _compressed(data: bytes, form: WavFormat, chunk: DataChunk) -> Prepared:
@@ -259,10 +217,6 @@ def _cut(data: bytes, chunk: DataChunk, size: int) -> bytes:
     return data[: chunk.start - 4] + size.to_bytes(4, "little") + samples
 
 
-def _headed(samples: bytes, tag: int, width: int, form: WavFormat) -> bytes:
-    return _header(tag, width, form, len(samples)) + samples
-
-
 def _header(tag: int, width: int, form: WavFormat, size: int) -> bytes:
     block = width * form.channels
     speed = min(form.rate * block, 0xFFFFFFFF)
@@ -289,11 +243,3 @@ def _check_justified(samples: bytes, width: int, form: WavFormat) -> None:
             f"{form.valid_bits}-bit samples in containers of {8 * width} bits that do not fill the high bits; "
             "convert it."
         )
-
-
-def _as_doubles(samples: bytes, width: int) -> bytes:
-    """Return integers of 5 to 8 bytes as floats of 64 bits with full scale 1."""
-    rows = np.frombuffer(samples, np.uint8).reshape(-1, width)
-    wide = np.zeros((len(rows), 8), np.uint8)
-    wide[:, 8 - width :] = rows
-    return (wide.view("<i8")[:, 0] / 2.0**63).astype("<f8").tobytes()
