@@ -159,7 +159,7 @@ class _Wanted:
         elif piece.shape[1] == 1:
             self.signal[self.done : self.done + len(piece)] = piece[:, 0]
         else:
-            mean = np.mean(piece, axis=1, dtype=np.float32)
+            mean: Signal = np.mean(piece, axis=1, dtype=np.float32)
             self.signal[self.done : self.done + len(piece)] = mean
             self.energy += _energy(piece) / piece.shape[1]
             self.mixed_energy += _energy(mean)
