@@ -62,7 +62,12 @@ class DigitsCrnn(nn.Module):
     """The source's `CRNN`: convolutions along time, then an LSTM that reads channel after channel.
 
     As in the source, the LSTM's sequence is the 256 channels, and its features are the 5 steps that are left of the
-    time axis. `softmax` is that of `DigitsBase`.
+    time axis.
+
+    Parameters
+    ----------
+    softmax : bool
+        Return probabilities, which the source feeds to a loss that takes logits; the default returns logits.
     """
 
     def __init__(
@@ -90,7 +95,10 @@ class DigitsCrnn(nn.Module):
 class DigitsParallel(nn.Module):
     """The source's `ParallelNet`: a convolutional and a bidirectional recurrent branch side by side.
 
-    `softmax` is that of `DigitsBase`.
+    Parameters
+    ----------
+    softmax : bool
+        Return probabilities, which the source feeds to a loss that takes logits; the default returns logits.
     """
 
     def __init__(
