@@ -3,7 +3,8 @@
 A network is built from the number of `classes`, the `bands` of its features, settings of its own and a `generator` that
 draws its first weights (None: one seeded with 0). Called with `features [batch, frames, bands]`, float32, and `lengths`
 and `starts`, int64 `[batch]` on the CPU, which say how many frames of each clip are real and where they begin (None: at
-0), it returns logits `[batch, classes]`. The values of padded frames do not matter.
+0), it returns logits `[batch, classes]`. The values of padded frames do not matter. Its class describes its own
+settings under `Parameters`, where `featurestore fields` reads them.
 """
 
 from __future__ import annotations
