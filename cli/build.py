@@ -170,7 +170,7 @@ def _print(report: BuildReport) -> None:
     if report.dry:
         click.echo(f"{report.dataset}: {rows}: would be {work}")
         seconds = report.estimated_seconds
-        time = "; the time that torch takes is not known" if seconds is None else f" and {seconds:g} s"
+        time = "; how long torch takes is not known" if seconds is None else f" and {seconds:g} s"
         click.echo(f"about {size(report.estimated_bytes)}{time}; nothing was written")
         return
     click.echo(f"{report.dataset}: {rows} of {report.utterances:,} utterances")

@@ -166,7 +166,9 @@ def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
     """
     if not resume or _untrained(folder):
         if folder.exists() and any(folder.iterdir()) and not _untrained(folder):
-            raise RunError(f"run folder {folder} exists: give '--resume {folder}' to go on, or another '--run'.")
+            raise RunError(
+                f"run folder {folder} exists: continue it with '--resume {folder}', or give another '--run'."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", config.to_dict())
         return False

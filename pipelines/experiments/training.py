@@ -124,7 +124,7 @@ def _start_seeds(run: Path, seeds: int) -> None:
     with hold_run(run):  # what a killed one left half written is no run
         pass
     if run.exists() and any(run.iterdir()):
-        raise RunError(f"run folder {run} exists: give '--resume {run}' to go on, or another '--run'.")
+        raise RunError(f"run folder {run} exists: continue it with '--resume {run}', or give another '--run'.")
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / SEVERAL, {"seeds": seeds})
 

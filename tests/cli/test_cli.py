@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import zipfile
 from pathlib import Path
 
+import click
 import pytest
 from command_line import error_line, featurestore
 
 from cli.main import COMMANDS
+from cli.main import featurestore as featurestore_group
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +228,21 @@ def test_the_help_of_every_command_shows_an_example(command):
 
     assert result.returncode == 0
     assert "Example: featurestore" in result.stdout
+
+
+def test_options_that_are_handed_on_are_parameters_of_the_function():
+    from models.figures.comparison import compare
+    from pipelines import experiments
+    from pipelines.experiments.settings import Changes
+
+    functions = {"compare": compare, "train": experiments.run}
+    functions |= {name: getattr(experiments, name) for name in ("crossval", "evaluate", "reproduce", "tune")}
+    for name, function in functions.items():
+        command = featurestore_group.get_command(click.Context(featurestore_group), name)
+        options = {one.name for one in command.params if isinstance(one, click.Option) and one.expose_value}
+        taken = {*inspect.signature(function).parameters, *Changes.__annotations__}
+
+        assert options - taken <= {"as_json", "place", "show", "side"}, name
 
 
 def test_the_version_is_told():
