@@ -115,7 +115,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        message = "this command needs the package torch, which is not installed: pip install torch"
+        message = "the package torch is not installed, which this command needs: pip install torch"
         click.echo(f"error: {message}", err=True)
         return _failed(error, message, ExitCode.FAILED, as_json=as_json)
     return code if isinstance(code, int) else 0

@@ -74,6 +74,6 @@ def test_what_needs_torch_says_so_in_one_line_where_it_is_not_installed():
         [sys.executable, "-c", code, "models", "--json"], capture_output=True, text=True, check=False
     )
 
-    told = "this command needs the package torch, which is not installed: pip install torch"
+    told = "the package torch is not installed, which this command needs: pip install torch"
     assert (result.returncode, result.stderr) == (1, f"error: {told}\n")
     assert json.loads(result.stdout) == {"error": told, "kind": "ModuleNotFoundError", "exit_code": 1}
