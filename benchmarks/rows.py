@@ -25,7 +25,7 @@ from featurestore.rows.engine import RowEngine, warm
 from featurestore.signal import interpolation, noise, splices, timing
 from featurestore.signal.kernels import level, rounding
 from featurestore.signal.log_power import log_mel_power
-from featurestore.signal.self_similarity import resemblance
+from featurestore.signal.splices import resemblance
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 

@@ -17,7 +17,7 @@ from featurestore.signal.envelope import Envelope, envelope
 from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kernels.level import energy
 from featurestore.signal.reverberation import Noise, Room
-from featurestore.signal.self_similarity import Resemblance, resemblance
+from featurestore.signal.splices import Resemblance, resemblance
 from featurestore.specs.features import FeatureSpec
 
 ReadBytes = Callable[[str], bytes]

@@ -56,7 +56,11 @@ def excited(rest: Signal, found: Envelope) -> Signal:
 
 @kernel
 def _write_filters(padded: Float64, window: Float64, hop: int, filters: Float64) -> None:
-    """Write the filters of frames around each hop, by the recursion of Levinson and Durbin."""
+    """Write the filters of frames around each hop, by the recursion of Levinson and Durbin.
+
+    From order i to i + 1, with r the autocorrelation, a the weights so far and E the energy of what they leave:
+    k = -(r[i + 1] + sum a[j] r[i - j]) / E, then a[j] += k a[i - 1 - j], a[i] = k and E *= 1 - k**2.
+    """
     order = filters.shape[1]
     alike, before = np.zeros(order + 1), np.zeros(order)
     for frame in range(len(filters)):

@@ -23,7 +23,6 @@ FILTER_REACH = 32
 _BINS = 513
 _BAND = 0.96
 """Share of the spectrum below half the rate that is kept; the interpolation cannot tell apart what lies above."""
-_GRID = PITCH_GRID
 
 
 def _kernel_values(offset: Float64) -> Float64:
@@ -39,7 +38,7 @@ def interpolation_weights() -> Float32:
     A sinc under a Kaiser window (Smith and Gossett 1984, "A flexible sampling-rate conversion method").
     """
     taps = np.arange(-LEAD, TAPS - LEAD)[None, :]
-    phases = (np.arange(_GRID) / _GRID)[:, None]
+    phases = (np.arange(PITCH_GRID) / PITCH_GRID)[:, None]
     return _kernel_values(taps - phases).astype(np.float32)
 
 
@@ -47,10 +46,13 @@ def reading_filters() -> Float32:
     """Return half of a symmetric filter, centre first, for each limit of the band, array [513, 33].
 
     Row k keeps what lies below k / 512 of half the rate and makes up for what the interpolation takes there: an ideal
-    filter under a Kaiser window.
+    filter under a Kaiser window, each of its waves divided by the interpolation's gain at that frequency.
     """
     bins, lags = np.arange(_BINS)[:, None], np.arange(FILTER_REACH + 1)[None, :]
-    waves = cosine_and_sine(bins * lags / (2.0 * (_BINS - 1)))[0] / _passband(_BINS)[:, None] / (_BINS - 1)
+    offset = np.linspace(-TAPS / 2, TAPS / 2, 64 * TAPS + 1)
+    cosines = cosine_and_sine(bins / (2.0 * (_BINS - 1)) * offset[None, :])[0]
+    gain = np.sum(cosines * _kernel_values(offset)[None, :], axis=1) / 64
+    waves = cosine_and_sine(bins * lags / (2.0 * (_BINS - 1)))[0] / gain[:, None] / (_BINS - 1)
     waves[[0, -1]] /= 2
     inside = np.sqrt(1 - (lags / (FILTER_REACH + 1)) ** 2)
     kaiser = bessel_i0(_KAISER_BETA * inside) / bessel_i0(np.float64(_KAISER_BETA))
@@ -59,17 +61,15 @@ def reading_filters() -> Float32:
 
 def band_limit(steps: int) -> int:
     """Return the row of `reading_filters` for a signal that is read steps / 2048 times as fast."""
-    return int(_BAND * (_BINS - 1) * min(1.0, _GRID / steps))
-
-
-def filter_band(signal: Signal, half: Float32, output: Signal) -> None:
-    """Write a signal [time + 64], filtered, to output [time]; its length is cut to whole registers."""
-    _filter_band(signal, half, output)
+    return int(_BAND * (_BINS - 1) * min(1.0, PITCH_GRID / steps))
 
 
 @kernel
-def _filter_band(signal: Signal, half: Float32, output: Signal) -> None:
-    """Compute eight samples at a time, pairs of weights from the middle outwards, in two sums."""
+def filter_band(signal: Signal, half: Float32, output: Signal) -> None:
+    """Write a signal [time + 64], filtered, to output [time]; its length is cut to whole registers.
+
+    Eight samples at a time, pairs of weights from the middle outwards, in two sums.
+    """
     for n in range(0, len(output) - LANES + 1, LANES):
         middle = n + FILTER_REACH
         even = load(signal, middle) * spread(half[0])
@@ -82,23 +82,14 @@ def _filter_band(signal: Signal, half: Float32, output: Signal) -> None:
         store(output, n, fma(last, spread(half[FILTER_REACH]), even) + odd)
 
 
-def _passband(bins: int) -> Float64:
-    """Return the gain of the interpolation at `bins` frequencies from 0 to half the rate."""
-    offset = np.linspace(-TAPS / 2, TAPS / 2, 64 * TAPS + 1)
-    values = _kernel_values(offset)
-    frequency = np.arange(bins)[:, None] / (2.0 * (bins - 1))
-    waves = cosine_and_sine(frequency * offset[None, :])[0]
-    return np.asarray(np.sum(waves * values[None, :], axis=1) / 64)
-
-
 def blocks_of(samples: int) -> int:
     """Return how many blocks of 2048 outputs are computed: as many as fill all lanes."""
-    return -(-samples // (_GRID * LANES)) * LANES
+    return -(-samples // (PITCH_GRID * LANES)) * LANES
 
 
 def touched(samples: int, steps: int) -> int:
     """Return the samples that `samples` outputs are read from."""
-    return samples * steps // _GRID + TAPS
+    return samples * steps // PITCH_GRID + TAPS
 
 
 def reach(samples: int, steps: int) -> int:
@@ -132,13 +123,17 @@ def _interpolate(
     stretched: Signal, steps: int, weights: Float32, source: Float32, tile: Float32, output: Signal
 ) -> None:
     """Take eight blocks at a time, one in each lane."""
-    for first in range(0, len(output) // _GRID, LANES):
+    for first in range(0, len(output) // PITCH_GRID, LANES):
         for p in range(0, steps + TAPS, LANES):
             store_rows(source, LANES * p, LANES, transposed(load_rows(stretched, first * steps + p, steps)))
-        for begin in range(0, _GRID, LANES):
+        for begin in range(0, PITCH_GRID, LANES):
             for r in range(begin, begin + LANES):
-                store(tile, LANES * (r - begin), _weighed(source, r * steps // _GRID, weights, r * steps % _GRID))
-            store_rows(output, first * _GRID + begin, _GRID, transposed(load_rows(tile, 0, LANES)))
+                store(
+                    tile,
+                    LANES * (r - begin),
+                    _weighed(source, r * steps // PITCH_GRID, weights, r * steps % PITCH_GRID),
+                )
+            store_rows(output, first * PITCH_GRID + begin, PITCH_GRID, transposed(load_rows(tile, 0, LANES)))
 
 
 @kernel

@@ -1,6 +1,10 @@
-"""The logarithm of the power of a signal in bands, natural or in decibels.
+"""The logarithm of the power of a signal in bands, natural or in decibels, and its cosine transform (MFCC).
 
 Eight frames at a time go from samples to bands, so that they stay in the cache.
+
+References
+----------
+Davis and Mermelstein (1980), "Comparison of parametric representations for monosyllabic word recognition".
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float32, Float64, Real, Signal
 from featurestore.signal.kernels.compiled import kernel
-from featurestore.signal.kernels.elementary import LN10, log
+from featurestore.signal.kernels.elementary import LN10, cosine_and_sine, log, natural_log
 from featurestore.signal.kernels.fourier import (
     Tables,
     fourier_tables,
@@ -18,8 +22,8 @@ from featurestore.signal.kernels.fourier import (
     power_spectra,
     scipy_power_spectra,
 )
-from featurestore.signal.kernels.simd import LANES
-from featurestore.signal.mel import Bands, log_mel, mel_bands, mel_triangles
+from featurestore.signal.kernels.simd import LANES, fma, load, load_rows, spread, store_narrow, store_rows, transposed
+from featurestore.signal.mel import mel_triangles
 from featurestore.signal.spectrum import (
     cut_frames,
     cut_off_bin,
@@ -31,6 +35,13 @@ from featurestore.signal.spectrum import (
 )
 from featurestore.specs.features import FeatureSpec
 
+Bands = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Real]
+"""Triangles without their zeros: first bins, stops, offsets and weights.
+
+Band m weighs bins `first[m]` to `stop[m]` with `weights[offset[m]:]`. So the sum over a band runs over its own few bins
+in a fixed order; a matrix product would touch a thousand zeros a band, and its rounding would depend on how many frames
+are computed at once.
+"""
 SMALLEST = 1e-30
 """Added to powers whose logarithm becomes decibels: far below every floor, and above what float32 holds with all its
 digits."""
@@ -118,6 +129,56 @@ class _Tables:
         self.warped = np.empty(bins * LANES, precision)
 
 
+def mel_bands(triangles: Float64, dtype: type[np.floating]) -> Bands:
+    """Leave out the zeros of triangles [mels, bins]; a band between two bins is empty and sums to zero."""
+    held = triangles > 0
+    any_held = held.any(axis=1)
+    first = np.where(any_held, held.argmax(axis=1), 0)
+    stop = np.where(any_held, triangles.shape[1] - held[:, ::-1].argmax(axis=1), 0)
+    offset = np.concatenate([[0], np.cumsum(stop - first)])
+    pieces = [triangles[m, first[m] : stop[m]] for m in range(len(triangles))]
+    return first, stop, offset, np.concatenate(pieces).astype(dtype)
+
+
+@kernel
+def log_mel(powers: Real, bands: Bands, eps: float, sums: Float32, rows: Float32, start: int) -> None:
+    """Write log(sum of weights * power + eps) of eight frames, from rows[start] on, each `mels` long.
+
+    Parameters
+    ----------
+    powers : array [bins * 8]
+        |X|**2 with bin k of frame l at 8 k + l.
+    bands : Bands
+    eps : float
+    sums : array [mels * 8], float32
+        Work space.
+    rows : array, float32
+        Overwritten from `start` on.
+    """
+    first, stop, offset, weights = bands
+    zero = spread(weights.dtype.type(0))
+    small = spread(weights.dtype.type(eps))
+    for m in range(len(first)):
+        total, shift = zero, offset[m] - first[m]
+        for k in range(first[m], stop[m]):
+            total = fma(load(powers, LANES * k), spread(weights[shift + k]), total)
+        store_narrow(sums, LANES * m, total + small)
+    for i in range(len(sums)):
+        sums[i] = natural_log(sums[i])
+    turn_rows(sums, len(first), rows, start)
+
+
+@kernel
+def turn_rows(columns: Float32, width: int, rows: Float32, start: int) -> None:
+    """Write eight rows of `width` numbers one after the other; number m of row l stands at columns[8 m + l]."""
+    whole = width - width % LANES
+    for m in range(0, whole, LANES):
+        store_rows(rows, start + m, width, transposed(load_rows(columns, LANES * m, LANES)))
+    for m in range(whole, width):
+        for lane in range(LANES):
+            rows[start + lane * width + m] = columns[LANES * m + lane]
+
+
 @kernel
 def _write_rows(
     signal: Signal,
@@ -169,3 +230,58 @@ def levels(logarithms: Float32, features: FeatureSpec) -> Float32:
     if features.decibels == "relative":
         decibels -= highest
     return decibels
+
+
+class Cepstrum:
+    """The first coefficients of the orthonormal DCT-II of the log-mel spectrogram; calls as of `Transform`.
+
+    Parameters
+    ----------
+    features : FeatureSpec
+        With decibels, eps 1e-10 and a range of 80 dB these are `librosa.feature.mfcc`.
+    rate : int
+        Sampling rate of the signals in hertz.
+    """
+
+    def __init__(self, features: FeatureSpec, rate: int) -> None:
+        self._log_mel = log_mel_power(features, rate)
+        self.check = self._log_mel.check
+        self._basis = np.ascontiguousarray(cosines(features.width, features.mels).T)
+        self._totals = np.empty(features.width)
+
+    def __call__(
+        self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
+    ) -> Float32:
+        """Return the coefficients, array [frames, coefficients], float32."""
+        log_mel = self._log_mel(signal, gain, precision, warping)
+        row = np.empty((len(log_mel), len(self._totals)), np.float32)
+        _project(log_mel, self._basis, self._totals, row)
+        return row
+
+
+def cosines(coefficients: int, mels: int) -> Float64:
+    """Return the rows of the orthonormal DCT-II, array [coefficients, mels].
+
+    Row k is sqrt(2 / M) cos(pi k (2 m + 1) / (2 M)); row 0 is divided by sqrt(2).
+    """
+    k, m = np.arange(coefficients)[:, None], np.arange(mels)[None, :]
+    angles = k * (2 * m + 1) % (4 * mels) / (4 * mels)
+    basis: Float64 = np.sqrt(2 / mels) * cosine_and_sine(angles)[0]
+    basis[0] /= np.sqrt(2)
+    return basis
+
+
+@kernel
+def _project(log_mel: Float32, basis: Float64, totals: Float64, row: Float32) -> None:
+    """Write log_mel @ basis, with basis [mels, coefficients]; each sum has one order, whatever the number of frames.
+
+    A coefficient has a place of its own in `totals`, so that the inner loop fills the lanes of the processor and no sum
+    is split.
+    """
+    for frame in range(len(log_mel)):
+        totals[:] = 0.0
+        for m in range(len(basis)):
+            for k in range(basis.shape[1]):
+                totals[k] += log_mel[frame, m] * basis[m, k]
+        for k in range(basis.shape[1]):
+            row[frame, k] = totals[k]

@@ -4,9 +4,6 @@ References
 ----------
 Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3", SC'11; the known answers of their
 Random123 library are in the tests.
-
-References
-----------
 Box and Muller (1958), "A note on the generation of random normal deviates": two uniform numbers give two normal ones.
 """
 
@@ -24,11 +21,8 @@ from featurestore.signal.kernels.level import MAGNITUDE, sum_of_squares
 from featurestore.signal.kernels.simd import fma
 
 ROUNDS = 10
-
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)  # multipliers and key steps of Philox 4x32
 _WEYL0, _WEYL1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-
 _LOW, _WORD = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
@@ -68,20 +62,13 @@ def philox(first: int, key: NDArray[np.uint64], words: NDArray[np.int32]) -> Non
 
 COUNTERS = 256
 """Counters computed together; they give 1024 samples."""
-
 _PLANES, _BLOCK = 4, 4 * COUNTERS
-
 _UNIT_31, _UNIT_32 = np.float32(2.0**-31), np.float32(2.0**-32)
-
 _HALF, _ONE, _TWO, _PI = np.float32(0.5), np.float32(1), np.float32(2), np.float32(np.pi)
-
 _POSITIVE = np.int32(0x7FFFFFFF)
-
 # Least-squares fits of sin(a) / a - 1 and cos(a) - 1 in powers of a**2 on [-pi/2, pi/2]; errors below 2e-8 and 2e-9.
 _S3, _S5, _S7, _S9 = (np.float32(c) for c in (-1.666666028e-01, 8.333084395e-03, -1.981087162e-04, 2.608454067e-06))
-
 _C2, _C4, _C6 = (np.float32(c) for c in (-4.999999954e-01, 4.166664026e-02, -1.388839835e-03))
-
 _C8, _C10 = np.float32(2.476165569e-05), np.float32(-2.607348008e-07)
 
 

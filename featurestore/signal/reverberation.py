@@ -17,6 +17,11 @@ from featurestore.signal.kernels.compiled import kernel
 from featurestore.signal.kernels.level import energy
 from featurestore.signal.noise import noise_gain
 
+LEAST_POWER = 0.01
+"""Share of the power of the whole noise that a piece must have."""
+STEP = 256
+"""Samples between the pieces that are tried where the drawn one is silent."""
+
 
 class Room:
     """An impulse response, ready to convolve with.
@@ -74,13 +79,6 @@ def _multiply(spectrum: NDArray[np.complex128], other: NDArray[np.complex128]) -
         spectrum[k] *= other[k]
 
 
-LEAST_POWER = 0.01
-"""Share of the power of the whole noise that a piece must have."""
-
-STEP = 256
-"""Samples between the pieces that are tried where the drawn one is silent."""
-
-
 def noise_start(position: float, noise_samples: int, samples: int) -> int:
     """Return the sample of a noise at which a piece begins.
 
@@ -128,14 +126,10 @@ class Noise:
         if energy(self.signal[start : start + samples]) >= LEAST_POWER * samples / length * self._energy:
             return position
         if self._length != samples:
-            self._length, self._sounding = samples, self._sounding_starts(samples)
+            sums = np.concatenate([[0.0], np.cumsum(np.square(self.signal, dtype=np.float64))])  # one after the other
+            starts = np.append(np.arange(0, length - samples, min(STEP, samples)), length - samples)
+            energies = sums[starts + samples] - sums[starts]
+            found = starts[energies >= LEAST_POWER * samples / length * sums[-1]]
+            self._sounding = found if len(found) else starts[[int(np.argmax(energies))]]  # the loudest, if none sounds
+            self._length = samples
         return (int(self._sounding[int(position * len(self._sounding))]) + 0.5) / _starts(length, samples)
-
-    def _sounding_starts(self, samples: int) -> NDArray[np.int64]:
-        """Return where pieces begin that sound, in steps; the loudest of them where none does."""
-        sums = np.concatenate([[0.0], np.cumsum(np.square(self.signal, dtype=np.float64))])  # one after the other
-        last = len(self.signal) - samples
-        starts = np.append(np.arange(0, last, min(STEP, samples)), last)
-        energies = sums[starts + samples] - sums[starts]
-        found = starts[energies >= LEAST_POWER * samples / len(self.signal) * sums[-1]]
-        return found if len(found) else starts[[int(np.argmax(energies))]]

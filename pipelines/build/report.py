@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from featurestore.corpus.types import Corpus, Rejection
 from featurestore.errors import StoreBusyError
 from featurestore.features import KINDS
 from featurestore.shards.record import ShardRecord
+from featurestore.signal.mel import mel_corners
 from featurestore.specs.features import FeatureSpec
 from featurestore.store import Store
 from pipelines.build.tasks import lease_name
@@ -148,30 +150,17 @@ def _some(corpus: Corpus, contents: Iterable[str]) -> str:
 
 
 def empty_bands(features: FeatureSpec, rate: int) -> int:
-    """Count the mel bands between two bins of the transform; those of `featurestore.signal.mel`, without its kernels.
+    """Count the mel bands between two bins of the transform; from their corners alone, without kernels.
 
     Examples
     --------
     >>> empty_bands(FeatureSpec(mels=1024, fft_length=512, window_length=512), 16_000)
     536
     """
-    scale, bins_a_hertz = features.mel_scale, features.fft_length / rate
-    low, high = (_mel(hertz, scale) for hertz in (features.low_hz, features.high_hz or rate / 2))
-    mels = [low + (high - low) * place / (features.mels + 1) for place in range(features.mels + 2)]
-    corners = [_hertz(mel, scale) * bins_a_hertz for mel in mels]
-    return sum(math.floor(left) + 1 >= right for left, right in zip(corners, corners[2:], strict=False))
-
-
-def _mel(hertz: float, scale: str) -> float:
-    if scale == "htk":
-        return 2595 * math.log10(1 + hertz / 700)
-    return hertz * 3 / 200 if hertz < 1000 else 15 + 27 * math.log(hertz / 1000, 6.4)
-
-
-def _hertz(mel: float, scale: str) -> float:
-    if scale == "htk":
-        return float(700 * (10 ** (mel / 2595) - 1))
-    return mel * 200 / 3 if mel < 15 else float(1000 * 6.4 ** ((mel - 15) / 27))
+    high = features.high_hz or rate / 2
+    corners = mel_corners(features.mels, features.mel_scale, features.low_hz, high, np.log, np.exp)
+    corners *= features.fft_length / rate  # in bins
+    return int(np.sum(np.floor(corners[:-2]) + 1 >= corners[2:]))
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import pytest
 from featurestore.errors import AudioError
 from featurestore.signal.kernels.fourier import fourier_tables, is_power_of_two, power_spectra, scipy_power_spectra
 from featurestore.signal.kernels.rounding import round_to_half
-from featurestore.signal.log_power import log_mel_power
-from featurestore.signal.mel import log_mel, mel_bands, mel_triangles
+from featurestore.signal.log_power import log_mel, log_mel_power, mel_bands
+from featurestore.signal.mel import mel_triangles
 from featurestore.signal.spectrum import (
     cut_frames,
     frame_count,

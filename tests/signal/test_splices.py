@@ -5,8 +5,7 @@ import pytest
 from perturbations.voices import voice
 from spliced_in_numpy import best_lag, likeness, spliced
 
-from featurestore.signal.self_similarity import NEVER, resemblance
-from featurestore.signal.splices import FADE, lengthen, plan
+from featurestore.signal.splices import FADE, NEVER, lengthen, plan, resemblance
 
 RATIOS = [512, 1638, 1825, 2299, 2560, 8192]
 

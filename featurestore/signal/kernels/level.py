@@ -12,10 +12,8 @@ from featurestore.signal.kernels.simd import LANES, fma, load, spread, sum_of_la
 MAGNITUDE = np.int32(0x7FFFFFFF)
 """The bits of a float32 without its sign: they are in the order of the absolute values, and whole numbers are compared
 on all lanes of the processor."""
-
 _PIECE = 4096
 """Samples summed in float32 before the sum goes to float64."""
-
 _STEP = 4 * LANES
 
 

@@ -24,7 +24,7 @@ Lanes = Any
 
 
 def _instruction(generator: _Object) -> _Object:
-    """Make a function that tells what to emit into one that kernels can call."""
+    """Make a function that says what to emit into one that kernels can call."""
     return intrinsic(generator)
 
 
@@ -59,8 +59,8 @@ def load(typing: _Object, array: _Object, index: _Object) -> _Object:
     """Return array[index : index + 8]; the caller answers for the bounds."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit one vector load, aligned to a single number only, since it may begin anywhere."""
         pointer = _pointer(context, builder, signature.args[0], *arguments)
+        # Aligned to a single number only, since it may begin anywhere; so are all loads and stores here.
         return builder.load(pointer, align=signature.args[0].dtype.bitwidth // 8)
 
     return _Lanes(array.dtype)(array, types.intp), generate
@@ -71,7 +71,6 @@ def store(typing: _Object, array: _Object, index: _Object, value: _Object) -> _O
     """Write array[index : index + 8]; the caller answers for the bounds."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit one vector store, aligned to a single number only, since it may begin anywhere."""
         pointer = _pointer(context, builder, signature.args[0], *arguments[:2])
         builder.store(arguments[2], pointer, align=signature.args[0].dtype.bitwidth // 8)
         return context.get_dummy_value()
@@ -84,7 +83,6 @@ def store_narrow(typing: _Object, array: _Object, index: _Object, value: _Object
     """Write array[index : index + 8], rounded to float32."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit the rounding, where the value is float64, and the store of 32 bytes."""
         value = arguments[2]
         if signature.args[2].element == types.float64:
             value = builder.fptrunc(value, _vector(types.float32))
@@ -99,7 +97,6 @@ def load_rows(typing: _Object, array: _Object, start: _Object, stride: _Object) 
     """Return eight values: the r-th is array[start + r * stride :][:8]."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit eight vector loads and put what they read into one tuple."""
         array, *place = arguments
         pointers = _row_pointers(context, builder, signature.args[0], array, *place)
         values = [builder.load(pointer, align=signature.args[0].dtype.bitwidth // 8) for pointer in pointers]
@@ -114,7 +111,6 @@ def store_rows(typing: _Object, array: _Object, start: _Object, stride: _Object,
     """Write eight values: the r-th to array[start + r * stride :][:8]."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit a vector store for each of the eight values, first row first."""
         pointers = _row_pointers(context, builder, signature.args[0], *arguments[:3])
         for row, pointer in enumerate(pointers):
             value = builder.extract_value(arguments[3], row)
@@ -131,7 +127,6 @@ def store_weighted(
     """Write eight values, in the array's precision, from array[start] on, the r-th times weights[first + r]."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit, row by row: widen where the array is wider, spread the weight over the lanes, multiply, store."""
         target, given = signature.args[0].dtype, signature.args[2].dtype.element
         pointers = _row_pointers(context, builder, signature.args[0], arguments[0], arguments[1], _word(LANES))
         weights = context.make_array(signature.args[3])(context, builder, arguments[3]).data
@@ -162,7 +157,6 @@ def spread(typing: _Object, number: _Object) -> _Object:
     """Return one number in every lane."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit the insertion of the number into lane 0 and the shuffle that copies it to all lanes."""
         return _spread(builder, signature.args[0], arguments[0])
 
     return _Lanes(number)(number), generate
@@ -179,11 +173,18 @@ def transposed(typing: _Object, rows: _Object) -> _Object:
     """Return eight values of which the j-th holds the j-th lanes of the eight given."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit three rounds of shuffles, which exchange blocks of 1, 2 and 4 lanes."""
-        values = [builder.extract_value(arguments[0], row) for row in range(LANES)]
+        rows = [builder.extract_value(arguments[0], row) for row in range(LANES)]
+        # Three rounds of shuffles: in each pair of rows `step` apart, blocks of `step` lanes beside the diagonal are
+        # exchanged.
         for step in (1, 2, 4):
-            values = _exchange(builder, values, step)
-        return context.make_tuple(builder, signature.return_type, values)
+            first = [lane + LANES - step if lane & step else lane for lane in range(LANES)]
+            second = [lane + LANES if lane & step else lane + step for lane in range(LANES)]
+            masks = [ir.Constant(ir.VectorType(ir.IntType(32), LANES), order) for order in (first, second)]
+            for row in range(LANES):
+                if not row & step:
+                    pair = rows[row], rows[row + step]
+                    rows[row], rows[row + step] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        return context.make_tuple(builder, signature.return_type, rows)
 
     return rows(rows), generate
 
@@ -196,17 +197,13 @@ def fma(typing: _Object, x: _Object, y: _Object, z: _Object) -> _Object:
     """
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit LLVM's fused multiply-add."""
-        return _fma(builder, *arguments)
+        kind = arguments[0].type
+        element = kind.element if isinstance(kind, ir.VectorType) else kind
+        name = f"{'v8' if element is not kind else ''}{'f32' if isinstance(element, ir.FloatType) else 'f64'}"
+        fused = builder.module.declare_intrinsic(f"llvm.fma.{name}", fnty=ir.FunctionType(kind, [kind] * 3))
+        return builder.call(fused, list(arguments))
 
     return (x(x, y, z) if x == y == z else None), generate
-
-
-def _fma(builder: _Object, x: _Object, y: _Object, z: _Object) -> _Object:
-    element = x.type.element if isinstance(x.type, ir.VectorType) else x.type
-    name = f"{'v8' if element is not x.type else ''}{'f32' if isinstance(element, ir.FloatType) else 'f64'}"
-    kind = ir.FunctionType(x.type, [x.type] * 3)
-    return builder.call(builder.module.declare_intrinsic(f"llvm.fma.{name}", fnty=kind), [x, y, z])
 
 
 @_instruction
@@ -214,7 +211,6 @@ def sum_of_lanes(typing: _Object, value: _Object) -> _Object:
     """Return the sum of the eight numbers, in float32 or float64 as they are: lanes 4 apart first, then 2, then 1."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit scalar sums, since it is called once an array."""
         parts = [builder.extract_element(arguments[0], ir.IntType(32)(lane)) for lane in range(LANES)]
         while len(parts) > 1:
             half = len(parts) // 2
@@ -224,29 +220,14 @@ def sum_of_lanes(typing: _Object, value: _Object) -> _Object:
     return value.element(value), generate
 
 
-def _exchange(builder: _Object, rows: list[_Object], step: int) -> list[_Object]:
-    """Swap, in each pair of rows `step` apart, the blocks of `step` lanes beside the diagonal."""
-    first = [lane + LANES - step if lane & step else lane for lane in range(LANES)]
-    second = [lane + LANES if lane & step else lane + step for lane in range(LANES)]
-    masks = [ir.Constant(ir.VectorType(ir.IntType(32), LANES), order) for order in (first, second)]
-    changed = list(rows)
-    for row in range(LANES):
-        if not row & step:
-            changed[row] = builder.shuffle_vector(rows[row], rows[row + step], masks[0])
-            changed[row + step] = builder.shuffle_vector(rows[row], rows[row + step], masks[1])
-    return changed
-
-
 def _define(sign: _Object, instruction: str) -> None:
     """Give a sign of arithmetic its meaning between two values of one precision."""
 
     @_instruction
     def apply(typing: _Object, x: _Object, y: _Object) -> _Object:
-        """Compute the instruction on each lane of two values of one precision."""
 
         def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-            """Emit the instruction without flags, so that its result is rounded."""
-            return getattr(builder, instruction)(*arguments)
+            return getattr(builder, instruction)(*arguments)  # without flags, so that each result is rounded
 
         return x(x, y), generate
 
@@ -255,7 +236,6 @@ def _define(sign: _Object, instruction: str) -> None:
         """Return the meaning of the sign between two values of one precision; None leaves other types to Numba."""
 
         def calculate(x: _Object, y: _Object) -> _Object:
-            """Compute the sign by its instruction."""
             return apply(x, y)
 
         return calculate if isinstance(x, _Lanes) and x == y else None
@@ -266,7 +246,6 @@ def _negate(typing: _Object, x: _Object) -> _Object:
     """Change the sign of each lane."""
 
     def generate(context: _Object, builder: _Object, signature: _Object, arguments: _Object) -> _Object:
-        """Emit LLVM's change of sign, which is exact."""
         return builder.fneg(arguments[0])
 
     return x(x), generate
@@ -277,7 +256,6 @@ def _choose_negate(x: _Object) -> _Object:
     """Return the meaning of a minus sign before a value; None leaves other types to Numba."""
 
     def calculate(x: _Object) -> _Object:
-        """Compute the sign by its instruction."""
         return _negate(x)
 
     return calculate if isinstance(x, _Lanes) else None
