@@ -78,7 +78,7 @@ def build(
     if spec.split is not None:
         find_split(spec.split)  # a name that does not exist is reported before anything is read
     with workers or Workers(jobs, scheduler) as workers:
-        device = chosen_device(device, spec)
+        device = chosen_device(device, spec.features, spec.policy)
         if workers.scheduler is not None and device != CPU:
             raise BuildError(f"--scheduler and --device {device} exclude each other: a device computes in place.")
         spec = with_inputs(store, dataclasses.replace(spec, engine=engine_of(device)), write=not dry_run)

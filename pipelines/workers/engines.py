@@ -14,12 +14,13 @@ from featurestore.store import open_store
 
 if TYPE_CHECKING:
     from featurestore.rows.engine import Engine
-    from pipelines.build.spec import DatasetSpec
+    from featurestore.specs.augmentation import AugmentationSpec
+    from featurestore.specs.features import FeatureSpec
 
 DEVICES = ("auto", "cpu", "cuda", "torch-cpu")
 
 
-def chosen_device(name: str, spec: DatasetSpec | None = None) -> str:
+def chosen_device(name: str, features: FeatureSpec | None = None, augmentation: AugmentationSpec | None = None) -> str:
     """Return the device of a name; `auto` is `cuda` where torch finds a GPU and computes such rows, else `cpu`.
 
     Raises
@@ -34,8 +35,8 @@ def chosen_device(name: str, spec: DatasetSpec | None = None) -> str:
     from pipelines.torch_rows.engine import has_gpu
 
     try:
-        if spec is not None:
-            check_together(spec.features, spec.policy, TORCH)
+        if features is not None:
+            check_together(features, augmentation, TORCH)
     except SpecError:
         return "cpu"
     return "cuda" if has_gpu() else "cpu"

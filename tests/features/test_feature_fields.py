@@ -13,7 +13,6 @@ from featurestore.specs.features import FeatureSpec
 from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.presets import feature_preset, override, preset_names
 from featurestore.specs.row_spec import check_together, row_versions
-from pipelines.build.spec import DatasetSpec
 from pipelines.workers.engines import chosen_device
 
 OWN = {"kind": "function", "function": "module:name", "version": 1, "bands": 3}
@@ -234,8 +233,8 @@ def test_the_torch_engine_refuses_in_one_line_what_it_does_not_compute(name):
 
 @pytest.mark.parametrize("name", ["etienne", "waveform"])
 def test_an_automatic_choice_of_device_takes_the_processor_for_what_torch_does_not_compute(name):
-    assert chosen_device("auto", DatasetSpec(feature_preset(name))) == "cpu"
-    assert chosen_device("cuda", DatasetSpec(feature_preset(name))) == "cuda"
+    assert chosen_device("auto", feature_preset(name)) == "cpu"
+    assert chosen_device("cuda", feature_preset(name)) == "cuda"
 
 
 @pytest.mark.parametrize("name", COMPUTED)
