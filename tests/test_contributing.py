@@ -12,7 +12,7 @@ import pytest
 from demo_corpus import ROOT
 
 PACKAGES = ("featurestore", "pipelines", "models", "cli", "data_manifests")
-BLOCK = re.compile(r"^```(?:python|toml)\n(?P<text>(?:# (?P<path>\S+/\S+)\n)?.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?:python|toml)\n(?P<text># (?P<path>\S+/\S+)\n.*?)^```", re.MULTILINE | re.DOTALL)
 CHECKS = {
     "featurestore/perturbations/lowpass.py": """
         from featurestore.specs.augmentation import AugmentationSpec
@@ -51,9 +51,10 @@ CHECKS = {
         experiment = read_recipe("moods").experiment()
         assert (experiment.dataset.copies, experiment.training["epochs"]) == (2, 3)
     """,
-    None: """
+    "featurestore/corpus/splits/rules/every_fifth.py": """
         from types import SimpleNamespace as Item
-        (split,) = EVERY_FIFTH.build([Item(path=f"{number}.wav") for number in range(10)], 0)
+        from featurestore.corpus.splits.protocols import split as split_named
+        split = split_named([Item(path=f"{number}.wav") for number in range(10)], "every-fifth")
         assert split.test == ("0.wav", "5.wav") and split.validation == ("1.wav", "6.wav") and len(split.train) == 6
     """,
 }
@@ -66,13 +67,12 @@ def project(tmp_path_factory):
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path, text in examples().items():
-        if path:
-            (folder / path).write_text(text, encoding="utf-8")
+        (folder / path).write_text(text, encoding="utf-8")
     return folder
 
 
-def examples() -> dict[str | None, str]:
-    """Return the examples by the file that each is; None for the one that is part of a file."""
+def examples() -> dict[str, str]:
+    """Return the examples by the file that each is."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     return {found["path"]: found["text"] for found in BLOCK.finditer(text)}
 
@@ -86,9 +86,8 @@ def test_an_example_works(project, path):
     check = "\n".join(line.strip() for line in CHECKS[path].splitlines())
     if "import torch" in check:
         pytest.importorskip("torch")
-    program = check if path else f"{examples()[None]}\n{check}"
 
-    told = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=False)
+    told = subprocess.run([sys.executable, "-c", check], cwd=project, capture_output=True, text=True, check=False)
 
     assert told.returncode == 0, told.stderr
 

@@ -18,9 +18,9 @@ from featurestore.corpus.labels.assign import label
 from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.manifest.parse import parse_manifest
 from featurestore.corpus.splits.applicable import fields_of_manifests, fitting_rules
-from featurestore.corpus.splits.given_sides import by_field
 from featurestore.corpus.splits.leakage import leaks
 from featurestore.corpus.splits.rules import find_rule
+from featurestore.corpus.splits.rules.given_sides import OwnSides
 from featurestore.corpus.splits.types import in_name_order
 from featurestore.corpus.types import ListedFile
 from featurestore.errors import FeatureStoreError, ManifestError
@@ -166,7 +166,7 @@ def use(manifest):
     fitting_rules(fields_of_manifests([manifest]))
     corpus = label(manifest, listing, lambda content: b"file,emotion\na,b\n")
     utterances = in_name_order(corpus.utterances)
-    rules = [by_field(rule) for rule in manifest.side_rules.values()]
+    rules = [OwnSides(rule).build for rule in manifest.side_rules.values()]
     rules += [
         find_rule(name).build for name in manifest.splits if name not in {*manifest.side_rules, *manifest.protocols}
     ]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.corpus import Split, check_leaks, folds, leaks, split
+from featurestore.corpus.splits.leakage import LeakSearch
 from featurestore.corpus.splits.types import lacking_notes
 from featurestore.errors import LeakError, SplitError, UnknownNameError
 
@@ -224,7 +225,7 @@ def test_the_speakers_split_balances_recordings_and_classes_and_not_numbers_of_s
         paths = found.sides[side]
         assert abs(len(paths) / len(utterances) - share) < 0.05
         assert abs(sum(labels[path] == "joy" for path in paths) / sum(sizes) - share) < 0.05
-    assert lacking_notes(found, utterances) == []
+    assert lacking_notes(found, {one.path: one.label for one in utterances}) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -237,7 +238,10 @@ def test_a_class_of_few_speakers_is_trained_and_the_sides_without_it_are_told(se
 
     assert {one.label for one in utterances if one.path in found.train} == {"ang", "hap", "neu", "sad"}
     assert {side: len(paths) for side, paths in found.sides.items()} == {"train": 45, "validation": 4, "test": 4}
-    assert [note.split("side")[0] for note in lacking_notes(found, utterances)] == ["the validation ", "the test "]
+    assert [note.split("side")[0] for note in lacking_notes(found, {one.path: one.label for one in utterances})] == [
+        "the validation ",
+        "the test ",
+    ]
 
 
 def test_speakers_of_one_size_stay_where_the_seed_has_drawn_them():
@@ -247,3 +251,42 @@ def test_speakers_of_one_size_stay_where_the_seed_has_drawn_them():
 
     assert all(len(test) == 3 * 8 for test in sides.values())
     assert len(set(sides.values())) == 10
+
+
+@pytest.mark.parametrize(
+    "name", ["loso", "loso-in-session", "stratified-40fold", "group-40fold", "leave-one-session-out"]
+)
+def test_folds_look_at_each_utterance_a_few_times_however_many_folds_there_are(name):
+    reads = Counter()
+
+    class Clip:
+        def __init__(self, number):
+            self.path, self.content, self.label = f"{number:03}.wav", f"{number:064x}", f"class{number % 2}"
+            self._speaker = f"s{number % 40:02}"
+
+        @property
+        def speaker(self):
+            reads["speaker"] += 1
+            return self._speaker
+
+        @property
+        def labels(self):
+            reads["labels"] += 1
+            return (("session", f"S{int(self._speaker[1:]) // 2}"),)
+
+    utterances = [Clip(number) for number in range(400)]
+
+    found = folds(utterances, name)
+
+    assert len(found) in (20, 40)
+    assert reads.total() <= 6 * len(utterances)
+    assert sorted(path for fold in found for path in fold.test) == [one.path for one in utterances]
+
+
+def test_a_search_of_several_splits_finds_what_each_search_alone_finds():
+    utterances = clips(60)
+    search = LeakSearch(utterances, heard=[utterances[7].content])
+
+    for one in (*folds(utterances, "loso"), split(utterances, "shuffled"), Split("own", ("x", "000.wav"), ("x",), ())):
+        assert search.leaks(one) == leaks(one, utterances, heard=[utterances[7].content])
+    assert search.leaks(Split("own", ("x", "000.wav"), ("x",), ())).shared_sources == ("x",)

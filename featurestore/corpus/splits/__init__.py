@@ -1,1 +1,1 @@
-"""The rules that split corpora, one family a file; `featurestore.corpus.splits.protocols` is the way in."""
+"""Splits: rules, the protocols that fix them for a corpus, and leaks. `protocols` is the way in."""

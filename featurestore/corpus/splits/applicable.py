@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
 from featurestore.corpus.labels.derived import template_fields
 from featurestore.corpus.labels.segment_fields import is_segment_field
 from featurestore.corpus.manifest.model import Manifest
-from featurestore.corpus.splits.given_sides import SIDE_NAMES
-from featurestore.corpus.splits.rules import FIELD, MOST_FOLDS, OFFICIAL_FIELD, SPEAKERS_SESSION, SPLITS
-from featurestore.corpus.splits.types import SplitItem
+from featurestore.corpus.splits.rules import SPLITS
+from featurestore.corpus.splits.rules.with_folds import MOST_FOLDS
+from featurestore.corpus.splits.types import FIELD, OFFICIAL_FIELD, SIDE_NAMES, SPEAKERS_SESSION, SplitItem
 
 Fields = Mapping[str, Sequence[str] | int | None]
 """Fields that every recording has: with their values, with the number of these, or with None where nobody knows it."""
@@ -30,7 +30,7 @@ def fitting_rules(fields: Fields) -> tuple[str, ...]:
     fields : mapping
         As `fields_of_utterances` or `fields_of_manifests` give them.
     """
-    return tuple(name for name, rule in SPLITS.items() if all(_has(fields, *need) for need in rule.needs.items()))
+    return tuple(name for name, rule in SPLITS.items() if all(_has(fields, *need) for need in rule.needs))
 
 
 def usual_splits(sides: Iterable[str], speakers: int) -> tuple[str, ...]:
@@ -75,8 +75,12 @@ def fields_of_manifests(manifests: Sequence[Manifest]) -> Fields:
     each = [_fields_of_manifest(manifest) for manifest in manifests]
     if len(each) == 1:
         return each[0]
-    shared = set.intersection(*(set(one) for one in each))
-    return {**{field: _sum([one[field] for one in each]) for field in sorted(shared)}, "corpus": len(manifests)}
+    found: dict[str, int | None] = {}
+    for field in sorted(set.intersection(*(set(one) for one in each))):
+        values = [one[field] for one in each]  # corpora share none, so that numbers add up
+        counts = [len(one) if isinstance(one, Sequence) else one for one in values if one is not None]
+        found[field] = sum(counts) if len(counts) == len(values) else None
+    return {**found, "corpus": len(manifests)}
 
 
 def grouping_fields(fields: Fields) -> tuple[str, ...]:
@@ -101,19 +105,19 @@ def _has(fields: Fields, field: str, least: int, most: float = inf) -> bool:
     return count is None or least <= count <= most
 
 
-def _sum(counts: Sequence[Sequence[str] | int | None]) -> int | None:
-    """Add up the values of a field over corpora that share none; None where one is unknown."""
-    known = [len(one) if isinstance(one, Sequence) else one for one in counts]
-    return None if None in known else sum(count for count in known if count is not None)
-
-
 def _fields_of_manifest(manifest: Manifest) -> Fields:
     if manifest.translation is not None:
         return _fields_of_rows(manifest.translation.rows, manifest.labels.target)
     rule = manifest.labels
+    named: list[str] = []
+    for pattern in (rule.pattern, *(table.pattern or "" for table in manifest.tables)):
+        named += re.compile(pattern).groupindex
+    for table in manifest.tables:
+        named += (*table.columns, *_FIELDS_OF_FORMATS.get(table.format, ()))
+    named += (*(one.field for one in manifest.lists), *rule.compose, *rule.derived)
     fields: dict[str, Sequence[str] | int | None] = {
         name: len(set(rule.codes[name].values())) if name in rule.codes else None
-        for name in _named_fields(manifest)
+        for name in named
         if name not in (rule.target, rule.text, "file")
     }
     speakers = fields.pop(rule.speaker, None) if rule.speaker else None
@@ -127,16 +131,6 @@ def _fields_of_manifest(manifest: Manifest) -> Fields:
     return fields
 
 
-def _named_fields(manifest: Manifest) -> Iterator[str]:
-    """Yield the fields that a manifest names: of patterns, columns and lists, and those that are made of others."""
-    for pattern in (manifest.labels.pattern, *(table.pattern or "" for table in manifest.tables)):
-        yield from re.compile(pattern).groupindex
-    for table in manifest.tables:
-        yield from (*table.columns, *_FIELDS_OF_FORMATS.get(table.format, ()))
-    yield from (one.field for one in manifest.lists)
-    yield from (*manifest.labels.compose, *manifest.labels.derived)
-
-
 def _fields_of_rows(rows: bytes, target: str) -> Fields:
     """Return the fields that all rows of another tool's description have beside the class, with their values."""
     found = [json.loads(line) for line in rows.splitlines() if line.strip()]
@@ -146,5 +140,6 @@ def _fields_of_rows(rows: bytes, target: str) -> Fields:
         for field in sorted(shared)
         if not is_segment_field(field)
     }
-    pairs = [(str(one["speaker"]), str(one["session"])) for one in found] if {"speaker", "session"} <= shared else []
-    return {**fields, **(_shared_sessions(pairs) if pairs else {})}
+    if not {"speaker", "session"} <= shared:
+        return fields
+    return {**fields, **_shared_sessions((str(one["speaker"]), str(one["session"])) for one in found)}

@@ -3,15 +3,20 @@
 A model that has heard the test speakers is not tested on new ones. Many published splits leak, so a leak is allowed
 when it is asked for by its kind, and always reported.
 
-Identical audio is told exactly: by equal clean rows of a dataset, else by equal bytes of files. The same recording at
+Identical audio is found exactly: by equal clean rows of a dataset, else by equal bytes of files. The same recording at
 another level, with other silence at its ends, cut elsewhere, resampled, or through a lossy codec has other rows and is
 not found here; `featurestore corpora check --quality` finds copies that differ in level and silence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
 
 from featurestore.corpus.splits.types import Split, SplitItem
 from featurestore.errors import LeakError, UnknownNameError
@@ -19,24 +24,24 @@ from featurestore.segments import recording_of, segment_of
 
 MOST_NAMED = 12
 """Names that a message spells out before it only counts."""
+KINDS = ("speaker", "source", "recording", "audio", "sentence")
+REFUSED_KINDS = ("speaker", "source", "recording", "audio")
+"""Kinds refused unless allowed; shared sentences are reported only, since most acted corpora repeat theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
-    """What two or more sides of a split share; every tuple is sorted. Of audio only exact copies are known."""
+    """What two or more sides of a split share; every tuple is sorted."""
 
     shared_speakers: tuple[str, ...] = ()
     shared_sources: tuple[str, ...] = ()
     """Utterances (by path) that stand on two sides, themselves or as augmented copies."""
     shared_audio: tuple[str, ...] = ()
-    """Identical audio on two sides, whatever the names: for each sound the lowest checksum of its files.
-
-    Copies at another level, with other silence or through a lossy codec are not identical and do not stand here.
-    """
+    """Identical audio on two sides, whatever the names: for each sound the lowest checksum of its files."""
     shared_recordings: tuple[str, ...] = ()
     """Recordings (by path) of which segments or channels stand on two sides: one room, one talk, one microphone."""
     audio_paths: tuple[str, ...] = ()
-    """The same for people: `a.wav = b.flac`."""
+    """`shared_audio` for people: `a.wav = b.flac`."""
     noises: tuple[tuple[str, str], ...] = ()
     """Recordings (side, path) of the validation and test sides that the policy mixes into training copies."""
     heard: bool = False
@@ -60,9 +65,7 @@ class Leaks:
     @property
     def verdict(self) -> str:
         """One sentence for a report."""
-        found = [
-            f"{len(self.by_kind[kind])} {kind}s ({_some(self.named(kind))})" for kind in KINDS if self.by_kind[kind]
-        ]
+        found = [f"{len(names)} {kind}s ({self.some(kind)})" for kind, names in self.by_kind.items() if names]
         said = f"on more than one side: {'; '.join(found)}" if found else "nothing is shared between the sides"
         unknown = f"; the speakers of {self.unknown_speakers} utterances are unknown" if self.unknown_speakers else ""
         return f"{said}{unknown}{'' if self.heard else '; audio was compared by the bytes of the files alone'}"
@@ -73,18 +76,115 @@ class Leaks:
             return self.by_kind[kind]
         return (*self.audio_paths, *(f"{path} = a noise of the policy" for _, path in self.noises))
 
-    @property
-    def noises_told(self) -> str:
-        """What a refusal says about noises; empty without any."""
-        sides = " and ".join(side for side in TOLD_SIDES if any(side == one for one, _ in self.noises))
-        return f"; noises of the policy are recordings of the {sides} side" if sides else ""
+    def some(self, kind: str) -> str:
+        """Name the first of what is shared of one kind."""
+        names = self.named(kind)
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more
 
 
-TOLD_SIDES = ("validation", "test")
-"""Sides whose recordings no training copy may hold as noise."""
-KINDS = ("speaker", "source", "recording", "audio", "sentence")
-REFUSED_KINDS = ("speaker", "source", "recording", "audio")
-"""Kinds refused unless allowed; shared sentences are reported only, since most acted corpora repeat theirs."""
+@dataclass(frozen=True)
+class _Values:
+    """What a field says of each utterance, as numbers of the sorted values."""
+
+    names: list[str]
+    codes: NDArray[np.int64]
+    """The number of each utterance's value, array [utterances]; one past the last name where it has none."""
+
+    @classmethod
+    def of(cls, values: Iterable[str | None]) -> _Values:
+        """Give each value a number, in order."""
+        each = list(values)
+        names = sorted({value for value in each if value is not None})
+        numbers: dict[str | None, int] = {name: number for number, name in enumerate(names)}
+        return cls(names, np.array([numbers.get(value, len(names)) for value in each], np.int64))
+
+    def shared(self, sides: Sequence[NDArray[np.int64]]) -> tuple[str, ...]:
+        """Return the values that utterances of more than one side have; each side is given by its utterances."""
+        seen = np.zeros(len(self.names) + 1, np.uint8)
+        for bit, members in enumerate(sides):
+            seen[self.codes[members]] |= 1 << bit
+        return tuple(self.names[number] for number in _on_several(seen[:-1]))
+
+
+def _on_several(seen: NDArray[np.uint8]) -> list[int]:
+    """Return the places of the numbers in which more than one bit is set."""
+    return [int(place) for place in np.flatnonzero(seen & (seen - 1))]
+
+
+class LeakSearch:
+    """Utterances prepared for a search for leaks in several splits of them, each a few operations on arrays.
+
+    Parameters
+    ----------
+    utterances, sounds, heard
+        As `leaks` takes them.
+    """
+
+    def __init__(
+        self,
+        utterances: Iterable[SplitItem],
+        sounds: Mapping[str, str] | None = None,
+        heard: Collection[str] = (),
+    ) -> None:
+        known = sounds or {}
+        mixed_in = {name for content in heard for name in (content, known.get(content, content))}
+        self._heard = sounds is not None
+        self._items = list(utterances)
+        self._paths = list(dict.fromkeys(one.path for one in self._items))
+        self._numbers = {path: number for number, path in enumerate(self._paths)}
+        self._path_of = np.array([self._numbers[one.path] for one in self._items], np.int64)
+        self._speakers = _Values.of(one.speaker for one in self._items)
+        self._unknown = np.unique([self._numbers[one.path] for one in self._items if one.speaker is None]).astype(int)
+        self._sentences = _Values.of(getattr(one, "text", None) for one in self._items)
+        recordings = [recording_of(one.content) for one in self._items]
+        self._recordings = _Values.of(recordings)
+        heard_as = [known.get(one.content, one.content) for one in self._items]
+        self._sounds = _Values.of(heard_as)
+        self._noises = [
+            number for number, names in enumerate(zip(recordings, heard_as, strict=True)) if mixed_in & {*names}
+        ]
+
+    def leaks(self, split: Split) -> Leaks:
+        """Find what the sides of one split share."""
+        seen = np.zeros(len(self._paths) + 1, np.uint8)  # a bit for each side; the last entry is of unknown paths
+        for bit, paths in enumerate(split.sides.values()):
+            seen[np.fromiter(map(self._numbers.get, paths, repeat(len(self._paths))), np.int64, len(paths))] |= 1 << bit
+        twice = [self._paths[number] for number in _on_several(seen[:-1])]
+        if seen[-1]:
+            strange = Counter(path for paths in split.sides.values() for path in {*paths} - self._numbers.keys())
+            twice += [path for path, count in strange.items() if count > 1]
+        of_items = seen[self._path_of]
+        sides = [np.flatnonzero(of_items & (1 << bit)) for bit in range(3)]
+        same = self._members(self._sounds, sides)
+        parts = [{one.content: one for one in files}.values() for files in self._members(self._recordings, sides)]
+        return Leaks(
+            shared_speakers=self._speakers.shared(sides),
+            shared_sources=tuple(sorted(twice)),
+            shared_recordings=tuple(
+                sorted(min(segment_of(one.content).file(one.path) for one in ones) for ones in parts if len(ones) > 1)
+            ),
+            shared_audio=tuple(sorted(min(one.content for one in files) for files in same)),
+            audio_paths=tuple(sorted(" = ".join(sorted({one.path for one in files})) for files in same)),
+            noises=tuple(
+                sorted(
+                    (side, self._items[number].path)
+                    for number in self._noises
+                    for bit, side in ((2, "validation"), (4, "test"))
+                    if of_items[number] & bit
+                )
+            ),
+            heard=self._heard,
+            shared_sentences=self._sentences.shared(sides),
+            unknown_speakers=int(np.count_nonzero(seen[self._unknown])),
+        )
+
+    def _members(self, values: _Values, sides: Sequence[NDArray[np.int64]]) -> list[list[SplitItem]]:
+        """Return the utterances in the split that have one value, for each value that is shared."""
+        found: dict[str, list[SplitItem]] = {name: [] for name in values.shared(sides)}
+        for number in sorted({*np.concatenate(sides).tolist()}) if found else ():
+            found.get(values.names[values.codes[number]], []).append(self._items[number])
+        return list(found.values())
 
 
 def leaks(
@@ -93,7 +193,7 @@ def leaks(
     sounds: Mapping[str, str] | None = None,
     heard: Collection[str] = (),
 ) -> Leaks:
-    """Find what the sides of a split share.
+    """Find what the sides of a split share; for several splits of the same utterances `LeakSearch` is faster.
 
     Parameters
     ----------
@@ -105,60 +205,7 @@ def leaks(
     heard : collection of str
         Contents that training copies take in besides their own, such as the noises of the policy.
     """
-    sides = _sides_of_paths(split)
-    used = [one for one in utterances if one.path in sides]
-
-    def shared(key: Callable[[SplitItem], str | None]) -> tuple[str, ...]:
-        """Return the values of a key, sorted, whose utterances stand on more than one side; None is no value."""
-        places: dict[str, set[str]] = {}
-        for one in used:
-            name = key(one)
-            if name is not None:
-                places.setdefault(name, set()).update(sides[one.path])
-        return tuple(sorted(name for name, found in places.items() if len(found) > 1))
-
-    known = sounds or {}
-    same = _files_of_sounds(used, known, shared(lambda one: known.get(one.content, one.content)))
-    mixed_in = {name for content in heard for name in (content, known.get(content, content))}
-    return Leaks(
-        shared_speakers=shared(lambda one: one.speaker),
-        shared_sources=tuple(sorted(path for path, found in sides.items() if len(found) > 1)),
-        shared_recordings=_recordings(used, shared(lambda one: recording_of(one.content))),
-        shared_audio=tuple(sorted(min(one.content for one in files) for files in same)),
-        audio_paths=tuple(sorted(" = ".join(sorted({one.path for one in files})) for files in same)),
-        noises=tuple(
-            sorted(
-                (side, one.path)
-                for one in used
-                if mixed_in & {recording_of(one.content), known.get(one.content, one.content)}
-                for side in sides[one.path] & {*TOLD_SIDES}
-            )
-        ),
-        heard=sounds is not None,
-        shared_sentences=shared(lambda one: getattr(one, "text", None)),
-        unknown_speakers=len({one.path for one in used if one.speaker is None}),
-    )
-
-
-def _files_of_sounds(
-    used: Iterable[SplitItem], sounds: Mapping[str, str], names: Collection[str]
-) -> list[list[SplitItem]]:
-    """Return the utterances of each of some sounds."""
-    files: dict[str, list[SplitItem]] = {name: [] for name in names}
-    for one in used:
-        name = sounds.get(one.content, one.content)
-        if name in files:
-            files[name].append(one)
-    return list(files.values())
-
-
-def _recordings(used: Iterable[SplitItem], contents: Collection[str]) -> tuple[str, ...]:
-    """Return the paths of some recordings of which several parts are used, sorted."""
-    parts: dict[str, dict[str, str]] = {content: {} for content in contents}
-    for one in used:
-        if recording_of(one.content) in parts:
-            parts[recording_of(one.content)][one.content] = segment_of(one.content).file(one.path)
-    return tuple(sorted(min(paths.values()) for paths in parts.values() if len(paths) > 1))
+    return LeakSearch(utterances, sounds, heard).leaks(split)
 
 
 def check_leaks(
@@ -198,24 +245,11 @@ def check_leaks(
     found = leaks(split, utterances, sounds, heard)
     wrong = [kind for kind in KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
     if wrong:
-        what = "; ".join(f"{kind} ({_some(found.named(kind))})" for kind in wrong)
-        noises = found.noises_told if "audio" in wrong else ""
-        flags = " ".join(f"--allow-leak {kind}" for kind in wrong)
+        what = "; ".join(f"{kind} ({found.some(kind)})" for kind in wrong)
+        sides = [side for side in ("validation", "test") if "audio" in wrong and side in dict(found.noises)]
+        noises = f"; noises of the policy are recordings of the {' and '.join(sides)} side" if sides else ""
         raise LeakError(
             f"split {split.name!r} leaks: more than one side has {what}{noises}. Choose another split, or accept it: "
-            f"{flags}"
+            f"{' '.join(f'--allow-leak {kind}' for kind in wrong)}"
         )
     return found
-
-
-def _sides_of_paths(split: Split) -> dict[str, set[str]]:
-    places: dict[str, set[str]] = {}
-    for side, paths in split.sides.items():
-        for path in paths:
-            places.setdefault(path, set()).add(side)
-    return places
-
-
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more

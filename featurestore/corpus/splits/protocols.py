@@ -9,23 +9,20 @@ A split is a view: it holds paths and changes nothing that is stored.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurestore.corpus.manifest.model import Protocol, Scheme
-from featurestore.corpus.splits.given_sides import by_field
-from featurestore.corpus.splits.rules import FIELD, SPLITS, find_rule, is_rule, table_rule
-from featurestore.corpus.splits.types import Split, SplitItem, SplitRule, in_name_order
+from featurestore.corpus.splits.rules import SPLITS, find_rule, is_rule
+from featurestore.corpus.splits.rules.given_sides import OwnSides, TableSides
+from featurestore.corpus.splits.types import FIELD, WITHOUT_CORPUS, Split, SplitItem, SplitRule, in_name_order
 from featurestore.errors import SplitError, UnknownNameError, nearest_name
 
 if TYPE_CHECKING:
     from featurestore.corpus.manifest.model import Manifest
     from featurestore.corpus.types import Utterance
-
-
-WITHOUT_CORPUS = "Protocols are named as 'emodb/loso', tables end in .tsv."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +54,18 @@ class ChosenSplit:
         SplitError
             If the rule does not fit the corpus.
         """
-        found = {
-            one.name: one for one in map(self._named, self.rule.build(in_name_order(self.select(utterances)), seed))
-        }
+        found = self.rule.build(in_name_order(self.select(utterances)), seed)
+        if self.corpora:
+            folds = (one.name.partition("/")[2] if self.rule.folds else "" for one in found)
+            names = (f"{self.name}/{fold}" if fold else self.name for fold in folds)  # a speaker may hold a slash
+            found = tuple(dataclasses.replace(one, name=name) for one, name in zip(found, names, strict=True))
         if not self.fold:
-            return tuple(found.values())
+            return found
+        by_name = {one.name: one for one in found}
         name = f"{self.name}/{self.fold}"
-        if name not in found:
-            raise UnknownNameError("fold", name, found)
-        return (found[name],)
+        if name not in by_name:
+            raise UnknownNameError("fold", name, by_name)
+        return (by_name[name],)
 
     def select(self, utterances: Iterable[Any]) -> tuple[Any, ...]:
         """Return the utterances that take part, with the classes of the scheme."""
@@ -89,12 +89,6 @@ class ChosenSplit:
                 "Build that corpus whole, or choose a split that fits any, such as 'loso'."
             )
 
-    def _named(self, found: Split) -> Split:
-        if not self.corpora:
-            return found
-        fold = found.name.partition("/")[2] if self.rule.folds else ""  # a speaker's name may hold a slash
-        return dataclasses.replace(found, name=f"{self.name}/{fold}" if fold else self.name)
-
 
 def find_split(name: str) -> ChosenSplit:
     """Return what a split's name stands for: a rule, a protocol, one fold of either, or a user's table.
@@ -112,30 +106,25 @@ def find_split(name: str) -> ChosenSplit:
         If it is the path of something else than a table.
     """
     if name.endswith((".tsv", ".csv")):
-        return ChosenSplit(name, table_rule(name))
+        return ChosenSplit(name, TableSides(name))
     base, _, rest = name.partition("/")
     if is_rule(base):
         return ChosenSplit(base, find_rule(base), rest)
-    _refuse_path(name, base)
+    path = Path(name)
+    if ".toml" not in name and (base in ("", ".", "..", "~") or (base == name and path.is_dir())):
+        if path.is_dir():
+            raise SplitError(
+                f"split {name!r:.200} is a folder: give a table of paths and sides, whose name ends in .tsv."
+            )
+        if not path.exists():
+            raise SplitError(f"split {name!r:.200}: there is no such file. {WITHOUT_CORPUS}")
+        raise SplitError(f"split {name!r:.200}: a table of paths and sides has a name that ends in .tsv or .csv.")
     if not rest and not name.endswith(".toml"):
         known = [rule.replace("Nfold", "5fold").replace(FIELD, "session") for rule in SPLITS]
         meant = None if nearest_name(name, known) else _protocol_like(name)
         raise UnknownNameError("split", name, known, WITHOUT_CORPUS, meant)
     manifest, dot, behind = name.partition(".toml/")
-    corpus, rest = (f"{manifest}.toml", behind) if dot else (base, rest)
-    return _protocol_split(corpus, rest)
-
-
-def _refuse_path(name: str, base: str) -> None:
-    """Refuse a path that is no table of sides: one from the root or with dots, or a folder beside us."""
-    path = Path(name)
-    if ".toml" in name or not (base in ("", ".", "..", "~") or (base == name and path.is_dir())):
-        return
-    if path.is_dir():
-        raise SplitError(f"split {name!r:.200} is a folder: give a table of paths and sides, whose name ends in .tsv.")
-    if not path.exists():
-        raise SplitError(f"split {name!r:.200}: there is no such file. {WITHOUT_CORPUS}")
-    raise SplitError(f"split {name!r:.200}: a table of paths and sides has a name that ends in .tsv or .csv.")
+    return _protocol_split(f"{manifest}.toml", behind) if dot else _protocol_split(base, rest)
 
 
 def _protocol_like(name: str) -> str | None:
@@ -152,46 +141,31 @@ def _protocol_like(name: str) -> str | None:
 
 
 def _protocol_split(corpus: str, rest: str) -> ChosenSplit:
+    """Find a protocol by its name, with or without the citation; a rule or the manifest's sides serve too."""
     from featurestore.corpus.labels.schemes import find_scheme
-
-    family = _family(corpus)
-    wanted, _, fold = rest.partition("/")
-    protocol = _find_protocol(corpus, family[0], wanted)
-    return ChosenSplit(
-        name=f"{corpus}/{protocol.name}",
-        rule=_rule_of(family[0], protocol.split),
-        fold=fold,
-        corpora=tuple(manifest.name for manifest in family),
-        scheme=find_scheme(protocol.scheme, family[0]) if protocol.scheme else None,
-        protocol=protocol,
-    )
-
-
-def _family(corpus: str) -> tuple[Manifest, ...]:
-    """Return the corpus of a name, or all versions of a corpus, such as `speech-commands`."""
     from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 
+    family: tuple[Manifest, ...] = ()
     if not corpus.endswith(".toml") and corpus.replace("-", "_") not in manifest_names():
         family = tuple(one for one in map(find_manifest, manifest_names()) if one.family == corpus)
-        if family:
-            return family
-    return (find_manifest(corpus),)
-
-
-def _find_protocol(corpus: str, manifest: Manifest, wanted: str) -> Protocol:
-    """Find a protocol by its name, with or without the citation; a rule or the manifest's sides serve too."""
+    family = family or (find_manifest(corpus),)
+    manifest = family[0]
+    wanted, _, fold = rest.partition("/")
     known = manifest.protocols
-    without_citation: Mapping[str, Protocol] = {name.partition("@")[0]: one for name, one in known.items()}
-    if wanted in known or wanted in without_citation:
-        return known.get(wanted) or without_citation[wanted]
-    if is_rule(wanted) or wanted in manifest.side_rules:
-        return Protocol(wanted, split=wanted)
-    raise UnknownNameError(f"protocol of {corpus!r}", wanted, {*known, *manifest.side_rules, *manifest.splits})
-
-
-def _rule_of(manifest: Manifest, split: str) -> SplitRule:
-    sides = manifest.side_rules.get(split)
-    return find_rule(split) if sides is None else SplitRule(by_field(sides), sides.description)
+    protocol = known.get(wanted) or {name.partition("@")[0]: one for name, one in known.items()}.get(wanted)
+    if protocol is None:
+        if not is_rule(wanted) and wanted not in manifest.side_rules:
+            raise UnknownNameError(f"protocol of {corpus!r}", wanted, {*known, *manifest.side_rules, *manifest.splits})
+        protocol = Protocol(wanted, split=wanted)
+    sides = manifest.side_rules.get(protocol.split)
+    return ChosenSplit(
+        name=f"{corpus}/{protocol.name}",
+        rule=find_rule(protocol.split) if sides is None else OwnSides(sides),
+        fold=fold,
+        corpora=tuple(one.name for one in family),
+        scheme=find_scheme(protocol.scheme, manifest) if protocol.scheme else None,
+        protocol=protocol,
+    )
 
 
 def labelled_under(name: str, utterances: Iterable[Utterance], corpus: str) -> tuple[Utterance, ...]:

@@ -1,14 +1,39 @@
-"""The nouns of splitting: what is split, the three sides, and a rule that makes them."""
+"""The nouns of splitting: what is split, the three sides, and what a rule that makes them has to say of itself."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import compress
+from typing import ClassVar, Protocol
 
 from featurestore.errors import SplitError
 from featurestore.segments import recording_of
+from featurestore.specs.registry import check_declared
+
+WITHOUT_CORPUS = "Protocols are named as 'emodb/loso', tables end in .tsv."
+"""What to say of a name that no split has."""
+OFFICIAL_FIELD = "split"
+"""The field that holds the sides a corpus comes with."""
+FIELD = "FIELD"
+"""Stands for any field in the name and in the needs of a rule."""
+SPEAKERS_SESSION = "the session of each speaker"
+"""Stands in the needs of a rule for a field `session` of which each speaker has one value, shared with others."""
+SIDE_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "devel": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of sides as people write them."""
 
 
 class SplitItem(Protocol):
@@ -46,20 +71,32 @@ class Split:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
-Build = Callable[[Sequence[SplitItem], int], tuple[Split, ...]]
-"""From utterances in name order and a seed to one split or several folds."""
+class SplitRule(ABC):
+    """A way to split, with its name, what it needs and how it says itself.
 
+    A subclass in `featurestore/corpus/splits/rules` is one entry of `SPLITS`. One whose name has parameters also has a
+    pattern; it is called without arguments for the entry, and with the name and the pattern's groups for use.
+    """
 
-@dataclass(frozen=True, slots=True)
-class SplitRule:
-    """A named way to split: a function of the utterances and a seed that returns one split or several folds."""
-
-    build: Build
+    name: str
+    """As `--split` takes it."""
     description: str
-    folds: bool = False
-    """Whether the rule gives folds for cross-validation instead of one split."""
-    needs: Mapping[str, int] = field(default_factory=dict)
+    """How lists of splits and run folders say it."""
+    pattern: ClassVar[str] = ""
+    """Regular expression of the names of a rule with parameters, which are its groups."""
+    folds: ClassVar[bool] = False
+    """Whether it gives folds for cross-validation instead of one split."""
+    needs: ClassVar[tuple[tuple[str, int], ...]] = ()
     """Fields that every utterance must have, and how many values of each there must be."""
+
+    def __init_subclass__(cls, *, registered: bool = True) -> None:
+        """Check that nothing is left out; one that is not registered is made from a file of the user's."""
+        if registered:
+            check_declared(cls, ("name", "description"))
+
+    @abstractmethod
+    def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return one split or several folds of utterances in name order; `SplitError` if the rule does not fit them."""
 
 
 def in_name_order(utterances: Iterable[SplitItem]) -> Sequence[SplitItem]:
@@ -121,6 +158,39 @@ def sides_by(name: str, utterances: Iterable[SplitItem], side: Callable[[SplitIt
     return Split(name, *(tuple(sorted(paths)) for paths in sides.values()))
 
 
+def folds_by(
+    name: str,
+    utterances: Iterable[SplitItem],
+    group: Callable[[SplitItem], Hashable],
+    folds: Mapping[str, Mapping[Hashable, str]],
+) -> tuple[Split, ...]:
+    """Return the folds, each named `NAME/key`, in which some groups have a side and all others train.
+
+    Parameters
+    ----------
+    group : function
+        From an utterance to its group; called once for each, however many folds there are.
+    folds : mapping
+        `validation` or `test` by group, for each fold.
+    """
+    paths: list[str] = []
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for number, one in enumerate(sorted(utterances, key=lambda one: one.path)):
+        paths.append(one.path)
+        members[group(one)].append(number)
+    found = []
+    for fold, sides in folds.items():
+        trains = bytearray(b"\1") * len(paths)
+        held: dict[str, list[int]] = {"validation": [], "test": []}
+        for value, side in sides.items():
+            held[side] += members[value]
+            for number in members[value]:
+                trains[number] = 0
+        validation, test = (tuple(paths[number] for number in sorted(numbers)) for numbers in held.values())
+        found.append(Split(f"{name}/{fold}", tuple(compress(paths, trains)), validation, test))
+    return tuple(found)
+
+
 def filled_sides(found: Split) -> Split:
     """Return a split whose three sides hold something; else raise `SplitError`."""
     for side, paths in found.sides.items():
@@ -129,10 +199,9 @@ def filled_sides(found: Split) -> Split:
     return found
 
 
-def lacking_notes(split: Split, utterances: Iterable[SplitItem]) -> list[str]:
-    """Say which sides of a split lack a class, as `class_notes` does; classes of no side do not count."""
-    labels = {one.path: one.label for one in utterances}
-    held = {side: {labels[path] for path in paths} for side, paths in split.sides.items()}
+def lacking_notes(split: Split, labels: Mapping[str, str]) -> list[str]:
+    """Say which sides of a split lack a class, by the class of each path; classes of no side do not count."""
+    held = {side: set(map(labels.__getitem__, paths)) for side, paths in split.sides.items()}
     return class_notes(held, set().union(*held.values()), f" of {split.name!r}")
 
 
@@ -146,7 +215,7 @@ def class_notes(held: Mapping[str, Set[str]], classes: Iterable[str], split: str
     classes : iterable of str
         Those that every side should have.
     split : str
-        Stands behind the name of a side.
+        Follows the name of a side.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from featurestore.corpus.labels.schemes import SIX, SYNONYMS
 from featurestore.corpus.labels.tables.rows import is_number
-from featurestore.corpus.splits.given_sides import SIDE_NAMES
+from featurestore.corpus.splits.types import SIDE_NAMES
 
 Counts = Mapping[str, int]
 """How often each value of a field occurs."""

@@ -8,52 +8,89 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from featurestore.corpus.splits.types import (
     Split,
     SplitItem,
+    SplitRule,
     by_value,
-    field_of,
     filled_sides,
     known_values,
     sides_by,
     ticket,
 )
 
-TRAIN_PERCENT = 70
-VALIDATION_UP_TO_PERCENT = 85
-
-
-def by_name(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
-    """Cut each class in name order, as the MathWorks example does; later speakers land in validation and test."""
-    return (_cut("mathworks", by_value(utterances, "label").values(), lambda one: (one.path, "")),)
-
-
-def stratified(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
-    """Cut each class in an order that the seed and the audio's checksum decide, so renaming changes nothing."""
-    return (
-        _cut("shuffled", by_value(utterances, "label").values(), lambda one: (ticket(seed, one.content), one.path)),
-    )
-
-
-def random(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
-    """Cut the whole corpus in an order that the seed and the audio's checksum decide, whatever the classes."""
-    return (_cut("random", [utterances], lambda one: (ticket(seed, one.content), one.path)),)
-
-
-def whole_speakers(utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
-    """Put whole speakers on one side, so that recordings and classes stand as near to 70 / 15 / 15 % as they can.
-
-    The seed draws 15 % of the speakers (one at least) for validation and as many for test; then the change of one
-    speaker's side, or the exchange of two, that brings the shares nearer is made until none does.
-    """
-    speakers = known_values(utterances, "speaker", "speakers")
-    speakers.sort(key=lambda speaker: (ticket(seed, speaker), speaker))
-    held = max(1, len(speakers) * (100 - VALIDATION_UP_TO_PERCENT) // 100)
-    sides = ["test"] * held + ["validation"] * held + ["train"] * (len(speakers) - 2 * held)
-    places = dict(zip(speakers, sides, strict=True))
-    _balance(places, _Balance(utterances))
-    return (sides_by("speakers", utterances, lambda one: places[str(field_of(one, "speaker"))]),)
-
-
 SHARES = {"train": 70, "validation": 15, "test": 15}
 """Per cent of the recordings, and of each class, that a side is to have."""
+
+
+class ByName(SplitRule):
+    """Later speakers land in validation and test."""
+
+    name = "mathworks"
+    description = "70 / 15 / 15 % of each class in name order (MathWorks' CNN-LSTM example)"
+
+    def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Cut each class in the order of its paths."""
+        return _cut(self.name, by_value(utterances, "label").values(), lambda one: (one.path, ""))
+
+
+class Shuffled(SplitRule):
+    """The order follows from the seed and the audio's checksum, so renaming changes nothing."""
+
+    name = "shuffled"
+    description = "70 / 15 / 15 % of each class, shuffled by a seed; speakers stand on all sides"
+
+    def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Cut each class in the order that the seed gives."""
+        classes = by_value(utterances, "label").values()
+        return _cut(self.name, classes, lambda one: (ticket(seed, one.content), one.path))
+
+
+class Random(SplitRule):
+    """The order follows from the seed and the audio's checksum, as in `shuffled`."""
+
+    name = "random"
+    description = "70 / 15 / 15 % of all, shuffled by a seed whatever the classes and speakers"
+
+    def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Cut the whole corpus in the order that the seed gives."""
+        return _cut(self.name, [utterances], lambda one: (ticket(seed, one.content), one.path))
+
+
+def _cut(
+    name: str, parts: Iterable[Sequence[SplitItem]], order: Callable[[SplitItem], tuple[str, str]]
+) -> tuple[Split, ...]:
+    """Cut each part at floor(0.70 n) and floor(0.85 n)."""
+    places: dict[str, str] = {}
+    for members in parts:
+        ordered = [one.path for one in sorted(members, key=order)]
+        first = len(ordered) * SHARES["train"] // 100
+        second = len(ordered) * (SHARES["train"] + SHARES["validation"]) // 100
+        places |= dict.fromkeys(ordered[:first], "train")
+        places |= dict.fromkeys(ordered[first:second], "validation")
+        places |= dict.fromkeys(ordered[second:], "test")
+    return (filled_sides(sides_by(name, (one for part in parts for one in part), lambda one: places[one.path])),)
+
+
+class WholeSpeakers(SplitRule):
+    """The seed draws 15 % of the speakers (one at least) for validation and as many for test.
+
+    Then the change of one speaker's side, or the exchange of two, that brings recordings and classes nearer to
+    70 / 15 / 15 % is made until none does.
+    """
+
+    name = "speakers"
+    description = "whole speakers: about 70 / 15 / 15 % of the recordings and of each class, drawn by a seed"
+    needs = (("speaker", 3),)
+
+    def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return the one split; `SplitError` with an unknown speaker or fewer than three."""
+        speakers = known_values(utterances, "speaker", self.name)
+        speakers.sort(key=lambda speaker: (ticket(seed, speaker), speaker))
+        held = max(1, len(speakers) * SHARES["test"] // 100)
+        sides = ["test"] * held + ["validation"] * held + ["train"] * (len(speakers) - 2 * held)
+        places = dict(zip(speakers, sides, strict=True))
+        _balance(places, _Balance(utterances))
+        return (sides_by(self.name, utterances, lambda one: places[str(one.speaker)]),)
+
+
 ROUNDS = 20
 """Most times that all changes are tried; each change brings the shares nearer, and few rounds change anything."""
 MOST_EXCHANGED = 200
@@ -123,16 +160,3 @@ def _balance(places: dict[str, str], balance: _Balance) -> None:
                     changed = True
         if not changed:
             return
-
-
-def _cut(name: str, parts: Iterable[Sequence[SplitItem]], order: Callable[[SplitItem], tuple[str, str]]) -> Split:
-    """Cut each part at floor(0.70 n) and floor(0.85 n)."""
-    places: dict[str, str] = {}
-    for members in parts:
-        ordered = [one.path for one in sorted(members, key=order)]
-        first, second = (len(ordered) * percent // 100 for percent in (TRAIN_PERCENT, VALIDATION_UP_TO_PERCENT))
-        places |= dict.fromkeys(ordered[:first], "train")
-        places |= dict.fromkeys(ordered[first:second], "validation")
-        places |= dict.fromkeys(ordered[second:], "test")
-    everyone = [one for members in parts for one in members]
-    return filled_sides(sides_by(name, everyone, lambda one: places[one.path]))
