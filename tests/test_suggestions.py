@@ -4,8 +4,7 @@ import pickle
 
 import pytest
 
-from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
-from featurestore.corpus.manifest.parse import parse_manifest
+from featurestore.corpus.manifest.catalog import find_manifest, manifest_names, parse_manifest
 from featurestore.errors import ManifestError, UnknownNameError, edits, nearest_name
 from pipelines.workers.engines import DEVICES, chosen_device
 

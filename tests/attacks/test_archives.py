@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from featurestore.corpus import FolderSource, load_corpus, open_source, read_listing
 from featurestore.corpus.sources.archive_safety import Limits, safe_name
-from featurestore.corpus.sources.zip import ZipSource
 from featurestore.errors import FeatureStoreError, SourceError, UnsafeArchiveError
 
 EVIL_NAMES = [
@@ -337,7 +336,7 @@ def test_an_encrypted_zip_is_refused_with_advice(tmp_path):
     path.write_bytes(bytes(data))
 
     with pytest.raises(SourceError, match="encrypted"):
-        list(ZipSource(path).iterate())
+        list(open_source(path).iterate())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from featurestore.corpus.catalog_page import catalogue_page
 from featurestore.corpus.labels.assign import label
 from featurestore.corpus.labels.schemes import under_scheme
-from featurestore.corpus.manifest.parse import parse_manifest
+from featurestore.corpus.manifest.catalog import parse_manifest
 from featurestore.corpus.splits.applicable import fields_of_manifests, fitting_rules
 from featurestore.corpus.splits.leakage import leaks
 from featurestore.corpus.splits.rules import find_rule

@@ -193,12 +193,12 @@ KEYS = st.sampled_from(
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(KEYS, VALUES))
 def test_any_values_under_the_known_keys_give_a_manifest_or_one_of_our_errors(values):
-    from featurestore.corpus.manifest.parse import _manifest
+    from featurestore.corpus.manifest.catalog import manifest_of
     from featurestore.corpus.manifest.toml_table import TomlTable
 
     base = {**tomllib.loads(SMALL), **values}
     try:
-        names = [_manifest(TomlTable(base, "fuzz"), Path("fuzz.toml")).name]
+        names = [manifest_of(TomlTable(base, "fuzz"), Path("fuzz.toml")).name]
     except FeatureStoreError:
         names = []
 

@@ -15,8 +15,7 @@ from featurestore.corpus import load_corpus
 from featurestore.corpus.load import read_listing
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.folder import FolderSource
-from featurestore.corpus.sources.tar import TarSource
-from featurestore.corpus.sources.zip import ZipSource
+from featurestore.corpus.sources.open import open_source
 
 FILES = {
     f"{mood}/{number}.wav": tone(number + 4 * (mood == "calm")) for mood in ("calm", "joy") for number in (1, 2, 3)
@@ -92,7 +91,7 @@ def zipped(path, files):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
             archive.writestr(name, data)
-    return ZipSource(path, Limits(member_bytes=10_000))
+    return open_source(path, Limits(member_bytes=10_000))
 
 
 def tarred(path, files):
@@ -101,7 +100,7 @@ def tarred(path, files):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-    return TarSource(path, Limits(member_bytes=10_000))
+    return open_source(path, Limits(member_bytes=10_000))
 
 
 @pytest.mark.parametrize("packed", [zipped, tarred])

@@ -1,21 +1,41 @@
-"""The manifests that come with the package, by name, and manifests of users, by path."""
+"""Finding and reading manifests: by the name of a corpus in the folder `data_manifests`, by path, or as text.
+
+A manifest is data and never code; it is checked whole before anything else is done with it.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from featurestore.corpus.manifest.model import Manifest
-from featurestore.corpus.manifest.parse import parse_text, read_text
-from featurestore.errors import UnknownNameError
-from featurestore.typed_values import LARGEST_TEXT
+from featurestore.corpus.manifest.model import IndexEntry, Manifest
+from featurestore.corpus.manifest.sections import (
+    read_archive,
+    read_audio,
+    read_expected,
+    read_labels,
+    read_list_rule,
+    read_protocol,
+    read_scheme,
+    read_side_rule,
+    read_speaker,
+    read_table_rule,
+)
+from featurestore.corpus.manifest.toml_table import TomlTable, check_hex, is_relative
+from featurestore.corpus.manifest.validate import check_whole
+from featurestore.errors import ManifestError, UnknownNameError
+from featurestore.typed_values import LARGEST_TEXT, parse_toml
 
-_NAME = re.compile(r"[a-z0-9_]{1,40}")
+FOLDER = Path(__file__).resolve().parents[3] / "data_manifests"
+"""Lies beside this package, in a checkout and in an installation alike."""
+LARGEST_INDEX = 64 * 2**20
+"""Bytes of an index; a line takes about 100."""
 
 
 def manifest_names() -> tuple[str, ...]:
     """Return the names of the corpora that come with the package, sorted."""
-    return tuple(sorted(file.name.removesuffix(".toml") for file in _folder().iterdir() if file.name.endswith(".toml")))
+    return tuple(sorted(file.stem for file in FOLDER.iterdir() if file.name.endswith(".toml")))
 
 
 def find_manifest(name: str | Path) -> Manifest:
@@ -28,14 +48,14 @@ def find_manifest(name: str | Path) -> Manifest:
     UnknownNameError
         If no corpus has that name; the nearest is offered.
     ManifestError
-        If the file cannot be read or contradicts itself.
+        As `read_manifest`.
     """
     if str(name).endswith(".toml"):
         return read_manifest(name)
     name = str(name).replace("-", "_")
-    if not _NAME.fullmatch(str(name)) or name not in manifest_names():
-        raise UnknownNameError("corpus", str(name), manifest_names(), "A path to your own manifest ends in .toml.")
-    return _read(_folder() / f"{name}.toml")
+    if not re.fullmatch("[a-z0-9_]{1,40}", name) or name not in manifest_names():
+        raise UnknownNameError("corpus", name, manifest_names(), "A path to your own manifest ends in .toml.")
+    return read_manifest(FOLDER / f"{name}.toml")
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -46,14 +66,78 @@ def read_manifest(path: str | Path) -> Manifest:
     ManifestError
         If the file is missing, too large, no TOML, has an unknown key (the nearest is named), or contradicts itself.
     """
-    return _read(Path(path))
-
-
-def _folder() -> Path:
-    """Return the folder beside this package that holds the manifests, in a checkout and in an installation alike."""
-    return Path(__file__).resolve().parents[3] / "data_manifests"
-
-
-def _read(file: Path) -> Manifest:
+    file = Path(path)
     where = f"manifest {file.name!r}"
-    return parse_text(read_text(file, where, LARGEST_TEXT), file, where)
+    return parse_manifest(_read_text(file, where, LARGEST_TEXT), where, file)
+
+
+def parse_manifest(text: str, where: str, file: Path | None = None) -> Manifest:
+    """Check the text of a manifest; `ManifestError` as `read_manifest`, naming `where`.
+
+    Parameters
+    ----------
+    file : Path, optional
+        Where it lies; the index is looked for beside it.
+    """
+    try:
+        values = parse_toml(text)
+    except ValueError as error:
+        raise ManifestError(f"{where}: not valid TOML ({error}).") from error
+    return manifest_of(TomlTable(values, where), file or Path(where))
+
+
+def manifest_of(table: TomlTable, file: Path) -> Manifest:
+    """Return the manifest that the tables of a file say; `ManifestError` if they are none."""
+    manifest = table.into(
+        Manifest,
+        labels=read_labels(table.table("labels"), with_tables=bool(table.tables("tables"))),
+        archives=tuple(map(read_archive, table.tables("archives"))),
+        audio=read_audio(table.table("audio")),
+        speakers=tuple(table.each("speakers", read_speaker).values()),
+        expected=read_expected(table.table("expected")),
+        index=_index(table.take_optional("index", str), file, table.where),
+        tables=tuple(map(read_table_rule, table.tables("tables"))),
+        lists=tuple(map(read_list_rule, table.tables("lists"))),
+        schemes=table.each("schemes", read_scheme),
+        side_rules=table.each("sides", read_side_rule),
+        protocols=table.each("protocols", read_protocol),
+        place=None,
+        translation=None,
+        notes=(),
+    )
+    check_whole(manifest, table.where)
+    return manifest
+
+
+def _index(relative: str | None, file: Path, where: str) -> Mapping[str, IndexEntry]:
+    """Read the per-file index `path <tab> sha256 <tab> bytes` that lies beside or below the manifest."""
+    found: dict[str, IndexEntry] = {}
+    if relative is None:
+        return found
+    if not is_relative(relative):
+        raise ManifestError(f"{where}: 'index' must be a relative path without '..', not {relative!r:.60}.")
+    where = f"index {relative!r}"
+    text = _read_text(file.parent.joinpath(*relative.split("/")), where, LARGEST_INDEX)
+    for number, line in enumerate(text.splitlines(), 1):
+        if line:
+            path, checksum, size = (*line.split("\t"), "", "")[:3]
+            if not (path and size.isdecimal() and len(size) < 16):
+                raise ManifestError(
+                    f"{where}, line {number}: expected 'path<tab>sha256<tab>bytes', found {line!r:.80}."
+                )
+            check_hex(checksum, 64, f"{where}, line {number}")
+            found[path] = IndexEntry(checksum, int(size))
+    return found
+
+
+def _read_text(file: Path, where: str, most: int) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(most + 1)
+        if len(data) > most:
+            raise ManifestError(f"{where}: larger than {most:,} bytes, so it is no manifest or index.")
+        return data.decode("utf-8")
+    except OSError as error:
+        raise ManifestError(f"{where}: cannot be read ({error.strerror}). Check the path.") from error
+    except ValueError as error:
+        raise ManifestError(f"{where}: not UTF-8 text ({error}).") from error

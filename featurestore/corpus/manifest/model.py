@@ -95,15 +95,12 @@ def is_label_file(rules: tuple[TableRule | ListRule, ...], path: str) -> bool:
     if not rules:
         return False
     parts = _plain(path).split("/")
-    return any(_fits(pattern, parts) for rule in rules for pattern in rule.files)
-
-
-def _fits(pattern: str, parts: list[str]) -> bool:
-    """Compare the last parts first: most files of a corpus differ there."""
-    wanted = _plain(pattern).split("/")
-    return len(parts) >= len(wanted) and all(
-        fnmatch.fnmatchcase(part, one) for part, one in zip(reversed(parts), reversed(wanted), strict=False)
-    )
+    for pattern in (_plain(pattern).split("/") for rule in rules for pattern in rule.files):
+        # the last parts first, since most files of a corpus differ there
+        pairs = zip(reversed(parts), reversed(pattern), strict=False)
+        if len(parts) >= len(pattern) and all(fnmatch.fnmatchcase(part, one) for part, one in pairs):
+            return True
+    return False
 
 
 def _plain(text: str) -> str:

@@ -84,18 +84,15 @@ def _token(pattern: str, position: int) -> tuple[int, str, int, bool]:
     """Return the position after one token, its kind, the choices it offers, and whether it repeats the atom before."""
     for kind, expression in _TOKENS:
         found = expression.match(pattern, position)
-        if found:
-            choices, repeats = _repetition(found) if kind == "quantifier" else (2 if kind == "or" else 1, False)
-            return found.end(), kind, choices, repeats
+        if found is None:
+            continue
+        if kind != "quantifier":
+            return found.end(), kind, 2 if kind == "or" else 1, False
+        if found[0][0] == "?":
+            return found.end(), kind, 2, False
+        if found[0][0] in "*+" or (found["comma"] and not found["most"]):
+            return found.end(), kind, LONGEST_NAME, True
+        least = int(found["least"] or 0)
+        most = int(found["most"]) if found["comma"] else least
+        return found.end(), kind, max(1, most - least + 1), most > 1
     return position + 1, "atom", 1, False
-
-
-def _repetition(quantifier: re.Match[str]) -> tuple[int, bool]:
-    """Count the lengths that a quantifier allows (`?` 2, `{2,5}` 4, `+` any), and tell whether it repeats at all."""
-    if quantifier[0][0] == "?":
-        return 2, False
-    if quantifier[0][0] in "*+" or (quantifier["comma"] and not quantifier["most"]):
-        return LONGEST_NAME, True
-    least = int(quantifier["least"] or 0)
-    most = int(quantifier["most"]) if quantifier["comma"] else least
-    return max(1, most - least + 1), most > 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from featurestore.corpus.manifest.model import (
@@ -22,13 +21,13 @@ from featurestore.corpus.manifest.model import (
 from featurestore.corpus.manifest.regex import compile_pattern
 from featurestore.corpus.manifest.toml_table import TomlTable, check_hex, is_relative, listed_names
 from featurestore.corpus.sources.audio_files import ENCODINGS, RawFormat
+from featurestore.corpus.splits.leakage import KINDS as LEAK_KINDS
 from featurestore.errors import ManifestError
 
 NO_DELIMITERS = frozenset('"\r\n\0')
 """Signs that begin a quoted cell or end a line."""
 NO_ENCODINGS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
 """Codecs of Python that stand for names of hosts or for escapes; some take time with the square of a text."""
-LEAK_KINDS = ("speaker", "source", "recording", "audio", "sentence")
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,120}")
 _SCHEME_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
@@ -46,7 +45,8 @@ def read_labels(table: TomlTable, *, with_tables: bool) -> LabelRule:
 
 def read_table_rule(table: TomlTable) -> TableRule:
     """Read one `[[tables]]` entry."""
-    rule = table.into(TableRule, columns=_columns(table.table("columns")))
+    columns = table.table("columns")
+    rule = table.into(TableRule, columns={field: _column(columns, field) for field in columns.keys()})  # noqa: SIM118
     _check_files(rule, table.where)
     _check_match(rule.match, table.where, ("name", "path", "either"))
     if rule.format == "columns" and not rule.header and not rule.columns:
@@ -75,10 +75,6 @@ def read_list_rule(table: TomlTable) -> ListRule:
 def _check_files(rule: TableRule | ListRule, where: str) -> None:
     if not rule.files or not all(is_relative(pattern) for pattern in rule.files):
         raise ManifestError(f"{where}: 'files' must name one file or more, as relative patterns without '..'.")
-
-
-def _columns(table: TomlTable) -> Mapping[str, tuple[str | int, ...]]:
-    return {field: _column(table, field) for field in table.keys()}  # noqa: SIM118
 
 
 def _column(table: TomlTable, field: str) -> tuple[str | int, ...]:
@@ -111,8 +107,16 @@ def read_archive(table: TomlTable) -> Archive:
 
 
 def read_audio(table: TomlTable) -> AudioFiles:
-    """Read `[audio]`."""
-    audio = table.into(AudioFiles, raw=_raw(table.table("raw")))
+    """Read `[audio]` with `[audio.raw]`."""
+    raw, headerless = None, table.table("raw")
+    if headerless.keys():
+        raw = headerless.into(RawFormat)
+        if raw.encoding not in ENCODINGS or raw.endian not in ("little", "big"):
+            known = ", ".join(ENCODINGS)
+            raise ManifestError(f"{headerless.where}: 'encoding' is one of {known}, 'endian' little or big.")
+        if not (1_000 <= raw.rate <= 384_000 and 1 <= raw.channels <= 8):
+            raise ManifestError(f"{headerless.where}: 'rate' lies within 1,000 and 384,000, 'channels' within 1 and 8.")
+    audio = table.into(AudioFiles, raw=raw)
     if audio.folder and not is_relative(audio.folder):
         raise ManifestError(f"{table.where}: 'folder' must be a relative path without '..', not {audio.folder!r:.60}.")
     if not 1 <= audio.depth <= 16:
@@ -120,23 +124,8 @@ def read_audio(table: TomlTable) -> AudioFiles:
     return audio
 
 
-def _raw(table: TomlTable) -> RawFormat | None:
-    if not table.keys():
-        return None
-    raw = table.into(RawFormat)
-    if raw.encoding not in ENCODINGS or raw.endian not in ("little", "big"):
-        raise ManifestError(f"{table.where}: 'encoding' is one of {', '.join(ENCODINGS)}, 'endian' little or big.")
-    if not (1_000 <= raw.rate <= 384_000 and 1 <= raw.channels <= 8):
-        raise ManifestError(f"{table.where}: 'rate' lies within 1,000 and 384,000, 'channels' within 1 and 8.")
-    return raw
-
-
-def read_speakers(table: TomlTable) -> tuple[Speaker, ...]:
-    """Read `[speakers]`."""
-    return tuple(_speaker(name, table.table(name)) for name in table.keys())  # noqa: SIM118
-
-
-def _speaker(name: str, table: TomlTable) -> Speaker:
+def read_speaker(table: TomlTable, name: str) -> Speaker:
+    """Read one entry of `[speakers]`."""
     speaker = table.into(Speaker, id=name)
     if speaker.sex not in (None, "female", "male", "other"):
         raise ManifestError(f"{table.where}: 'sex' must be female, male or other, not {speaker.sex!r:.60}.")
@@ -156,12 +145,8 @@ def read_expected(table: TomlTable) -> Expected:
     return expected
 
 
-def read_schemes(table: TomlTable) -> Mapping[str, Scheme]:
-    """Read `[schemes.NAME]` sections."""
-    return {name: _scheme(name, table.table(name)) for name in table.keys()}  # noqa: SIM118
-
-
-def _scheme(name: str, table: TomlTable) -> Scheme:
+def read_scheme(table: TomlTable, name: str) -> Scheme:
+    """Read a `[schemes.NAME]` section."""
     scheme = table.into(Scheme, name=name, expected=read_expected(table.table("expected")))
     _check_name(_SCHEME_NAME, name, table.where)
     strangers = sorted(set(scheme.expected.labels) - set(scheme.keep)) if scheme.keep else []
@@ -170,12 +155,8 @@ def _scheme(name: str, table: TomlTable) -> Scheme:
     return scheme
 
 
-def read_side_rules(table: TomlTable) -> Mapping[str, SideRule]:
-    """Read `[sides.NAME]` sections."""
-    return {name: _side_rule(name, table.table(name)) for name in table.keys()}  # noqa: SIM118
-
-
-def _side_rule(name: str, table: TomlTable) -> SideRule:
+def read_side_rule(table: TomlTable, name: str) -> SideRule:
+    """Read a `[sides.NAME]` section."""
     rule = table.into(SideRule, name=name)
     _check_name(_SCHEME_NAME, name, table.where)
     if not 0 <= rule.hold_out <= 100_000:
@@ -183,12 +164,8 @@ def _side_rule(name: str, table: TomlTable) -> SideRule:
     return rule
 
 
-def read_protocols(table: TomlTable) -> Mapping[str, Protocol]:
-    """Read `[protocols.NAME]` sections."""
-    return {name: _protocol(name, table.table(name)) for name in table.keys()}  # noqa: SIM118
-
-
-def _protocol(name: str, table: TomlTable) -> Protocol:
+def read_protocol(table: TomlTable, name: str) -> Protocol:
+    """Read a `[protocols.NAME]` section."""
     protocol = table.into(Protocol, name=name)
     _check_name(_PROTOCOL_NAME, name, table.where)
     unknown = sorted(set(protocol.leaks) - set(LEAK_KINDS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -56,22 +56,16 @@ class TomlTable:
         near = nearest_name(key, self._values.keys() - {*self._asked}) if key not in self._values else None
         return f"{self.where}: unknown key {shown_key(near)!r}: did you mean {key!r}?" if near is not None else ""
 
-    def strings(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Return a list of strings as a tuple."""
-        values = self.take(key, list, [*default])
-        if not all(isinstance(value, str) for value in values):
-            raise ManifestError(f"{self.where}: {shown_key(key)!r} must be a list of strings.")
-        return tuple(values)
-
-    def one_or_more(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Return a string or a list of strings as a tuple."""
-        if isinstance(self._values.get(key), str):
-            return (self.require(key, str),)
-        return self.strings(key, default)
-
     def table(self, key: str) -> TomlTable:
         """Return the table under a key, empty where it is absent."""
-        return TomlTable(self.take(key, dict, {}), f"{self.where}, [{_plain(key)}]", self._misspelling(key))
+        name = shown_key(key)
+        name = name if name.isprintable() else repr(name)  # no sign that a terminal would obey
+        return TomlTable(self.take(key, dict, {}), f"{self.where}, [{name}]", self._misspelling(key))
+
+    def each(self, key: str, read: Callable[[TomlTable, str], Value]) -> dict[str, Value]:
+        """Return what is read of each table in the table under a key, by its name."""
+        named = self.table(key)
+        return {name: read(named.table(name), name) for name in named.keys()}  # noqa: SIM118
 
     def tables(self, key: str) -> list[TomlTable]:
         """Return the array of tables under a key."""
@@ -92,10 +86,13 @@ class TomlTable:
         if key not in self._values and not required:
             self._asked.append(key)
             return None
-        if kind == OneOrMore:
-            return self.one_or_more(key)
-        if get_origin(kind) is tuple:
-            return self.strings(key)
+        if kind == OneOrMore and isinstance(self._values.get(key), str):
+            return (self.require(key, str),)
+        if kind == OneOrMore or get_origin(kind) is tuple:
+            values = self.take(key, list, [])
+            if not all(isinstance(value, str) for value in values):
+                raise ManifestError(f"{self.where}: {shown_key(key)!r} must be a list of strings.")
+            return tuple(values)
         if get_origin(kind) is Mapping:
             table = self.table(key)
             return {name: table._field(name, get_args(kind)[1]) for name in table.keys()}  # noqa: SIM118
@@ -147,15 +144,6 @@ def listed_names(names: Iterable[str]) -> str:
     return f"{', '.join(known[:MOST_SHOWN])}{more}"
 
 
-def _plain(key: str) -> str:
-    """Return a key without quotes where it can be printed, else with what steers a terminal as escapes."""
-    shown = shown_key(key)
-    return shown if shown.isprintable() else repr(shown)
-
-
-_HEX = re.compile(r"[0-9a-f]+")
-
-
 def check_hex(checksum: str | None, length: int, where: str) -> None:
     """Refuse a checksum that is not `length` lower-case hexadecimal digits; None passes.
 
@@ -164,7 +152,7 @@ def check_hex(checksum: str | None, length: int, where: str) -> None:
     ManifestError
         Naming the place.
     """
-    if checksum is not None and not (len(checksum) == length and _HEX.fullmatch(checksum)):
+    if checksum is not None and not (len(checksum) == length and re.fullmatch("[0-9a-f]+", checksum)):
         raise ManifestError(f"{where}: a checksum has {length} hexadecimal digits, not {checksum!r:.80}.")
 
 

@@ -21,8 +21,6 @@ from featurestore.errors import ManifestError
 MOST_KNOWN = 12
 """Splits or schemes of the manifest's own that a message names."""
 
-_NAME = re.compile(r"[a-z0-9_]{1,40}")
-
 Faults = Iterator[tuple[str, str]]
 """The section that a fault is in, empty for the manifest as a whole, and the fault."""
 
@@ -41,7 +39,7 @@ def _faults(manifest: Manifest) -> Faults:
         if scheme.votes is not None and scheme.votes not in VOTE_RULES:
             unknown = f"unknown rule {scheme.votes!r:.60} for votes; known: {', '.join(VOTE_RULES)}"
             yield f"[schemes], [{shown_key(name)}]", unknown
-    if not _NAME.fullmatch(manifest.name):
+    if not re.fullmatch("[a-z0-9_]{1,40}", manifest.name):
         yield "", f"'name' must be 1 to 40 of a-z, 0-9 and _, not {manifest.name!r:.60}"
     if (manifest.rate is not None and manifest.rate < 1) or (manifest.hours is not None and manifest.hours < 0):
         yield "", f"'rate' and 'hours' are positive, not {manifest.rate} and {manifest.hours}"
@@ -53,7 +51,7 @@ def _faults(manifest: Manifest) -> Faults:
     unlisted = sorted(set(expected.speakers) - {speaker.id for speaker in manifest.speakers})
     if manifest.speakers and unlisted:
         yield "", f"expected speakers {listed_names(unlisted)} are missing from [speakers]"
-    yield from (("", fault) for fault in _unknown_splits(manifest))
+    yield from (("", fault) for fault in _split_faults(manifest))
     for path, entry in manifest.index.items():
         if not is_relative(path) or entry.bytes < 1:
             yield "", f"the index names {path!r:.60}, which is no relative path to a file"
@@ -94,7 +92,7 @@ def _table_faults(rule: TableRule) -> Iterator[str]:
         yield f"'key' needs the column {unknown[0]!r:.60}, which [columns] does not name"
 
 
-def _unknown_splits(manifest: Manifest) -> Iterator[str]:
+def _split_faults(manifest: Manifest) -> Iterator[str]:
     own = {*manifest.side_rules, *manifest.protocols}
     known = ", ".join([*SPLITS, *[*manifest.side_rules, *manifest.protocols][:MOST_KNOWN]])
     for split in manifest.splits:

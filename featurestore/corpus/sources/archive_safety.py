@@ -33,11 +33,7 @@ def damage_named(archive: str) -> Iterator[None]:
     except FeatureStoreError:
         raise
     except _DAMAGE as error:
-        raise SourceError(f"{_truncated(archive)} ({error})") from error
-
-
-def _truncated(archive: str) -> str:
-    return f"archive {archive!r} is truncated or damaged; download it again."
+        raise SourceError(f"archive {archive!r} is truncated or damaged; download it again. ({error})") from error
 
 
 CHUNK = 2**20
@@ -61,10 +57,9 @@ class Limits:
     @property
     def too_large(self) -> str:
         """What to say of a file that is larger than one may be."""
-        return (
-            f"larger than {_binary(self.member_bytes)}, and files are read whole. Raise it with --max-file-size, or "
-            "cut the recording."
-        )
+        most = self.member_bytes
+        size = f"{most:,} bytes" if most % 2**20 else f"{most // 2**20:,} MiB"  # as options take it
+        return f"larger than {size}, and files are read whole. Raise it with --max-file-size, or cut the recording."
 
     @property
     def too_many(self) -> str:
@@ -78,17 +73,6 @@ class Limits:
     def produced_in_all(self, stored: int) -> int:
         """Return the bytes that all members of an archive of so many bytes may produce together."""
         return min(self.total_bytes, max(self.ratio_floor, self.ratio * stored))
-
-
-def _binary(size: int) -> str:
-    """Write a number of bytes as options take it.
-
-    Examples
-    --------
-    >>> _binary(2**27), _binary(10_000)
-    ('128 MiB', '10,000 bytes')
-    """
-    return f"{size:,} bytes" if size % 2**20 else f"{size // 2**20:,} MiB"
 
 
 def is_junk(path: str) -> bool:

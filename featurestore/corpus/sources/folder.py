@@ -41,7 +41,10 @@ class FolderSource:
         found: list[Member] = []
         for place, folders, names in os.walk(self.folder, onerror=_refuse):
             folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-            found.extend(self._files(Path(place), names))
+            for file in (Path(place) / name for name in names):
+                path, size = file.relative_to(self.folder).as_posix(), _regular_size(file)
+                if size is not None and not is_junk(path):
+                    found.append(Member(path, size))
             if len(found) > self.limits.members:
                 raise SourceError(f"folder {self.name!r} holds {self.limits.too_many}")
         yield from sorted(found, key=lambda member: member.path)
@@ -73,13 +76,6 @@ class FolderSource:
                 raise SourceError(f"{path!r} in {self.name!r} is {self.limits.too_large}") from error
             reason = getattr(error, "strerror", None) or error
             raise SourceError(f"{path!r} in {self.name!r} cannot be read ({reason}). Check it.") from error
-
-    def _files(self, place: Path, names: list[str]) -> Iterator[Member]:
-        for name in names:
-            path = (place / name).relative_to(self.folder).as_posix()
-            size = _regular_size(place / name)
-            if size is not None and not is_junk(path):
-                yield Member(path, size)
 
 
 def _regular_size(file: Path) -> int | None:

@@ -6,23 +6,16 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import IO
 
-from featurestore.corpus.sources.archive_safety import (
-    CHUNK,
-    Census,
-    Limits,
-    damage_named,
-    is_junk,
-    read_bounded,
-    unsafe,
-)
-from featurestore.corpus.sources.types import Member, Wanted, everything
+from featurestore.corpus.sources.archive_safety import CHUNK, Census, Limits, read_bounded, unsafe
+from featurestore.corpus.sources.types import ArchiveFile
 from featurestore.errors import SourceError
 
+GZIP = b"\x1f\x8b"
 LARGEST_HEADER = CHUNK
 """Bytes asked for in one read at most: long names and extended headers are read in one piece by `tarfile`."""
 
@@ -83,74 +76,43 @@ class BoundedStream(io.RawIOBase):
             raise unsafe(self._archive, "(stream)", f"more than the {self._most} bytes that its size allows")
 
 
-@dataclass(frozen=True)
-class TarSource:
-    """A tar archive, plain or compressed with gzip."""
+def is_tar(head: bytes) -> bool:
+    """Tell whether a file that begins with these bytes is a tar or is packed with gzip."""
+    return head.startswith(GZIP) or head[257:262] == b"ustar"
 
-    file: Path
-    limits: Limits = field(default_factory=Limits)
-    unread: dict[str, str] = field(default_factory=dict, compare=False)
 
-    @property
-    def name(self) -> str:
-        """The archive's path."""
-        return str(self.file)
+def tar_files(file: Path, limits: Limits) -> Iterator[ArchiveFile]:
+    """Yield the regular files of a tar archive, plain or compressed with gzip, in one pass.
 
-    def members(self) -> Iterator[Member]:
-        """Yield the regular files in the archive's order; a compressed archive is decompressed for it."""
-        for path, info, _ in self._walk():
-            yield Member(path, info.size)
+    Raises
+    ------
+    UnsafeArchiveError
+        For a member that breaks the rules of `archive_safety`, or is no regular file.
+    """
+    name = str(file)
+    census = Census(name, limits)
+    with file.open("rb") as packed, ExitStack() as opened:
+        raw: IO[bytes] = packed
+        if packed.read(2) == GZIP:
+            raw = opened.enter_context(gzip.GzipFile(fileobj=packed))  # type: ignore[assignment]
+        packed.seek(0)
+        stream = BoundedStream(raw, name, limits.produced_in_all(file.stat().st_size))
+        archive = opened.enter_context(tarfile.open(fileobj=stream, mode="r:"))
+        while (info := archive.next()) is not None:
+            archive.members = []  # type: ignore[attr-defined]  # kept by tarfile for names, of no use here
+            if info.isdir():
+                census.admit(info.name)
+                continue
+            if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.issparse():
+                raise unsafe(name, info.name, "another kind than a regular file (a link, a device or a sparse file)")
+            path = census.admit_file(info.name)
+            if path:
+                yield ArchiveFile(path, info.size, partial(_read, archive, info, limits, name, path))
+        stream.check_end(archive.offset)
 
-    def iterate(self, wanted: Wanted = everything) -> Iterator[tuple[str, bytes]]:
-        """Yield path and bytes of each wanted file in one pass."""
-        for path, info, archive in self._walk():
-            if wanted(path) and info.size > self.limits.member_bytes:
-                self.unread[path] = f"it is {self.limits.too_large}"
-            elif wanted(path):
-                yield path, self._read(archive, path, info)
 
-    def read(self, path: str) -> bytes:
-        """Return the bytes of one file, after a walk up to it."""
-        for found, info, archive in self._walk():
-            if found == path:
-                return self._read(archive, path, info)
-        raise SourceError(f"archive {self.name!r} holds no file {path!r}.")
-
-    def _walk(self) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
-        census = Census(self.name, self.limits)
-        with damage_named(self.name), self._bytes() as raw:
-            stream = BoundedStream(raw, self.name, self.limits.produced_in_all(self.file.stat().st_size))
-            with tarfile.open(fileobj=stream, mode="r:") as archive:
-                while (info := archive.next()) is not None:
-                    archive.members = []  # type: ignore[attr-defined]  # kept by tarfile for names, of no use here
-                    path = self._admitted(census, info)
-                    if path and not is_junk(path):
-                        yield path, info, archive
-                stream.check_end(archive.offset)
-
-    def _admitted(self, census: Census, info: tarfile.TarInfo) -> str:
-        """Return a regular file's safe name; an empty one for a folder."""
-        if info.isdir():
-            census.admit(info.name)
-            return ""
-        if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.issparse():
-            raise unsafe(self.name, info.name, "another kind than a regular file (a link, a device or a sparse file)")
-        return census.admit_file(info.name)
-
-    def _read(self, archive: tarfile.TarFile, path: str, info: tarfile.TarInfo) -> bytes:
-        with damage_named(self.name):
-            stream = archive.extractfile(info)
-            if stream is None:
-                raise SourceError(f"archive {self.name!r}: {path!r} cannot be read.")
-            return read_bounded(stream.read, info.size, self.limits.member_bytes, self.name, path)
-
-    @contextmanager
-    def _bytes(self) -> Iterator[IO[bytes]]:
-        with self.file.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-            stream.seek(0)
-            if not packed:
-                yield stream
-                return
-            with gzip.GzipFile(fileobj=stream) as unpacked:
-                yield unpacked  # type: ignore[misc]  # a GzipFile reads, seeks and tells as an IO[bytes] does
+def _read(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits, name: str, path: str) -> bytes:
+    stream = archive.extractfile(info)
+    if stream is None:
+        raise SourceError(f"archive {name!r}: {path!r} cannot be read.")
+    return read_bounded(stream.read, info.size, limits.member_bytes, name, path)

@@ -17,6 +17,17 @@ class Member:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveFile:
+    """A regular file of an archive whose name was checked, while the archive is open at it."""
+
+    path: str
+    size: int
+    """In bytes, as announced."""
+    read: Callable[[], bytes]
+    """Returns its bytes; what is damaged raises the errors of the archive's library."""
+
+
 Wanted = Callable[[str], bool]
 
 

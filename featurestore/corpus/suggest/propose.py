@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.corpus.labels.assign import label
-from featurestore.corpus.manifest.catalog import manifest_names
+from featurestore.corpus.manifest.catalog import manifest_names, parse_manifest
 from featurestore.corpus.manifest.model import Manifest
-from featurestore.corpus.manifest.parse import parse_manifest
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import Source
