@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from licensed_corpora import COLUMNS, IEMOCAP_HEADER, turn_lines
 from segmented import WAYS
 
-from featurestore.corpus.labels.tables.formats import TABLE_FORMATS
+from featurestore.corpus.labels.table_formats import TABLE_FORMATS
 from featurestore.corpus.labels.votes import parse_votes
 from featurestore.corpus.load import load_corpus
 from featurestore.corpus.manifest.model import TableRule

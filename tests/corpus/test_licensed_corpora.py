@@ -6,7 +6,7 @@ from licensed_corpora import write_agender, write_aihub, write_fau_aibo, write_i
 
 from featurestore.corpus import check_leaks, find_manifest, folds, leaks, load_corpus, split
 from featurestore.corpus.labels.schemes import soft_labels
-from featurestore.corpus.labels.tables.formats import class_of
+from featurestore.corpus.labels.table_formats import class_of
 from featurestore.corpus.labels.votes import parse_votes, soft_label
 from featurestore.corpus.load import corpus_source
 from featurestore.errors import SourceError, SplitError

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.labels.tables.readers import table_rows
+from featurestore.corpus.labels.tables import table_rows
 from featurestore.corpus.suggest.propose import propose_manifest
 from featurestore.errors import SourceError
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featurestore.corpus.labels.tables.readers import json_object, scalar_text, table_rows
-from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE, text_lines
+from featurestore.corpus.labels.tables import LARGEST_LABEL_FILE, json_object, scalar_text, table_rows, text_lines
 from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.errors import SourceError
 

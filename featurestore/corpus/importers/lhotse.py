@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, texts_of, written_path
-from featurestore.corpus.labels.segment_fields import is_segment_field
+from featurestore.corpus.labels.fields import is_segment_field
 from featurestore.corpus.suggest.roles import side_of
 from featurestore.errors import SourceError
 from featurestore.typed_values import typed

@@ -16,8 +16,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from featurestore.corpus.importers.data_folder import MOST_FIELDS, FoundCorpus, Row
-from featurestore.corpus.labels.segment_fields import is_segment, is_segment_field
-from featurestore.corpus.labels.tables.rows import is_missing
+from featurestore.corpus.labels.fields import is_missing, is_segment, is_segment_field
 from featurestore.corpus.manifest.model import AudioFiles, LabelRule, Manifest, Scheme, TableRule, Translation
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.folder import FolderSource

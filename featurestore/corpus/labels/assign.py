@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from featurestore.corpus.labels.derived import DERIVATIONS, filled
+from featurestore.corpus.labels.fields import DERIVATIONS, filled, is_missing, is_number
 from featurestore.corpus.labels.label_files import LabelFiles, RecordingFields, read_label_files
-from featurestore.corpus.labels.tables.rows import is_missing, is_number
 from featurestore.corpus.manifest.model import IndexEntry, LabelRule, Manifest, is_label_file
 from featurestore.corpus.manifest.regex import compile_pattern, match_groups
 from featurestore.corpus.sources.archive_safety import has_control_characters, is_junk
@@ -60,7 +59,17 @@ def label(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | N
             elif isinstance(parsed, str):
                 rejected.append(Rejection(shown(part), parsed))
             else:
-                utterances.append(_utterance(rule, part, said.segment.content(file.content), file.size, parsed))
+                utterances.append(
+                    Utterance(
+                        path=part,
+                        content=said.segment.content(file.content),
+                        size=file.size,
+                        labels=tuple(parsed.items()),
+                        label=parsed[rule.target],
+                        speaker=parsed.get(rule.speaker) if rule.speaker else None,
+                        text=parsed.get(rule.text) if rule.text else None,
+                    )
+                )
     utterances.sort(key=lambda one: one.path)
     if rule.join_speakers:
         utterances, joined = _with_joined_speakers(utterances)
@@ -90,25 +99,30 @@ def parse_label(
         return told.reason
     tabled = told.fields if told else {}
     said = {name: value for name, value in tabled.items() if not is_missing(value) or value in rule.codes.get(name, ())}
+    for name in (rule.target, rule.speaker):  # with the quote it would be another class or speaker
+        value = said.get(name or "", "")
+        if value.count('"') % 2 and '"' in (value[0], value[-1]):
+            return f"its {name} has a quote that nothing closes: {value}"
     fields = {**said, **named}
-    faulty = _open_quote(said, rule) or _translate(fields, rule)
-    if faulty is not None:
-        return faulty
-    _complete(fields, rule, path)
+    for name, table in rule.codes.items():
+        if name in fields:
+            code = fields[name]
+            known = {one.casefold(): meaning for one, meaning in reversed(table.items())} if rule.any_case else table
+            meaning = table.get(code, known.get(code.casefold() if rule.any_case else code))
+            if meaning is None:
+                return f"unknown code {code!r} for {name}; known: {', '.join(sorted(table))}"
+            fields[name] = meaning
+    for name, template in rule.compose.items():
+        if value := filled(template, fields):
+            fields[name] = value
+    for name, derivation in rule.derived.items():
+        if value := fields.get(name) or DERIVATIONS[derivation](path):
+            fields[name] = value
     if rule.target in fields:
         return fields
     if rule.target in tabled:
         return _missing(rule.target, tabled[rule.target])
     return None if told else f"the name says no {rule.target}"
-
-
-def _open_quote(said: Mapping[str, str], rule: LabelRule) -> str | None:
-    """Return the reason if a class or speaker has a quote at an end that nothing closes, and would be another one."""
-    for name in (rule.target, rule.speaker):
-        value = said.get(name or "", "")
-        if value.count('"') % 2 and '"' in (value[0], value[-1]):
-            return f"its {name} has a quote that nothing closes: {value}"
-    return None
 
 
 def _missing(target: str, value: str = "") -> str:
@@ -144,40 +158,6 @@ def doubtful_classes(target: str, counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _translate(fields: dict[str, str], rule: LabelRule) -> str | None:
-    """Replace codes by what they mean; return the reason if one is unknown."""
-    for name, table in rule.codes.items():
-        code = fields.get(name)
-        meaning = None if code is None else _meaning(code, table, any_case=rule.any_case)
-        if code is not None and meaning is None:
-            return f"unknown code {code!r} for {name}; known: {', '.join(sorted(table))}"
-        if meaning is not None:
-            fields[name] = meaning
-    return None
-
-
-def _meaning(code: str, table: Mapping[str, str], *, any_case: bool) -> str | None:
-    if code in table or not any_case:
-        return table.get(code)
-    return next((meaning for known, meaning in table.items() if known.casefold() == code.casefold()), None)
-
-
-def _complete(fields: dict[str, str], rule: LabelRule, path: str) -> None:
-    """Add the fields that are composed of others, and those that a rule derives where nothing else gives them."""
-    for name, template in rule.compose.items():
-        value = filled(template, fields)
-        if value:
-            fields[name] = value
-    for name, derivation in rule.derived.items():
-        value = fields.get(name) or DERIVATIONS[derivation](path)
-        if value:
-            fields[name] = value
-
-
-def _is_recording(manifest: Manifest, path: str) -> bool:
-    return manifest.audio.wants(path) and not is_junk(path) and not is_label_file(manifest.label_files, path)
-
-
 def _without_label(manifest: Manifest, pattern: re.Pattern[str]) -> str:
     if manifest.translation:
         return f"the {manifest.translation.format} data says no {manifest.labels.target} of it"
@@ -205,7 +185,13 @@ def _by_corpus_path(
     files: dict[str, ListedFile] = {}
     rejected: list[Rejection] = []
     copies = 0
-    wanted = (file for file in listing if _is_recording(manifest, file.path))
+    wanted = (
+        file
+        for file in listing
+        if manifest.audio.wants(file.path)
+        and not is_junk(file.path)
+        and not is_label_file(manifest.label_files, file.path)
+    )
     for file in sorted(wanted, key=lambda one: (one.path.count("/"), one.path)):
         path = manifest.audio.corpus_path(unicodedata.normalize("NFC", file.path))
         first = files.setdefault(path, file)
@@ -236,18 +222,6 @@ def difference(entry: IndexEntry | None, file: ListedFile) -> str | None:
     if file.size < entry.bytes:
         return f"truncated or edited: {file.size:,} of {entry.bytes:,} bytes; {checksums}"
     return f"differs from the published file, it may be damaged or edited: {checksums}"
-
-
-def _utterance(rule: LabelRule, path: str, content: str, size: int, fields: Mapping[str, str]) -> Utterance:
-    return Utterance(
-        path=path,
-        content=content,
-        size=size,
-        labels=tuple(fields.items()),
-        label=fields[rule.target],
-        speaker=fields.get(rule.speaker) if rule.speaker else None,
-        text=fields.get(rule.text) if rule.text else None,
-    )
 
 
 def _with_joined_speakers(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str, ...]]:

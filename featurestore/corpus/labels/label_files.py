@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from featurestore.corpus.labels.derived import filled
-from featurestore.corpus.labels.segment_fields import split_segment
-from featurestore.corpus.labels.tables.formats import TABLE_FORMATS
-from featurestore.corpus.labels.tables.rows import label_text, text_lines
+from featurestore.corpus.labels.fields import filled, split_segment
+from featurestore.corpus.labels.table_formats import TABLE_FORMATS
+from featurestore.corpus.labels.tables import label_text, text_lines
 from featurestore.corpus.manifest.model import AudioFiles, ListRule, Manifest, TableRule, is_label_file
 from featurestore.corpus.manifest.regex import compile_pattern, match_groups
 from featurestore.corpus.types import ListedFile, ReadBytes
@@ -152,7 +151,7 @@ def read_label_files(manifest: Manifest, listing: Iterable[ListedFile], read: Re
     Parameters
     ----------
     manifest : Manifest
-    listing : iterable of Listed
+    listing : iterable of ListedFile
         All kept files of the source.
     read : callable, optional
         Returns the bytes of a file by its content; needed where the manifest has tables or lists.
@@ -194,9 +193,12 @@ def _bytes(file: ListedFile, read: ReadBytes | None) -> bytes:
 
 
 def _add_table(found: LabelFiles, rule: TableRule, file: ListedFile, data: bytes, where: str) -> None:
-    of_path = _path_fields(rule, file.path)
+    of_path: Mapping[str, str] | None = None
+    if rule.pattern is not None:
+        pattern = compile_pattern(rule.pattern, "the pattern of a table")
+        of_path = match_groups(pattern, unicodedata.normalize("NFC", file.path))
     for row in TABLE_FORMATS[rule.format](rule, file.path, data):
-        whole = {**of_path, **row}
+        whole = {**(of_path or {}), **row}
         key = filled(rule.key, whole) or (whole.get(KEY_FIELD) if rule.match == EITHER else None)
         if not key:
             continue
@@ -207,11 +209,3 @@ def _add_table(found: LabelFiles, rule: TableRule, file: ListedFile, data: bytes
             found.refuse(rule.match, key, f"{where}: {error}")
         else:
             found.add(rule.match, key, fields, segment)
-
-
-def _path_fields(rule: TableRule, path: str) -> dict[str, str]:
-    if rule.pattern is None:
-        return {}
-    return (
-        match_groups(compile_pattern(rule.pattern, "the pattern of a table"), unicodedata.normalize("NFC", path)) or {}
-    )

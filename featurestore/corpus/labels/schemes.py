@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.corpus.labels.votes import VOTE_RULES, Vote, parse_votes, soft_label
-from featurestore.corpus.manifest.model import Scheme
+from featurestore.corpus.manifest.model import Manifest, Scheme
 from featurestore.errors import SplitError, UnknownNameError
 
 if TYPE_CHECKING:
-    from featurestore.corpus.manifest.model import Manifest
     from featurestore.corpus.types import Utterance
 
 SYNONYMS: Mapping[str, str] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ def votes_text(votes: Iterable[Vote]) -> str:
     >>> votes_text([Vote("E1", "neutral"), Vote("E2", "anger", 2)])
     'E1:neutral;E2:anger*2'
     """
-    return ";".join(f"{vote.rater}:{_plain(vote.label)}{_times(vote.strength)}" for vote in votes)
+    labels = ((vote, re.sub("[:;*]", "_", vote.label)) for vote in votes)
+    return ";".join(
+        f"{vote.rater}:{label}" + (f"*{vote.strength}" if vote.strength != 1 else "") for vote, label in labels
+    )
 
 
 def parse_votes(text: str) -> tuple[Vote, ...]:
@@ -39,23 +43,14 @@ def parse_votes(text: str) -> tuple[Vote, ...]:
     ValueError
         If a part is no `rater:label` or `rater:label*strength`.
     """
-    return tuple(_vote(part) for part in text.split(";") if part)
-
-
-def _vote(part: str) -> Vote:
-    rater, colon, rest = part.partition(":")
-    label, star, strength = rest.partition("*")
-    if not (colon and rater and label and (not star or strength.isdecimal())):
-        raise ValueError(f"{part!r} is no vote such as E1:anger or E1:anger*2")
-    return Vote(rater, label, int(strength) if star else 1)
-
-
-def _plain(label: str) -> str:
-    return "".join("_" if character in ":;*" else character for character in label)
-
-
-def _times(strength: int) -> str:
-    return "" if strength == 1 else f"*{strength}"
+    votes = []
+    for part in filter(None, text.split(";")):
+        rater, colon, rest = part.partition(":")
+        label, star, strength = rest.partition("*")
+        if not (colon and rater and label and (not star or strength.isdecimal())):
+            raise ValueError(f"{part!r} is no vote such as E1:anger or E1:anger*2")
+        votes.append(Vote(rater, label, int(strength) if star else 1))
+    return tuple(votes)
 
 
 def _shares(votes: Sequence[Vote]) -> dict[str, float]:
@@ -70,15 +65,6 @@ def _shares(votes: Sequence[Vote]) -> dict[str, float]:
     return shares
 
 
-def _raters(votes: Sequence[Vote]) -> dict[str, int]:
-    """Count the raters who named each label."""
-    pairs = dict.fromkeys((vote.rater, vote.label) for vote in votes)
-    counts: dict[str, int] = {}
-    for _, label in pairs:
-        counts[label] = counts.get(label, 0) + 1
-    return counts
-
-
 def _most(weights: Mapping[str, float], least: float = 0.0) -> str | None:
     """Return the label with the largest weight, which must reach `least`; None where two are level."""
     best = max(weights.values(), default=0.0)
@@ -88,12 +74,12 @@ def _most(weights: Mapping[str, float], least: float = 0.0) -> str | None:
 
 def majority(votes: Sequence[Vote]) -> str | None:
     """Return the label that more raters named than any other; None where two are level."""
-    return _most(_raters(votes))
+    return _most(Counter(label for _, label in {(vote.rater, vote.label) for vote in votes}))
 
 
 def majority_of_three(votes: Sequence[Vote]) -> str | None:
     """Return the label that three raters or more named, if it leads alone."""
-    return _most(_raters(votes), 3)
+    return _most(Counter(label for _, label in {(vote.rater, vote.label) for vote in votes}), 3)
 
 
 def weighted(votes: Sequence[Vote], silent: str = "neutral") -> str | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from featurestore.corpus.labels.derived import DERIVATIONS, template_fields
+from featurestore.corpus.labels.fields import DERIVATIONS, template_fields
 from featurestore.corpus.labels.schemes import COMMON_SCHEMES
-from featurestore.corpus.labels.tables.formats import TABLE_FORMATS
+from featurestore.corpus.labels.table_formats import TABLE_FORMATS
 from featurestore.corpus.labels.votes import VOTE_RULES
 from featurestore.corpus.manifest.model import Manifest, TableRule
 from featurestore.corpus.manifest.regex import compile_pattern

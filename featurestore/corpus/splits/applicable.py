@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
-from featurestore.corpus.labels.derived import template_fields
-from featurestore.corpus.labels.segment_fields import is_segment_field
+from featurestore.corpus.labels.fields import is_segment_field, template_fields
 from featurestore.corpus.manifest.model import Manifest
 from featurestore.corpus.splits.rules import SPLITS
 from featurestore.corpus.splits.rules.with_folds import MOST_FOLDS

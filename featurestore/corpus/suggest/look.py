@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from featurestore.corpus.check import packed_advice
-from featurestore.corpus.labels.tables.readers import scalar_text, sniffed_delimiter, table_rows
-from featurestore.corpus.labels.tables.rows import is_missing, text_lines
+from featurestore.corpus.labels.fields import is_missing
+from featurestore.corpus.labels.tables import scalar_text, sniffed_delimiter, table_rows, text_lines
 from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.types import Source

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from featurestore.corpus.labels.segment_fields import is_segment_field
+from featurestore.corpus.labels.fields import is_segment_field
 from featurestore.corpus.manifest.regex import compile_pattern
 from featurestore.corpus.suggest.guess import Guess, class_rank, guesses
 from featurestore.corpus.suggest.look import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
+from featurestore.corpus.labels.fields import is_number
 from featurestore.corpus.labels.schemes import SIX, SYNONYMS
-from featurestore.corpus.labels.tables.rows import is_number
 from featurestore.corpus.splits.types import SIDE_NAMES
 
 Counts = Mapping[str, int]

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from featurestore.corpus.labels.tables.readers import read_columns
-from featurestore.corpus.labels.tables.rows import LARGEST_LABEL_FILE
+from featurestore.corpus.labels.tables import LARGEST_LABEL_FILE, read_columns
 from featurestore.corpus.manifest.model import SideRule, TableRule
 from featurestore.corpus.splits.types import (
     OFFICIAL_FIELD,

@@ -1,18 +1,116 @@
-"""Which part of a recording a row of a label file is about, told by its fields `start`, `end`, `duration`, `channel`.
+"""Fields of recordings: missing values, fields made of others or of a path, and fields that say a segment.
 
-Times are seconds from the start of the file, or `0 days 00:00:01.5` and `00:00:01.5` as pandas writes them; channel 0
-is the first. What cannot be read so is refused and never passed over.
+Which segment of a recording a row is about is said by its fields `start`, `end`, `duration` and `channel`. Times are
+seconds from the start of the file, or `0 days 00:00:01.5` and `00:00:01.5` as pandas writes them; channel 0 is the
+first. What cannot be read so is refused and never passed over.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from string import Formatter
 
-from featurestore.corpus.labels.tables.rows import is_missing
 from featurestore.errors import SourceError
 from featurestore.segments import END_TOLERANCE, LONGEST, SECOND, WHOLE, Segment
+
+_MISSING = frozenset({"#NA", "-NaN", "-nan", "NA", "NaN", "NaT", "nan"})
+"""Written otherwise they may be names, as Nan and Na are."""
+_MISSING_IN_ANY_CASE = frozenset({"#n/a", "<na>", "n/a", "none", "null"})
+
+
+def is_missing(value: str) -> bool:
+    """Tell whether a table says with a text that a value is missing.
+
+    It does with what pandas takes for that and writes, `none` in any case of its letters, and dashes or question marks
+    alone. `unknown` may be a class, and is one.
+
+    Examples
+    --------
+    >>> is_missing("-"), is_missing("#N/A"), is_missing("none"), is_missing("unknown"), is_missing("Nan")
+    (True, True, True, False, False)
+    """
+    return value in _MISSING or value.casefold() in _MISSING_IN_ANY_CASE or not value.strip("-–—?")
+
+
+def is_number(value: str) -> bool:
+    """Tell whether a value is written as a number."""
+    return (
+        re.fullmatch(r"[+-]?(\d{1,30}([.,]\d*)?|[.,]\d+)(e[+-]?\d{1,2})?", value, re.IGNORECASE | re.ASCII) is not None
+    )
+
+
+def cased(field: str, value: str, *, lower: bool) -> str:
+    """Return a field's value, in lower case if wanted; the name of the recording and a missing value stay as they are.
+
+    Examples
+    --------
+    >>> cased("emotion", "Joy", lower=True), cased("emotion", "NA", lower=True)
+    ('joy', 'NA')
+    """
+    return value.lower() if lower and field != "file" and not is_missing(value) else value
+
+
+def filled(template: str, fields: Mapping[str, str]) -> str | None:
+    """Put fields into a template such as `{session}{sex}`; None if one of them is missing."""
+    parts: list[str] = []
+    for text, name, _, _ in Formatter().parse(template):
+        if name is not None and name not in fields:
+            return None
+        parts += [text, fields[name] if name is not None else ""]
+    return "".join(parts)
+
+
+def template_fields(template: str) -> tuple[str, ...]:
+    """Return the names in a template.
+
+    Raises
+    ------
+    ValueError
+        If it is no plain template: unbalanced braces, conversions, formats or attributes.
+    """
+    names: list[str] = []
+    for _, name, form, conversion in Formatter().parse(template):
+        if form or conversion or (name is not None and not re.fullmatch(r"\w+", name)):
+            raise ValueError(f"{template!r:.60} may hold {{field}} and nothing else in braces")
+        names += [name] if name else []
+    return tuple(names)
+
+
+def speech_commands_side(path: str) -> str:
+    """Return the side that Speech Commands gives a clip: by the sha1 of its name up to `_nohash_`.
+
+    So all clips of one speaker and word family stay on one side when the corpus grows. About 10 % each validate and
+    test (P. Warden, Speech Commands, arXiv:1804.03209, `which_set` of its published code).
+    """
+    name = re.sub(r"_nohash_.*$", "", path.rsplit("/", 1)[-1])
+    largest = 2**27 - 1
+    percent = (
+        int(hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(), 16) % (largest + 1) * (100.0 / largest)
+    )
+    return "validation" if percent < 10 else "test" if percent < 20 else "train"
+
+
+def top_folder(path: str) -> str:
+    """Return the folder that a recording lies in."""
+    return path.split("/")[-2] if "/" in path else ""
+
+
+def sex_of_ravdess_actor(path: str) -> str:
+    """Return the sex of a RAVDESS actor, whose number ends the file name: odd is male, even is female."""
+    number = re.search(r"(\d+)\.\w+$", path)
+    return "" if number is None else "female" if int(number[1]) % 2 == 0 else "male"
+
+
+DERIVATIONS: Mapping[str, Callable[[str], str]] = {
+    "speech-commands-hash": speech_commands_side,
+    "folder": top_folder,
+    "odd-is-male": sex_of_ravdess_actor,
+}
+"""Fields computed from a recording's path, by the names that `[labels.derived]` takes."""
+
 
 _FIELD = re.compile(
     r"(?P<role>start|begin|onset|end|stop|offset|duration|dur)(time|at)?(in)?"
@@ -76,8 +174,13 @@ def split_segment(row: Mapping[str, str]) -> tuple[Segment, dict[str, str]]:
             continue
         elif found:
             times.append((found["role"], name, value))
+        elif number := _CHANNEL.fullmatch(value):
+            channels.add(int(number[1]))
         else:
-            channels.add(_channel(value))
+            raise ValueError(
+                f"the channel {value!r:.40} is no number: 0 is the first, and without one the mean of all is taken; a "
+                "field that says something else needs another name"
+            )
     if len(channels) > 1:
         raise ValueError(f"its fields say several channels: {', '.join(map(str, sorted(channels)))}")
     channel = next(iter(channels), None)
@@ -128,13 +231,3 @@ def _time(name: str, value: str) -> int:
     if seconds * SECOND > LONGEST:
         raise ValueError(f"{name} {value!r:.40} is no time in seconds within a recording")
     return int((seconds * SECOND).to_integral_value())
-
-
-def _channel(value: str) -> int:
-    found = _CHANNEL.fullmatch(value)
-    if found is None:
-        raise ValueError(
-            f"the channel {value!r:.40} is no number: 0 is the first, and without one the mean of all is taken; a "
-            "field that says something else needs another name"
-        )
-    return int(found[1])

@@ -10,18 +10,61 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from featurestore.corpus.labels.segment_fields import check_whole, is_segment_field
-from featurestore.corpus.labels.tables.rows import Place, Row, cased, label_text, text_lines
+from featurestore.corpus.labels.fields import cased, check_whole, is_segment_field
 from featurestore.corpus.manifest.model import TableRule
 from featurestore.errors import SourceError
 
+Row = Mapping[str, str]
+"""Fields of one recording; which recording is told by the key of the table's rule."""
+
+LARGEST_LABEL_FILE = 64 * 2**20
+"""Bytes of a label file that is read; a line for each of 250,000 recordings takes about 40 MB."""
 DELIMITERS = ("\t", ",", ";", "|")
 """Tried in this order on the first line; white space is what remains."""
 MOST_LINES = 100
 LONGEST_FIELD = 2**17
 """Lines and characters that a row with a quoted field of several lines may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a label file, for messages."""
+
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"label file {self.path!r:.120}, line {self.line}"
+
+
+def label_text(data: bytes, encodings: tuple[str, ...], path: str) -> str:
+    """Decode a label file by the first encoding that fits.
+
+    Raises
+    ------
+    SourceError
+        If the file is too large or none fits.
+    """
+    if len(data) > LARGEST_LABEL_FILE:
+        raise SourceError(f"label file {path!r:.120} has {len(data):,} bytes; at most {LARGEST_LABEL_FILE:,} are read.")
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise SourceError(
+        f"label file {path!r:.120} is no {' or '.join(encodings)} text. Say its 'encoding' in the manifest, "
+        "or get the file again."
+    )
+
+
+def text_lines(text: str) -> list[str]:
+    """Return the lines of a text as files have them; other signs that end a line in Unicode stand within values."""
+    lines = re.split("\r\n|\n|\r", text)
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_columns(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
@@ -40,7 +83,14 @@ def read_columns(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     left_out = {name: at for at, name in enumerate(header) if is_segment_field(name) and at not in taken}
     for place, cells in lines:
         check_whole({name: cells[at].strip() for name, at in left_out.items()}, place)
-        yield _row(columns, cells, place, lower=rule.lower)
+        missing = [field for field, position in columns.items() if position >= len(cells)]
+        if missing:
+            raise SourceError(
+                f"{place}: {len(cells)} columns, too few for {missing[0]!r:.80}. "
+                "Say the right 'delimiter' or 'columns'."
+            )
+        values = {field: cells[position].strip() for field, position in columns.items()}
+        yield {field: cased(field, value, lower=rule.lower) for field, value in values.items() if value}
 
 
 def sniffed_delimiter(text: str) -> str:
@@ -146,16 +196,6 @@ def _named(header: list[str], name: str, path: str) -> int:
     return header.index(name)
 
 
-def _row(columns: Mapping[str, int], cells: list[str], place: str, *, lower: bool) -> Row:
-    missing = [field for field, position in columns.items() if position >= len(cells)]
-    if missing:
-        raise SourceError(
-            f"{place}: {len(cells)} columns, too few for {missing[0]!r:.80}. Say the right 'delimiter' or 'columns'."
-        )
-    values = {field: cells[position].strip() for field, position in columns.items()}
-    return {field: cased(field, value, lower=lower) for field, value in values.items() if value}
-
-
 def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     """Yield the fields of each line as text; lists, objects and nulls are left out, as are lines without content.
 
@@ -174,7 +214,11 @@ def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
                 named = {str(key) for keys in rule.columns.values() for key in keys}
                 left_out = {name: text for name, text in texts.items() if is_segment_field(name) and name not in named}
                 check_whole(left_out, Place(path, number))
-            yield _json_row(rule.columns, texts, lower=rule.lower)
+                texts = {
+                    field: next((texts[key] for key in map(str, keys) if texts.get(key)), "")
+                    for field, keys in rule.columns.items()
+                }
+            yield {field: cased(field, text, lower=rule.lower) for field, text in texts.items() if text}
 
 
 def json_object(line: str, place: object) -> Mapping[str, Any]:
@@ -210,12 +254,3 @@ def scalar_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value).strip() if isinstance(value, str | int | float) else ""
-
-
-def _json_row(columns: Mapping[str, Sequence[str | int]], values: Mapping[str, str], *, lower: bool) -> Row:
-    if columns:
-        values = {
-            field: next((values[key] for key in map(str, keys) if values.get(key)), "")
-            for field, keys in columns.items()
-        }
-    return {field: cased(field, text, lower=lower) for field, text in values.items() if text}

@@ -17,15 +17,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from featurestore.corpus.labels.tables.readers import read_columns, read_json_lines
-from featurestore.corpus.labels.tables.rows import Row, label_text
+from featurestore.corpus.labels.tables import Row, label_text, read_columns, read_json_lines
 from featurestore.corpus.labels.votes import Vote, votes_text
 from featurestore.corpus.manifest.model import TableRule
 from featurestore.errors import SourceError
 
 GROUPS = ((14, "child"), (24, "young"), (54, "adult"), (150, "senior"))
 """Oldest age in years of each age group."""
-
 
 _COLUMNS: dict[str, tuple[str | int, ...]] = {"file": (1,), "age": (4,), "sex": (5,)}
 
@@ -63,8 +61,6 @@ def class_of(age: int, sex: str) -> str:
 
 
 RATERS = range(1, 6)
-
-
 _ALONE = {"file": ("wav_id",), "sentence": ("발화문",), "situation": ("상황",), "age": ("나이",), "sex": ("성별",)}
 
 
@@ -83,31 +79,24 @@ def read_aihub(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     for row in read_columns(replace(rule, columns=columns), path, data):
         alone = {field: row[field] for field in _ALONE if field in row}
         alone |= {"situation": alone["situation"].lower()} if "situation" in alone else {}
-        votes = votes_text([vote for rater in RATERS for vote in _vote(row, rater, path)])
-        yield {**alone, **({"votes": votes} if votes else {})}
-
-
-def _vote(row: Row, rater: int, path: str) -> list[Vote]:
-    emotion = row.get(f"emotion{rater}")
-    if emotion is None:
-        return []
-    strength = row.get(f"strength{rater}", "1")
-    if strength not in ("0", "1", "2"):
-        raise SourceError(
-            f"label file {path!r:.120}: strength {strength!r:.20} of {row.get('file')!r:.60} is not 0 to 2."
-        )
-    return [Vote(str(rater), emotion.lower(), int(strength))]
+        votes = []
+        for rater in RATERS:
+            emotion, strength = row.get(f"emotion{rater}"), row.get(f"strength{rater}", "1")
+            if emotion is not None:
+                if strength not in ("0", "1", "2"):
+                    raise SourceError(
+                        f"label file {path!r:.120}: strength {strength!r:.20} of {row.get('file')!r:.60} is not 0 to 2."
+                    )
+                votes.append(Vote(str(rater), emotion.lower(), int(strength)))
+        yield {**alone, **({"votes": votes_text(votes)} if votes else {})}
 
 
 _TURN = re.compile(
     r"\[(?P<start>\d+\.\d+) - (?P<end>\d+\.\d+)\]\t(?P<file>\w+)\t(?P<emotion>\w+)\t"
     r"\[(?P<valence>\d+\.\d+), (?P<activation>\d+\.\d+), (?P<dominance>\d+\.\d+)\]\s*"
 )
-
 _VOTE = re.compile(r"C-(?P<rater>[EFM]\d+):\t(?P<names>[^\t(]*)")
-
 _DIMENSIONS = re.compile(r"A-(?P<rater>[EFM]\d+):\t(?P<values>[^\t(]*)")
-
 _DIMENSION = re.compile(r"(?P<name>val|act|dom)\s+(?P<value>\d)")
 
 
@@ -126,26 +115,13 @@ def read_evaluation(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
             if turn:
                 yield _with_raters(turn, votes, ratings)
             turn, votes, ratings = found.groupdict(), [], []
-        votes.extend(_votes(line))
-        ratings.extend(_ratings(line))
+        if vote := _VOTE.match(line):
+            votes += [Vote(vote["rater"], name.strip().lower()) for name in vote["names"].split(";") if name.strip()]
+        if rated := _DIMENSIONS.match(line):
+            values = ",".join(f"{one['name']} {one['value']}" for one in _DIMENSION.finditer(rated["values"]))
+            ratings += [f"{rated['rater']}:{values}"] if values else []
     if turn:
         yield _with_raters(turn, votes, ratings)
-
-
-def _votes(line: str) -> Iterator[Vote]:
-    found = _VOTE.match(line)
-    if found:
-        for name in found["names"].split(";"):
-            if name.strip():
-                yield Vote(found["rater"], name.strip().lower())
-
-
-def _ratings(line: str) -> Iterator[str]:
-    found = _DIMENSIONS.match(line)
-    if found:
-        values = ",".join(f"{one['name']} {one['value']}" for one in _DIMENSION.finditer(found["values"]))
-        if values:
-            yield f"{found['rater']}:{values}"
 
 
 def _with_raters(turn: dict[str, str], votes: list[Vote], ratings: list[str]) -> Row:

@@ -1,1 +1,0 @@
-"""Label files beside the audio."""
