@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,53 +87,44 @@ ALONE = ("very short", "silence")
 def findings_of(measured: tuple[Measured, ...]) -> tuple[Finding, ...]:
     """Return all findings of a corpus: those of single files in path order, then those of files together."""
     ordered = sorted(measured, key=lambda one: one.path)
-    found = [finding for one in ordered for finding in _single(one)]
-    return (*found, *_duplicates(ordered), *_balance(ordered), *_odd(ordered, "rates"), *_odd(ordered, "channels"))
-
-
-def _single(one: Measured) -> Iterator[Finding]:
-    """Apply the rules to one recording; the first finding of `ALONE` is the only one."""
-    for kind, rule in RULES.items():
-        finding = rule.finding(kind, one.path, one.measures)
-        if finding:
-            yield finding
-            if kind in ALONE:
-                return
+    found: list[Finding] = []
+    for one in ordered:
+        for kind, rule in RULES.items():
+            finding = rule.finding(kind, one.path, one.measures)
+            found += [finding] if finding else []
+            if finding and kind in ALONE:
+                break
+    return (
+        *found,
+        *_duplicates(ordered),
+        *_balance(ordered),
+        *_odd(ordered, "rates", "rate"),
+        *_odd(ordered, "channels", "channels"),
+    )
 
 
 def _duplicates(measured: list[Measured]) -> Iterator[Finding]:
-    """Find equal files, and equal sound in files that differ."""
-    contents: dict[str, list[str]] = defaultdict(list)
-    sounds: dict[str, dict[str, str]] = defaultdict(dict)
-    for one in measured:
-        contents[one.content].append(one.path)
-        sounds[one.measures.digest].setdefault(one.content, one.path)
-    for paths in contents.values():
-        if len(paths) > 1:
-            yield _together("duplicate bytes", paths, f"{len(paths)} files with equal bytes")
-    yield from _two_classes(measured)
-    for first in sounds.values():
-        if len(first) > 1:
-            yield _together("duplicate sound", list(first.values()), f"{len(first)} different files with equal samples")
-    yield from _copies({one.measures.digest: one for one in reversed(measured)}.values())
-
-
-def _two_classes(measured: list[Measured]) -> Iterator[Finding]:
-    """Find one sound under two classes or more, whatever the files are called."""
+    """Find equal files, equal sound in files that differ or under several classes, and one recording at two levels."""
+    contents: dict[str, list[Measured]] = defaultdict(list)
     sounds: dict[str, list[Measured]] = defaultdict(list)
     for one in measured:
+        contents[one.content].append(one)
         sounds[one.measures.digest].append(one)
+    for ones in contents.values():
+        if len(ones) > 1:
+            yield _together("duplicate bytes", [one.path for one in ones], f"{len(ones)} files with equal bytes")
     for ones in sounds.values():
         classes = sorted({one.label for one in ones if one.label is not None})
         if len(classes) > 1:
             yield _together("two classes", [one.path for one in ones], f"one recording as {' and as '.join(classes)}")
-
-
-def _copies(measured: Iterable[Measured]) -> Iterator[Finding]:
-    """Find one recording at several levels or between other silence, among files of which no two have equal samples."""
+    for ones in sounds.values():
+        first = {one.content: one.path for one in reversed(ones)}
+        if len(first) > 1:
+            paths = sorted(first.values())
+            yield _together("duplicate sound", paths, f"{len(first)} different files with equal samples")
     of_rate: dict[int, list[Measured]] = defaultdict(list)
-    for one in sorted(measured, key=lambda one: one.path):
-        of_rate[one.measures.rate].append(one)
+    for ones in sounds.values():  # in path order, as its first file is
+        of_rate[ones[0].measures.rate].append(ones[0])
     for ones in of_rate.values():
         for group in groups_alike([one.measures.shape for one in ones]):
             text = f"{len(group)} files hold one recording, at another level or between other silence"
@@ -151,9 +142,8 @@ def _balance(measured: list[Measured]) -> Iterator[Finding]:
         yield Finding("class balance", (), most / least, text)
 
 
-def _odd(measured: list[Measured], kind: str) -> Iterator[Finding]:
+def _odd(measured: list[Measured], kind: str, name: str) -> Iterator[Finding]:
     """Name the files whose sampling rate or number of channels is not the usual one."""
-    name = {"rates": "rate", "channels": "channels"}[kind]
     counts = count_of(measured, name)
     if len(counts) < 2:
         return

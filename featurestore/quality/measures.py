@@ -21,16 +21,12 @@ from featurestore.signal.audio import Recording
 
 POINTS = 64
 """Samples that tell a recording."""
-
 STEP_SECONDS = 0.011
 """Between two of them: together they cover 0.7 s."""
-
 BLOCK = 2**20
 """Samples that are summed at a time."""
-
 LEAST_COSINE = 0.999
 """Between the points of two copies: the rounding to 16 bits of a copy at a fiftieth of full scale costs 0.0001."""
-
 LARGEST_RATIO = 1.002
 """Between the lengths in which two copies have their energy."""
 
@@ -41,7 +37,12 @@ def shape_of(signal: Signal, rate: int) -> str:
     The first eight bytes are the length in samples in which the energy lies, (sum x^2)^2 / sum x^4, as a float; the
     others the points in units of the largest, two bytes each.
     """
-    second, moment, fourth = _sums(signal)
+    second = moment = fourth = 0.0  # the sums of x^2, t x^2 and x^4 over the samples
+    for start in range(0, len(signal), BLOCK):
+        squares = np.square(signal[start : start + BLOCK], dtype=np.float64)
+        second += float(squares.sum())
+        moment += float(squares @ np.arange(start, start + len(squares)))
+        fourth += float(squares @ squares)
     if not (fourth > 0 and np.isfinite(fourth)):
         return ""
     places = moment / second + (np.arange(POINTS) - (POINTS - 1) / 2) * STEP_SECONDS * rate
@@ -62,24 +63,15 @@ def _samples(signal: Signal, places: NDArray[np.int64]) -> Float64:
     return np.where(inside, signal[np.clip(places, 0, len(signal) - 1)], 0).astype(np.float64)
 
 
-def _sums(signal: Signal) -> tuple[float, float, float]:
-    """Return the sums of x^2, t x^2 and x^4 over the samples."""
-    second = moment = fourth = 0.0
-    for start in range(0, len(signal), BLOCK):
-        squares = np.square(signal[start : start + BLOCK], dtype=np.float64)
-        second += float(squares.sum())
-        moment += float(squares @ np.arange(start, start + len(squares)))
-        fourth += float(squares @ squares)
-    return second, moment, fourth
-
-
 def groups_alike(shapes: Sequence[str]) -> Iterator[list[int]]:
     """Yield the positions of the shapes of one recording, two or more; each is compared with the first of its group."""
     known = [number for number, shape in enumerate(shapes) if shape]
     lengths = np.array([np.frombuffer(bytes.fromhex(shapes[number][:16]), "<f8")[0] for number in known])
     order = np.argsort(lengths, kind="stable")
     lengths = lengths[order]
-    points = _directions([shapes[known[place]] for place in order])
+    points = np.array([np.frombuffer(bytes.fromhex(shapes[known[n]][16:]), "<i2") for n in order], np.float64)
+    points = points.reshape(-1, POINTS)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
     taken = np.zeros(len(known), bool)
     for first, length in enumerate(lengths):
         end = int(np.searchsorted(lengths, length * LARGEST_RATIO, side="right"))
@@ -89,36 +81,21 @@ def groups_alike(shapes: Sequence[str]) -> Iterator[list[int]]:
             yield sorted(known[place] for place in order[like])
 
 
-def _directions(shapes: Sequence[str]) -> Float64:
-    """Return the points of each shape with length 1, array [shapes, points]."""
-    points = np.array([np.frombuffer(bytes.fromhex(shape[16:]), "<i2") for shape in shapes], np.float64)
-    points = points.reshape(-1, POINTS)
-    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True), np.float64)
-
-
 FRAME_SECONDS = 0.02
-
 SILENT_DB = -60.0
 """Level in dB of full scale below which a frame is silent whatever the rest of the recording."""
-
 QUIET_DB = 40.0
 """A frame so far below the loudest one counts as silence at the start and the end."""
-
 CLIPPED_RUN = 3
 """Equal samples at the largest value in a row that make a clipped peak."""
-
 LOWEST_CLIP = 0.5
 """Largest sample from which a run of equal ones is taken for clipping: editors scale clipped sound down."""
-
 NOISE_SHARE = 0.1
 """Share of the frames, the quietest ones, whose level is taken for that of the noise."""
-
 DIGITAL_SILENCE_DB = 20 * float(np.log10(2.0**-15))
 """Level of one step of 16 bits: a quieter frame holds rounding and no sound of a room."""
-
 MOST_SNR_DB = 60.0
 """Largest ratio that is told: no room and microphone do better, so a larger one tells of gates and fades."""
-
 FEWEST_FRAMES = 20
 """Frames with sound from which a signal-to-noise ratio is estimated."""
 
@@ -179,7 +156,8 @@ def measure(recording: Recording) -> Measures:
     length = max(1, round(FRAME_SECONDS * rate))
     powers = frame_powers(signal, length)
     mean_power = float(np.mean(np.square(signal, dtype=np.float64)))
-    leading, trailing = _edges(powers)
+    loud = np.flatnonzero(powers > max(powers.max() * 10 ** (-QUIET_DB / 10), 10 ** (SILENT_DB / 10)))
+    leading, trailing = (int(loud[0]), int(len(powers) - 1 - loud[-1])) if len(loud) else (len(powers), len(powers))
     return Measures(
         rate=rate,
         channels=recording.channels,
@@ -228,14 +206,6 @@ def clipped_share(signal: Signal) -> float:
 def decibels(power: float) -> float:
     """Return a power in dB, -200 at the least."""
     return 10 * float(np.log10(max(power, 1e-20)))
-
-
-def _edges(powers: Float64) -> tuple[int, int]:
-    """Count the quiet frames at the start and at the end; all of them if no frame is louder than silence."""
-    loud = np.flatnonzero(powers > max(powers.max() * 10 ** (-QUIET_DB / 10), 10 ** (SILENT_DB / 10)))
-    if len(loud) == 0:
-        return len(powers), len(powers)
-    return int(loud[0]), int(len(powers) - 1 - loud[-1])
 
 
 def _snr(variances: Float64) -> float | None:

@@ -26,7 +26,7 @@ class BoundedStream(io.RawIOBase):
     An extended header may claim gigabytes, and a few kilobytes of gzip can hold them; both end here.
     """
 
-    def __init__(self, raw: IO[bytes], archive: str, most: int) -> None:
+    def __init__(self, raw: IO[bytes] | gzip.GzipFile, archive: str, most: int) -> None:
         super().__init__()
         self._raw = raw
         self._archive = archive
@@ -92,9 +92,9 @@ def tar_files(file: Path, limits: Limits) -> Iterator[ArchiveFile]:
     name = str(file)
     census = Census(name, limits)
     with file.open("rb") as packed, ExitStack() as opened:
-        raw: IO[bytes] = packed
+        raw: IO[bytes] | gzip.GzipFile = packed
         if packed.read(2) == GZIP:
-            raw = opened.enter_context(gzip.GzipFile(fileobj=packed))  # type: ignore[assignment]
+            raw = opened.enter_context(gzip.GzipFile(fileobj=packed))
         packed.seek(0)
         stream = BoundedStream(raw, name, limits.produced_in_all(file.stat().st_size))
         archive = opened.enter_context(tarfile.open(fileobj=stream, mode="r:"))

@@ -8,11 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import compress
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from featurestore.errors import SplitError
 from featurestore.segments import recording_of
 from featurestore.specs.registry import check_declared
+
+Group = TypeVar("Group", bound=Hashable)
 
 WITHOUT_CORPUS = "Protocols are named as 'emodb/loso', tables end in .tsv."
 """What to say of a name that no split has."""
@@ -161,8 +163,8 @@ def sides_by(name: str, utterances: Iterable[SplitItem], side: Callable[[SplitIt
 def folds_by(
     name: str,
     utterances: Iterable[SplitItem],
-    group: Callable[[SplitItem], Hashable],
-    folds: Mapping[str, Mapping[Hashable, str]],
+    group: Callable[[SplitItem], Group],
+    folds: Mapping[str, Mapping[Group, str]],
 ) -> tuple[Split, ...]:
     """Return the folds, each named `NAME/key`, in which some groups have a side and all others train.
 
@@ -174,7 +176,7 @@ def folds_by(
         `validation` or `test` by group, for each fold.
     """
     paths: list[str] = []
-    members: dict[Hashable, list[int]] = defaultdict(list)
+    members: dict[Group, list[int]] = defaultdict(list)
     for number, one in enumerate(sorted(utterances, key=lambda one: one.path)):
         paths.append(one.path)
         members[group(one)].append(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from featurestore.corpus.splits.types import WITHOUT_CORPUS, SplitRule
 from featurestore.errors import UnknownNameError
@@ -30,7 +30,8 @@ def find_rule(name: str) -> SplitRule:
     """
     for rule in SPLITS.values():
         if rule.pattern and (found := re.fullmatch(rule.pattern, name)):
-            return type(rule)(name, **found.groupdict())
+            made: Callable[..., SplitRule] = type(rule)
+            return made(name, **found.groupdict())
         if rule.name == name and not rule.pattern:
             return rule
     raise UnknownNameError("split", name, SPLITS, WITHOUT_CORPUS)

@@ -47,7 +47,9 @@ class LeaveOneOut(SplitRule):
         values = known_values(utterances, self.field, self.name, least=2)
         if len(values) > 2:
             following = dict(zip(values, [*values[1:], values[0]], strict=True))
-            places = {tested: {tested: "test", following[tested]: "validation"} for tested in values}
+            places: dict[str, dict[str | None, str]] = {
+                tested: {tested: "test", following[tested]: "validation"} for tested in values
+            }
             return folds_by(self.name, utterances, lambda one: field_of(one, self.field), places)
         return tuple(self._against_the_other(utterances, tested, seed) for tested in values)
 
@@ -95,7 +97,7 @@ class PartnerValidates(SplitRule):
                 raise SplitError(
                     f"split {self.name!r}: speaker {one.speaker!r} speaks in several sessions. Use 'loso'."
                 )
-        places = {}
+        places: dict[str, dict[str | None, str]] = {}
         for tested in known_values(utterances, "speaker", self.name):
             together = [speaker for speaker, session in sessions.items() if session == sessions[tested]]
             if len(together) < 2:
