@@ -14,10 +14,10 @@ from featurestore.corpus.splits.applicable import (
     fitting_rules,
     grouping_fields,
 )
-from featurestore.corpus.splits.leakage import leaks
+from featurestore.corpus.splits.leakage import LeakSearch
 from featurestore.corpus.splits.protocols import ChosenSplit, find_split
-from featurestore.corpus.splits.rules import FIELD, SPLITS
-from featurestore.corpus.splits.types import lacking_notes
+from featurestore.corpus.splits.rules import SPLITS
+from featurestore.corpus.splits.types import FIELD, lacking_notes
 from featurestore.corpus.types import Utterance
 from featurestore.errors import FeatureStoreError, UnknownNameError, nearest_name
 from featurestore.store import Store
@@ -115,10 +115,11 @@ def _sides(
     chosen: ChosenSplit, utterances: Sequence[Utterance], seed: int, sounds: Mapping[str, str] | None
 ) -> dict[str, Any]:
     """Describe one split, or the folds of a protocol."""
+    search, labels = LeakSearch(utterances, sounds), {one.path: one.label for one in utterances}
     sides, notes = [], []
     for split in chosen.build(utterances, seed):
-        leak = leaks(split, utterances, sounds)
-        notes += lacking_notes(split, utterances)
+        leak = search.leaks(split)
+        notes += lacking_notes(split, labels)
         fold = {"fold": split.name.removeprefix(f"{chosen.name}/")} if chosen.folds else {}
         paths = {side: list(paths) for side, paths in split.sides.items()}
         shared = {"shared_speakers": list(leak.shared_speakers), "shared_audio": list(leak.shared_audio)}
