@@ -107,14 +107,14 @@ def parse_label(
     for name, table in rule.codes.items():
         if name in fields:
             code = fields[name]
-            known = {one.casefold(): meaning for one, meaning in reversed(table.items())} if rule.any_case else table
+            known = {one.casefold(): meaning for one, meaning in reversed([*table.items()])} if rule.any_case else table
             meaning = table.get(code, known.get(code.casefold() if rule.any_case else code))
             if meaning is None:
                 return f"unknown code {code!r} for {name}; known: {', '.join(sorted(table))}"
             fields[name] = meaning
     for name, template in rule.compose.items():
-        if value := filled(template, fields):
-            fields[name] = value
+        if composed := filled(template, fields):
+            fields[name] = composed
     for name, derivation in rule.derived.items():
         if value := fields.get(name) or DERIVATIONS[derivation](path):
             fields[name] = value

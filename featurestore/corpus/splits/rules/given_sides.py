@@ -81,9 +81,11 @@ class Official(OwnSides):
     needs = ((OFFICIAL_FIELD, 2),)
 
     def __init__(self) -> None:
-        names = {side: tuple(name for name, meant in SIDE_NAMES.items() if meant == side) for side in ("train", "test")}
-        validation = tuple(name for name, meant in SIDE_NAMES.items() if meant == "validation")
-        super().__init__(SideRule(self.name, self.description, field=OFFICIAL_FIELD, validation=validation, **names))
+        train, validation, test = (
+            tuple(name for name, meant in SIDE_NAMES.items() if meant == side)
+            for side in ("train", "validation", "test")
+        )
+        super().__init__(SideRule(self.name, self.description, OFFICIAL_FIELD, train, validation, test))
 
 
 class TableSides(SplitRule, registered=False):
