@@ -11,6 +11,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from bucket_server import place, s3_server  # noqa: F401
 from demo_corpus import SHARED
 
 from featurestore.store import Store, open_store

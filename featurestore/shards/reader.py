@@ -61,7 +61,18 @@ class ShardReader:
             out, raw, inside = out[taken:], raw[stop + CRC_BYTES :], 0
 
     def _verify(self, first: int, last: int) -> Buffer:
-        """Return some chunks, each with its checksum, their checksums compared with the record."""
+        """Return some chunks with what stands behind them, their checksums compared with the record.
+
+        Unsound ones of a storage that keeps copies, or is far away, are read a second time.
+        """
+        try:
+            return self._compare(first, last)
+        except DamagedObjectError:
+            if not self.storage.distrust(self.key):
+                raise
+        return self._compare(first, last)
+
+    def _compare(self, first: int, last: int) -> Buffer:
         stride = self.record.layout.stride
         chunks = np.empty((last + 1 - first) * stride, np.uint8)
         for _ in range(PATIENCE):

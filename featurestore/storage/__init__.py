@@ -15,7 +15,7 @@ __all__ = ["BASE", "LayeredStorage", "LocalStorage", "Storage", "open_storage"]
 
 
 def open_storage(uri: str | Path) -> Storage:
-    """Open the storage that a URI names: a folder or `file://`; the folder is made at the first write.
+    """Open the storage that a URI names: a folder, `file://` or `s3://`; a folder is made at the first write.
 
     `OWN?base=BASE` puts a storage on top of another that is only read.
 
@@ -36,8 +36,14 @@ def open_storage(uri: str | Path) -> Storage:
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme == "file":
         return LocalStorage(Path(unquote(urlsplit(text).path)))
+    if scheme == "s3":
+        from featurestore.storage.bucket import BucketStorage
+
+        return BucketStorage(text)
     if scheme:
-        raise StorageError(f"{text}: stores of kind {scheme}:// are not supported by this version; use a folder.")
+        raise StorageError(
+            f"{text}: stores of kind {scheme}:// are not supported by this version: use a folder or s3://BUCKET/PREFIX."
+        )
     return LocalStorage(Path(text).expanduser())
 
 

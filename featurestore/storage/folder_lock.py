@@ -61,7 +61,7 @@ LARGEST_MARK = 1000
 
 TEMPORARY = "tmp"
 
-NEIGHBOURS = ("downloads", "kernels")
+NEIGHBOURS = ("downloads", "kernels", "objects")
 """Folders of ours that lie beside a store in the user's cache folder and are no part of it."""
 
 
@@ -82,7 +82,7 @@ def is_store(root: Path) -> bool:
     except OSError:  # none, or a special file
         mark = b""
     if mark != MARK:
-        _refuse_newer(mark)
+        refuse_newer(mark)
     return mark == MARK or any(names_content(name) for name, is_folder in _entries(root, "") if not is_folder)
 
 
@@ -119,7 +119,8 @@ def _entries(root: Path, folder: str, *, foreign: bool = False) -> Iterator[tupl
             yield from _entries(root, name, foreign=foreign)
 
 
-def _refuse_newer(mark: bytes) -> None:
+def refuse_newer(mark: bytes) -> None:
+    """Refuse the marker of a store of a newer format with `StoreTooNewError`; any other bytes say nothing."""
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         body = dict(json.loads(mark))
         if body.pop("seal") == digest(body) and body["featurestore"] == "store":

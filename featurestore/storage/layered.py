@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -110,6 +110,23 @@ class LayeredStorage:
     def sweep(self) -> int:
         """Remove what dead writers left in the upper storage."""
         return self.own.sweep()
+
+    def fresh(self) -> LayeredStorage:
+        """Return both without what is kept of them."""
+        return LayeredStorage(self.own.fresh(), self.base.fresh())
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Begin to fetch objects from where they stand."""
+        borrowed: list[str] = []
+        owned: list[str] = []
+        for key in keys:
+            (owned if self.own.exists(key) else borrowed).append(key)
+        self.own.expect(owned)
+        self.base.expect(borrowed)
+
+    def distrust(self, key: str) -> bool:
+        """Drop what is kept of an object, from where it stands."""
+        return (self.own if self.own.exists(key) else self.base).distrust(key)
 
     def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
         """Hold the upper storage."""

@@ -8,7 +8,7 @@ import os
 import resource
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -212,6 +212,18 @@ class LocalStorage:
         """Return when an object's name was made: a linked original is as old as its link, not as its bytes."""
         with self._explained(key):
             return self._path(key).lstat().st_ctime
+
+    def fresh(self) -> LocalStorage:
+        """Return this storage: it keeps nothing."""
+        return self
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Do nothing: files lie here already."""
+
+    def distrust(self, key: str) -> bool:
+        """Return False: what was read is what lies there."""
+        del key
+        return False
 
     @contextmanager
     def hold(self, *, exclusive: bool) -> Iterator[None]:

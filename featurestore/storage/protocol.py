@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -144,6 +144,15 @@ class Storage(Protocol):
 
     def modified(self, key: str) -> float:
         """Return when an object came to stand under its key, in seconds since 1970."""
+
+    def fresh(self) -> Storage:
+        """Return the same storage without what this process and machine keep of it, to check its own bytes."""
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Begin to fetch objects that are read next, in this order, where reading means fetching."""
+
+    def distrust(self, key: str) -> bool:
+        """Drop what is kept of an object whose bytes are not sound; return whether it should be read once more."""
 
     def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
         """Hold the storage while a body runs: builders share it, gc and repair have it alone.

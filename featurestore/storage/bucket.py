@@ -1,0 +1,492 @@
+"""A bucket as storage: objects appear by conditional requests, and are read through copies on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError, StorageError
+from featurestore.regular_files import read_regular
+from featurestore.storage.bucket_holders import holders_in
+from featurestore.storage.bucket_requests import ChangedError, Data, Found, Requests
+from featurestore.storage.folder_lock import MARK, refuse_newer
+from featurestore.storage.object_cache import ObjectCache, copy_name
+from featurestore.storage.protocol import (
+    FOLDER,
+    MARKER,
+    Buffer,
+    Version,
+    checked_key,
+    is_part,
+    largest,
+    names_content,
+)
+from featurestore.storage.writers import Holder
+
+AHEAD = 16
+"""Shards that are fetched before they are asked for: a block of the block-wise order of training."""
+FETCHERS = 6
+"""Shards that are fetched at a time."""
+SINGLE_READS = 6
+"""Parts of an object that are read one by one before all of it is fetched: a single row takes three."""
+MOST_OPEN = 64
+"""Copies that stay open."""
+LISTED = ("shards", "sources", "rejects")
+"""Kinds of which there are so many that one listing is asked for instead of each object."""
+LISTING_LIFE = 1.0
+"""Seconds for which a listing is believed, and at least ten times as long as it took; own writes change it at once."""
+KEPT = re.compile(r"shards/[0-9a-f]{16}/[0-9a-f]{32}/zarr\.json|(datasets|tables|listings)/.*")
+"""Objects beside shards' data of which a copy is kept: their bytes follow from their keys."""
+FIRST = 1000
+"""Objects that are looked at to see what lies in a place that has no marker."""
+PATIENCE = 5
+"""Times that a name may be replaced by others while it is replaced here."""
+
+
+class BucketStorage:
+    """Objects below a prefix of a bucket.
+
+    Every write but a removal is conditional: on there being no object, or on the ETag of the one that was seen. A
+    service that does not honour that is refused before the first write.
+
+    Parameters
+    ----------
+    uri : str
+        `s3://BUCKET/PREFIX`.
+    cache : ObjectCache, optional
+        Where copies are kept; by default as the environment says.
+    """
+
+    def __init__(self, uri: str, cache: ObjectCache | None = None) -> None:
+        self._requests = Requests(uri)
+        self._cache = cache or ObjectCache.chosen()
+        self._place = f"{self._requests.endpoint} {self._requests.uri}"
+        self._distrusted: set[str] = set()
+        self._start()
+
+    def _start(self) -> None:
+        """Know nothing of the bucket yet, in this process."""
+        self._process = os.getpid()
+        self._listings: dict[str, _Listing] = {}
+        self._open: OrderedDict[str, _Copy] = OrderedDict()
+        self._parts: dict[str, _Parts] = {}
+        self._ahead = _Ahead(self._fetch)
+        self._lock = threading.RLock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.uri, self._cache)
+
+    @property
+    def uri(self) -> str:
+        """The address `s3://BUCKET/PREFIX`."""
+        return self._requests.uri
+
+    @property
+    def random_access(self) -> bool:
+        """Parts of an object cost a request each; shards are fetched whole where many rows are read."""
+        return False
+
+    def stands(self) -> bool:
+        """Tell whether there is a store: a marker or, without one, an object with a digest in its name."""
+        try:
+            mark, _ = self._requests.get(MARKER, 1000)
+        except (FileNotFoundError, DamagedObjectError):
+            mark = b""
+        if mark != MARK:
+            refuse_newer(mark)
+        return mark == MARK or any(map(names_content, self._requests.list("", FIRST)))
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes: those of records from the copy of the version that stands."""
+        kept = KEPT.fullmatch(checked_key(key))
+        if kept and (found := self._found(key)) is not None:
+            data = self._cache.get(self._name(key, found), found.size)
+            if data is not None:
+                return data
+        try:
+            data, found = self._requests.get(key, largest(key))
+        except FileNotFoundError as error:
+            self._note(key, None)
+            raise MissingObjectError(key) from error
+        if kept:
+            self._cache.put(self._name(key, found), data)
+        return data
+
+    def read(self, key: str, start: int, out: Buffer) -> Version:
+        """Fill a buffer from the object's copy; the first few parts of one that has none are read by themselves."""
+        copy = self._copy(checked_key(key))
+        found = copy.found if copy else self._parts[key].found
+        if start + len(out) > found.size:
+            raise DamagedObjectError(key, f"it ends before byte {start + len(out):,}")
+        if copy is None:
+            try:
+                out[:] = memoryview(self._requests.get_part(key, start, start + len(out), found.e_tag))
+            except ChangedError:  # replaced or removed since it was looked at
+                self._listings.pop(_folder(key), None)
+                self._forget(key)
+                return self.read(key, start, out)
+            return _version(found)
+        done = 0
+        while done < len(out):
+            count = os.preadv(copy.handle, [out[done:].data], start + done)
+            if not count:  # somebody has cut the copy short
+                self._cache.remove(self._name(key, found))
+                self._forget(key)
+                return self.read(key, start, out)
+            done += count
+        return _version(found)
+
+    def size(self, key: str) -> int:
+        """Return an object's bytes."""
+        found = self._found(checked_key(key))
+        if found is None:
+            raise MissingObjectError(key)
+        return found.size
+
+    def exists(self, key: str) -> bool:
+        """Tell whether an object stands under this key, by a listing of its neighbours where there are many."""
+        return self._found(checked_key(key)) is not None
+
+    def put_if_absent(self, key: str, data: Data, *, durable: bool = True) -> bool:
+        """Publish an object if none stands there; return whether it was written. Services make all of it durable."""
+        del durable
+        if key.startswith("sources/") and self.exists(key):
+            return False  # so that known recordings are not sent again
+        self._begin()
+        written = self._swap(checked_key(key), data, None)
+        if not written:
+            self._listings.pop(_folder(key), None)
+        return written
+
+    def adopt(self, key: str, path: Path) -> bool:
+        """Publish a file's bytes if no object stands there."""
+        if self.exists(key):
+            return False
+        try:
+            data = read_regular(path, largest(key))
+        except OSError as error:
+            raise StorageError(f"{str(path)!r}: {error.strerror}.") from error
+        return self.put_if_absent(key, data)
+
+    def replace(self, key: str, data: Data) -> None:
+        """Publish an object in place of the one that stands, if it is still the one that was looked at."""
+        self._begin()
+        for _ in range(PATIENCE):
+            found = self._requests.head(checked_key(key))
+            if self._swap(key, data, found.e_tag if found else None):
+                return
+        raise StorageError(f"{self.uri}: others write {key} at the same time, again and again: run this again.")
+
+    def delete(self, key: str) -> None:
+        """Remove an object."""
+        holders_in(self._requests).check()
+        self._requests.delete(checked_key(key))
+        self._note(key, None)
+        self._forget(key)
+
+    def children(self, prefix: str) -> list[str]:
+        """Return the sorted names of what can belong to a store one level below a prefix."""
+        if not FOLDER.fullmatch(prefix):
+            raise DamagedObjectError(prefix, "no folder of a store is called so")
+        if prefix and _folder(f"{prefix}/x") == prefix:
+            below = len(prefix) + 1
+            names = sorted({key[below:].partition("/")[0] for key in self._listing(prefix).objects})
+        else:
+            names = self._requests.folders(prefix)
+        return [name for name in names if is_part(f"{prefix}/{name}".lstrip("/"))]
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield all that lies below a prefix with sizes in bytes, sorted; signs of life and leases are left out."""
+        found = self._requests.list(prefix)
+        folders: dict[str, dict[str, Found]] = {}
+        for key in found:
+            folders.setdefault(_folder(key), {})[key] = found[key]
+        for folder, objects in folders.items():
+            if folder.partition("/")[0] in LISTED:
+                self._listings[folder] = _Listing(objects, 0.0)
+        yield from ((key, found[key].size) for key in sorted(found) if not key.startswith("tmp/"))
+
+    def changed(self, prefix: str) -> tuple[int, ...]:
+        """Return what differs once a name one level below a prefix has been made, replaced or removed."""
+        found = self._requests.list(prefix)
+        stamp = hashlib.sha256(repr(sorted(found.items())).encode()).digest()
+        return (int.from_bytes(stamp[:8], "big"),)
+
+    def free_bytes(self) -> int | None:
+        """Return None: a bucket has no end."""
+        return None
+
+    def sweep(self) -> int:
+        """Return 0: nothing in a bucket is unfinished. Signs and leases that lapsed go with the next collection."""
+        return 0
+
+    def modified(self, key: str) -> float:
+        """Return when an object was written, by the service's clock."""
+        found = self._found(checked_key(key))
+        if found is None:
+            raise MissingObjectError(key)
+        return found.modified
+
+    @contextmanager
+    def hold(self, *, exclusive: bool) -> Iterator[None]:
+        """Hold the bucket, by a sign of life in it that is renewed meanwhile."""
+        self._begin()
+        with holders_in(self._requests).hold(exclusive=exclusive):
+            self._listings.clear()  # what was removed before nobody was let in is not believed to stand
+            yield
+
+    def sign(self) -> str:
+        """Return the name of this process's sign of life."""
+        return holders_in(self._requests).writer
+
+    def shows(self, sign: str) -> bool:
+        """Tell whether a sign of life stands here."""
+        return holders_in(self._requests).shows(sign)
+
+    def claim(self, name: str) -> bool:
+        """Take a lease: an object that is made conditionally, and taken over once it is not renewed any more."""
+        return holders_in(self._requests).claim(name)
+
+    def holder(self, name: str) -> Holder | None:
+        """Return the living process that holds a lease."""
+        return holders_in(self._requests).holder(name)
+
+    def release(self, name: str) -> None:
+        """Give a lease back."""
+        holders_in(self._requests).release(name)
+
+    def fresh(self) -> BucketStorage:
+        """Return the same bucket without copies, so that what is checked are its own bytes."""
+        return BucketStorage(self.uri, ObjectCache(self._cache.folder, 0))
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Begin to fetch objects that are read next, in this order, as far ahead as the cache has room for."""
+        if self._cache.most_bytes:
+            self._ahead.extend(keys)
+
+    def distrust(self, key: str) -> bool:
+        """Drop the copy of an object whose bytes are not sound; return whether reading again can help: once."""
+        with self._lock:
+            again = key not in self._distrusted
+            self._distrusted.add(key)
+            found = self._open[key].found if key in self._open else None
+            if found is not None:
+                self._cache.remove(self._name(key, found))
+            self._listings.pop(_folder(key), None)
+            self._forget(key)
+        return again
+
+    def _found(self, key: str) -> Found | None:
+        """Return what the service says of an object, from a listing that is young enough if its kind is listed."""
+        if key.partition("/")[0] not in LISTED:
+            return self._requests.head(key)
+        return self._listing(_folder(key)).objects.get(key)
+
+    def _listing(self, folder: str) -> _Listing:
+        with self._lock:
+            listing = self._listings.get(folder)
+            if listing is None or not listing.is_young:
+                begun = time.monotonic()
+                objects = self._requests.list(folder)
+                listing = self._listings[folder] = _Listing(objects, time.monotonic() - begun)
+            return listing
+
+    def _note(self, key: str, found: Found | None) -> None:
+        """Put what this process has written or removed into its listing."""
+        with self._lock:
+            listing = self._listings.get(_folder(key))
+            if listing is not None:
+                if found is None:
+                    listing.objects.pop(key, None)
+                else:
+                    listing.objects[key] = found
+
+    def _swap(self, key: str, data: Data, e_tag: str | None) -> bool:
+        holders_in(self._requests).check()
+        made = self._requests.swap(key, data, e_tag)
+        if made is not None:
+            self._note(key, Found(len(data), made, time.time()))
+            self._forget(key)
+        return made is not None
+
+    def _name(self, key: str, found: Found) -> str:
+        return copy_name(self._place, key, f"{found.e_tag} {found.size}")
+
+    def _copy(self, key: str) -> _Copy | None:
+        """Return the open copy of an object; None if a part of it is to be read alone, which `_parts` then counts."""
+        if self._process != os.getpid():
+            self._start()  # a fork has none of its parent's threads, which may have held locks
+        copy = self._open.get(key)
+        if copy is not None:
+            return copy
+        self._ahead.wait_for(key)
+        with self._lock:
+            parts = self._parts.get(key)
+            if parts is None:
+                found = self._found(key)
+                if found is None:
+                    raise MissingObjectError(key)
+                parts = self._parts[key] = _Parts(found)
+            parts.count += 1
+        handle = self._cache.open(self._name(key, parts.found), parts.found.size)
+        if handle is None and parts.count > SINGLE_READS and self._fetch(key):
+            handle = self._cache.open(self._name(key, parts.found), parts.found.size)
+        if handle is None:
+            return None
+        with self._lock:
+            copy = self._open[key] = _Copy(handle, parts.found)
+            self._parts.pop(key, None)
+            if len(self._open) > MOST_OPEN:
+                self._open.popitem(last=False)
+        return copy
+
+    def _fetch(self, key: str) -> bool:
+        """Keep a copy of an object if there is none; return whether it could be. Who reads it tells what went wrong."""
+        if not threading.main_thread().is_alive():
+            return False  # nobody waits any more
+        with suppress(FeatureStoreError, FileNotFoundError):
+            found = self._found(key)
+            if found is None or found.size > self._cache.most_bytes // (2 * AHEAD):
+                return False
+            if (handle := self._cache.open(self._name(key, found), found.size)) is not None:
+                os.close(handle)
+                return True
+            data, found = self._requests.get(key, largest(key))
+            return self._cache.put(self._name(key, found), data)
+        return False
+
+    def _forget(self, key: str) -> None:
+        """Look an object up again at the next read."""
+        with self._lock:
+            self._open.pop(key, None)
+            self._parts.pop(key, None)
+
+    def _begin(self) -> None:
+        """Before the first write, make sure that this is a store or may become one, on a service that can hold it."""
+        if self._place in _begun:
+            return
+        if not self.stands():
+            for key in self._requests.list("", FIRST):
+                if not key.startswith("tmp/"):
+                    raise StorageError(
+                        f"{self.uri} is no store and holds other objects ({key!r:.200}): give --store another prefix."
+                    )
+        self._refuse_overwriting()
+        _begun.add(self._place)
+        self._swap(MARKER, MARK, None)
+
+    def _refuse_overwriting(self) -> None:
+        """Try on an object of no meaning whether the service honours conditions; `StorageError` if it does not."""
+        key = f"tmp/canary/{secrets.token_hex(8)}"
+        first = self._requests.swap(key, b"first", None)
+        try:
+            second = self._requests.swap(key, b"second", None)
+            third = self._requests.swap(key, b"third", '"0123456789abcdef0123456789abcdef"')
+            stands, _ = self._requests.get(key, 100)
+            if first is None or second is not None or third is not None or stands != b"first":
+                raise StorageError(
+                    f"{self.uri}: the service writes over objects that it was told to keep (it does not honour "
+                    "If-None-Match and If-Match), so builders would destroy each other's work: use one that does."
+                )
+            if self._requests.swap(key, b"last", first) is None:
+                raise StorageError(
+                    f"{self.uri}: the service refuses to replace an object by its ETag (If-Match): use one that can."
+                )
+        finally:
+            self._requests.delete(key)
+
+
+_begun: set[str] = set()
+"""Places of which this process has made sure that they are stores."""
+
+
+class _Listing:
+    """What lay below a folder a short time ago."""
+
+    def __init__(self, objects: dict[str, Found], seconds: float) -> None:
+        self.objects = objects
+        self._until = time.monotonic() + max(LISTING_LIFE, 10 * seconds)
+
+    @property
+    def is_young(self) -> bool:
+        """Whether it can still be believed."""
+        return time.monotonic() < self._until
+
+
+class _Parts:
+    """An object of which parts are read by themselves."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+        self.count = 0
+
+
+class _Copy:
+    """An open copy of an object, closed once nothing uses it any more."""
+
+    def __init__(self, handle: int, found: Found) -> None:
+        self.handle = handle
+        self.found = found
+
+    def __del__(self) -> None:
+        with suppress(OSError):
+            os.close(self.handle)
+
+
+class _Ahead:
+    """Objects that are fetched by threads in the order in which they will be read, some before they are."""
+
+    def __init__(self, fetch: Callable[[str], bool]) -> None:
+        self._fetch = fetch
+        self._waiting: deque[str] = deque()
+        self._known: set[str] = set()
+        self._coming: dict[str, Future[bool]] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def extend(self, keys: Iterable[str]) -> None:
+        """Fetch these after what is expected already."""
+        with self._lock:
+            for key in keys:
+                if key not in self._known:
+                    self._known.add(key)
+                    self._waiting.append(key)
+        self._go_on()
+
+    def wait_for(self, key: str) -> None:
+        """Wait until an object that is on its way has come."""
+        with self._lock:
+            coming = self._coming.pop(key, None)
+            self._known.discard(key)
+        if coming is not None:
+            coming.result()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        with self._lock:
+            while self._waiting and len(self._coming) < AHEAD:
+                key = self._waiting.popleft()
+                if key not in self._known:
+                    continue  # it was read before its turn
+                self._pool = self._pool or ThreadPoolExecutor(FETCHERS, "fetch")
+                self._coming[key] = self._pool.submit(self._fetch, key)
+
+
+def _folder(key: str) -> str:
+    """Return the folder whose listing says whether an object stands."""
+    kind, _, rest = key.partition("/")
+    return f"{kind}/{rest.partition('/')[0]}" if kind in ("shards", "rejects") else kind
+
+
+def _version(found: Found) -> Version:
+    return Version(found.size, (int.from_bytes(hashlib.sha256(found.e_tag.encode()).digest()[:8], "big"),))

@@ -1,0 +1,274 @@
+"""Who works in a bucket: signs of life and leases as small objects, renewed by their process, judged by one clock.
+
+`tmp/holders/WRITER.shared` says that a process builds, `tmp/holders/WRITER.alone` that one collects or repairs. Who
+enters writes its own sign first and reads the others' then, so that of two at least one sees the other: a service
+lists what was written before. `tmp/leases/NAME` names who computes a shard. Times are the service's, compared with
+that of the own sign; a clock of this machine only says how long ago that was.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+from featurestore.errors import FeatureStoreError, StorageError, StoreBusyError
+from featurestore.storage.bucket_requests import Found, Requests
+from featurestore.storage.writers import LONGEST_LEASE, Holder
+
+PERIOD = 30.0
+"""Seconds between renewals of signs and leases."""
+SILENCE = 90.0
+"""Seconds without a renewal, by the service's clock, after which a process counts as gone."""
+LOOK = 2.0
+"""Seconds for which an answer about a lease is taken again: waiting builds ask ten times a second."""
+HOLDERS, LEASES = "tmp/holders", "tmp/leases"
+SHARED, ALONE = "shared", "alone"
+_WRITER = re.compile(r"(?P<host>[A-Za-z0-9]{1,40})-(?P<pid>\d{1,10})-[0-9a-f]{12}")
+_SIGN = re.compile(rf"{HOLDERS}/(?P<writer>{_WRITER.pattern})\.({SHARED}|{ALONE})")
+LARGEST = 1000
+"""Bytes of the largest lease that is read."""
+
+
+class _Lease(NamedTuple):
+    """A lease of this process."""
+
+    e_tag: str
+    renewals: int
+
+
+class Holders:
+    """The signs and leases of this process in one bucket, and what it sees of others'.
+
+    Parameters
+    ----------
+    requests : Requests
+        Of the bucket and prefix.
+    """
+
+    def __init__(self, requests: Requests) -> None:
+        self.requests = requests
+        host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:40] or "host"
+        self.writer = f"{host}-{os.getpid()}-{secrets.token_hex(6)}"
+        self._lock = threading.RLock()
+        self._users = 0
+        self._kind = SHARED
+        self._ended = threading.Event()
+        self._service_time, self._own_time = 0.0, 0.0
+        self._leases: dict[str, _Lease] = {}
+        self._seen: dict[str, tuple[float, Holder | None]] = {}
+
+    @contextmanager
+    def hold(self, *, exclusive: bool) -> Iterator[None]:
+        """Hold the bucket while the body runs; to have it alone takes a period of waiting.
+
+        Raises
+        ------
+        StoreBusyError
+            If somebody holds it, and one of both is to have it alone.
+        """
+        with self._lock:
+            if self._users and (exclusive or self._kind == ALONE):
+                raise StoreBusyError(_busy(self.requests.uri, ALONE if self._kind == ALONE else SHARED, "this process"))
+            if not self._users:
+                self._enter(ALONE if exclusive else SHARED)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._leave()
+
+    def check(self) -> None:
+        """Refuse to write on after a sign of this process has lapsed: others may have taken it for gone.
+
+        Raises
+        ------
+        StorageError
+            If the process was stopped or cut off for too long.
+        """
+        if self._users and _now() - self._own_time > SILENCE:
+            raise StorageError(
+                f"this process was stopped or cut off from {self.requests.uri} for so long that others took it for "
+                "gone: run the same command again to continue."
+            )
+
+    def shows(self, writer: str) -> bool:
+        """Tell whether a process's sign stands."""
+        return any(self.requests.head(f"{HOLDERS}/{writer}.{kind}") for kind in (SHARED, ALONE))
+
+    def claim(self, name: str) -> bool:
+        """Take a lease that is free: there is none, or it was not renewed for long."""
+        key = f"{LEASES}/{name}"
+        e_tag = self.requests.swap(key, self._body(0), None)
+        if e_tag is None:
+            held = self._read(key)
+            if held is None or self._age(held[1]) <= SILENCE:
+                return False
+            e_tag = self.requests.swap(key, self._body(0), held[1].e_tag)
+        if e_tag is None:
+            return False
+        with self._lock:
+            self._leases[name] = _Lease(e_tag, 0)
+        return True
+
+    def holder(self, name: str) -> Holder | None:
+        """Return the process that holds a lease and has renewed it; None if it is free."""
+        since, before = self._seen.get(name, (-LOOK, None))
+        if _now() - since < LOOK:
+            return before
+        held = self._read(f"{LEASES}/{name}")
+        match = held and _WRITER.match(held[0])
+        silence = self._age(held[1]) if held else 0.0
+        holder = Holder(match["host"], int(match["pid"]), silence) if match and silence <= SILENCE else None
+        self._seen[name] = _now(), holder
+        return holder
+
+    def release(self, name: str) -> None:
+        """Give a lease back, if it is still this process's."""
+        with self._lock:
+            lease = self._leases.pop(name, None)
+        if lease is None:
+            return
+        with suppress(FeatureStoreError):  # one that is left lapses
+            found = self.requests.head(f"{LEASES}/{name}")
+            if found is not None and found.e_tag == lease.e_tag:
+                self.requests.delete(f"{LEASES}/{name}")
+
+    def _enter(self, kind: str) -> None:
+        self._kind = kind
+        self._sign()
+        try:
+            others = self._refuse_others(kind)
+            if kind == ALONE:
+                if not self._ended.wait(PERIOD):
+                    self._sign()
+                others = self._refuse_others(kind)
+                for key in (*others, *self._lapsed_leases()):
+                    self.requests.delete(key)
+        except BaseException:
+            self._withdraw()
+            raise
+        self._ended = threading.Event()
+        threading.Thread(target=self._beat, args=(self._ended,), name="sign of life", daemon=True).start()
+
+    def _leave(self) -> None:
+        self._ended.set()
+        self._ended = threading.Event()
+        for name in list(self._leases):
+            self.release(name)
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        with suppress(FeatureStoreError):  # one that is left lapses
+            self.requests.delete(self._key)
+
+    @property
+    def _key(self) -> str:
+        return f"{HOLDERS}/{self.writer}.{self._kind}"
+
+    def _sign(self) -> None:
+        """Write or renew the own sign, and learn from it what time the service has."""
+        before = _now()
+        self.requests.put(self._key, self.writer.encode())
+        found = self.requests.head(self._key)
+        if found is not None:
+            self._service_time, self._own_time = found.modified, before
+
+    def _refuse_others(self, kind: str) -> list[str]:
+        """Refuse what cannot be at the same time as others; return the signs of processes that are gone."""
+        gone = []
+        for key, found in self.requests.list(HOLDERS).items():
+            match = _SIGN.fullmatch(key)
+            if not match or match["writer"] == self.writer:
+                continue
+            other = key.rpartition(".")[2]
+            if self._age(found) > SILENCE:
+                gone.append(key)
+            elif ALONE in (kind, other):
+                raise StoreBusyError(_busy(self.requests.uri, other, f"{match['host']} (process {match['pid']})"))
+        return gone
+
+    def _lapsed_leases(self) -> list[str]:
+        return [key for key, found in self.requests.list(LEASES).items() if self._age(found) > SILENCE]
+
+    def _age(self, found: Found) -> float:
+        """Return for how many seconds an object has not been written, by the service's clock."""
+        if not self._own_time:
+            self._sign()
+            if not self._users:
+                self._withdraw()
+        return max(0.0, self._service_time + _now() - self._own_time - found.modified)
+
+    def _read(self, key: str) -> tuple[str, Found] | None:
+        try:
+            data, found = self.requests.get(key, LARGEST)
+        except FileNotFoundError:
+            return None
+        return data.decode("ascii", errors="replace"), found
+
+    def _body(self, renewals: int) -> bytes:
+        """Return what a lease says: each renewal has other bytes, and so another ETag, which nobody can mistake."""
+        return f"{self.writer} {renewals}".encode()
+
+    def _beat(self, ended: threading.Event) -> None:
+        while not ended.wait(PERIOD):
+            with suppress(FeatureStoreError):  # `check` tells when it has failed for too long
+                self.check()
+                self._sign()
+                for name, lease in list(self._leases.items()):
+                    self._renew(name, lease)
+
+    def _renew(self, name: str, lease: _Lease) -> None:
+        """Renew a lease, unless its work seems to hang; one that is another's by now is forgotten."""
+        if lease.renewals * PERIOD > LONGEST_LEASE:
+            return
+        e_tag = self.requests.swap(f"{LEASES}/{name}", self._body(lease.renewals + 1), lease.e_tag)
+        with self._lock:
+            if self._leases.get(name) == lease:
+                if e_tag is None:
+                    del self._leases[name]
+                else:
+                    self._leases[name] = _Lease(e_tag, lease.renewals + 1)
+
+
+def _busy(uri: str, kind: str, who: str) -> str:
+    work = "gc or repair" if kind == ALONE else "build, gc or repair"
+    return (
+        f"{uri} is in use by a running {work} of {who}: run this again when that has ended. One that was killed "
+        f"counts for {SILENCE:.0f} s more."
+    )
+
+
+def _now() -> float:
+    """Return seconds of a clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+_holders: dict[str, Holders] = {}
+"""What this process has in each bucket."""
+_lock = threading.Lock()
+
+
+def holders_in(requests: Requests) -> Holders:
+    """Return what this process has in a bucket, one for all who open it."""
+    with _lock:
+        return _holders.setdefault(f"{requests.endpoint} {requests.uri}", Holders(requests))
+
+
+def _forget() -> None:
+    """Give a fork no part in its parent's signs."""
+    global _lock
+    _lock = threading.Lock()
+    _holders.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
