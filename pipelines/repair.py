@@ -86,6 +86,7 @@ def repair(
         If something builds, repairs or collects in the store.
     """
     store.require(dataset)
+    store = Store(store.storage.fresh())
     opened = [open_source(source, limits)] if source is not None else []
     with store.storage.hold(exclusive=True):
         store.storage.sweep()

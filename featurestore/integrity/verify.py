@@ -73,7 +73,7 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
         If the place is no store, or may not be read: that is no damage, and no soundness either.
     """
     store.require(dataset)
-    store = Store(store.storage)  # what was read before may have changed since
+    store = Store(store.storage.fresh())  # what was read before may have changed since
     findings = Findings()
     keys = store.storage.walk() if dataset is None else _dataset_keys(store, dataset, findings)
     for key, size in keys:

@@ -104,7 +104,7 @@ class BucketStorage:
             mark = b""
         if mark != MARK:
             refuse_newer(mark)
-        return mark == MARK or any(map(names_content, self._requests.list("", FIRST)))
+        return mark == MARK or any(map(names_content, self._requests.entries("", FIRST)))
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes: those of records from the copy of the version that stands."""
@@ -207,7 +207,7 @@ class BucketStorage:
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield all that lies below a prefix with sizes in bytes, sorted; signs of life and leases are left out."""
-        found = self._requests.list(prefix)
+        found = self._requests.entries(prefix)
         folders: dict[str, dict[str, Found]] = {}
         for key in found:
             folders.setdefault(_folder(key), {})[key] = found[key]
@@ -218,7 +218,7 @@ class BucketStorage:
 
     def changed(self, prefix: str) -> tuple[int, ...]:
         """Return what differs once a name one level below a prefix has been made, replaced or removed."""
-        found = self._requests.list(prefix)
+        found = self._requests.entries(prefix)
         stamp = hashlib.sha256(repr(sorted(found.items())).encode()).digest()
         return (int.from_bytes(stamp[:8], "big"),)
 
@@ -297,7 +297,7 @@ class BucketStorage:
             listing = self._listings.get(folder)
             if listing is None or not listing.is_young:
                 begun = time.monotonic()
-                objects = self._requests.list(folder)
+                objects = self._requests.entries(folder)
                 listing = self._listings[folder] = _Listing(objects, time.monotonic() - begun)
             return listing
 
@@ -376,7 +376,7 @@ class BucketStorage:
         if self._place in _begun:
             return
         if not self.stands():
-            for key in self._requests.list("", FIRST):
+            for key in self._requests.entries("", FIRST):
                 if not key.startswith("tmp/"):
                     raise StorageError(
                         f"{self.uri} is no store and holds other objects ({key!r:.200}): give --store another prefix."

@@ -111,8 +111,9 @@ class Holders:
         e_tag = self.requests.swap(key, self._body(0), None)
         if e_tag is None:
             held = self._read(key)
-            if held is None or self._age(held[1]) <= SILENCE:
-                return False
+            ours = held is not None and held[0].startswith(self.writer) and name not in self._leases
+            if held is None or not (ours or self._age(held[1]) > SILENCE):
+                return False  # one that this process could not give back is its own
             e_tag = self.requests.swap(key, self._body(0), held[1].e_tag)
         if e_tag is None:
             return False
@@ -186,7 +187,7 @@ class Holders:
     def _refuse_others(self, kind: str) -> list[str]:
         """Refuse what cannot be at the same time as others; return the signs of processes that are gone."""
         gone = []
-        for key, found in self.requests.list(HOLDERS).items():
+        for key, found in self.requests.entries(HOLDERS).items():
             match = _SIGN.fullmatch(key)
             if not match or match["writer"] == self.writer:
                 continue
@@ -198,7 +199,7 @@ class Holders:
         return gone
 
     def _lapsed_leases(self) -> list[str]:
-        return [key for key, found in self.requests.list(LEASES).items() if self._age(found) > SILENCE]
+        return [key for key, found in self.requests.entries(LEASES).items() if self._age(found) > SILENCE]
 
     def _age(self, found: Found) -> float:
         """Return for how many seconds an object has not been written, by the service's clock."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ATTEMPTS = 10
 """Times that a request is sent before its failure is an error."""
 FIRST_PAUSE = 0.1
+FEW_ATTEMPTS = 2
+"""The same where the last request failed for good: work that is broken off would end slowly otherwise."""
 LONGEST_PAUSE = 5.0
 """Seconds between attempts: twice as many each time, of which a random share is waited."""
 CONNECT_SECONDS = "10s"
@@ -70,6 +72,8 @@ class Requests:
         self.bucket, self.prefix = parse_uri(uri)
         self.uri = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         self.endpoint = next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), "")
+        self._failing = False
+        """Whether the last request failed for good."""
 
     @property
     def service(self) -> S3Store:
@@ -122,7 +126,7 @@ class Requests:
         except FileNotFoundError:
             return None
 
-    def list(self, prefix: str, most: int | None = None) -> dict[str, Found]:
+    def entries(self, prefix: str, most: int | None = None) -> dict[str, Found]:
         """Return all objects below a folder, or the first of them; a thousand come with each request."""
         import obstore
 
@@ -156,10 +160,10 @@ class Requests:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         unsure = False
-        for pause in _pauses():
+        for pause in self._pauses():
             try:
                 mode: Any = "create" if e_tag is None else {"e_tag": e_tag}
-                return str(obstore.put(self.service, key, _plain(data), mode=mode)["e_tag"])
+                made = str(obstore.put(self.service, key, _plain(data), mode=mode)["e_tag"])
             except (AlreadyExistsError, PreconditionError):
                 found = self.head(key)
                 if found is not None and found.e_tag != e_tag:
@@ -170,6 +174,9 @@ class Requests:
             except Exception as error:
                 reason = self._passing(error, "writing", key)
                 unsure = True
+            else:
+                self._failing = False
+                return made
             time.sleep(pause)
         raise StorageError(self._gave_up("writing", key, reason))
 
@@ -198,9 +205,9 @@ class Requests:
     def _tried(self, doing: str, key: str, call: Callable[[], Value]) -> Value:
         """Return what a request returns, sent again after a pause while its failure may pass."""
         reason = ""
-        for pause in _pauses():
+        for pause in self._pauses():
             try:
-                return call()
+                value = call()
             except (DamagedObjectError, ChangedError):
                 raise
             except Exception as error:
@@ -210,6 +217,9 @@ class Requests:
                     self._refuse_missing_bucket(error)
                     raise
                 reason = self._passing(error, doing, key)
+            else:
+                self._failing = False
+                return value
             time.sleep(pause)
         raise StorageError(self._gave_up(doing, key, reason))
 
@@ -246,9 +256,15 @@ class Requests:
                 "AWS_ENDPOINT_URL."
             ) from error
 
+    def _pauses(self) -> Iterator[float]:
+        """Yield the seconds to wait after each attempt: twice as many each time, by chance, so that many spread."""
+        for attempt in range(FEW_ATTEMPTS if self._failing else ATTEMPTS):
+            yield random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))
+
     def _gave_up(self, doing: str, key: str, reason: str) -> str:
+        self._failing = True
         return (
-            f"{self.uri}: {doing} {key or 'its objects'} failed {ATTEMPTS} times, at last by: {reason}. Check the "
+            f"{self.uri}: {doing} {key or 'its objects'} failed again and again, at last by: {reason}. Check the "
             "connection and the service, then run the command again to continue."
         )
 
@@ -353,12 +369,6 @@ def _found(entry: ObjectMeta) -> Found:
 
 def _plain(data: Data) -> bytes:
     return data if isinstance(data, bytes) else bytes(data)
-
-
-def _pauses() -> Iterator[float]:
-    """Yield the seconds to wait after each attempt: exponentially more, by chance, so that many do not come at once."""
-    for attempt in range(ATTEMPTS):
-        yield random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))
 
 
 def _status(error: Exception) -> int | None:

@@ -168,10 +168,10 @@ def _is_sound(handle: int, size: int) -> bool:
     try:
         if os.fstat(handle).st_size != size + CRC_BYTES:
             return False
-        checksum = google_crc32c.Checksum()
+        checksum = 0
         for start in range(0, size, PIECE):
-            checksum.update(os.pread(handle, min(PIECE, size - start), start))
-        return bool(os.pread(handle, CRC_BYTES, size) == checksum.digest())
+            checksum = google_crc32c.extend(checksum, os.pread(handle, min(PIECE, size - start), start))
+        return bool(os.pread(handle, CRC_BYTES, size) == checksum.to_bytes(CRC_BYTES, "big"))
     except OSError:
         return False
 

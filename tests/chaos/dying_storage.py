@@ -27,6 +27,9 @@ class DyingStorage:
         self._after = after
         self.count = 0
 
+    def fresh(self) -> DyingStorage:
+        return self
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._storage, name)
         return self._counted(value) if name in COUNTED else value
