@@ -36,7 +36,7 @@ def place_option(command: Command) -> Command:
             "place",
             metavar="URI",
             callback=with_base,
-            help="The store's folder, or s3://BUCKET/PREFIX. Default: FEATURESTORE_HOME, else a folder in the user's cache.",
+            help="A folder, or s3://BUCKET/PREFIX. Default: FEATURESTORE_HOME, else a folder in the user's cache.",
         ),
         click.option(
             "--base",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +122,12 @@ class DatasetView:
     def shards(self) -> NDArray[np.int32]:
         """Number of the shard that holds each row."""
         return self._index.shard
+
+    def expect(self, rows: Iterable[int]) -> None:
+        """Let a storage that fetches shards whole begin with those of rows that are read next, in this order."""
+        if not self.random_access:
+            numbers, first = np.unique(self.shards[np.fromiter(rows, np.int64)], return_index=True)
+            self.store.storage.expect([self._shards[number].key for number in numbers[np.argsort(first)].tolist()])
 
     @property
     def random_access(self) -> bool:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -142,6 +143,7 @@ class Trainer:
         self.state.model.train()
         order = list(self.sampler)
         self.steps = counters.step + len(order)
+        self.data.expect(chain.from_iterable(map(self.ranks.share, order)))
         with closing(self.execution.feed(self.data, map(self.ranks.share, order))) as feed:
             for rows, batch in zip(order, feed, strict=True):
                 self._step(rows, batch)

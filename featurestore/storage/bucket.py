@@ -272,7 +272,7 @@ class BucketStorage:
     def expect(self, keys: Iterable[str]) -> None:
         """Begin to fetch objects that are read next, in this order, as far ahead as the cache has room for."""
         if self._cache.most_bytes:
-            self._ahead.extend(keys)
+            self._ahead.extend(key for key in keys if key not in self._open)
 
     def distrust(self, key: str) -> bool:
         """Drop the copy of an object whose bytes are not sound; return whether reading again can help: once."""

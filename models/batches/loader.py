@@ -91,6 +91,9 @@ class FeatureView(Protocol):
     def shards(self) -> NDArray[np.int32]:
         """Number of the shard that holds each row."""
 
+    def expect(self, rows: Iterable[int]) -> None:
+        """Tell which rows are read next, in this order, so that what lies far away is fetched meanwhile."""
+
     @property
     def random_access(self) -> bool:
         """Whether each row is read by itself, not fetched with its whole shard."""
@@ -174,6 +177,10 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
     def __getitems__(self, rows: Sequence[int]) -> RowRequest:
         """Name the rows of a batch; `PadCollate` reads them straight into the batch."""
         return RowRequest(self, np.asarray(rows, np.int64))
+
+    def expect(self, rows: Iterable[int]) -> None:
+        """Tell which rows are read next, in this order."""
+        self.view.expect(rows)
 
     def read(self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False) -> None:
         """Read rows into `out [rows, longest, bands]`, padded with 0."""

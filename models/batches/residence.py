@@ -6,7 +6,7 @@ the checks of the store, and a batch has the same bits as when it is read from t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +107,15 @@ class RamDataset(ViewDataset):
         self._ends = np.cumsum(self.view.frames, dtype=np.int64)
         frames = int(self._ends[-1]) if len(self._ends) else 0
         self._rows = np.empty((frames, self.view.bands), np.dtype(self.view.features.dtype))
-        for row in shard_by_shard(self.view).tolist():
+        order = shard_by_shard(self.view)
+        self.view.expect(order.tolist())
+        for row in order.tolist():
             stop = int(self._ends[row])
             start = stop - int(self.view.frames[row])
             self.view.read(np.array([row]), self._rows[None, start:stop])
+
+    def expect(self, rows: Iterable[int]) -> None:
+        """Do nothing: the rows are here."""
 
     def __getitem__(self, row: int) -> tuple[NDArray[Any], int]:
         """Return features `array [frames, bands]` and the class number of a row."""
@@ -150,6 +155,9 @@ class DeviceDataset(ViewDataset):
         self._starts[order] = ends - frames
         self._labels = self.targets.to(device)
 
+    def expect(self, rows: Iterable[int]) -> None:
+        """Do nothing: the rows are here."""
+
     def gather(self, rows: Sequence[int], padding: Padding) -> Batch:
         """Return the batch of some rows, float32 on the device: what is sent there is four numbers a clip."""
         chosen = np.asarray(rows, np.int64)
@@ -179,6 +187,7 @@ def pieces(
     room = max(PIECE // (bands * dtype.itemsize), int(frames.max(initial=1)))
     buffer = torch.empty(room, bands, dtype=dtype, pin_memory=pinned)
     rows, first, filled = buffer.numpy(), 0, 0
+    dataset.expect(order.tolist())
     for row, stop in zip(order.tolist(), ends.tolist(), strict=True):
         length = int(frames[row])
         if stop - first > room:
