@@ -57,9 +57,11 @@ class Holders:
         host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:40] or "host"
         self.writer = f"{host}-{os.getpid()}-{secrets.token_hex(6)}"
         self._lock = threading.RLock()
+        self._lease_lock = threading.Lock()
         self._users = 0
         self._kind = SHARED
         self._ended = threading.Event()
+        self._beating: threading.Thread | None = None
         self._service_time, self._own_time = 0.0, 0.0
         self._leases: dict[str, _Lease] = {}
         self._seen: dict[str, tuple[float, Holder | None]] = {}
@@ -117,7 +119,7 @@ class Holders:
             e_tag = self.requests.swap(key, self._body(0), held[1].e_tag)
         if e_tag is None:
             return False
-        with self._lock:
+        with self._lease_lock:
             self._leases[name] = _Lease(e_tag, 0)
         return True
 
@@ -135,7 +137,7 @@ class Holders:
 
     def release(self, name: str) -> None:
         """Give a lease back, if it is still this process's."""
-        with self._lock:
+        with self._lease_lock:
             lease = self._leases.pop(name, None)
         if lease is None:
             return
@@ -159,10 +161,13 @@ class Holders:
             self._withdraw()
             raise
         self._ended = threading.Event()
-        threading.Thread(target=self._beat, args=(self._ended,), name="sign of life", daemon=True).start()
+        self._beating = threading.Thread(target=self._beat, args=(self._ended,), name="sign of life", daemon=True)
+        self._beating.start()
 
     def _leave(self) -> None:
         self._ended.set()
+        if self._beating is not None:
+            self._beating.join()  # a renewal that is under way would come after the removal
         self._ended = threading.Event()
         for name in list(self._leases):
             self.release(name)
@@ -233,7 +238,7 @@ class Holders:
         if lease.renewals * PERIOD > LONGEST_LEASE:
             return
         e_tag = self.requests.swap(f"{LEASES}/{name}", self._body(lease.renewals + 1), lease.e_tag)
-        with self._lock:
+        with self._lease_lock:
             if self._leases.get(name) == lease:
                 if e_tag is None:
                     del self._leases[name]
