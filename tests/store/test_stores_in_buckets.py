@@ -57,7 +57,8 @@ def test_a_build_that_finds_all_rows_standing_asks_for_little(place, corpus, s3_
         use(monkeypatch, proxy.address, tmp_path / "elsewhere")
         assert build_here(open_store(place), corpus, recipe(2))[1] == 0
 
-    assert (after_a_build, proxy.requests.total() - after_a_build) < (0, 0)
+    assert after_a_build < 60
+    assert proxy.requests.total() - after_a_build < 60
 
 
 def test_what_is_forgotten_is_collected_and_the_rest_stays(place, corpus):
@@ -100,7 +101,8 @@ def test_damage_in_a_bucket_is_found_and_mended_though_copies_of_sound_objects_a
         requests.put(key, flipped)
 
     assert {key for key, _ in verify(open_store(place)).damaged} >= set(injured)
-    assert repair(open_store(place)).left == ()
+    assert [key for key, _ in repair(open_store(place)).left] == injured[2:]  # a table is the next build's
+    build_here(open_store(place), corpus, recipe(2))
     assert objects(open_store(place)) == before
     view = open_store(place).view("tiny")
     assert [view[row][0].tobytes() for row in range(len(view))] == rows
