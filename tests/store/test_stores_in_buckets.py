@@ -19,7 +19,7 @@ from featurestore.integrity.verify import verify
 from featurestore.storage import bucket_holders
 from featurestore.storage.bucket_requests import Requests
 from featurestore.store import Store, open_store
-from pipelines.repair.repair import repair
+from pipelines.repair import repair
 
 
 @pytest.fixture(autouse=True)
