@@ -20,6 +20,7 @@ REFUSALS = {
     "409": (409, "ConditionalRequestConflict"),
     "412": (412, "PreconditionFailed"),
 }
+DENIED = {"403": (403, "AccessDenied")}
 """Answers in place of the server's, which never sees the request."""
 AFTERWARDS = ("lost", "500 after success")
 """What becomes of the answer to a request that the server has carried out."""
@@ -95,8 +96,8 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             if fault == "reset":
                 self.close_connection = True
                 return
-            if fault in REFUSALS:
-                status, code = REFUSALS[fault]
+            if fault in REFUSALS | DENIED:
+                status, code = (REFUSALS | DENIED)[fault]
                 self.answer(status, {}, f"<Error><Code>{code}</Code></Error>".encode())
                 return
             status, answered, data = self.passed_on(headers, body)

@@ -35,6 +35,9 @@ SILENT_SECONDS = "60s"
 PASSING = {408, 409, 425, 429, *range(500, 600)}
 """Statuses after which the same request may succeed: overload, throttling, conflicts of writers at the same time."""
 
+INSTANCE = "169.254.169.254"
+"""Who is asked for credentials last: a machine in the cloud knows its own, any other one has none then."""
+
 Data = bytes | bytearray | memoryview
 Value = TypeVar("Value")
 
@@ -237,7 +240,8 @@ class Requests:
             raise error
         self._refuse_missing_bucket(error)
         status, reason = _status(error), self._reason(error)
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in (401, 403)
+        if denied or INSTANCE in str(error):
             raise StorageError(
                 f"{self.uri}: {doing} {key or 'its objects'} is not allowed ({reason}): check AWS_PROFILE or "
                 "AWS_ACCESS_KEY_ID in the environment, and what its owner may do in this bucket."

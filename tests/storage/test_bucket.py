@@ -127,6 +127,30 @@ def test_single_rows_are_read_by_ranges_and_many_from_one_copy(storage, s3_serve
     assert proxy.requests["HEAD"] == 0
 
 
+def test_shards_that_are_read_next_are_fetched_side_by_side_once_each(place, s3_server, monkeypatch, tmp_path):
+    keys = [f"shards/{'0' * 16}/{number:032x}/c/0/0" for number in range(24)]
+    writer = open_storage(place)
+    for number, key in enumerate(keys):
+        writer.put_if_absent(key, bytes([number]) * 10)
+    four_at_once = threading.Barrier(4)
+
+    def meeting(method: str, path: str, headers: dict[str, str]) -> None:
+        if path.endswith("/c/0/0"):
+            four_at_once.wait(60)
+
+    with faulty(s3_server) as proxy:
+        proxy.choose = meeting
+        use(monkeypatch, proxy.address, tmp_path / "copies")
+        reader, part = open_storage(place), np.empty(10, np.uint8)
+        for _ in range(2):
+            reader.expect(keys)
+            for number, key in enumerate(keys):
+                reader.read(key, 0, part)
+                assert part.tolist() == [number] * 10
+
+    assert proxy.requests["GET"] <= 24 + 10  # and a few listings
+
+
 def test_a_copy_is_not_read_any_more_once_the_object_is_another(storage, place):
     storage.put_if_absent(DATA, b"one")
     part = np.empty(3, np.uint8)
@@ -324,6 +348,18 @@ def test_a_bucket_that_is_not_there_is_named(place, monkeypatch):
     for call in (lambda s: s.stands(), lambda s: s.put_if_absent(DATA, b"1"), lambda s: list(s.walk())):
         with pytest.raises(StorageError, match="there is no bucket 'nowhere'"):
             call(open_storage("s3://nowhere/x"))
+
+
+def test_credentials_that_are_nowhere_or_not_let_in_are_asked_for(place, s3_server, monkeypatch, tmp_path):
+    with faulty(s3_server) as proxy:
+        proxy.choose = lambda *_: "403"
+        use(monkeypatch, proxy.address, tmp_path)
+        with pytest.raises(StorageError, match=r"is not allowed \(403 Forbidden, AccessDenied\): check AWS_PROFILE"):
+            open_storage(place).get(MARKER)
+    assert proxy.requests.total() == 1
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(StorageError, match="AWS_PROFILE=nobody gives no credentials"):
+        open_storage(f"{place}/below").get(MARKER)
 
 
 def test_a_service_that_does_not_answer_is_one_line(place, monkeypatch):
