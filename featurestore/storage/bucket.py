@@ -358,9 +358,8 @@ class BucketStorage:
             found = self._found(key)
             if found is None or found.size > self._cache.most_bytes // (2 * AHEAD):
                 return False
-            if (handle := self._cache.open(self._name(key, found), found.size)) is not None:
-                os.close(handle)
-                return True
+            if self._cache.has(self._name(key, found), found.size):
+                return True  # who opens it looks whether it is sound
             data, found = self._requests.get(key, largest(key))
             return self._cache.put(self._name(key, found), data)
         return False

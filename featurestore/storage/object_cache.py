@@ -92,6 +92,13 @@ class ObjectCache:
         self.remove(name)
         return None
 
+    def has(self, name: str, size: int) -> bool:
+        """Tell whether there is a copy of the right size; whether it is sound is seen when it is opened."""
+        try:
+            return (self.folder / name).stat().st_size == size + CRC_BYTES
+        except OSError:
+            return False
+
     def get(self, name: str, size: int) -> bytes | None:
         """Return the bytes of an object's copy; None if there is no sound one."""
         handle = self.open(name, size)

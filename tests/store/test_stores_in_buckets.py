@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,22 +144,35 @@ print(build_here(open_store(sys.argv[1]), Path(sys.argv[2]), recipe(2)), flush=T
 """
 
 
-def test_a_build_whose_process_is_killed_is_ended_by_another_once_its_leases_lapse(place, corpus, tmp_path):
-    def begun(shards: int) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", KILLED, place, corpus, str(shards), ":".join(sys.path)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def begun(place: str, corpus: Path, shards: int) -> subprocess.Popen[str]:
+    """Start a build in a process of its own that stops at the write of a shard."""
+    command = [sys.executable, "-c", KILLED, place, corpus, str(shards), ":".join(sys.path)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
+
+def test_a_build_whose_process_is_killed_is_ended_by_another_once_its_leases_lapse(place, corpus, tmp_path):
     wanted = build_here(open_store(tmp_path / "local"), corpus, recipe(2))
     for shards in (0, 1):
-        child = begun(shards)
+        child = begun(place, corpus, shards)
         assert child.stdout.readline() == "at it\n"
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
-    child = begun(1000)
+    child = begun(place, corpus, 1000)
     told, _ = child.communicate(timeout=120)
 
     assert wanted[0] in told
     assert verify(open_store(place)).damaged == []
     assert objects(open_store(place)) == objects(open_store(tmp_path / "local"))
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in repr(objects(open_store(place)))
+
+
+def test_builders_at_once_in_a_bucket_end_with_one_digest_and_the_objects_of_one(place, corpus, tmp_path):
+    wanted, rows = build_here(open_store(tmp_path / "local"), corpus, recipe(2))
+    told = [child.communicate(timeout=240)[0] for child in [begun(place, corpus, 1000) for _ in range(3)]]
+
+    found = [re.search(r"'([0-9a-f]{64})', (\d+)", text) for text in told]
+    assert [match and match[1] for match in found] == [wanted] * 3
+    assert sum(int(match[2]) for match in found if match) >= rows
+    assert objects(open_store(place)) == objects(open_store(tmp_path / "local"))
+    assert Requests(place).entries("tmp") == {}
