@@ -65,6 +65,7 @@ class Holders:
         self._service_time, self._own_time = 0.0, 0.0
         self._leases: dict[str, _Lease] = {}
         self._seen: dict[str, tuple[float, Holder | None]] = {}
+        self._refusals: dict[str, tuple[float, str]] = {}
 
     @contextmanager
     def hold(self, *, exclusive: bool) -> Iterator[None]:
@@ -79,7 +80,7 @@ class Holders:
             if self._users and (exclusive or self._kind == ALONE):
                 raise StoreBusyError(_busy(self.requests.uri, ALONE if self._kind == ALONE else SHARED, "this process"))
             if not self._users:
-                self._enter(ALONE if exclusive else SHARED)
+                self._enter_unless_refused(ALONE if exclusive else SHARED)
             self._users += 1
         try:
             yield
@@ -145,6 +146,19 @@ class Holders:
             found = self.requests.head(f"{LEASES}/{name}")
             if found is not None and found.e_tag == lease.e_tag:
                 self.requests.delete(f"{LEASES}/{name}")
+
+    def _enter_unless_refused(self, kind: str) -> None:
+        """Enter, or refuse again what was refused a moment ago: builds that wait ask ten times a second."""
+        since, before = self._refusals.get(kind, (-LOOK, ""))
+        if _now() - since < LOOK:
+            raise StoreBusyError(before)
+        try:
+            if kind == SHARED and self._own_time:
+                self._refuse_others(kind)  # without a sign, which would refuse who waits to be alone
+            self._enter(kind)
+        except StoreBusyError as error:
+            self._refusals[kind] = _now(), str(error)
+            raise
 
     def _enter(self, kind: str) -> None:
         self._kind = kind

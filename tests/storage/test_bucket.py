@@ -257,7 +257,20 @@ def test_leases_and_signs_are_renewed_while_their_process_works(place, monkeypat
     assert requests.entries("tmp") == {}
 
 
+def test_one_who_waits_for_a_bucket_asks_for_little(place, s3_server, monkeypatch, tmp_path):
+    monkeypatch.setattr(bucket_holders, "PERIOD", 0.2)
+    with bucket_holders.Holders(bucket_requests.Requests(place)).hold(exclusive=True), faulty(s3_server) as proxy:
+        use(monkeypatch, proxy.address, tmp_path)
+        waiting = bucket_holders.Holders(bucket_requests.Requests(place))
+        for _ in range(100):
+            with pytest.raises(StoreBusyError, match="in use by a running gc"), waiting.hold(exclusive=False):
+                pass
+
+    assert proxy.requests.total() < 20
+
+
 def test_one_who_wants_a_bucket_alone_is_refused_while_others_build_and_the_other_way_round(place, monkeypatch):
+    monkeypatch.setattr(bucket_holders, "LOOK", 0.0)
     monkeypatch.setattr(bucket_holders, "PERIOD", 0.2)
     storage, other = open_storage(place), bucket_holders.Holders(bucket_requests.Requests(place))
     with storage.hold(exclusive=False):
@@ -275,6 +288,7 @@ def test_one_who_wants_a_bucket_alone_is_refused_while_others_build_and_the_othe
 
 
 def test_signs_and_leases_of_the_dead_go_with_the_next_collection(place, monkeypatch):
+    monkeypatch.setattr(bucket_holders, "LOOK", 0.0)
     monkeypatch.setattr(bucket_holders, "PERIOD", 0.2)
     storage, requests = open_storage(place), bucket_requests.Requests(place)
     storage.replace("refs/x.json", b"0")

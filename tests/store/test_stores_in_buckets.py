@@ -26,6 +26,7 @@ from pipelines.repair import repair
 @pytest.fixture(autouse=True)
 def short_periods(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_holders, "PERIOD", 0.3)
+    monkeypatch.setattr(bucket_holders, "LOOK", 0.0)
 
 
 @pytest.fixture
