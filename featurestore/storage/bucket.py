@@ -44,7 +44,7 @@ MOST_OPEN = 64
 LISTED = ("shards", "sources", "rejects")
 """Kinds of which there are so many that one listing is asked for instead of each object."""
 LISTING_LIFE = 1.0
-"""Seconds for which a listing is believed, and at least ten times as long as it took; own writes change it at once."""
+"""Seconds for which a listing is believed of what it holds, and at least ten times as long as it took."""
 KEPT = re.compile(r"shards/[0-9a-f]{16}/[0-9a-f]{32}/zarr\.json|(datasets|tables|listings)/.*")
 """Objects beside shards' data of which a copy is kept: their bytes follow from their keys."""
 FIRST = 1000
@@ -154,13 +154,13 @@ class BucketStorage:
         return found.size
 
     def exists(self, key: str) -> bool:
-        """Tell whether an object stands under this key, by a listing of its neighbours where there are many."""
+        """Tell whether an object stands under this key; what a listing lacks is looked for by itself."""
         return self._found(checked_key(key)) is not None
 
     def put_if_absent(self, key: str, data: Data, *, durable: bool = True) -> bool:
         """Publish an object if none stands there; return whether it was written. Services make all of it durable."""
         del durable
-        if key.startswith("sources/") and self.exists(key):
+        if key.startswith("sources/") and key in self._listing("sources").objects:
             return False  # so that known recordings are not sent again
         self._begin()
         written = self._swap(checked_key(key), data, None)
@@ -170,7 +170,7 @@ class BucketStorage:
 
     def adopt(self, key: str, path: Path) -> bool:
         """Publish a file's bytes if no object stands there."""
-        if self.exists(key):
+        if key in self._listing(_folder(checked_key(key))).objects:
             return False
         try:
             data = read_regular(path, largest(key))
@@ -200,20 +200,21 @@ class BucketStorage:
             raise DamagedObjectError(prefix, "no folder of a store is called so")
         if prefix and _folder(f"{prefix}/x") == prefix:
             below = len(prefix) + 1
-            names = sorted({key[below:].partition("/")[0] for key in self._listing(prefix).objects})
+            names = sorted({key[below:].partition("/")[0] for key in self._listing(prefix, fresh=True).objects})
         else:
             names = self._requests.folders(prefix)
         return [name for name in names if is_part(f"{prefix}/{name}".lstrip("/"))]
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield all that lies below a prefix with sizes in bytes, sorted; signs of life and leases are left out."""
+        begun = time.monotonic()
         found = self._requests.entries(prefix)
         folders: dict[str, dict[str, Found]] = {}
         for key in found:
             folders.setdefault(_folder(key), {})[key] = found[key]
         for folder, objects in folders.items():
             if folder.partition("/")[0] in LISTED:
-                self._listings[folder] = _Listing(objects, 0.0)
+                self._listings[folder] = _Listing(objects, begun)
         yield from ((key, found[key].size) for key in sorted(found) if not key.startswith("tmp/"))
 
     def changed(self, prefix: str) -> tuple[int, ...]:
@@ -288,17 +289,20 @@ class BucketStorage:
 
     def _found(self, key: str) -> Found | None:
         """Return what the service says of an object, from a listing that is young enough if its kind is listed."""
-        if key.partition("/")[0] not in LISTED:
-            return self._requests.head(key)
-        return self._listing(_folder(key)).objects.get(key)
+        asked = time.monotonic()
+        listing = self._listing(_folder(key)) if key.partition("/")[0] in LISTED else None
+        found = listing.objects.get(key) if listing else None
+        if found is None and (listing is None or listing.begun < asked):
+            return self._requests.head(key)  # somebody may have written it since
+        return found
 
-    def _listing(self, folder: str) -> _Listing:
+    def _listing(self, folder: str, *, fresh: bool = False) -> _Listing:
+        """Return what lies below a folder: what was heard a short time ago, or with `fresh` what is heard now."""
         with self._lock:
             listing = self._listings.get(folder)
-            if listing is None or not listing.is_young:
+            if listing is None or fresh or not listing.is_young:
                 begun = time.monotonic()
-                objects = self._requests.entries(folder)
-                listing = self._listings[folder] = _Listing(objects, time.monotonic() - begun)
+                listing = self._listings[folder] = _Listing(self._requests.entries(folder), begun)
             return listing
 
     def _note(self, key: str, found: Found | None) -> None:
@@ -412,9 +416,11 @@ _begun: set[str] = set()
 class _Listing:
     """What lay below a folder a short time ago."""
 
-    def __init__(self, objects: dict[str, Found], seconds: float) -> None:
+    def __init__(self, objects: dict[str, Found], begun: float) -> None:
         self.objects = objects
-        self._until = time.monotonic() + max(LISTING_LIFE, 10 * seconds)
+        self.begun = begun
+        now = time.monotonic()
+        self._until = now + max(LISTING_LIFE, 10 * (now - begun))
 
     @property
     def is_young(self) -> bool:

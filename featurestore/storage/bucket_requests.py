@@ -315,7 +315,7 @@ class _CutShortError(Exception):
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 """Variables that name another service than that of AWS, first the one that counts most."""
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-PREFIX = re.compile(r"([A-Za-z0-9!_.*'()=+-]+(/[A-Za-z0-9!_.*'()=+-]+)*)?")
+PREFIX = re.compile(r"([A-Za-z0-9_.=+-]+(/[A-Za-z0-9_.=+-]+)*)?")
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
@@ -337,7 +337,7 @@ def parse_uri(uri: str) -> tuple[str, str]:
     if not sound or any(set(part) == {"."} for part in prefix.split("/") if part):
         raise StorageError(
             f"{uri!r:.200} is no store in a bucket: write s3://BUCKET/PREFIX, the prefix of letters, digits and any "
-            "of !-_.*'()=+ and /."
+            "of -_.=+ and /."
         )
     return parts.netloc, prefix
 
