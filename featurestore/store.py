@@ -13,6 +13,7 @@ from featurestore.datasets import CALLED, DatasetRecord, Reference, Table, check
 from featurestore.errors import DamagedObjectError, MissingObjectError, SpecError, StorageError, UnknownNameError
 from featurestore.segments import recording_of
 from featurestore.shards.record import ShardRecord, data_key, record_key
+from featurestore.shards.row_index import Places, index_bytes, index_key, index_of
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage import default_place, layered_place, open_storage
 from featurestore.storage.layered import LayeredStorage
@@ -137,6 +138,10 @@ class Store:
         key = f"datasets/{dataset}.json"
         return DatasetRecord.from_bytes(key, self.storage.get(key))
 
+    def index(self, record: DatasetRecord) -> Places:
+        """Find every row of a dataset in the records of its shards; `DamagedObjectError` if some are not there."""
+        return index_of(record, {address: self.record(address) for address in record.addresses})
+
     def table(self, table: str) -> Table:
         """Return a table by its id."""
         key = f"tables/{table}.json"
@@ -153,6 +158,7 @@ class Store:
                 raise MissingObjectError(address)
         reference = Reference(check_dataset_name(name), record.id, table.id)
         self._heal(record.key, record.to_bytes())
+        self._heal(index_key(record.id), index_bytes(self.index(record)))
         self._heal(table.key, table.to_bytes())
         for key in (reference.root, reference.key) if named else (reference.root,):
             if not self.storage.exists(key) or self.storage.get(key) != reference.to_bytes():

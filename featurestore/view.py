@@ -17,7 +17,7 @@ from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.errors import SpecError
 from featurestore.rows.draws import draw
 from featurestore.segments import segment_of
-from featurestore.shards.reader import locate_rows
+from featurestore.shards.row_index import locate_rows
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
@@ -50,6 +50,7 @@ class DatasetView:
         self.bands = self.features.width
         """Values of a frame."""
         self._shards, self._index = locate_rows(store, record, table)
+        self._whole = self._index
 
     @classmethod
     def open(cls, store: ReadableStore, reference: Reference) -> DatasetView:
@@ -166,11 +167,10 @@ class DatasetView:
         It is equal for equal samples in any container, and for audio that the features cannot tell apart, such as a
         copy with its sign changed: for a model that is the same leak.
         """
-        records = (reader.record for reader in self._shards)
+        clean = np.unique(self._whole.shard[self._whole.copy == 0]).tolist()
         return {
             content: checksum
-            for record in records
-            if record.first == 0
+            for record in (self._shards[number].record for number in clean)
             for (content, copy), checksum in zip(record.row_keys(), record.checksums, strict=True)
             if copy == 0
         }
@@ -227,7 +227,7 @@ class DatasetView:
     def select(self, rows: NDArray[Any]) -> DatasetView:
         """Return the view of some rows, given by position or by a mask `array [rows]` of truth values."""
         view = object.__new__(DatasetView)
-        kept = ("store", "name", "digest", "table", "_stored", "features", "augmentation", "bands", "_shards")
+        kept = ["store", "name", "digest", "table", "_stored", "features", "augmentation", "bands", "_shards", "_whole"]
         view.__dict__.update({name: getattr(self, name) for name in kept})
         view._index = self._index.take(np.asarray(rows))
         return view

@@ -37,6 +37,7 @@ from featurestore.integrity.verify import FOREIGN, verify
 from featurestore.shards.commit import encode_shard
 from featurestore.shards.plan import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import ShardRecord, data_key, record_key
+from featurestore.shards.row_index import index_bytes
 from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.storage.folder_lock import MARK
 from featurestore.storage.protocol import MARKER
@@ -219,6 +220,15 @@ def _mend_dataset(store: Store, key: str) -> None:
     raise DamagedObjectError(key, f"{REBUILD}; then forget this one")
 
 
+def _mend_index(store: Store, key: str) -> None:
+    """Write the index of a dataset anew; remove that of a dataset that is not there."""
+    dataset = key.rpartition("/")[2].removesuffix(".npy")
+    if store.storage.exists(f"datasets/{dataset}.json"):
+        store.storage.replace(key, index_bytes(store.index(store.dataset(dataset))))
+    else:
+        store.storage.delete(key)
+
+
 def _mend_listing(store: Store, key: str) -> None:
     """Write a listing anew that other objects imply: a table without rejects, or a synthesised corpus."""
 
@@ -326,6 +336,7 @@ _MENDERS: dict[str, Callable[[Store, str], None]] = {
     "rejects": lambda store, key: store.storage.delete(key),  # the next build tries the recording once more
     "shards": _mend_shard,
     "datasets": _mend_dataset,
+    "indexes": _mend_index,
     "refs": _mend_reference,
 }
 """What mends each kind of object, in the order in which they are mended; tables are written by the next build."""

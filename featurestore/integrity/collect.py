@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from featurestore.datasets import CorpusReference, listing_key, parse_listing
 from featurestore.segments import recording_of
 from featurestore.shards.record import data_key, record_key
+from featurestore.shards.row_index import index_key
 from featurestore.storage.protocol import KEY
 from featurestore.store import Store
 
 DAY = 86_400.0
-COLLECTED = ("shards", "datasets", "tables", "listings", "sources", "rejects")
+COLLECTED = ("shards", "datasets", "indexes", "tables", "listings", "sources", "rejects")
 """Kinds of objects that can become garbage; names never do, and foreign files are the user's to remove."""
 NAMES = ("refs", "refs/datasets", "refs/corpora")
 """Folders of names."""
@@ -125,7 +126,7 @@ def marked(store: Store) -> set[str]:
     contents: set[str] = set()
     references = store.references(every=True)
     for record in map(store.dataset, {reference.dataset for reference in references}):
-        needed.add(record.key)
+        needed |= {record.key, index_key(record.id)}
         for address in record.addresses:
             needed |= {record_key(address), data_key(address)}
         contents.update(record.originals)

@@ -28,6 +28,7 @@ from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageEr
 from featurestore.segments import brief, segment_of
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
+from featurestore.shards.row_index import index_bytes, index_key
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS, is_finite
 from featurestore.specs.row_spec import CPU
 from featurestore.storage.folder_lock import MARK
@@ -101,6 +102,8 @@ def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple
         return
     yield f"refs/datasets/{record.id}.json", 0
     yield record.key, len(record.to_bytes())
+    if store.storage.exists(index_key(record.id)):
+        yield index_key(record.id), 0
     yield table.key, len(table.to_bytes())
     for address in record.addresses:
         yield record_key(address), 0
@@ -123,6 +126,8 @@ def _check(store: Store, key: str, findings: Findings) -> None:
                 raise DamagedObjectError(key, "data without a record: an interrupted write or a lost record")
         case ["datasets", _]:
             _check_dataset(store, key)
+        case ["indexes", name]:
+            _check_index(store, key, name.removesuffix(".npy"))
         case ["tables", _]:
             Table.from_bytes(key, store.storage.get(key))
         case ["sources", content]:
@@ -174,6 +179,17 @@ def _check_dataset(store: Store, key: str) -> None:
         raise DamagedObjectError(key, error.reason) from error
     if found != record.digest:
         raise DamagedObjectError(key, "its shards hold rows of another digest")
+
+
+def _check_index(store: Store, key: str, dataset: str) -> None:
+    """Check that an index says of each row what the records of the dataset's shards say."""
+    data = store.storage.get(key)
+    try:
+        found = index_bytes(store.index(store.dataset(dataset)))
+    except FeatureStoreError:
+        return  # reported as its own object
+    if found != data:
+        raise DamagedObjectError(key, "it differs from the records of its shards")
 
 
 def _check_reject(store: Store, key: str) -> None:

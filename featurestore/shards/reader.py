@@ -1,4 +1,4 @@
-"""Direct, verified reads of rows, from the bytes of one shard and from all shards of a dataset.
+"""Direct, verified reads of a shard's rows from its own bytes.
 
 zarr-python opens the same objects (a test compares the two) but spends a millisecond on each read; this reader takes
 a row's bytes from the file. Each inner chunk's crc32c is checked the first time it is read, and remembered. Files are
@@ -7,8 +7,7 @@ read and not mapped: one that is cut short under a map ends a process without a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,6 @@ from numpy.typing import NDArray
 from featurestore.errors import DamagedObjectError
 from featurestore.shards.record import CHUNK, CRC_BYTES, ShardRecord, crc32c, data_key
 from featurestore.storage.protocol import Buffer, Storage, Version
-
-if TYPE_CHECKING:
-    from featurestore.datasets import DatasetRecord, ReadableStore, Table
 
 PATIENCE = 3
 """Times that an object may be replaced by another while it is read."""
@@ -131,64 +127,3 @@ def decode_rows(record: ShardRecord, data: Buffer) -> list[NDArray[Any]]:
     if not np.isnan(frames[layout.frames :]).all():
         raise DamagedObjectError(data_key(record.address), "frames after the last row are not empty")
     return [frames[start:stop] for start, stop in zip(record.offsets[:-1], record.offsets[1:], strict=True)]
-
-
-@dataclass(frozen=True)
-class RowIndex:
-    """Where each row of a view is; all arrays have the shape `[rows]`."""
-
-    utterance: NDArray[np.int32]
-    """Position of the row's recording in the table."""
-    copy: NDArray[np.int32]
-    """Copy index; 0 is clean."""
-    shard: NDArray[np.int32]
-    """Position of the shard in the view's list of readers."""
-    start: NDArray[np.int64]
-    """First frame in the shard."""
-    frames: NDArray[np.int32]
-    """Number of frames."""
-
-    def take(self, rows: NDArray[Any]) -> RowIndex:
-        """Return the index of some rows, given by position or by mask."""
-        return RowIndex(self.utterance[rows], self.copy[rows], self.shard[rows], self.start[rows], self.frames[rows])
-
-    def __len__(self) -> int:
-        return len(self.copy)
-
-
-def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tuple[tuple[ShardReader, ...], RowIndex]:
-    """Find every row of a dataset in its shards, by path and copy; `DamagedObjectError` if some are not there."""
-    records = [store.record(address) for address in record.addresses]
-    spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for shard, shard_record in enumerate(records):
-        for position, member in enumerate(shard_record.members):
-            spans.setdefault((shard_record.spec.id, member), []).append((shard, position))
-    runs: list[tuple[int, int, int, int]] = []  # utterance, copy, shard, row in the shard
-    parts = [(part, set(part.contents)) for part in record.parts]
-    for utterance, entry in enumerate(table.utterances):
-        for part, contents in parts:
-            if entry.content not in contents:
-                continue
-            found: dict[int, tuple[int, int]] = {}  # shard and row of each copy
-            for shard, position in spans.get((part.spec.id, entry.content), ()):
-                held = records[shard]
-                for copy in range(max(part.first, held.first), min(part.stop, held.stop)):
-                    found.setdefault(copy, (shard, position * held.copies + copy - held.first))
-            if len(found) != part.stop - part.first:
-                raise DamagedObjectError(record.key, f"its shards lack rows of {entry.path!r}")
-            runs.extend((utterance, copy, shard, row) for copy, (shard, row) in sorted(found.items()))
-    columns = np.array(runs, np.int64).reshape(-1, 4).T
-    starts, frames = _starts(columns[2], columns[3], records)
-    utterances, copies, shards = (column.astype(np.int32) for column in columns[:3])
-    readers = tuple(ShardReader(store.storage, one) for one in records)
-    return readers, RowIndex(utterances, copies, shards, starts, frames)
-
-
-def _starts(
-    shards: NDArray[np.int64], rows: NDArray[np.int64], records: list[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Look up the first frame and the number of frames of each row."""
-    offsets = np.concatenate([record.offsets for record in records] or [np.zeros(1, np.int64)])
-    first = np.concatenate([[0], np.cumsum([record.rows + 1 for record in records])]).astype(np.int64)
-    places = first[shards] + rows
-    return offsets[places], (offsets[places + 1] - offsets[places]).astype(np.int32)

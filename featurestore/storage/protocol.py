@@ -22,6 +22,7 @@ DATASET_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
 KEY = re.compile(
     r"shards/[0-9a-f]{16}/[0-9a-f]{32}/(zarr\.json|c/0/0)"
     r"|datasets/[0-9a-f]{32}\.json"
+    r"|indexes/[0-9a-f]{32}\.npy"
     r"|(tables|listings)/[0-9a-f]{64}\.json"
     r"|sources/[0-9a-f]{64}"
     r"|rejects/[0-9a-f]{16}/[0-9a-f]{64}(\.t\d+-\d*)?(\.c\d+)?\.json"
@@ -32,7 +33,7 @@ KEY = re.compile(
 
 FOLDER = re.compile(
     r"|shards(/[0-9a-f]{16}(/[0-9a-f]{32}(/c(/0)?)?)?)?"
-    r"|datasets|tables|listings|sources|rejects(/[0-9a-f]{16})?|refs(/datasets|/corpora)?"
+    r"|datasets|indexes|tables|listings|sources|rejects(/[0-9a-f]{16})?|refs(/datasets|/corpora)?"
 )
 """What lies between a store's root and an object."""
 
@@ -42,7 +43,7 @@ LARGEST_RECORD = 64_000_000
 LARGEST_DATA = 2**32
 """Bytes of the largest data object of a shard."""
 
-LARGEST = {"datasets": 512_000_000, "tables": 512_000_000, "listings": 512_000_000, "sources": 2**31}
+LARGEST = {"datasets": 512_000_000, "indexes": 2**32, "tables": 512_000_000, "listings": 512_000_000, "sources": 2**31}
 """Bytes of the largest object of the other kinds that is read into memory as a whole."""
 
 
