@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -156,6 +157,9 @@ def _leave_stdout() -> None:
 def main() -> None:
     """Run as a console script."""
     open_closed_streams()
+    gc.set_threshold(
+        100_000, 20, 100
+    )  # tables of utterances live to the end; looking for cycles in them doubles the time
     code = run()
     if code == ExitCode.INTERRUPTED:
         # An interrupt that meets Python within an import or a compiled module leaves a mark in the interpreter, which

@@ -235,6 +235,8 @@ class Reference:
     """Id of the dataset record."""
     table: str
     """Id of the table."""
+    corpus: str = ""
+    """The corpus that the table names, so that a list of datasets reads no table; empty in earlier versions."""
 
     @property
     def key(self) -> str:
@@ -248,14 +250,15 @@ class Reference:
 
     def to_bytes(self) -> bytes:
         """Return the reference as sealed canonical JSON."""
-        return sealed({"format": FORMAT, "name": self.name, "dataset": self.dataset, "table": self.table})
+        body = {"format": FORMAT, "name": self.name, "dataset": self.dataset, "table": self.table}
+        return sealed({**body, **({"corpus": self.corpus} if self.corpus else {})})
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> Reference:
         """Read and check a reference; `DamagedObjectError` if it is not sound or has another's key."""
         body = unsealed(key, data)
         with reading(key, "a reference"):
-            reference = cls(body["name"], body["dataset"], body["table"])
+            reference = cls(body["name"], body["dataset"], body["table"], body.get("corpus", ""))
             check_types(reference)
             for target in (reference.key, reference.root, f"tables/{reference.table}.json"):
                 checked_key(target)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,7 @@ class Store:
             found += map(self._root, roots)
         if table and found[0].table != table:
             exact = (one for one in found if one.table == table)  # none, if no name has those labels any more
-            return next(exact, dataclasses.replace(found[0], table=table))
+            return next(exact, dataclasses.replace(found[0], table=table, corpus=""))
         return found[0]
 
     def _named(self, name: str) -> Reference:
@@ -156,7 +157,7 @@ class Store:
         for address in record.addresses:
             if not self.has_shard(address):
                 raise MissingObjectError(address)
-        reference = Reference(check_dataset_name(name), record.id, table.id)
+        reference = Reference(check_dataset_name(name), record.id, table.id, table.corpus)
         self._heal(record.key, record.to_bytes())
         self._heal(index_key(record.id), index_bytes(self.index(record)))
         self._heal(table.key, table.to_bytes())
@@ -192,7 +193,7 @@ class Store:
             for dataset in self.dataset_ids():
                 root = self._root(dataset)
                 if root.name == name and not self.borrowed(f"refs/datasets/{dataset}.json"):
-                    called = Reference(self.dataset(dataset).digest[:CALLED], dataset, root.table)
+                    called = dataclasses.replace(root, name=self.dataset(dataset).digest[:CALLED])
                     self.storage.replace(f"refs/datasets/{dataset}.json", called.to_bytes())
             self.storage.delete(f"refs/{name}.json")
         return reference
@@ -237,7 +238,7 @@ class Store:
         return [
             {
                 "dataset": reference.name if named.get(reference.name) == reference else record.digest[:SHOWN_DIGITS],
-                "corpus": self.table(reference.table).corpus,
+                "corpus": reference.corpus or self.table(reference.table).corpus,
                 "rows": record.rows,
                 "bytes": self.bytes_of(record.addresses),
                 "shared_bytes": self.bytes_of(address for address in record.addresses if users[address] > 1),
@@ -248,8 +249,12 @@ class Store:
         ]
 
     def bytes_of(self, addresses: Iterable[str]) -> int:
-        """Return the bytes of the data objects of some shards."""
-        return sum(self.record(address).layout.object_bytes for address in addresses)
+        """Return the bytes of the data objects of some shards; those that are lost have none."""
+        sizes = 0
+        for key in map(data_key, addresses):
+            with suppress(MissingObjectError):
+                sizes += self.storage.size(key)
+        return sizes
 
 
 def open_store(uri: str | Path | None = None, base: str | Path | None = None) -> Store:

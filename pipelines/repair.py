@@ -271,7 +271,7 @@ def _root(store: Store, dataset: str) -> Reference:
     fitting = [table for table in _tables(store) if contents <= {one.content for one in table.utterances}]
     if len(fitting) != 1:
         raise DamagedObjectError(f"refs/datasets/{dataset}.json", f"{len(fitting)} tables fit: build it again")
-    return Reference(record.digest[:CALLED], dataset, fitting[0].id)
+    return Reference(record.digest[:CALLED], dataset, fitting[0].id, fitting[0].corpus)
 
 
 def _corpus_reference(store: Store, corpus: str) -> CorpusReference:

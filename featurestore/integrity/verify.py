@@ -209,9 +209,12 @@ def _check_reference(store: Store, key: str) -> None:
     reference = Reference.from_bytes(key, store.storage.get(key))
     table = f"tables/{reference.table}.json"
     _check_stands(store, (f"datasets/{reference.dataset}.json", table, reference.root), key)
-    corpora: tuple[str, ...] = ()
+    corpus = ""
     with suppress(FeatureStoreError):  # a damaged table is reported as its own object
-        corpora = corpora_of(store.table(reference.table).corpus)
+        corpus = store.table(reference.table).corpus
+    if corpus and reference.corpus not in ("", corpus):
+        raise DamagedObjectError(key, f"it says {reference.corpus!r}, and its table {corpus!r}")
+    corpora = corpora_of(corpus) if corpus else ()
     _check_stands(store, (f"refs/corpora/{corpus}.json" for corpus in corpora), key)
     if not store.storage.exists(reference.key):
         nameless = True
