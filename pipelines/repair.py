@@ -37,7 +37,7 @@ from featurestore.integrity.verify import FOREIGN, verify
 from featurestore.shards.commit import encode_shard
 from featurestore.shards.plan import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import ShardRecord, data_key, record_key
-from featurestore.shards.row_index import index_bytes
+from featurestore.shards.row_index import index_bytes, index_key
 from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.storage.folder_lock import MARK
 from featurestore.storage.protocol import MARKER
@@ -101,6 +101,11 @@ def repair(
                 break
             advice |= _mend_all(Store(store.storage), damaged, opened)
         damaged = dict(verify(store, dataset).damaged)
+        for record in _sound(store, "datasets", store.dataset):
+            key = index_key(record.id)
+            with suppress(FeatureStoreError):  # its shards are damaged, and named as such
+                if not store.storage.exists(key):
+                    store.storage.put_if_absent(key, index_bytes(store.index(record)))
     left = tuple((key, f"{reason}; {advice.get(key, REBUILD)}") for key, reason in sorted(damaged.items()))
     return Repairs(tuple(sorted(seen.keys() - damaged.keys())), left)
 

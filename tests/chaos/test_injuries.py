@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from injuries import INJURIES, foreign
+from injuries import INJURIES, foreign, remove
 from scale import LONG
 from tiny_corpus import tree
 
@@ -70,7 +70,8 @@ def test_every_random_injury_is_found_and_none_is_read_as_data(varied, tmp_path)
         keys = injury(chance, tmp_path / "store", files).split(" ")
         kinds[injury.__name__] += 1
         found = [key for key, _ in verify(store).damaged]
-        if not any(key.startswith(tuple(found)) for key in keys):
+        harmless = injury is remove and keys[0].startswith("indexes/")  # an index that is lost follows from the records
+        if not harmless and not any(key.startswith(tuple(found)) for key in keys):
             missed.append((number, injury.__name__, keys, found))
         for key, row in read_everything(open_store(store.uri)).items():
             if rows[key] != row:

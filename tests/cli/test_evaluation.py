@@ -159,7 +159,7 @@ def test_labels_that_are_gone_are_one_clear_line(two_schemes):
     store, config, table = two_schemes
     store.storage.delete(table.key)
 
-    with pytest.raises(RunError, match="labels of 'demo-short' that the run was trained with do not stand"):
+    with pytest.raises(RunError, match="labels of 'demo-short' that the run was trained with are no longer in"):
         trained_view(store, config)
 
 
@@ -171,7 +171,7 @@ def test_resuming_with_other_labels_is_refused(place, two_schemes, tmp_path):
     other = dataclasses.replace(config, dataset={**config.dataset, "table": "0" * 64})
 
     assert start_run(place / "run", config, resume=True)
-    with pytest.raises(RunError, match="begun with other labels of demo-short"):
+    with pytest.raises(RunError, match="began with other labels of demo-short"):
         start_run(place / "run", other, resume=True)
 
 

@@ -150,7 +150,7 @@ def test_gc_lists_first_and_removes_only_when_told(featurestore, copy):
     found = json.loads(listed.stdout)
     assert found["deleted"] == 0
     assert removed == {**found, "deleted": found["objects"]}
-    assert found["objects"] == 10 * 2 + 2
+    assert found["objects"] == 10 * 2 + 3  # record and data of each shard; dataset, index and table
     assert "zarr.json" in listed.stderr
     assert not (copy / "shards").exists()
     assert (copy / "sources").exists()
