@@ -93,7 +93,7 @@ def test_a_run_folder_that_exists_is_never_overwritten(finished, sides, configur
     folder, _, _ = finished
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    with pytest.raises(RunError, match="exists: give '--resume"):
+    with pytest.raises(RunError, match="exists: continue it with '--resume"):
         train(sides, configured(), folder, device="cpu")
 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
