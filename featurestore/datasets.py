@@ -288,7 +288,8 @@ def parse_listing(key: str, data: bytes) -> Listing:
     with reading(key, "a listing"):
         listing = tuple(ListedFile(path, content, size) for path, content, size in json.loads(data))
         for file in listing:
-            check_types(file)
+            if not (type(file.path) is type(file.content) is str and type(file.size) is int):
+                check_types(file)  # says what is wrong; it takes ten times as long
     return listing
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -173,16 +172,16 @@ def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
     `records` are all existing shards of the part's spec.
     """
     standing_addresses = {record.address for record in records}
-    spans: dict[str, list[Span]] = defaultdict(list)
-    for record in records:
+    shards = canonical_shards(part)
+    standing = {shard.address for shard in shards if shard.address in standing_addresses}
+    absent = [shard for shard in shards if shard.address not in standing]
+    spans: dict[str, list[Span]] = {member: [] for shard in absent for member in shard.members}
+    for record in records if spans else ():
         for member in record.members:
-            spans[member].append((record.first, record.stop, record.address))
-    standing: set[str] = set()
+            if member in spans:
+                spans[member].append((record.first, record.stop, record.address))
     tasks: list[ShardTask] = []
-    for shard in canonical_shards(part):
-        if shard.address in standing_addresses:
-            standing.add(shard.address)
-            continue
+    for shard in absent:
         held, donors = _cover(shard, spans)
         if held == shard.rows:
             standing.update(donors)

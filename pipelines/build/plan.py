@@ -123,6 +123,8 @@ def _parts(
 
 def plan_before(store: Store, plan: BuildPlan, written: Collection[str]) -> BuildPlan:
     """Return the plan of the same rows as if the shards with these addresses did not stand."""
+    if not written:
+        return plan
     parts = tuple(
         plan_part(part.part, [record for record in store.records(part.part.spec)[0] if record.address not in written])
         for part in plan.parts

@@ -1,13 +1,20 @@
 """What is done once for a corpus or a shard is not done again for each group or row: counted, not timed."""
 
 import dataclasses
+import hashlib
+import json
 
 import numpy as np
 from demo_corpus import no_download
 from tiny_corpus import recipe, write_corpus
 
 from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.types import Utterance
+from featurestore.datasets import Table
+from featurestore.shards.plan import Part, canonical_shards, plan_part
 from featurestore.shards.reader import _starts
+from featurestore.specs.features import FeatureSpec
+from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.store import open_store
 from pipelines.build.plan import bundles_of, plan_build
 from pipelines.ingest.ingest import ingest
@@ -62,3 +69,38 @@ def test_the_places_of_rows_are_found_with_one_look_at_each_shard():
     assert np.array_equal(starts, rows * 10)
     assert set(frames.tolist()) == {10}
     assert {record.asked for record in records} == {1}
+
+
+class StandingShard:
+    """A planned shard that stands, and counts how often somebody asks for its members."""
+
+    def __init__(self, shard):
+        self.shard, self.asked = shard, 0
+        self.address, self.first, self.stop = shard.address, shard.first, shard.stop
+
+    @property
+    def members(self):
+        self.asked += 1
+        return self.shard.members
+
+
+def test_shards_that_stand_as_planned_are_known_by_their_address_alone():
+    spec = RowSpec.current(FeatureSpec(), None, CPU)
+    contents = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(1000)]
+    shards = canonical_shards(Part.clean(spec, contents))
+    standing = [StandingShard(shard) for shard in shards]
+
+    whole, grown = plan_part(Part.clean(spec, contents), standing), plan_part(Part.clean(spec, contents[1:]), standing)
+
+    assert (whole.reused, whole.tasks) == (1000, ())
+    assert (grown.reused, grown.tasks) == (999, ())  # a shard that holds more rows than are wanted serves as well
+    assert {one.asked for one in standing} == {1}
+
+
+def test_a_table_is_written_as_json_once():
+    table = Table("demo", (Utterance("a.wav", "ab" * 32, 10, (("emotion", "joy"),), "joy", None),))
+
+    assert table.to_bytes() is table.to_bytes()
+    assert json.loads(table.to_bytes())["utterances"] == [
+        dataclasses.asdict(table.utterances[0]) | {"labels": [["emotion", "joy"]]}
+    ]

@@ -93,6 +93,8 @@ class LabelFiles:
 
     def fields_of(self, path: str) -> list[RecordingFields]:
         """Return what is said of a recording by its path inside the corpus, of each segment where it has some."""
+        if not self.rows:
+            return [RecordingFields(WHOLE, {})]
         places = [(kind, self._places(kind, path)) for kind in self._kinds]
         every = [place for _, found in places for place in found]
         segments = dict.fromkeys(segment for place in every for segment in self.rows.get(place, ()))

@@ -253,6 +253,8 @@ class AudioFiles:
         >>> AudioFiles(known_bad={"b": "silent"}).fault("wav/B.wav")
         'silent'
         """
+        if not self.known_bad:
+            return None
         whole = f"/{path}".casefold()
         ends = (whole, whole.rpartition(".")[0])
         tails = ((f"/{tail}".casefold(), why) for tail, why in self.known_bad.items())
