@@ -43,6 +43,11 @@ MOST_LISTED = 20
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of either preset; repeatable."
 )
 @source_option
+@click.option(
+    "--rehash",
+    is_flag=True,
+    help="Read all files of a folder again. Default: those whose size or time of change is not that of the last build.",
+)
 @file_limit_options
 @max_duration_option
 @click.option("--split", help="Augment only one side of this split.")
@@ -74,6 +79,7 @@ def build(
     name: str | None,
     source: str | None,
     limits: Limits,
+    rehash: bool,
     jobs: int | None,
     scheduler: str | None,
     device: str,
@@ -105,6 +111,7 @@ def build(
             source=source,
             fetcher=Fetcher(notice, DownloadProgress(), trust_first=trust),
             limits=limits,
+            rehash=rehash,
             device=device,
             dry_run=dry_run,
             progress=RowProgress(spec.name),

@@ -104,8 +104,8 @@ WHOLE = Segment()
 def is_content(text: object) -> bool:
     """Tell whether a value is the content id of a recording or, in the only way to write it, of a segment."""
     found = _CONTENT.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
-        return False
+    if found is None or found["recording"] == text:
+        return found is not None
     try:
         return segment_of(str(text)).content(found["recording"]) == text
     except ValueError:

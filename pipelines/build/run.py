@@ -48,6 +48,7 @@ def build(
     source: str | None = None,
     fetcher: Fetcher | None = None,
     limits: Limits | None = None,
+    rehash: bool = False,
     jobs: int | None = None,
     scheduler: str | None = None,
     device: str = "cpu",
@@ -65,7 +66,7 @@ def build(
     ----------
     corpus : Corpus or CorpusSpec
         The labelled recordings, which the store's `sources/` hold; or what `find_corpus_spec` returns, which is read.
-    source, fetcher, limits
+    source, fetcher, limits, rehash
         Where a corpus is read from, as `ingest_spec` takes them; a dry run, which plans and estimates, downloads none.
     jobs, scheduler, workers
         As `Workers` takes them, or workers that were started already and end with the build.
@@ -87,7 +88,12 @@ def build(
             warm = partial(workers.prepare, partial(warm_worker, spec.features, spec.policy))
             before_reading = (lambda: None) if dry_run or device != CPU else warm
             fetcher, fetch = fetcher or Fetcher(lambda _: None, silent), _refuse_download if dry_run else None
-            how: dict[str, Any] = {"write": not dry_run, "before_reading": before_reading, "limits": limits}
+            how: dict[str, Any] = {
+                "write": not dry_run,
+                "before_reading": before_reading,
+                "limits": limits,
+                "rehash": rehash,
+            }
             corpus = ingest_spec(store, corpus, source, fetcher, fetch=fetch, **how)
         started = time.monotonic()
         plan = plan_build(store, corpus, spec)

@@ -22,6 +22,7 @@ from featurestore.datasets import CorpusReference, Listing, listing_key, listing
 from featurestore.errors import FeatureStoreError, SourceError
 from featurestore.store import Store
 from pipelines.ingest.fetch import Fetcher
+from pipelines.ingest.folder_index import FolderIndex
 
 Fetch = Callable[[Manifest], Path]
 """Downloads a corpus and returns its archive."""
@@ -36,11 +37,12 @@ def ingest(
     write: bool = True,
     before_reading: Callable[[], None] = lambda: None,
     limits: Limits | None = None,
+    rehash: bool = False,
 ) -> Corpus:
     """Identify and label the recordings of a corpus, and keep the originals in the store's `sources/`.
 
     A corpus that the store has seen needs no source; an archive that it has seen is recognised by its checksum and
-    not read again.
+    not read again, a file of a folder by its size and times (`FolderIndex`).
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ def ingest(
     limits : Limits, optional
         How many files are looked at, and how large one may be. One that the store holds already is rejected as well if
         it is larger, so that a dataset does not depend on what was built before.
+    rehash : bool
+        Read all files of a folder again, whatever their times say.
 
     Raises
     ------
@@ -70,6 +74,10 @@ def ingest(
         listing = known.listing(origin) if origin else None
         if listing is None:
             opened = corpus_source(manifest, place, limits)
+            if write and isinstance(opened, FolderSource):
+                files = _read_folder(store, opened, manifest, before_reading, rehash=rehash)
+                known.remember(files, "")
+                return _with_utterances(with_unread(label(manifest, files, store.source), opened), opened)
             before_reading()
             if write:
                 files = _read(store, opened, manifest)
@@ -111,26 +119,48 @@ def _read(store: Store, source: Source, manifest: Manifest) -> Listing:
     files: list[ListedFile] = []
     for path, data in source.iterate(manifest.wants):
         kept = manifest.recording(path, data)
+        files.append(identified_file(path, kept))
+        _keep(store, files[-1], kept)
+    return _whole_listing(store, source, manifest, files)
+
+
+def _read_folder(
+    store: Store, source: FolderSource, manifest: Manifest, before_reading: Callable[[], None], *, rehash: bool
+) -> Listing:
+    """Identify the recordings and label files of a folder and keep them; those known from an earlier look stay unread.
+
+    The file itself becomes the original that is kept, by a link, unless that has to be other bytes: headerless audio
+    gets a header.
+    """
+    index = FolderIndex(source, manifest.reading, rehash=rehash)
+    changed, same = index.members(manifest.wants, set(store.storage.children("sources")))
+    if changed:
+        before_reading()
+    read: list[ListedFile] = []
+    for path, data in source.read_each(changed):
+        kept = manifest.recording(path, data)
         file = identified_file(path, kept)
-        files.append(file)
-        _keep(store, source if kept is data else None, file, kept)
+        read.append(file)
+        if kept is not data:
+            _keep(store, file, kept)
+        elif store.storage.adopt(f"sources/{file.content}", source.folder / path):
+            index.link(path)
+    index.remember(changed, read)
+    return _whole_listing(store, source, manifest, [*same, *read])
+
+
+def _whole_listing(store: Store, source: Source, manifest: Manifest, files: list[ListedFile]) -> Listing:
+    """Return what was read of a source with the label files that lie beside the manifest, which are kept."""
     check_label_files_read(source, manifest)
     for path, data in manifest.beside.items():
         files.append(identified_file(path, data))
-        _keep(store, None, files[-1], data)
+        _keep(store, files[-1], data)
     return tuple(sorted(files, key=lambda file: file.path))
 
 
-def _keep(store: Store, source: Source | None, file: ListedFile, data: bytes) -> None:
-    """Keep an original; it is checked against its name at every read, so it needs no sync of its own.
-
-    `source` is None where the bytes are not those of a file: headerless audio that got a header.
-    """
-    key = f"sources/{file.content}"
-    if isinstance(source, FolderSource):
-        store.storage.adopt(key, source.folder / file.path)
-    else:
-        store.storage.put_if_absent(key, data, durable=False)
+def _keep(store: Store, file: ListedFile, data: bytes) -> None:
+    """Keep an original; it is checked against its name at every read, so it needs no sync of its own."""
+    store.storage.put_if_absent(f"sources/{file.content}", data, durable=False)
 
 
 def reread(store: Store, source: Source, contents: set[str]) -> set[str]:
@@ -204,6 +234,7 @@ def ingest_spec(
     write: bool = True,
     before_reading: Callable[[], None] = lambda: None,
     limits: Limits | None = None,
+    rehash: bool = False,
 ) -> Corpus:
     """Identify, label and keep the recordings of every corpus of a spec, then select and relabel them.
 
@@ -217,7 +248,7 @@ def ingest_spec(
         Downloads what is given as a URL, and by default what is not given at all.
     fetch : callable, optional
         Stands in for the fetcher's download of a corpus.
-    write, before_reading, limits
+    write, before_reading, limits, rehash
         As `ingest` takes them.
 
     Raises
@@ -228,7 +259,13 @@ def ingest_spec(
         If the scheme leaves none.
     """
     read = partial(
-        ingest, store, fetch=fetch or fetcher.archive, write=write, before_reading=before_reading, limits=limits
+        ingest,
+        store,
+        fetch=fetch or fetcher.archive,
+        write=write,
+        before_reading=before_reading,
+        limits=limits,
+        rehash=rehash,
     )
     places = zip(spec.manifests, spec.sources(source), strict=True)
     return spec.corpus([read(manifest, fetcher.local(place, manifest)) for manifest, place in places])

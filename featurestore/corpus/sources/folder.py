@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from featurestore.corpus.sources.archive_safety import Limits, is_junk
-from featurestore.corpus.sources.types import Member, Wanted, everything
+from featurestore.corpus.sources.types import FileState, Member, Wanted, everything
 from featurestore.errors import SourceError
 from featurestore.regular_files import read_regular
 
@@ -39,26 +40,42 @@ class FolderSource:
     def members(self) -> Iterator[Member]:
         """Yield the files sorted by path."""
         found: list[Member] = []
-        for place, folders, names in os.walk(self.folder, onerror=_refuse):
-            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-            for file in (Path(place) / name for name in names):
-                path, size = file.relative_to(self.folder).as_posix(), _regular_size(file)
-                if size is not None and not is_junk(path):
-                    found.append(Member(path, size))
+        folders = [""]
+        while folders:
+            prefix = folders.pop()
+            try:
+                entries = list(os.scandir(f"{self.folder}/{prefix}" if prefix else str(self.folder)))
+            except OSError as error:
+                _refuse(error)
+            for entry in entries:
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders += [] if entry.name.startswith(".") else [f"{prefix}{entry.name}/"]
+                        continue
+                    status = entry.stat()
+                except OSError:  # a link that leads nowhere, or a file that has gone
+                    continue
+                path = f"{prefix}{entry.name}"
+                if stat.S_ISREG(status.st_mode) and not is_junk(path):
+                    state = None if entry.is_symlink() else file_state(status)
+                    found.append(Member(path, status.st_size, state))
             if len(found) > self.limits.members:
                 raise SourceError(f"folder {self.name!r} holds {self.limits.too_many}")
         yield from sorted(found, key=lambda member: member.path)
 
     def iterate(self, wanted: Wanted = everything) -> Iterator[tuple[str, bytes]]:
         """Yield path and bytes of each wanted file that can be read, sorted by path."""
-        for member in self.members():
-            if wanted(member.path):
-                try:
-                    data = self.read(member.path)
-                except SourceError as error:
-                    self.unread[member.path] = str(error)
-                    continue
-                yield member.path, data
+        return self.read_each(member for member in self.members() if wanted(member.path))
+
+    def read_each(self, members: Iterable[Member]) -> Iterator[tuple[str, bytes]]:
+        """Yield path and bytes of each of these files that can be read."""
+        for member in members:
+            try:
+                data = self.read(member.path)
+            except SourceError as error:
+                self.unread[member.path] = str(error)
+                continue
+            yield member.path, data
 
     def read(self, path: str) -> bytes:
         """Return the bytes of one file, at most `limits.member_bytes`."""
@@ -78,16 +95,12 @@ class FolderSource:
             raise SourceError(f"{path!r} in {self.name!r} cannot be read ({reason}). Check it.") from error
 
 
-def _regular_size(file: Path) -> int | None:
-    """Return the size of a regular file; None for a device, a pipe, or a link that leads nowhere."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+def file_state(status: os.stat_result) -> FileState:
+    """Return what of a file's status differs once it has changed."""
+    return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def _refuse(error: OSError) -> None:
+def _refuse(error: OSError) -> NoReturn:
     raise SourceError(
         f"folder {error.filename!r:.200} cannot be read ({error.strerror}). Check its permissions."
     ) from error

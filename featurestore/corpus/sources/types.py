@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from featurestore.errors import SourceError
+
+
+class FileState(NamedTuple):
+    """What differs once a file has been changed or replaced; times in nanoseconds since 1970."""
+
+    size: int
+    """In bytes."""
+    modified: int
+    """When its bytes were last changed, or what was set for that."""
+    changed: int
+    """When anything of it was last changed, which no program can set."""
+    inode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +27,8 @@ class Member:
 
     path: str
     size: int
+    state: FileState | None = field(default=None, compare=False)
+    """Of a file in a folder; None for links and in archives."""
 
 
 @dataclass(frozen=True, slots=True)
