@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 
-import numpy as np
 from demo_corpus import no_download
 from tiny_corpus import recipe, write_corpus
 
@@ -12,7 +11,6 @@ from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.corpus.types import Utterance
 from featurestore.datasets import Table
 from featurestore.shards.plan import Part, canonical_shards, plan_part
-from featurestore.shards.reader import _starts
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.store import open_store
@@ -45,30 +43,6 @@ def test_a_plan_walks_through_its_corpus_as_often_for_many_groups_as_for_few(tmp
 
     assert passes[120][1] > passes[4][1]
     assert passes[120][0] == passes[4][0]
-
-
-class Record:
-    """A shard's record that counts how often its offsets are asked for."""
-
-    def __init__(self, rows):
-        self.rows, self.asked = rows, 0
-
-    @property
-    def offsets(self):
-        self.asked += 1
-        return np.arange(self.rows + 1) * 10
-
-
-def test_the_places_of_rows_are_found_with_one_look_at_each_shard():
-    generator = np.random.default_rng(0)
-    records = [Record(int(rows)) for rows in generator.integers(1, 40, 200)]
-    shards = generator.integers(0, 200, 5000)
-    rows = np.array([generator.integers(0, records[shard].rows) for shard in shards])
-    starts, frames = _starts(shards, rows, records)
-
-    assert np.array_equal(starts, rows * 10)
-    assert set(frames.tolist()) == {10}
-    assert {record.asked for record in records} == {1}
 
 
 class StandingShard:
