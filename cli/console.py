@@ -34,11 +34,16 @@ def printable(text: str) -> str:
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401
-    r"""Print one JSON value on one line; what a terminal would obey, or is no text, is written as `\u` escapes."""
+    """Print one JSON value on one line, as `json_text` writes it."""
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:  # noqa: ANN401
+    r"""Return one JSON value on one line; what a terminal would obey, or is no text, is written as `\u` escapes."""
     text = json.dumps(value, ensure_ascii=False)
-    if not text.isprintable():
-        text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
-    click.echo(text)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def notice(text: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.console import (
     DownloadProgress,
+    json_text,
     notice,
     print_card,
     print_json,
@@ -45,7 +46,9 @@ def splits(name: str, split: str | None, source: str | None, seed: int | None, s
         return
     document, heard = describe_split(store, name, split, source, seed or 0, Fetcher(notice, DownloadProgress()))
     if as_json:
-        print_json(document)
+        for piece in _json_pieces(document, {}):
+            click.echo(piece, nl=False)
+        click.echo()
         return
     folds = document.get("folds", [document])
     _print_sides(folds)
@@ -61,6 +64,30 @@ def splits(name: str, split: str | None, source: str | None, seed: int | None, s
         notice("identical audio is found by its sound: a copy at another level, cut or encoded anew is not found")
     else:
         notice("identical audio is found by the bytes of the files; once the dataset is built, by its sound")
+
+
+def _json_pieces(value: Any, texts: dict[int, list[str]]) -> Iterator[str]:  # noqa: ANN401
+    """Yield what `print_json` prints of sides, a side at a time: those of hundreds of folds do not fit into memory.
+
+    `texts` holds the JSON texts of the paths of a corpus once, by the id of their tuple; `value` keeps that alive.
+    """
+    from featurestore.corpus.splits.types import Members
+
+    if isinstance(value, Members):
+        known = texts.get(id(value.paths)) or texts.setdefault(id(value.paths), [*map(json_text, value.paths)])
+        yield f"[{', '.join(value.among(known))}]"
+    elif isinstance(value, dict):
+        for number, (key, item) in enumerate(value.items()):
+            yield f"{', ' if number else '{'}{json_text(key)}: "
+            yield from _json_pieces(item, texts)
+        yield "}" if value else "{}"
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for number, item in enumerate(value):
+            yield ", " if number else "["
+            yield from _json_pieces(item, texts)
+        yield "]"
+    else:
+        yield json_text(value)
 
 
 def _print_sides(folds: Sequence[Mapping[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from featurestore.corpus.splits import protocols
 from featurestore.corpus.splits.protocols import labelled_under
+from featurestore.corpus.splits.types import SIDE_BITS
 from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.errors import SpecError
 from featurestore.rows.draws import draw
@@ -134,6 +135,11 @@ class DatasetView:
     def random_access(self) -> bool:
         """Whether each row is read by itself; otherwise a whole shard is fetched for the first of its rows."""
         return self.store.storage.random_access
+
+    @cached_property
+    def _recordings(self) -> tuple[str, ...]:
+        """Path of each recording in the table, whether rows of it are in the view or not."""
+        return tuple(utterance.path for utterance in self.table.utterances)
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -264,15 +270,16 @@ class DatasetView:
 
     def sides(self, split: Split, *, clean_in_training: bool = False, validation_copy: int = 0) -> Triple:
         """Return the three views of a split given by paths; `validation_copy` is the copy that validates."""
-        train = self._of(split.train)
+        standing = split.standing_of(self._recordings)[self._index.utterance]
+        train, validation, test = (standing & bit > 0 for bit in SIDE_BITS.values())
         clean, augmented = self.copies == 0, self.copies > 0
         wanted = train & augmented if (train & augmented).any() else train & clean
         if clean_in_training:
             wanted |= train & clean
         return (
             self.select(wanted),
-            self.select(self._of(split.validation) & (self.copies == validation_copy)),
-            self.select(self._of(split.test) & clean),
+            self.select(validation & (self.copies == validation_copy)),
+            self.select(test & clean),
         )
 
     def copies_of(self, paths: Collection[str]) -> DatasetView:

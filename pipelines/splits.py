@@ -17,7 +17,8 @@ from featurestore.corpus.splits.applicable import (
 from featurestore.corpus.splits.leakage import LeakSearch
 from featurestore.corpus.splits.protocols import ChosenSplit, find_split
 from featurestore.corpus.splits.rules import SPLITS
-from featurestore.corpus.splits.types import FIELD, lacking_notes
+from featurestore.corpus.splits.types import FIELD
+from featurestore.corpus.splits.values import lacking_notes
 from featurestore.corpus.types import Utterance
 from featurestore.errors import FeatureStoreError, UnknownNameError, nearest_name
 from featurestore.store import Store
@@ -116,14 +117,13 @@ def _sides(
 ) -> dict[str, Any]:
     """Describe one split, or the folds of a protocol."""
     search, labels = LeakSearch(utterances, sounds), {one.path: one.label for one in utterances}
-    sides, notes = [], []
-    for split in chosen.build(utterances, seed):
+    splits = chosen.build(utterances, seed)
+    sides, notes = [], lacking_notes(splits, labels)
+    for split in splits:
         leak = search.leaks(split)
-        notes += lacking_notes(split, labels)
         fold = {"fold": split.name.removeprefix(f"{chosen.name}/")} if chosen.folds else {}
-        paths = {side: list(paths) for side, paths in split.sides.items()}
         shared = {"shared_speakers": list(leak.shared_speakers), "shared_audio": list(leak.shared_audio)}
-        sides.append({**fold, **paths, **shared})
+        sides.append({**fold, **split.members, **shared})
     if not chosen.folds:
         return {**sides[0], "notes": notes}
     return {

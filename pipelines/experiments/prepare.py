@@ -50,9 +50,9 @@ class Prepared:
         )
         found = Sides(train, validation, test if self.voters is None else self.voters.copies_of(split.test))
         for side, rows in zip(Sides._fields, found, strict=True):
-            if split.sides[side] and not len(rows):
+            if split.members[side] and not len(rows):
                 raise SplitError(
-                    f"dataset {rows.name!r} has no rows of the {len(split.sides[side]):,} recordings on the {side} "
+                    f"dataset {rows.name!r} has no rows of the {len(split.members[side]):,} recordings on the {side} "
                     f"side of split {split.name!r}. Build their copies, or change validation_copy or the split."
                 )
         return found
@@ -144,7 +144,7 @@ def _chosen_splits(
 
     `sounds` are those of recordings, by path; `heard` the contents of noises and rooms that training copies hold.
     """
-    from featurestore.corpus.splits.leakage import check_leaks
+    from featurestore.corpus.splits.leakage import check_folds
     from featurestore.corpus.splits.protocols import folds
     from featurestore.corpus.splits.protocols import split as split_named
 
@@ -152,7 +152,7 @@ def _chosen_splits(
     find: Callable[..., Any] = folds if every_fold else split_named
     found = find(utterances, chosen.name, seed=chosen.seed)
     splits = tuple(found[: chosen.first_folds or None]) if every_fold else (found,)
-    shared = [check_leaks(split, utterances, chosen.allow_leak, sounds=sounds, heard=heard) for split in splits]
+    shared = check_folds(splits, utterances, chosen.allow_leak, sounds=sounds, heard=heard)
     return splits, tuple(
         {
             "declared": list(chosen.allow_leak),

@@ -15,6 +15,10 @@ from command_line import ENVIRONMENT, error_line, featurestore
 from demo_corpus import ROOT
 from tiny_corpus import tone
 
+from cli.console import json_text
+from cli.splits import _json_pieces
+from featurestore.corpus import Split
+
 COLUMNS = 80
 
 
@@ -57,6 +61,26 @@ def test_folds_are_named_by_what_they_test(place):
     document = json.loads(featurestore("splits", "kaldi", "--split", "loso", "--json", store=place / "store").stdout)
 
     assert [fold["fold"] for fold in document["folds"]] == ["anna", "ben", "carl"]
+
+
+def test_the_json_of_folds_is_one_line_and_written_as_any_other(place):
+    text = featurestore("splits", "kaldi", "--split", "loso", "--json", store=place / "store").stdout
+
+    assert text == json.dumps(json.loads(text), ensure_ascii=False) + "\n"
+
+
+def test_paths_of_sides_are_escaped_in_json_as_elsewhere():
+    paths = ["a\x1b[31m.wav", 'b"\u202e.wav', "ü.wav", "\udcff.wav"]
+    split = Split("own", paths[:3], [], paths[3:])
+    document = {
+        "split": "own",
+        "labels": {},
+        "folds": [{"fold": "1", **split.members, "shared_audio": []}],
+        "notes": [],
+    }
+    plain = {**document, "folds": [{**document["folds"][0], **{side: [*some] for side, some in split.sides.items()}}]}
+
+    assert "".join(_json_pieces(document, {})) == json_text(plain)
 
 
 def test_a_split_that_does_not_exist_for_a_corpus_is_not_listed_for_it():

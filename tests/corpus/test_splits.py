@@ -2,14 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurestore.corpus import Split, check_leaks, folds, leaks, split
-from featurestore.corpus.splits.leakage import LeakSearch
-from featurestore.corpus.splits.types import lacking_notes
+from featurestore.corpus import Leaks, Split, check_leaks, folds, leaks, split
+from featurestore.corpus.splits.leakage import LeakSearch, check_folds
+from featurestore.corpus.splits.values import lacking_notes
 from featurestore.errors import LeakError, SplitError, UnknownNameError
 
 
@@ -225,7 +226,7 @@ def test_the_speakers_split_balances_recordings_and_classes_and_not_numbers_of_s
         paths = found.sides[side]
         assert abs(len(paths) / len(utterances) - share) < 0.05
         assert abs(sum(labels[path] == "joy" for path in paths) / sum(sizes) - share) < 0.05
-    assert lacking_notes(found, {one.path: one.label for one in utterances}) == []
+    assert lacking_notes([found], {one.path: one.label for one in utterances}) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -238,7 +239,7 @@ def test_a_class_of_few_speakers_is_trained_and_the_sides_without_it_are_told(se
 
     assert {one.label for one in utterances if one.path in found.train} == {"ang", "hap", "neu", "sad"}
     assert {side: len(paths) for side, paths in found.sides.items()} == {"train": 45, "validation": 4, "test": 4}
-    assert [note.split("side")[0] for note in lacking_notes(found, {one.path: one.label for one in utterances})] == [
+    assert [note.split("side")[0] for note in lacking_notes([found], {one.path: one.label for one in utterances})] == [
         "the validation ",
         "the test ",
     ]
@@ -290,3 +291,117 @@ def test_a_search_of_several_splits_finds_what_each_search_alone_finds():
     for one in (*folds(utterances, "loso"), split(utterances, "shuffled"), Split("own", ("x", "000.wav"), ("x",), ())):
         assert search.leaks(one) == leaks(one, utterances, heard=[utterances[7].content])
     assert search.leaks(Split("own", ("x", "000.wav"), ("x",), ())).shared_sources == ("x",)
+
+
+class Path(str):
+    """A path that counts how often somebody looks it up."""
+
+    __slots__ = ()
+    lookups: ClassVar[Counter] = Counter()
+
+    def __hash__(self):
+        self.lookups["all"] += 1
+        return super().__hash__()
+
+
+@pytest.mark.parametrize("name", ["loso", "stratified-40fold", "group-40fold"])
+def test_leaks_lacking_classes_and_sizes_of_folds_look_paths_up_a_few_times_however_many_folds_there_are(name):
+    utterances = [Clip(Path(one.path), one.content, one.label, one.speaker) for one in clips(400, speakers=40)]
+    labels = {one.path: one.label for one in utterances}
+    Path.lookups.clear()
+
+    found = folds(utterances, name)
+    shared = check_folds(found, utterances, ["speaker"])
+    notes = lacking_notes(found, labels)
+    sizes = [len(members) for fold in found for members in fold.members.values()]
+
+    assert (len(found), len(shared), sum(sizes)) == (40, 40, 40 * 400)
+    assert len(notes) == {"loso": 80, "stratified-40fold": 0, "group-40fold": 80}[name]
+    assert Path.lookups.total() <= 12 * len(utterances)
+
+
+def plain_leaks(split, utterances, heard):
+    """The leaks of a split, found value by value with sets, as their definitions say."""
+    sides = {side: set(paths) for side, paths in split.sides.items()}
+
+    def shared(value):
+        held = [{value(one) for one in utterances if one.path in paths} - {None} for paths in sides.values()]
+        return sorted(name for name, count in Counter(name for values in held for name in values).items() if count > 1)
+
+    def having(value, names):
+        anywhere = set.union(*sides.values())
+        return [[one for one in utterances if value(one) == name and one.path in anywhere] for name in names]
+
+    paths = Counter(path for side in sides.values() for path in side)
+    parts = having(lambda one: one.content.partition(".")[0], shared(lambda one: one.content.partition(".")[0]))
+    recordings = [{one.content: one.path for one in ones} for ones in parts]
+    equal = having(lambda one: one.content, shared(lambda one: one.content))
+    return Leaks(
+        shared_speakers=tuple(shared(lambda one: one.speaker)),
+        shared_sources=tuple(sorted(path for path, count in paths.items() if count > 1)),
+        shared_recordings=tuple(sorted(min(ones.values()) for ones in recordings if len(ones) > 1)),
+        shared_audio=tuple(sorted(ones[0].content for ones in equal)),
+        audio_paths=tuple(sorted(" = ".join(sorted({one.path for one in ones})) for ones in equal)),
+        noises=tuple(
+            sorted(
+                (side, one.path)
+                for side in ("validation", "test")
+                for one in utterances
+                if one.path in sides[side] and {one.content, one.content.partition(".")[0]} & {*heard}
+            )
+        ),
+        unknown_speakers=len(
+            {one.path for one in utterances if one.speaker is None and any(one.path in side for side in sides.values())}
+        ),
+    )
+
+
+PATHS = st.sampled_from([f"{number}.wav" for number in range(8)])
+CONTENTS = st.sampled_from(
+    [f"{one[0] * 64}{one[1:]}" for one in ("a", "b", "a.t0-1000", "a.c1", "c.t0-1000", "c.t500-2000")]
+)
+SIDE = st.lists(PATHS, max_size=6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.builds(Clip, PATHS, CONTENTS, st.sampled_from("xy"), st.sampled_from(["s1", "s2", None])), max_size=10),
+    st.lists(st.tuples(SIDE, SIDE, SIDE), min_size=1, max_size=3),
+    st.lists(CONTENTS, max_size=1),
+)
+def test_leaks_of_any_splits_are_those_that_sets_of_values_give(utterances, splits, heard):
+    search = LeakSearch(utterances, heard=heard)
+
+    for sides in splits:
+        one = Split("own", *sides)
+        assert search.leaks(one) == plain_leaks(one, utterances, heard)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIDE, SIDE, SIDE)
+def test_a_split_gives_back_the_paths_of_its_sides_in_name_order_and_tells_where_each_stands(train, validation, test):
+    one = Split("own", train=train, validation=validation, test=test)
+    sides = {"train": train, "validation": validation, "test": test}
+
+    assert one.sides == {side: tuple(sorted(set(paths))) for side, paths in sides.items()}
+    assert {side: tuple(members) for side, members in one.members.items()} == one.sides
+    assert [len(members) for members in one.members.values()] == [len(paths) for paths in one.sides.values()]
+    others = ("9.wav", *one.paths[::-1])
+    assert one.standing_of(others).tolist() == [0, *one.standing.tolist()[::-1]]
+    assert one.standing_of(tuple(one.paths)) is one.standing
+    assert one == Split("own", train[::-1], validation, test)
+    assert hash(one) == hash(Split("own", train[::-1], validation, test))
+    assert one != one.named("other")
+    assert one.named("other").sides == one.sides
+
+
+def test_a_class_without_a_recording_on_a_side_is_said_of_each_split_by_its_own_paths():
+    labels = {"a.wav": "joy", "b.wav": "calm", "c.wav": "joy", "d.wav": "rage"}
+    splits = [Split("one", ["a.wav", "b.wav"], ["c.wav"], []), Split("two", ["a.wav", "d.wav"], [], ["d.wav"])]
+
+    assert lacking_notes(splits, labels) == [
+        "the validation side of 'one' has no recording of: calm",
+        "the test side of 'two' has no recording of: joy",
+    ]
+    with pytest.raises(KeyError, match=r"e\.wav"):
+        lacking_notes([Split("three", ["e.wav"], [], [])], labels)

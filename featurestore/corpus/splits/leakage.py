@@ -10,15 +10,14 @@ not found here; `featurestore corpora check --quality` finds copies that differ 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestore.corpus.splits.types import Split, SplitItem
+from featurestore.corpus.splits.types import SIDE_BITS, Split, SplitItem
+from featurestore.corpus.splits.values import Values, on_several_sides
 from featurestore.errors import LeakError, UnknownNameError
 from featurestore.segments import recording_of, segment_of
 
@@ -83,35 +82,6 @@ class Leaks:
         return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more
 
 
-@dataclass(frozen=True)
-class _Values:
-    """What a field says of each utterance, as numbers of the sorted values."""
-
-    names: list[str]
-    codes: NDArray[np.int64]
-    """The number of each utterance's value, array [utterances]; one past the last name where it has none."""
-
-    @classmethod
-    def of(cls, values: Iterable[str | None]) -> _Values:
-        """Give each value a number, in order."""
-        each = list(values)
-        names = sorted({value for value in each if value is not None})
-        numbers: dict[str | None, int] = {name: number for number, name in enumerate(names)}
-        return cls(names, np.array([numbers.get(value, len(names)) for value in each], np.int64))
-
-    def shared(self, sides: Sequence[NDArray[np.int64]]) -> tuple[str, ...]:
-        """Return the values that utterances of more than one side have; each side is given by its utterances."""
-        seen = np.zeros(len(self.names) + 1, np.uint8)
-        for bit, members in enumerate(sides):
-            seen[self.codes[members]] |= 1 << bit
-        return tuple(self.names[number] for number in _on_several(seen[:-1]))
-
-
-def _on_several(seen: NDArray[np.uint8]) -> list[int]:
-    """Return the places of the numbers in which more than one bit is set."""
-    return [int(place) for place in np.flatnonzero(seen & (seen - 1))]
-
-
 class LeakSearch:
     """Utterances prepared for a search for leaks in several splits of them, each a few operations on arrays.
 
@@ -131,36 +101,29 @@ class LeakSearch:
         mixed_in = {name for content in heard for name in (content, known.get(content, content))}
         self._heard = sounds is not None
         self._items = list(utterances)
-        self._paths = list(dict.fromkeys(one.path for one in self._items))
-        self._numbers = {path: number for number, path in enumerate(self._paths)}
-        self._path_of = np.array([self._numbers[one.path] for one in self._items], np.int64)
-        self._speakers = _Values.of(one.speaker for one in self._items)
-        self._unknown = np.unique([self._numbers[one.path] for one in self._items if one.speaker is None]).astype(int)
-        self._sentences = _Values.of(getattr(one, "text", None) for one in self._items)
+        self._paths = tuple(sorted({one.path for one in self._items}))
+        numbers = {path: number for number, path in enumerate(self._paths)}
+        self._path_of = np.array([numbers[one.path] for one in self._items], np.int64)
+        self._unknown = np.unique([numbers[one.path] for one in self._items if one.speaker is None]).astype(np.int64)
+        self._speakers = Values(one.speaker for one in self._items)
+        self._sentences = Values(getattr(one, "text", None) for one in self._items)
         recordings = [recording_of(one.content) for one in self._items]
-        self._recordings = _Values.of(recordings)
+        self._recordings = Values(recordings)
         heard_as = [known.get(one.content, one.content) for one in self._items]
-        self._sounds = _Values.of(heard_as)
+        self._sounds = Values(heard_as)
         self._noises = [
             number for number, names in enumerate(zip(recordings, heard_as, strict=True)) if mixed_in & {*names}
         ]
 
     def leaks(self, split: Split) -> Leaks:
         """Find what the sides of one split share."""
-        seen = np.zeros(len(self._paths) + 1, np.uint8)  # a bit for each side; the last entry is of unknown paths
-        for bit, paths in enumerate(split.sides.values()):
-            seen[np.fromiter(map(self._numbers.get, paths, repeat(len(self._paths))), np.int64, len(paths))] |= 1 << bit
-        twice = [self._paths[number] for number in _on_several(seen[:-1])]
-        if seen[-1]:
-            strange = Counter(path for paths in split.sides.values() for path in {*paths} - self._numbers.keys())
-            twice += [path for path, count in strange.items() if count > 1]
-        of_items = seen[self._path_of]
-        sides = [np.flatnonzero(of_items & (1 << bit)) for bit in range(3)]
-        same = self._members(self._sounds, sides)
-        parts = [{one.content: one for one in files}.values() for files in self._members(self._recordings, sides)]
+        of_paths = split.standing_of(self._paths)
+        of_items = of_paths[self._path_of]
+        same = self._members(self._sounds, of_items)
+        parts = [{one.content: one for one in files}.values() for files in self._members(self._recordings, of_items)]
         return Leaks(
-            shared_speakers=self._speakers.shared(sides),
-            shared_sources=tuple(sorted(twice)),
+            shared_speakers=self._speakers.shared(of_items),
+            shared_sources=tuple(split.paths[number] for number in on_several_sides(split.standing)),
             shared_recordings=tuple(
                 sorted(min(segment_of(one.content).file(one.path) for one in ones) for ones in parts if len(ones) > 1)
             ),
@@ -170,21 +133,18 @@ class LeakSearch:
                 sorted(
                     (side, self._items[number].path)
                     for number in self._noises
-                    for bit, side in ((2, "validation"), (4, "test"))
-                    if of_items[number] & bit
+                    for side in ("validation", "test")
+                    if of_items[number] & SIDE_BITS[side]
                 )
             ),
             heard=self._heard,
-            shared_sentences=self._sentences.shared(sides),
-            unknown_speakers=int(np.count_nonzero(seen[self._unknown])),
+            shared_sentences=self._sentences.shared(of_items),
+            unknown_speakers=int(np.count_nonzero(of_paths[self._unknown])),
         )
 
-    def _members(self, values: _Values, sides: Sequence[NDArray[np.int64]]) -> list[list[SplitItem]]:
+    def _members(self, values: Values, of_items: NDArray[np.uint8]) -> list[list[SplitItem]]:
         """Return the utterances in the split that have one value, for each value that is shared."""
-        found: dict[str, list[SplitItem]] = {name: [] for name in values.shared(sides)}
-        for number in sorted({*np.concatenate(sides).tolist()}) if found else ():
-            found.get(values.names[values.codes[number]], []).append(self._items[number])
-        return list(found.values())
+        return [[self._items[number] for number in numbers] for numbers in values.sharing(of_items)]
 
 
 def leaks(
@@ -239,10 +199,27 @@ def check_leaks(
     UnknownNameError
         If `allowed` or `refused` names no kind of leak.
     """
+    return check_folds([split], utterances, allowed, refused, sounds, heard)[0]
+
+
+def check_folds(
+    splits: Iterable[Split],
+    utterances: Iterable[SplitItem],
+    allowed: Collection[str] = (),
+    refused: Collection[str] = REFUSED_KINDS,
+    sounds: Mapping[str, str] | None = None,
+    heard: Collection[str] = (),
+) -> list[Leaks]:
+    """Return what `check_leaks` does for each of several splits of the same utterances, which are prepared once."""
     for kind in (*allowed, *refused):
         if kind not in KINDS:
             raise UnknownNameError("kind of leak", kind, KINDS)
-    found = leaks(split, utterances, sounds, heard)
+    search = LeakSearch(utterances, sounds, heard)
+    return [_accepted(split, search.leaks(split), allowed, refused) for split in splits]
+
+
+def _accepted(split: Split, found: Leaks, allowed: Collection[str], refused: Collection[str]) -> Leaks:
+    """Return what was found in a split; `LeakError` if some of it is refused and not allowed."""
     wrong = [kind for kind in KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
     if wrong:
         what = "; ".join(f"{kind} ({found.some(kind)})" for kind in wrong)

@@ -8,7 +8,6 @@ A split is a view: it holds paths and changes nothing that is stored.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +57,7 @@ class ChosenSplit:
         if self.corpora:
             folds = (one.name.partition("/")[2] if self.rule.folds else "" for one in found)
             names = (f"{self.name}/{fold}" if fold else self.name for fold in folds)  # a speaker may hold a slash
-            found = tuple(dataclasses.replace(one, name=name) for one, name in zip(found, names, strict=True))
+            found = tuple(one.named(name) for one, name in zip(found, names, strict=True))
         if not self.fold:
             return found
         by_name = {one.name: one for one in found}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import compress
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from featurestore.errors import SplitError
 from featurestore.segments import recording_of
@@ -36,6 +38,8 @@ SIDE_NAMES = {
     "testing": "test",
 }
 """Names of sides as people write them."""
+SIDE_BITS = {"train": 1, "validation": 2, "test": 4}
+"""The sides, each with the bit that stands for it where many utterances are told at once."""
 
 
 class SplitItem(Protocol):
@@ -58,19 +62,105 @@ class SplitItem(Protocol):
         """The speaker, None where unknown."""
 
 
-@dataclass(frozen=True, slots=True)
 class Split:
-    """Three sides of a corpus, as utterance paths in name order."""
+    """Three sides of a corpus, as utterance paths in name order; equal to one of the same name and sides.
+
+    It holds a byte for each path: the folds of a corpus have one tuple of paths together, and an array each.
+    """
 
     name: str
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
+    paths: tuple[str, ...]
+    """The utterances that were split, in name order, also those on no side."""
+    standing: NDArray[np.uint8]
+    """Where each of them stands, array [paths]: the sum of the `SIDE_BITS` of its sides, 0 on none."""
+
+    def __init__(self, name: str, train: Iterable[str], validation: Iterable[str], test: Iterable[str]) -> None:
+        sides = tuple(map(tuple, (train, validation, test)))
+        self.name, self.paths = name, tuple(sorted({path for paths in sides for path in paths}))
+        numbers = {path: number for number, path in enumerate(self.paths)}
+        self.standing = np.zeros(len(numbers), np.uint8)
+        for bit, paths in zip(SIDE_BITS.values(), sides, strict=True):
+            self.standing[np.array([numbers[path] for path in paths], np.int64)] |= bit
+        self.standing.flags.writeable = False
+
+    @classmethod
+    def of_standing(cls, name: str, paths: tuple[str, ...], standing: NDArray[np.uint8]) -> Split:
+        """Return the split in which `paths`, in name order and each once, stand where `standing` says."""
+        split = object.__new__(cls)
+        split.name, split.paths, split.standing = name, paths, standing
+        standing.flags.writeable = False
+        return split
+
+    @cached_property
+    def train(self) -> tuple[str, ...]:
+        """The paths that train."""
+        return tuple(Members(self, "train"))
+
+    @cached_property
+    def validation(self) -> tuple[str, ...]:
+        """The paths that validate."""
+        return tuple(Members(self, "validation"))
+
+    @cached_property
+    def test(self) -> tuple[str, ...]:
+        """The paths that are tested on."""
+        return tuple(Members(self, "test"))
 
     @property
     def sides(self) -> dict[str, tuple[str, ...]]:
         """The sides by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
+    def members(self) -> dict[str, Members]:
+        """The sides by name, without a list of paths until somebody goes through one."""
+        return {side: Members(self, side) for side in SIDE_BITS}
+
+    def named(self, name: str) -> Split:
+        """Return the same sides under another name."""
+        return Split.of_standing(name, self.paths, self.standing)
+
+    def standing_of(self, paths: tuple[str, ...]) -> NDArray[np.uint8]:
+        """Return where other paths stand, array [paths]; nothing is looked up if they are those of the split."""
+        if paths == self.paths:
+            return self.standing
+        numbers = {path: number for number, path in enumerate(self.paths)}
+        found = np.array([numbers.get(path, -1) for path in paths], np.int64)
+        return np.append(self.standing, np.uint8(0))[found]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Split) and self.name == other.name and self.sides == other.sides
+
+    def __hash__(self) -> int:
+        return hash((self.name, *self.sides.values()))
+
+    def __repr__(self) -> str:
+        return f"Split({self.name!r}, {', '.join(f'{side}={paths!r}' for side, paths in self.sides.items())})"
+
+
+class Members(Sequence[str]):
+    """The paths of one side of a split, in name order, made when somebody goes through them."""
+
+    def __init__(self, split: Split, side: str) -> None:
+        self.paths = split.paths
+        self._on_side = split.standing & SIDE_BITS[side]
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._on_side))
+
+    def __iter__(self) -> Iterator[str]:
+        return self.among(self.paths)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        return tuple(self)[place]
+
+    def among(self, values: Sequence[str]) -> Iterator[str]:
+        """Yield those of the members among values that are given for all `paths`."""
+        return compress(values, self._on_side.tobytes())
 
 
 class SplitRule(ABC):
@@ -152,12 +242,10 @@ def known_values(utterances: Sequence[SplitItem], field: str, name: str, least: 
 
 def sides_by(name: str, utterances: Iterable[SplitItem], side: Callable[[SplitItem], str | None]) -> Split:
     """Return a split by a function that names the side of each utterance, None for neither."""
-    sides: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
-    for one in utterances:
-        chosen = side(one)
-        if chosen is not None:
-            sides[chosen].append(one.path)
-    return Split(name, *(tuple(sorted(paths)) for paths in sides.values()))
+    places = {one.path: side(one) for one in utterances}
+    paths = tuple(sorted(places))
+    standing = [0 if (chosen := places[path]) is None else SIDE_BITS[chosen] for path in paths]
+    return Split.of_standing(name, paths, np.array(standing, np.uint8))
 
 
 def folds_by(
@@ -176,60 +264,26 @@ def folds_by(
         `validation` or `test` by group, for each fold.
     """
     paths: list[str] = []
-    members: dict[Group, list[int]] = defaultdict(list)
+    members: dict[Group, list[int]] = {}
     for number, one in enumerate(sorted(utterances, key=lambda one: one.path)):
         paths.append(one.path)
-        members[group(one)].append(number)
+        members.setdefault(group(one), []).append(number)
+    everyone, places = tuple(paths), {value: np.array(numbers) for value, numbers in members.items()}
     found = []
     for fold, sides in folds.items():
-        trains = bytearray(b"\1") * len(paths)
-        held: dict[str, list[int]] = {"validation": [], "test": []}
-        for value, side in sides.items():
-            held[side] += members[value]
-            for number in members[value]:
-                trains[number] = 0
-        validation, test = (tuple(paths[number] for number in sorted(numbers)) for numbers in held.values())
-        found.append(Split(f"{name}/{fold}", tuple(compress(paths, trains)), validation, test))
+        standing = np.full(len(everyone), SIDE_BITS["train"], np.uint8)
+        for value in sides.keys() & places.keys():
+            standing[places[value]] = SIDE_BITS[sides[value]]
+        found.append(Split.of_standing(f"{name}/{fold}", everyone, standing))
     return tuple(found)
 
 
 def filled_sides(found: Split) -> Split:
     """Return a split whose three sides hold something; else raise `SplitError`."""
-    for side, paths in found.sides.items():
-        if not paths:
+    for side, members in found.members.items():
+        if not members:
             raise SplitError(f"split {found.name!r} leaves the {side} side empty: the corpus has too few utterances.")
     return found
-
-
-def lacking_notes(split: Split, labels: Mapping[str, str]) -> list[str]:
-    """Say which sides of a split lack a class, by the class of each path; classes of no side do not count."""
-    held = {side: set(map(labels.__getitem__, paths)) for side, paths in split.sides.items()}
-    return class_notes(held, set().union(*held.values()), f" of {split.name!r}")
-
-
-def class_notes(held: Mapping[str, Set[str]], classes: Iterable[str], split: str = "") -> list[str]:
-    """Say which sides, among those that hold something, have nothing of a class: it is not learnt or not judged there.
-
-    Parameters
-    ----------
-    held : mapping of str to set of str
-        Classes of each side.
-    classes : iterable of str
-        Those that every side should have.
-    split : str
-        Follows the name of a side.
-
-    Returns
-    -------
-    list of str
-        A line such as `the test side of 'speakers' has no recording of: sadness`.
-    """
-    lacking = {side: sorted(set(classes) - found) for side, found in held.items() if found}
-    return [
-        f"the {side} side{split} has no recording of: {', '.join(names)[:200]}"
-        for side, names in lacking.items()
-        if names
-    ]
 
 
 def by_value(utterances: Sequence[SplitItem], field: str) -> Mapping[str | None, list[SplitItem]]:
