@@ -71,7 +71,7 @@ MOST_LISTED = 20
 )
 @click.option("--trust-first-download", "trust", is_flag=True, help="Accept a download without a known checksum.")
 @trust_code_option
-@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @place_option
 @json_option
 def build(
@@ -137,7 +137,7 @@ def _wanted_rows(
     seed: int | None,
     max_seconds: float,
 ) -> tuple[str, DatasetSpec]:
-    """Return the corpus and which rows of it are wanted, from options and, where there are none, from a recipe."""
+    """Return the corpus and the rows wanted, from options or, where an option is missing, from a recipe."""
     from featurestore.specs.presets import feature_preset, override
     from featurestore.specs.presets import policy as policy_named
     from pipelines.build.spec import DatasetSpec
@@ -177,7 +177,7 @@ def _print(report: BuildReport) -> None:
     if report.dry:
         click.echo(f"{report.dataset}: {rows}: would be {work}")
         seconds = report.estimated_seconds
-        time = "; how long torch takes is not known" if seconds is None else f" and {seconds:g} s"
+        time = "; the time that torch takes is unknown" if seconds is None else f" and {seconds:g} s"
         click.echo(f"about {size(report.estimated_bytes)}{time}; nothing was written")
         return
     click.echo(f"{report.dataset}: {rows} of {report.utterances:,} utterances")

@@ -1,4 +1,4 @@
-"""Commands that list what can be chosen: `recipes`, `presets`, `policies`, `models`; and `fields`, for `--set`."""
+"""Commands that list the available choices: `recipes`, `presets`, `policies`, `models`; and `fields`, for `--set`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = click.argument("name", required=False, metavar="[NAME|FILE]")
 @NAME
 @json_option
 def recipes(name: str | None, as_json: bool) -> None:
-    """List the recipes that '--recipe' knows, or print one as TOML."""
+    """List the built-in recipes for '--recipe', or print one as TOML."""
     from pipelines.experiments.recipe import read_recipe, recipe_names, recipe_text
 
     if name is not None:
@@ -33,7 +33,7 @@ def recipes(name: str | None, as_json: bool) -> None:
 @NAME
 @json_option
 def presets(name: str | None, as_json: bool) -> None:
-    """List the feature presets that '--features' knows, or print one as TOML."""
+    """List the built-in feature presets for '--features', or print one as TOML."""
     from featurestore.specs.presets import feature_preset, preset_names, preset_text
 
     if name is not None:
@@ -48,7 +48,7 @@ def presets(name: str | None, as_json: bool) -> None:
 @NAME
 @json_option
 def policies(name: str | None, as_json: bool) -> None:
-    """List the augmentation policies that '--policy' knows, or print one as TOML."""
+    """List the built-in augmentation policies for '--policy', or print one as TOML."""
     from featurestore.specs.presets import policy, preset_names, preset_text
 
     if name is not None:
@@ -62,7 +62,7 @@ def policies(name: str | None, as_json: bool) -> None:
 @click.command(epilog="Example: featurestore models")
 @json_option
 def models(as_json: bool) -> None:
-    """List the models that '--model' knows."""
+    """List the models for '--model'."""
     from models.networks import models_table
 
     rows = models_table()
@@ -71,7 +71,7 @@ def models(as_json: bool) -> None:
         return
     table = [[row["name"], f"{row['parameters']:,}", row["input"].partition("]")[0] + "]"] for row in rows]
     print_table(("name", "parameters", "input"), table, numbers=("parameters",))
-    notice("--json also gives the publication behind each.")
+    notice("--json also lists the publication behind each model.")
 
 
 @click.command(epilog="Example: featurestore fields training;  featurestore fields --model keren-clstm")
@@ -79,7 +79,7 @@ def models(as_json: bool) -> None:
 @click.option("--model", default="mathworks-cnn-lstm", show_default=True, help="Include the settings of this model.")
 @json_option
 def fields(table: str | None, model: str, as_json: bool) -> None:
-    """List every field that '--set TABLE.FIELD=VALUE' changes, with its default and meaning.
+    """List every field that '--set TABLE.FIELD=VALUE' can change, with its default and meaning.
 
     Tables are those of a recipe (dataset, split, vote, model, training) and features and policy, whose fields can be
     changed in 'build' too.

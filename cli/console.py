@@ -211,7 +211,7 @@ def size(count: float) -> str:
 
 
 def figure(value: float | None, form: str = ".3f") -> str:
-    """Return a figure as text; a dash where there is none, as for a side without rows."""
+    """Return a value as text; a dash where there is none, as for a side without rows."""
     return "-" if value is None else format(value, form)
 
 
@@ -297,7 +297,7 @@ class TrainingProgress:
         self._shown = True
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Print a finished epoch: its figures and last learning rate, in as many words as there is room for."""
+        """Print a finished epoch: its metrics and last learning rate, as far as there is room."""
         train, validation = record["train"], record["validation"]
         loss, accuracy = figure(train["loss"]), figure(train["accuracy"])
         validated, uar = figure(validation["accuracy"]), figure(validation["uar"])

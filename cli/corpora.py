@@ -48,7 +48,7 @@ MOST_COUNTS = 12
 @click.option("--markdown", is_flag=True, help="Print everything about all of them, as in docs/corpora.md.")
 @click.pass_context
 def corpora(context: click.Context, as_json: bool, markdown: bool) -> None:
-    """List the corpora that are known by name."""
+    """List the known corpora."""
     if context.invoked_subcommand is not None:
         return
     from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
@@ -206,11 +206,11 @@ def _print_check(report: dict[str, Any], place: str) -> None:
         say_resemblance(report["looks_like"], place)
     kinds = ("missing", "extra", "mismatched", "rejected", "differences")
     if "decoded" not in report and not any(report[kind] for kind in kinds):
-        say("nothing is missing or different, as far as the manifest says what there should be")
+        say("nothing is missing or different, as far as the manifest defines what to expect")
 
 
 def _print_quality(audio: AudioCheck) -> None:
-    """Print what deserves a look, and the summary."""
+    """Print findings worth checking, and the summary."""
     from featurestore.quality.measures import MOST_SNR_DB
 
     rows = audio.rows()
@@ -233,7 +233,7 @@ def _print_quality(audio: AudioCheck) -> None:
 @file_limit_options
 @json_option
 def new(folder: str, out: str | None, as_json: bool, limits: Limits) -> None:
-    """Propose a manifest for a FOLDER or archive of audio, from the names of its files and the tables beside them."""
+    """Propose a manifest for a FOLDER or archive of audio, from its file names and the tables next to them."""
     from featurestore.corpus.corpus_spec import FORMATS, recognised_format
     from featurestore.errors import SourceError
 

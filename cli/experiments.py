@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def train(resume: str | None, device: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as `run` takes them)
-    """Train a model on DATASET or by a recipe; what is not built yet is built first.
+    """Train a model on DATASET or from a recipe; missing rows are built first.
 
-    Several GPUs: 'torchrun --standalone --nproc-per-node 2 -m -- featurestore train ...'; --batch-size is the number of
-    clips on all of them together.
+    Several GPUs: 'torchrun --standalone --nproc-per-node 2 -m -- featurestore train ...'; --batch-size is the total
+    over all GPUs.
     """
     from models.optimisation.distributed import joined
     from pipelines.experiments import run
@@ -66,7 +66,7 @@ def train(resume: str | None, device: str, as_json: bool, **options: Any) -> Non
 
 @contextmanager
 def heard(wanted: bool) -> Iterator[None]:
-    """Silence what is printed, but no error, unless it is wanted: of several processes one speaks."""
+    """Suppress output, but not errors, unless it is wanted: only one of several processes prints."""
     if wanted:
         yield
         return
@@ -94,14 +94,14 @@ def _print_training(result: dict[str, Any]) -> None:
     epilog="Example: featurestore crossval emodb --split loso --jobs 2;  featurestore crossval --resume runs/x-001"
 )
 @experiment_options
-@click.option("--split", help="One with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.")
+@click.option("--split", help="A split with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.")
 @training_options
 @change_option
 @click.option("--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; an existing one is resumed.")
 @click.option(
-    "--resume", type=click.Path(file_okay=False), metavar="FOLDER", help="Continue as this folder records it."
+    "--resume", type=click.Path(file_okay=False), metavar="FOLDER", help="Continue an interrupted cross-validation."
 )
-@fold_jobs_option("With --scheduler its workers count instead.")
+@fold_jobs_option("With --scheduler, its number of workers applies instead.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
@@ -131,7 +131,7 @@ def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa
 
 @click.command(epilog="Example: featurestore tune --recipe zhao --trials 20 --source download.zip")
 @click.option("--recipe", required=True, metavar="NAME|FILE", help="A recipe with a [tune] table.")
-@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="Trainings in all.")
+@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="Total number of trainings.")
 @click.option("--corpus", help="Use the recipe on another corpus.")
 @source_option
 @click.option("--split", help="Default: the recipe's.")
@@ -140,7 +140,7 @@ def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa
     "--objective", default="validation accuracy", show_default=True, help="Or: validation uar, validation loss."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the search.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Hold a field at a value; repeatable.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Fix a field at a value; repeatable.")
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trials.")
 @device_option
 @fold_jobs_option("Trials follow one another.")
@@ -148,9 +148,9 @@ def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa
 @store_option
 @json_option
 def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
-    """Search a recipe's settings: train it with many, and list which validate best.
+    """Search a recipe's settings: train with many, and list those with the best validation results.
 
-    Trials are compared by their validation side alone. The same command continues a search that was interrupted.
+    Trials are compared by their validation side only. Rerun the same command to resume an interrupted search.
     """
     from pipelines import experiments
     from pipelines.experiments.search import best_first
@@ -176,7 +176,7 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
 
 @click.command(epilog="Example: featurestore reproduce mathworks --seeds 5 --full --source download.zip")
 @click.argument("recipe", metavar="NAME")
-@click.option("--corpus", help="Train on this corpus, if the recipe says how. Default: the published one.")
+@click.option("--corpus", help="Train on this corpus, if the recipe supports it. Default: the published one.")
 @source_option
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Trainings of each row.")
 @click.option("--full", is_flag=True, help="Train as published, for hours. Default: the recipe's reduced setting.")
@@ -190,10 +190,10 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
 @store_option
 @json_option
 def reproduce(recipe: str, corpus: str | None, show: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Train the rows of the table published for recipe NAME, and print its figures beside ours.
+    """Train the rows of the table published for recipe NAME, and print its results next to ours.
 
-    The same command continues where an interrupted one stopped. The reduced setting only shows that everything works;
-    its figures mean nothing.
+    Rerun an interrupted command to resume it. The reduced setting only shows that everything works; its results mean
+    nothing.
     """
     from pipelines import experiments
     from pipelines.experiments.published import committed_results

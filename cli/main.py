@@ -46,11 +46,11 @@ COMMANDS = {
     "verify": "cli.store",
     "why": "cli.store",
 }
-"""The module of each command, which is imported when the command is."""
+"""The module of each command, imported on demand."""
 
 
 class LazyGroup(click.Group):
-    """Imports a command when it is asked for."""
+    """Imports commands on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""

@@ -12,10 +12,10 @@ from click.core import ParameterSource
 
 Command = Callable[..., Any]
 BASE = "featurestore.base"
-"""Where the context keeps `--base` until `--store` is read."""
+"""Context key that holds `--base` until `--store` is read."""
 LEAKS = ("speaker", "source", "recording", "audio", "sentence")
 UNCHANGING = ("resume", "source", "device", "jobs", "scheduler", "trust_code", "place", "base", "as_json")
-"""Parameters that say where and how to continue; all others would make another experiment."""
+"""Parameters on where and how to continue; all others would change the experiment."""
 
 
 def place_option(command: Command) -> Command:
@@ -133,7 +133,7 @@ max_duration_option = click.option(
     show_default=True,
     metavar="SECONDS",
     help="Reject longer recordings and segments. A worker needs about 20 MB for a minute at 16 kHz, 35 MB with "
-    "augmentation, and 0.5 MB more for each copy in a shard, of which there are 25 at most.",
+    "augmentation, and 0.5 MB more for each copy in a shard, at most 25.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON value on standard output.")
 source_option = click.option("--source", metavar="PATH|URL", help="Archive, folder or URL that holds the corpus.")
@@ -173,7 +173,7 @@ def training_options(command: Command) -> Command:
             "allowed",
             multiple=True,
             type=click.Choice(LEAKS),
-            help="Accept that sides share this; repeatable.",
+            help="Allow sides to share this; repeatable.",
         ),
         click.option("--epochs", type=click.IntRange(1)),
         click.option("--batch-size", type=click.IntRange(1)),
@@ -183,18 +183,18 @@ def training_options(command: Command) -> Command:
 
 
 def fold_jobs_option(others: str) -> Callable[[Command], Command]:
-    """Add `--jobs` to a command that trains folds; `others` is the sentence that says what it does not mean there."""
+    """Add `--jobs` to a command that trains folds; `others` is a sentence on what it does not affect there."""
     return click.option(
         "--jobs",
         type=click.IntRange(1),
         default=1,
         show_default=True,
-        help=f"Folds trained at a time, each in a process of its own if above 1. {others} Builds use all cores.",
+        help=f"Folds trained in parallel, each in its own process if above 1. {others} Builds use all cores.",
     )
 
 
 def refuse_changes() -> None:
-    """Refuse what was given on the command line beside `--resume` and would change the experiment.
+    """Refuse options given with `--resume` that would change the experiment.
 
     Raises
     ------
@@ -207,8 +207,8 @@ def refuse_changes() -> None:
         if name not in UNCHANGING and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             given = name.upper() if isinstance(parameter, click.Argument) else parameter.opts[-1]
             raise click.UsageError(
-                f"{given} does not go with --resume: a resumed run keeps its settings. Leave it out, or start "
-                "another with '--run'."
+                f"{given} cannot be combined with --resume: a resumed run keeps its settings. Leave it out, or "
+                "start another run with '--run'."
             )
 
 

@@ -1,4 +1,4 @@
-"""Commands about trained models: `evaluate`, `compare`, `predict`, `report`; and how their figures are printed."""
+"""Commands about trained models: `evaluate`, `compare`, `predict`, `report`; and how their metrics are printed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
 def print_sides(result: Mapping[str, Any]) -> None:
-    """Print the figures of a training's validation and test side."""
+    """Print the metrics of a training's validation and test side."""
     columns = ("side", *(MEASURES[name] for name in TWO))
     rows = [[side, *(figure(result[side][name], ".4f") for name in TWO)] for side in ("validation", "test")]
     print_table(columns, rows, numbers=columns[1:])
 
 
 def print_runs(runs: Sequence[Mapping[str, Any]], over: str, spread: Mapping[str, Any]) -> None:
-    """Print the test figures of several trainings, with mean and deviation.
+    """Print the test metrics of several trainings, with mean and deviation.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def print_runs(runs: Sequence[Mapping[str, Any]], over: str, spread: Mapping[str
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
-    """Print accuracy, UAR and macro F1 with their intervals, then the figures of each class."""
+    """Print accuracy, UAR and macro F1 with their intervals, then the metrics of each class."""
     found = summary.get("interval") or {}
-    columns = (f"{summary['items']} items", "figure", "95 % interval")
+    columns = (f"{summary['items']} items", "value", "95 % interval")
     rows = [
         [shown, figure(summary[name], ".4f"), between(found.get(name)) if found else "-"]
         for name, shown in MEASURES.items()
@@ -94,7 +94,7 @@ def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
 @click.option(
     "--side",
     type=click.Choice(["train", "validation", "test", "all"]),
-    help="Side of the run's split; all takes every recording, trained on or not. Default: test, or of another corpus "
+    help="Side of the run's split; all uses every recording, trained on or not. Default: test or, for another corpus, "
     "all, which is refused if the run was trained on any of it.",
 )
 @click.option("--dataset", help="Evaluate on another dataset with the same features and classes.")
@@ -109,7 +109,7 @@ def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
 @store_option
 @json_option
 def evaluate(run: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
-    """Evaluate RUN on a side of its split, from the dataset that it was trained on or another."""
+    """Evaluate RUN on a side of its split, on its training dataset or another one."""
     from pipelines import experiments
 
     result = experiments.evaluate(run, listener=Terminal(), **options)
@@ -182,7 +182,7 @@ def _print_comparison(first: str, second: str, side: str, found: dict[str, Any])
     click.echo(agreed)
     say(f"intervals {intervals_in_words(found['interval_over'])}")
     if found["ignores_speakers"]:
-        say("note: items are exchanged as if independent, but clips of a speaker are alike: p-values are too small")
+        say("note: items are exchanged as if independent, but clips of one speaker are similar: p-values are too small")
 
 
 @click.command(
@@ -195,7 +195,7 @@ def _print_comparison(first: str, second: str, side: str, found: dict[str, Any])
     "--window", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Label windows of this length."
 )
 @click.option(
-    "--hop", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="From the start of a window to the next."
+    "--hop", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time between the starts of two windows."
 )
 @click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write a table FILE.csv or FILE.json.")
 @device_option
@@ -210,17 +210,17 @@ def predict(
     device: str,
     as_json: bool,
 ) -> int:
-    """Label audio FILES, and those in folders, with RUN's model; exit code 3 if some could not be read.
+    """Label audio FILES, or all audio in folders, with RUN's model; exit code 3 if some could not be read.
 
-    A model labels clips like those that it was trained on: give a --window of about their length for long recordings.
+    A model expects clips like those it was trained on: for long recordings, give a --window of about their length.
     """
     from models.prediction import predict_files, write_answers
     from models.runs.run import load_run
 
     if hop is not None and window is None:
-        raise click.UsageError("--hop goes with --window.")
+        raise click.UsageError("--hop needs --window.")
     if out is not None and not out.endswith((".csv", ".json")):
-        raise click.UsageError("--out takes a file that ends in .csv or .json.")
+        raise click.UsageError("--out needs a file name that ends in .csv or .json.")
     answers = predict_files(load_run(run), _audio_files(files), device, window=window, hop=hop)
     if out is not None:
         write_answers(Path(out), answers)
@@ -256,7 +256,7 @@ def _most_likely(answer: dict[str, Any]) -> str:
 
 
 def _audio_files(places: tuple[str, ...]) -> list[Path]:
-    """Return the files that are named, and the recordings in folders that are named."""
+    """Return the named files, and the recordings in named folders."""
     from featurestore.errors import SourceError
 
     files: list[Path] = []
@@ -278,7 +278,7 @@ def _audio_files(places: tuple[str, ...]) -> list[Path]:
 @click.option("--out", type=click.Path(dir_okay=False), help="File to write. Default: report.html in the run folder.")
 @json_option
 def report(run: str, out: str | None, as_json: bool) -> None:
-    """Write an HTML page about RUN, or a folder of folds or seeds: figures, curves, settings, leaks."""
+    """Write an HTML page about RUN, or a folder of folds or seeds: metrics, curves, settings, leaks."""
     from models.reports.report import write_report
 
     path = write_report(Path(run), Path(out) if out else None)

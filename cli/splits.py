@@ -1,4 +1,4 @@
-"""`featurestore splits`: which splits a corpus has, their sides, and what is on more than one of them."""
+"""`featurestore splits`: the splits of a corpus, their sides, and what appears on more than one side."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def splits(name: str, split: str | None, source: str | None, seed: int | None, store: Store, as_json: bool) -> None:
-    """List the splits of CORPUS|DATASET, or show the sides of one and what is on more than one of them."""
+    """List the splits of CORPUS|DATASET, or show the sides of one split and what appears on more than one side."""
     from pipelines.ingest.fetch import Fetcher
     from pipelines.splits import describe_split, list_splits
 
@@ -55,7 +55,8 @@ def splits(name: str, split: str | None, source: str | None, seed: int | None, s
     print_card({label: printable(document[label]) for label in ("description", "citation") if document.get(label)})
     if document["unknown_speakers"]:
         notice(
-            f"the speakers of {document['unknown_speakers']:,} utterances are unknown: no split can promise new ones"
+            f"the speakers of {document['unknown_speakers']:,} utterances are unknown: no split can "
+            "guarantee unseen speakers"
         )
     print_some("note", document["notes"], most=5)
     if not all(fold["validation"] for fold in folds):

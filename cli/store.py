@@ -136,7 +136,7 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
     drift = recompute(store, rows, dataset, open_engine)
     for row, reason in drift.drifted[:MOST_LISTED]:
         notice(f"drift: {row}: {reason}")
-    notice(f"{drift.recomputed:,} rows recomputed, {len(drift.drifted):,} with other bits")
+    notice(f"{drift.recomputed:,} rows recomputed, {len(drift.drifted):,} with different bits")
     if drift.skipped:
         notice(f"{drift.skipped:,} sampled rows were made by other versions of the libraries and are not compared")
     drifted = [{"row": row, "reason": reason} for row, reason in drift.drifted]

@@ -1,6 +1,6 @@
 """Every error that a user can cause or meet, under one root class, and the nearest known name to an unknown one.
 
-A message says what is wrong, where, and what to do next, in one line. The command line prints it and exits with
+A message states what is wrong, where, and what to do next, in one line. The command line prints it and exits with
 the class's `exit_code`.
 """
 
@@ -130,7 +130,7 @@ class SpecError(FeatureStoreError):
 
 
 class MissingPackageError(FeatureStoreError):
-    """An optional package that is not installed; the message says how to install it and names its licence."""
+    """An optional package that is not installed; the message explains how to install it and names its licence."""
 
 
 class ManifestError(FeatureStoreError):

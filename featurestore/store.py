@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SHORTEST_PREFIX = 6
 """Fewest hexadecimal digits by which a dataset can be called."""
 SHOWN_DIGITS = 12
-"""Of a digest in a list."""
+"""Digits of a digest shown in a list."""
 
 
 class Store:

@@ -158,7 +158,7 @@ class DatasetView:
 
     @cached_property
     def speakers(self) -> tuple[str | None, ...]:
-        """Speaker of each row; None where the corpus does not say."""
+        """Speaker of each row; None where it is unknown."""
         return tuple(self.table.utterances[position].speaker for position in self._index.utterance)
 
     @cached_property

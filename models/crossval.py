@@ -75,7 +75,7 @@ def cross_validate(
     -------
     dict
         `run`, `folds` (results of `train`), `mean` and `deviation` of the folds' test accuracy and UAR, and
-        `pooled`: the figures of all test items together, with their confusion matrix, `interval` and `interval_over`
+        `pooled`: the metrics of all test items together, with their confusion matrix, `interval` and `interval_over`
         (over speakers), which are also given beside it.
 
     Raises
@@ -133,7 +133,7 @@ def _outcomes(
                 yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(train_fold)(*task) for task in tasks)
         except BrokenProcessPool as error:
             raise TrainingError(
-                "a process that trained a fold was killed, perhaps for want of memory: run the same command again, "
+                "a process that trained a fold was killed, perhaps for lack of memory: run the same command again, "
                 f"with fewer than {jobs} --jobs. Finished folds are kept."
             ) from error
 

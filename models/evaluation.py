@@ -65,7 +65,7 @@ class Evaluation:
         return metrics.tracked(self.confusion, self.loss)
 
     def summary(self) -> dict[str, Any]:
-        """Return accuracy, UAR, macro F1 with their intervals, the figures of each class and the confusion matrix."""
+        """Return accuracy, UAR, macro F1 with their intervals, the metrics of each class and the confusion matrix."""
         vote = {"vote": {"copies": self.copies, "ties": self.ties}} if self.copies else {}
         figures = metrics.summary(self.confusion, self.predictions.classes)
         return {"items": len(self.predictions), **figures, **intervals([self.predictions]), **vote}
@@ -94,7 +94,7 @@ def evaluate_model(
         logits[order] = torch.cat(found).double().cpu()
     loss = float(F.cross_entropy(logits, dataset.targets)) if found else None
     if not torch.isfinite(logits).all():
-        raise TrainingError(f"dataset {view.name}: the model's answers are no numbers: its weights are too large.")
+        raise TrainingError(f"dataset {view.name}: the model's answers are not numbers: its weights are too large.")
     rows = Predictions.of(view, classes, dataset.targets.numpy(), logits.numpy())
     if not vote:
         return Evaluation(loss, rows)

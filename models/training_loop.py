@@ -48,7 +48,7 @@ ALL_ONCE: dict[str, Any] = {"drop_last": False, "balance": False, "repeat": {}, 
 
 @dataclass(frozen=True)
 class StepReport:
-    """Where a training stands."""
+    """The state of a training."""
 
     epoch: int
     """The first is 1."""
@@ -268,13 +268,13 @@ class Trainer:
                 write_confusion(evaluation.confusion, self.config.classes, side, folder / f"confusion-{side}")
         except Exception as error:  # whatever goes wrong here, the run itself is complete
             self.progress.stage(
-                f"the run is complete, but its figures could not be drawn ({error}): "
+                f"the run is complete, but its plots could not be drawn ({error}): "
                 f"'featurestore report {folder}' draws them from its results"
             )
         return result
 
     def _result(self, evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
-        """Return the figures of the epoch whose weights are kept, and what the training cost."""
+        """Return the metrics of the epoch whose weights are kept, and the cost of the training."""
         counters, device = self.state.counters, device_name(self.execution.device)
         best, last = best_epoch(counters.history, self.spec.selected_by), counters.history[-1]
         kept = counters.history[best - 1] if self.spec.keep == "best" and best else last

@@ -15,7 +15,7 @@ LARGEST_COUNT = 2**31 - 1
 MOST_TIMES = 1_000_000
 """How often an epoch can repeat rows of a label."""
 MONITORS = ("loss", "accuracy", "uar")
-"""Figures of the validation side that can be watched."""
+"""Metrics of the validation side that can be monitored."""
 SIDES = ("left", "right", "joined")
 """Where a batch pads its clips; `joined` puts them one after the other instead."""
 CHOICES = {
@@ -84,7 +84,7 @@ class TrainingSpec:
     adam_eps: float = 1e-8
     """Added to the denominator of Adam's step."""
     momentum: float = 0.9
-    """Of both SGDs; 0 is plain SGD."""
+    """Momentum of both SGDs; 0 is plain SGD."""
     nesterov: bool = False
     """Nesterov's form of `sgd`: the gradient counts once more on top of the velocity."""
     beta: float = 1.0
@@ -140,7 +140,7 @@ class TrainingSpec:
     population_batches: int = 0
     """Batches to measure the population with; 0 takes the whole training side."""
     keep: str = "last"
-    """`last` epoch (the source) or the `best` by the validation figure `monitor`."""
+    """`last` epoch (the source) or the `best` by the validation metric `monitor`."""
     monitor: str = "loss"
     """`loss`, `accuracy` or `uar` on the validation side."""
     patience: int = 0
@@ -249,7 +249,7 @@ class TrainingSpec:
 
     @property
     def selected_by(self) -> str:
-        """The validation figure that the best epoch is chosen by."""
+        """The validation metric that selects the best epoch."""
         return self.keep_monitor or self.monitor
 
     def to_dict(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ FORM = "2"
 
 @dataclass
 class Counters:
-    """Where a training stands; every field is a JSON value."""
+    """The state of a training; every field is a JSON value."""
 
     epoch: int = 1
     """The epoch under way."""

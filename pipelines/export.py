@@ -133,7 +133,7 @@ def _publish(view: DatasetView, target: Format, out: Path) -> None:
             target.write(view, file)
             os.fsync(file.fileno())
             if not target.holds(view, part):
-                raise StorageError(f"{str(out)!r} did not read as it was written: is its disk sound? Nothing was kept.")
+                raise StorageError(f"{str(out)!r} did not read back as written: is the disk faulty? Nothing was kept.")
             os.replace(part, out)  # noqa: PTH105 (same folder: atomic)
         except BaseException:
             with suppress(OSError):
@@ -153,7 +153,7 @@ def _alone(part: Path) -> Iterator[IO[bytes]]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StorageError(f"another export writes {str(part)!r}: wait for its end.") from error
+            raise StorageError(f"another export writes {str(part)!r}: wait until it ends.") from error
         except OSError:  # the file system has no locks
             pass
         with open(part, "r+b", buffering=0, opener=_no_link) as writable:

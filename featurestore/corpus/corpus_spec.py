@@ -116,7 +116,9 @@ class CorpusSpec:
         names = [manifest.name for manifest in self.manifests]
         if not set(given) <= set(names) or not all(given.values()):
             example = ",".join(f"{name}=PATH" for name in names)
-            raise SourceError(f"--source {source!r:.200} does not say which corpus is where. Write --source {example}.")
+            raise SourceError(
+                f"--source {source!r:.200} does not show which corpus is where. Write --source {example}."
+            )
         return tuple(given.get(manifest.name, manifest.place) for manifest in self.manifests)
 
 

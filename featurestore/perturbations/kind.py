@@ -1,4 +1,4 @@
-"""What a perturbation has to say of itself. One that leaves something out cannot be declared."""
+"""What a perturbation must declare. One that leaves something out cannot be declared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PerturbationKind(ABC):
     place: ClassVar[int]
     """Its place in the order in which perturbations are applied, see `featurestore.perturbations`."""
     unit: ClassVar[str]
-    """Of its value; empty for a pure number."""
+    """Unit of its value; empty for a pure number."""
     limits: ClassVar[tuple[float, float]]
     """Smallest and largest value that a policy may ask for."""
     operation: ClassVar[str]

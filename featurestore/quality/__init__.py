@@ -1,1 +1,1 @@
-"""The quality of recordings: what each one sounds like in figures, and what of it deserves a look."""
+"""The quality of recordings: measurements of each one, and findings worth checking."""

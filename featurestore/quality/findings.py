@@ -1,4 +1,4 @@
-"""What in the figures of a corpus deserves a look."""
+"""Findings in the measurements of a corpus that are worth checking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one recording sounds like, in figures, and which recordings are alike.
+"""Measurements of one recording, and which recordings are alike.
 
 A digest finds equal samples only. Here a recording is told by a few samples around the centre of its energy, read
 between two samples where the centre lies there, so that gain, polarity and zeros at the ends change nothing but
@@ -102,7 +102,7 @@ FEWEST_FRAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """The figures of one recording; levels in dB of full scale (a sine at full scale has -3)."""
+    """The measurements of one recording; levels in dB of full scale (a sine at full scale has -3)."""
 
     rate: int
     """Samples a second."""

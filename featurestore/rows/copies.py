@@ -48,7 +48,7 @@ class Copy:
         self.gain = np.float32(1)
         """Still to be applied to each sample, in float32."""
         self.warping: tuple[float, float] | None = None
-        """Of the frequency axis: factor, and where it bends as a share of the upper cut-off frequency."""
+        """Warp of the frequency axis: factor, and where it bends as a share of the upper cut-off frequency."""
         self.single = False
         """Whether its noise hides what float32 loses in a transform."""
 

@@ -64,7 +64,7 @@ class Part:
 
     spec: RowSpec
     contents: tuple[str, ...]
-    """Content ids in rising order."""
+    """Content ids in ascending order."""
     first: int
     stop: int
 

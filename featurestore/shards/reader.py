@@ -29,7 +29,7 @@ class ShardReader:
         self.key = data_key(record.address)
         self._version: Version | None = None
         self._verified = bytearray()
-        """Of each chunk, 1 if its checksum has been found right in this version of the object."""
+        """1 for each chunk whose checksum has been verified in this version of the object."""
 
     def row(self, position: int) -> NDArray[Any]:
         """Return a copy of one row, `array [frames, bands]`; `DamagedObjectError` if its bytes are not sound."""

@@ -1,4 +1,4 @@
-"""What a shard is on disk: the bytes of its rows, and a record that says what they are and proves it.
+"""A shard on disk: the bytes of its rows, and a record that describes and proves them.
 
 The data object is a flat array of frames, readable by any Zarr v3 library: inner chunks of `CHUNK` frames, each
 followed by its crc32c, and an index of (offset, length) pairs with a crc32c of its own (Zarr's sharding codec with the
@@ -177,7 +177,7 @@ class ShardRecord:
     chunks: tuple[int, ...]
     """crc32c of each inner chunk: what ties the data object to this record, so that no other can take its place."""
     remarks: Remarks = ()
-    """What the key of a row does not say, for the few rows that need a remark, in rising order.
+    """What the key of a row does not say, for the few rows that need a remark, in ascending order.
 
     Of an augmented copy: the fields of its perturbation that are not as first drawn, with what was applied. Of a clean
     row: `silent` (true) if its signal is, and `rate` of its recording in hertz where that is below the features'.

@@ -87,7 +87,7 @@ def decode_segments(
         with soundfile.SoundFile(_Bytes(prepared.data)) as file:
             announced = file.frames if prepared.samples is None else prepared.samples
             if announced == UNKNOWN_LENGTH:
-                raise AudioError("damaged or too short: how many samples it holds cannot be told.")
+                raise AudioError("damaged or too short: its number of samples is unknown.")
             check_channels_and_rate(file.channels, int(file.samplerate))
             wanted = [_wanted(file, announced, segment, max_seconds) for segment in segments]
             _read(file, [one for one in wanted if isinstance(one, _Wanted)])

@@ -3,7 +3,7 @@
 A jump back lets some milliseconds be heard twice, a jump ahead leaves them out. Jumps go by the lag at which the
 signal resembles itself best, mostly by a period of the voice, and the two sides are cross-faded over 8 ms; between
 splices, samples are those of the recording. Before a sound begins the time that was lost or gained is made up, so
-that onsets stand where they belong, and none is heard twice.
+that onsets stay where they belong, and none is heard twice.
 
 Where a signal resembles itself is found once for all copies of a recording: for each 2 ms the best lags from 2 to
 16 ms are kept. Samples are compared as whole numbers, so sums are exact in any order and every processor finds the
@@ -35,8 +35,8 @@ SPAN = 8
 """Blocks of the longest lag, a period of 62.5 Hz, and of the window in which a signal is compared with itself."""
 STEPS = 4
 """Limits of a lag in a block."""
-ALIKE = 8192
-"""The likeness of a signal to itself; that of its negative is -8192."""
+SIMILARITY_SCALE = 8192
+"""The similarity of a signal to itself; that of its negative is -8192."""
 LAG_BITS = 16
 LAG_PARTS = 16
 """Parts of a sample in which a lag is given."""
@@ -50,15 +50,15 @@ _QUIET = 1e-5
 _RING = 16
 """Blocks that are remembered, over `SPAN`."""
 Splices = NDArray[np.int64]
-"""Array [splices, 3]: sample of the result in the middle of the fade, samples to jump back, likeness of the sides."""
+"""Array [splices, 3]: sample of the result in the middle of the fade, samples to jump back, similarity of the sides."""
 FADE = 4
 """Blocks of a cross-fade; splices are at least as far apart."""
 _AHEAD = 8
 """Blocks in which a better splice is waited for."""
 _BETTER = 50
-"""How much more alike the sides must be for every block of waiting."""
+"""How much more similar the sides must be for every block of waiting."""
 _ENOUGH = 3277
-"""Likeness, 0.4, below which a splice is put off."""
+"""Similarity, 0.4, below which a splice is put off."""
 _LATEST = 4
 """Blocks by which the signal may be early or late before a splice is no longer put off."""
 _RESYNC = 7
@@ -73,7 +73,7 @@ class Resemblance:
     """Samples of a block."""
     backward: Int32
     """Array [blocks, 33]: the best lag of at most c / 4 blocks to what was before the block's first sample, below its
-    likeness + 8192, by c, in sixteenths of a sample; 0 if there is none of a block or more."""
+    similarity + 8192, by c, in sixteenths of a sample; 0 if there is none of a block or more."""
     forward: Int32
     """The same for what comes after it."""
     next_onset: Int32
@@ -141,12 +141,12 @@ def _write_best_lags(whole: Int32, inverse_norms: Float64, block: int, backward:
     """Write both tables. The window around a block's begin moves on by adding the products of one block.
 
     What resembles its past by a lag is what resembles its future by that lag, a lag earlier: `forward` is written
-    when the likeness of blocks up to `SPAN` later is known. Lags stand in falling order, as samples do in time.
+    when the similarity of blocks up to `SPAN` later is known. Lags are in descending order, as samples do in time.
     """
     lags, margin, half = SPAN * block + 1, 2 * SPAN * block, SPAN // 2
     products = np.zeros((_RING, lags), np.int32)
     window = np.zeros(lags)
-    likeness = np.zeros((_RING, lags), np.int32)
+    similarity = np.zeros((_RING, lags), np.int32)
     for step in range(-SPAN, len(backward) + SPAN):
         newest = products[(step + half) % _RING]
         _write_products(whole, margin + (step + half - 1) * block, block, newest)
@@ -154,11 +154,11 @@ def _write_best_lags(whole: Int32, inverse_norms: Float64, block: int, backward:
         if step < 0:
             continue
         middle = margin + step * block
-        _write_likeness(window, inverse_norms[middle - lags + 1 : middle + 1], likeness[step % _RING])
+        _write_similarity(window, inverse_norms[middle - lags + 1 : middle + 1], similarity[step % _RING])
         if step < len(backward):
-            _write_row(likeness, step, 0, block, backward[step])
+            _write_row(similarity, step, 0, block, backward[step])
         if step >= SPAN:
-            _write_row(likeness, step - SPAN, 1, block, forward[step - SPAN])
+            _write_row(similarity, step - SPAN, 1, block, forward[step - SPAN])
 
 
 @kernel
@@ -180,24 +180,24 @@ def _move(window: Float64, newest: Int32, oldest: Int32) -> None:
 
 
 @kernel
-def _write_likeness(window: Float64, inverse_norms: Float64, likeness: Int32) -> None:
+def _write_similarity(window: Float64, inverse_norms: Float64, similarity: Int32) -> None:
     """Write correlation coefficients times 8192, rounded."""
-    scale = ALIKE * inverse_norms[len(window) - 1]
+    scale = SIMILARITY_SCALE * inverse_norms[len(window) - 1]
     for i in range(len(window)):
-        likeness[i] = np.int32(window[i] * scale * inverse_norms[i] + (ALIKE + 0.5)) - ALIKE
+        similarity[i] = np.int32(window[i] * scale * inverse_norms[i] + (SIMILARITY_SCALE + 0.5)) - SIMILARITY_SCALE
 
 
 @kernel
-def _write_row(likeness: Int32, step: int, later: int, block: int, row: Int32) -> None:
-    """Write the best lag up to each limit; `later` looks up the likeness to the past in the block a lag later."""
-    best, packed, first, longest = -ALIKE, 0, block, SPAN * block
+def _write_row(similarity: Int32, step: int, later: int, block: int, row: Int32) -> None:
+    """Write the best lag up to each limit; `later` looks up the similarity to the past in the block a lag later."""
+    best, packed, first, longest = -SIMILARITY_SCALE, 0, block, SPAN * block
     for limit in range(STEPS, len(row)):
-        here = likeness[(step + later * ((limit + 1) // STEPS)) % _RING]
+        here = similarity[(step + later * ((limit + 1) // STEPS)) % _RING]
         for lag in range(first, min(limit * block // STEPS + 1, longest)):
             i = longest - lag
             if here[i] > best and here[i] >= here[i + 1] and here[i] >= here[i - 1]:
                 best = here[i]
-                packed = (best + ALIKE) << LAG_BITS | _exact_lag(here[i + 1], best, here[i - 1], lag)
+                packed = (best + SIMILARITY_SCALE) << LAG_BITS | _exact_lag(here[i + 1], best, here[i - 1], lag)
         first = limit * block // STEPS + 1
         row[limit] = packed
     row[:STEPS] = 0
@@ -258,17 +258,17 @@ def _plan(table: Int32, next_onset: Int32, block: int, steps: int, length: int, 
             continue
         onset = next_onset[min(place + 1, len(next_onset) - 1)]
         if onset <= place + awaited:
-            jump, likeness, left = _due(middle + (onset - place) * block, steps) - jumped, 0, 0
+            jump, similarity, left = _due(middle + (onset - place) * block, steps) - jumped, 0, 0
             if abs(jump) < block // 4:
                 continue
         else:
-            lag, likeness = _best(table, place, sign * (_due(middle, steps) - jumped), block, steps)
+            lag, similarity = _best(table, place, sign * (_due(middle, steps) - jumped), block, steps)
             jump = (lag + parts + LAG_PARTS // 2) // LAG_PARTS
             left, jump = lag + parts - LAG_PARTS * jump, sign * jump
         first = max(0, place - half - max(jump, 0) // block)
         if jump == 0 or next_onset[first] <= place + half + (max(-jump, 0) + block - 1) // block:
             continue
-        splices[count, 0], splices[count, 1], splices[count, 2] = middle, jump, likeness
+        splices[count, 0], splices[count, 1], splices[count, 2] = middle, jump, similarity
         count += 1
         jumped, parts, earliest = jumped + jump, left, middle + FADE * block
     return count
@@ -282,22 +282,22 @@ def _due(sample: int, steps: int) -> int:
 
 @kernel
 def _best(table: Int32, place: int, due: int, block: int, steps: int) -> tuple[int, int]:
-    """Return by which lag to jump now, in parts of a sample, and the likeness of both sides; 0 to go on."""
+    """Return by which lag to jump now, in parts of a sample, and the similarity of both sides; 0 to go on."""
     limit = min(SPAN * STEPS, 2 * due * STEPS // block)
     if limit < STEPS:
         return 0, 0
-    likeness, lag = (table[place, limit] >> LAG_BITS) - ALIKE, table[place, limit] & (1 << LAG_BITS) - 1
+    similarity, lag = (table[place, limit] >> LAG_BITS) - SIMILARITY_SCALE, table[place, limit] & (1 << LAG_BITS) - 1
     if due >= _LATEST * block:
         if lag == 0:
             return (LAG_PARTS * due if due > SPAN * block else 0), 0
-        return lag * max(1, LAG_PARTS * due // lag), likeness
+        return lag * max(1, LAG_PARTS * due // lag), similarity
     for later in range(1, _AHEAD + 1):
         due_then = due + later * block * abs(steps - PITCH_GRID) // steps
         limit = min(SPAN * STEPS, 2 * due_then * STEPS // block)
         packed = table[min(place + later, len(table) - 1), limit]
-        if (packed >> LAG_BITS) - ALIKE > likeness + later * _BETTER:
+        if (packed >> LAG_BITS) - SIMILARITY_SCALE > similarity + later * _BETTER:
             return 0, 0
-    return (lag, likeness) if likeness >= _ENOUGH else (0, 0)
+    return (lag, similarity) if similarity >= _ENOUGH else (0, 0)
 
 
 @kernel
@@ -308,7 +308,7 @@ def _splice(signal: Signal, splices: Splices, fade: int, longer: Signal) -> None
     for i in range(len(splices)):
         end = splices[i, 0] - fade // 2
         _copy(signal, begin - jumped, longer[begin:end])
-        _write_fade(np.float32(max(splices[i, 2], 0) / ALIKE), falling, rising)
+        _write_fade(np.float32(max(splices[i, 2], 0) / SIMILARITY_SCALE), falling, rising)
         _add(signal, end - jumped, falling, longer[end : end + fade])
         jumped += splices[i, 1]
         _add(signal, end - jumped, rising, longer[end : end + fade])
@@ -317,7 +317,7 @@ def _splice(signal: Signal, splices: Splices, fade: int, longer: Signal) -> None
 
 
 @kernel
-def _write_fade(alike: np.float32, falling: Signal, rising: Signal) -> None:
+def _write_fade(similarity: np.float32, falling: Signal, rising: Signal) -> None:
     """Write the weights of two sides of a correlation so that the energy stays even.
 
     The mean energy of down a + up b, where a and b have energy 1 and correlation r, is down**2 + up**2 + 2 r down up.
@@ -326,7 +326,7 @@ def _write_fade(alike: np.float32, falling: Signal, rising: Signal) -> None:
     for i in range(len(rising)):
         up = (np.float32(i) + half) / np.float32(len(rising))
         down = one - up
-        scale = one / np.sqrt(down * down + up * up + two * alike * down * up)
+        scale = one / np.sqrt(down * down + up * up + two * similarity * down * up)
         falling[i], rising[i] = down * scale, up * scale
 
 

@@ -1,4 +1,4 @@
-"""What can stand in a store, told by its name, and the few operations that a store needs from its storage."""
+"""What a store can contain, recognised by name, and the few operations that a store needs from its storage."""
 
 from __future__ import annotations
 

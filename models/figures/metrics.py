@@ -1,4 +1,4 @@
-"""Figures of a classification, all derived from its confusion matrix.
+"""Metrics of a classification, all derived from its confusion matrix.
 
 Speech emotion papers call the share of right predictions weighted accuracy (WA) and the mean of the class recalls
 unweighted accuracy (UA) or unweighted average recall (UAR). `DISPLAY` has both names of each.
@@ -68,10 +68,10 @@ def tracked(confusion: Confusion, loss: float | None) -> dict[str, float | None]
 
 
 def summary(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
-    """Return accuracy, UAR, macro F1, the figures of each class and the confusion matrix (rows: truth) as JSON values.
+    """Return accuracy, UAR, macro F1, the metrics of each class and the confusion matrix (rows: truth) as JSON values.
 
     `macro_avg` is the unweighted mean over classes that occur or are predicted (recall: over those that occur, so that
-    it is the UAR), `weighted_avg` the mean weighted by their support. A figure that has no value, such as the recall of
+    it is the UAR), `weighted_avg` the mean weighted by their support. A metric that has no value, such as the recall of
     a class without items, is None.
     """
     support = confusion.sum(axis=1)

@@ -25,7 +25,7 @@ def from_frame_zero(steps: Tensor, real: RealFrames) -> tuple[Tensor, RealFrames
 
 @dataclass(frozen=True)
 class RealFrames:
-    """Where each clip of a batch stands on the time axis: on a row of its own, or on one that all share.
+    """The place of each clip of a batch on the time axis: on a row of its own, or on one that all share.
 
     `starts` and `lengths` stay on the CPU: they decide shapes and counts, and reading them there never waits for the
     GPU. `placed` is the same on the model's device, where masks and indices are made of it: one small copy a batch

@@ -23,7 +23,7 @@ BAND_STRIDES = (4, 2, 2, 2, 2, 2)
 """Kernels, filters, strides and hidden units are given only in the source's figure; these are ours."""
 MAX_RECURRENT = 4
 TIME_STRIDE = 4
-"""Of the published depth."""
+"""Settings of the published depth."""
 
 
 class EtienneCnnBlstm(nn.Module):

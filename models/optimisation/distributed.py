@@ -105,7 +105,7 @@ class Ranks:
         if not self.first:
             answer = self._from_first(b"")
             if "failed" in answer:
-                raise TrainingError("the first process of this training stopped; its own message says why.")
+                raise TrainingError("the first process of this training stopped; see its own message for the reason.")
             return answer["result"]  # type: ignore[no-any-return]
         try:
             result = work()
@@ -201,6 +201,6 @@ def communication_errors() -> Iterator[None]:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise TrainingError(
-            f"another process of this training ended or did not answer ({reason}). Its own message says why; "
+            f"another process of this training ended or did not answer ({reason}). See its own message; "
             "continue with '--resume'."
         ) from error

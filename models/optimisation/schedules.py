@@ -15,10 +15,10 @@ from models.training_spec import TrainingSpec
 
 
 def improvements(history: Sequence[Mapping[str, Any]], monitor: str) -> list[bool]:
-    """Tell of each finished epoch whether its validation figure is better than all before it.
+    """Return for each finished epoch whether its validation metric is better than all before it.
 
-    Lower is better for `loss`, higher for the others. A draw is no better, and neither is an epoch without a figure,
-    as all are where the validation side is empty.
+    Lower is better for `loss`, higher for the others. A tie is not an improvement, and neither is an epoch without a
+    value, which is every epoch if the validation side is empty.
     """
     best, found = None, []
     for record in history:
@@ -30,7 +30,7 @@ def improvements(history: Sequence[Mapping[str, Any]], monitor: str) -> list[boo
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int:
-    """Return the number of the best epoch, the first of equals; 0 if none has a figure."""
+    """Return the number of the best epoch, the first of equals; 0 if none has a value."""
     return max((number for number, better in enumerate(improvements(history, monitor), 1) if better), default=0)
 
 

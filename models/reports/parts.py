@@ -85,7 +85,7 @@ def drawing(svgs: str | Sequence[str], caption: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a figure as text; a dash where there is none."""
+    """Return a value as text; a dash where there is none."""
     if value is None:
         return "–"
     return str(value) if isinstance(value, int) else f"{value:.4f}"
@@ -109,7 +109,7 @@ def measure_table(figures: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     note = "No intervals: the run was made before predictions were kept. 'featurestore evaluate' finds them."
     if over:
         note = f"95 % intervals {intervals_in_words(over)}." if "covers" in over else "Intervals by an earlier method."
-    return table(("", "figure", "95 % interval"), rows) + paragraph(note, "note")
+    return table(("", "value", "95 % interval"), rows) + paragraph(note, "note")
 
 
 def class_table(figures: Mapping[str, Any]) -> str:

@@ -109,7 +109,7 @@ def render_report(run: Run) -> str:
 
 
 def _side_figures(run: Run, side: str) -> dict[str, Any]:
-    """Return all figures of a side from its confusion matrix, which a run of any age has."""
+    """Return all metrics of a side from its confusion matrix, which a run of any age has."""
     classes = run.config.classes
     confusion = np.array(run.summary[side]["confusion"], dtype=np.int64).reshape(len(classes), len(classes))
     return metrics.summary(confusion, classes)

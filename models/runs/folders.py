@@ -40,7 +40,7 @@ def hold_run(folder: Path) -> Iterator[None]:
                 held.enter_context(hold_folder(folder, exclusive=True))
             except StoreBusyError as error:
                 raise RunError(
-                    f"run folder {folder} is in use by another training: wait for its end, or give another '--run'."
+                    f"run folder {folder} is in use by another training: wait until it ends, or give another '--run'."
                 ) from error
             sweep(folder)
         yield
@@ -116,7 +116,7 @@ def run_predictions(folder: Path, side: str) -> Predictions:
 
 
 def pooled_summary(runs: Sequence[Path], side: str = "test") -> dict[str, Any]:
-    """Return the figures of the items of several runs, such as folds, put together.
+    """Return the metrics of the pooled items of several runs, such as folds.
 
     The confusion matrix is the sum of those of the runs. `interval` and `interval_over` are None where a run was made
     before predictions were kept.

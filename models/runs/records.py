@@ -1,4 +1,4 @@
-"""What a run folder says: its history, its result, and its CSV tables, which spreadsheets and pandas read.
+"""What a run folder records: its history, its result, and its CSV tables, which spreadsheets and pandas read.
 
 A folder may be damaged or edited by hand, so everything is checked as it is read.
 """
@@ -42,7 +42,7 @@ PREDICTION_COLUMNS = ("path", "copy", "speaker", "label", "predicted", "content"
 """Columns of the file before the probabilities, which are called `p(class)`."""
 
 SideRecordings = Mapping[str, Mapping[str, Recording]]
-"""Of each side, every recording by its path."""
+"""Every recording of each side, by path."""
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def check_epoch(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of an epoch if it has the figures of both sides; `CheckpointError` otherwise."""
+    """Return the record of an epoch if it has the metrics of both sides; `CheckpointError` otherwise."""
     typed(record.get("epoch"), int, "epoch", CheckpointError)
     for side in ("train", "validation"):
         figures = typed(record.get(side), dict, side, CheckpointError)
@@ -69,7 +69,7 @@ def check_epoch(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """Return the result of a finished run; `CheckpointError` if it lacks the figures of its test side."""
+    """Return the result of a finished run; `CheckpointError` if it lacks the metrics of its test side."""
     path = folder / "summary.json"
     result: dict[str, Any] = typed(read_json(path).get("result"), dict, f"{path}: result", CheckpointError)
     test = typed(result.get("test"), dict, f"{path}: test", CheckpointError)
@@ -80,7 +80,7 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 
 def read_side(folder: Path, side: str) -> dict[str, Any]:
-    """Return the figures of a side of a finished run: `classes`, `confusion` and what follows from them.
+    """Return the metrics of a side of a finished run: `classes`, `confusion` and what follows from them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Bundles on their way to a crew that computes them: processes of this machine, the workers of a cluster, or a device.
+"""Dispatch of bundles to a crew that computes them: local worker processes, a cluster's workers, or a device.
 
 Dask's threaded scheduler sends them, and each of its threads waits for one.
 """
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 MOST_DEATHS = 3
-"""Workers that may die over a bundle; the system may have killed the first for what another program did."""
+"""Workers that may die over a bundle; the system may have killed the first because of another program."""
 REASON = "it crashes the process that reads it."
 PROBE_PATIENCE = 120.0
-"""Seconds for one recording, when it is looked for what kills workers."""
+"""Seconds allowed per recording when searching for the one that kills workers."""
 STORE_PATIENCE = 5.0
-"""Seconds in which a network file system shows a worker what the client has just written."""
+"""Seconds within which a network file system shows a worker what the client has just written."""
 WORKER_PATIENCE = 30
 """Seconds in which a cluster's worker that died has to be back."""
 WINDOW = 4
-"""Bundles under way for each worker of a cluster: enough to keep it busy, few enough to stop soon."""
+"""Bundles in flight for each worker of a cluster: enough to keep it busy, few enough to stop soon."""
 MOST_THREADS = 512
-"""Bundles under way on a cluster at most, each of which a thread here waits for."""
+"""Maximum bundles in flight on a cluster; a local thread waits for each."""
 GONE = "the Dask scheduler is gone: run the same command again to continue."
 
 
 @dataclass
 class BundleCounts:
-    """What the tasks of a build have done so far."""
+    """Counts of what the tasks of a build have done so far."""
 
     computed: int = 0
     copied: int = 0
@@ -54,7 +54,7 @@ class BundleCounts:
     rejected: list[tuple[RowSpec, str, str]] = field(default_factory=list)
     long: list[tuple[RowSpec, str, float]] = field(default_factory=list)
     leased: list[str] = field(default_factory=list)
-    """Shards that other builders were at."""
+    """Shards that other builders were writing."""
 
     def add(self, bundle: Bundle, receipt: Receipt) -> None:
         """Count a finished task."""
@@ -68,16 +68,16 @@ class BundleCounts:
 
 
 class Crew(Protocol):
-    """Who computes bundles."""
+    """What computes bundles."""
 
     threads: int
-    """Bundles that can be under way at a time."""
+    """Bundles that can be in flight at a time."""
 
     def run(self, bundle: Bundle) -> Receipt:
         """Have one bundle computed; `WorkerDiedError` if the worker died over it."""
 
     def stop(self) -> None:
-        """Let go of what is under way, so that no thread waits for it."""
+        """Abandon bundles in flight, so that no thread waits for them."""
 
 
 def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: Progress, counts: BundleCounts) -> None:
@@ -88,7 +88,7 @@ def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: Progress, count
     Raises
     ------
     BuildError
-        If a bundle kills its workers and no recording of it does so alone, or there is nobody left to compute.
+        If a bundle kills its workers but no single recording of it does, or no workers are left.
     """
     from dask import threaded
 
@@ -99,7 +99,7 @@ def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: Progress, count
         progress.advance(receipt.computed + receipt.copied)
 
     def run_next() -> None:
-        """Run the next bundle that waits: in the given order, whichever task Dask takes first."""
+        """Run the next waiting bundle: in the given order, whichever task Dask takes first."""
         with lock:
             bundle = None if deadly else next(waiting, None)
         if bundle is None:
@@ -136,27 +136,27 @@ def _without_culprits(crew: Crew, bundle: Bundle) -> Receipt:
         return crew.run(bundle)
     except WorkerDiedError as error:
         raise BuildError(
-            f"{2 * MOST_DEATHS} workers died over the same {bundle.rows:,} rows, and no recording of them kills one "
-            "alone: see the system's log for what did (memory?), then run the same command again to continue."
+            f"{2 * MOST_DEATHS} workers died over the same {bundle.rows:,} rows, and no single recording of them kills "
+            "a worker: see the system log for the cause (memory?), then run the same command again to continue."
         ) from error
 
 
 def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
-    """Find the recordings of a bundle that kill the process which reads them, and remember them as rejected.
+    """Find the recordings of a bundle that kill the process reading them, and record them as rejected.
 
-    Decoders run in processes of their own (`featurestore.signal.guarded`), so this is the second line, for what brings
-    a worker down after decoding. Those of the build are left out of it, since a cluster may lose one for good.
+    Decoders run in their own processes (`featurestore.signal.guarded`), so this is the second line of defence, for
+    crashes after decoding. It does not use the build's own workers, since a cluster may lose one for good.
 
     Returns
     -------
     tuple of (content, reason)
-        Empty if no recording does it alone.
+        Empty if no single recording does it.
 
     Raises
     ------
     BuildError
-        If functions of the user's own compute the rows: rather they than the recordings end the process, and a
-        recording that is remembered as rejected would stay so after they are mended.
+        If the user's own functions compute the rows: they are the likelier cause, and recordings recorded as rejected
+        would stay rejected after the functions are fixed.
     """
     own = bundle.spec.augmentation.own if bundle.spec.augmentation else ()
     named = (bundle.spec.features.function, *(one.function for one in own))
@@ -164,7 +164,7 @@ def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
     if functions:
         raise BuildError(
             f"workers die over {bundle.rows:,} rows from {' and '.join(functions)}, which may end or crash its "
-            "process (os._exit, memory?): mend it, then run the same command again; no recording was rejected."
+            "process (os._exit, memory?): fix it, then run the same command again; no recording was rejected."
         )
     culprits = []
     probes = LocalWorkers()
@@ -181,7 +181,7 @@ def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
 
 
 def _probe(bundle: Bundle, content: str) -> None:
-    """Load a recording and make a row of it, in a process that may die of it."""
+    """Load a recording and compute a row from it, in a process that may die doing so."""
     engine = kept_engine(bundle.spec, bundle.store_uri)
     with suppress(FeatureStoreError):  # one that is merely bad is rejected by the task itself
         original = open_store(bundle.store_uri).source(content)
@@ -189,7 +189,7 @@ def _probe(bundle: Bundle, content: str) -> None:
 
 
 class LocalCrew:
-    """Worker processes of this machine."""
+    """Local worker processes."""
 
     def __init__(self, workers: LocalWorkers, jobs: int, progress: Progress) -> None:
         self.threads = jobs
@@ -197,7 +197,7 @@ class LocalCrew:
         self._workers, self._progress = workers, progress
 
     def run(self, bundle: Bundle) -> Receipt:
-        """Run a bundle, on one worker after the other if they die over it."""
+        """Run a bundle, on another worker if one dies over it."""
         for deaths in range(MOST_DEATHS):
             try:
                 receipt: Receipt = self._workers.ask(run_bundle, bundle)
@@ -211,12 +211,12 @@ class LocalCrew:
 
 
 class DeviceCrew:
-    """A device that computes in this process, for one thread at a time, while others decode, encode and commit.
+    """A device that computes in this process for one thread at a time, while others decode, encode and commit.
 
     Raises
     ------
     BuildError
-        If the device is not there, or, from `run`, out of memory.
+        If the device is missing or, from `run`, out of memory.
     """
 
     def __init__(self, store: Store, specs: Sequence[RowSpec], device: str, threads: int) -> None:
@@ -233,7 +233,7 @@ class DeviceCrew:
 
 
 class ClusterCrew:
-    """The workers of a cluster that have been asked whether they may take part; they may come and go.
+    """The workers of a cluster, each checked before it takes part; they may come and go.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ class ClusterCrew:
     bundles : sequence of Bundle
         All of one store.
     progress : Progress
-        Hears of workers that are left out.
+        Reports workers that are left out.
     """
 
     threads = MOST_THREADS
@@ -252,24 +252,24 @@ class ClusterCrew:
         self._specs = tuple({bundle.spec.id: bundle.spec for bundle in bundles}.values())
         self._progress = progress
         self._faults: dict[str, str] = {}
-        """Why each worker that has been asked may not take part, by its address; empty if it may."""
+        """Why each checked worker is excluded, by address; empty if it may take part."""
         self._running: set[Future] = set()
         self._stopped = False
         self._next = threading.Lock()
-        """Of the thread that waits until there is room for its bundle."""
+        """Held by the thread that waits for room for its bundle."""
         self._ended = threading.Event()
         self._last_sign = time.monotonic()
-        """When a bundle ended, or it was reported that none does."""
+        """Time of the last finished bundle, or of the last report that none finishes."""
 
     def run(self, bundle: Bundle) -> Receipt:
-        """Run a bundle on a worker that may take part, as soon as there is room.
+        """Run a bundle on an eligible worker, as soon as there is room.
 
         Raises
         ------
         WorkerDiedError
-            If one worker after the other died over it.
+            If one worker after another died over it.
         BuildError
-            If all workers are gone or of other versions or see another store, or if the scheduler is gone.
+            If all workers are gone, run other versions or see another store, or if the scheduler is gone.
         """
         from distributed import CancelledError, KilledWorker
         from distributed.comm import CommClosedError
@@ -290,7 +290,7 @@ class ClusterCrew:
         return receipt
 
     def stop(self) -> None:
-        """Cancel what is under way."""
+        """Cancel bundles in flight."""
         self._stopped = True
         self._ended.set()
         with suppress(Exception):  # a scheduler that is gone has let go of it

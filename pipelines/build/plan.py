@@ -33,7 +33,7 @@ START_SECONDS = 2.0
 
 @dataclass
 class BuildPlan:
-    """The rows of a dataset and how each part of them comes to stand."""
+    """The rows of a dataset, and how each part is obtained."""
 
     corpus: Corpus
     spec: DatasetSpec
@@ -53,7 +53,7 @@ class BuildPlan:
 
     @property
     def reused(self) -> int:
-        """Rows that stand where they are referred to."""
+        """Rows reused where they are already stored."""
         return sum(part.reused for part in self.parts)
 
     @property
@@ -81,7 +81,7 @@ class BuildPlan:
 
 
 def plan_build(store: Store, corpus: Corpus, spec: DatasetSpec) -> BuildPlan:
-    """Find out which rows of a dataset stand, and what has to be written; reads only.
+    """Find out which rows of a dataset exist and which must be written; reads only.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def _parts(
 
 
 def plan_before(store: Store, plan: BuildPlan, written: Collection[str]) -> BuildPlan:
-    """Return the plan of the same rows as if the shards with these addresses did not stand."""
+    """Return the plan of the same rows as if the shards with these addresses did not exist."""
     if not written:
         return plan
     parts = tuple(

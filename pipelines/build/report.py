@@ -31,7 +31,7 @@ class Progress(Protocol):
     """Hears how a build goes while it runs."""
 
     def begin(self, rows: int, standing: int) -> None:
-        """Start: rows to write, and rows that stand already."""
+        """Start: rows to write, and rows already stored."""
 
     def advance(self, rows: int) -> None:
         """Report that so many more rows are written."""
@@ -89,7 +89,7 @@ def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -
         shards = f"{mine:,} shard{'s' * (mine != 1)}"
         tell(
             f"waiting for {one.host} (process {one.pid}), which holds {shards} that this build needs{others}; "
-            f"its sign of life is {one.silence:.0f} s old"
+            f"its heartbeat is {one.silence:.0f} s old"
         )
         time.sleep(POLL)
     store.storage.sweep()  # so that leases of a holder that was watched here are free to workers too

@@ -57,9 +57,9 @@ def build(
     progress: Progress | None = None,
     workers: Workers | None = None,
 ) -> BuildReport:
-    """Make all rows of a dataset stand in the store and publish it under a name, by default the corpus's.
+    """Store all rows of a dataset and publish it under a name, by default the corpus's.
 
-    Running it again after any interruption continues; rows that stand are never computed twice. A `FeatureStoreError`
+    Running it again after any interruption continues; existing rows are never recomputed. A `FeatureStoreError`
     says what stopped it; what is finished stays.
 
     Parameters
@@ -81,7 +81,9 @@ def build(
     with workers or Workers(jobs, scheduler) as workers:
         device = chosen_device(device, spec.features, spec.policy)
         if workers.scheduler is not None and device != CPU:
-            raise BuildError(f"--scheduler and --device {device} exclude each other: a device computes in place.")
+            raise BuildError(
+                f"--scheduler and --device {device} exclude each other: a device computes in this process."
+            )
         spec = with_inputs(store, dataclasses.replace(spec, engine=engine_of(device)), write=not dry_run)
         check(spec)
         if isinstance(corpus, CorpusSpec):
@@ -111,7 +113,9 @@ def build(
 
 def _refuse_download(manifest: Manifest) -> Path:
     """Stand in for the download in a dry run, which fetches nothing."""
-    raise SourceError(f"{manifest.name!r} is not here yet and a dry run downloads nothing: give it with --source.")
+    raise SourceError(
+        f"{manifest.name!r} has not been downloaded, and a dry run downloads nothing: give it with --source."
+    )
 
 
 def _digest_of(store: Store, name: str) -> str | None:
@@ -165,7 +169,7 @@ def _report(
 
 
 def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
-    """Publish the dataset of a plan whose shards all stand; return its record."""
+    """Publish the dataset of a plan whose shards all exist; return its record."""
     parts = tuple(part.part for part in plan.parts if part.part.contents)
     records = [store.record(address) for address in plan.addresses]
     record = DatasetRecord(parts, plan.addresses, dataset_digest(parts, records))

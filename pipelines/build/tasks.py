@@ -333,11 +333,11 @@ class _Originals:
 
 
 class _Donors:
-    """Rows that stand in other shards of the same spec."""
+    """Rows stored in other shards of the same spec."""
 
     def __init__(self, store: Store, addresses: set[str]) -> None:
         self._readers: dict[str, list[ShardReader]] = {}
-        """By the contents of their members."""
+        """Shards by the contents of their members."""
         for address in sorted(addresses):
             try:
                 record = store.record(address)

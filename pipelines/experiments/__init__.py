@@ -1,4 +1,4 @@
-"""Experiments: what a recipe says, built, trained, evaluated, searched and held against published figures.
+"""Experiments: recipes built, trained, evaluated, searched and compared with published results.
 
 ```python
 from pipelines import experiments

@@ -60,7 +60,7 @@ def evaluate(
     Returns
     -------
     dict
-        `dataset, side, loss` and the figures of the predictions, such as `accuracy`, `uar` and `per_class`.
+        `dataset, side, loss` and the metrics of the predictions, such as `accuracy`, `uar` and `per_class`.
     """
     from featurestore.errors import StorageError
     from featurestore.store import open_store
@@ -99,7 +99,7 @@ def evaluated_rows(
     Raises
     ------
     RunError
-        If the run's dataset does not stand any more, the run does not record its split, or it learnt from recordings
+        If the run's dataset no longer exists, the run does not record its split, or it learnt from recordings
         that it would be judged by; only `all`, where it is asked for, takes those too and says so.
     """
     from models.errors import RunError
@@ -180,7 +180,7 @@ def _refuse_learnt(
     if sides is None:
         problem = (
             f"run {run.folder} was made before recordings were kept, and its dataset is not as it was: whether it "
-            f"learnt from {view.name} cannot be told"
+            f"learnt from {view.name} is unknown"
         )
         remedy = "Build that again as it was"
     else:

@@ -103,7 +103,7 @@ def prepare(
     Parameters
     ----------
     dataset : str, optional
-        A dataset that stands, in place of the experiment's own.
+        An existing dataset, used instead of the experiment's own.
     source : str, optional
         Where the corpus lies.
     jobs : int, optional

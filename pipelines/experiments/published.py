@@ -35,7 +35,7 @@ def reproduce(
     jobs: int = 1,
     listener: Listener = SILENT,
 ) -> list[dict[str, Any]]:
-    """Train the rows of a recipe's published table and return each published figure beside ours.
+    """Train the rows of a recipe's published table and return each published result next to ours.
 
     The same call resumes an interrupted one: trainings are in `folder/ROW/seed-N`, and those that have ended are read.
 
@@ -54,7 +54,7 @@ def reproduce(
     Returns
     -------
     list of dict
-        A line for each published figure: `row, metric, published, ours, deviation, runs, corpus, protocol` and more.
+        A line for each published result: `row, metric, published, ours, deviation, runs, corpus, protocol` and more.
     """
     from featurestore.corpus.splits.protocols import find_split
     from featurestore.store import open_store
@@ -114,7 +114,7 @@ def _chosen_rows(recipe: Recipe, corpus: str | None, names: tuple[str, ...], ful
 
 
 def _line(row: PublishedRow, metric: str, trainings: list[list[dict[str, Any]]], prepared: Prepared) -> dict[str, Any]:
-    """Return a published figure beside ours; the deviation is that of seeds, or with one seed of folds."""
+    """Return a published result next to ours; the deviation is that of seeds, or with one seed of folds."""
     measured = metric
     if metric.startswith("fold "):
         _, number, measured = metric.split(" ", 2)

@@ -69,7 +69,7 @@ class SplitChoice:
     validation_copy: int = 0
     """Copy of each utterance that validates; 0 is the recording as it is."""
     first_folds: int = 0
-    """Of a protocol with folds, only so many are run; 0 runs all."""
+    """Number of folds to run, of a protocol with folds; 0 runs all."""
 
     def __post_init__(self) -> None:
         check_fields(self, "[split] of a recipe")
@@ -108,9 +108,9 @@ class Experiment:
     title: str = ""
     source: str = ""
     published_on: str = ""
-    """The corpus that the source's figures are of."""
+    """The corpus of the published results."""
     published: Mapping[str, float] = field(default_factory=dict)
-    """Figures of the source, to be shown beside ours."""
+    """Published results, shown next to ours."""
 
     def __post_init__(self) -> None:
         check_fields(self, "a recipe")
@@ -180,11 +180,11 @@ def _section(kind: type[Any], where: str, table: Any) -> Any:  # noqa: ANN401 (o
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One row of a published table: what was trained, and the figures that came of it."""
+    """One row of a published table: what was trained, and its results."""
 
     name: str
     corpus: str
-    """Corpus that the figures were published for."""
+    """Corpus of the published results."""
     published: Mapping[str, tuple[float, float | None]]
     """Value and deviation by metric, such as `test uar`; the deviation is None where none was published."""
     changes: Mapping[str, Mapping[str, Any]]
@@ -219,7 +219,7 @@ class Recipe:
             where = f"[[rows]] of recipe {self.name!r}"
             _check_part(entry, ("name", "corpus", "published", *TABLES), where)
             if "name" not in entry or not entry.get("published"):
-                raise SpecError(f"{where}: a row needs a name and published figures.")
+                raise SpecError(f"{where}: a row needs a name and published results.")
             published = typed(entry["published"], dict, f"{where}: published")
             figures = {metric: _figure(value, f"{where}: {metric}") for metric, value in published.items()}
             name, on = (typed(entry.get(key, self.corpus), str, f"{where}: {key}") for key in ("name", "corpus"))
@@ -316,7 +316,7 @@ def _check_part(table: Any, known: tuple[str, ...], place: str) -> None:  # noqa
 
 
 def _figure(value: Any, place: str) -> tuple[float, float | None]:  # noqa: ANN401 (checked here)
-    """Return a figure and its deviation, which is None where only a number stands."""
+    """Return a published value and its deviation, None if only a number is given."""
     if not isinstance(value, list):
         return typed(value, float, place), None
     if len(value) != 2:

@@ -102,7 +102,7 @@ class Search:
 
     experiment: Experiment
     space: Mapping[str, Any]
-    """Of each field: `low`, `high` and optionally `log` or `step`, or `choices`."""
+    """Range of each field: `low`, `high` and optionally `log` or `step`, or `choices`."""
     folder: Path
     objective: str = "validation accuracy"
     seed: int = 0
@@ -111,9 +111,9 @@ class Search:
         from featurestore.errors import SpecError, UnknownNameError
 
         if not self.space:
-            raise SpecError(f"recipe {self.experiment.name!r} has no [tune] that says what to search.")
+            raise SpecError(f"recipe {self.experiment.name!r} has no [tune] table that defines the search.")
         if self.objective not in OBJECTIVES:
-            raise UnknownNameError("objective (a figure of the validation side)", self.objective, OBJECTIVES)
+            raise UnknownNameError("objective (a metric of the validation side)", self.objective, OBJECTIVES)
         for field, rule in self.space.items():
             check_rule(field, rule)
 

@@ -59,7 +59,7 @@ def chosen_experiment(
     Raises
     ------
     SpecError
-        If neither a recipe nor a dataset is given, or a setting would change the rows of a dataset that stands.
+        If neither a recipe nor a dataset is given, or a setting would change the rows of an existing dataset.
     UnknownNameError
         If the recipe, the dataset or a field does not exist.
     """
@@ -78,7 +78,7 @@ def chosen_experiment(
     for setting in settings if dataset else ():
         if with_setting(experiment, setting).dataset != experiment.dataset:
             raise SpecError(
-                f"--set {setting}: features, policy and copies of {dataset!r} are settled, because its rows stand "
+                f"--set {setting}: features, policy and copies of {dataset!r} are fixed, because its rows exist "
                 "already. Build another dataset with 'featurestore build', or train with --recipe alone."
             )
     return with_settings(experiment, settings)
@@ -94,7 +94,7 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
             raise SpecError("nothing to train on: give a dataset ('featurestore ls') or --recipe NAME.")
         return recipe_on(read_recipe(recipe), corpus, listener).experiment(corpus)
     if corpus:
-        raise SpecError("--corpus goes with --recipe alone: a dataset has its corpus.")
+        raise SpecError("--corpus needs --recipe without a dataset: a dataset has its own corpus.")
     view = store.view(dataset)
     rows = DatasetChoice(view.table.corpus, copies=int(view.copies.max(initial=0)))
     if recipe is None:

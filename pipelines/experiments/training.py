@@ -60,7 +60,8 @@ def run(
     seeds : int, optional
         Train so many times, with seeds 0, 1, and so on.
     folder, resume : str or Path, optional
-        Run folder, `runs/NAME-NUMBER` if there is none; or that of an interrupted run, which then says what to train.
+        Run folder, `runs/NAME-NUMBER` if there is none; or that of an interrupted run, which then
+        determines what to train.
     ranks : Ranks, optional
         The processes that share the training; this one alone if there are none.
     **changes
@@ -74,7 +75,7 @@ def run(
     Raises
     ------
     FeatureStoreError
-        If nothing says what to train, something would change a resumed run, or the split has an undeclared leak.
+        If there is nothing to train, something would change a resumed run, or the split has an undeclared leak.
     """
     from featurestore.store import open_store
     from models.optimisation.distributed import ALONE
@@ -236,7 +237,7 @@ class RecordedRun:
 
     experiment: Experiment
     config: RunConfig
-    """Of the first of its trainings."""
+    """Experiment of the first of its trainings."""
     seeds: int | None
     """Number of seeds of a run with several."""
 
@@ -280,7 +281,7 @@ def _refuse_changes(recipe: str | None, dataset: str | None, changes: Changes) -
 def _notice_if_finished(run: Path, trainings: int, listener: Listener) -> None:
     """Say so if all of a folder's trainings have ended, so that nothing is trained."""
     if sum(1 for pattern in SUMMARIES for _ in run.glob(pattern)) >= trainings:
-        listener.notice(f"note: {run} is finished: nothing is left to train, and its figures are shown again")
+        listener.notice(f"note: {run} is finished: nothing is left to train; its results are shown again")
 
 
 def _free_folder(name: str) -> Path:

@@ -198,8 +198,8 @@ class Transfer:
         told = int(announced) if re.fullmatch(r"[0-9]{1,18}", announced) else None
         if told is None and not self.checked and "chunked" not in answer.headers.get("Transfer-Encoding", "").lower():
             raise DownloadError(
-                f"{self.url} does not say where it ends and no checksum is known for it, so a download that is cut "
-                f"could not be told. {ADVICE}"
+                f"{self.url} does not announce its length and no checksum is known for it, so a truncated "
+                f"download could not be detected. {ADVICE}"
             )
         total = self.size or (None if told is None else self.done + told)
         most = total + total // 100 + 1 if total else LARGEST_UNKNOWN

@@ -1,4 +1,4 @@
-"""Worker processes of this machine: forked from one that is warm, and asked over a socket each."""
+"""Local worker processes: forked from one warm process, each reached over its own socket."""
 
 from __future__ import annotations
 

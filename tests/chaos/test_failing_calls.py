@@ -137,7 +137,7 @@ def attack(prepared: Path, shim: Path, command: str, call: str, error: int, numb
         second = run(place, "resume" if begun else command)
         assert second.returncode == 0 or command == "forget", f"{told}\nagain: {second.returncode}\n{second.stderr}"
     wanted = expected(prepared, command)
-    if "figures could not be drawn" in first.stderr:  # told, and `report` draws them
+    if "plots could not be drawn" in first.stderr:  # told, and `report` draws them
         wanted = {
             file: size for file, size in wanted.items() if Path(file).suffix not in FIGURES or file in tree(place)
         }

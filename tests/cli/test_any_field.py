@@ -102,7 +102,7 @@ def test_of_a_recipe_on_a_dataset_everything_is_taken_but_the_rows(built):
 
 @pytest.mark.parametrize("setting", ["dataset.copies=3", "features.mels=64", "dataset.features=zhao"])
 def test_the_rows_of_a_dataset_that_stands_are_settled(built, setting):
-    with pytest.raises(SpecError, match=rf"--set {setting}: .*'tiny' are settled"):
+    with pytest.raises(SpecError, match=rf"--set {setting}: .*'tiny' are fixed"):
         chosen_experiment(built, "tiny", "keren", None, settings=(setting,))
 
 

@@ -56,7 +56,7 @@ def test_a_dry_run_for_torch_gives_no_time_since_only_the_cpu_engine_is_known(bu
     assert document["to_compute"] == 120
     assert document["estimated_bytes"] > 0
     assert document["estimated_seconds"] is None
-    assert "how long torch takes is not known" in shown
+    assert "the time that torch takes is unknown" in shown
     assert " s; nothing was written" not in shown
 
 

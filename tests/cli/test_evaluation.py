@@ -345,10 +345,10 @@ def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_
         evaluated_rows(store, run, None, "grown", vote=False)
     assert len(evaluated_rows(store, run, None, None, vote=False).view) == 20
     store.storage.delete(store.table(store.reference("demo-short").table).key)
-    with pytest.raises(RunError, match="whether it learnt from grown cannot be told"):
+    with pytest.raises(RunError, match="whether it learnt from grown is unknown"):
         evaluated_rows(store, run, None, "grown", vote=False)
     assert len(evaluated_rows(store, run, None, "elsewhere", vote=False, listener=(heard := Heard())).view) == 120
-    assert "cannot be told" in heard.remarks
+    assert "is unknown" in heard.remarks
 
 
 def test_the_sides_that_a_run_keeps_are_a_table_that_a_split_can_be_made_of(place):

@@ -315,7 +315,7 @@ def test_what_would_change_an_experiment_is_wrong_usage_beside_resume(tmp_path, 
     code = run([*arguments, "--resume", str(tmp_path / "run"), "--device", "cpu", "--store", str(tmp_path / "store")])
 
     assert code == 2
-    assert f"{named} does not go with --resume" in " ".join(capsys.readouterr().err.split())
+    assert f"{named} cannot be combined with --resume" in " ".join(capsys.readouterr().err.split())
 
 
 def test_going_on_with_a_finished_run_says_that_it_is_finished(place):

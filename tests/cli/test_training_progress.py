@@ -104,6 +104,6 @@ def test_each_command_says_what_its_number_of_jobs_is():
 
     assert "build that comes first" in told["train"]
     for name, others in (("crossval", "--scheduler"), ("reproduce", "Rows and seeds"), ("tune", "Trials")):
-        assert told[name].startswith("Folds trained at a time, each in a process of its own if above 1. ")
+        assert told[name].startswith("Folds trained in parallel, each in its own process if above 1. ")
         assert others in told[name]
         assert told[name].endswith("Builds use all cores.")

@@ -188,7 +188,7 @@ def test_an_unknown_speaker_is_told_with_what_follows(tmp_path, capsys):
     assert run(["splits", str(folder), "--split", "loso", *store]) == 1
     assert "12 utterances have none" in capsys.readouterr().err
     assert run(["splits", str(folder), "--split", "shuffled", *store]) == 0
-    assert "no split can promise new ones" in capsys.readouterr().err
+    assert "no split can guarantee unseen speakers" in capsys.readouterr().err
 
 
 def test_a_class_is_chosen_by_how_many_recordings_have_it(tmp_path):

@@ -30,7 +30,7 @@ def test_the_official_parts_of_meld_are_a_protocol_with_its_source_and_its_leak(
 
     assert protocol.leaks == ("speaker",)
     assert "Poria" in protocol.citation
-    assert "speakers stand on all" in protocol.description
+    assert "speakers appear on all" in protocol.description
 
 
 @pytest.mark.parametrize("value", ["dev", "devel", "val", "valid", "validation"])

@@ -322,7 +322,7 @@ def test_a_json_line_that_says_two_things_of_one_key_is_named(tmp_path):
     ]
     folder = write(tmp_path, {**audio(), "metadata.jsonl": "\n".join(lines)})
 
-    with pytest.raises(SourceError, match=r"'metadata.jsonl', line 2: not JSON .the key 'emotion' stands twice"):
+    with pytest.raises(SourceError, match=r"'metadata.jsonl', line 2: not JSON .the key 'emotion' appears twice"):
         load_corpus(folder)
 
 

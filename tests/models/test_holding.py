@@ -38,7 +38,7 @@ class Second(Silence):
 
     def step(self, report):
         for resume in (False, True):
-            with pytest.raises(RunError, match="in use by another training: wait for its end") as caught:
+            with pytest.raises(RunError, match="in use by another training: wait until it ends") as caught:
                 train(self.sides, small_config(self.sides, epochs=1), self.folder, device="cpu", resume=resume)
             self.refused.append(caught.value)
 

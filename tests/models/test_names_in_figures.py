@@ -78,7 +78,7 @@ def test_a_figure_that_cannot_be_written_leaves_a_complete_run(sides, configured
     told = Obstacle(folder)
     train(sides, configured(epochs=1), folder, device="cpu", progress=told)
 
-    assert "figures could not be drawn" in told.stages[-1]
+    assert "plots could not be drawn" in told.stages[-1]
     assert load_run(folder).summary["test"]["items"] > 0
     assert (folder / "predictions-test.csv").is_file()
     assert not (folder / CHECKPOINT).exists()

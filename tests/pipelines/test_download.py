@@ -443,7 +443,7 @@ def test_a_length_that_is_no_number_is_passed_over_or_told_in_one_line(server, t
 
 
 def test_a_body_that_does_not_say_where_it_ends_is_not_trusted_without_a_checksum(server, tmp_path):
-    with pytest.raises(DownloadError, match="does not say where it ends and no checksum is known"):
+    with pytest.raises(DownloadError, match="does not announce its length and no checksum is known"):
         download(archive(server, "lengthless", sha256=None, bytes=None), tmp_path, patience=QUICK, trust_first=True)
     assert not (tmp_path / "x.zip").exists()
     assert not (tmp_path / "trust.toml").exists()

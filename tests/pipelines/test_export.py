@@ -104,7 +104,7 @@ def test_a_file_that_does_not_read_as_it_was_written_is_not_kept(view, tmp_path)
     def write_less(_: DatasetView, out: io.FileIO) -> None:
         out.write(b"\x89HDF")
 
-    with pytest.raises(StorageError, match="did not read as it was written"):
+    with pytest.raises(StorageError, match="did not read back as written"):
         exports._publish(view, exports.Format(write_less, in_hdf5), tmp_path / "x.h5")
     assert not list(tmp_path.glob("*x.h5*"))
 

@@ -239,7 +239,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
-        raise ValueError(f"the key {twice!r:.60} stands twice")
+        raise ValueError(f"the key {twice!r:.60} appears twice")
     return found
 
 

@@ -1,1 +1,1 @@
-"""Manifests: what a corpus's TOML file says, read strictly into frozen values."""
+"""Manifests: a corpus's TOML file, read strictly into frozen values."""

@@ -1,4 +1,4 @@
-"""What a manifest says, as frozen values; the sections of its TOML have the names of these fields."""
+"""The contents of a manifest, as frozen values; the sections of its TOML have the names of these fields."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ArchiveFile:
 
     path: str
     size: int
-    """In bytes, as announced."""
+    """Size in bytes, as announced."""
     read: Callable[[], bytes]
     """Returns its bytes; what is damaged raises the errors of the archive's library."""
 

@@ -1,4 +1,4 @@
-"""Leaks: what stands on more than one side of a split and makes a test easier than the world.
+"""Leaks: data shared between sides of a split, which makes a test easier than real use.
 
 A model that has heard the test speakers is not tested on new ones. Many published splits leak, so a leak is allowed
 when it is asked for by its kind, and always reported.
@@ -34,11 +34,11 @@ class Leaks:
 
     shared_speakers: tuple[str, ...] = ()
     shared_sources: tuple[str, ...] = ()
-    """Utterances (by path) that stand on two sides, themselves or as augmented copies."""
+    """Utterances (by path) that appear on two sides, themselves or as augmented copies."""
     shared_audio: tuple[str, ...] = ()
     """Identical audio on two sides, whatever the names: for each sound the lowest checksum of its files."""
     shared_recordings: tuple[str, ...] = ()
-    """Recordings (by path) of which segments or channels stand on two sides: one room, one talk, one microphone."""
+    """Recordings (by path) whose segments or channels appear on two sides: one room, one talk, one microphone."""
     audio_paths: tuple[str, ...] = ()
     """`shared_audio` for people: `a.wav = b.flac`."""
     noises: tuple[tuple[str, str], ...] = ()
@@ -48,7 +48,7 @@ class Leaks:
     shared_sentences: tuple[str, ...] = ()
     """Spoken sentences on two sides, where the corpus names them."""
     unknown_speakers: int = 0
-    """Utterances without a known speaker: for these nothing can be said."""
+    """Utterances without a known speaker, which cannot be checked."""
 
     @property
     def by_kind(self) -> dict[str, tuple[str, ...]]:
@@ -161,7 +161,7 @@ def leaks(
     utterances : iterable
         The utterances that the split was made of, with `path`, `content`, `label`, `speaker`, and `text` if known.
     sounds : mapping of content to name, optional
-        What tells equal sound in files that differ (`DatasetView.sounds`); without it bytes are compared.
+        Identifies equal sound in files that differ (`DatasetView.sounds`); without it bytes are compared.
     heard : collection of str
         Contents that training copies take in besides their own, such as the noises of the policy.
     """

@@ -1,4 +1,4 @@
-"""The nouns of splitting: what is split, the three sides, and what a rule that makes them has to say of itself."""
+"""The nouns of splitting: what is split, the three sides, and what a rule that makes them must declare."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Members(Sequence[str]):
 
 
 class SplitRule(ABC):
-    """A way to split, with its name, what it needs and how it says itself.
+    """A way to split, with its name, requirements and description.
 
     A subclass in `featurestore/corpus/splits/rules` is one entry of `SPLITS`. One whose name has parameters also has a
     pattern; it is called without arguments for the entry, and with the name and the pattern's groups for use.

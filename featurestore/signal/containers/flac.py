@@ -62,7 +62,9 @@ def prepare_flac(data: bytes) -> Prepared:
         ends.append(end)
         behind = position
     if announced == 0:
-        raise AudioError("truncated or damaged: a FLAC file that tells no length and ends in no whole frame.")
+        raise AudioError(
+            "truncated or damaged: a FLAC file that announces no length and does not end in a whole frame."
+        )
     if all(end < announced for end in ends):
         last = ends[0] if ends else 0
         raise AudioError(f"truncated: the header announces {announced} samples, the last frame ends at {last}.")

@@ -122,7 +122,7 @@ def _count(data: bytes, start: int, first: Frame) -> int:
                 return count
             if rest[0] == 0xFF and len(data) - position < 8:
                 raise AudioError(f"truncated: MPEG frame {count + 1} is cut in its header.")
-            raise AudioError(f"damaged: after {count} MPEG frames, at byte {position}, stands no frame.")
+            raise AudioError(f"damaged: after {count} MPEG frames, at byte {position}, there is no frame.")
         if not _same_stream(first, frame):
             raise AudioError(f"the MPEG stream changes its rate or layer after {count} frames.")
         if position + frame.size > len(data):

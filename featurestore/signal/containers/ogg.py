@@ -81,7 +81,7 @@ def _pages(data: bytes) -> Iterator[Page]:
         yield Page(flags, data[position + 14 : position + 18], number, lacing, data[body:stop])
         position = stop
     if not ended and position < len(data):
-        raise AudioError(f"damaged: at byte {position} stands no Ogg page.")
+        raise AudioError(f"damaged: at byte {position} there is no Ogg page.")
 
 
 def _checksum(page: bytes) -> int:

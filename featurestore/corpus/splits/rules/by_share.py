@@ -35,7 +35,7 @@ class Shuffled(SplitRule):
     """The order follows from the seed and the audio's checksum, so renaming changes nothing."""
 
     name = "shuffled"
-    description = "70 / 15 / 15 % of each class, shuffled by a seed; speakers stand on all sides"
+    description = "70 / 15 / 15 % of each class, shuffled by a seed; speakers appear on all sides"
 
     def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
         """Cut each class in the order that the seed gives."""

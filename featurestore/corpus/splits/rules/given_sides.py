@@ -99,7 +99,7 @@ class TableSides(SplitRule, registered=False):
         self.name, self.description = path, f"the sides that {path} gives"
 
     def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
-        """Return the one split; `SplitError` if a path is no recording of the corpus, or one stands on two sides."""
+        """Return the one split; `SplitError` if a path is no recording of the corpus, or is on two sides."""
         listed = self._listed_sides()
         known = {one.path for one in utterances}
         names = Counter(one.rsplit("/", 1)[-1] for one in known)
