@@ -130,7 +130,7 @@ def table_rows(text: str, delimiter: str | None, where: str, *, header: bool) ->
             continue
         extra = cells[width:] if width else ()
         if width and (len(cells) < width or any(extra)) and (delimiter != " " or header):
-            quote = " A quote may be missing, or stand in one field alone." if '"' in lines[number - 1] else ""
+            quote = " A quote may be missing, or be in one field alone." if '"' in lines[number - 1] else ""
             raise SourceError(f"{place}: {len(cells)} columns, and the first line has {width}.{quote} Mend the line.")
         if max(map(len, cells)) > LONGEST_FIELD:
             raise SourceError(f"{place}: a field of more than {LONGEST_FIELD:,} characters. It is no table of labels.")
