@@ -160,7 +160,7 @@ def test_an_unknown_key_of_a_part_that_is_not_used_is_an_error_all_the_same(tmp_
     ("old", "new", "said"),
     [
         ('split = { name = "shuffled" }', 'split = { nam = "shuffled" }', "did you mean 'name'"),
-        ('published = { "test accuracy" = 0.6 }', "", "published figures"),
+        ('published = { "test accuracy" = 0.6 }', "", "published results"),
         ('corpus = "demo"', "", "no \\[dataset\\] with a corpus"),
         ('split = { name = "mathworks" }', "copies = 3", "key of \\[corpora.emodb\\]"),
     ],
