@@ -57,10 +57,13 @@ eps = 1e-10
 dtype = "float16"
 """
 VIEW = """
-import resource, sys, time
+import re, sys, time
 import numpy as np
+import featurestore.view
 from featurestore.store import open_store
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def memory(name):
+    return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+before = memory("VmRSS")
 begun = time.perf_counter()
 view = open_store(sys.argv[1]).view(sys.argv[2])
 opened = time.perf_counter()
@@ -69,8 +72,7 @@ split = time.perf_counter()
 order = np.random.default_rng(0).permutation(len(view))
 view.frames[order].sum(), view.shards[order].sum()
 done = time.perf_counter()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(len(view), opened - begun, split - opened, done - split, peak * 1024)
+print(len(view), opened - begun, split - opened, done - split, memory("VmHWM") - before)
 """
 
 
@@ -208,8 +210,8 @@ def main() -> None:
         by_size = {files: results[title] for title, files, copies in jobs if not copies}
         if len(by_size) > 1:
             for name in commands(scratch, 0):
-                exponents = ", ".join(f"{value:.2f}" for value in growth(by_size, name, "cpu_s"))
-                print(f"{name:<22} grows with exponent {exponents}")
+                if exponents := ", ".join(f"{value:.2f}" for value in growth(by_size, name, "cpu_s")):
+                    print(f"{name:<22} grows with exponent {exponents}")
         if options.json:
             options.json.write_text(json.dumps(results, indent=1) + "\n")
     finally:
