@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +57,8 @@ class RowIndex:
         return len(self.copy)
 
 
-class Layout:
-    """Which line of an index belongs to which row: that is fixed by the dataset's record alone."""
+class RowOrder:
+    """Which column of an index belongs to which row: the record of the dataset alone decides it."""
 
     def __init__(self, record: DatasetRecord) -> None:
         self.record = record
@@ -87,17 +87,17 @@ def index_key(dataset: str) -> str:
 
 def index_of(record: DatasetRecord, shards: Mapping[str, ShardRecord]) -> Places:
     """Find every row of a dataset in its shards, given by address; `DamagedObjectError` if some are not there."""
-    layout = Layout(record)
+    order = RowOrder(record)
     places = np.full((3, record.rows), NOWHERE)
     for number, address in reversed(list(enumerate(record.addresses))):  # of a row in two shards the first counts
         shard = shards[address]
-        own, rows = layout.rows_of(shard)
+        own, rows = order.rows_of(shard)
         places[SHARD, own] = number
         places[START:, own] = _spans(shard, rows)
     lost = np.flatnonzero(places[SHARD] == NOWHERE)
     if len(lost):
-        part = int(np.searchsorted(layout.first, lost[0], side="right")) - 1
-        content, _ = divmod(int(lost[0]) - layout.first[part], record.parts[part].stop - record.parts[part].first)
+        part = int(np.searchsorted(order.first, lost[0], side="right")) - 1
+        content, _ = divmod(int(lost[0]) - order.first[part], record.parts[part].stop - record.parts[part].first)
         content_id = record.parts[part].contents[content]
         raise DamagedObjectError(record.key, f"its shards lack rows of {brief(content_id)}")
     return places
@@ -134,29 +134,26 @@ def _header(rows: int) -> bytes:
 class Shards:
     """The readers of a dataset's shards, each made when a row of it is read for the first time."""
 
-    def __init__(self, store: ReadableStore, layout: Layout, places: Places) -> None:
+    def __init__(self, store: ReadableStore, order: RowOrder, places: Places) -> None:
         self._store = store
-        self._layout = layout
+        self._order = order
         self._places = places
         self._rows = np.bincount(places[SHARD], minlength=len(self))
         self._readers: dict[int, ShardReader] = {}
 
     def __len__(self) -> int:
-        return len(self._layout.record.addresses)
-
-    def __iter__(self) -> Iterator[ShardReader]:
-        return map(self.__getitem__, range(len(self)))
+        return len(self._order.record.addresses)
 
     def __getitem__(self, number: int) -> ShardReader:
         """Return a reader; `DamagedObjectError` if the shard's record is damaged or says other than the index."""
         if number not in self._readers:
-            record = self._store.record(self._layout.record.addresses[number])
-            own, rows = self._layout.rows_of(record)
+            record = self._store.record(self._order.record.addresses[number])
+            own, rows = self._order.rows_of(record)
             here = self._places[SHARD, own] == number
             own, rows = own[here], rows[here]
             same = np.array_equal(_spans(record, rows), self._places[START:, own])
             if len(own) != self._rows[number] or not same:
-                raise DamagedObjectError(index_key(self._layout.record.id), f"it differs from {record.address}")
+                raise DamagedObjectError(index_key(self._order.record.id), f"it differs from {record.address}")
             self._readers[number] = ShardReader(self._store.storage, record)
         return self._readers[number]
 
@@ -169,9 +166,9 @@ def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tu
     places = _kept_index(store, record)
     if places is None:
         places = index_of(record, {address: store.record(address) for address in record.addresses})
-    layout = Layout(record)
+    rows_in_order = RowOrder(record)
     utterances, copies, rows = [], [], []
-    for part, first, positions in zip(record.parts, layout.first, layout.positions, strict=False):
+    for part, first, positions in zip(record.parts, rows_in_order.first, rows_in_order.positions, strict=False):
         found = [(number, positions.get(one.content, -1)) for number, one in enumerate(table.utterances)]
         numbers, contents = np.array([pair for pair in found if pair[1] >= 0], np.int64).reshape(-1, 2).T
         each = np.arange(part.stop - part.first)
@@ -187,7 +184,7 @@ def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tu
         chosen[START].astype(np.int64),
         chosen[FRAMES].astype(np.int32),
     )
-    return Shards(store, layout, places), index
+    return Shards(store, rows_in_order, places), index
 
 
 def _kept_index(store: ReadableStore, record: DatasetRecord) -> Places | None:
