@@ -380,13 +380,13 @@ class BucketStorage:
             return
         if not self.stands():
             for key in self._requests.entries("", FIRST):
-                if not key.startswith("tmp/"):
+                if not key.startswith("tmp/") and not self.stands():  # nobody else has begun it since
                     raise StorageError(
                         f"{self.uri} is no store and holds other objects ({key!r:.200}): give --store another prefix."
                     )
         self._refuse_overwriting()
-        _begun.add(self._place)
         self._swap(MARKER, MARK, None)
+        _begun.add(self._place)
 
     def _refuse_overwriting(self) -> None:
         """Try on an object of no meaning whether the service honours conditions; `StorageError` if it does not."""

@@ -97,7 +97,7 @@ def check_may_begin(root: Path) -> None:
     for name, is_folder in _entries(root, "", foreign=True):
         folder, _, rest = name.partition("/")
         ours = FOLDER.fullmatch(name) or name == TEMPORARY if is_folder else folder == TEMPORARY and is_temporary(rest)
-        if not ours:
+        if not ours and not is_store(root):  # nobody else has begun it since
             raise StorageError(
                 f"{str(root)!r} is no store and holds other files ({name!r}): give --store a new or an empty folder."
             )

@@ -13,7 +13,7 @@ from bucket_server import use
 from faulty_proxy import faulty
 
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError, StoreBusyError
-from featurestore.storage import LocalStorage, Storage, bucket_holders, bucket_requests, open_storage
+from featurestore.storage import LocalStorage, Storage, bucket, bucket_holders, bucket_requests, open_storage
 from featurestore.storage.bucket import BucketStorage
 from featurestore.storage.object_cache import ObjectCache
 from featurestore.storage.protocol import MARKER
@@ -103,6 +103,22 @@ def test_an_object_that_is_larger_than_any_of_its_kind_is_not_read(storage, monk
 
     with pytest.raises(DamagedObjectError, match="larger than 4 bytes"):
         storage.get(SOURCES[0])
+
+
+def test_a_store_that_another_writer_begins_while_this_one_looks_is_taken_for_what_it_is(storage, place, monkeypatch):
+    looked = storage.stands
+
+    def another_begins() -> bool:
+        monkeypatch.setattr(storage, "stands", looked)
+        stood = looked()
+        assert open_storage(place).put_if_absent(SOURCES[1], b"theirs")
+        monkeypatch.setattr(bucket, "_begun", set())  # the other is another process
+        return stood
+
+    monkeypatch.setattr(storage, "stands", another_begins)
+
+    assert storage.put_if_absent(SOURCES[0], b"ours")
+    assert storage.get(SOURCES[1]) == b"theirs"
 
 
 def test_a_place_with_other_objects_is_no_store_and_stays_as_it_is(storage, place):

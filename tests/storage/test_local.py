@@ -140,6 +140,21 @@ def _put_many(root: Path, start: object, results: object) -> None:
     results.put(sum(storage.put_if_absent(f"sources/{number:064x}", b"same" * 1000) for number in range(200)))
 
 
+def test_a_store_that_another_writer_begins_while_this_one_looks_is_taken_for_what_it_is(tmp_path, monkeypatch):
+    storage = open_storage(str(tmp_path))
+    looked = storage.stands
+
+    def another_begins() -> bool:
+        stood = looked()
+        assert open_storage(str(tmp_path)).put_if_absent(SOURCES[1], b"theirs")
+        return stood
+
+    monkeypatch.setattr(storage, "stands", another_begins)
+
+    assert storage.put_if_absent(SOURCES[0], b"ours")
+    assert storage.get(SOURCES[1]) == b"theirs"
+
+
 def test_of_many_writers_of_one_key_exactly_one_wins(tmp_path):
     context = multiprocessing.get_context("spawn")
     start, results = context.Event(), context.Queue()
