@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from building import command
 
-from featurestore.rows.draws import draw
 from featurestore.rows.engine import Engine
+from featurestore.specs.augmentation import draw
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.specs.row_spec import RowSpec
 from pipelines.workers.engines import open_engine

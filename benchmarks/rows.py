@@ -20,13 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from featurestore import presets
-from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine, warm
 from featurestore.signal import interpolation, noise, splices, timing
 from featurestore.signal.kernels import level, rounding
 from featurestore.signal.log_power import log_mel_power
 from featurestore.signal.splices import resemblance
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import AugmentationSpec, draw
 from featurestore.specs.features import FeatureSpec
 
 FOLDER = Path(presets.__file__).parent

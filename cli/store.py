@@ -58,7 +58,7 @@ def ls(store: Store, as_json: bool) -> None:
 @json_option
 def info(dataset: str, store: Store, as_json: bool) -> None:
     """Describe DATASET, given by its name or the beginning of its digest."""
-    from featurestore.specs.policy_tables import briefly
+    from featurestore.perturbations.policy_tables import briefly
 
     document = store.view(dataset).describe()
     if as_json:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from featurestore.corpus.load import load_corpus
     from featurestore.corpus.types import Corpus, Utterance
     from featurestore.errors import FeatureStoreError
+    from featurestore.perturbations.policy_tables import Drawn
     from featurestore.specs.augmentation import AugmentationSpec, Perturbation
     from featurestore.specs.features import FeatureSpec
-    from featurestore.specs.policy_tables import Drawn
     from featurestore.specs.presets import feature_preset, policy
     from featurestore.store import Store, open_store
     from featurestore.view import DatasetView
@@ -25,7 +25,7 @@ _HOMES = {
     "AugmentationSpec": "featurestore.specs.augmentation",
     "Corpus": "featurestore.corpus.types",
     "DatasetView": "featurestore.view",
-    "Drawn": "featurestore.specs.policy_tables",
+    "Drawn": "featurestore.perturbations.policy_tables",
     "FeatureSpec": "featurestore.specs.features",
     "FeatureStoreError": "featurestore.errors",
     "Perturbation": "featurestore.specs.augmentation",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.datasets import CALLED, DatasetRecord, Reference, Table, check_dataset_name
 from featurestore.errors import DamagedObjectError, MissingObjectError, SpecError, StorageError, UnknownNameError
+from featurestore.row_index import Places, index_bytes, index_key, index_of
 from featurestore.segments import recording_of
 from featurestore.shards.record import ShardRecord, data_key, record_key
-from featurestore.shards.row_index import Places, index_bytes, index_key, index_of
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage import default_place, layered_place, open_storage
 from featurestore.storage.layered import LayeredStorage

@@ -16,11 +16,10 @@ from featurestore.corpus.splits.protocols import labelled_under
 from featurestore.corpus.splits.types import SIDE_BITS
 from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.errors import SpecError
-from featurestore.rows.draws import draw
+from featurestore.row_index import locate_rows
 from featurestore.segments import segment_of
-from featurestore.shards.row_index import locate_rows
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS
-from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 

@@ -170,7 +170,9 @@ def _measure_all(
 
 def _measure(decoder: GuardedDecoder, data: bytes, segment: Segment, max_seconds: float) -> Measures | str:
     try:
-        return Measures.from_dict(decoder.call("measure", data, max_seconds, (segment,))[0])
+        return Measures.from_dict(
+            decoder.call("featurestore.quality.measures:measured", data, max_seconds, (segment,))[0]
+        )
     except TooLongError as error:
         return too_long(error.seconds, max_seconds)
     except AudioError as error:

@@ -54,7 +54,7 @@ def relocate(store: Store, record: DatasetRecord, plans: Sequence[PartPlan]) -> 
     for plan in plans:
         for task in plan.tasks:
             if not store.has_shard(task.shard.address):
-                commit_shard(store, task.shard, *gather_rows(store, task.shard, donors_of(store, task.shard)))
+                commit_shard(store.storage, task.shard, *gather_rows(store, task.shard, donors_of(store, task.shard)))
     digest = dataset_digest(record.parts, [store.record(address) for address in addresses])
     if digest != record.digest:
         raise DamagedObjectError(record.key, "its rows, gathered again, have another digest")

@@ -34,10 +34,10 @@ from featurestore.datasets import (
 from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError
 from featurestore.integrity.collect import marked
 from featurestore.integrity.verify import FOREIGN, verify
+from featurestore.row_index import index_bytes, index_key
 from featurestore.shards.commit import encode_shard
 from featurestore.shards.plan import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import ShardRecord, data_key, record_key
-from featurestore.shards.row_index import index_bytes, index_key
 from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.storage.folder_lock import MARK
 from featurestore.storage.protocol import MARKER

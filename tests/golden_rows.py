@@ -18,11 +18,10 @@ import numpy as np
 import soundfile
 
 from featurestore.corpus.synthetic import demo_files
-from featurestore.rows.draws import draw
+from featurestore.perturbations.policy_tables import Drawn, Recordings
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn, Recordings
 from featurestore.specs.presets import feature_preset, policy
 
 GOLDEN = Path(__file__).with_suffix(".json")

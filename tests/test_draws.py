@@ -3,10 +3,9 @@ import pytest
 from scipy import stats
 
 from featurestore.errors import SpecError
-from featurestore.rows.draws import draw
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.signal.pitch_grid import PITCH_GRID, grid_semitones, pitch_steps
-from featurestore.specs.augmentation import AugmentationSpec, Perturbation
-from featurestore.specs.policy_tables import Drawn
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 
 POLICY = AugmentationSpec(
     semitones=Drawn(0.5, (-2, 2)),

@@ -14,8 +14,8 @@ from scipy import stats
 
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.integrity.verify import verify
-from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
+from featurestore.specs.augmentation import draw
 from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import Store, open_store
 from featurestore.view import DatasetView

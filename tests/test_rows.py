@@ -12,11 +12,10 @@ import soundfile
 
 from featurestore import presets
 from featurestore.errors import AudioError, SpecError
-from featurestore.rows.draws import draw
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.rows.engine import RowEngine
-from featurestore.specs.augmentation import AugmentationSpec, Perturbation
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.row_spec import row_versions
 
 SHARED = Path(os.environ.get("FEATURESTORE_SHARED", Path(__file__).resolve().parents[2] / "shared"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore.errors import AudioError, FeatureStoreError, SpecError
 from featurestore.features.kind import BASE, FeatureKind, Rules
 from featurestore.features.waveform import check_not_empty
-from featurestore.specs.registry import Declared
+from featurestore.registry import Declared
 from featurestore.trusted_code import check_reference, trusted_function
 
 if TYPE_CHECKING:

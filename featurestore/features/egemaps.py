@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import AudioError, MissingPackageError
 from featurestore.features.kind import BASE, FeatureKind
-from featurestore.specs.registry import OPTIONAL, Declared
+from featurestore.registry import OPTIONAL, Declared
 
 if TYPE_CHECKING:
     import numpy as np

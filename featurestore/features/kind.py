@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from featurestore.specs.registry import Declared, Operation, check_declared
+from featurestore.registry import Declared, Operation, check_declared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class FeatureKind(ABC):
     A default is in no address, so it must never change.
     """
     shared: ClassVar[tuple[str, ...]] = ()
-    """Operations that it shares with other kinds, by name in `featurestore.specs.registry.OPERATIONS`."""
+    """Operations that it shares with other kinds, by name in `featurestore.registry.OPERATIONS`."""
     operations: ClassVar[tuple[tuple[str, int, tuple[str, ...]], ...]]
     """Those of its own: name, version, raised whenever its numbers change, and the libraries that these depend on."""
     warps: ClassVar[bool] = False

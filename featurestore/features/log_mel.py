@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from featurestore.features.kind import MEL, SpectralKind, Transform
-from featurestore.specs.registry import Declared
+from featurestore.registry import Declared
 
 
 class LogMel(SpectralKind):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from featurestore.features.kind import MEL, Rules, SpectralKind, Transform
-from featurestore.specs.registry import Declared
+from featurestore.registry import Declared
 
 
 class Mfcc(SpectralKind):

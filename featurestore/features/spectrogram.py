@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from featurestore.features.kind import SPECTRAL, Rules, SpectralKind, Transform
-from featurestore.specs.registry import Declared
+from featurestore.registry import Declared
 
 
 class Spectrogram(SpectralKind):

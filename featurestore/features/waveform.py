@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import AudioError
 from featurestore.features.kind import BASE, FeatureKind
-from featurestore.specs.registry import Declared
+from featurestore.registry import Declared
 
 if TYPE_CHECKING:
     import numpy as np

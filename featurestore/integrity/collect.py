@@ -8,9 +8,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from featurestore.datasets import CorpusReference, listing_key, parse_listing
+from featurestore.row_index import index_key
 from featurestore.segments import recording_of
 from featurestore.shards.record import data_key, record_key
-from featurestore.shards.row_index import index_key
 from featurestore.storage.protocol import KEY
 from featurestore.store import Store
 

@@ -25,10 +25,10 @@ from featurestore.datasets import (
     parse_listing,
 )
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError, StoreTooNewError
+from featurestore.row_index import index_bytes, index_key
 from featurestore.segments import brief, segment_of
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import ShardRecord, data_key, record_key, row_checksum
-from featurestore.shards.row_index import index_bytes, index_key
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS, is_finite
 from featurestore.specs.row_spec import CPU
 from featurestore.storage.folder_lock import MARK

@@ -8,7 +8,7 @@ level. VTLP acts on the spectrogram and is no part of the signal.
 from __future__ import annotations
 
 from featurestore.perturbations.kind import PerturbationKind
-from featurestore.specs.registry import kinds_in, registered
+from featurestore.registry import kinds_in, registered
 
 KINDS: dict[str, PerturbationKind] = registered(
     sorted(kinds_in(__name__, PerturbationKind), key=lambda kind: kind.place)

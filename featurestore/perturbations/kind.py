@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from featurestore.specs.registry import Operation, check_declared
+from featurestore.registry import Operation, check_declared
 
 if TYPE_CHECKING:
-    from featurestore.rows.copies import Copy, CopyDraws
-    from featurestore.specs.registry import Declared
+    from featurestore.perturbations.draws import CopyDraws
+    from featurestore.registry import Declared
+    from featurestore.signal.copies import Copy
 
 
 class PerturbationKind(ABC):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.copies import Copy
+    from featurestore.signal.copies import Copy
 
 
 class Peak(PerturbationKind):

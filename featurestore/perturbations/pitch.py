@@ -9,9 +9,9 @@ from featurestore.perturbations.kind import PerturbationKind
 from featurestore.signal.pitch_grid import PITCH_GRID, nearest_semitones, pitch_steps
 
 if TYPE_CHECKING:
-    from featurestore.rows.copies import Copy
+    from featurestore.registry import Declared
     from featurestore.signal.arrays import Signal
-    from featurestore.specs.registry import Declared
+    from featurestore.signal.copies import Copy
 
 FORMANTS = ("moved", "kept")
 

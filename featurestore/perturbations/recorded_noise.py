@@ -9,7 +9,8 @@ from featurestore.errors import AudioError
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.copies import Copy, CopyDraws
+    from featurestore.perturbations.draws import CopyDraws
+    from featurestore.signal.copies import Copy
 
 
 class RecordedNoise(PerturbationKind):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.copies import Copy, CopyDraws
+    from featurestore.perturbations.draws import CopyDraws
+    from featurestore.signal.copies import Copy
 
 
 class Reverberation(PerturbationKind):

@@ -8,8 +8,8 @@ from featurestore.errors import UnknownNameError
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.copies import Copy
-    from featurestore.specs.registry import Declared
+    from featurestore.registry import Declared
+    from featurestore.signal.copies import Copy
 
 FILLS = ("zero", "circular")
 

@@ -9,7 +9,7 @@ from featurestore.perturbations.pitch import voiced
 from featurestore.signal.pitch_grid import PITCH_GRID, nearest_factor, pitch_steps, stretched_samples, synthesis_steps
 
 if TYPE_CHECKING:
-    from featurestore.rows.copies import Copy
+    from featurestore.signal.copies import Copy
 
 
 class Stretch(PerturbationKind):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from featurestore.perturbations.kind import PerturbationKind
 
 if TYPE_CHECKING:
-    from featurestore.rows.copies import Copy, CopyDraws
+    from featurestore.perturbations.draws import CopyDraws
+    from featurestore.signal.copies import Copy
 
 SINGLE_BELOW_DB = 60.0
 """Rows whose noise is at least this strong are transformed in float32: its rounding lies 60 dB further down."""

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.signal.arrays import Float64, Signal
-from featurestore.signal.audio import Recording
+from featurestore.signal.audio import Recording, decode
+from featurestore.signal.guarded import Answer, Question, segments_of
 
 POINTS = 64
 """Samples that tell a recording."""
@@ -173,6 +174,12 @@ def measure(recording: Recording) -> Measures:
         digest=hashlib.sha256(f"{rate}\n".encode() + signal.tobytes()).hexdigest(),
         shape=shape_of(signal, rate),
     )
+
+
+def measured(data: bytes, question: Question) -> Answer:
+    """Decode a segment of a file and measure it: a task of `featurestore.signal.guarded`."""
+    (segment,) = segments_of(question)
+    return measure(decode(data, question["max_seconds"], segment)).to_dict(), b""
 
 
 def frame_powers(signal: Signal, length: int) -> Float64:

@@ -14,14 +14,14 @@ from featurestore.errors import DamagedObjectError
 from featurestore.shards.plan import PlannedShard
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import Layout, Remarks, ShardRecord, data_key, record_key, row_checksum
-from featurestore.store import Store
+from featurestore.storage.protocol import Storage
 
 Rows = Sequence[NDArray[Any]]
 NEARLY = 0.01
 """Largest difference, relative and absolute, at which two builders' rows count as the same."""
 
 
-def commit_shard(store: Store, shard: PlannedShard, rows: Rows, remarks: Remarks = ()) -> int:
+def commit_shard(storage: Storage, shard: PlannedShard, rows: Rows, remarks: Remarks = ()) -> int:
     """Write a shard's data object, then its record; return the bytes written.
 
     A sound data object without a record (left by a killed writer, or by a builder between its two writes) is adopted,
@@ -30,11 +30,11 @@ def commit_shard(store: Store, shard: PlannedShard, rows: Rows, remarks: Remarks
     """
     record, data = encode_shard(shard, rows, remarks)
     key = data_key(shard.address)
-    written = len(data) if store.storage.put_if_absent(key, data.data) else 0
+    written = len(data) if storage.put_if_absent(key, data.data) else 0
     if not written:
-        record = _adopt(store, record, rows, data)
+        record = _adopt(storage, record, rows, data)
     record_bytes = record.to_bytes()
-    if store.storage.put_if_absent(record_key(shard.address), record_bytes):
+    if storage.put_if_absent(record_key(shard.address), record_bytes):
         written += len(record_bytes)
     return written
 
@@ -49,14 +49,14 @@ def encode_shard(shard: PlannedShard, rows: Rows, remarks: Remarks = ()) -> tupl
     return ShardRecord(shard.spec, shard.first, shard.stop, shard.members, frames, checksums, chunks, remarks), data
 
 
-def _adopt(store: Store, record: ShardRecord, rows: Rows, data: NDArray[np.uint8]) -> ShardRecord:
+def _adopt(storage: Storage, record: ShardRecord, rows: Rows, data: NDArray[np.uint8]) -> ShardRecord:
     """Return a record of the data object that is there, or replace that object.
 
     Another processor may round the last bit differently; an object that differs by more holds other rows.
     """
     key = data_key(record.address)
     with suppress(DamagedObjectError):
-        stored = read_object(record, store.storage)
+        stored = read_object(record, storage)
         if np.array_equal(stored, data):
             return record
         other = dataclasses.replace(record, chunks=record.layout.chunk_checksums(stored))
@@ -64,5 +64,5 @@ def _adopt(store: Store, record: ShardRecord, rows: Rows, data: NDArray[np.uint8
         pairs = ((a.astype(np.float32), b.astype(np.float32)) for a, b in zip(rows, theirs, strict=True))
         if all(np.allclose(a, b, rtol=NEARLY, atol=NEARLY) for a, b in pairs):
             return dataclasses.replace(other, checksums=tuple(map(row_checksum, theirs)))
-    store.storage.replace(key, data.data)
+    storage.replace(key, data.data)
     return record

@@ -14,12 +14,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import pkgutil
 import resource
 import signal
 import subprocess
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from featurestore.child_process import parent_socket, start_child
 from featurestore.errors import AudioError, TooLongError
 from featurestore.segments import SECOND, WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS
-from featurestore.signal.audio import Recording, decode, decode_segments
+from featurestore.signal.audio import Recording, decode_segments
 from featurestore.signal.containers.wav import is_plain_wav
 
 PATIENCE = 60.0
@@ -84,7 +85,7 @@ class GuardedDecoder:
         """Decode segments of a file in one pass, as `signal.audio.decode_segments` does; errors as in `decode`."""
         if is_plain_wav(data):
             return decode_segments(data, segments, max_seconds)
-        fields, body = self.call("decode", data, max_seconds, segments)
+        fields, body = self.call(f"{__name__}:decoded", data, max_seconds, segments)
         found: list[Recording | AudioError] = []
         samples, done = np.frombuffer(body, np.float32), 0
         for one in fields["found"]:
@@ -98,7 +99,10 @@ class GuardedDecoder:
     def call(
         self, task: str, data: bytes, max_seconds: float = MAX_SECONDS, segments: Sequence[Segment] = (WHOLE,)
     ) -> tuple[dict[str, Any], bytearray]:
-        """Run one of the `TASKS` on segments of a file in a child; return its fields and bytes.
+        """Run a task on segments of a file in a child; return its fields and bytes.
+
+        `task` is `module:function`, such as `decoded` below: it takes the file's bytes and the question. The process
+        that asks does not import its module.
 
         A child that crashes is replaced once, since it may have been killed by somebody else for another reason.
 
@@ -213,7 +217,7 @@ def _end_all(children: list[_Child], process: int) -> None:
 
 def decoded(data: bytes, question: Question) -> Answer:
     """Decode segments of a file: rate, channels, the samples of each or the reason why not, and them as float32."""
-    found = decode_segments(data, _segments(question), question["max_seconds"])
+    found = decode_segments(data, segments_of(question), question["max_seconds"])
     sound = [one for one in found if isinstance(one, Recording)]
     fields: dict[str, Any] = {
         "found": [len(one.signal) if isinstance(one, Recording) else _error_fields(one) for one in found]
@@ -225,20 +229,9 @@ def decoded(data: bytes, question: Question) -> Answer:
     return fields, samples.data.cast("B")
 
 
-def measured(data: bytes, question: Question) -> Answer:
-    """Decode a segment of a file and describe its sound."""
-    from featurestore.quality.measures import measure  # which the process that asks does without
-
-    (segment,) = _segments(question)
-    return measure(decode(data, question["max_seconds"], segment)).to_dict(), b""
-
-
-def _segments(question: Question) -> list[Segment]:
+def segments_of(question: Question) -> list[Segment]:
+    """Return the segments that a question asks for."""
     return [Segment(*one) for one in question["segments"]]
-
-
-TASKS: dict[str, Callable[[bytes, Question], Answer]] = {"decode": decoded, "measure": measured}
-"""What can be asked for."""
 
 
 def serve() -> None:
@@ -253,7 +246,7 @@ def serve() -> None:
             memory = math.ceil(MEMORY * max(1.0, question["max_seconds"] / MAX_SECONDS))
             _limit(held + memory + 3 * len(data), _processor_seconds(question, len(data)))
             try:
-                fields, body = TASKS[question["task"]](data, question)
+                fields, body = pkgutil.resolve_name(question["task"])(data, question)
             except AudioError as error:
                 fields, body = _error_fields(error), b""
             except MemoryError:
@@ -270,7 +263,7 @@ def _error_fields(error: AudioError) -> dict[str, Any]:
 def _processor_seconds(question: Question, size: int) -> int:
     """Return the limit of a file: codecs read from its start up to the last segment, which can lie hours behind."""
     longest: float = max(question["max_seconds"], size / SLOWEST_BYTES)
-    ends = [longest if segment.end is None else segment.end / SECOND for segment in _segments(question)]
+    ends = [longest if segment.end is None else segment.end / SECOND for segment in segments_of(question)]
     return math.ceil(CPU_SECONDS * max(1.0, min(longest, max(ends)) / MAX_SECONDS))
 
 

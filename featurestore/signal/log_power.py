@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from featurestore.registry import Declared
 from featurestore.signal.arrays import Float32, Float64, Real, Signal
 from featurestore.signal.kernels.compiled import kernel
 from featurestore.signal.kernels.elementary import LN10, cosine_and_sine, log, natural_log
@@ -33,7 +34,6 @@ from featurestore.signal.spectrum import (
     warp,
     warp_positions,
 )
-from featurestore.specs.features import FeatureSpec
 
 Bands = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Real]
 """Triangles without their zeros: first bins, stops, offsets and weights.
@@ -62,7 +62,7 @@ class LogPower:
         Sampling rate of the signals in hertz.
     """
 
-    def __init__(self, features: FeatureSpec, weights: Float64, rate: int) -> None:
+    def __init__(self, features: Declared, weights: Float64, rate: int) -> None:
         self.features = features
         self._weights = weights
         self._eps = features.eps if features.decibels is None else SMALLEST  # the eps of decibels is a floor instead
@@ -207,14 +207,14 @@ def _write_rows(
             log_mel(powers, bands, eps, sums, rows, group * step)
 
 
-def log_mel_power(features: FeatureSpec, rate: int) -> LogPower:
+def log_mel_power(features: Declared, rate: int) -> LogPower:
     """Return the log power in the mel bands of a spec."""
     high_hz = features.high_hz if features.high_hz is not None else rate / 2
     triangles = mel_triangles(rate, features.fft_length, features.mels, features.mel_scale, features.low_hz, high_hz)
     return LogPower(features, triangles, rate)
 
 
-def levels(logarithms: Float32, features: FeatureSpec) -> Float32:
+def levels(logarithms: Float32, features: Declared) -> Float32:
     """Return log power as a spec wants it, array [frames, bands], float32.
 
     As natural logarithms they stay what they are. Decibels are 10 log10(max(power, eps)); `relative` ones lie below
@@ -243,7 +243,7 @@ class Cepstrum:
         Sampling rate of the signals in hertz.
     """
 
-    def __init__(self, features: FeatureSpec, rate: int) -> None:
+    def __init__(self, features: Declared, rate: int) -> None:
         self._log_mel = log_mel_power(features, rate)
         self.check = self._log_mel.check
         self._basis = np.ascontiguousarray(cosines(features.width, features.mels).T)

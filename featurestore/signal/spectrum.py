@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.errors import AudioError
+from featurestore.registry import Declared
 from featurestore.signal.arrays import Float64, Real, Signal
 from featurestore.signal.kernels.compiled import kernel
 from featurestore.signal.kernels.elementary import cosine_and_sine
 from featurestore.signal.kernels.simd import LANES, fma, load, load_rows, spread, store, store_weighted, transposed
-from featurestore.specs.features import FeatureSpec
 
 
 def periodic_window(name: str, length: int) -> Float64:
@@ -24,7 +24,7 @@ def periodic_window(name: str, length: int) -> Float64:
     return a - (1 - a) * cosine_and_sine(np.arange(length) / length)[0]
 
 
-def padded_window(features: FeatureSpec) -> Float64:
+def padded_window(features: Declared) -> Float64:
     """Return the window of a spec, array [fft_length], with zeros around it where the transform is longer.
 
     The window stands in the middle, as in librosa.
@@ -35,7 +35,7 @@ def padded_window(features: FeatureSpec) -> Float64:
     return window
 
 
-def frame_count(features: FeatureSpec, samples: int) -> int:
+def frame_count(features: Declared, samples: int) -> int:
     """Return the number of frames of a signal.
 
     Raises
@@ -43,11 +43,12 @@ def frame_count(features: FeatureSpec, samples: int) -> int:
     AudioError
         If the signal is shorter than one transform and not padded, or empty.
     """
+    hop, length = int(features.hop_length), int(features.fft_length)
     if features.centred and samples > 0:
-        return 1 + samples // features.hop_length
-    if samples < features.fft_length:
-        raise AudioError(f"shorter than one window: {samples} samples, a window has {features.fft_length}.")
-    return 1 + (samples - features.fft_length) // features.hop_length
+        return 1 + samples // hop
+    if samples < length:
+        raise AudioError(f"shorter than one window: {samples} samples, a window has {length}.")
+    return 1 + (samples - length) // hop
 
 
 def padded_length(count: int, hop: int, length: int) -> int:
@@ -88,10 +89,10 @@ def unwarped_frequency(frequency: Float64, alpha: float, f0: float, fmax: float)
     return np.where(frequency <= alpha * f0, frequency / alpha, above)
 
 
-def cut_off_bin(features: FeatureSpec, rate: int) -> float:
+def cut_off_bin(features: Declared, rate: int) -> float:
     """Return the upper cut-off frequency of features, the fmax of equation 1, in bins of their transform."""
-    high_hz = features.high_hz if features.high_hz is not None else rate / 2
-    return high_hz * features.fft_length / rate
+    high_hz: float = features.high_hz if features.high_hz is not None else rate / 2
+    return high_hz * int(features.fft_length) / rate
 
 
 def warp_positions(

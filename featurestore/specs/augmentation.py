@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import KINDS, RECORDINGS
-from featurestore.specs.policy_tables import CustomPerturbation, Drawn, Recordings, read_table
-from featurestore.specs.registry import declared, settle_fields
+from featurestore.perturbations.draws import CopyDraws
+from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn, Recordings, read_table
+from featurestore.registry import declared, settle_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +162,23 @@ class Perturbation:
 
 
 _values = attrgetter(*KINDS)
+
+
+def draw(augmentation: AugmentationSpec, content: str, copy: int, attempt: int = 0) -> Perturbation:
+    """Return the parameters of one augmented copy: a pure function of the spec, the recording and the copy.
+
+    `SpecError` if `copy` is below 1: copy 0 is the clean row. `content` is the recording's content id. A later
+    `attempt` has other values of what moves speech, for a copy that lost it.
+    """
+    if copy < 1:
+        raise SpecError(f"copy {copy} has no perturbation: augmented copies count from 1, copy 0 is the clean row.")
+    draws = CopyDraws(augmentation, content, copy, attempt)
+    found: dict[str, Any] = {}
+    for name, rule in augmentation.drawn.items():
+        value = draws.value(name, rule, moves=KINDS[name].moves)
+        if value is not None:
+            found[name] = KINDS[name].nearest(value, min(rule.values), max(rule.values))
+            found |= KINDS[name].drawn(draws)
+    if augmentation.own:
+        found["own"] = tuple(draws.custom_key(place) for place in range(len(augmentation.own)))
+    return Perturbation(**found)

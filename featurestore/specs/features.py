@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.features import KINDS
-from featurestore.specs.registry import declared, settle_fields
+from featurestore.registry import declared, settle_fields
 
 LONGEST_SECONDS = 3600.0
 CHOICES = {

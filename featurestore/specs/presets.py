@@ -11,9 +11,9 @@ from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import KINDS, RECORDINGS
+from featurestore.perturbations.policy_tables import Drawn, Recordings, beside
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn, Recordings, beside
 from featurestore.typed_values import parse_toml
 
 NO_POLICY = "none"

@@ -17,9 +17,9 @@ from featurestore.checksummed_json import FORMAT, check_format, digest
 from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
 from featurestore.features import KINDS
 from featurestore.perturbations import KINDS as PERTURBATIONS
+from featurestore.registry import OPERATIONS, OPTIONAL
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.registry import OPERATIONS, OPTIONAL
 
 _PREPARATIONS = {"rate": "resample", "trim_db": "trim", "seconds": "length", "decibels": "decibels"}
 

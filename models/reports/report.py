@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featurestore.specs.policy_tables import briefly
+from featurestore.perturbations.policy_tables import briefly
 from featurestore.typed_values import typed
 from models.errors import CheckpointError, RunError
 from models.figures import metrics

@@ -17,7 +17,7 @@ from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.open import open_source
 from featurestore.datasets import CorpusReference, listing_key, parse_listing
 from featurestore.errors import AudioError, FeatureStoreError, SourceError, SpecError
-from featurestore.specs.policy_tables import MOST_RECORDINGS, Recordings
+from featurestore.perturbations.policy_tables import MOST_RECORDINGS, Recordings
 from featurestore.store import Store
 from pipelines.build.spec import DatasetSpec
 

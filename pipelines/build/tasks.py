@@ -21,7 +21,7 @@ from featurestore.shards.plan import PlannedShard, ShardTask
 from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import Remark, Remarks, row_checksum
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS, MAX_SECONDS
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
@@ -29,8 +29,7 @@ from pipelines.workers.engines import kept_engine
 
 if TYPE_CHECKING:
     from featurestore.rows.engine import Engine
-    from featurestore.rows.recordings import DecodedRecording
-    from featurestore.specs.augmentation import Perturbation
+    from featurestore.signal.recordings import DecodedRecording
 
 Row = NDArray[Any]
 MOST_SECONDS_TOGETHER = 60.0
@@ -125,7 +124,7 @@ def _write_shards(
         return Receipt(rejected=tuple(rejected), long=long)
     before_commit()
     refuse_other_versions(bundle.spec)  # an installation may be replaced under a worker that lives on
-    written = sum(commit_shard(store, task.shard, *rows.of(task.shard)) for task in wanted)
+    written = sum(commit_shard(store.storage, task.shard, *rows.of(task.shard)) for task in wanted)
     return Receipt(rows.computed, rows.copied, written, tuple(task.shard.address for task in wanted), long=long)
 
 
@@ -263,9 +262,7 @@ class _GatheredRows:
         """Return what a row gets, None for a clean one, and what there is to remark on it."""
         augmentation = self._spec.augmentation
         if augmentation is None:
-            return None, source.remark(self._spec.features)
-        from featurestore.rows.draws import draw  # not above: a build that finds all rows standing needs no kernels
-
+            return None, source.remark(self._spec.features.samples(source.rate))
         found, first = self._engine.drawn(source, content, copy)
         return found, {} if first else draw(augmentation, content, copy).changes(found)
 

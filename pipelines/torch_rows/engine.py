@@ -10,9 +10,9 @@ import torch
 from featurestore.errors import AudioError, BuildError
 from featurestore.perturbations.white_noise import SINGLE_BELOW_DB
 from featurestore.rows.engine import RowEngine
-from featurestore.rows.recordings import DecodedRecording
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS, Row, is_finite
+from featurestore.signal.recordings import DecodedRecording
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import TORCH, check_together

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from featurestore.perturbations import KINDS
-from featurestore.rows.recordings import DecodedRecording
 from featurestore.signal.interpolation import (
     FILTER_REACH,
     LEAD,
@@ -31,6 +30,7 @@ from featurestore.signal.interpolation import (
 from featurestore.signal.kernels.level import volume_gain
 from featurestore.signal.noise import COUNTERS
 from featurestore.signal.pitch_grid import PITCH_GRID, pitch_steps
+from featurestore.signal.recordings import DecodedRecording
 from featurestore.signal.splices import lengthen
 from featurestore.specs.augmentation import Perturbation
 

@@ -11,10 +11,10 @@ from distributed import LocalCluster
 
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError
+from featurestore.perturbations.policy_tables import CustomPerturbation
 from featurestore.signal import guarded
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import CustomPerturbation
 from featurestore.specs.presets import feature_preset
 from featurestore.specs.row_spec import RowSpec
 from featurestore.trusted_code import VARIABLE
@@ -68,7 +68,7 @@ HOSTILE = (
     "    while b'trap' in data: pass\n"
     "    if b'kill' in data: os.kill(os.getpid(), 11)\n"
     "    return plain(data, max_seconds)\n"
-    "d.TASKS['decode'] = decoded; d.serve()"
+    "d.decoded = decoded; d.serve()"
 )
 
 

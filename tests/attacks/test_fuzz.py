@@ -19,6 +19,7 @@ from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 from featurestore.corpus.types import ListedFile
 from featurestore.datasets import CorpusReference, DatasetRecord, Table, parse_listing
 from featurestore.errors import AudioError, DamagedObjectError, FeatureStoreError
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.quality.measures import measure
 from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard
@@ -27,7 +28,6 @@ from featurestore.shards.record import ShardRecord, data_key
 from featurestore.signal.guarded import GuardedDecoder
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 
@@ -170,7 +170,7 @@ SHARD = PlannedShard(
 def test_a_damaged_shard_gives_its_rows_or_an_error_and_never_other_values(tmp_path_factory, changes, cut):
     store = open_store(tmp_path_factory.mktemp("store"))
     rows = [np.full((300, 8), number, np.float16) for number in range(SHARD.rows)]
-    commit_shard(store, SHARD, rows)
+    commit_shard(store.storage, SHARD, rows)
     reader = ShardReader(store.storage, store.record(SHARD.address))
     key = data_key(SHARD.address)
     data = bytearray(store.storage.get(key))[:cut]

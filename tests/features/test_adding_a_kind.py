@@ -12,7 +12,7 @@ from demo_corpus import ROOT
 from featurestore.features import KINDS
 from featurestore.features.kind import BASE, FeatureKind
 from featurestore.perturbations import KINDS as PERTURBATIONS
-from featurestore.specs.registry import OPERATIONS, registered
+from featurestore.registry import OPERATIONS, registered
 
 LEVEL = '''
 from featurestore.features.kind import BASE, FeatureKind

@@ -7,10 +7,10 @@ from real_recordings import voice
 from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.features import KINDS
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.rows.engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.presets import feature_preset, override, preset_names
 from featurestore.specs.row_spec import check_together, row_versions
 from pipelines.workers.engines import chosen_device

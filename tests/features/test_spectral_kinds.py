@@ -12,12 +12,12 @@ import scipy.fft
 import scipy.signal
 from real_recordings import command_files, emodb_files, voice, wav
 
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.log_power import cosines
 from featurestore.signal.spectrum import warped_frequency
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
-from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.presets import feature_preset
 
 VTLP = AugmentationSpec(vtlp_alpha=Drawn(uniform=(0.9, 1.1)))

@@ -10,6 +10,7 @@ from perturbations.sounds import wav
 
 from featurestore.errors import AudioError, DamagedObjectError, SpecError
 from featurestore.integrity.verify import check_shard
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.rows.engine import RowEngine
 from featurestore.shards.commit import commit_shard
 from featurestore.shards.plan import PlannedShard
@@ -17,7 +18,6 @@ from featurestore.signal.arrays import is_finite
 from featurestore.signal.kernels.rounding import stored
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 from featurestore.trusted_code import VARIABLE
@@ -102,7 +102,7 @@ def test_a_feature_of_ones_own_that_overflows_is_refused(tmp_path, monkeypatch):
 def test_verification_finds_numbers_that_an_earlier_version_stored_as_infinite(tmp_path):
     store = open_store(str(tmp_path / "store"))
     shard = PlannedShard(RowSpec.current(FeatureSpec(kind="waveform"), None), 0, 1, (hashlib.sha256(b"").hexdigest(),))
-    commit_shard(store, shard, [np.array([[1.0], [np.inf]], np.float16)])
+    commit_shard(store.storage, shard, [np.array([[1.0], [np.inf]], np.float16)])
 
     with pytest.raises(DamagedObjectError, match="did not fit float16"):
         check_shard(store, shard.address)

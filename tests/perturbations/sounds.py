@@ -8,11 +8,11 @@ import io
 import numpy as np
 import soundfile
 
+from featurestore.perturbations.policy_tables import Recordings
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Recordings
 
 RATE = 16_000
 FEATURES = FeatureSpec(rate=RATE, mels=16, dtype="float32")

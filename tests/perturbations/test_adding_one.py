@@ -16,9 +16,9 @@ import featurestore.perturbations
 from featurestore.errors import UnknownNameError
 from featurestore.perturbations import KINDS
 from featurestore.perturbations.kind import PerturbationKind
+from featurestore.registry import declared, registered
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.registry import declared, registered
 from featurestore.specs.row_spec import row_versions
 
 LOWPASS = '''

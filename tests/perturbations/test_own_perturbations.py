@@ -13,10 +13,9 @@ from tiny_corpus import build_here, recipe, write_corpus
 from featurestore.errors import SpecError
 from featurestore.integrity.explain import compare_datasets, explain_build
 from featurestore.integrity.verify import recompute, verify
-from featurestore.rows.draws import draw
+from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn
 from featurestore.signal.audio import Recording
-from featurestore.specs.augmentation import AugmentationSpec, Perturbation
-from featurestore.specs.policy_tables import CustomPerturbation, Drawn
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.presets import policy
 from featurestore.trusted_code import VARIABLE
 from pipelines.build.spec import DatasetSpec

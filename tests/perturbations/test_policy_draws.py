@@ -10,13 +10,12 @@ from scipy import stats
 
 from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.rows.draws import draw
+from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn, Recordings
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.spectrum import warped_frequency
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import AugmentationSpec, draw
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import CustomPerturbation, Drawn, Recordings
 from featurestore.specs.presets import override, policy, preset_names
 
 NOISES = Recordings(tuple(f"{number:064x}" for number in range(10, 17)))

@@ -8,12 +8,11 @@ from perturbations.sounds import RATE, content, decibels, engine, held, perturbe
 from scipy import signal as scipy_signal
 
 from featurestore.errors import AudioError, SpecError
-from featurestore.rows.draws import draw
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.reverberation import Noise, Room, noise_start
-from featurestore.specs.augmentation import AugmentationSpec, Perturbation
-from featurestore.specs.policy_tables import Drawn
+from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 
 HUM = wav(tone(100.0, 4.0))
 ROOM = wav(response())

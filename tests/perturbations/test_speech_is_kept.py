@@ -9,13 +9,12 @@ from tiny_corpus import MANIFEST, build_here, recipe
 
 from featurestore.errors import AudioError, SpecError
 from featurestore.integrity.verify import recompute, verify
-from featurestore.rows.draws import draw
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.rows.engine import LEAST_KEPT, RowEngine
 from featurestore.shards.record import record_key
 from featurestore.signal.audio import Recording
-from featurestore.specs.augmentation import AugmentationSpec
+from featurestore.specs.augmentation import AugmentationSpec, draw
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.presets import policy
 from featurestore.store import open_store
 
@@ -159,7 +158,7 @@ def test_what_another_version_drew_is_not_told_as_if_it_were_ours(tmp_path, word
     store = open_store(tmp_path / "store")
     build_here(store, words, recipe(1))
     view = open_store(tmp_path / "store").view("tiny")
-    monkeypatch.setitem(__import__("featurestore.specs.registry", fromlist=["x"]).OPERATIONS, "draw", (99, ()))
+    monkeypatch.setitem(__import__("featurestore.registry", fromlist=["x"]).OPERATIONS, "draw", (99, ()))
 
     with pytest.raises(SpecError, match=r"draw 2 \(here 99\)"):
         view.perturbation(int(np.flatnonzero(view.copies)[0]))

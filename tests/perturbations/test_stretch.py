@@ -8,6 +8,7 @@ from perturbations.sounds import FEATURES, RATE, engine, perturbed, tone, white
 from perturbations.voices import cents, decibels, frequency, voice
 
 from featurestore.errors import AudioError
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.pitch_grid import (
@@ -19,7 +20,6 @@ from featurestore.signal.pitch_grid import (
     synthesis_steps,
 )
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
-from featurestore.specs.policy_tables import Drawn
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import torch
 from perturbations.sounds import FEATURES, wav, white
 
 from featurestore.errors import SpecError
+from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn, Recordings
 from featurestore.rows.engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
-from featurestore.specs.policy_tables import CustomPerturbation, Drawn, Recordings
 from featurestore.specs.row_spec import RowSpec
 from pipelines.torch_rows import TOLERANCE
 from pipelines.torch_rows.engine import TorchEngine

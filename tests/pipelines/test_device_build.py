@@ -143,7 +143,7 @@ def test_rows_that_another_gpu_made_are_not_replaced_and_the_need_is_told(store,
     plan = plan_build(store, corpus, dataclasses.replace(recipe(2), engine="torch"))
     for task in (task for part in plan.parts for task in part.tasks):
         rows, remarks = gather_rows(store, task.shard, ())
-        commit_shard(store, task.shard, [np.nextafter(row, np.float16(0)) for row in rows], remarks)
+        commit_shard(store.storage, task.shard, [np.nextafter(row, np.float16(0)) for row in rows], remarks)
     assert counts(build_folder(store, folder, 2)) == (0, 0, 18)
     for key in [key for key, _ in store.storage.walk("shards") if key.endswith("c/0/0")]:
         (Path(store.uri) / key).unlink()

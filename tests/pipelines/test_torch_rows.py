@@ -14,10 +14,10 @@ import torch
 from demo_corpus import ingest_demo
 
 from featurestore.errors import AudioError
-from featurestore.rows.draws import draw
 from featurestore.rows.engine import RowEngine
 from featurestore.signal import noise as own_noise
 from featurestore.signal.noise import philox as own_philox
+from featurestore.specs.augmentation import draw
 from featurestore.specs.presets import feature_preset, override, policy
 from pipelines.torch_rows import TOLERANCE, UNEQUAL
 from pipelines.torch_rows.engine import TorchEngine

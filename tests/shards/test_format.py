@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from featurestore.errors import DamagedObjectError, MissingObjectError, StoreTooNewError
 from featurestore.integrity.verify import verify
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.shards.commit import commit_shard, encode_shard
 from featurestore.shards.plan import PlannedShard
 from featurestore.shards.reader import ShardReader, decode_rows
 from featurestore.shards.record import CHUNK, Layout, ShardRecord, data_key, record_key
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 
@@ -46,7 +46,7 @@ def committed(tmp_path: Path, frames: list[int], dtype: str = "float16") -> tupl
     store = open_store(tmp_path)
     shard = planned(2, 3, dtype)
     rows = some_rows(shard, frames)
-    commit_shard(store, shard, rows)
+    commit_shard(store.storage, shard, rows)
     return store, shard, rows
 
 
@@ -172,7 +172,7 @@ def test_data_left_without_a_record_by_a_killed_writer_is_adopted(tmp_path):
     (tmp_path / record_key(shard.address)).unlink()
     fresh = open_store(tmp_path)
 
-    commit_shard(fresh, shard, rows)
+    commit_shard(fresh.storage, shard, rows)
 
     assert verify(open_store(tmp_path)).damaged == []
 
@@ -182,7 +182,7 @@ def test_torn_data_left_by_a_loss_of_power_is_replaced(tmp_path):
     (tmp_path / record_key(shard.address)).unlink()
     (tmp_path / data_key(shard.address)).write_bytes(b"")
 
-    commit_shard(open_store(tmp_path), shard, rows)
+    commit_shard(open_store(tmp_path).storage, shard, rows)
 
     assert verify(open_store(tmp_path)).damaged == []
 
@@ -192,7 +192,7 @@ def test_sound_data_of_another_builder_is_adopted_with_its_own_checksums(tmp_pat
     (tmp_path / record_key(shard.address)).unlink()
     others = [np.nextafter(row, np.float16(9)) for row in some_rows(shard, [40])]
 
-    commit_shard(open_store(tmp_path), shard, others)
+    commit_shard(open_store(tmp_path).storage, shard, others)
 
     found = open_store(tmp_path)
     assert verify(found).damaged == []

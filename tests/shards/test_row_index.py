@@ -11,7 +11,7 @@ from tiny_corpus import build_here, recipe, tree, write_corpus
 from featurestore.errors import DamagedObjectError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
-from featurestore.shards.row_index import FRAMES, SHARD, START, index_bytes, index_key, parse_index
+from featurestore.row_index import FRAMES, SHARD, START, index_bytes, index_key, parse_index
 from featurestore.store import Store, open_store
 from pipelines.repair import repair
 

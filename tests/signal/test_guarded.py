@@ -37,7 +37,7 @@ def hostile_tasks(monkeypatch):
         "def wait(data, max_seconds): time.sleep(3600)\n"
         "def crash(data, max_seconds): os.kill(os.getpid(), 11)\n"
         "def eat(data, max_seconds): return {'held': len(bytearray(4 * 2**30))}, b''\n"
-        "d.TASKS.update(hang=hang, wait=wait, crash=crash, eat=eat)\n"
+        "d.hang, d.wait, d.crash, d.eat = hang, wait, crash, eat\n"
         "d.serve()"
     )
     monkeypatch.setattr(guarded, "_START", start)
@@ -64,7 +64,7 @@ def test_a_bad_decoder_is_stopped_and_the_next_file_is_decoded(hostile_tasks, fl
     decoder = GuardedDecoder(patience=2 if task == "wait" else 60)
 
     with pytest.raises(AudioError, match=reason):
-        decoder.call(task, flac)
+        decoder.call(f"featurestore.signal.guarded:{task}", flac)
 
     decoder._patience = 60
     assert len(decoder.decode(flac).signal) == 16_000

@@ -5,6 +5,7 @@ import pytest
 from perturbations.sounds import engine, tone, white
 from perturbations.voices import cents, decibels, frequency, voice
 
+from featurestore.perturbations.policy_tables import Drawn
 from featurestore.signal.audio import Recording
 from featurestore.signal.interpolation import (
     FILTER_REACH,
@@ -21,7 +22,6 @@ from featurestore.signal.interpolation import (
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
 from featurestore.specs.augmentation import Perturbation
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.policy_tables import Drawn
 
 WEIGHTS = interpolation_weights()
 RATES = (8_000, 16_000, 22_050, 48_000)

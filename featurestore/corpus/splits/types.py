@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.errors import SplitError
+from featurestore.registry import check_declared
 from featurestore.segments import recording_of
-from featurestore.specs.registry import check_declared
 
 Group = TypeVar("Group", bound=Hashable)
 

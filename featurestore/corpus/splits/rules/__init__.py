@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from featurestore.corpus.splits.types import WITHOUT_CORPUS, SplitRule
 from featurestore.errors import UnknownNameError
-from featurestore.specs.registry import kinds_in
+from featurestore.registry import kinds_in
 
 SPLITS: Mapping[str, SplitRule] = {rule.name: rule for rule in kinds_in(__name__, SplitRule)}
 """The rules by name; N is a number and FIELD a label field, as in `group-5fold` and `group-5fold-by-dialog`."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from featurestore.checksummed_json import canonical_json
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.specs.registry import settle_fields
+from featurestore.registry import settle_fields
 from featurestore.trusted_code import check_reference
 
 PER = ("row", "copy")

@@ -18,7 +18,6 @@ from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kernels.level import energy
 from featurestore.signal.reverberation import Noise, Room
 from featurestore.signal.splices import Resemblance, resemblance
-from featurestore.specs.features import FeatureSpec
 
 ReadBytes = Callable[[str], bytes]
 """Returns the bytes of a recording by its sha256, as `Store.source` does."""
@@ -58,11 +57,10 @@ class DecodedRecording:
         """True if the signal has no power: there is no ratio of noise to it."""
         return energy(self.signal) == 0
 
-    def remark(self, features: FeatureSpec) -> dict[str, float]:
-        """Return what the key of its clean row does not say: see `ShardRecord.remarks`."""
-        end = features.samples(self.rate)
+    def remark(self, window: int | None) -> dict[str, float]:
+        """Return what the key of its clean row, cut to `window` samples, does not say: see `ShardRecord.remarks`."""
         found: dict[str, float] = {}
-        if self.silent or self.energy(0, len(self.signal) if end is None else end) == 0:
+        if self.silent or self.energy(0, len(self.signal) if window is None else window) == 0:
             found["silent"] = True
         if self.recorded_rate < self.rate:
             found["rate"] = self.recorded_rate
