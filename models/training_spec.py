@@ -19,8 +19,8 @@ MONITORS = ("loss", "accuracy", "uar")
 SIDES = ("left", "right", "joined")
 """Where a batch pads its clips; `joined` puts them one after the other instead."""
 CHOICES = {
-    "optimiser": ("adam", "sgd", "sgd-beta"),
-    "schedule": ("piecewise", "plateau", "cosine", "constant"),
+    "optimiser": ("adam", "adamw", "sgd", "sgd-beta"),
+    "schedule": ("piecewise", "plateau", "cosine", "one-cycle", "constant"),
     "keep_monitor": ("", *MONITORS),
     "normalisation": ("none", "training", "everything", "speaker", "utterance"),
     "normalisation_moments": ("auto", "band", "single"),
@@ -76,7 +76,8 @@ class TrainingSpec:
     spec_augment_time_share: float = 0.2
     """p: no time mask is wider than this share of its clip."""
     optimiser: str = "adam"
-    """`adam`, `sgd` (with `momentum`) or `sgd-beta`: Etienne et al. 2018, equation 6, with `momentum` and `beta`."""
+    """`adam`, `adamw`, `sgd` (with `momentum`) or `sgd-beta`: Etienne et al. 2018, equation 6, with `momentum` and
+    `beta`."""
     adam_beta1: float = 0.9
     """Adam's decay of the mean gradient."""
     adam_beta2: float = 0.999
@@ -94,7 +95,8 @@ class TrainingSpec:
     `blocks.0`; the innermost name counts. Schedules act on all rates in proportion."""
     schedule: str = "piecewise"
     """`piecewise` (`drop_factor` after every `drop_epochs`), `plateau` (`drop_factor` after `plateau_patience` epochs
-    without a better `monitor`), `cosine` (a half wave down to `least_rate`) or `constant`."""
+    without a better `monitor`), `cosine` (a half wave down to `least_rate`), `one-cycle` (up to `learning_rate` over
+    30 % of the steps, then down to nothing) or `constant`."""
     plateau_patience: int = 3
     """`plateau` lowers the rate after this many epochs without a better `monitor`, and at the first for 0."""
     least_rate: float = 0.0
@@ -121,7 +123,8 @@ class TrainingSpec:
     drop_epochs: int | str = "auto"
     """0 never drops it; `auto` does so once, after two thirds of the epochs (2 of 3, as the source)."""
     l2: float = 5e-4
-    """Added to the gradient times the weights; biases and batch-norm parameters are left alone."""
+    """Added to the gradient times the weights; with `adamw`, taken from the weights times the rate. Biases and
+    batch-norm parameters are left alone."""
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0 does not clip."""
     padding: str = "left"

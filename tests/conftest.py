@@ -13,8 +13,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from bucket_server import place, s3_server  # noqa: F401
 from demo_corpus import SHARED
+from hypothesis import HealthCheck, settings
 
 from featurestore.store import Store, open_store
+
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")  # a starved processor fails no test
 
 
 class WithoutTorch:

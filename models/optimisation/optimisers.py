@@ -50,8 +50,10 @@ class BetaMomentum(torch.optim.Optimizer):
 def make_optimiser(model: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
     """Return the optimiser of a spec, with L2 in the gradient of weight matrices and filters, and of nothing else.
 
-    `weight_decay` of torch's Adam and SGD is L2 added to the gradient (not AdamW's decay), as in the software of the
-    MathWorks example, which leaves biases alone too. Adam and SGD are fused: one kernel moves all weights.
+    `weight_decay` of torch's Adam and SGD is L2 added to the gradient, as in the software of the MathWorks example,
+    which leaves biases alone too. AdamW takes the same number as the decay that it keeps out of the gradient
+    (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2). All three are fused: one
+    kernel moves all weights.
 
     Raises
     ------
@@ -67,12 +69,19 @@ def _adam(groups: list[dict[str, Any]], spec: TrainingSpec) -> torch.optim.Optim
     )
 
 
+def _adamw(groups: list[dict[str, Any]], spec: TrainingSpec) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        _without(groups, "momentum", "beta"), betas=(spec.adam_beta1, spec.adam_beta2), eps=spec.adam_eps, fused=True
+    )
+
+
 def _sgd(groups: list[dict[str, Any]], spec: TrainingSpec) -> torch.optim.Optimizer:
     return torch.optim.SGD(_without(groups, "beta"), nesterov=spec.nesterov, momentum=spec.momentum, fused=True)
 
 
 OPTIMISERS: Mapping[str, Callable[[list[dict[str, Any]], TrainingSpec], torch.optim.Optimizer]] = {
     "adam": _adam,
+    "adamw": _adamw,
     "sgd": _sgd,
     "sgd-beta": lambda groups, _: BetaMomentum(groups),
 }

@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 
 from models.training_spec import TrainingSpec
 
+RISES_FROM = 1 / 25
+"""Share of the highest rate at which one cycle begins."""
+ENDS_AT = RISES_FROM / 10_000
+"""Share of the highest rate at which one cycle ends."""
+
 
 def improvements(history: Sequence[Mapping[str, Any]], monitor: str) -> list[bool]:
     """Return for each finished epoch whether its validation metric is better than all before it.
@@ -96,9 +101,26 @@ def cosine(spec: TrainingSpec, at: ScheduleStep) -> float:
     return least + (1 - least) * (1 + math.cos(math.pi * share)) / 2
 
 
+def one_cycle(spec: TrainingSpec, at: ScheduleStep) -> float:
+    """Return half a cosine wave from 1/25 up to 1 over the first 30 % of all steps, and one down to 1/250,000.
+
+    References
+    ----------
+    Smith and Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2017, with
+    the shape and the constants of `torch.optim.lr_scheduler.OneCycleLR`; momentum stays as it is.
+    """
+    last = spec.epochs * at.steps - 1
+    step, peak = (at.epoch - 1) * at.steps + at.step, 0.3 * (last + 1) - 1
+    begin, end, share = (
+        (RISES_FROM, 1.0, step / peak) if step <= peak else (1.0, ENDS_AT, (step - peak) / (last - peak))
+    )
+    return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2
+
+
 SCHEDULES: Mapping[str, Callable[[TrainingSpec, ScheduleStep], float]] = {
     "constant": constant,
     "cosine": cosine,
+    "one-cycle": one_cycle,
     "piecewise": piecewise,
     "plateau": plateau,
 }

@@ -121,6 +121,16 @@ def test_a_corpus_too_small_to_fill_all_sides_is_refused():
         split(clips(3), "mathworks")
 
 
+@pytest.mark.parametrize("name", ["loso", "speakers", "emodb/loso"])
+def test_without_validation_that_side_trains_and_the_rest_stays(emodb, name):
+    utterances = emodb.utterances
+    for plain, found in zip(folds(utterances, name), folds(utterances, f"{name}-no-validation"), strict=True):
+        assert found.name == plain.name.replace(name, f"{name}-no-validation")
+        assert set(found.train) == {*plain.train, *plain.validation}
+        assert (found.validation, found.test) == ((), plain.test)
+    assert folds(utterances, found.name) == (found,)
+
+
 def test_an_unknown_split_is_answered_with_the_nearest_and_folds_are_no_split():
     with pytest.raises(UnknownNameError, match="did you mean 'shuffled'"):
         split(clips(20), "shufled")

@@ -37,6 +37,7 @@ SMALL = {
     "zhao-2d-dense": Case(128, (130, 90), {"hidden": 24, "frames": 128}),
     "zhao-2d-modified": Case(128, (40, 30, 32), {"hidden": 24, "frames": 32}),
     "zhao-1d": Case(1, (1100, 700, 1024), {"hidden": 24, "samples": 1024}),
+    "tdnn": Case(6, (47, 33, 21), {"width": 12, "attention": 8}),
     "keren-baseline": Case(6, (17, 9, 3)),
     "keren-standard": KEREN,
     "keren-clstm": KEREN,

@@ -48,6 +48,9 @@ PARAMETERS = {
     # one layer of two LSTMs and the matrices of equation 9; two LSTMs of 256; 400; 4 classes
     "keren-cblstm": 2 * (400 * (26 + 100) + 700) + (200 * 100 + 100) + 2 * PEEPHOLE_256 + (512 * 400 + 400)
     + 400 * 4 + 4,
+    # convolutions of 5 and of 3 x 3 frames with batch norms, attention of 64 units, mean and deviation to 7 classes
+    "tdnn": (5 * 64 * 128 + 128) + 3 * (3 * 128 * 128 + 128) + 4 * 2 * 128 + (128 * 64 + 64) + (64 * 128 + 128)
+    + 256 * 7 + 7,
 }  # fmt: skip
 
 

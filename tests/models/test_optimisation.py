@@ -1,5 +1,6 @@
 """Optimisers against the formulas of their sources, and settings of single modules."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -78,6 +79,21 @@ def test_adam_takes_its_constants_from_the_spec():
         mean, square = 0.7 * mean + 0.3 * gradient, 0.95 * square + 0.05 * gradient**2
         weights = weights - 0.02 * (mean / (1 - 0.7**step)) / (np.sqrt(square / (1 - 0.95**step)) + 1e-3)
     np.testing.assert_allclose(found, weights, rtol=0, atol=1e-6)
+
+
+def test_adamw_takes_its_decay_from_the_weights_and_leaves_biases_alone():
+    spec = TrainingSpec(optimiser="adamw", learning_rate=0.02, l2=0.1)
+    (weights, biases), (found, found_biases) = moved(spec)
+    _, (_, undecayed_biases) = moved(dataclasses.replace(spec, l2=0.0))
+
+    mean = square = np.zeros_like(weights)
+    for step, gradient in enumerate(GRADIENTS, 1):
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        weights = weights - 0.02 * 0.1 * weights
+        weights = weights - 0.02 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+    np.testing.assert_allclose(found, weights, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found_biases, undecayed_biases)
+    assert not np.array_equal(found_biases, biases)
 
 
 def test_a_module_has_a_learning_rate_momentum_and_beta_of_its_own():
@@ -181,7 +197,7 @@ def test_what_came_later_names_no_run_that_does_not_use_it():
     assert set(TrainingSpec(normalisation="none", optimiser="sgd").decisive()) == {*before, "optimiser"}
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "sgd", "sgd-beta"])
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd", "sgd-beta"])
 def test_an_optimiser_goes_on_exactly_from_its_saved_state(optimiser):
     spec = TrainingSpec(optimiser=optimiser, learning_rate=0.1)
 

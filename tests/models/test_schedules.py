@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 from small_training import StopIn, history_of, small_config, small_sides
 
 from featurestore.errors import SpecError
@@ -99,6 +100,20 @@ def test_a_cosine_falls_from_one_to_the_least_rate_step_by_step():
 
     assert found == pytest.approx([0.1 + 0.9 * (1 + math.cos(math.pi * step / 20)) / 2 for step in range(20)])
     assert rate_factor(spec, ScheduleStep(5, 0, 5)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(1, 1), (1, 3), (4, 5), (7, 3)])
+def test_one_cycle_has_the_rates_of_torchs_own(epochs, steps):
+    spec = TrainingSpec(epochs=epochs, schedule="one-cycle", learning_rate=0.2)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.2, epochs * steps, cycle_momentum=False)
+    wanted = []
+    for _ in range(epochs * steps):
+        wanted.append(optimiser.param_groups[0]["lr"] / 0.2)
+        optimiser.step()
+        torchs.step() if len(wanted) < epochs * steps else None
+
+    assert factors(spec, steps=steps) == pytest.approx(wanted)
 
 
 def test_a_warm_up_rises_in_a_straight_line_and_the_cosine_follows_it():

@@ -8,20 +8,56 @@ A split is a view: it holds paths and changes nothing that is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from featurestore.corpus.manifest.model import Protocol, Scheme
 from featurestore.corpus.splits.rules import SPLITS, find_rule, is_rule
 from featurestore.corpus.splits.rules.given_sides import OwnSides, TableSides
-from featurestore.corpus.splits.types import FIELD, WITHOUT_CORPUS, Split, SplitItem, SplitRule, in_name_order
+from featurestore.corpus.splits.types import (
+    FIELD,
+    SIDE_BITS,
+    WITHOUT_CORPUS,
+    Split,
+    SplitItem,
+    SplitRule,
+    in_name_order,
+)
 from featurestore.errors import SplitError, UnknownNameError, nearest_name
 
 if TYPE_CHECKING:
     from featurestore.corpus.manifest.model import Manifest
     from featurestore.corpus.types import Utterance
+
+NO_VALIDATION = "-no-validation"
+"""After the name of a split: its validation side trains too."""
+
+
+class WithoutValidation(SplitRule, registered=False):
+    """Another rule's sides, of which validation trains, for a training in which nothing is chosen by validation."""
+
+    def __init__(self, rule: SplitRule) -> None:
+        self.rule, self.name = rule, f"{rule.name}{NO_VALIDATION}"
+        self.description = f"{rule.description}; with {NO_VALIDATION} that side trains"
+
+    @property
+    def folds(self) -> bool:  # type: ignore[override]
+        """Whether the other rule gives folds."""
+        return self.rule.folds
+
+    def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return the other rule's splits or folds, named after this one."""
+        found = []
+        for one in self.rule.build(utterances, seed):
+            validates = one.standing & SIDE_BITS["validation"] > 0
+            places = np.where(validates, SIDE_BITS["train"] | (one.standing & SIDE_BITS["test"]), one.standing)
+            _, slash, fold = one.name.partition("/")
+            found.append(Split.of_standing(f"{self.name}{slash}{fold}", one.paths, places.astype(np.uint8)))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +131,8 @@ def find_split(name: str) -> ChosenSplit:
     Parameters
     ----------
     name : str
-        `loso`, `loso/03`, `emodb/loso`, `iemocap/impro4-loso10@etienne2018/Ses01F`, `own.toml/NAME`, `sides.tsv`.
+        `loso`, `loso/03`, `emodb/loso`, `iemocap/impro4-loso10@etienne2018/Ses01F`, `own.toml/NAME`, `sides.tsv`;
+        `loso-no-validation` and the like let the validation side train.
 
     Raises
     ------
@@ -106,6 +143,9 @@ def find_split(name: str) -> ChosenSplit:
     """
     if name.endswith((".tsv", ".csv")):
         return ChosenSplit(name, TableSides(name))
+    if NO_VALIDATION in name:
+        chosen = find_split(name.replace(NO_VALIDATION, "", 1))
+        return replace(chosen, name=f"{chosen.name}{NO_VALIDATION}", rule=WithoutValidation(chosen.rule))
     base, _, rest = name.partition("/")
     if is_rule(base):
         return ChosenSplit(base, find_rule(base), rest)

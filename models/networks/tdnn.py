@@ -1,0 +1,110 @@
+"""A time-delay network with attentive statistics pooling: small, and made for few recordings."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the usual name)
+from torch import Tensor, nn
+
+from featurestore.errors import SpecError
+from models.layers.convolution import MaskedBatchNorm, conv_bias, image_mask, masked_moments
+from models.layers.frames import RealFrames, check_sizes, clips_from_zero
+from models.layers.initialisation import draw_as_pytorch
+from models.networks import ModelCard
+
+DILATIONS = (2, 3, 4)
+LEAST_VARIANCE = 1e-5
+"""Added below the square root of a deviation, whose gradient is infinite at 0."""
+
+
+class Tdnn(nn.Module):
+    """A convolution over 5 frames, three residual ones over 3 dilated frames, attentive mean and deviation.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the convolutions.
+    attention : int
+        Hidden units of the attention, which weighs the frames of each channel by themselves.
+
+    References
+    ----------
+    Snyder et al., "X-vectors: robust DNN embeddings for speaker recognition", ICASSP 2018; Okabe, Koshinaka and
+    Shinoda, "Attentive statistics pooling for deep speaker embedding", Interspeech 2018, equations 5 and 6.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        bands: int = 64,
+        *,
+        width: int = 128,
+        attention: int = 64,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        check_sizes("tdnn", classes, bands, fits=bands >= 1, wanted="at least 1 band")
+        if width < 1 or attention < 1:
+            raise SpecError(f"tdnn needs width and attention of at least 1, not {width} and {attention}.")
+        self.first = FrameBlock(bands, width, 5)
+        self.blocks = nn.ModuleList(FrameBlock(width, width, 3, dilation) for dilation in DILATIONS)
+        self.attend = nn.Sequential(nn.Linear(width, attention), nn.Tanh(), nn.Linear(attention, width))
+        self.classify = nn.Linear(2 * width, classes)
+        draw_as_pytorch(self, generator)
+
+    def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
+        """Map `features [batch, frames, bands]` to logits `[batch, classes]`."""
+        clips, real = clips_from_zero(features, lengths, starts)
+        frames = clips.transpose(1, 2)[..., None]  # [batch, channels, frames, 1]
+        mask = image_mask(real, frames)
+        frames = self.first(frames, real, mask)
+        for block in self.blocks:
+            frames = frames + block(frames, real, mask)
+        logits: Tensor = self.classify(self.pool(frames[..., 0].transpose(1, 2), real))
+        return logits
+
+    def pool(self, frames: Tensor, real: RealFrames) -> Tensor:
+        """Map `frames [batch, frames, width]` to the weighted mean and deviation of real ones, `[batch, 2 width]`."""
+        frames, scores = frames.float(), self.attend(frames).float()
+        if not real.fill(frames.shape[1]):
+            scores = scores.masked_fill(~real.mask(frames.shape[1])[:, :, None], float("-inf"))
+        weights = scores.softmax(1)
+        mean = (weights * frames).sum(1)
+        variance = (weights * (frames - mean[:, None]).square()).sum(1)
+        return torch.cat([mean, (variance + LEAST_VARIANCE).sqrt()], 1)
+
+
+class FrameBlock(nn.Module):
+    """A convolution along time that keeps the number of frames, batch norm over real frames, and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(inputs, outputs, size, padding=dilation * (size // 2), dilation=dilation)
+        self.norm = MaskedBatchNorm(outputs)
+
+    def forward(self, frames: Tensor, real: RealFrames, mask: Tensor | None) -> Tensor:
+        """Map `[batch, inputs, frames, 1]` to `[batch, outputs, frames, 1]`; padded frames are zero in both.
+
+        `mask` is `[batch, 1, frames, 1]`, 1 on real frames; None where all are real.
+        """
+        conv, norm = self.conv, self.norm
+        frames = F.conv1d(frames[..., 0], conv.weight, None, 1, conv.padding, conv.dilation)[..., None]
+        mean, variance = masked_moments(frames, real, mask) if self.training else (norm.running_mean, norm.running_var)
+        bias = conv_bias(conv)  # part of the mean alone: in training the two cancel
+        scale, shift = norm(mean + bias, variance, real.count)
+        frames = frames * scale.view(-1, 1, 1) + (shift + bias * scale).view(-1, 1, 1)
+        frames = F.relu(frames)
+        return frames if mask is None else frames * mask
+
+
+NETWORKS = {
+    "tdnn": ModelCard(
+        Tdnn,
+        input="logmel or mathworks: log-mel rows [frames, 64]",
+        source="ours, after Snyder et al. 2018 (x-vectors) and Okabe et al. 2018 (attentive statistics pooling)",
+        parameters=208_327,
+        bands=64,
+        other_bands=(128,),
+        settings=("width", "attention"),
+    ),
+}
