@@ -45,19 +45,19 @@ if TYPE_CHECKING:
 @trust_code_option
 @store_option
 @json_option
-def train(resume: str | None, device: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as `run` takes them)
+def train(resume: str | None, device: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
     """Train a model on DATASET or from a recipe; missing rows are built first.
 
     Several GPUs: 'torchrun --standalone --nproc-per-node 2 -m -- featurestore train ...'; --batch-size is the total
     over all GPUs.
     """
     from models.optimisation.distributed import joined
-    from pipelines.experiments import run
+    from pipelines import experiments
 
     if resume:
         refuse_changes()
     with joined(device) as ranks, heard(ranks.first):
-        result = run(resume=resume, device=device, ranks=ranks, listener=Terminal(), **options)
+        result = experiments.train(resume=resume, device=device, ranks=ranks, listener=Terminal(), **options)
         if as_json:
             print_json(result)
         elif ranks.first:

@@ -170,7 +170,6 @@ def training_options(command: Command) -> Command:
         command,
         click.option(
             "--allow-leak",
-            "allowed",
             multiple=True,
             type=click.Choice(LEAKS),
             help="Allow sides to share this; repeatable.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,15 +12,11 @@ from cli.console import Terminal, figure, notice, print_json, print_table, print
 from cli.options import device_option, json_option, store_option, trust_code_option
 from featurestore.errors import ExitCode
 
-if TYPE_CHECKING:
-    from models.figures.predictions import Predictions
-
 MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
 """As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
 
 TWO = ("accuracy", "uar")
 PER_CLASS = ("precision", "recall", "f1", "support")
-AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
 def print_sides(result: Mapping[str, Any]) -> None:
@@ -143,20 +139,13 @@ def compare(first: str, second: str, side: str, as_json: bool, **options: Any) -
     A RUN is a run folder, a folder with the folds of a cross-validation or with several seeds, or a CSV file of
     'evaluate --predictions'. A small p-value means that equally good models would seldom differ as much.
     """
-    from models.figures.comparison import compare as compare_runs
+    from pipelines import experiments
 
-    found = compare_runs(_predictions(first, side), _predictions(second, side), names=(first, second), **options)
+    found = experiments.compare(first, second, side=side, **options)
     if as_json:
-        print_json({"runs": [first, second], "side": side, **found})
+        print_json(found)
     else:
         _print_comparison(first, second, side, found)
-
-
-def _predictions(place: str, side: str) -> list[Predictions]:
-    from models.runs.folders import RunFolder
-    from models.runs.records import read_predictions
-
-    return [read_predictions(Path(place))] if Path(place).is_file() else RunFolder.of(place).predictions(side)
 
 
 def _print_comparison(first: str, second: str, side: str, found: dict[str, Any]) -> None:
@@ -214,16 +203,13 @@ def predict(
 
     A model expects clips like those it was trained on: for long recordings, give a --window of about their length.
     """
-    from models.prediction import predict_files, write_answers
-    from models.runs.run import load_run
+    from pipelines import experiments
 
     if hop is not None and window is None:
         raise click.UsageError("--hop needs --window.")
     if out is not None and not out.endswith((".csv", ".json")):
         raise click.UsageError("--out needs a file name that ends in .csv or .json.")
-    answers = predict_files(load_run(run), _audio_files(files), device, window=window, hop=hop)
-    if out is not None:
-        write_answers(Path(out), answers)
+    answers = experiments.predict(run, files, window=window, hop=hop, out=out, device=device)
     if as_json:
         print_json(answers)
     else:
@@ -253,22 +239,6 @@ def _most_likely(answer: dict[str, Any]) -> str:
     shares = sorted(answer["probabilities"].items(), key=lambda share: -share[1])[:3]
     likely = "  ".join(f"{printable(name)} {share:.3f}" for name, share in shares)
     return f"{printable(answer['label'])}  ({likely})"
-
-
-def _audio_files(places: tuple[str, ...]) -> list[Path]:
-    """Return the named files, and the recordings in named folders."""
-    from featurestore.errors import SourceError
-
-    files: list[Path] = []
-    for place in map(Path, places):
-        if place.is_dir():
-            inside = sorted(file for file in place.rglob("*") if file.suffix.lower() in AUDIO)
-            if not inside:
-                raise SourceError(f"no audio file ({', '.join(AUDIO)}) in {str(place)!r}.")
-            files += inside
-        else:
-            files.append(place)
-    return files
 
 
 @click.command(

@@ -1,6 +1,7 @@
 """Speech corpora to cached, augmented, verified features in Zarr shards.
 
-The public names are imported at their first use, so that `import featurestore` is fast.
+The public names are imported at their first use, so that `import featurestore` is fast. `build`, `train` and the other
+functions of the commands are those of `pipelines.experiments`, the one package above this one that it names.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from featurestore.specs.presets import feature_preset, policy
     from featurestore.store import Store, open_store
     from featurestore.view import DatasetView
+    from pipelines.experiments import build, compare, crossval, evaluate, predict, reproduce, train, tune
 
 __version__ = "0.1.0"
 
@@ -35,6 +37,9 @@ _HOMES = {
     "load_corpus": "featurestore.corpus.load",
     "open_store": "featurestore.store",
     "policy": "featurestore.specs.presets",
+    **dict.fromkeys(
+        ("build", "compare", "crossval", "evaluate", "predict", "reproduce", "train", "tune"), "pipelines.experiments"
+    ),
 }
 
 __all__ = [
@@ -48,10 +53,18 @@ __all__ = [
     "Store",
     "Utterance",
     "__version__",
+    "build",
+    "compare",
+    "crossval",
+    "evaluate",
     "feature_preset",
     "load_corpus",
     "open_store",
     "policy",
+    "predict",
+    "reproduce",
+    "train",
+    "tune",
 ]
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from featurestore.corpus.sources.archive_safety import Limits
-from featurestore.errors import AudioError, SpecError
+from featurestore.errors import AudioError, SourceError, SpecError
 from models.batches.loader import Batch
 from models.batches.normalisation import fit_unknown_speaker
 from models.errors import CheckpointError
@@ -27,6 +27,8 @@ from models.runs.run import Run
 
 if TYPE_CHECKING:
     from featurestore.rows.engine import RowEngine
+
+AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
 @torch.no_grad()
@@ -177,6 +179,19 @@ def _outside(run: Run, pieces: Sequence[Piece]) -> list[str]:
         return []
     found = f"{min(frames):,}" if min(frames) == max(frames) else f"{min(frames):,} to {max(frames):,}"
     return [f"{found} frames, where the clips of the training have {shortest:,} to {longest:,}"]
+
+
+def audio_files(places: Iterable[str | Path]) -> list[Path]:
+    """Return files as they are named, and of folders all audio files in them; `SourceError` if a folder has none."""
+    files: list[Path] = []
+    for place in map(Path, places):
+        inside = (
+            sorted(file for file in place.rglob("*") if file.suffix.lower() in AUDIO) if place.is_dir() else [place]
+        )
+        if not inside:
+            raise SourceError(f"no audio file ({', '.join(AUDIO)}) in {str(place)!r}.")
+        files += inside
+    return files
 
 
 def file_pieces(

@@ -19,6 +19,8 @@ FORBIDDEN = {
     "models": {"click", "rich", "pipelines", "cli"},
     "cli": set(),
 }
+COMMANDS = "featurestore"
+"""The module that offers `build`, `train` and the like of `pipelines.experiments`, which it imports at first use."""
 
 
 @cache
@@ -50,6 +52,7 @@ def test_a_package_imports_only_in_the_direction_of_the_design(package):
         if module.partition(".")[0] == package and module != "featurestore.__main__":  # an entry: nothing imports it
             part = ".".join(module.split(".")[:2])
             wrong[module] = imported_packages(module) & FORBIDDEN.get(part, FORBIDDEN[package])
+    wrong.pop(COMMANDS, None)
 
     assert wrong
     assert {module: names for module, names in wrong.items() if names} == {}
@@ -60,7 +63,22 @@ def test_only_the_command_line_and_experiments_themselves_import_experiments():
         module for module, names in imports().items() if any(name.startswith("pipelines.experiments") for name in names)
     }
 
-    assert {name for name in users if not name.startswith(("cli", "pipelines.experiments"))} == set()
+    assert {name for name in users if not name.startswith(("cli", "pipelines.experiments"))} == {COMMANDS}
+
+
+def test_the_functions_of_the_commands_are_imported_at_first_use():
+    code = (
+        "import sys, featurestore; before = {name.partition('.')[0] for name in sys.modules}; "
+        "print(sorted(before & {'pipelines', 'models', 'cli'}), featurestore.train.__module__)"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert result.stdout.strip() == "[] pipelines.experiments.training"
+    import featurestore
+    from pipelines import experiments
+
+    assert {*experiments.__all__} - {*featurestore.__all__} == {"Listener", "Silent"}
 
 
 @pytest.mark.parametrize("depth", [None, 2])

@@ -1,22 +1,35 @@
-"""Experiments: recipes built, trained, evaluated, searched and compared with published results.
+"""Experiments: datasets built, recipes trained, evaluated, searched and compared with published results.
 
 ```python
-from pipelines import experiments
+import featurestore
 
-result = experiments.run("mathworks", copies=2, settings=("epochs=1",))
-experiments.evaluate(result["run"])
+featurestore.build("demo", copies=10)
+result = featurestore.train("demo", epochs=3)
+featurestore.evaluate(result["run"])
 ```
 
-Each function does what the command of its name does (`run` is `featurestore train`), returns what `--json` prints, and
-prints nothing: a `Listener` hears how it goes.
+Each function does what the command of its name does and returns what `--json` prints (`build` an object whose
+`to_dict` gives that). It prints nothing: a `Listener` follows its progress.
 """
 
 from __future__ import annotations
 
-from pipelines.experiments.evaluation import evaluate
+from pipelines.experiments.building import build
+from pipelines.experiments.evaluation import compare, evaluate, predict
 from pipelines.experiments.listener import Listener, Silent
 from pipelines.experiments.published import reproduce
 from pipelines.experiments.search import tune
-from pipelines.experiments.training import crossval, run
+from pipelines.experiments.training import crossval, train
 
-__all__ = ["Listener", "Silent", "crossval", "evaluate", "reproduce", "run", "tune"]
+__all__ = [
+    "Listener",
+    "Silent",
+    "build",
+    "compare",
+    "crossval",
+    "evaluate",
+    "predict",
+    "reproduce",
+    "train",
+    "tune",
+]

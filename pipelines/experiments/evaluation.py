@@ -1,8 +1,8 @@
-"""A trained run evaluated on a side of its split, or on another dataset, but never by what it has learnt from."""
+"""Trained runs: evaluated, but never on what they were trained on; compared; used to label audio files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,79 @@ def evaluate(
         except StorageError as error:
             listener.notice(f"note: {error}")
     return {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary()}
+
+
+def compare(
+    first: str | Path,
+    second: str | Path,
+    *,
+    side: str = "test",
+    unit: str = "auto",
+    permutations: int = 10_000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Test whether two runs differ, by exchanging their predictions for the same items.
+
+    Parameters
+    ----------
+    first, second : str or Path
+        A run folder, a folder with the folds of a cross-validation or with several seeds, or a CSV file that
+        `evaluate` wrote.
+    side : str
+        `validation` or `test`; a CSV file has only one.
+    unit, permutations, seed
+        As `models.figures.comparison.compare` takes them.
+
+    Returns
+    -------
+    dict
+        `runs`, `side` and what `models.figures.comparison.compare` returns: differences with intervals and p-values.
+    """
+    from models.figures.comparison import compare
+    from models.runs.folders import RunFolder
+    from models.runs.records import read_predictions
+
+    names = str(first), str(second)
+    one, other = (
+        [read_predictions(Path(name))] if Path(name).is_file() else RunFolder.of(name).predictions(side)
+        for name in names
+    )
+    found = compare(one, other, unit=unit, permutations=permutations, seed=seed, names=names)
+    return {"runs": list(names), "side": side, **found}
+
+
+def predict(
+    run: str | Path,
+    files: Iterable[str | Path],
+    *,
+    window: float | None = None,
+    hop: float | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+) -> list[dict[str, Any]]:
+    """Label audio files, and all audio in folders, with a run's model.
+
+    Parameters
+    ----------
+    files : iterable of str or Path
+        Files of any rate and number of channels, or folders of them.
+    window, hop : float, optional
+        Label windows of this many seconds, and seconds from one to the next.
+    out : str or Path, optional
+        Also write a table, `FILE.csv` or `FILE.json`.
+
+    Returns
+    -------
+    list of dict
+        As `models.prediction.predict_files` returns it; a file that cannot be read has a `reason` and no label.
+    """
+    from models.prediction import audio_files, predict_files, write_answers
+    from models.runs.run import load_run
+
+    answers = predict_files(load_run(run), audio_files(files), device, window=window, hop=hop)
+    if out is not None:
+        write_answers(Path(out), answers)
+    return answers
 
 
 def evaluated_rows(

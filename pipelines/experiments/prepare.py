@@ -93,7 +93,7 @@ def prepare(
     experiment: Experiment,
     *,
     dataset: str | None = None,
-    source: str | None = None,
+    source: str | Path | None = None,
     jobs: int | None = None,
     every_fold: bool = False,
     listener: Listener = SILENT,
@@ -163,7 +163,12 @@ def _chosen_splits(
 
 
 def _built(
-    store: Store, experiment: Experiment, source: str | None, jobs: int | None, every_fold: bool, listener: Listener
+    store: Store,
+    experiment: Experiment,
+    source: str | Path | None,
+    jobs: int | None,
+    every_fold: bool,
+    listener: Listener,
 ) -> tuple[DatasetView, DatasetView | None]:
     """Return an experiment's dataset, and the one of the copies that vote."""
     from featurestore.corpus.corpus_spec import find_corpus_spec
@@ -173,7 +178,7 @@ def _built(
     from pipelines.ingest.ingest import ingest_spec
 
     choice = find_corpus_spec(experiment.dataset.corpus)
-    corpus = ingest_spec(store, choice, source, Fetcher(listener.notice, listener.download()))
+    corpus = ingest_spec(store, choice, str(source) if source else None, Fetcher(listener.notice, listener.download()))
     utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)
 
     def check_split(spec: DatasetSpec) -> None:

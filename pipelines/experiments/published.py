@@ -25,7 +25,7 @@ def reproduce(
     *,
     store: Store | None = None,
     corpus: str | None = None,
-    source: str | None = None,
+    source: str | Path | None = None,
     seeds: int = 1,
     full: bool = False,
     rows: tuple[str, ...] = (),

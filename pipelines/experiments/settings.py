@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
 
@@ -15,27 +15,6 @@ UNPREFIXED = ("training", "model", "features", "policy")
 """Tables whose fields need no table in front, in the order in which they are looked through."""
 
 
-class Changes(TypedDict, total=False):
-    """What a caller may change of an experiment; what is missing, None or empty stays as the recipe has it."""
-
-    corpus: str | None
-    """Another corpus."""
-    model: str | None
-    """Another network."""
-    copies: int | None
-    """Augmented copies of each recording."""
-    split: str | None
-    """Another split or protocol."""
-    allowed: tuple[str, ...]
-    """Kinds of leak to accept, beside those that the recipe declares."""
-    epochs: int | None
-    batch_size: int | None
-    seed: int | None
-    """Seed of weights and batches."""
-    settings: tuple[str, ...]
-    """Single fields, as in `split.name=loso`; they are applied last."""
-
-
 def chosen_experiment(
     store: Store,
     dataset: str | None,
@@ -45,7 +24,7 @@ def chosen_experiment(
     model: str | None = None,
     copies: int | None = None,
     split: str | None = None,
-    allowed: tuple[str, ...] = (),
+    allow_leak: tuple[str, ...] = (),
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
@@ -54,7 +33,22 @@ def chosen_experiment(
 ) -> Experiment:
     """Return a recipe's experiment, the default one of a dataset, or a recipe's on the rows of a dataset.
 
-    Options come after what the recipe says, `settings` last.
+    What is missing, None or empty stays as the recipe has it; `settings` are applied last.
+
+    Parameters
+    ----------
+    dataset, recipe, corpus : str, optional
+        A dataset of the store; a name or file of a recipe; another corpus for it.
+    model, split : str, optional
+        Another network; another split or protocol.
+    copies : int, optional
+        Augmented copies of each recording.
+    allow_leak : tuple of str
+        Kinds of leak to accept, beside those that the recipe declares.
+    epochs, batch_size, seed : int, optional
+        Of the training; the seed is that of weights and batches.
+    settings : tuple of str
+        Single fields, as in `split.name=loso`, see `with_settings`.
 
     Raises
     ------
@@ -69,7 +63,7 @@ def chosen_experiment(
     changed = dataclasses.replace(
         experiment.split,
         name=split or experiment.split.name,
-        allow_leak=tuple(sorted({*experiment.split.allow_leak, *allowed})),
+        allow_leak=tuple(sorted({*experiment.split.allow_leak, *allow_leak})),
     )
     given = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}

@@ -5,22 +5,20 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
-from pipelines.experiments.prepare import prepare
-from pipelines.experiments.settings import Changes, chosen_experiment
+from pipelines.experiments.prepare import Prepared, prepare
+from pipelines.experiments.settings import chosen_experiment
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from featurestore.store import Store
-    from featurestore.view import DatasetView
-    from models.batches.loader import Sides
     from models.optimisation.distributed import Ranks
     from models.runs.run import RunConfig
     from pipelines.experiments.recipe import Experiment
@@ -32,12 +30,21 @@ FOLDS = "folds.json"
 SUMMARIES = ("summary.json", "seed-*/summary.json", "fold-*/summary.json")
 
 
-def run(
-    recipe: str | None = None,
+def train(
     dataset: str | None = None,
     *,
+    recipe: str | None = None,
+    corpus: str | None = None,
+    model: str | None = None,
+    copies: int | None = None,
+    split: str | None = None,
+    allow_leak: tuple[str, ...] = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    settings: tuple[str, ...] = (),
     store: Store | None = None,
-    source: str | None = None,
+    source: str | Path | None = None,
     seeds: int | None = None,
     folder: str | Path | None = None,
     resume: str | Path | None = None,
@@ -45,27 +52,28 @@ def run(
     jobs: int | None = None,
     ranks: Ranks | None = None,
     listener: Listener = SILENT,
-    **changes: Unpack[Changes],
 ) -> dict[str, Any]:
-    """Train by a recipe or on a dataset; what is not built yet is built first.
+    """Train on a dataset or by a recipe; what is not built yet is built first.
 
     Parameters
     ----------
-    recipe : str, optional
-        Name or file of a recipe, see `featurestore recipes`.
     dataset : str, optional
         A dataset of the store. With a recipe, its rows take the place of the recipe's.
+    recipe : str, optional
+        Name or file of a recipe, see `featurestore recipes`.
+    corpus, model, copies, split, allow_leak, epochs, batch_size, seed, settings
+        What differs from the recipe, see `pipelines.experiments.settings.chosen_experiment`.
     store, source, jobs
-        The store, the default one if there is none; where the corpus lies; worker processes of a build.
+        The store, the default one if there is none; where the corpus is; worker processes of a build.
     seeds : int, optional
-        Train so many times, with seeds 0, 1, and so on.
+        Train this many times, with seeds 0, 1, and so on.
     folder, resume : str or Path, optional
         Run folder, `runs/NAME-NUMBER` if there is none; or that of an interrupted run, which then
         determines what to train.
+    device : str
+        `auto`, `cpu` or `cuda`.
     ranks : Ranks, optional
         The processes that share the training; this one alone if there are none.
-    **changes
-        What differs from the recipe, see `pipelines.experiments.settings.Changes`.
 
     Returns
     -------
@@ -82,8 +90,11 @@ def run(
     from models.runs.run import dataset_of
 
     ranks, store = ranks or ALONE, store or open_store()
+    changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}
+    changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
+    changes |= {"settings": settings}
     if resume:
-        _refuse_changes(recipe, dataset, changes)
+        _refuse_changes(dataset=dataset, recipe=recipe, **changes)
         before = recorded_run(Path(resume))
         experiment, dataset, seeds = before.experiment, dataset_of(store, before.config.dataset), before.seeds
         _notice_if_finished(Path(resume), seeds or 1, listener)
@@ -92,64 +103,69 @@ def run(
     where = Path(ranks.broadcast(lambda: str(resume or folder or _free_folder(experiment.name))))
     build = partial(prepare, store, experiment, dataset=dataset, source=source, jobs=jobs, listener=listener)
     prepared = ranks.in_turn(build)
-    sides = prepared.all_sides[0]
     how: dict[str, Any] = {"device": device, "ranks": ranks, "progress": listener.training(where.name)}
     with _naming_command(f"featurestore train --resume {where}"):
-        return _train(sides, prepared.describe(sides), where, seeds, bool(resume), how)
+        return _train(prepared, where, seeds, bool(resume), how)
 
 
-def _train(
-    sides: Sides, config: RunConfig, run: Path, seeds: int | None, resume: bool, how: dict[str, Any]
-) -> dict[str, Any]:
+def _train(prepared: Prepared, run: Path, seeds: int | None, resume: bool, how: dict[str, Any]) -> dict[str, Any]:
     """Train once, or once for each of several seeds and put the results together."""
+    from models.errors import RunError
     from models.figures.intervals import intervals
     from models.figures.metrics import spread
-    from models.runs.folders import run_predictions
+    from models.runs.checkpoint import write_json
+    from models.runs.folders import hold_run, run_predictions
     from models.training import train, train_seeds
 
+    sides = prepared.all_sides[0]
+    config = prepared.describe(sides)
     if seeds is None:
         return train(sides, config, run, resume=resume, **how)
+
+    def begin() -> None:
+        """Note in a new folder that it holds a run for each of several seeds."""
+        with hold_run(run):  # what a killed one left half written is no run
+            pass
+        if run.exists() and any(run.iterdir()):
+            raise RunError(f"run folder {run} exists: continue it with '--resume {run}', or give another '--run'.")
+        run.mkdir(parents=True, exist_ok=True)
+        write_json(run / SEVERAL, {"seeds": seeds})
+
     if not resume:
-        how["ranks"].broadcast(lambda: _start_seeds(run, seeds))
+        how["ranks"].broadcast(begin)
     results = train_seeds(sides, config, run, list(range(seeds)), resume=True, **how)
     predictions = [run_predictions(Path(result["run"]), "test") for result in results]
     return {"run": str(run), "runs": results, **spread([one["test"] for one in results]), **intervals(predictions)}
 
 
-def _start_seeds(run: Path, seeds: int) -> None:
-    """Note in a new folder that it holds a run for each of several seeds; `RunError` if the folder is taken."""
-    from models.errors import RunError
-    from models.runs.checkpoint import write_json
-    from models.runs.folders import hold_run
-
-    with hold_run(run):  # what a killed one left half written is no run
-        pass
-    if run.exists() and any(run.iterdir()):
-        raise RunError(f"run folder {run} exists: continue it with '--resume {run}', or give another '--run'.")
-    run.mkdir(parents=True, exist_ok=True)
-    write_json(run / SEVERAL, {"seeds": seeds})
-
-
 def crossval(
-    recipe: str | None = None,
     dataset: str | None = None,
     *,
+    recipe: str | None = None,
+    corpus: str | None = None,
+    model: str | None = None,
+    copies: int | None = None,
+    split: str | None = None,
+    allow_leak: tuple[str, ...] = (),
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    settings: tuple[str, ...] = (),
     store: Store | None = None,
-    source: str | None = None,
+    source: str | Path | None = None,
     folder: str | Path | None = None,
     resume: str | Path | None = None,
     device: str = "auto",
     jobs: int = 1,
     scheduler: str | None = None,
     listener: Listener = SILENT,
-    **changes: Unpack[Changes],
 ) -> dict[str, Any]:
     """Train and test once for each fold of a protocol; a fold that fails does not stop the others.
 
+    The parameters that are not listed are those of `train`; the split is one with folds, such as `loso`.
+
     Parameters
     ----------
-    recipe, dataset, store, source, resume, listener, **changes
-        As `run` takes them; the split is one with folds.
     folder : str or Path, optional
         Run folder; one that exists is resumed.
     jobs : int
@@ -166,39 +182,36 @@ def crossval(
     from pipelines.workers.cluster import check_scheduler
 
     store = store or open_store()
+    changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}
+    changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
+    changes |= {"settings": settings}
     if scheduler:
         check_scheduler(scheduler)  # before a build that may take minutes
     if resume:
-        _refuse_changes(recipe, dataset, changes)
-        experiment, dataset = _recorded_folds(store, Path(resume))
+        _refuse_changes(dataset=dataset, recipe=recipe, **changes)
+        experiment, dataset = recorded_folds(store, Path(resume))
     else:
         experiment = chosen_experiment(store, dataset, recipe, listener=listener, **changes)
     name = f"{experiment.name}-{experiment.split.name}".replace("/", "-")
     where = Path(resume or folder or _free_folder(name))
     where = where.absolute() if scheduler else where  # workers have folders of their own
     from models.crossval import cross_validate  # after what can be refused at once: it takes seconds
+    from models.runs.checkpoint import write_json
+    from models.runs.run import describe_dataset
 
     prepared = prepare(store, experiment, dataset=dataset, source=source, every_fold=True, listener=listener)
     _notice_if_finished(where, len(prepared.splits), listener)
     how: dict[str, Any] = {"device": device, "jobs": jobs, "resume": where.exists()}
-    _record_folds(where, experiment, prepared.view)
-    with ExitStack() as opened, _naming_command(f"featurestore crossval --resume {where}"):
-        how["executor"] = _cluster(opened, scheduler) if scheduler else None
-        how["progress"] = listener.training(where.name)
+    if not (where / FOLDS).is_file():
+        where.mkdir(parents=True, exist_ok=True)
+        write_json(where / FOLDS, {"recipe": experiment.to_dict(), "dataset": describe_dataset(prepared.view)})
+    with _executor(scheduler) as executor, _naming_command(f"featurestore crossval --resume {where}"):
+        how |= {"executor": executor, "progress": listener.training(where.name)}
         return cross_validate(prepared.all_sides, prepared.describe, where, **how)
 
 
-def _record_folds(run: Path, experiment: Experiment, view: DatasetView) -> None:
-    from models.runs.checkpoint import write_json
-    from models.runs.run import describe_dataset
-
-    if not (run / FOLDS).is_file():
-        run.mkdir(parents=True, exist_ok=True)
-        write_json(run / FOLDS, {"recipe": experiment.to_dict(), "dataset": describe_dataset(view)})
-
-
-def _recorded_folds(store: Store, run: Path) -> tuple[Experiment, str]:
-    """Return what a folder's folds are trained by, and on which dataset."""
+def recorded_folds(store: Store, run: Path) -> tuple[Experiment, str]:
+    """Return the experiment whose folds a folder holds, and its dataset; `RunError` if it holds none."""
     from featurestore.typed_values import typed
     from models.errors import CheckpointError, RunError
     from models.runs.checkpoint import read_json
@@ -212,23 +225,26 @@ def _recorded_folds(store: Store, run: Path) -> tuple[Experiment, str]:
     return _recorded_experiment(record.get("recipe"), file), dataset_of(store, described)
 
 
-def _cluster(opened: ExitStack, scheduler: str) -> Executor:
-    """Connect to a cluster and return what sends folds to it.
+@contextmanager
+def _executor(scheduler: str | None) -> Iterator[Executor | None]:
+    """Connect to a cluster for what sends folds to it; None without one.
 
     Torch's generator belongs to a process, so two folds in one process would draw from each other's.
     """
     from featurestore.errors import BuildError
     from pipelines.workers.cluster import connect
 
-    client = opened.enter_context(connect(scheduler))
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    if any(worker["nthreads"] > 1 for worker in workers):
-        raise BuildError(
-            f"a worker of {scheduler!r} has several threads, but a process trains one fold at a time: start workers "
-            "with '--nthreads 1'."
-        )
-    executor: Executor = client.get_executor(pure=False)
-    return executor
+    if scheduler is None:
+        yield None
+        return
+    with connect(scheduler) as client:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        if any(worker["nthreads"] > 1 for worker in workers):
+            raise BuildError(
+                f"a worker of {scheduler!r} has several threads, but a process trains one fold at a time: start "
+                "workers with '--nthreads 1'."
+            )
+        yield client.get_executor(pure=False)
 
 
 @dataclass(frozen=True)
@@ -271,10 +287,11 @@ def _recorded_experiment(recipe: Any, file: Path) -> Experiment:  # noqa: ANN401
         raise CheckpointError(f"{file}: its recipe cannot be resumed ({error}) Train again.") from error
 
 
-def _refuse_changes(recipe: str | None, dataset: str | None, changes: Changes) -> None:
+def _refuse_changes(**given: Any) -> None:  # noqa: ANN401 (parameters of `train`)
+    """Refuse what would change a run that is resumed: it would be dropped silently."""
     from featurestore.errors import SpecError
 
-    if recipe or dataset or any(value not in (None, ()) for value in changes.values()):
+    if any(value not in (None, ()) for value in given.values()):
         raise SpecError("a run is resumed as it began: give 'resume' alone, or start another run.")
 
 

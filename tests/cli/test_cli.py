@@ -230,19 +230,18 @@ def test_the_help_of_every_command_shows_an_example(command):
     assert "Example: featurestore" in result.stdout
 
 
-def test_options_that_are_handed_on_are_parameters_of_the_function():
-    from models.figures.comparison import compare
-    from pipelines import experiments
-    from pipelines.experiments.settings import Changes
+@pytest.mark.parametrize("name", ["build", "compare", "crossval", "evaluate", "predict", "reproduce", "train", "tune"])
+def test_options_are_parameters_of_the_function_of_the_same_name(name):
+    import featurestore as library
 
-    functions = {"compare": compare, "train": experiments.run}
-    functions |= {name: getattr(experiments, name) for name in ("crossval", "evaluate", "reproduce", "tune")}
-    for name, function in functions.items():
-        command = featurestore_group.get_command(click.Context(featurestore_group), name)
-        options = {one.name for one in command.params if isinstance(one, click.Option) and one.expose_value}
-        taken = {*inspect.signature(function).parameters, *Changes.__annotations__}
+    command = featurestore_group.get_command(click.Context(featurestore_group), name)
+    given = {one.name for one in command.params if one.expose_value}
+    limits = {"max_file_size", "max_files"}  # together the parameter `limits`
 
-        assert options - taken <= {"as_json", "place", "show", "side"}, name
+    taken = inspect.signature(getattr(library, name)).parameters
+
+    assert given - {*taken} <= {"as_json", "place", "show", *limits}
+    assert not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
 
 
 def test_the_version_is_told():

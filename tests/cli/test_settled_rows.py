@@ -25,7 +25,7 @@ def built(tmp_path_factory):
 
 def chosen(built, *settings):
     return chosen_experiment(
-        built, "tiny", None, None, model="keren-standard", split="shuffled", allowed=("speaker",), settings=settings
+        built, "tiny", None, None, model="keren-standard", split="shuffled", allow_leak=("speaker",), settings=settings
     )
 
 

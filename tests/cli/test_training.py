@@ -14,6 +14,7 @@ import pytest
 from command_line import error_line, featurestore
 from demo_corpus import ROOT
 
+import featurestore as library
 from featurestore import open_store
 from featurestore.errors import SpecError
 from pipelines import experiments
@@ -89,7 +90,9 @@ def test_python_gives_the_figures_that_the_command_prints_and_prints_nothing_its
             told.append(text)
 
     store, recipe = open_store(place / "store"), str(place / "short.toml")
-    result = experiments.run(recipe, store=store, folder=place / "python", settings=("epochs=2",), listener=Ears())
+    result = experiments.train(
+        recipe=recipe, store=store, folder=place / "python", settings=("epochs=2",), listener=Ears()
+    )
     evaluated = experiments.evaluate(result["run"], store=store)
 
     assert result["test"] == json.loads((place / "result.json").read_text())["test"]
@@ -100,7 +103,39 @@ def test_python_gives_the_figures_that_the_command_prints_and_prints_nothing_its
 
 def test_python_refuses_to_change_a_run_that_goes_on(place):
     with pytest.raises(SpecError, match="resumed as it began"):
-        experiments.run(resume=place / "run", epochs=9)
+        experiments.train(resume=place / "run", epochs=9)
+
+
+def test_python_builds_trains_and_predicts_as_the_commands_do(place, tmp_path):
+    short = place / "short.toml"
+    featurestore("build", "--recipe", short, "--name", "by-hand", store=tmp_path / "store")
+    options = ("--recipe", short, "--epochs", "1", "--set", "keep=best", "--run", tmp_path / "command", "--json")
+    printed = json.loads(featurestore("train", "by-hand", *options, store=tmp_path / "store").stdout)
+    listed = json.loads(featurestore("ls", "--json", store=tmp_path / "store").stdout)
+
+    store = library.open_store(tmp_path / "python-store")
+    report = library.build(recipe=str(short), name="by-hand", store=store)
+    result = library.train(
+        "by-hand", recipe=str(short), epochs=1, settings=("keep=best",), folder=tmp_path / "python", store=store
+    )
+    compared = library.compare(tmp_path / "command", result["run"])
+
+    assert [report.digest] == [row["digest"] for row in listed]
+    assert (report.clean, report.augmented) == (120, 120)
+    for side in ("train", "validation", "test"):
+        assert result[side] == printed[side]
+    assert digest_of_weights(tmp_path / "python") == digest_of_weights(tmp_path / "command")
+    assert compared["accuracy"]["difference"] == 0.0
+
+
+def digest_of_weights(run: Path) -> str:
+    """Return the sha256 of a run's model."""
+    return json.loads((run / "summary.json").read_text())["model_sha256"]
+
+
+def test_python_refuses_to_build_nothing():
+    with pytest.raises(SpecError, match="give a corpus"):
+        library.build()
 
 
 def test_evaluating_a_run_gives_the_figures_that_training_reported(place):

@@ -18,7 +18,7 @@ from models.training_state import CHECKPOINT, seal
 from pipelines.experiments.published import keep_results
 from pipelines.experiments.recipe import DatasetChoice, Experiment
 from pipelines.experiments.search import Search
-from pipelines.experiments.training import _recorded_folds, recorded_run
+from pipelines.experiments.training import recorded_folds, recorded_run
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_folds_that_tell_no_experiment_are_one_clear_line(store, tmp_path, text)
     (tmp_path / "folds.json").write_text(text)
 
     with pytest.raises(CheckpointError, match=r"^[^\n]*folds.json[^\n]*$"):
-        _recorded_folds(store, tmp_path)
+        recorded_folds(store, tmp_path)
 
 
 @pytest.fixture(scope="module")
