@@ -85,7 +85,7 @@ def fields(table: str | None, model: str, as_json: bool) -> None:
     changed in 'build' too.
     """
     from featurestore.errors import UnknownNameError
-    from pipelines.experiments.fields import describe_fields
+    from pipelines.experiments.settings import describe_fields
 
     found = describe_fields(model)
     if table is not None:

@@ -52,7 +52,7 @@ def notice(text: str) -> None:
 
 
 def print_some(kind: str, lines: Sequence[str], most: int, *, err: bool = True, rest: str = "") -> None:
-    """Print the first lines, each after `kind`, and how many more there are; `rest` says where to find those."""
+    """Print the first lines, each after `kind`, and how many more there are; `rest` names the place of the others."""
     for line in lines[:most]:
         say(f"{kind}: {printable(line)}", err=err)
     if len(lines) > most:
@@ -332,7 +332,7 @@ def _first_fitting(lines: Sequence[str], width: int) -> str:
 
 
 class Terminal:
-    """Prints on standard error how experiments go; a `pipelines.experiments.Listener`."""
+    """Prints the progress of experiments on standard error; a `pipelines.experiments.Listener`."""
 
     def notice(self, text: str) -> None:
         """Print a remark."""

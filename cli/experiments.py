@@ -56,7 +56,7 @@ def train(resume: str | None, device: str, as_json: bool, **options: Any) -> Non
 
     if resume:
         refuse_changes()
-    with joined(device) as ranks, heard(ranks.first):
+    with joined(device) as ranks, printing_only_if(ranks.first):
         result = experiments.train(resume=resume, device=device, ranks=ranks, listener=Terminal(), **options)
         if as_json:
             print_json(result)
@@ -65,7 +65,7 @@ def train(resume: str | None, device: str, as_json: bool, **options: Any) -> Non
 
 
 @contextmanager
-def heard(wanted: bool) -> Iterator[None]:
+def printing_only_if(wanted: bool) -> Iterator[None]:
     """Suppress output, but not errors, unless it is wanted: only one of several processes prints."""
     if wanted:
         yield

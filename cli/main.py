@@ -18,7 +18,7 @@ from featurestore.errors import ExitCode, FeatureStoreError
 
 SAME_COMMAND = "run the same command again to continue."
 UNWRITABLE = (errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EIO)
-"""What writing to standard output fails with: nobody reads it, it is closed, or its disk is full or broken."""
+"""What writing to standard output fails with: its reader is gone, it is closed, or its disk is full or broken."""
 
 COMMANDS = {
     "build": "cli.build",

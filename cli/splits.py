@@ -44,7 +44,7 @@ def splits(name: str, split: str | None, source: str | None, seed: int | None, s
         else:
             print_card({row["split"]: row["description"] for row in rows})
         return
-    document, heard = describe_split(store, name, split, source, seed or 0, Fetcher(notice, DownloadProgress()))
+    document, by_sound = describe_split(store, name, split, source, seed or 0, Fetcher(notice, DownloadProgress()))
     if as_json:
         for piece in _json_pieces(document, {}):
             click.echo(piece, nl=False)
@@ -61,7 +61,7 @@ def splits(name: str, split: str | None, source: str | None, seed: int | None, s
     print_some("note", document["notes"], most=5)
     if not all(fold["validation"] for fold in folds):
         notice("the validation side is empty: training keeps its last epoch")
-    if heard:
+    if by_sound:
         notice("identical audio is found by its sound: a copy at another level, cut or encoded anew is not found")
     else:
         notice("identical audio is found by the bytes of the files; once the dataset is built, by its sound")

@@ -136,7 +136,7 @@ def device_name(device: torch.device) -> str:
 
 
 def computes_in_bfloat16(precision: str, device: torch.device) -> bool:
-    """Tell whether to autocast: `auto` does where bfloat16 products are native (GPUs, CPUs with AVX-512 BF16 or AMX).
+    """Return whether to autocast: `auto` does where bfloat16 products are native (GPUs, CPUs with AVX-512 BF16 or AMX).
 
     Elsewhere bfloat16 is emulated and several times slower than float32.
     """
@@ -148,7 +148,7 @@ def computes_in_bfloat16(precision: str, device: torch.device) -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep the memory it frees, and tell whether that could be set (glibc on Linux only).
+    """Let the process keep the memory it frees, and return whether that could be set (glibc on Linux only).
 
     The C library hands blocks above 32 MB back to the system and fetches them again, page by page, in every training
     step. Where first touches of memory are slow, that halves the speed of a CNN on the CPU. The setting is the whole

@@ -35,7 +35,7 @@ AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") -> list[dict[str, Any]]:
     """Label clips of features: a list of `label` and `probabilities` by class name.
 
-    If the model normalises each speaker, the clips are taken to be of one unknown speaker, and every answer says so
+    If the model normalises each speaker, the clips are taken to be of one unknown speaker, and every answer notes it
     under `normalised_as`.
 
     Parameters
@@ -151,11 +151,15 @@ def predict_files(
 def _file_answer(
     run: Run, pieces: Sequence[Piece] | AudioError, answers: Iterator[dict[str, Any]], *, in_windows: bool
 ) -> dict[str, Any]:
-    """Put the answers to the pieces of one file together, or say why it has none."""
+    """Combine the answers to the pieces of one file, or give the reason why it has none."""
     if isinstance(pieces, AudioError):
         return {"label": None, "probabilities": {}, "outside": [], "reason": str(pieces)}
     found = [next(answers) if piece.frames else {"label": None, "probabilities": {}} for piece in pieces]
-    outside = _outside(run, pieces)
+    outside, known = [], run.config.trained_on.get("frames")  # older runs record none
+    frames = [piece.frames for piece in pieces if piece.frames]
+    if known and not known[0] <= min(frames) <= max(frames) <= known[1]:
+        counts = f"{min(frames):,}" if min(frames) == max(frames) else f"{min(frames):,} to {max(frames):,}"
+        outside = [f"{counts} frames, where the clips of the training have {known[0]:,} to {known[1]:,}"]
     if not in_windows:
         return {**found[0], "outside": outside}
     timeline = [
@@ -166,19 +170,6 @@ def _file_answer(
     shares = np.mean([list(one["probabilities"].values()) for one in labelled], axis=0)
     whole = {**labelled[0], **_answer(shares, run.config.classes)}
     return {**whole, "outside": outside, "timeline": timeline}
-
-
-def _outside(run: Run, pieces: Sequence[Piece]) -> list[str]:
-    """Say how the pieces differ from the clips of the training."""
-    known = run.config.trained_on.get("frames")
-    if not known:  # the run is of before this was kept
-        return []
-    shortest, longest = known
-    frames = [piece.frames for piece in pieces if piece.frames]
-    if min(frames) >= shortest and max(frames) <= longest:
-        return []
-    found = f"{min(frames):,}" if min(frames) == max(frames) else f"{min(frames):,} to {max(frames):,}"
-    return [f"{found} frames, where the clips of the training have {shortest:,} to {longest:,}"]
 
 
 def audio_files(places: Iterable[str | Path]) -> list[Path]:

@@ -91,7 +91,7 @@ def _check_rows(sides: Sides, spec: TrainingSpec) -> None:
     """Raise an error if the rows lack what the settings need."""
     if spec.deciding and not len(sides.validation):
         raise TrainingError(
-            f"dataset {sides.train.name}: {spec.deciding[0]} goes by the validation side, which has no rows. "
+            f"dataset {sides.train.name}: {spec.deciding[0]} is decided on the validation side, which has no rows. "
             "Choose another split or setting."
         )
     class_weights(spec, sides.train.classes, torch.zeros(1, dtype=torch.int64))
@@ -147,7 +147,7 @@ def train(
     with ExitStack() as held:
 
         def finished() -> bool:
-            """Lock the run folder until the end and start the run in it; tell whether it is finished already."""
+            """Lock the run folder until the end and start the run in it; return whether it is finished already."""
             if not resume:
                 folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(hold_run(folder))

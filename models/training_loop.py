@@ -138,7 +138,8 @@ class Trainer:
         return self.ranks.broadcast(self._finish)
 
     def _epoch(self) -> None:
-        counters, begun = self.state.counters, time.monotonic()
+        """Train the rest of an epoch, validate, and record it."""
+        counters, begun, often = self.state.counters, time.monotonic(), self.spec.checkpoint_minutes * 60
         self.sampler.set_epoch(counters.epoch, counters.step)
         self.state.model.train()
         order = list(self.sampler)
@@ -147,7 +148,8 @@ class Trainer:
         with closing(self.execution.feed(self.data, map(self.ranks.share, order))) as feed:
             for rows, batch in zip(order, feed, strict=True):
                 self._step(rows, batch)
-                if self._checkpoint_is_due():
+                ask = often and (self.ranks.count == 1 or self._reports)  # several ranks wait for each other there
+                if ask and self.ranks.broadcast(lambda: often < time.monotonic() - self.saved):
                     counters.seconds += time.monotonic() - begun
                     begun = time.monotonic()
                     self._save()
@@ -156,12 +158,6 @@ class Trainer:
         validated = self.ranks.broadcast(self._validate)
         counters.seconds += time.monotonic() - begun
         self._close_epoch(trained, validated)
-
-    def _checkpoint_is_due(self) -> bool:
-        """Tell whether enough time has passed; several ranks ask only where they wait for each other anyway."""
-        if not self.spec.checkpoint_minutes or (self.ranks.count > 1 and not self._reports):
-            return False
-        return self.ranks.broadcast(lambda: self.spec.checkpoint_minutes * 60 < time.monotonic() - self.saved)
 
     @property
     def _reports(self) -> bool:
@@ -189,18 +185,15 @@ class Trainer:
         counters.clips += len(rows)
         loss = float(mean) if self._reports else 0.0  # waits for the device, so before the clock is read
         counters.step_seconds += time.monotonic() - begun
-        if self._reports:
-            self._report(loss)
-
-    def _report(self, loss: float) -> None:
-        counters, spec = self.state.counters, self.spec
+        if not self._reports:
+            return
         self._refuse_infinite(loss, f"loss is {loss} in epoch {counters.epoch}, step {counters.step}")
         counters.losses.append((counters.step, loss))
-        if self.state.norms:
-            counters.norms.append((counters.step, self.state.norms.latest()))
-        rate = counters.clips / max(counters.step_seconds, 1e-9)
-        left = ((spec.epochs - counters.epoch + 1) * self.steps - counters.step) * spec.batch_size / rate
-        self.progress.step(StepReport(counters.epoch, spec.epochs, counters.step, self.steps, loss, rate, left))
+        if state.norms:
+            counters.norms.append((counters.step, state.norms.latest()))
+        epochs, rate = self.spec.epochs, counters.clips / max(counters.step_seconds, 1e-9)
+        left = ((epochs - counters.epoch + 1) * self.steps - counters.step) * self.spec.batch_size / rate
+        self.progress.step(StepReport(counters.epoch, epochs, counters.step, self.steps, loss, rate, left))
 
     def _refuse_infinite(self, value: float | None, what: str) -> None:
         if value is not None and not math.isfinite(value):
@@ -258,9 +251,8 @@ class Trainer:
             name: evaluate_model(model, view, self.config.classes, self.execution, vote=has_copies(view))
             for name, view in (("validation", self.sides.validation), ("test", self.sides.test))
         }
-        result = self._result(evaluations)
         write_sides(folder, self.sides._asdict())
-        self._write(result, evaluations)
+        result = self._write(evaluations)
         try:
             for figure in figures_of(history):
                 write_figure(figure.draw(history), folder / figure.file)
@@ -273,30 +265,28 @@ class Trainer:
             )
         return result
 
-    def _result(self, evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
-        """Return the metrics of the epoch whose weights are kept, and the cost of the training."""
-        counters, device = self.state.counters, device_name(self.execution.device)
-        best, last = best_epoch(counters.history, self.spec.selected_by), counters.history[-1]
-        kept = counters.history[best - 1] if self.spec.keep == "best" and best else last
-        return {
-            "run": str(self.folder),
-            "model": self.config.model,
+    def _write(self, evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+        """Write weights, predictions and, last, `summary.json`, which makes a run complete; remove the checkpoint.
+
+        Return the metrics of the epoch whose weights are kept, and the cost of the training.
+        """
+        folder, config, counters = self.folder, self.config, self.state.counters
+        device, last = device_name(self.execution.device), counters.history[-1]
+        best = best_epoch(counters.history, self.spec.selected_by)
+        result = {
+            "run": str(folder),
+            "model": config.model,
             "parameters": count_parameters(self.state.model),
             "epochs": last["epoch"],
             "best_epoch": best or last["epoch"],
-            "train": kept["train"],
+            "train": (counters.history[best - 1] if self.spec.keep == "best" and best else last)["train"],
             "validation": evaluations["validation"].figures(),
             "test": evaluations["test"].figures(),
             "seconds": round(counters.seconds, 3),
             "clips_per_second": round(counters.clips / max(counters.step_seconds, 1e-9), 1),
             "device": device if self.ranks.count == 1 else f"{self.ranks.count} x {device}",
         }
-
-    def _write(self, result: Mapping[str, Any], evaluations: Mapping[str, Evaluation]) -> None:
-        """Write weights, predictions and, last, `summary.json`, which makes a run complete; remove the checkpoint."""
-        folder, config = self.folder, self.config
-        metadata = {"model": config.model, "config": config.id}
-        weights = self.state.model.state_dict()
+        metadata, weights = {"model": config.model, "config": config.id}, self.state.model.state_dict()
         sha256 = write_model(folder / "model.safetensors", weights, self.execution.normalisation, metadata)
         self._write_history()
         for side, evaluation in evaluations.items():
@@ -310,6 +300,7 @@ class Trainer:
         }
         write_json(folder / "summary.json", summary)
         (folder / CHECKPOINT).unlink(missing_ok=True)
+        return result
 
     def _write_history(self) -> None:
         """Write `metrics.jsonl`, a line for each epoch."""

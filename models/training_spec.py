@@ -100,11 +100,11 @@ class TrainingSpec:
     plateau_patience: int = 3
     """`plateau` lowers the rate after this many epochs without a better `monitor`, and at the first for 0."""
     least_rate: float = 0.0
-    """The schedule goes no lower."""
+    """The lowest rate of the schedule."""
     warmup_epochs: int = 0
     """The rate rises in a straight line, step by step, over this many epochs first."""
     keep_monitor: str = ""
-    """What `keep = "best"` goes by where that is not `monitor`, which then only stops: `loss`, `accuracy`, `uar`."""
+    """The metric that selects the `best` epoch, if not `monitor`, which then only stops: `loss`, `accuracy`, `uar`."""
     class_weights: str | dict[str, float] = field(default="none", hash=False)
     """Weights of the classes in the loss: `none`, `balanced` (inverse frequency over the training side) or a table of
     labels; one that it leaves out has weight 1."""

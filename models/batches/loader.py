@@ -92,7 +92,7 @@ class FeatureView(Protocol):
         """Number of the shard that holds each row."""
 
     def expect(self, rows: Iterable[int]) -> None:
-        """Tell which rows are read next, in this order, so that what lies far away is fetched meanwhile."""
+        """Announce the rows that are read next, in this order, so that remote ones can be fetched meanwhile."""
 
     @property
     def random_access(self) -> bool:
@@ -179,7 +179,7 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
         return RowRequest(self, np.asarray(rows, np.int64))
 
     def expect(self, rows: Iterable[int]) -> None:
-        """Tell which rows are read next, in this order."""
+        """Announce the rows that are read next, in this order."""
         self.view.expect(rows)
 
     def read(self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False) -> None:

@@ -79,7 +79,7 @@ class BandStatistics:
 
 
 def band_statistics(dataset: ViewDataset, groups: Sequence[int], count: int) -> list[BandStatistics]:
-    """Measure the real frames of all rows, for each of `count` groups; `groups [rows]` says which one a row is in.
+    """Measure the real frames of all rows, for each of `count` groups; `groups [rows]` is the group of each row.
 
     A store that reads single rows is read in the order of the view, so the result depends on the data alone and not on
     how the store lays it out; where shards are fetched, each of them is read once.

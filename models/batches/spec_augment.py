@@ -82,7 +82,7 @@ def spans(draws: Tensor, widest: Tensor, room: Tensor) -> Tensor:
 
 
 def inside(placed: Tensor, size: int) -> Tensor:
-    """Tell which of `size` places lie within any of the spans `placed [2, masks, batch]`: `[batch, size]`."""
+    """Return which of `size` places are within any of the spans `placed [2, masks, batch]`: `[batch, size]`."""
     places = torch.arange(size, device=placed.device)
     first, end = placed[:, :, :, None]
     within: Tensor = ((places >= first) & (places < end)).any(0)

@@ -15,12 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import RunError
-from models.figures.intervals import (
-    Clusters,
-    clusters_of,
-    described,
-    spreads_of,
-)
+from models.figures.intervals import Clusters, clusters_of, described, spreads_of
 from models.figures.metrics import TRACKED, measures
 from models.figures.predictions import Predictions
 
@@ -65,7 +60,7 @@ def compare(
     Raises
     ------
     RunError
-        If the items or classes differ; the message says how.
+        If the items or classes differ; the message names the difference.
     """
     ordered = [run.take(sorted(range(len(run)), key=run.items.__getitem__)) for run in (*first, *second)]
     for run, name in zip(ordered[1:], [*[names[0]] * (len(first) - 1), *[names[1]] * len(second)], strict=True):
@@ -111,23 +106,24 @@ def _check_same(one: Predictions, other: Predictions, name: str, other_name: str
         )
     if one.classes != other.classes:
         raise RunError(f"{name} and {other_name} number their classes differently. Train one of them again.")
-    if one.items != other.items:
-        raise RunError(
-            f"{name} and {other_name} were not tested on the same items: {_item_difference(one, other)}. "
-            "Compare runs of one dataset and split, or 'featurestore evaluate' both on one dataset."
-        )
-
-
-def _item_difference(one: Predictions, other: Predictions) -> str:
+    if one.items == other.items:
+        return
     ours, theirs = set(one.items), set(other.items)
     if {item[:3] for item in ours} == {item[:3] for item in theirs} and len(one) == len(other):
-        relabelled = min(ours - theirs)
-        label = next(item[3] for item in theirs if item[:3] == relabelled[:3])
-        return f"{relabelled[0]!r} is labelled {relabelled[3]} in one and {label} in the other"
-    if {item[0] for item in ours} == {item[0] for item in theirs}:
-        return f"{len(one)} and {len(other)} rows of the same files, of different copies or recordings"
-    only = f"{len(ours - theirs)} of {len(one)} are only in the first, {len(theirs - ours)} of {len(other)} only in"
-    return f"{only} the second, such as {min(ours ^ theirs)[0]!r}"
+        path, *_, label = min(ours - theirs)
+        their_label = next(item[3] for item in theirs if item[:3] == min(ours - theirs)[:3])
+        difference = f"{path!r} is labelled {label} in one and {their_label} in the other"
+    elif {item[0] for item in ours} == {item[0] for item in theirs}:
+        difference = f"{len(one)} and {len(other)} rows of the same files, of different copies or recordings"
+    else:
+        difference = (
+            f"{len(ours - theirs)} of {len(one)} are only in the first, {len(theirs - ours)} of {len(other)} only in "
+            f"the second, such as {min(ours ^ theirs)[0]!r}"
+        )
+    raise RunError(
+        f"{name} and {other_name} were not tested on the same items: {difference}. "
+        "Compare runs of one dataset and split, or 'featurestore evaluate' both on one dataset."
+    )
 
 
 def _clusters(speakers: Sequence[str | None], unit: str) -> Clusters:

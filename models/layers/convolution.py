@@ -1,8 +1,8 @@
 """Convolution, batch norm and pooling of images in which padded frames change nothing.
 
-Images have the shape `[batch, channels, frames, bands]`; `real` says which frames are not padding. A layer takes
+Images have the shape `[batch, channels, frames, bands]`; `real` marks the frames that are not padding. A layer takes
 images whose padded frames are zero and returns such images, so the zeros around a clip look to a convolution like
-the border of a clip that stands alone.
+the border of a single clip.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class RealFrames:
         """Return the real steps after windows of `size` frames every `shift`, for clips that all begin at frame 0.
 
         Only windows that end within a clip count, or within `padding` frames on either side of it: what a convolution
-        with this kernel, stride and padding leaves of a clip that stands alone.
+        with this kernel, stride and padding leaves of a clip on its own.
         """
         lengths, placed = (
             ((frames + 2 * padding - size).div(shift, rounding_mode="floor") + 1).clamp(min=0)
@@ -165,7 +165,7 @@ def clips_of_length(
     """Cut every clip after its first `frames` frames, or lengthen it with silence: `[batch, frames, bands]`.
 
     Silence is the smallest value of the clip itself, its noise floor on a logarithmic scale, where 0 can be loud
-    (decibels below the clip's maximum); a number stands for itself, 0 in a waveform.
+    (decibels below the clip's maximum); a number is used as it is, 0 in a waveform.
     """
     clips, real = clips_from_zero(features, lengths, starts)
     clips = F.pad(clips[:, :frames], (0, 0, 0, max(frames - clips.shape[1], 0)))
@@ -179,6 +179,6 @@ def clips_of_length(
 
 
 def check_sizes(name: str, classes: int, bands: int, *, fits: bool, wanted: str) -> None:
-    """Raise `SpecError` unless there are two classes and the bands fit; `wanted` says which bands do."""
+    """Raise `SpecError` unless there are two classes and the bands fit; `wanted` describes the bands that do."""
     if classes < 2 or not fits:
         raise SpecError(f"{name} needs 2 classes or more and {wanted}, not {classes} and {bands}.")

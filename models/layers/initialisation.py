@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models.layers.recurrent import PeepholeLstm
 
@@ -40,32 +39,24 @@ def draw_as_keras(model: nn.Module, generator: torch.Generator | None) -> None:
             if module.bias is not None:
                 module.bias.zero_()
         elif isinstance(module, nn.LSTM):
-            _draw_lstm(module, generator)
+            for name, values in module.named_parameters():
+                if name.startswith("weight_ih"):
+                    nn.init.xavier_uniform_(values, generator=generator)
+                elif name.startswith("weight_hh"):
+                    nn.init.orthogonal_(values, generator=generator)
+                else:
+                    values.zero_()
+                if name.startswith("bias_ih"):  # PyTorch's gate order: input, forget, cell, output
+                    values[module.hidden_size : 2 * module.hidden_size] = 1
         elif isinstance(module, PeepholeLstm):
-            _draw_peephole_lstm(module, generator)
+            for matrix in module.weight_input.reshape(-1, *module.weight_input.shape[-2:]):
+                nn.init.xavier_uniform_(matrix, generator=generator)
+            nn.init.orthogonal_(module.weight_recurrent, generator=generator)
+            module.peepholes.zero_()
+            module.bias.zero_()
+            module.bias[module.units : 2 * module.units] = 1
 
 
 def seeded() -> torch.Generator:
     """Return the generator of a model that is built without one."""
     return torch.Generator().manual_seed(0)
-
-
-def _draw_lstm(lstm: nn.LSTM, generator: torch.Generator) -> None:
-    rules: dict[str, Callable[..., Tensor]] = {"weight_ih": nn.init.xavier_uniform_, "weight_hh": nn.init.orthogonal_}
-    for name, values in lstm.named_parameters():
-        draw = rules.get(name[:9])
-        if draw:
-            draw(values, generator=generator)
-            continue
-        values.zero_()
-        if name.startswith("bias_ih"):
-            values[lstm.hidden_size : 2 * lstm.hidden_size] = 1  # PyTorch's gate order: input, forget, cell, output
-
-
-def _draw_peephole_lstm(lstm: PeepholeLstm, generator: torch.Generator) -> None:
-    for matrix in lstm.weight_input.reshape(-1, *lstm.weight_input.shape[-2:]):
-        nn.init.xavier_uniform_(matrix, generator=generator)
-    nn.init.orthogonal_(lstm.weight_recurrent, generator=generator)
-    lstm.peepholes.zero_()
-    lstm.bias.zero_()
-    lstm.bias[lstm.units : 2 * lstm.units] = 1

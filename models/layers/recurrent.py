@@ -63,7 +63,7 @@ class PeepholeLstm(nn.Module):
         """Read each window of `size` frames, every `shift`, as a sequence of its own.
 
         Shape: `[batch, frames, inputs]` to hidden and cell states `[size, batch, windows, units]`. `backwards` reads
-        windows from their last frame to their first; states stand at the frame that they were computed at.
+        windows from their last frame to their first; each state is at the frame where it was computed.
         """
         if self.positions > 1:
             windows = steps.unfold(1, size, shift)  # [batch, windows, inputs, size]

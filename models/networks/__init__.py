@@ -64,7 +64,7 @@ def model_card(name: str) -> ModelCard:
 
 
 def bands_note(name: str, bands: int) -> str:
-    """Return a line that says for which bands a model was published; empty if this is one of those numbers.
+    """Return a note on the bands that a model was published for; empty if this is one of those numbers.
 
     A model refuses bands that its layers cannot read; with others its first layer has another size than the published
     one, and so it has another number of parameters.

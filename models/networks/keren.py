@@ -137,7 +137,7 @@ def frames_needed(layers: int) -> int:
 
 
 def reverse_clips(steps: Tensor, real: RealFrames) -> Tensor:
-    """Put each clip's real steps in the opposite order, `[batch, steps, values]`; what stands behind them stays."""
+    """Put each clip's real steps in the opposite order, `[batch, steps, values]`; padding after them stays."""
     time = torch.arange(steps.shape[1], device=steps.device)
     lengths = real.placed[1][:, None]
     index = torch.where(time < lengths, lengths - 1 - time, time)

@@ -15,7 +15,7 @@ from models.training_spec import TrainingSpec
 class BetaMomentum(torch.optim.Optimizer):
     """Stochastic gradient descent with momentum and a factor of the step: `v = g v + lr grad`, `w = w - b v`.
 
-    The learning rate stands inside the velocity, so a lower rate acts slowly, while `b` acts at once. With `b = 1`
+    The learning rate is part of the velocity, so a lower rate acts slowly, while `b` acts at once. With `b = 1`
     and a constant rate these are the weights of the usual SGD with momentum.
 
     Parameters

@@ -58,7 +58,7 @@ class ScheduleStep(NamedTuple):
 
     @property
     def epochs_done(self) -> float:
-        """Epochs that lie behind, with the part of this one."""
+        """Finished epochs, with the finished part of this one."""
         return self.epoch - 1 + self.step / max(self.steps, 1)
 
 
@@ -77,7 +77,7 @@ def piecewise(spec: TrainingSpec, at: ScheduleStep) -> float:
 def plateau(spec: TrainingSpec, at: ScheduleStep) -> float:
     """Return `drop_factor` to the power of the drops so far: one after `plateau_patience` epochs that were no better.
 
-    They are counted as `patience` counts them, anew after a drop; the best value stands, as is usual.
+    They are counted as `patience` counts them, anew after a drop; the best value is kept, as is usual.
     """
     drops = waited = 0
     for better in improvements(at.history, spec.monitor):

@@ -63,19 +63,19 @@ def paragraph(text: str, kind: str = "") -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a table of figures; one of words if its columns have no names, where a tuple is a list of lines."""
+
+    def cell(value: Any) -> str:  # noqa: ANN401 (text, a number or lines)
+        if isinstance(value, tuple):
+            return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in value) + "</ul>"
+        return escape(str(value))
+
     top = "".join(f"<th>{escape(name)}</th>" for name in head) if any(head) else ""
     lines = "".join(
-        f"<tr><th>{escape(str(row[0]))}</th>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:]) + "</tr>"
+        f"<tr><th>{escape(str(row[0]))}</th>" + "".join(f"<td>{cell(value)}</td>" for value in row[1:]) + "</tr>"
         for row in rows
     )
     kind = " class='words'" if not any(head) else ""
     return f"<div class='wide'><table{kind}><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
-
-
-def _cell(value: Any) -> str:  # noqa: ANN401 (text, a number or lines)
-    if isinstance(value, tuple):
-        return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in value) + "</ul>"
-    return escape(str(value))
 
 
 def drawing(svgs: str | Sequence[str], caption: str) -> str:

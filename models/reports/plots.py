@@ -224,7 +224,7 @@ def write_figure(figure: Figure, path: Path, image: Figure | None = None) -> Non
 
 
 def write_confusion(confusion: Confusion, classes: Sequence[str], title: str, path: Path) -> None:
-    """Write a confusion matrix; in the image, a class whose name no font here can draw goes by its number."""
+    """Write a confusion matrix; in the image, a class whose name no font here can draw is shown by its number."""
     drawable = [
         f"class {number}" if _without(name, *fonts_for(name).values()) else name
         for number, name in enumerate(classes, start=1)

@@ -52,7 +52,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         If its files lack what a run writes.
     """
     path = out or folder / "report.html"
-    single = folder.is_file() or (folder / "config.json").is_file()  # of a file, loading says what is wrong with it
+    single = folder.is_file() or (folder / "config.json").is_file()  # loading a file raises the right error
     try:  # summary and history are free-form JSON of any age, and all that drawing does is read them
         text = render_report(load_run(folder)) if single else render_folder(RunFolder.of(folder))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

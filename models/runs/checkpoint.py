@@ -142,7 +142,7 @@ def _head(path: Path, count: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(count)
-    except OSError:  # the reader of the whole file says what is wrong
+    except OSError:  # the reader of the whole file reports it
         return b""
 
 

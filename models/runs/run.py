@@ -64,7 +64,7 @@ class RunConfig:
     leaks: Mapping[str, Any] = field(default_factory=dict)
     """`declared`: kinds that are allowed; `found`: what each kind shares between sides."""
     normalisation: Mapping[str, Any] = field(default_factory=dict)
-    """How the training says that it normalises, in words: `kind, moments, fitted_on, leakage`."""
+    """How the training normalises, in words: `kind, moments, fitted_on, leakage`."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """The recipe as it was read, if one was."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class Run:
 
 
 def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
-    """Make the folder of a run, or open the one to resume; tell whether that run is finished already.
+    """Make the folder of a run, or open the one to resume; return whether that run is finished already.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str
 def write_model(
     path: Path, weights: Mapping[str, Tensor], normalisation: Normalisation | None, metadata: Mapping[str, str]
 ) -> str:
-    """Write weights and statistics into one file, so that neither goes without the other; return its sha256."""
+    """Write weights and statistics into one file, so that neither is lost without the other; return its sha256."""
     if normalisation is None:
         return write_tensors(path, weights, metadata)
     named = {f"{STATISTICS}.{name}": tensor for name, tensor in normalisation.tensors().items()}

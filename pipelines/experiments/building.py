@@ -83,8 +83,6 @@ def build(
     """
     from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.errors import SpecError
-    from featurestore.specs.presets import feature_preset, override
-    from featurestore.specs.presets import policy as policy_named
     from featurestore.store import open_store
     from pipelines.build.run import build as build_rows
     from pipelines.build.spec import DatasetSpec
@@ -97,12 +95,13 @@ def build(
         experiment = Experiment("", DatasetChoice(corpus), SplitChoice(""))
     else:
         raise SpecError("nothing to build: give a corpus ('featurestore corpora') or a recipe.")
-    chosen = experiment.dataset
-    feature_spec, augmentation = override(
-        feature_preset(features or chosen.features),
-        policy_named(policy or chosen.policy),
-        (*chosen.settings, *settings),
+    chosen = dataclasses.replace(
+        experiment.dataset,
+        features=features or experiment.dataset.features,
+        policy=policy or experiment.dataset.policy,
+        settings=(*experiment.dataset.settings, *settings),
     )
+    feature_spec, augmentation = dataclasses.replace(experiment, dataset=chosen).specs()
     if augmentation is not None and seed is not None:
         augmentation = dataclasses.replace(augmentation, seed=seed)
     rows = DatasetSpec(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +173,7 @@ def evaluated_rows(
     ------
     RunError
         If the run's dataset no longer exists, the run does not record its split, or it learnt from recordings
-        that it would be judged by; only `all`, where it is asked for, takes those too and says so.
+        that it would be judged by; only `all`, where it is asked for, takes those too, with a notice.
     """
     from models.errors import RunError
     from models.runs.run import describe_items, trained_view
@@ -244,8 +244,8 @@ def _refuse_learnt(
 ) -> None:
     """Refuse rows of recordings that a run learnt from, and in its own corpus those of speakers that it learnt from.
 
-    Where all recordings were `asked_for`, it only says so. It refuses too if nobody knows any more what was learnt
-    (`sides` is None) and the rows are another state of the run's own corpus.
+    Where all recordings were `asked_for`, this is a notice. Rows of the run's own corpus in another state are refused
+    too if what was learnt is no longer known (`sides` is None).
     """
     from models.errors import RunError
 
@@ -287,8 +287,8 @@ def learnt(
 ) -> tuple[list[str], int]:
     """Return the paths of a view's recordings that a run learnt from, sorted, and how many recordings it has.
 
-    A recording is the same by its bytes, by what equal features hear of it, and in one corpus by its path too: one
-    that was cut or cleaned since then is still what was learnt, and so is another segment of it. Bytes and sound do
+    A recording is the same by its bytes, by the bytes of its clean row, and in one corpus by its path too: one that
+    was cut or cleaned since then is still what was learnt, and so is another segment of it. Bytes and sound do
     not count where the run accepted equal audio on several sides of its corpus, nor segments where it accepted those.
     """
     from featurestore.segments import recording_of
@@ -314,41 +314,33 @@ def learnt(
 def _sides_of_training(
     store: Store, run: Run, experiment: Experiment, view: DatasetView | None
 ) -> SideRecordings | None:
-    """Return which recordings stood on which side when a run was trained; None if that cannot be told any more.
+    """Return the recordings of each side of a run's training; None if they are no longer known.
 
-    A run folder of today says so. For an older one the split is applied again to its dataset if that stands, and to
-    another view of its corpus; the run's digests of its sides tell whether one is as it was.
+    Run folders record them. For an older one the split is applied again to its dataset, if the store has that, and to
+    another view of its corpus; the run's digests of its sides show which of the two is as it was then.
     """
     from featurestore.errors import SplitError
     from models.errors import RunError
     from models.runs.records import read_sides, recordings_of
-    from models.runs.run import trained_view
-
-    def views_of_then() -> Iterator[DatasetView]:
-        with suppress(RunError):
-            yield trained_view(store, run.config)
-        if view is not None:
-            yield view
+    from models.runs.run import describe_items, trained_view
 
     kept = read_sides(run.folder)
     if kept is not None:
         return kept
-    for candidate in views_of_then():
+    candidates = [] if view is None else [view]
+    with suppress(RunError):
+        candidates.insert(0, trained_view(store, run.config))
+    items, table = run.config.items, run.config.dataset.get("table", "")
+    for candidate in candidates:
         try:
             sides = {side: _side(experiment, candidate, side) for side in ("train", "validation")}
         except SplitError:  # the table of sides is gone, or does not fit any more
             continue
-        if _as_then(run, sides):
+        if items:
+            unchanged = all(items.get(side) == describe_items(one) for side, one in sides.items())
+        else:  # a run without digests: only the sides of its own table are those of its training
+            own = run.config.dataset["digest"], table
+            unchanged = all((one.digest, table and one.table_id) == own for one in sides.values())
+        if unchanged:
             return {side: recordings_of(one) for side, one in sides.items()}
     return None
-
-
-def _as_then(run: Run, sides: Mapping[str, DatasetView]) -> bool:
-    """Tell whether sides hold the rows of the training; of a run without digests, only those of its own table do."""
-    from models.runs.run import describe_items
-
-    if run.config.items:
-        return all(run.config.items.get(side) == describe_items(view) for side, view in sides.items())
-    table = run.config.dataset.get("table", "")
-    own = run.config.dataset["digest"], table
-    return all((view.digest, table and view.table_id) == own for view in sides.values())

@@ -1,4 +1,4 @@
-"""How an experiment reports while it runs; it never prints itself."""
+"""The progress of an experiment, which never prints itself."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """Hears how an experiment goes. Derive yours from `Silent` and override what you want to hear."""
+    """Receives the progress of an experiment. Derive yours from `Silent` and override what you want to see."""
 
     def notice(self, text: str) -> None:
-        """Hear a remark, one line."""
+        """Receive a remark, one line."""
 
     def download(self) -> Callable[[int, int | None], None]:
-        """Return what hears of a download: bytes so far, and of how many, if that is known."""
+        """Return what receives the progress of a download: bytes so far, and of how many, if that is known."""
 
     def build(self, corpus: str) -> BuildProgress:
-        """Return what hears of a build."""
+        """Return what receives the progress of a build."""
 
     def training(self, title: str) -> TrainingProgress:
-        """Return what hears of a training."""
+        """Return what receives the progress of a training."""
 
 
 class Silent:

@@ -37,24 +37,24 @@ class Prepared:
 
     @cached_property
     def all_sides(self) -> list[Sides]:
-        """The three sides of each split."""
-        return [self._sides(split) for split in self.splits]
-
-    def _sides(self, split: Split) -> Sides:
+        """The three sides of each split; `SplitError` if the dataset has no rows of one."""
         from featurestore.errors import SplitError
         from models.batches.loader import Sides
 
-        chosen = self.experiment.split
-        train, validation, test = self.view.sides(
-            split, clean_in_training=chosen.clean_in_training, validation_copy=chosen.validation_copy
-        )
-        found = Sides(train, validation, test if self.voters is None else self.voters.copies_of(split.test))
-        for side, rows in zip(Sides._fields, found, strict=True):
-            if split.members[side] and not len(rows):
-                raise SplitError(
-                    f"dataset {rows.name!r} has no rows of the {len(split.members[side]):,} recordings on the {side} "
-                    f"side of split {split.name!r}. Build their copies, or change validation_copy or the split."
-                )
+        chosen, found = self.experiment.split, []
+        for split in self.splits:
+            train, validation, test = self.view.sides(
+                split, clean_in_training=chosen.clean_in_training, validation_copy=chosen.validation_copy
+            )
+            sides = Sides(train, validation, test if self.voters is None else self.voters.copies_of(split.test))
+            for side, rows in zip(Sides._fields, sides, strict=True):
+                if split.members[side] and not len(rows):
+                    raise SplitError(
+                        f"dataset {rows.name!r} has no rows of the {len(split.members[side]):,} recordings on the "
+                        f"{side} side of split {split.name!r}. Build their copies, or change validation_copy or the "
+                        "split."
+                    )
+            found.append(sides)
         return found
 
     def side_digests(self) -> list[dict[str, str]]:
@@ -105,7 +105,7 @@ def prepare(
     dataset : str, optional
         An existing dataset, used instead of the experiment's own.
     source : str, optional
-        Where the corpus lies.
+        Where the corpus is.
     jobs : int, optional
         Worker processes of a build.
     every_fold : bool
@@ -116,13 +116,13 @@ def prepare(
     from models.training_spec import TrainingSpec
 
     spec = TrainingSpec.from_dict(experiment.training)
-    standing = store.view(dataset) if dataset else None
-    bands = standing.bands if standing else experiment.specs()[0].width
+    existing = store.view(dataset) if dataset else None
+    bands = existing.bands if existing else experiment.specs()[0].width
     build_model(experiment.model, 2, bands, **experiment.model_settings)  # refused before features are computed
     for note in filter(None, (bands_note(experiment.model, bands), rate_note(spec))):
         listener.notice(f"note: {note}")
-    if standing:
-        view = standing
+    if existing:
+        view = existing
         voters = store.view(experiment.votes_name) if experiment.vote.policy else None
     else:
         view, voters = _built(store, experiment, source, jobs, every_fold, listener)
@@ -140,7 +140,7 @@ def _chosen_splits(
     sounds: Mapping[str, str] | None = None,
     heard: Sequence[str] = (),
 ) -> tuple[tuple[Split, ...], tuple[dict[str, Any], ...]]:
-    """Return the splits and what was found of leaks; one that nobody declared is a `LeakError`.
+    """Return the splits and the leaks that were found; an undeclared one is a `LeakError`.
 
     `sounds` are those of recordings, by path; `heard` the contents of noises and rooms that training copies hold.
     """

@@ -96,7 +96,7 @@ class VoteChoice:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that a recipe says."""
+    """One experiment: what is trained, on what, and how; in a recipe, in a run's record."""
 
     name: str
     dataset: DatasetChoice
@@ -205,7 +205,7 @@ class Recipe:
 
     @property
     def corpora(self) -> tuple[str, ...]:
-        """Every corpus that the recipe says how to use, its own first."""
+        """Every corpus that the recipe has settings for, its own first."""
         return tuple(dict.fromkeys((self.corpus, *self.document.get("corpora", {}))))
 
     @property

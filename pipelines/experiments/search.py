@@ -163,11 +163,18 @@ class Search:
         return [{"trial": number, "value": one.value, "settings": one.params} for number, one in enumerate(ended())]
 
     def _study(self) -> Study:
-        from models.errors import CheckpointError
+        """Open the journal of trials, and note in a new folder what is searched; `RunError` for another search's."""
+        from models.errors import CheckpointError, RunError
+        from models.runs.checkpoint import read_json, write_json
 
-        optuna = optuna_library()
-        self._mark()
-        log = self.folder / "trials.log"
+        optuna, file, log = optuna_library(), self.folder / "search.json", self.folder / "trials.log"
+        named = {"space": dict(self.space), "objective": self.objective, "seed": self.seed}
+        document = json.loads(json.dumps({"experiment": self.experiment.to_dict(), **named}))
+        if not file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(file, document)
+        elif {name: value for name, value in read_json(file).items() if name != "sides"} != document:
+            raise RunError(f"{self.folder} holds another search: give the same options as then, or another '--run'.")
         try:
             study: Study = optuna.create_study(
                 study_name=self.experiment.name,
@@ -180,20 +187,6 @@ class Search:
                 f"{log}: no journal of trials ({error!s:.100}). Restore it or give another '--run'."
             ) from error
         return study
-
-    def _mark(self) -> None:
-        """Note what is searched in a new folder; `RunError` if the folder holds another search."""
-        from models.errors import RunError
-        from models.runs.checkpoint import read_json, write_json
-
-        file = self.folder / "search.json"
-        named = {"space": dict(self.space), "objective": self.objective, "seed": self.seed}
-        document = json.loads(json.dumps({"experiment": self.experiment.to_dict(), **named}))
-        if not file.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(file, document)
-        elif {name: value for name, value in read_json(file).items() if name != "sides"} != document:
-            raise RunError(f"{self.folder} holds another search: give the same options as then, or another '--run'.")
 
     def _check_sides(self, prepared: Prepared) -> None:
         """Note what the sides hold in the first trial; `RunError` if they hold anything else in a later one.

@@ -1,8 +1,14 @@
-"""An experiment with other settings: from options, and from `KEY=VALUE`."""
+"""An experiment with other settings, from options and `KEY=VALUE`; the fields that can be set, and what they mean."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
+import itertools
+import re
+import textwrap
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
@@ -11,6 +17,8 @@ if TYPE_CHECKING:
     from featurestore.store import Store
     from pipelines.experiments.recipe import Experiment, Recipe
 
+PARAMETER = re.compile(r"^(?P<names>\w+(?:, \w+)*) :.*\n(?P<text>(?:^    .*\n?)+)", re.MULTILINE)
+"""A parameter, or several, in a numpy docstring."""
 UNPREFIXED = ("training", "model", "features", "policy")
 """Tables whose fields need no table in front, in the order in which they are looked through."""
 
@@ -104,7 +112,7 @@ def _base(store: Store, dataset: str | None, recipe: str | None, corpus: str | N
 
 
 def recipe_on(recipe: Recipe, corpus: str | None, listener: Listener) -> Recipe:
-    """Return the recipe; say so if it does not mention a corpus."""
+    """Return the recipe, with a notice if it does not mention a corpus."""
     if corpus and corpus not in recipe.corpora:
         known = ", ".join(recipe.corpora)
         listener.notice(
@@ -201,3 +209,72 @@ def _in_table(table: Any, key: str, field: str, text: str) -> Any:  # noqa: ANN4
         return dataclasses.replace(table, **{field: value})
     except SpecError as error:
         raise SpecError(f"--set {key}={text}: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class DocumentedField:
+    """One field of a dataclass, or one parameter."""
+
+    name: str
+    default: Any
+    """None also where a value has to be given."""
+    meaning: str
+    """The string that follows the field in the source, on one line; empty where none does."""
+
+
+def documented_fields(kind: type[Any]) -> list[DocumentedField]:
+    """Return the fields of a dataclass in their order; a string after a field in its source is its meaning."""
+    meanings: dict[str, str] = {}
+    for part in reversed(kind.__mro__[:-1]):
+        tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
+        statements = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        for field, text in itertools.pairwise(statements):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                meanings[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    missing = dataclasses.MISSING
+    found = []
+    for item in dataclasses.fields(kind):
+        default = None if item.default is missing else item.default
+        default = default if item.default_factory is missing else item.default_factory()
+        meaning = meanings.get(item.name) or item.metadata.get("meaning", "")
+        found.append(DocumentedField(item.name, default, meaning))
+    return found
+
+
+def documented_parameters(called: Callable[..., Any], names: Iterable[str]) -> list[DocumentedField]:
+    """Return some parameters of a function or a class, with their descriptions in its numpy docstring."""
+    signature = inspect.signature(called).parameters
+    meanings = {
+        name: " ".join(entry["text"].split())
+        for entry in PARAMETER.finditer(inspect.getdoc(getattr(called, "func", called)) or "")
+        for name in entry["names"].split(", ")
+    }
+    return [DocumentedField(name, signature[name].default, meanings.get(name, "")) for name in names]
+
+
+def describe_fields(model: str) -> dict[str, list[dict[str, Any]]]:
+    """Return every field that `--set` changes, by table: `field`, `default` and `meaning`; those of this model too."""
+    from featurestore.specs.augmentation import AugmentationSpec
+    from featurestore.specs.features import FeatureSpec
+    from models.networks import model_card
+    from models.training_spec import TrainingSpec
+    from pipelines.experiments.recipe import DatasetChoice, SplitChoice, VoteChoice
+
+    kinds = {
+        "dataset": DatasetChoice,
+        "split": SplitChoice,
+        "vote": VoteChoice,
+        "training": TrainingSpec,
+        "features": FeatureSpec,
+        "policy": AugmentationSpec,
+    }
+    known = known_fields(model)
+    found = {
+        table: [one for one in documented_fields(kind) if one.name in known[table]] for table, kind in kinds.items()
+    }
+    name = DocumentedField("name", model, "The network, see 'featurestore models'.")
+    found["model"] = [name, *documented_parameters(model_card(model).builder, known["model"][1:])]
+    return {
+        table: [{"field": one.name, "default": one.default, "meaning": one.meaning} for one in found[table]]
+        for table in known
+    }

@@ -296,7 +296,7 @@ def _refuse_changes(**given: Any) -> None:  # noqa: ANN401 (parameters of `train
 
 
 def _notice_if_finished(run: Path, trainings: int, listener: Listener) -> None:
-    """Say so if all of a folder's trainings have ended, so that nothing is trained."""
+    """Give notice if all of a folder's trainings have ended, so that nothing is trained."""
     if sum(1 for pattern in SUMMARIES for _ in run.glob(pattern)) >= trainings:
         listener.notice(f"note: {run} is finished: nothing is left to train; its results are shown again")
 

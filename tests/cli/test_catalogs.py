@@ -11,8 +11,8 @@ from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, policy
 from models.networks import MODELS
 from models.training_spec import TrainingSpec
-from pipelines.experiments.fields import documented_fields
 from pipelines.experiments.recipe import read_recipe
+from pipelines.experiments.settings import documented_fields
 
 
 def printed(*arguments: str) -> str:

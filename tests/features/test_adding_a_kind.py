@@ -47,7 +47,7 @@ class Pieces:
 
 NEWCOMER = """
 import numpy as np
-from pipelines.experiments.fields import documented_fields
+from pipelines.experiments.settings import documented_fields
 from featurestore.errors import SpecError
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording

@@ -167,7 +167,7 @@ def test_whatever_validation_says_a_training_stops_by_one_figure_and_keeps_the_b
 
 @pytest.mark.parametrize("changes", [{"keep": "best"}, {"patience": 2}, {"schedule": "plateau"}])
 def test_what_goes_by_validation_is_refused_without_one(changes):
-    with pytest.raises(TrainingError, match="goes by the validation side, which has no rows"):
+    with pytest.raises(TrainingError, match="is decided on the validation side, which has no rows"):
         small_config(small_sides(validation=0), **changes)
 
 

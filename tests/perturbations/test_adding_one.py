@@ -42,7 +42,7 @@ from featurestore.perturbations import KINDS
 assert list(KINDS)[list(KINDS).index("snr_db") + 1] == "lowpass_hz"
 
 import numpy as np
-from pipelines.experiments.fields import documented_fields
+from pipelines.experiments.settings import documented_fields
 from featurestore.rows.engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
