@@ -11,7 +11,7 @@ from typing import Any
 
 from featurestore.datasets import DatasetRecord, Table
 from featurestore.segments import brief
-from featurestore.shards.plan import Part
+from featurestore.shards.grouping import Part
 from featurestore.store import Store
 
 MOST_LABELS = 20

@@ -1,4 +1,4 @@
-"""What a build has to do: which rows share a shard, by content alone, and which shards exist already."""
+"""Which rows share a shard, by content alone, and which shards exist already: what a build has to write."""
 
 from __future__ import annotations
 
