@@ -36,6 +36,8 @@ COMMANDS = {
     "policies": "cli.catalogs",
     "predict": "cli.runs",
     "presets": "cli.catalogs",
+    "pull": "cli.moving",
+    "push": "cli.moving",
     "recipes": "cli.catalogs",
     "repair": "cli.store",
     "report": "cli.runs",

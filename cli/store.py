@@ -58,9 +58,11 @@ def ls(store: Store, as_json: bool) -> None:
 @json_option
 def info(dataset: str, store: Store, as_json: bool) -> None:
     """Describe DATASET, given by its name or the beginning of its digest."""
+    from featurestore.datasets import SOURCES
     from featurestore.perturbations.policy_tables import briefly
 
     document = store.view(dataset).describe()
+    document["sources"] = SOURCES not in store.lacks(store.reference(dataset).dataset)
     if as_json:
         print_json(document)
         return
@@ -138,7 +140,10 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
         notice(f"drift: {row}: {reason}")
     notice(f"{drift.recomputed:,} rows recomputed, {len(drift.drifted):,} with different bits")
     if drift.skipped:
-        notice(f"{drift.skipped:,} sampled rows were made by other versions of the libraries and are not compared")
+        notice(
+            f"{drift.skipped:,} sampled rows were made by other versions of the libraries, or lack their recordings: "
+            "they are not compared"
+        )
     drifted = [{"row": row, "reason": reason} for row, reason in drift.drifted]
     return {"recomputed": drift.recomputed, "skipped": drift.skipped, "drifted": drifted}
 

@@ -33,6 +33,8 @@ from featurestore.typed_values import check_types
 
 CALLED = 12
 """Hexadecimal digits by which a nameless dataset is called."""
+LISTING, SOURCES = LEFT_OUT = ("listing", "sources")
+"""What a copy of a dataset can lack without damage: its corpus's listing, and its originals."""
 
 
 def check_dataset_name(name: str) -> str:
@@ -237,6 +239,8 @@ class Reference:
     """Id of the table."""
     corpus: str = ""
     """The corpus that the table names, so that a list of datasets reads no table; empty in earlier versions."""
+    without: tuple[str, ...] = ()
+    """What a copy of a dataset was made without, of `LEFT_OUT`; what its root says counts."""
 
     @property
     def key(self) -> str:
@@ -251,15 +255,19 @@ class Reference:
     def to_bytes(self) -> bytes:
         """Return the reference as sealed canonical JSON."""
         body = {"format": FORMAT, "name": self.name, "dataset": self.dataset, "table": self.table}
-        return sealed({**body, **({"corpus": self.corpus} if self.corpus else {})})
+        corpus = {"corpus": self.corpus} if self.corpus else {}
+        return sealed({**body, **corpus, **({"without": list(self.without)} if self.without else {})})
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> Reference:
         """Read and check a reference; `DamagedObjectError` if it is not sound or has another's key."""
         body = unsealed(key, data)
         with reading(key, "a reference"):
-            reference = cls(body["name"], body["dataset"], body["table"], body.get("corpus", ""))
+            without = tuple(body.get("without", ()))
+            reference = cls(body["name"], body["dataset"], body["table"], body.get("corpus", ""), without)
             check_types(reference)
+            if list(without) != sorted({*without} & {*LEFT_OUT}):
+                raise ValueError("nobody knows what it was made without")
             for target in (reference.key, reference.root, f"tables/{reference.table}.json"):
                 checked_key(target)
         if key not in (reference.key, reference.root):

@@ -191,6 +191,26 @@ class StoreBusyError(StorageError):
     """A store that another process works on, where the caller needs it alone."""
 
 
+class LeftOutError(StorageError):
+    """An original that was left out when its dataset was copied: no damage, but what needs its audio cannot go on."""
+
+    def __init__(self, place: str, key: str = "") -> None:
+        self._arguments = (place, key)
+        super().__init__(
+            f"{place} holds a dataset that was copied without its recordings{key and f', {key} among them'}: give the "
+            "corpus with --source, or push or pull the dataset again with its recordings."
+        )
+
+    def __reduce__(self) -> tuple[type[LeftOutError], tuple[str, str]]:
+        return type(self), self._arguments
+
+
+class DamagedOriginError(FeatureStoreError):
+    """An object of another store that is not what its name or record says, so that nothing of it is published here."""
+
+    exit_code = ExitCode.DAMAGE
+
+
 class BuildError(FeatureStoreError):
     """A build that could not finish; running it again continues."""
 

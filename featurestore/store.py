@@ -10,8 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurestore.datasets import CALLED, DatasetRecord, Reference, Table, check_dataset_name
-from featurestore.errors import DamagedObjectError, MissingObjectError, SpecError, StorageError, UnknownNameError
+from featurestore.datasets import CALLED, SOURCES, DatasetRecord, Reference, Table, check_dataset_name
+from featurestore.errors import (
+    DamagedObjectError,
+    LeftOutError,
+    MissingObjectError,
+    SpecError,
+    StorageError,
+    UnknownNameError,
+)
 from featurestore.row_index import Places, index_bytes, index_key, index_of
 from featurestore.segments import recording_of
 from featurestore.shards.record import ShardRecord, data_key, record_key
@@ -72,11 +79,17 @@ class Store:
     def source(self, content: str) -> bytes:
         """Return the bytes of the original recording that a content id is, or is a segment of.
 
-        `MissingObjectError` if the store does not hold it, `DamagedObjectError` if its bytes have changed.
+        `MissingObjectError` if the store does not hold it, `LeftOutError` if that is because a dataset was copied
+        without originals, `DamagedObjectError` if its bytes have changed.
         """
         recording = recording_of(content)
         key = f"sources/{recording}"
-        data = self.storage.get(key)
+        try:
+            data = self.storage.get(key)
+        except MissingObjectError:
+            if any(SOURCES in self.lacks(dataset) for dataset in self.dataset_ids()):
+                raise LeftOutError(self.uri, key) from None
+            raise
         if hashlib.sha256(data).hexdigest() != recording:
             raise DamagedObjectError(key, "its bytes do not match its name")
         return data
@@ -148,16 +161,25 @@ class Store:
         key = f"tables/{table}.json"
         return Table.from_bytes(key, self.storage.get(key))
 
-    def publish(self, record: DatasetRecord, table: Table, name: str, *, named: bool = True) -> Reference:
+    def lacks(self, dataset: str) -> tuple[str, ...]:
+        """Return what a dataset, given by its id, was copied without, of `LEFT_OUT`; nothing if its root is lost."""
+        with suppress(DamagedObjectError):
+            return self._root(dataset).without
+        return ()
+
+    def publish(
+        self, record: DatasetRecord, table: Table, name: str, *, named: bool = True, without: tuple[str, ...] = ()
+    ) -> Reference:
         """Make a dataset visible under a name, after checking that all its shards exist.
 
         Without `named` the name is only recorded in the dataset's root, and no reference moves to the dataset.
+        `without` says what a copy lacks, of `LEFT_OUT`.
         `MissingObjectError` if a shard has vanished since it was planned; building again restores it.
         """
         for address in record.addresses:
             if not self.has_shard(address):
                 raise MissingObjectError(address)
-        reference = Reference(check_dataset_name(name), record.id, table.id, table.corpus)
+        reference = Reference(check_dataset_name(name), record.id, table.id, table.corpus, without)
         self._heal(record.key, record.to_bytes())
         self._heal(index_key(record.id), index_bytes(self.index(record)))
         self._heal(table.key, table.to_bytes())

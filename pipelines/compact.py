@@ -61,7 +61,8 @@ def relocate(store: Store, record: DatasetRecord, plans: Sequence[PartPlan]) -> 
     new = DatasetRecord(record.parts, addresses, digest)
     for reference in store.references(every=True):
         if reference.dataset == record.id:
-            store.publish(new, store.table(reference.table), reference.name, named=reference.name in store.names())
+            table, named = store.table(reference.table), reference.name in store.names()
+            store.publish(new, table, reference.name, named=named, without=store.lacks(record.id))
     store.storage.delete(f"refs/datasets/{record.id}.json")  # last: until then a name may still lead to it
     return True
 

@@ -7,7 +7,7 @@ cannot be derived so, the ordinary build writes anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import Source
 from featurestore.datasets import (
     CALLED,
+    SOURCES,
     CorpusReference,
     DatasetRecord,
     Listing,
@@ -114,6 +115,8 @@ def _mend_all(store: Store, damaged: dict[str, str], sources: list[Source]) -> d
     """Try to mend each damaged object, originals and names before what follows from them; return what cannot be."""
     advice = {key: "move it away by hand" for key, reason in damaged.items() if reason.startswith(FOREIGN)}
     originals = {key for key in damaged if key.startswith("sources/") and key not in advice}
+    if sources:
+        originals |= _left_out(store, damaged)
     if originals:
         _mend_originals(store, originals, sources, advice)
     for kind, mend in _MENDERS.items():
@@ -129,6 +132,16 @@ def _mend_all(store: Store, damaged: dict[str, str], sources: list[Source]) -> d
             except FeatureStoreError as error:
                 advice[key] = str(error)
     return advice
+
+
+def _left_out(store: Store, damaged: Iterable[str]) -> set[str]:
+    """Return the originals that a copy was made without and that its damaged shards are to be computed from."""
+    broken = {"/".join(key.split("/")[:3]) for key in damaged if key.startswith("shards/")}
+    needed: set[str] = set()
+    for record in _sound(store, "datasets", store.dataset):
+        if broken.intersection(record.addresses) and SOURCES in store.lacks(record.id):
+            needed.update(f"sources/{content}" for content in record.originals)
+    return {key for key in needed if not store.storage.exists(key)}
 
 
 def _mend_originals(store: Store, keys: set[str], sources: list[Source], advice: dict[str, str]) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 from featurestore.checksummed_json import digest, parsed, reading, sealed
 from featurestore.datasets import (
     CALLED,
+    LISTING,
+    SOURCES,
     CorpusReference,
     DatasetRecord,
     Reference,
@@ -24,7 +26,7 @@ from featurestore.datasets import (
     listing_key,
     parse_listing,
 )
-from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError, StoreTooNewError
+from featurestore.errors import DamagedObjectError, FeatureStoreError, LeftOutError, StorageError, StoreTooNewError
 from featurestore.row_index import index_bytes, index_key
 from featurestore.segments import brief, segment_of
 from featurestore.shards.reader import decode_rows, read_object
@@ -32,7 +34,7 @@ from featurestore.shards.record import ShardRecord, data_key, record_key, row_ch
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS, is_finite
 from featurestore.specs.row_spec import CPU
 from featurestore.storage.folder_lock import MARK
-from featurestore.storage.protocol import KEY
+from featurestore.storage.protocol import KEY, Buffer
 from featurestore.store import Store
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple
     yield table.key, len(table.to_bytes())
     for address in record.addresses:
         yield record_key(address), 0
-    for content in record.originals:
+    for content in () if SOURCES in store.lacks(record.id) else record.originals:
         yield f"sources/{content}", 0
 
 
@@ -150,6 +152,11 @@ def _check(store: Store, key: str, findings: Findings) -> None:
 
 def check_shard(store: Store, address: str) -> ShardRecord:
     """Check record and data of one shard completely and return the record; `DamagedObjectError` says what is wrong."""
+    return sound_shard(store, address)[0]
+
+
+def sound_shard(store: Store, address: str) -> tuple[ShardRecord, Buffer]:
+    """Return record and data of one shard, checked completely; `DamagedObjectError` says what is wrong."""
     record = ShardRecord.from_bytes(address, store.storage.get(record_key(address)))
     key = data_key(address)
     data = read_object(record, store.storage)
@@ -161,7 +168,7 @@ def check_shard(store: Store, address: str) -> ShardRecord:
             raise DamagedObjectError(key, f"row {brief(content)}/{copy} holds numbers that did not fit {row.dtype}")
     if not np.array_equal(record.layout.encode(rows), data):
         raise DamagedObjectError(key, "bytes beside the rows have changed")
-    return record
+    return record, data
 
 
 def _check_dataset(store: Store, key: str) -> None:
@@ -170,7 +177,8 @@ def _check_dataset(store: Store, key: str) -> None:
     for address in record.addresses:
         if not store.has_shard(address):
             raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
-    _check_stands(store, (f"sources/{content}" for content in record.originals), key)
+    if SOURCES not in store.lacks(record.id):
+        _check_stands(store, (f"sources/{content}" for content in record.originals), key)
     try:
         found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])
     except DamagedObjectError as error:
@@ -214,7 +222,7 @@ def _check_reference(store: Store, key: str) -> None:
         corpus = store.table(reference.table).corpus
     if corpus and reference.corpus not in ("", corpus):
         raise DamagedObjectError(key, f"it says {reference.corpus!r}, and its table {corpus!r}")
-    corpora = corpora_of(corpus) if corpus else ()
+    corpora = corpora_of(corpus) if corpus and LISTING not in store.lacks(reference.dataset) else ()
     _check_stands(store, (f"refs/corpora/{corpus}.json" for corpus in corpora), key)
     if not store.storage.exists(reference.key):
         nameless = True
@@ -237,7 +245,7 @@ class Drift:
     recomputed: int
     """Rows that were computed again."""
     skipped: int
-    """Sampled rows of other versions of the operations or libraries, which are not computed here."""
+    """Sampled rows of other versions of the operations or libraries, or without their originals here."""
     drifted: tuple[tuple[str, str], ...]
     """(row, reason) of those that came out differently."""
 
@@ -259,9 +267,16 @@ def recompute(
     open_engine : callable, optional
         Gives an engine for the rows of any spec, with `recordings` as `pipelines.workers.engines.open_engine` takes
         them; without it only those of the processor's own engine are computed.
+
+    Raises
+    ------
+    LeftOutError
+        If the dataset was copied without its originals.
     """
     from featurestore.rows.engine import RowEngine  # not above: repair verifies without kernels
 
+    if dataset is not None and SOURCES in store.lacks(store.reference(dataset).dataset):
+        raise LeftOutError(store.uri)
     sample = sorted(
         ((record.spec.id, content, copy, record) for _, content, copy, record in _sample(store, rows, dataset)),
         key=lambda row: row[:3],
@@ -278,8 +293,12 @@ def recompute(
         else:
             engine = open_engine(spec, recordings=store.source)
         for _, content, copy, record in chosen:
+            try:
+                reason = _difference(store, engine, record, content, copy)
+            except LeftOutError:
+                skipped += 1
+                continue
             recomputed += 1
-            reason = _difference(store, engine, record, content, copy)
             if reason:
                 drifted.append((f"{record.address} {brief(content)}/{copy}", reason))
     return Drift(recomputed, skipped, tuple(drifted))
@@ -311,6 +330,8 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     try:
         source = engine.load(store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
         row = engine.rows([(source, None if augmentation is None else engine.drawn(source, content, copy)[0])])[0]
+    except LeftOutError:
+        raise
     except FeatureStoreError as error:
         return str(error)
     if row_checksum(row) == record.checksums[record.row_index(content, copy)]:

@@ -33,10 +33,18 @@ class LocalStorage:
 
     Nothing is written before the folder is a store, or empty and marked as one. Links are read through; nothing is
     written or deleted behind them.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    links : bool
+        Without it, an object that is a link, or lies behind one, is a `DamagedObjectError`: for a stranger's folder.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, links: bool = True) -> None:
         self.root = root.absolute()
+        self._links = links
         self._begun = False
         """Whether it has been made sure that this is a store."""
         self._stood = False
@@ -47,7 +55,7 @@ class LocalStorage:
                 raise StorageError(f"{str(self.root)!r} is a file, not a folder: give --store another path.")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"root": self.root, "_begun": self._begun, "_stood": self._stood}
+        return {"root": self.root, "_links": self._links, "_begun": self._begun, "_stood": self._stood}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -84,6 +92,8 @@ class LocalStorage:
     def read(self, key: str, start: int, out: Buffer) -> Version:
         """Fill a buffer with an object's bytes from a position on."""
         with self._explained(key, reading=True):
+            if not self._links:
+                self._path(key)
             file = self._descriptor(key)
             done = 0
             while done < len(out):
@@ -161,6 +171,8 @@ class LocalStorage:
         """Return the sorted names of what can belong to a store one level below a prefix."""
         if not FOLDER.fullmatch(prefix):
             raise DamagedObjectError(prefix, "no folder of a store is called so")
+        if not self._links and self._link_on_the_way(self.root / prefix):
+            return []
         with self._explained(prefix):
             try:
                 names = sorted(entry.name for entry in os.scandir(self.root / prefix))
@@ -277,7 +289,10 @@ class LocalStorage:
 
     def _path(self, key: str) -> Path:
         """Return where an object stands; every access to one goes through here."""
-        return self.root / checked_key(key)
+        path = self.root / checked_key(key)
+        if not self._links and self._link_on_the_way(path):
+            raise DamagedObjectError(key, "it is a link, or lies behind one")
+        return path
 
     def _target(self, key: str, *, durable: bool) -> Path:
         """Return where an object is to stand, in a folder that is no link and is made if need be, but not the root."""
@@ -294,14 +309,17 @@ class LocalStorage:
 
     def _refuse_links(self, folder: Path) -> None:
         """Refuse to write or delete in a folder of the store that is a link."""
-        for place in (folder, *folder.parents):
-            if place == self.root:
-                return
-            if stat.S_ISLNK(_mode(place, follow=False)):
-                raise StorageError(
-                    f"{str(place)!r} is a link, and nothing is written or deleted behind one: put the whole store "
-                    "where it leads, or a folder in its place."
-                )
+        place = self._link_on_the_way(folder)
+        if place is not None:
+            raise StorageError(
+                f"{str(place)!r} is a link, and nothing is written or deleted behind one: put the whole store "
+                "where it leads, or a folder in its place."
+            )
+
+    def _link_on_the_way(self, path: Path) -> Path | None:
+        """Return the link that a path below the root is or leads through; None if there is none."""
+        below = itertools.takewhile(lambda place: place != self.root, (path, *path.parents))
+        return next((place for place in below if stat.S_ISLNK(_mode(place, follow=False))), None)
 
     def _begin(self) -> None:
         """Before the first write make and mark the folder; `StorageError` if it holds other files and is no store."""

@@ -120,7 +120,7 @@ def _rename(root: Path, file: Path, kind: str, data: bytes) -> None:
     for name in (root / "refs").rglob("*.json"):
         body = json.loads(name.read_bytes())
         field = kind.removesuffix("s").replace("listing", "listing")
-        if body.get(field) == file.stem:
+        if isinstance(body, dict) and body.get(field) == file.stem:
             del body["seal"]
             name.write_bytes(_sealed({**body, field: new}))
     file.unlink()

@@ -148,6 +148,8 @@ ASKED = {
     "predict": ["predict {0}/run {0}/long.wav", "predict {0}/run {0}/long.wav --window 1"],
     "report": ["report {0}/run"],
     "reproduce": ["reproduce mathworks --show"],
+    "push": ["push demo {0}/copy", "push demo {0}/features --without-sources"],
+    "pull": ["pull demo {0}/copy --as again"],
     "forget": ["forget demo"],
 }
 SLOW = {"crossval", "tune"}

@@ -1,0 +1,1 @@
+"""Copies of datasets from store to store."""
