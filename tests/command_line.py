@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import runpy
 import subprocess
@@ -15,11 +16,19 @@ import pytest
 from demo_corpus import ROOT
 
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
-IMPORTED_ONCE = ["cli.main", "numba", "scipy.signal", "scipy.fft", "soundfile", "dask.threaded", "sklearn.metrics"]
-"""What commands import; it is half of the time of a short one."""
+IMPORTED_ONCE = ["command_line", "cli.main", "numba", "scipy.signal", "scipy.fft", "soundfile", "dask.threaded",
+                 "sklearn.metrics", "torch._dynamo", "models.training"]  # fmt: skip
+"""What commands import, and this module; it is most of the time of a short one."""
 
 _warm = multiprocessing.get_context("forkserver")
-_warm.set_forkserver_preload([*IMPORTED_ONCE, "torch"])
+
+
+def _warmed() -> None:
+    """Start the process that imports, unless it runs; it looks for modules where its environment says."""
+    _warm.set_forkserver_preload(IMPORTED_ONCE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, [ROOT, ROOT / "tests"])))
+        multiprocessing.forkserver.ensure_running()
 
 
 def featurestore(*arguments: object, store: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -28,6 +37,7 @@ def featurestore(*arguments: object, store: Path | None = None) -> subprocess.Co
     environment = {**ENVIRONMENT, **({"FEATURESTORE_HOME": str(store)} if store else {})}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         paths = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (out, err)]
+        _warmed()
         process = _warm.Process(target=_run, args=(words, environment, paths))
         process.start()
         process.join(240)

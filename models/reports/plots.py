@@ -216,9 +216,10 @@ def figure_svg(figure: Figure) -> str:
 
 def write_figure(figure: Figure, path: Path, image: Figure | None = None) -> None:
     """Write a figure as `path.svg` and `path.png`; `image` replaces it in the latter."""
-    pixels = io.BytesIO()
+    pixels, drawn = io.BytesIO(), image or figure
     with _quiet_fonts():
-        (image or figure).savefig(pixels, format="png", dpi=150)
+        drawn.savefig(pixels, format="png", dpi=150)
+    drawn.set_layout_engine("none")  # it is laid out, which takes as long as drawing it
     write_atomically(path.with_suffix(".png"), pixels.getvalue())
     write_atomically(path.with_suffix(".svg"), figure_svg(figure).encode())
 
@@ -229,4 +230,5 @@ def write_confusion(confusion: Confusion, classes: Sequence[str], title: str, pa
         f"class {number}" if _without(name, *fonts_for(name).values()) else name
         for number, name in enumerate(classes, start=1)
     ]
-    write_figure(confusion_figure(confusion, classes, title), path, confusion_figure(confusion, drawable, title))
+    image = None if drawable == list(classes) else confusion_figure(confusion, drawable, title)
+    write_figure(confusion_figure(confusion, classes, title), path, image)

@@ -315,7 +315,7 @@ def test_folds_in_processes_of_their_own_import_nothing_from_the_working_directo
     result = subprocess.run(
         [sys.executable, script, "crossval", "--recipe", tmp_path / "folds.toml", "--jobs", "2",
          "--run", tmp_path / "run", "--device", "cpu"],
-        cwd=downloads, capture_output=True, text=True, check=False, timeout=120,
+        cwd=downloads, capture_output=True, text=True, check=False, timeout=280,
         env={**os.environ, "OMP_NUM_THREADS": "1", "FEATURESTORE_HOME": str(tmp_path / "store")},
     )  # fmt: skip
 
