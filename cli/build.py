@@ -9,6 +9,7 @@ import click
 
 from cli.console import Terminal, notice, print_json, print_some, size
 from cli.options import (
+    allow_unencrypted_option,
     file_limit_options,
     json_option,
     max_duration_option,
@@ -57,7 +58,8 @@ MOST_LISTED = 20
 )
 @seed_option
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Worker processes. Default: all cores.")
-@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask cluster.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask cluster (docs/cluster.md).")
+@allow_unencrypted_option
 @click.option(
     "--device",
     default="cpu",
@@ -77,6 +79,7 @@ def build(
     name: str | None,
     jobs: int | None,
     scheduler: str | None,
+    allow_unencrypted: bool,
     device: str,
     dry_run: bool,
     place: str,
@@ -88,7 +91,7 @@ def build(
 
     if corpus is None and recipe is None:
         raise click.UsageError("nothing to build: give a CORPUS ('featurestore corpora') or --recipe NAME.")
-    with Workers(jobs, scheduler) as workers:
+    with Workers(jobs, scheduler, allow_unencrypted=allow_unencrypted) as workers:
         reference = f"{place}/refs/{(name or corpus or '').replace('/', '-')}.json"
         if not (dry_run or device != "cpu" or os.path.exists(reference)):  # noqa: PTH110 (any text)
             workers.start()  # they are probably needed, and import meanwhile what this process does not need

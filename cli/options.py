@@ -14,7 +14,10 @@ Command = Callable[..., Any]
 BASE = "featurestore.base"
 """Context key that holds `--base` until `--store` is read."""
 LEAKS = ("speaker", "source", "recording", "audio", "sentence")
-UNCHANGING = ("resume", "source", "device", "jobs", "scheduler", "trust_code", "place", "base", "as_json")
+UNCHANGING = (
+    *("resume", "source", "device", "jobs", "scheduler", "allow_unencrypted", "trust_code", "place", "base"),
+    "as_json",
+)
 """Parameters on where and how to continue; all others would change the experiment."""
 
 
@@ -190,6 +193,15 @@ def fold_jobs_option(others: str) -> Callable[[Command], Command]:
         show_default=True,
         help=f"Folds trained in parallel, each in its own process if above 1. {others} Builds use all cores.",
     )
+
+
+def allow_unencrypted_option(command: Command) -> Command:
+    """Add `--allow-unencrypted`."""
+    return click.option(
+        "--allow-unencrypted",
+        is_flag=True,
+        help="Use a scheduler on another machine without TLS. Whoever reaches it or a worker can run code as you.",
+    )(command)
 
 
 def refuse_changes() -> None:

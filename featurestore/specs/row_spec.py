@@ -80,6 +80,18 @@ class RowSpec:
         """The sha256 of each noise and room response that rows take in, sorted."""
         return self.augmentation.inputs if self.augmentation else ()
 
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The user's own functions that compute rows, each once, as `module:function`."""
+        own = self.augmentation.own if self.augmentation else ()
+        named = (self.features.function, *(one.function for one in own))
+        return tuple(dict.fromkeys(name for name in named if name))
+
+    @property
+    def foreign(self) -> bool:
+        """True if code of others computes rows, which may not expect several threads."""
+        return KINDS[self.features.kind].foreign or bool(self.functions)
+
     @cached_property
     def document(self) -> dict[str, Any]:
         """The canonical JSON form: format, features, augmentation or null, versions."""

@@ -6,12 +6,11 @@ Dask's threaded scheduler sends them, and each of its threads waits for one.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from featurestore.errors import BuildError, FeatureStoreError
 from featurestore.segments import segment_of
@@ -19,27 +18,15 @@ from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
 from pipelines.build.rejects import remember_reject
 from pipelines.build.report import Progress
-from pipelines.build.tasks import Bundle, Receipt, refuse_other_versions, run_bundle
-from pipelines.workers.engines import kept_engine, open_engine
+from pipelines.build.tasks import Bundle, Receipt, run_bundle
+from pipelines.workers.engines import lent_engine, open_engine
 from pipelines.workers.local_workers import LocalWorkers, WorkerDiedError
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
 
 MOST_DEATHS = 3
 """Workers that may die over a bundle; the system may have killed the first because of another program."""
 REASON = "it crashes the process that reads it."
 PROBE_PATIENCE = 120.0
 """Seconds allowed per recording when searching for the one that kills workers."""
-STORE_PATIENCE = 5.0
-"""Seconds within which a network file system shows a worker what the client has just written."""
-WORKER_PATIENCE = 30
-"""Seconds in which a cluster's worker that died has to be back."""
-WINDOW = 4
-"""Bundles in flight for each worker of a cluster: enough to keep it busy, few enough to stop soon."""
-MOST_THREADS = 512
-"""Maximum bundles in flight on a cluster; a local thread waits for each."""
-GONE = "the Dask scheduler is gone: run the same command again to continue."
 
 
 @dataclass
@@ -158,9 +145,7 @@ def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
         If the user's own functions compute the rows: they are the likelier cause, and recordings recorded as rejected
         would stay rejected after the functions are fixed.
     """
-    own = bundle.spec.augmentation.own if bundle.spec.augmentation else ()
-    named = (bundle.spec.features.function, *(one.function for one in own))
-    functions = dict.fromkeys(name for name in named if name)
+    functions = bundle.spec.functions
     if functions:
         raise BuildError(
             f"workers die over {bundle.rows:,} rows from {' and '.join(functions)}, which may end or crash its "
@@ -182,8 +167,8 @@ def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
 
 def _probe(bundle: Bundle, content: str) -> None:
     """Load a recording and compute a row from it, in a process that may die doing so."""
-    engine = kept_engine(bundle.spec, bundle.store_uri)
-    with suppress(FeatureStoreError):  # one that is merely bad is rejected by the task itself
+    # One that is merely bad is rejected by the task itself.
+    with suppress(FeatureStoreError), lent_engine(bundle.spec, bundle.store_uri) as engine:
         original = open_store(bundle.store_uri).source(content)
         engine.rows([(engine.load(original, segment_of(content), bundle.max_seconds), None)])
 
@@ -230,153 +215,3 @@ class DeviceCrew:
 
     def stop(self) -> None:
         """Do nothing: a bundle takes seconds."""
-
-
-class ClusterCrew:
-    """The workers of a cluster, each checked before it takes part; they may come and go.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    bundles : sequence of Bundle
-        All of one store.
-    progress : Progress
-        Reports workers that are left out.
-    """
-
-    threads = MOST_THREADS
-
-    def __init__(self, client: Client, bundles: Sequence[Bundle], progress: Progress) -> None:
-        self._client = client
-        self._storage = open_store(bundles[0].store_uri).storage
-        self._specs = tuple({bundle.spec.id: bundle.spec for bundle in bundles}.values())
-        self._progress = progress
-        self._faults: dict[str, str] = {}
-        """Why each checked worker is excluded, by address; empty if it may take part."""
-        self._running: set[Future] = set()
-        self._stopped = False
-        self._next = threading.Lock()
-        """Held by the thread that waits for room for its bundle."""
-        self._ended = threading.Event()
-        self._last_sign = time.monotonic()
-        """Time of the last finished bundle, or of the last report that none finishes."""
-
-    def run(self, bundle: Bundle) -> Receipt:
-        """Run a bundle on an eligible worker, as soon as there is room.
-
-        Raises
-        ------
-        WorkerDiedError
-            If one worker after another died over it.
-        BuildError
-            If all workers are gone, run other versions or see another store, or if the scheduler is gone.
-        """
-        from distributed import CancelledError, KilledWorker
-        from distributed.comm import CommClosedError
-
-        try:
-            future = self._submit(bundle)
-            try:
-                receipt = self._receipt(future)
-            finally:
-                self._running.discard(future)
-                self._ended.set()
-        except KilledWorker as error:
-            self._await_workers()
-            raise WorkerDiedError("workers died") from error
-        except (CancelledError, CommClosedError) as error:
-            raise BuildError(GONE) from error
-        self._last_sign = time.monotonic()
-        return receipt
-
-    def stop(self) -> None:
-        """Cancel bundles in flight."""
-        self._stopped = True
-        self._ended.set()
-        with suppress(Exception):  # a scheduler that is gone has let go of it
-            self._client.cancel(list(self._running), force=True)
-
-    def _submit(self, bundle: Bundle) -> Future:
-        with self._next:
-            while not self._stopped:
-                self._ended.clear()
-                fit, all_fit = self._fit()
-                if len(self._running) < WINDOW * max(1, len(fit)):
-                    break
-                self._ended.wait(1)  # in which workers may join
-            if self._stopped:
-                raise BuildError("the build has ended: run the same command again to continue.")
-            future = self._client.submit(_task, bundle, pure=False, workers=None if all_fit else fit)
-            self._running.add(future)
-            return future
-
-    def _receipt(self, future: Future) -> Receipt:
-        """Wait until a bundle has ended; give up if all workers are gone and none comes back."""
-        while True:
-            try:
-                receipt: Receipt = future.result(timeout=WORKER_PATIENCE)
-            except TimeoutError:
-                if future.done():
-                    raise  # of the task
-                self._await_workers()  # while there are workers, a bundle may take its time
-                if time.monotonic() - self._last_sign >= WORKER_PATIENCE:
-                    self._last_sign = time.monotonic()
-                    self._progress.tell(
-                        f"no task has finished for {WORKER_PATIENCE} s; {len(self._fit()[0])} workers are running"
-                    )
-            else:
-                return receipt
-
-    def _await_workers(self) -> None:
-        try:
-            self._client.wait_for_workers(1, timeout=WORKER_PATIENCE)
-        except TimeoutError as error:
-            raise BuildError(
-                f"all workers are gone and none came back within {WORKER_PATIENCE} s: "
-                "run the same command again to continue."
-            ) from error
-
-    def _fit(self) -> tuple[list[str], bool]:
-        """Ask workers that have joined; return the addresses of those that may work, and whether all may.
-
-        `BuildError` if none of those that are there may.
-        """
-        identity = self._client.scheduler_info(n_workers=-1)
-        if "workers" not in identity:
-            raise BuildError(GONE)
-        there = list(identity["workers"])
-        new = [worker for worker in there if worker not in self._faults]
-        question = (self._specs, self._storage.uri, self._storage.sign())
-        answers = self._client.run(fault_of_worker, *question, workers=new, on_error="return") if new else {}
-        for worker in new:
-            answer = answers.get(worker, "")
-            self._faults[worker] = answer if isinstance(answer, str) else f"it does not answer ({answer!r:.200})"
-            if self._faults[worker]:
-                self._progress.tell(f"worker {worker} is left out: {self._faults[worker]}")
-        fit = [worker for worker in there if not self._faults[worker]]
-        if there and not fit:
-            raise BuildError(f"no worker can take part; {there[0]}: {self._faults[there[0]]}.")
-        return fit, len(fit) == len(there)
-
-
-def _task(bundle: Bundle) -> Receipt:
-    """Run a bundle on a Dask worker, which computes the next one while this one is written."""
-    from distributed import secede
-
-    return run_bundle(bundle, before_commit=secede)
-
-
-def fault_of_worker(specs: tuple[RowSpec, ...], store_uri: str, sign: str) -> str:
-    """Say why this worker may not take part in a build; an empty text if it may."""
-    try:
-        for spec in specs:
-            refuse_other_versions(spec)
-        storage = open_store(store_uri).storage
-        until = time.monotonic() + STORE_PATIENCE
-        while not storage.shows(sign):
-            if time.monotonic() > until:
-                return f"what it finds at {store_uri} is not the store that this build writes"
-            time.sleep(0.1)
-    except FeatureStoreError as error:
-        return str(error).rstrip(".")
-    return ""

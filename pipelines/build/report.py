@@ -62,7 +62,7 @@ class Silent:
 @contextmanager
 def held_shared(store: Store, progress: Progress) -> Iterator[None]:
     """Hold a store among other builders while the body runs, as soon as no collection or repair has it alone."""
-    tell = _now_and_then(progress)
+    tell = now_and_then(progress)
     with ExitStack() as held:
         while True:
             try:
@@ -78,7 +78,7 @@ def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -
     """Wait until another builder has ended one of the shards that it is at, gives it up, or gives no sign of life."""
     if not leased:
         return
-    tell = _now_and_then(progress)
+    tell = now_and_then(progress)
     while True:
         holders = [holder for address in leased if (holder := store.storage.holder(lease_name(address)))]
         if len(holders) < len(leased):
@@ -95,7 +95,7 @@ def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -
     store.storage.sweep()  # so that leases of a holder that was watched here are free to workers too
 
 
-def _now_and_then(progress: Progress) -> Callable[[str], None]:
+def now_and_then(progress: Progress) -> Callable[[str], None]:
     """Return what reports that somebody waits, though not each time that it is called."""
     due = time.monotonic() + FIRST_LINE
 

@@ -21,7 +21,8 @@ from featurestore.errors import BuildError, FeatureStoreError, MissingObjectErro
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.row_spec import CPU
 from featurestore.store import Store
-from pipelines.build.dispatch import BundleCounts, ClusterCrew, Crew, DeviceCrew, LocalCrew, run_bundles
+from pipelines.build.cluster_crew import ClusterCrew
+from pipelines.build.dispatch import BundleCounts, Crew, DeviceCrew, LocalCrew, run_bundles
 from pipelines.build.plan import BuildPlan, bundles_of, plan_before, plan_build
 from pipelines.build.policy_inputs import with_inputs
 from pipelines.build.rejects import dataset_table, rejections, remember_length, remember_reject
@@ -30,11 +31,13 @@ from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
 from pipelines.ingest.fetch import Fetcher, silent
 from pipelines.ingest.ingest import ingest_spec
-from pipelines.workers.cluster import Workers, available_cores
+from pipelines.workers.cluster import SchedulerLostError, Workers, available_cores
 from pipelines.workers.engines import chosen_device, engine_of
 
 PATIENCE = 5
 """Times that a build plans again because shards vanished under it."""
+MOST_LOSSES = 3
+"""Times in a row that a scheduler may be lost before any shard is written."""
 MOST_THREADS = 8
 """Threads beside a device: each holds the rows of a bundle."""
 
@@ -218,10 +221,18 @@ class _RunningBuild:
         try:
             bundles = bundles_of(store, plan)
             with self.workers:
+                losses = 0
                 while bundles:
-                    waited = self._run(bundles, plan.spec)
+                    try:
+                        waited, lost = self._run(bundles, plan.spec), False
+                    except SchedulerLostError:
+                        waited = lost = True
+                        if losses == MOST_LOSSES:
+                            raise
+                        self.workers.await_scheduler(self.progress.tell)
                     plan = plan_build(store, plan.corpus, plan.spec)
                     before, bundles = bundles, bundles_of(store, plan)
+                    losses = losses + 1 if lost and bundles == before else 0
                     if bundles == before and not waited:
                         shards = sum(len(bundle.tasks) for bundle in bundles)
                         raise BuildError(

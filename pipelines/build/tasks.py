@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,7 @@ from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
-from pipelines.workers.engines import kept_engine
+from pipelines.workers.engines import lent_engine
 
 if TYPE_CHECKING:
     from featurestore.rows.engine import Engine
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 Row = NDArray[Any]
 MOST_SECONDS_TOGETHER = 60.0
 """Seconds of segments of one recording that are decoded together."""
+
+
+class UnfitWorkerError(BuildError):
+    """What is said of a process that would write other rows than the client's, or write them elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def run_bundle(
     bundle : Bundle
         What to write.
     before_commit : callable
-        Called once between computing and writing, so that a scheduler can start the next computation meanwhile.
+        Called once between computing and writing, and may refuse the latter.
     store : Store, optional
         The bundle's store, if it is open already.
     engine : Engine, optional
@@ -116,9 +121,9 @@ def _write_shards(
     wanted = [task for task in claimed if not store.has_shard(task.shard.address)]  # finished before it was claimed
     if not wanted:
         return Receipt()
-    engine = engine or kept_engine(bundle.spec, store.uri)
-    rows = _GatheredRows(store, bundle.spec, bundle.members, wanted, engine, bundle.max_seconds)
-    rejected = rows.collect()
+    with nullcontext(engine) if engine else lent_engine(bundle.spec, store.uri) as computing:
+        rows = _GatheredRows(store, bundle.spec, bundle.members, wanted, computing, bundle.max_seconds)
+        rejected = rows.collect()
     long = tuple(rows.long.items())
     if rejected or any(seconds > bundle.max_seconds for _, seconds in long):
         return Receipt(rejected=tuple(rejected), long=long)
@@ -129,7 +134,7 @@ def _write_shards(
 
 
 def refuse_other_versions(spec: RowSpec) -> None:
-    """Refuse a spec that this installation computes otherwise, with a `BuildError` that names what differs."""
+    """Refuse a spec that this installation computes otherwise, with an `UnfitWorkerError` that names what differs."""
     here = RowSpec.current(spec.features, spec.augmentation, spec.engine)
     if here.id == spec.id:
         return
@@ -139,7 +144,7 @@ def refuse_other_versions(spec: RowSpec) -> None:
         for name in sorted(ours.keys() | wanted.keys())
         if ours.get(name) != wanted.get(name)
     )
-    raise BuildError(f"it has other versions ({differing}): install the same on all machines.")
+    raise UnfitWorkerError(f"it has other versions ({differing}): install the same on all machines.")
 
 
 def lease_name(address: str) -> str:
@@ -157,10 +162,10 @@ def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tup
     AudioError
         If an original cannot become rows.
     """
-    engine = kept_engine(shard.spec, store.uri)
     task = ShardTask(shard, tuple(donors), 0)
-    rows = _GatheredRows(store, shard.spec, shard.members, [task], engine, LARGEST_MAX_SECONDS)
-    rejected = rows.collect()
+    with lent_engine(shard.spec, store.uri) as engine:
+        rows = _GatheredRows(store, shard.spec, shard.members, [task], engine, LARGEST_MAX_SECONDS)
+        rejected = rows.collect()
     if rejected:
         raise AudioError(rejected[0][1])
     return rows.of(shard)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -20,8 +22,17 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+GONE = "the Dask scheduler is gone: start it again, then run the same command again to continue."
+CONNECT_PATIENCE = 15
+"""Seconds within which a scheduler has to answer at its address."""
+SCHEDULER_PATIENCE = 60.0
+"""Seconds within which a scheduler that was lost has to be back."""
+ENCRYPTED = ("tls", "wss")
 SETTINGS = {"distributed.admin.tick.limit": "1h", "distributed.comm.retry.count": 2}
+
+
+class SchedulerLostError(BuildError):
+    """The scheduler ended, or cannot be reached any more, while it was at work."""
 
 
 def available_cores() -> int:
@@ -41,11 +52,23 @@ class Workers:
         Local worker processes; None is one for each core.
     scheduler : str or None
         Address of a running Dask scheduler, in place of local processes.
+    allow_unencrypted : bool
+        Use a scheduler on another machine without TLS, in a network whose every user may run code as this one.
+
+    Raises
+    ------
+    BuildError
+        If the scheduler is on another machine and not encrypted.
     """
 
-    def __init__(self, jobs: int | None = None, scheduler: str | None = None) -> None:
+    def __init__(
+        self, jobs: int | None = None, scheduler: str | None = None, *, allow_unencrypted: bool = False
+    ) -> None:
+        if scheduler is not None:
+            check_scheduler(scheduler, allow_unencrypted=allow_unencrypted)
         self.jobs = jobs or available_cores()
         self.scheduler = scheduler
+        self._allow_unencrypted = allow_unencrypted
         self._opened = ExitStack()
         self._local: LocalWorkers | None = None
         self._client: Client | None = None
@@ -79,8 +102,23 @@ class Workers:
         if self.scheduler is None:
             raise BuildError("no Dask scheduler is known: give its address with --scheduler.")
         if self._client is None:
-            self._client = self._opened.enter_context(connect(self.scheduler))
+            connected = connect(self.scheduler, allow_unencrypted=self._allow_unencrypted)
+            self._client = self._opened.enter_context(connected)
         return self._client
+
+    def await_scheduler(self, tell: Callable[[str], None]) -> None:
+        """Wait until a scheduler that was lost is back; `SchedulerLostError` if that takes too long."""
+        self._client = None
+        self._opened.close()
+        tell(f"the Dask scheduler at {self.scheduler} is gone; waiting up to {SCHEDULER_PATIENCE:.0f} s for it")
+        until = time.monotonic() + SCHEDULER_PATIENCE
+        while self._client is None:
+            try:
+                self.client()
+            except BuildError as error:
+                if time.monotonic() >= until:
+                    raise SchedulerLostError(GONE) from error
+                time.sleep(0.1)
 
     def __enter__(self) -> Self:
         return self
@@ -95,38 +133,55 @@ class Workers:
 
 
 @contextmanager
-def connect(scheduler: str) -> Iterator[Client]:
+def connect(scheduler: str, *, allow_unencrypted: bool = False) -> Iterator[Client]:
     """Yield a client of a running scheduler; `BuildError` if it cannot be reached, or must not."""
-    check_scheduler(scheduler)
+    check_scheduler(scheduler, allow_unencrypted=allow_unencrypted)
     import dask
     from distributed import Client
 
+    loggers = [logging.getLogger(name) for name in ("distributed.client", "distributed.core", "distributed.comm")]
+    levels = [logger.level for logger in loggers]
     with dask.config.set(SETTINGS):
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)  # a scheduler that ends is our one line, not its traceback
+        client = None
         try:
-            client = Client(scheduler, timeout=15)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise BuildError(
-                f"no Dask scheduler answers at {scheduler!r}: start one or leave --scheduler out."
-            ) from error
-        except TypeError as error:  # of tls:// without certificates
-            raise BuildError(
-                f"{scheduler!r} cannot be used without certificates: name them in "
-                "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..._TLS__CLIENT__CERT and ..._TLS__CLIENT__KEY."
-            ) from error
-        logger = logging.getLogger("distributed.client")
-        level = logger.level
-        logger.setLevel(logging.CRITICAL)  # a scheduler that ends is our one line, not its traceback
-        try:
+            client = _client(Client, scheduler)
             yield client
         finally:
-            client.close()
-            logger.setLevel(level)
+            if client is not None:
+                client.close()
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
-def check_scheduler(address: str) -> None:
+def _client(client: type[Client], scheduler: str) -> Client:
+    try:
+        return client(scheduler, timeout=CONNECT_PATIENCE)
+    except (OSError, TimeoutError, ValueError) as error:
+        tls = scheduler.startswith("tls:")
+        hint = " If it runs, its certificates are of another authority than those of this process." if tls else ""
+        raise BuildError(
+            f"no Dask scheduler answers at {scheduler!r}: start one or leave --scheduler out.{hint}"
+        ) from error
+    except TypeError as error:  # of tls:// without certificates
+        raise BuildError(
+            f"{scheduler!r} cannot be used without certificates: name them in "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..._TLS__CLIENT__CERT and ..._TLS__CLIENT__KEY."
+        ) from error
+
+
+def check_scheduler(address: str, *, allow_unencrypted: bool = False) -> None:
     """Refuse a scheduler on another machine without encryption: a scheduler runs the code that it is sent."""
     parts = urlsplit(address if "://" in address else f"tcp://{address}")
-    if parts.scheme != "tls" and parts.hostname not in LOOPBACK:
+    if not (allow_unencrypted or parts.scheme in ENCRYPTED or _is_loopback(parts.hostname or "")):
         raise BuildError(
-            f"{address!r} is on another machine without encryption: use tls://, since a scheduler runs what it is sent."
+            f"{address!r} is on another machine without encryption: use tls://, since whoever reaches a scheduler or "
+            "worker can run code as you, or give --allow-unencrypted in a network that is yours alone."
         )
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from featurestore.errors import SpecError, UnknownNameError
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from featurestore.specs.features import FeatureSpec
 
 DEVICES = ("auto", "cpu", "cuda", "torch-cpu")
+MOST_KEPT = 2
+"""Specs whose engines are kept from one task of a worker to the next."""
 
 
 def chosen_device(name: str, features: FeatureSpec | None = None, augmentation: AugmentationSpec | None = None) -> str:
@@ -73,14 +77,31 @@ def open_engine(spec: RowSpec, device: str | None = None, recordings: Callable[[
     return TorchEngine(spec.features, spec.augmentation, open_device(device))
 
 
-def kept_engine(spec: RowSpec, store_uri: str) -> Engine:
-    """Keep tables, buffers, compiled kernels and decoded noises from one task of a worker to the next."""
-    return _opened(_EngineKey(spec.id, store_uri, spec))
+@contextmanager
+def lent_engine(spec: RowSpec, store_uri: str) -> Iterator[Engine]:
+    """Lend an engine to one thread at a time, with the tables, buffers and decoded noises that it had in earlier tasks.
+
+    A worker of a cluster has as many threads as its cores by default, and an engine's buffers are for one of them.
+    What is computed by code of others, which may not expect threads, runs in one thread at a time.
+    """
+    key = _EngineKey(spec.id, store_uri, spec)
+    with _one_thread if spec.foreign else nullcontext():
+        with _lock:
+            idle = _idle.get(key)
+            engine = idle.pop() if idle else None
+        engine = engine or open_engine(spec, recordings=open_store(store_uri).source)
+        yield engine
+        with _lock:
+            _idle.setdefault(key, []).append(engine)
+            _idle.move_to_end(key)
+            while len(_idle) > MOST_KEPT:
+                _idle.popitem(last=False)
 
 
 def forget_engines() -> None:
     """Let go of all engines that are kept."""
-    _opened.cache_clear()
+    with _lock:
+        _idle.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +113,6 @@ class _EngineKey:
     spec: RowSpec = field(compare=False)
 
 
-@lru_cache(maxsize=2)
-def _opened(key: _EngineKey) -> Engine:
-    return open_engine(key.spec, recordings=open_store(key.store_uri).source)
+_idle: OrderedDict[_EngineKey, list[Engine]] = OrderedDict()
+"""Engines that nobody uses, those used last at the end."""
+_lock, _one_thread = threading.Lock(), threading.Lock()

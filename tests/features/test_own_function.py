@@ -15,7 +15,7 @@ from featurestore.rows.engine import RowEngine
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.trusted_code import VARIABLE, trust, trusted_modules
-from pipelines.workers.engines import forget_engines, kept_engine
+from pipelines.workers.engines import forget_engines, lent_engine
 
 CODE = """
 import numpy as np
@@ -165,12 +165,18 @@ def test_a_long_lived_worker_keeps_an_engine_for_each_address_even_where_specs_a
     one, true = (RowSpec.current(spec("of_type", settings={"x": x}), None) for x in (1, True))
     forget_engines()
 
-    rows = [engine.clean(engine.load(voice())) for engine in (kept_engine(each, store.uri) for each in (one, true))]
+    rows = []
+    for each in (one, true):
+        with lent_engine(each, store.uri) as engine:
+            rows.append(engine.clean(engine.load(voice())))
 
     assert one == true  # to Python; their addresses differ
     assert one.id != true.id
     assert [row[0, 0] for row in rows] == [1, 2]
-    assert kept_engine(one, store.uri) is kept_engine(RowSpec.from_document(one.document), store.uri)
+    with lent_engine(one, store.uri) as first:
+        pass
+    with lent_engine(RowSpec.from_document(one.document), store.uri) as again:
+        assert again is first
     forget_engines()
 
 

@@ -17,15 +17,17 @@ from tiny_corpus import recipe, write_corpus
 from featurestore.corpus.manifest.catalog import find_manifest
 from featurestore.errors import BuildError
 from featurestore.specs.presets import feature_preset, policy
-from featurestore.store import Store
-from pipelines.build import dispatch
-from pipelines.build.dispatch import WINDOW, BundleCounts, ClusterCrew, run_bundles
+from featurestore.store import Store, open_store
+from pipelines.build import cluster_crew
+from pipelines.build.cluster_crew import WINDOW, ClusterCrew, run_checked
+from pipelines.build.dispatch import BundleCounts, run_bundles
 from pipelines.build.plan import bundles_of, plan_build
 from pipelines.build.report import Silent
+from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, run_bundle
 from pipelines.ingest.ingest import ingest
-from pipelines.workers.cluster import connect
+from pipelines.workers.cluster import Workers, connect
 
 MOUNTS = ("unshare", "--mount", "sh", "-c")
 OLD_VERSION = """
@@ -90,6 +92,37 @@ def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bun
     assert list((tmp_path / "own").rglob("zarr.json")) == []
 
 
+def test_a_worker_of_many_threads_computes_the_rows_of_one(store, tmp_path):
+    wanted = DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 5)
+    alone = build(store, ingest_demo(store), wanted, jobs=1)
+    other = open_store(tmp_path / "other")
+
+    with LocalCluster(n_workers=1, threads_per_worker=4, host="127.0.0.1", dashboard_address="127.0.0.1:0") as here:
+        together = build(other, ingest_demo(other), wanted, scheduler=here.scheduler_address)
+
+    assert together.digest == alone.digest
+
+
+def test_a_worker_that_no_longer_sees_the_store_of_the_client_refuses_before_it_writes(store, bundles, cluster):
+    with connect(cluster) as client:
+        answer = client.submit(run_checked, bundles[0], "host-1-0123456789ab").result()
+
+    assert answer.reason.endswith("is not the store that this build writes")
+    assert store.storage.children("shards") == []
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "10.0.0.1:8786", "ws://node:8786", "ucx://node:8786"])
+def test_a_scheduler_elsewhere_that_encrypts_nothing_is_refused_unless_that_is_allowed(address):
+    with pytest.raises(BuildError, match=r"--allow-unencrypted in a network that is yours alone"):
+        Workers(1, address)
+    assert Workers(1, address, allow_unencrypted=True).scheduler == address
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.2:1", "localhost:1", "tcp://[::1]:1", "tls://node:1"])
+def test_a_scheduler_of_this_machine_or_with_certificates_needs_no_permission(address):
+    assert Workers(1, address).scheduler == address
+
+
 def test_a_bundle_of_another_version_is_refused_where_it_is_computed(store, bundles, monkeypatch):
     from featurestore.specs import row_spec
 
@@ -129,7 +162,7 @@ def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store, clus
 
 
 def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(store, monkeypatch):
-    monkeypatch.setattr(dispatch, "WORKER_PATIENCE", 2)
+    monkeypatch.setattr(cluster_crew, "WORKER_PATIENCE", 2)
     corpus = ingest_demo(store)
     bundles = bundles_of(
         store, plan_build(store, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 75))
@@ -140,6 +173,6 @@ def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(store, monke
     with (
         cluster,
         Client(cluster) as client,
-        pytest.raises(BuildError, match=r"all workers are gone .* run the same command again"),
+        pytest.raises(BuildError, match=r"scheduler has no workers.* run the same command again"),
     ):
         run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
