@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from featurestore.errors import DamagedObjectError, MissingObjectError
 from featurestore.segments import brief
 from featurestore.shards.reader import ShardReader
-from featurestore.shards.record import ShardRecord
+from featurestore.shards.record import ShardRecord, data_key, record_key
 
 if TYPE_CHECKING:
     from featurestore.datasets import DatasetRecord, ReadableStore, Table
@@ -156,6 +156,15 @@ class Shards:
                 raise DamagedObjectError(index_key(self._order.record.id), f"it differs from {record.address}")
             self._readers[number] = ShardReader(self._store.storage, record)
         return self._readers[number]
+
+    def expect(self, numbers: Iterable[int], *, data: bool = True) -> None:
+        """Let a storage fetch the records of shards, and with `data` their rows, that are read next in this order."""
+        keys: list[str] = []
+        for number in numbers:
+            address = self._order.record.addresses[number]
+            keys += [] if number in self._readers else [record_key(address)]
+            keys += [data_key(address)] if data else []
+        self._store.storage.expect(keys)
 
 
 def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tuple[Shards, RowIndex]:

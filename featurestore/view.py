@@ -128,7 +128,7 @@ class DatasetView:
         """Let a storage that fetches shards whole begin with those of rows that are read next, in this order."""
         if not self.random_access:
             numbers, first = np.unique(self.shards[np.fromiter(rows, np.int64)], return_index=True)
-            self.store.storage.expect([self._shards[number].key for number in numbers[np.argsort(first)].tolist()])
+            self._shards.expect(numbers[np.argsort(first)].tolist())
 
     @property
     def random_access(self) -> bool:
@@ -173,6 +173,7 @@ class DatasetView:
         copy with its sign changed: for a model that is the same leak.
         """
         clean = np.unique(self._whole.shard[self._whole.copy == 0]).tolist()
+        self._shards.expect(clean, data=False)
         return {
             content: checksum
             for record in (self._shards[number].record for number in clean)

@@ -8,9 +8,8 @@ import re
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingOb
 from featurestore.regular_files import read_regular
 from featurestore.storage.bucket_holders import holders_in
 from featurestore.storage.bucket_requests import ChangedError, Data, Found, Requests
+from featurestore.storage.fetch_ahead import AHEAD, FetchAhead
 from featurestore.storage.folder_lock import MARK, refuse_newer
 from featurestore.storage.object_cache import ObjectCache, copy_name
 from featurestore.storage.protocol import (
@@ -33,10 +33,6 @@ from featurestore.storage.protocol import (
 )
 from featurestore.storage.writers import Holder
 
-AHEAD = 16
-"""Shards that are fetched before they are asked for: a block of the block-wise order of training."""
-FETCHERS = 6
-"""Shards that are fetched at a time."""
 SINGLE_READS = 6
 """Parts of an object that are read one by one before all of it is fetched: a single row takes three."""
 MOST_OPEN = 64
@@ -80,7 +76,7 @@ class BucketStorage:
         self._listings: dict[str, _Listing] = {}
         self._open: OrderedDict[str, _Copy] = OrderedDict()
         self._parts: dict[str, _Parts] = {}
-        self._ahead = _Ahead(self._fetch)
+        self._ahead = FetchAhead(self._fetch)
         self._lock = threading.RLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -109,7 +105,10 @@ class BucketStorage:
     def get(self, key: str) -> bytes:
         """Return an object's bytes: those of records from the copy of the version that stands."""
         kept = KEPT.fullmatch(checked_key(key))
-        if kept and (found := self._found(key)) is not None:
+        if kept:
+            self._ahead.wait_for(key)
+        heard = self._last_heard if key.startswith("shards/") else self._found
+        if kept and (found := heard(key)) is not None:
             data = self._cache.get(self._name(key, found), found.size)
             if data is not None:
                 return data
@@ -124,7 +123,7 @@ class BucketStorage:
 
     def read(self, key: str, start: int, out: Buffer) -> Version:
         """Fill a buffer from the object's copy; the first few parts of one that has none are read by themselves."""
-        copy = self._copy(checked_key(key))
+        copy = self._copy(key)
         found = copy.found if copy else self._parts[key].found
         if start + len(out) > found.size:
             raise DamagedObjectError(key, f"it ends before byte {start + len(out):,}")
@@ -144,7 +143,7 @@ class BucketStorage:
                 self._forget(key)
                 return self.read(key, start, out)
             done += count
-        return _version(found)
+        return copy.version
 
     def size(self, key: str) -> int:
         """Return an object's bytes."""
@@ -296,6 +295,17 @@ class BucketStorage:
             return self._requests.head(key)  # somebody may have written it since
         return found
 
+    def _last_heard(self, key: str) -> Found | None:
+        """Return what a listing of any age says of an object that is read.
+
+        Its bytes are checked against its record, and one that is another by now is asked for anew: see `distrust`.
+        """
+        if key.partition("/")[0] not in LISTED:
+            return self._found(key)
+        with self._lock:
+            listing = self._listings.get(_folder(key)) or self._listing(_folder(key))
+        return listing.objects.get(key) or self._found(key)
+
     def _listing(self, folder: str, *, fresh: bool = False) -> _Listing:
         """Return what lies below a folder: what was heard a short time ago, or with `fresh` what is heard now."""
         with self._lock:
@@ -333,11 +343,11 @@ class BucketStorage:
         copy = self._open.get(key)
         if copy is not None:
             return copy
-        self._ahead.wait_for(key)
+        self._ahead.wait_for(checked_key(key))
         with self._lock:
             parts = self._parts.get(key)
             if parts is None:
-                found = self._found(key)
+                found = self._last_heard(key)
                 if found is None:
                     raise MissingObjectError(key)
                 parts = self._parts[key] = _Parts(found)
@@ -359,7 +369,7 @@ class BucketStorage:
         if not threading.main_thread().is_alive():
             return False  # nobody waits any more
         with suppress(FeatureStoreError, FileNotFoundError):
-            found = self._found(key)
+            found = self._last_heard(key)
             if found is None or found.size > self._cache.most_bytes // (2 * AHEAD):
                 return False
             if self._cache.has(self._name(key, found), found.size):
@@ -442,49 +452,11 @@ class _Copy:
     def __init__(self, handle: int, found: Found) -> None:
         self.handle = handle
         self.found = found
+        self.version = _version(found)
 
     def __del__(self) -> None:
         with suppress(OSError):
             os.close(self.handle)
-
-
-class _Ahead:
-    """Objects that are fetched by threads in the order in which they will be read, some before they are."""
-
-    def __init__(self, fetch: Callable[[str], bool]) -> None:
-        self._fetch = fetch
-        self._waiting: deque[str] = deque()
-        self._known: set[str] = set()
-        self._coming: dict[str, Future[bool]] = {}
-        self._pool: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
-
-    def extend(self, keys: Iterable[str]) -> None:
-        """Fetch these after what is expected already."""
-        with self._lock:
-            for key in keys:
-                if key not in self._known:
-                    self._known.add(key)
-                    self._waiting.append(key)
-        self._go_on()
-
-    def wait_for(self, key: str) -> None:
-        """Wait until an object that is on its way has come."""
-        with self._lock:
-            coming = self._coming.pop(key, None)
-            self._known.discard(key)
-        if coming is not None:
-            coming.result()
-            self._go_on()
-
-    def _go_on(self) -> None:
-        with self._lock:
-            while self._waiting and len(self._coming) < AHEAD:
-                key = self._waiting.popleft()
-                if key not in self._known:
-                    continue  # it was read before its turn
-                self._pool = self._pool or ThreadPoolExecutor(FETCHERS, "fetch")
-                self._coming[key] = self._pool.submit(self._fetch, key)
 
 
 def _folder(key: str) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from command_line import error_line
 from command_line import featurestore as command
+from demo_corpus import ROOT
 
 from featurestore.store import open_store
 
@@ -31,14 +35,64 @@ SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "A
 @pytest.fixture
 def featurestore(place, monkeypatch):
     """Run a command whose environment names the server."""
-    import os
-
     import command_line
 
     monkeypatch.setattr(
         command_line, "ENVIRONMENT", {**command_line.ENVIRONMENT, **{name: os.environ[name] for name in SETTINGS}}
     )
     return command
+
+
+RANKS = """
+title = "A network in which no clip changes what another one gives"
+[dataset]
+corpus = "demo"
+features = "keren"
+copies = 0
+[split]
+name = "speakers"
+[model]
+name = "etienne-cnn-blstm"
+convolutions = 1
+hidden = 4
+[training]
+epochs = 2
+batch_size = 16
+optimiser = "sgd"
+learning_rate = 0.001
+batch_norm = "moving"
+residence = "none"
+shuffle = "blocks"
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_learn_from_a_bucket_what_one_process_does_from_a_folder(featurestore, place, tmp_path: Path):
+    (tmp_path / "ranks.toml").write_text(RANKS)
+    arguments = ("train", "--recipe", tmp_path / "ranks.toml", "--device", "cpu", "--json")
+    alone = featurestore(*arguments, "--run", tmp_path / "one", "--store", tmp_path / "store")
+    assert alone.returncode == 0, alone.stderr
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "cli")
+    together = subprocess.run(
+        [sys.executable, "-m", *torchrun, *map(str, (*arguments, "--run", tmp_path / "two", "--store", place))],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=240,
+    )
+    assert together.returncode == 0, together.stderr
+
+    assert json.loads(together.stdout)["device"].startswith("2 x cpu")
+    histories = [
+        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("one", "two")
+    ]
+    for one, two in zip(*histories, strict=True):
+        for side in ("train", "validation"):
+            assert two[side]["loss"] == pytest.approx(one[side]["loss"], rel=1e-4)
+            assert two[side]["accuracy"] == pytest.approx(one[side]["accuracy"], abs=1 / 40)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from tiny_corpus import build_here, recipe, write_corpus
 from featurestore.errors import StoreBusyError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
-from featurestore.storage import bucket_holders
+from featurestore.storage import bucket, bucket_holders
 from featurestore.storage.bucket_requests import Requests
 from featurestore.store import Store, open_store
 from pipelines.repair import repair
@@ -61,6 +61,29 @@ def test_a_build_that_finds_all_rows_standing_asks_for_little(place, corpus, s3_
 
     assert after_a_build < 60
     assert proxy.requests.total() - after_a_build < 60
+
+
+def test_an_epoch_asks_once_for_each_shard_and_its_record_however_long_it_takes(
+    place, corpus, s3_server, monkeypatch, tmp_path
+):
+    build_here(open_store(place), corpus, recipe(2))
+    monkeypatch.setattr(bucket._Listing, "is_young", False)  # as if a second had passed before each request
+    with faulty(s3_server) as proxy:
+        use(monkeypatch, proxy.address, tmp_path / "cache")
+        asked: list[str] = []
+        proxy.choose = lambda method, path, headers: asked.append(path)
+        for again in range(2):
+            view = open_store(place).view("tiny")
+            shards = len(set(view.shards.tolist()))
+            asked.clear()
+            view.expect(range(len(view)))
+            for row in range(len(view)):
+                view[row]
+            objects = sorted(path for path in asked if "list-type" not in path)
+            assert len(objects) == len(set(objects)) == (0 if again else 2 * shards)
+            assert len(asked) <= 2 * shards + 4
+
+    assert shards > 2
 
 
 def test_what_is_forgotten_is_collected_and_the_rest_stays(place, corpus):
@@ -128,7 +151,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4].split(":")
-from featurestore.storage import bucket_holders
+from featurestore.storage import bucket, bucket_holders
 bucket_holders.PERIOD, bucket_holders.SILENCE = 1.0, 15.0
 from tiny_corpus import build_here, recipe
 from featurestore.store import open_store
