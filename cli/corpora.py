@@ -31,7 +31,7 @@ from cli.options import (
 from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:
-    from featurestore.corpus.manifest.model import Manifest
+    from featurestore.corpus.manifest import Manifest
     from featurestore.corpus.sources.archive_safety import Limits
     from featurestore.corpus.suggest.propose import Proposal
     from featurestore.store import Store
@@ -51,7 +51,7 @@ def corpora(context: click.Context, as_json: bool, markdown: bool) -> None:
     """List the known corpora."""
     if context.invoked_subcommand is not None:
         return
-    from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
+    from featurestore.corpus.catalog import find_manifest, manifest_names
 
     manifests = [find_manifest(name) for name in manifest_names()]
     if markdown:
@@ -93,7 +93,7 @@ def corpora(context: click.Context, as_json: bool, markdown: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show the manifest of corpus NAME."""
-    from featurestore.corpus.manifest.catalog import find_manifest
+    from featurestore.corpus.catalog import find_manifest
 
     manifest = find_manifest(name)
     card: dict[str, Any] = {

@@ -7,11 +7,14 @@ times in nanoseconds, so the segments of one recording are neighbours wherever c
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from featurestore.errors import AudioError
 
+ReadBytes = Callable[[str], bytes]
+"""Returns the bytes of a kept file by its content, the sha256 of them."""
 SECOND = 1_000_000_000
 """Nanoseconds of a second."""
 LONGEST = 10**9 * SECOND

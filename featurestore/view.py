@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestore.corpus.splits import protocols
-from featurestore.corpus.splits.protocols import labelled_under
+from featurestore.corpus import protocols
+from featurestore.corpus.protocols import labelled_under
 from featurestore.corpus.splits.types import SIDE_BITS
 from featurestore.datasets import DatasetRecord, Reference, Table
 from featurestore.errors import SpecError
@@ -270,8 +270,8 @@ class DatasetView:
 
     def sides(self, split: Split, *, clean_in_training: bool = False, validation_copy: int = 0) -> Triple:
         """Return the three views of a split given by paths; `validation_copy` is the copy that validates."""
-        standing = split.standing_of(self._recordings)[self._index.utterance]
-        train, validation, test = (standing & bit > 0 for bit in SIDE_BITS.values())
+        side_bits = split.bits_of(self._recordings)[self._index.utterance]
+        train, validation, test = (side_bits & bit > 0 for bit in SIDE_BITS.values())
         clean, augmented = self.copies == 0, self.copies > 0
         wanted = train & augmented if (train & augmented).any() else train & clean
         if clean_in_training:

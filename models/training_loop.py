@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from featurestore.corpus.splits.values import class_notes
+from featurestore.corpus.splits.leakage import class_notes
 from models.batches.loader import Batch, Sides, ViewDataset
 from models.batches.normalisation import SCOPES, fit
 from models.batches.residence import reside, resolve_residence, row_bytes

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from featurestore.corpus.catalog import find_manifest, manifest_names
 from featurestore.corpus.check import (
     Completeness,
     check_completeness,
@@ -18,8 +19,7 @@ from featurestore.corpus.check import (
 )
 from featurestore.corpus.corpus_spec import folder_manifest, recognised_format
 from featurestore.corpus.load import corpus_source, read_source, with_unread
-from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import Source

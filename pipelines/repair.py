@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from featurestore.corpus.catalog import find_manifest
 from featurestore.corpus.load import corpus_source, read_source
-from featurestore.corpus.manifest.catalog import find_manifest
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import Source

@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featurestore.corpus.corpus_spec import find_corpus_spec
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest import Manifest
+from featurestore.corpus.protocols import ChosenSplit, find_split
 from featurestore.corpus.splits.applicable import (
     fields_of_manifests,
     fields_of_utterances,
     fitting_rules,
     grouping_fields,
 )
-from featurestore.corpus.splits.leakage import LeakSearch
-from featurestore.corpus.splits.protocols import ChosenSplit, find_split
+from featurestore.corpus.splits.leakage import LeakSearch, lacking_notes
 from featurestore.corpus.splits.rules import SPLITS
 from featurestore.corpus.splits.types import FIELD
-from featurestore.corpus.splits.values import lacking_notes
 from featurestore.corpus.types import Utterance
 from featurestore.errors import FeatureStoreError, UnknownNameError, nearest_name
 from featurestore.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.corpus.types import Corpus
 from featurestore.store import Store
 from pipelines.ingest.ingest import ingest

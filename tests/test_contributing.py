@@ -42,7 +42,7 @@ CHECKS = {
         assert torch.allclose(one, other)
     """,
     "data_manifests/takes.toml": """
-        from featurestore.corpus.manifest.catalog import find_manifest
+        from featurestore.corpus.catalog import find_manifest
         found = find_manifest("takes")
         assert (found.title, found.labels.target) == ("Takes of two speakers", "mood")
     """,
@@ -53,7 +53,7 @@ CHECKS = {
     """,
     "featurestore/corpus/splits/rules/every_fifth.py": """
         from types import SimpleNamespace as Item
-        from featurestore.corpus.splits.protocols import split as split_named
+        from featurestore.corpus.protocols import split as split_named
         split = split_named([Item(path=f"{number}.wav") for number in range(10)], "every-fifth")
         assert split.test == ("0.wav", "5.wav") and split.validation == ("1.wav", "6.wav") and len(split.train) == 6
     """,

@@ -12,7 +12,7 @@ import zarr
 from demo_corpus import no_download
 from scipy import stats
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.integrity.verify import verify
 from featurestore.rows.engine import RowEngine
 from featurestore.specs.augmentation import draw

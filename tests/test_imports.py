@@ -81,7 +81,7 @@ def test_the_functions_of_the_commands_are_imported_at_first_use():
     assert {*experiments.__all__} - {*featurestore.__all__} == {"Listener", "Silent"}
 
 
-@pytest.mark.parametrize("depth", [None, 2])
+@pytest.mark.parametrize("depth", [None, 2, 3])
 def test_no_circle_of_imports_between_files_or_folders(depth):
     """Folders are those of a package; a file beside them is a part of its own, and what a package exports is none."""
 

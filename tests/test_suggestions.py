@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from featurestore.corpus.manifest.catalog import find_manifest, manifest_names, parse_manifest
+from featurestore.corpus.catalog import find_manifest, manifest_names, parse_manifest
 from featurestore.errors import ManifestError, UnknownNameError, edits, nearest_name
 from pipelines.workers.engines import DEVICES, chosen_device
 

@@ -11,8 +11,8 @@ import numpy as np
 import soundfile
 from demo_corpus import no_download
 
-from featurestore.corpus.manifest.catalog import find_manifest
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.catalog import find_manifest
+from featurestore.corpus.manifest import Manifest
 from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import Store
 from pipelines.build.plan import BuildPlan, bundles_of, plan_build

@@ -9,7 +9,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from featurestore.corpus.manifest.model import Archive, Manifest
+from featurestore.corpus.manifest import Archive, Manifest
 from featurestore.corpus.splits.rules import SPLITS
 
 HEAD = """# Corpora
@@ -28,7 +28,7 @@ LISTED_SPEAKERS = 12
 
 
 def catalogue_page(manifests: Iterable[Manifest]) -> str:
-    """Return the page: a table of all corpora, then a section for each with what its manifest says.
+    """Return the page: a table of all corpora, then a section for each with the facts of its manifest.
 
     Parameters
     ----------
@@ -37,18 +37,18 @@ def catalogue_page(manifests: Iterable[Manifest]) -> str:
 
     Examples
     --------
-    >>> from featurestore.corpus.manifest.catalog import find_manifest
+    >>> from featurestore.corpus.catalog import find_manifest
     >>> print(catalogue_page([find_manifest("demo")]).splitlines()[-1])
     - Splits: `speakers`, `shuffled`, `loso`, `mathworks`
     """
     manifests = tuple(manifests)
-    rule = _row(["---:" if column in NUMBERS else "---" for column in COLUMNS])
-    table = [_row(COLUMNS), rule, *(_row(_cells(manifest)) for manifest in manifests), ""]
-    return "\n".join([HEAD, *table, *map(_section, manifests)])
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    rows = [COLUMNS, ["---:" if column in NUMBERS else "---" for column in COLUMNS], *map(_cells, manifests)]
+    lines = [HEAD, *(f"| {' | '.join(cells)} |" for cells in rows), ""]
+    for manifest in manifests:
+        intro = _wrapped(f"**{_text(manifest.title)}.** {_text(manifest.description)}")
+        facts = (_wrapped(f"- {fact}", "  ") for fact in _facts(manifest))
+        lines += [f"## {manifest.name}", "", intro, "", *facts, ""]
+    return "\n".join(lines)
 
 
 def _cells(manifest: Manifest) -> tuple[str, ...]:
@@ -82,17 +82,13 @@ def _held_to(archive: Archive, manifest: Manifest) -> str:
     return "md5" if archive.md5 else "sha256 of each file" if manifest.index else "first"
 
 
-def _section(manifest: Manifest) -> str:
-    facts = (*_origin(manifest), *_labels(manifest), *_speakers_and_names(manifest), *_views(manifest))
-    intro = _wrapped(f"**{_text(manifest.title)}.** {_text(manifest.description)}")
-    return "\n".join([f"## {manifest.name}", "", intro, "", *(_wrapped(f"- {fact}", "  ") for fact in facts), ""])
-
-
 def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _origin(manifest: Manifest) -> Iterator[str]:
+def _facts(manifest: Manifest) -> Iterator[str]:
+    """Yield where the corpus is from, its classes, speakers and names, and the ways to split and select it."""
+    rule = manifest.labels
     terms = f" (<{manifest.licence_url}>)" if manifest.licence_url else ""
     yield f"Licence: {_text(manifest.licence)}{terms}"
     if manifest.citation:
@@ -102,25 +98,12 @@ def _origin(manifest: Manifest) -> Iterator[str]:
     for archive in manifest.archives:
         size = "" if archive.bytes is None else f", {archive.bytes:,} bytes"
         yield f"Archive: <{archive.url}>{size}, held to {_held_to(archive, manifest)}"
-
-
-def _labels(manifest: Manifest) -> Iterator[str]:
-    """Yield the classes with their codes and counts, and which other fields there are."""
-    rule, counts = manifest.labels, manifest.expected.labels
-    classes = []
-    for name in manifest.classes:
-        codes = [code for code, meaning in rule.codes.get(rule.target, {}).items() if meaning == name != code]
-        written = "".join(f" `{code}`" for code in codes)
-        classes.append(f"{_text(name)}{written}" + (f" {counts[name]:,}" if name in counts else ""))
-    yield f"Labels (`{rule.target}`): {', '.join(classes) or 'as in the labels'}"
+    yield f"Labels (`{rule.target}`): {', '.join(_classes(manifest)) or 'as in the labels'}"
     for other in (name for name in rule.codes if name not in (rule.target, rule.speaker)):
-        yield f"Also `{other}`: {', '.join(f'`{code}` {_text(said)}' for code, said in rule.codes[other].items())}"
+        codes = (f"`{code}` {_text(meaning)}" for code, meaning in rule.codes[other].items())
+        yield f"Also `{other}`: {', '.join(codes)}"
     if manifest.label_files:
         yield "Read beside the audio: " + ", ".join(f"`{name}`" for one in manifest.label_files for name in one.files)
-
-
-def _speakers_and_names(manifest: Manifest) -> Iterator[str]:
-    rule = manifest.labels
     if rule.speaker is None:
         yield "Speakers: unknown, so no split can keep them apart"
     else:
@@ -131,6 +114,23 @@ def _speakers_and_names(manifest: Manifest) -> Iterator[str]:
         yield f"Names{' and folders' if rule.match == 'path' else ''}: `{rule.pattern}`"
     for name, reason in manifest.audio.known_bad.items():
         yield f"Known bad: `{name}`, {_text(reason)}"
+    splits = [name for name in manifest.splits if name in SPLITS or name in manifest.side_rules]
+    if splits:
+        yield f"Splits: {', '.join(f'`{name}`' for name in splits)}"
+    for name, scheme in manifest.schemes.items():
+        yield f"Scheme `{name}`: {_text(scheme.title) or ', '.join(map(_text, scheme.keep)) or 'a selection'}"
+    for protocol in manifest.protocols.values():
+        about = ". ".join(filter(None, (protocol.description.rstrip("."), protocol.citation)))
+        yield f"Protocol `{manifest.name}/{protocol.name}`: {_text(about) or f'split `{protocol.split}`'}"
+
+
+def _classes(manifest: Manifest) -> Iterator[str]:
+    """Yield each class with its codes and its count."""
+    rule, counts = manifest.labels, manifest.expected.labels
+    for name in manifest.classes:
+        codes = [code for code, meaning in rule.codes.get(rule.target, {}).items() if meaning == name != code]
+        written = "".join(f" `{code}`" for code in codes)
+        yield f"{_text(name)}{written}" + (f" {counts[name]:,}" if name in counts else "")
 
 
 def _speaker_list(manifest: Manifest) -> str:
@@ -143,15 +143,3 @@ def _speaker_list(manifest: Manifest) -> str:
     facts = [f"{count} {sex}" for sex, count in sorted(Counter(one.sex for one in speakers if one.sex).items())]
     facts += [f"{min(ages)} to {max(ages)} years old"] if ages else []
     return "".join(f", {fact}" for fact in facts)
-
-
-def _views(manifest: Manifest) -> Iterator[str]:
-    """Yield the splits that make sense, and the schemes and protocols with their sources."""
-    rules = [name for name in manifest.splits if name in SPLITS or name in manifest.side_rules]
-    if rules:
-        yield f"Splits: {', '.join(f'`{name}`' for name in rules)}"
-    for name, scheme in manifest.schemes.items():
-        yield f"Scheme `{name}`: {_text(scheme.title) or ', '.join(map(_text, scheme.keep)) or 'a selection'}"
-    for protocol in manifest.protocols.values():
-        said = ". ".join(filter(None, (protocol.description.rstrip("."), protocol.citation)))
-        yield f"Protocol `{manifest.name}/{protocol.name}`: {_text(said) or f'split `{protocol.split}`'}"

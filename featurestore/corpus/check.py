@@ -12,39 +12,36 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from featurestore.corpus.catalog import find_manifest, manifest_names
 from featurestore.corpus.labels.assign import (
     count_notes,
     difference,
     label,
     orphan_notes,
     parse_label,
-    recordings_of,
+    recordings_by_path,
 )
 from featurestore.corpus.labels.label_files import read_label_files
 from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.labels.votes import krippendorff_alpha, parse_votes
-from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
-from featurestore.corpus.manifest.model import Expected, Manifest, is_label_file
-from featurestore.corpus.manifest.regex import compile_pattern
+from featurestore.corpus.manifest import Expected, Manifest, is_label_file
+from featurestore.corpus.regex import compile_pattern
 from featurestore.corpus.sources.archive_safety import is_junk
 from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.types import Source
-from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, Utterance, shown
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, Utterance, shown
 from featurestore.errors import AudioError, SplitError
+from featurestore.segments import ReadBytes
 from featurestore.signal.containers import container_of
 
 LARGEST_STAND_IN = 4096
 """Bytes; pointers and error pages in place of a recording are smaller, and few recordings are."""
-
 FITTING = 0.8
 """Share of the recordings whose names must be those of a corpus that a source resembles."""
-
 MOST_TRIED = 2_000
 """Names of recordings that are tried; of more, an even sample."""
-
 FEWEST = 3
 """Recordings from whose names a corpus without an index is recognised."""
-
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".flv", ".mpg", ".mpeg", ".wmv")
 
@@ -103,7 +100,7 @@ class Completeness:
     known_bad: tuple[Rejection, ...] = ()
     """Recordings that are bad in the published corpus too; a complete copy holds them."""
     notes: tuple[str, ...] = ()
-    """What else a user should know, without what `missing`, `extra` and `differences` say."""
+    """What else a user should know, besides `missing`, `extra` and `differences`."""
     looks_like: str | None = None
     """The corpus that the source seems to be instead, where it is another one."""
 
@@ -150,27 +147,18 @@ def check_completeness(
 ) -> Completeness:
     """Compare a listing with a manifest: files with its index, counts with all its expectations.
 
-    Parameters
-    ----------
-    manifest, listing, read
-        As `featurestore.corpus.label` takes them.
-    faults : mapping of str to str, optional
-        Why files are no recordings, by their paths in the source, as `read_source` or `stand_ins` found them.
-
-    Raises
-    ------
-    SourceError
-        If a label file is missing or cannot be read.
+    `manifest`, `listing` and `read` are those of `featurestore.corpus.label`, and so is the `SourceError`; `faults` are
+    the reasons of files that are no recordings, by path in the source, as `read_source` or `stand_ins` found them.
     """
     # a complete copy holds the known-bad files as well, and expected counts include them
     published = replace(manifest, audio=replace(manifest.audio, known_bad={}))
     corpus = label(published, listing, read)
-    files = recordings_of(manifest, listing)
+    files, _, _ = recordings_by_path(manifest, listing)
     faulty = {shown(path): faults[file.path] for path, file in files.items() if faults and file.path in faults}
     wrong = {shown(path) for path, file in files.items() if difference(manifest.index.get(path), file)} - set(faulty)
     unpublished = set(files) - set(manifest.index) if manifest.index else set()
     beside = read_label_files(manifest, listing, read)
-    known_bad = {path: manifest.audio.fault(path) for path in sorted(files)}
+    known_bad = ((path, manifest.audio.fault(path)) for path in sorted(files))
     said_elsewhere = {*count_notes(manifest, files), *orphan_notes(beside, files)}
     other = [one for one in corpus.rejected if one.path not in wrong and one.path not in faulty]
     other += [Rejection(path, reason) for path, reason in faulty.items()]
@@ -182,7 +170,7 @@ def check_completeness(
         mismatched=(*(one for one in corpus.rejected if one.path in wrong), *_contradictions(corpus)),
         rejected=tuple(sorted(other, key=lambda one: one.path)),
         differences=tuple(_differences(corpus, len(files))),
-        known_bad=tuple(Rejection(shown(path), fault) for path, fault in known_bad.items() if fault is not None),
+        known_bad=tuple(Rejection(shown(path), fault) for path, fault in known_bad if fault is not None),
         notes=tuple(note for note in corpus.notes if note not in said_elsewhere),
     )
 
@@ -238,20 +226,16 @@ def resembled_corpus(paths: Iterable[str], other_than: str = "") -> str | None:
 
     The names of nearly all recordings must be listed in its index, or fit its pattern with classes and speakers that
     it has, or its label files must be there. Of several the one whose names leave least room wins.
-
-    Parameters
-    ----------
-    paths : iterable of str
-        All files of a folder or archive, `/` between the parts.
-    other_than : str
-        A corpus that is not asked for.
+    The paths are those of all files of a folder or archive.
     """
     files = [path for path in paths if not is_junk(path)]
     audio = [path for path in files if is_audio(path)]
     tried = audio[:: -(-len(audio) // MOST_TRIED)] if audio else []
-    manifests = (find_manifest(name) for name in manifest_names() if name != other_than)
-    fits = ((_fit(manifest, files, tried), manifest) for manifest in manifests if manifest.generator is None)
-    fitting = [(*fit, manifest.name) for fit, manifest in fits if fit is not None]
+    fitting = []
+    for manifest in (find_manifest(name) for name in manifest_names() if name != other_than):
+        fit = _fit(manifest, files, tried) if manifest.generator is None else None
+        if fit is not None:
+            fitting.append((*fit, manifest.name))
     return max(fitting)[-1] if fitting else None
 
 
@@ -272,22 +256,22 @@ def _fit(manifest: Manifest, files: Sequence[str], audio: Sequence[str]) -> tupl
 
 
 def _speakers_of(manifest: Manifest, audio: Iterable[str]) -> Iterator[str | None]:
-    """Yield the speaker of each recording whose name is one of the corpus, None where the name does not tell."""
+    """Yield the speaker of each recording whose name is one of the corpus, None where the name does not hold it."""
     rule = manifest.labels
     pattern = compile_pattern(rule.pattern, f"manifest {manifest.name!r}", any_case=rule.any_case)
     known = {speaker.id for speaker in manifest.speakers}
     for path in filter(manifest.audio.wants, audio):
         inside = manifest.audio.corpus_path(path)
         fields = parse_label(rule, pattern, inside) if rule.pattern else None
-        said = fields if isinstance(fields, dict) else {}
-        speaker = said.get(rule.speaker) if rule.speaker else None
+        found = fields if isinstance(fields, dict) else {}
+        speaker = found.get(rule.speaker) if rule.speaker else None
         if manifest.index:
             fitting = inside in manifest.index
         elif manifest.tables and not rule.pattern:
             fitting = True
         else:
-            classes = manifest.classes or (said.get(rule.target),)
-            fitting = bool(said) and said.get(rule.target) in classes and (not known or speaker in known)
+            classes = manifest.classes or (found.get(rule.target),)
+            fitting = bool(found) and found.get(rule.target) in classes and (not known or speaker in known)
         if fitting:
             yield speaker
 
@@ -320,7 +304,7 @@ def nothing_found(corpus: Corpus, source: Source) -> str:
 
 
 def with_what_is_there_instead(found: Completeness, source: Source) -> Completeness:
-    """Reject the videos in place of missing recordings, and say what the source is instead: packed, another corpus."""
+    """Reject the videos in place of missing recordings, and name what the source is instead: packed, another corpus."""
     if found.files and not found.missing and found.sound:
         return found
     found = _with_videos(found, source)

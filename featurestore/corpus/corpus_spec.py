@@ -1,7 +1,7 @@
 """Which recordings a user asks for: a corpus, a scheme of it, or several corpora together.
 
 `emodb`, `iemocap/impro4`, `own.toml`, `emodb+ravdess`, `emodb+crema_d/6class`. Several corpora get one vocabulary of
-emotions; their paths and speakers start with the corpus, so that nothing is taken for something else.
+emotions; their paths and speakers start with the corpus, so that no two of them are the same.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from featurestore.corpus import importers
+from featurestore.corpus.catalog import find_manifest, manifest_names, read_manifest
 from featurestore.corpus.importers.data_folder import DataFolder, DataFormat
 from featurestore.corpus.importers.translation import manifest_of
 from featurestore.corpus.labels.schemes import find_scheme, under_scheme
-from featurestore.corpus.manifest.catalog import find_manifest, manifest_names, read_manifest
-from featurestore.corpus.manifest.model import Expected, LabelRule, Manifest, Scheme
+from featurestore.corpus.manifest import Expected, LabelRule, Manifest, Scheme
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.suggest.propose import sure_manifest
 from featurestore.corpus.types import Corpus, Rejection, Utterance
@@ -40,14 +40,10 @@ def recognised_format(place: str | Path) -> str | None:
 
 
 def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest:
-    """Return the manifest of a folder: the one in it, what another tool says, else what its names leave no doubt of.
+    """Return the manifest of a folder: the one in it, else of another tool's data, else of names that leave no doubt.
 
-    Raises
-    ------
-    ManifestError
-        If it holds several manifests, is in no known format, or its names leave open what the class is.
-    SourceError
-        If its data cannot be read.
+    `ManifestError` if it holds several manifests, is in no known format, or its names leave open what the class is;
+    `SourceError` if its data cannot be read.
     """
     folder = Path(place)
     manifests = sorted(folder.glob("*.toml"))
@@ -80,13 +76,7 @@ class CorpusSpec:
         return self.name.replace("/", "-")
 
     def corpus(self, parts: Sequence[Corpus]) -> Corpus:
-        """Return the chosen recordings, given each corpus whole.
-
-        Raises
-        ------
-        SplitError
-            If the scheme leaves none.
-        """
+        """Return the chosen recordings, given each corpus whole; `SplitError` if the scheme leaves none."""
         if len(parts) == 1 and self.scheme is None:
             return parts[0]
         whole = parts[0] if len(parts) == 1 else _merged(self.name, parts)
@@ -103,10 +93,7 @@ class CorpusSpec:
 
         A corpus that is not named is taken from the store, or downloaded.
 
-        Raises
-        ------
-        SourceError
-            If a name is none of the corpora.
+        `SourceError` if a name is none of the corpora.
         """
         if source is None:
             return tuple(manifest.place for manifest in self.manifests)
@@ -125,21 +112,15 @@ class CorpusSpec:
 def find_corpus_spec(text: str, limits: Limits | None = None) -> CorpusSpec:
     """Read a choice of corpora, as the command line takes it; `limits` are those of a folder that is looked into.
 
-    Raises
-    ------
-    UnknownNameError
-        If a corpus or scheme does not exist; the nearest is offered.
-    SpecError
-        If a corpus is named twice.
-    ManifestError
-        If a manifest of the user's own cannot be read.
+    `UnknownNameError` if a corpus or scheme does not exist; the nearest is offered; `SpecError` if a corpus is named
+    twice; `ManifestError` if a manifest of the user's own cannot be read.
     """
     folder, scheme = _folder(text)
     if folder:
         manifests: tuple[Manifest, ...] = (folder_manifest(folder, limits),)
     else:
-        names, scheme = _without_scheme(text)
-        manifests = tuple(find_manifest(name) for name in _parts(names))
+        names, scheme = _parts(text)
+        manifests = tuple(map(find_manifest, names))
     if len({manifest.name for manifest in manifests}) < len(manifests):
         raise SpecError(f"{text!r:.200} names a corpus twice. Name each once.")
     own = manifests[0] if len(manifests) == 1 else None
@@ -152,10 +133,15 @@ def _folder(text: str) -> tuple[str, str]:
     Only a folder with a manifest or another tool's description has schemes: a mistyped path is no scheme of the folder
     above it.
     """
-    names, _, scheme = text.rpartition("/")
     if _is_own_folder(text):
         return text, ""
-    described = not scheme.endswith(".toml") and _is_own_folder(names) and _is_described(Path(names))
+    names, _, scheme = text.rpartition("/")
+    if scheme.endswith(".toml") or not _is_own_folder(names):
+        return "", ""
+    described = recognised_format(names) is not None
+    for file in Path(names).glob("*.toml"):
+        with suppress(ManifestError):  # TOML of some other tool is no manifest
+            described = described or bool(read_manifest(file))
     return (names, scheme) if described else ("", "")
 
 
@@ -163,27 +149,14 @@ def _is_own_folder(text: str) -> bool:
     return bool(text) and text.replace("-", "_") not in manifest_names() and Path(text).is_dir()
 
 
-def _is_described(folder: Path) -> bool:
-    """Tell whether another tool, or a manifest, describes a folder; TOML of some other tool is no manifest."""
-    if recognised_format(folder) is not None:
-        return True
-    for file in folder.glob("*.toml"):
-        with suppress(ManifestError):
-            read_manifest(file)
-            return True
-    return False
+def _parts(text: str) -> tuple[list[str], str]:
+    """Return the names of corpora or paths of manifests, and the scheme behind the last slash; empty if there is none.
 
-
-def _without_scheme(text: str) -> tuple[str, str]:
-    """Separate a scheme behind the last slash; the path of a manifest may hold slashes of its own."""
+    The path of a manifest may hold slashes and pluses of its own.
+    """
     names, slash, scheme = text.rpartition("/")
     if not slash or text.endswith(".toml") or ("/" in names and ".toml" not in names):
-        return text, ""
-    return names, scheme
-
-
-def _parts(names: str) -> list[str]:
-    """Separate corpora at each plus that stands behind the name of a corpus or a manifest."""
+        names, scheme = text, ""
     parts: list[str] = []
     for piece in names.split("+"):
         complete = bool(parts) and (parts[-1].endswith(".toml") or parts[-1].replace("-", "_") in manifest_names())
@@ -191,17 +164,16 @@ def _parts(names: str) -> list[str]:
             parts.append(piece)
         else:
             parts[-1] += f"+{piece}"
-    return parts
+    return parts, scheme
 
 
 def _merged(name: str, parts: Sequence[Corpus]) -> Corpus:
     """Return several corpora as one; paths, speakers and sentences begin with the corpus."""
+    utterances = (_prefixed(part.name, one) for part in parts for one in part.utterances)
     return Corpus(
         name,
         _merged_manifest(name, [part.manifest for part in parts]),
-        tuple(
-            sorted((_prefixed(part.name, one) for part in parts for one in part.utterances), key=lambda one: one.path)
-        ),
+        tuple(sorted(utterances, key=lambda one: one.path)),
         tuple(Rejection(f"{part.name}/{one.path}", one.reason) for part in parts for one in part.rejected),
         tuple(Rejection(f"{part.name}/{one.path}", one.reason) for part in parts for one in part.unlabelled),
         tuple(f"{part.name}: {note}" for part in parts for note in part.notes),

@@ -1,4 +1,4 @@
-"""From files to utterances: what each recording is, by its content, and what its path says about it.
+"""From files to utterances: what each recording is, by its content, and its labels, by its path.
 
 Reading a source and labelling are two steps. `read_source` is slow and depends on the files alone, so a store can keep
 its listing; `label` is a pure function of the manifest and that listing.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from featurestore.corpus.check import fault_of, nothing_found
 from featurestore.corpus.labels.assign import label
-from featurestore.corpus.manifest.model import Manifest, is_label_file
+from featurestore.corpus.manifest import Manifest, is_label_file
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import MemorySource, Source, Wanted, everything
@@ -81,9 +81,8 @@ def corpus_source(manifest: Manifest, source: str | Path | None = None, limits: 
 
 def read_listing(source: Source, wanted: Wanted = everything) -> tuple[ListedFile, ...]:
     """Read every wanted file of a source once and identify it by its bytes, sorted by path."""
-    return tuple(
-        sorted((identified_file(path, data) for path, data in source.iterate(wanted)), key=lambda file: file.path)
-    )
+    files = (identified_file(path, data) for path, data in source.iterate(wanted))
+    return tuple(sorted(files, key=lambda file: file.path))
 
 
 def read_source(
@@ -102,10 +101,8 @@ def read_source(
         found.append(file)
         if is_label_file(manifest.label_files, path):
             label_files[file.content] = data
-        elif faults is not None:
-            fault = fault_of(kept)
-            if fault is not None:
-                faults[path] = fault
+        elif faults is not None and (fault := fault_of(kept)) is not None:
+            faults[path] = fault
     check_label_files_read(source, manifest)
     for path, data in manifest.beside.items():
         found.append(identified_file(path, data))

@@ -26,7 +26,6 @@ Signal = NDArray[np.float64]
 
 RATE = 16_000
 """Samples a second."""
-
 VOWELS = {
     "a": (730.0, 1090.0, 2440.0, 3400.0),
     "e": (530.0, 1840.0, 2480.0, 3500.0),
@@ -36,10 +35,8 @@ VOWELS = {
 }
 """Formants of adult male American vowels in hertz; the first three from G. E. Peterson and H. L. Barney, J. Acoust.
 Soc. Am. 24 (1952), table II."""
-
 BANDWIDTHS = (80.0, 100.0, 140.0, 200.0)
 """Bandwidths of the formants in hertz."""
-
 CROSSFADE = 0.03
 """Seconds over which one vowel turns into the next."""
 
@@ -181,10 +178,8 @@ SENTENCES = {"s1": "aeiouae", "s2": "oaieuo", "s3": "iaoueai", "s4": "uoeaie", "
 
 LEVEL_DB = -26.0
 """Root mean square of a calm clip, in decibels below full scale."""
-
 DISTANCE_DB = 6.0
 """A clip's level differs by up to this many decibels either way, as microphones are nearer or farther."""
-
 ROOM_DB = -68.0
 """Level of the noise of the room, in decibels below full scale."""
 

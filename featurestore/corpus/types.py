@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.segments import recording_of, segment_of
-
-ReadBytes = Callable[[str], bytes]
-"""Returns the bytes of a kept file by its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +22,14 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording of a corpus, or a segment of one, with what its name and the label files say about it."""
+    """One recording of a corpus, or a segment of one, with its fields from its path and the label files."""
 
     path: str
     """Path inside the corpus, `/` between the parts; the same wherever the user keeps the files. That of a segment
     has a fragment, as `a.wav#t=0.5,1.5&channel=1`."""
     content: str
     """sha256 of the file's bytes, 64 hexadecimal digits: the identity of the recording everywhere. That of a segment
-    also says which part of the recording it is, see `featurestore.segments`."""
+    also names the part of the recording, see `featurestore.segments`."""
     size: int
     """Bytes of the file."""
     labels: tuple[tuple[str, str], ...]

@@ -18,14 +18,14 @@ from featurestore.features import KINDS as FEATURES
 from featurestore.features.kind import Transform
 from featurestore.perturbations import KINDS, RECORDINGS
 from featurestore.perturbations.policy_tables import CustomPerturbation
-from featurestore.segments import WHOLE, Segment
+from featurestore.segments import WHOLE, ReadBytes, Segment
 from featurestore.signal.arrays import LOUDEST, MAX_SECONDS, Row, Signal, counted_seconds
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.copies import Copy, Workspace
 from featurestore.signal.guarded import GuardedDecoder
 from featurestore.signal.kernels.rounding import stored
 from featurestore.signal.pitch_grid import stretched_samples
-from featurestore.signal.recordings import DecodedRecording, ReadBytes, RecordingCache
+from featurestore.signal.recordings import DecodedRecording, RecordingCache
 from featurestore.signal.timing import fit_length, sounding
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec

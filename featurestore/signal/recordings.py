@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from featurestore.errors import AudioError, SpecError
-from featurestore.segments import brief
+from featurestore.segments import ReadBytes, brief
 from featurestore.signal.arrays import Float64, Signal
 from featurestore.signal.audio import resample
 from featurestore.signal.envelope import Envelope, envelope
@@ -19,8 +18,6 @@ from featurestore.signal.kernels.level import energy
 from featurestore.signal.reverberation import Noise, Room
 from featurestore.signal.splices import Resemblance, resemblance
 
-ReadBytes = Callable[[str], bytes]
-"""Returns the bytes of a recording by its sha256, as `Store.source` does."""
 MOST_BYTES = 256_000_000
 """Decoded noises that a worker holds."""
 MOST_ROOMS = 64

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.corpus.corpus_spec import CorpusSpec
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest import Manifest
+from featurestore.corpus.protocols import find_split
 from featurestore.corpus.sources.archive_safety import Limits
-from featurestore.corpus.splits.protocols import find_split
 from featurestore.corpus.types import Corpus
 from featurestore.datasets import DatasetRecord, check_dataset_name, dataset_digest, dataset_name
 from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, SourceError, StorageError

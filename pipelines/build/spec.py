@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featurestore.corpus.splits import protocols
+from featurestore.corpus import protocols
 from featurestore.corpus.types import Corpus
 from featurestore.errors import SpecError
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS, MAX_SECONDS

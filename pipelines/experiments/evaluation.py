@@ -220,7 +220,7 @@ def _same_corpus(store: Store, run: Run, experiment: Experiment, view: DatasetVi
 
 def _side(experiment: Experiment, view: DatasetView, side: str, *, vote: bool = False) -> DatasetView:
     """Return the rows of a side under the run's split."""
-    from featurestore.corpus.splits.protocols import split as split_named
+    from featurestore.corpus.protocols import split as split_named
     from models.batches.loader import Sides
 
     chosen = experiment.split

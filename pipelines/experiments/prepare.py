@@ -144,9 +144,9 @@ def _chosen_splits(
 
     `sounds` are those of recordings, by path; `heard` the contents of noises and rooms that training copies hold.
     """
+    from featurestore.corpus.protocols import folds
+    from featurestore.corpus.protocols import split as split_named
     from featurestore.corpus.splits.leakage import check_folds
-    from featurestore.corpus.splits.protocols import folds
-    from featurestore.corpus.splits.protocols import split as split_named
 
     chosen = experiment.split
     find: Callable[..., Any] = folds if every_fold else split_named
@@ -172,7 +172,7 @@ def _built(
 ) -> tuple[DatasetView, DatasetView | None]:
     """Return an experiment's dataset, and the one of the copies that vote."""
     from featurestore.corpus.corpus_spec import find_corpus_spec
-    from featurestore.corpus.splits.protocols import labelled_under
+    from featurestore.corpus.protocols import labelled_under
     from pipelines.build.run import build
     from pipelines.ingest.fetch import Fetcher
     from pipelines.ingest.ingest import ingest_spec

@@ -56,7 +56,7 @@ def reproduce(
     list of dict
         A line for each published result: `row, metric, published, ours, deviation, runs, corpus, protocol` and more.
     """
-    from featurestore.corpus.splits.protocols import find_split
+    from featurestore.corpus.protocols import find_split
     from featurestore.store import open_store
     from pipelines.experiments.recipe import read_recipe
 

@@ -69,7 +69,7 @@ def tune(
     dict
         `run, objective, best, trials`; each trial has `trial, value, settings`, and one that failed has no value.
     """
-    from featurestore.corpus.splits.protocols import find_split
+    from featurestore.corpus.protocols import find_split
     from featurestore.store import open_store
     from pipelines.experiments.recipe import read_recipe
 

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import platformdirs
 
-from featurestore.corpus.manifest.model import Archive, Manifest
+from featurestore.corpus.manifest import Archive, Manifest
 from featurestore.errors import ChecksumMismatchError, DownloadError, SourceError
 from pipelines.ingest.http_transfer import ADVICE, Patience, Progress, fill
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import platformdirs
 
 from featurestore.checksummed_json import canonical_json, digest
-from featurestore.corpus.sources.folder import FolderSource, file_state
+from featurestore.corpus.sources.open import FolderSource, file_state
 from featurestore.corpus.sources.types import FileState, Member, Wanted
 from featurestore.corpus.types import ListedFile
 from featurestore.regular_files import read_regular

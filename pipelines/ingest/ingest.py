@@ -12,10 +12,10 @@ from pathlib import Path
 from featurestore.corpus.corpus_spec import CorpusSpec
 from featurestore.corpus.labels.assign import label
 from featurestore.corpus.load import check_label_files_read, corpus_source, read_source, with_unread
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.audio_files import RawFormat
-from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.sources.open import FolderSource
 from featurestore.corpus.sources.types import Source
 from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
 from featurestore.datasets import CorpusReference, Listing, listing_key, listing_object, parse_listing

@@ -9,7 +9,7 @@ import soundfile
 from demo_corpus import no_download
 from distributed import LocalCluster
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.errors import BuildError
 from featurestore.perturbations.policy_tables import CustomPerturbation
 from featurestore.signal import guarded

@@ -14,8 +14,8 @@ from fuzzing import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurestore.corpus.catalog import find_manifest, manifest_names
 from featurestore.corpus.labels.assign import label
-from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
 from featurestore.corpus.types import ListedFile
 from featurestore.datasets import CorpusReference, DatasetRecord, Table, parse_listing
 from featurestore.errors import AudioError, DamagedObjectError, FeatureStoreError

@@ -19,7 +19,7 @@ from segmented import WAYS
 from featurestore.corpus.labels.table_formats import TABLE_FORMATS
 from featurestore.corpus.labels.votes import parse_votes
 from featurestore.corpus.load import load_corpus
-from featurestore.corpus.manifest.model import TableRule
+from featurestore.corpus.manifest import TableRule
 from featurestore.corpus.splits.leakage import leaks
 from featurestore.corpus.splits.rules import SPLITS, find_rule
 from featurestore.errors import FeatureStoreError, SourceError

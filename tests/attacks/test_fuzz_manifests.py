@@ -13,10 +13,10 @@ from fuzzing import fuzzed, refused_or_bounded
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurestore.corpus.catalog import parse_manifest
 from featurestore.corpus.catalog_page import catalogue_page
 from featurestore.corpus.labels.assign import label
 from featurestore.corpus.labels.schemes import under_scheme
-from featurestore.corpus.manifest.catalog import parse_manifest
 from featurestore.corpus.splits.applicable import fields_of_manifests, fitting_rules
 from featurestore.corpus.splits.leakage import leaks
 from featurestore.corpus.splits.rules import find_rule

@@ -352,7 +352,7 @@ def test_a_run_of_before_it_kept_its_recordings_goes_by_its_table_or_is_refused_
 
 
 def test_the_sides_that_a_run_keeps_are_a_table_that_a_split_can_be_made_of(place):
-    from featurestore.corpus.splits.protocols import split
+    from featurestore.corpus.protocols import split
     from featurestore.store import open_store
 
     table = open_store(place / "store").view("demo-short").table

@@ -6,12 +6,11 @@ import pytest
 from test_label_files import MANIFEST, audio_folder, manifest_file
 
 from featurestore.corpus import check_leaks, folds, load_corpus
+from featurestore.corpus.catalog import find_manifest, read_manifest
 from featurestore.corpus.check import check_completeness
 from featurestore.corpus.corpus_spec import find_corpus_spec
 from featurestore.corpus.load import read_source
-from featurestore.corpus.manifest.catalog import find_manifest, read_manifest
-from featurestore.corpus.sources.folder import FolderSource
-from featurestore.corpus.sources.open import open_source
+from featurestore.corpus.sources.open import FolderSource, open_source
 from featurestore.errors import SourceError, SpecError, UnknownNameError
 from featurestore.specs.presets import feature_preset
 from featurestore.store import open_store

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from featurestore.corpus import ListedFile, find_manifest, label, load_corpus, read_manifest
 from featurestore.corpus.labels.table_formats import TABLE_FORMATS
 from featurestore.corpus.labels.tables import read_columns, sniffed_delimiter
-from featurestore.corpus.manifest.model import TableRule, is_label_file
+from featurestore.corpus.manifest import TableRule, is_label_file
 from featurestore.corpus.sources.audio_files import RawFormat
 from featurestore.errors import FeatureStoreError, ManifestError, SourceError
 from featurestore.signal.audio import decode

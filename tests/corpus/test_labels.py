@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.corpus import ListedFile, find_manifest, label, load_corpus, read_listing
-from featurestore.corpus.manifest.catalog import parse_manifest
-from featurestore.corpus.sources.folder import FolderSource
-from featurestore.corpus.sources.open import open_source
+from featurestore.corpus.catalog import parse_manifest
+from featurestore.corpus.sources.open import FolderSource, open_source
 from featurestore.corpus.sources.types import MemorySource
 from featurestore.errors import SourceError
 

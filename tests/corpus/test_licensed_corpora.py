@@ -152,7 +152,7 @@ def test_the_speaker_of_fau_aibo_is_the_school_and_the_number(fau_aibo):
     ],
 )
 def test_fau_aibo_trains_on_ohm_validates_on_its_first_five_children_and_tests_on_mont(fau_aibo, protocol, classes):
-    from featurestore.corpus.splits.protocols import labelled_under
+    from featurestore.corpus.protocols import labelled_under
 
     found = split(fau_aibo.utterances, protocol)
     utterances = labelled_under(protocol, fau_aibo.utterances, "fau_aibo")
@@ -196,7 +196,7 @@ def test_headerless_agender_decodes_to_its_samples(tmp_path, agender_folder):
     ],
 )
 def test_twenty_drawn_speakers_of_each_agender_class_validate(agender, protocol, classes):
-    from featurestore.corpus.splits.protocols import labelled_under
+    from featurestore.corpus.protocols import labelled_under
 
     utterances = labelled_under(protocol, agender.utterances, "agender")
     found, other = split(agender.utterances, protocol), split(agender.utterances, protocol, seed=1)

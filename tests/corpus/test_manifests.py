@@ -126,7 +126,7 @@ def test_a_pattern_that_could_run_away_is_refused(tmp_path, pattern):
 
 @pytest.mark.timeout(20)
 def test_the_costliest_pattern_that_is_allowed_still_ends_soon(tmp_path):
-    from featurestore.corpus.manifest.regex import compile_pattern, match_groups
+    from featurestore.corpus.regex import compile_pattern, match_groups
 
     pattern = compile_pattern(r"(?P<a>[a-z]+)(?P<b>[a-z]+)(?P<c>[a-z]+)x", "test")
 
@@ -160,7 +160,7 @@ PIECES = [
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14))
 def test_any_pattern_is_refused_or_answers_soon(pieces):
-    from featurestore.corpus.manifest.regex import compile_pattern, match_groups
+    from featurestore.corpus.regex import compile_pattern, match_groups
 
     try:
         groups = match_groups(compile_pattern("".join(pieces), "fuzz"), "a" * 254 + "c")
@@ -193,8 +193,8 @@ KEYS = st.sampled_from(
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(KEYS, VALUES))
 def test_any_values_under_the_known_keys_give_a_manifest_or_one_of_our_errors(values):
-    from featurestore.corpus.manifest.catalog import manifest_of
-    from featurestore.corpus.manifest.toml_table import TomlTable
+    from featurestore.corpus.catalog import manifest_of
+    from featurestore.corpus.catalog.toml_table import TomlTable
 
     base = {**tomllib.loads(SMALL), **values}
     try:

@@ -7,8 +7,8 @@ from field_copies import read
 from field_names import TABLES
 
 from featurestore.corpus import find_manifest, leaks, split
+from featurestore.corpus.protocols import find_split
 from featurestore.corpus.splits.applicable import fields_of_manifests, fields_of_utterances, fitting_rules
-from featurestore.corpus.splits.protocols import find_split
 from featurestore.corpus.types import Utterance
 from featurestore.errors import SplitError, UnknownNameError
 

@@ -8,7 +8,7 @@ from data_folders import CODES, RECORDINGS, TAKERS, audio_folder, kaldi, named, 
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.manifest.catalog import parse_manifest
+from featurestore.corpus.catalog import parse_manifest
 from featurestore.corpus.suggest.propose import propose_manifest
 
 FORMS = {

@@ -7,7 +7,7 @@ from data_folders import named, write
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.manifest.catalog import parse_manifest
+from featurestore.corpus.catalog import parse_manifest
 from featurestore.corpus.suggest.look import MOST_STUDIED
 from featurestore.corpus.suggest.propose import corpus_name, propose_for, propose_manifest, toml_text
 from featurestore.corpus.types import ListedFile

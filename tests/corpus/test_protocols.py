@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from featurestore.corpus import check_leaks, find_manifest, folds, leaks, load_corpus, manifest_names, split
 from featurestore.corpus.labels.fields import speech_commands_side
-from featurestore.corpus.splits.protocols import find_split, labelled_under
+from featurestore.corpus.protocols import find_split, labelled_under
 from featurestore.corpus.splits.rules import SPLITS
 from featurestore.corpus.types import Utterance
 from featurestore.errors import LeakError, SplitError, UnknownNameError

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.corpus import Leaks, Split, check_leaks, folds, leaks, split
-from featurestore.corpus.splits.leakage import LeakSearch, check_folds
-from featurestore.corpus.splits.values import lacking_notes
+from featurestore.corpus.splits.leakage import LeakSearch, check_folds, lacking_notes
 from featurestore.errors import LeakError, SplitError, UnknownNameError
 
 
@@ -397,8 +396,8 @@ def test_a_split_gives_back_the_paths_of_its_sides_in_name_order_and_tells_where
     assert {side: tuple(members) for side, members in one.members.items()} == one.sides
     assert [len(members) for members in one.members.values()] == [len(paths) for paths in one.sides.values()]
     others = ("9.wav", *one.paths[::-1])
-    assert one.standing_of(others).tolist() == [0, *one.standing.tolist()[::-1]]
-    assert one.standing_of(tuple(one.paths)) is one.standing
+    assert one.bits_of(others).tolist() == [0, *one.side_bits.tolist()[::-1]]
+    assert one.bits_of(tuple(one.paths)) is one.side_bits
     assert one == Split("own", train[::-1], validation, test)
     assert hash(one) == hash(Split("own", train[::-1], validation, test))
     assert one != one.named("other")

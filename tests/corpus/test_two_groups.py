@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from featurestore.corpus import find_manifest, folds, leaks, split
-from featurestore.corpus.splits.protocols import find_split
+from featurestore.corpus.protocols import find_split
 from featurestore.corpus.types import Utterance
 from featurestore.errors import SplitError
 

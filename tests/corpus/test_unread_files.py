@@ -14,8 +14,7 @@ from cli.main import run
 from featurestore.corpus import load_corpus
 from featurestore.corpus.load import read_listing
 from featurestore.corpus.sources.archive_safety import Limits
-from featurestore.corpus.sources.folder import FolderSource
-from featurestore.corpus.sources.open import open_source
+from featurestore.corpus.sources.open import FolderSource, open_source
 
 FILES = {
     f"{mood}/{number}.wav": tone(number + 4 * (mood == "calm")) for mood in ("calm", "joy") for number in (1, 2, 3)

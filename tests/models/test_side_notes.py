@@ -7,7 +7,7 @@ import pytest
 from array_view import ArrayView
 from small_training import CLASSES, small_config, small_sides, small_view
 
-from featurestore.corpus.splits.values import class_notes
+from featurestore.corpus.splits.leakage import class_notes
 from models.batches.loader import Sides
 from models.errors import CheckpointError
 from models.reports.report import render_report

@@ -11,7 +11,7 @@ from demo_corpus import no_download
 from perturbations.sounds import content, response, wav, white
 from tiny_corpus import build_here, recipe, tone, write_corpus
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.errors import MissingObjectError, SpecError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.explain import compare_datasets, explain_build

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from demo_corpus import ingest_demo, no_download
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.errors import BuildError, DamagedObjectError, MissingObjectError, SpecError, StorageError
 from featurestore.integrity.verify import verify
 from featurestore.specs.features import FeatureSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from demo_corpus import no_download
 from tiny_corpus import recipe, write_corpus
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from pipelines.build.run import build
 from pipelines.ingest.ingest import ingest
 

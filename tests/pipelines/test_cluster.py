@@ -14,7 +14,7 @@ from demo_corpus import ROOT, ingest_demo, no_download
 from distributed import Client, LocalCluster
 from tiny_corpus import recipe, write_corpus
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.errors import BuildError
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store

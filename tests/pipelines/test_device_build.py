@@ -11,7 +11,7 @@ import torch
 from demo_corpus import no_download
 from tiny_corpus import tone, write_corpus
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.errors import BuildError, UnknownNameError
 from featurestore.integrity.explain import compare_datasets, explain_build
 from featurestore.integrity.verify import recompute, verify

@@ -7,8 +7,8 @@ import pytest
 from demo_corpus import no_download
 from tiny_corpus import write_corpus
 
-from featurestore.corpus.manifest.catalog import find_manifest
-from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.catalog import find_manifest
+from featurestore.corpus.sources.open import FolderSource
 from featurestore.store import open_store
 from pipelines.ingest.folder_index import SETTLED
 from pipelines.ingest.ingest import ingest

@@ -7,7 +7,7 @@ import json
 from demo_corpus import no_download
 from tiny_corpus import recipe, write_corpus
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.corpus.types import Utterance
 from featurestore.datasets import Table
 from featurestore.shards.grouping import Part, canonical_shards, plan_part

@@ -10,7 +10,7 @@ from demo_corpus import no_download
 from perturbations.sounds import wav
 from tiny_corpus import file_name, recipe, tone, write_corpus
 
-from featurestore.corpus.manifest.catalog import find_manifest
+from featurestore.corpus.catalog import find_manifest
 from featurestore.signal.mel import mel_triangles
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import override

@@ -13,8 +13,8 @@ from segmented import PARTS, RATE, WAYS, Part, audio, cut, encoded, metadata_csv
 from tiny_corpus import build_here, recipe, tree
 
 from featurestore.corpus.corpus_spec import folder_manifest
+from featurestore.corpus.protocols import folds, split
 from featurestore.corpus.splits.leakage import check_leaks
-from featurestore.corpus.splits.protocols import folds, split
 from featurestore.corpus.splits.types import Split
 from featurestore.datasets import Table
 from featurestore.errors import DamagedObjectError, LeakError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from odd_audio_bytes import flac_of, wav_of
 
-from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.sources.open import FolderSource
 from featurestore.corpus.sources.types import MemorySource
 from featurestore.quality.findings import Measured, findings_of
 from featurestore.quality.measures import MOST_SNR_DB, clipped_share, measure

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from featurestore.corpus.corpus_spec import find_corpus_spec
-from featurestore.corpus.splits.protocols import find_split
+from featurestore.corpus.protocols import find_split
 from featurestore.errors import SpecError, UnknownNameError
 from pipelines.experiments.recipe import Experiment, Recipe, read_recipe, recipe_names
 from pipelines.experiments.search import check_rule

@@ -1,7 +1,7 @@
 """Databases of audformat: a header `db.yaml` and a file `db.NAME.csv` for each of its tables.
 
 The header is YAML whose scalars all stay text; no tag is obeyed. Tables are read as CSV; pickled and Parquet tables are
-left out. What a filewise table says holds for all segments of the file. Values of a scheme that refers to a table of
+left out. A filewise table holds for all segments of the file. Values of a scheme that refers to a table of
 its own, such as the age of a speaker, become fields of the recordings.
 """
 
@@ -15,18 +15,13 @@ from featurestore.corpus.suggest.roles import SIDES, SPEAKER_NAMES, TEXT_NAMES, 
 from featurestore.errors import SourceError
 
 HEADER = "db.yaml"
-
 LARGEST_HEADER = 8 * 2**20
 """Bytes of a header; those of published databases take a few kilobytes."""
-
 MOST_EVENTS = 500_000
 """Scalars, lists and mappings of one file; the header of a database of 100 tables has about 5,000."""
-
 DEEPEST = 40
-
 STARTS = frozenset({"", "0", "0.0", "0 days", "0 days 00:00:00", "0 days 00:00:00.000000"})
 """How tables write the start of a file."""
-
 ENDS = frozenset({"", "NaT", "nan"})
 """How tables write the end of a file."""
 
@@ -36,11 +31,8 @@ Mapped = Mapping[str, Any]
 def plain_yaml(text: str, where: str) -> Any:  # noqa: ANN401 (mappings, lists and strings)
     """Return the one document of a YAML text; every scalar is a string.
 
-    Raises
-    ------
-    SourceError
-        Naming `where`, if the text is no YAML, has a tag such as `!!python/object`, an alias to something that is not
-        finished, several documents, or too many or too deep values.
+    `SourceError` naming `where`, if the text is no YAML, has a tag such as `!!python/object`, an alias to something
+    that is not finished, several documents, or too many or too deep values.
     """
     import yaml
 
@@ -70,13 +62,7 @@ def is_audformat(folder: DataFolder) -> bool:
 
 
 def read_audformat(folder: DataFolder) -> FoundCorpus:
-    """Read a database.
-
-    Raises
-    ------
-    SourceError
-        If the header is no plain YAML, or no table can be read.
-    """
+    """Read a database; `SourceError` if the header is no plain YAML, or no table can be read."""
     where = f"{HEADER!r} in {str(folder.place)!r:.200}"
     header = plain_yaml(folder.data(HEADER, LARGEST_HEADER).decode("utf-8-sig", errors="replace"), where)
     if not isinstance(header, dict):
@@ -85,7 +71,9 @@ def read_audformat(folder: DataFolder) -> FoundCorpus:
     notes: list[str] = []
     for name, table in _mapping(header, "tables").items():
         if not folder.has(f"db.{name}.csv"):
-            notes.append(f"the table {name!r} is left out: {_absent(folder, name)}")
+            kind = next((kind for kind in ("parquet", "pkl") if folder.has(f"db.{name}.{kind}")), None)
+            stored = f"it is stored as {kind}, which is not read; save the database again with storage_format='csv'"
+            notes.append(f"the table {name!r} is left out: {stored if kind else f'db.{name}.csv is missing'}")
             continue
         for path, fields in _table(folder, header, name, table if isinstance(table, dict) else {}):
             known = rows.setdefault((path, fields.get("start", ""), fields.get("end", "")), {})
@@ -122,18 +110,11 @@ def _line(values: Mapped, key: str) -> str:
     return " ".join(found.split()) if isinstance(found, str) else ""
 
 
-def _absent(folder: DataFolder, name: str) -> str:
-    kind = next((kind for kind in ("parquet", "pkl") if folder.has(f"db.{name}.{kind}")), None)
-    if kind is None:
-        return f"db.{name}.csv is missing"
-    return f"it is stored as {kind}, which is not read; save the database again with storage_format='csv'"
-
-
 def _table(folder: DataFolder, header: Mapped, name: str, table: Mapped) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the path and fields of each row of one table."""
     schemes: dict[str, str] = {}
-    for column, said in _mapping(table, "columns").items():
-        scheme = said.get("scheme_id") if isinstance(said, dict) else None
+    for column, known in _mapping(table, "columns").items():
+        scheme = known.get("scheme_id") if isinstance(known, dict) else None
         schemes[column] = scheme if isinstance(scheme, str) and scheme in _mapping(header, "schemes") else ""
     beside = {column: _scheme_values(folder, header, scheme) for column, scheme in schemes.items()}
     split = table.get("split_id")
@@ -153,13 +134,13 @@ def _table(folder: DataFolder, header: Mapped, name: str, table: Mapped) -> Iter
 
 
 def _scheme_values(folder: DataFolder, header: Mapped, scheme: str) -> Mapping[str, dict[str, str]]:
-    """Return what a scheme says of its values: from the header, or from the table that it names."""
+    """Return the fields of each value of a scheme: from the header, or from the table that it names."""
     labels = _mapping(_mapping(header, "schemes"), scheme).get("labels")
     if isinstance(labels, dict):
         return {
-            value: {name: text for name, text in said.items() if text and isinstance(text, str)}
-            for value, said in labels.items()
-            if isinstance(said, dict)
+            value: {name: text for name, text in fields.items() if text and isinstance(text, str)}
+            for value, fields in labels.items()
+            if isinstance(fields, dict)
         }
     if not isinstance(labels, str) or not folder.has(f"db.{labels}.csv"):
         return {}

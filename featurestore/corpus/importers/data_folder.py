@@ -31,7 +31,7 @@ class FoundCorpus:
     """
 
     format: str
-    """What messages call the format."""
+    """The name of the format in messages."""
     rows: tuple[tuple[str, Row], ...]
     """The path of each recording as it was written, and its fields."""
     title: str = ""
@@ -51,7 +51,7 @@ class DataFolder:
     place: Path
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the files that lie directly in it, sorted."""
+        """Return the names of the files directly in it, sorted."""
         return tuple(one.name for one in self._entries(Path.is_file))
 
     def below(self) -> tuple[DataFolder, ...]:
@@ -71,10 +71,7 @@ class DataFolder:
     def data(self, name: str, most: int = LARGEST_LABEL_FILE) -> bytes:
         """Return the bytes of a file, unpacked if its name ends in `.gz`; never more than `most`.
 
-        Raises
-        ------
-        SourceError
-            If it is larger, cannot be read, or is no gzip file although its name says so.
+        `SourceError` if it is larger, cannot be read, or is no gzip file although its name says so.
         """
         where = f"{name!r:.120} in {str(self.place)!r}"
         try:
@@ -133,10 +130,7 @@ class DataFormat:
 def written_path(text: str, place: str) -> str:
     """Check a recording's path as another tool wrote it, and return it with plain parts.
 
-    Raises
-    ------
-    SourceError
-        If it is empty, climbs with `..`, is an address on the network, or holds control characters.
+    `SourceError` if it is empty, climbs with `..`, is an address on the network, or holds control characters.
     """
     path = unicodedata.normalize("NFC", text.strip()).replace("\\", "/")
     if "://" in path:
@@ -156,10 +150,8 @@ def texts_of(values: Mapping[str, Any]) -> dict[str, str]:
 def table_fields(folder: DataFolder, name: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield place and fields of each row of a CSV or TSV file with a header; empty values are left out.
 
-    Raises
-    ------
-    SourceError
-        If it has more columns than a table of labels has, two of one name, or a line cannot be split into columns.
+    `SourceError` if it has more columns than a table of labels has, two of one name, or a line cannot be split into
+    columns.
     """
     delimiter = "\t" if name.endswith(".tsv") else ","
     rows = table_rows(folder.text(name), delimiter, f"{name!r:.120}", header=True)

@@ -33,10 +33,7 @@ def has_metadata(folder: DataFolder) -> bool:
 def read_metadata(folder: DataFolder) -> FoundCorpus:
     """Read all metadata files of an audio folder; paths are relative to the metadata that names them.
 
-    Raises
-    ------
-    SourceError
-        If a row names no file, or a table has too many columns.
+    `SourceError` if a row names no file, or a table has too many columns.
     """
     rows: list[tuple[str, dict[str, str]]] = []
     for part, name in _metadata_files(folder):

@@ -1,6 +1,6 @@
 """Kaldi data folders: `wav.scp` with `utt2spk`, `text`, `spk2gender` and any `utt2NAME` or `spk2NAME`.
 
-A line is a key and the rest; two lines or files that say different things of one key are refused. `segments` gives the
+A line is a key and the rest; lines or files that differ in what they give for one key are refused. `segments` gives the
 utterances of a recording. Commands behind a pipe and offsets into archives are refused: the first would have to be
 executed, the second are no files. A folder of such folders (`train`, `dev`, `test`) is one corpus with their split.
 """
@@ -32,10 +32,7 @@ def is_kaldi(folder: DataFolder) -> bool:
 def read_kaldi(folder: DataFolder) -> FoundCorpus:
     """Read one data folder, or all below one.
 
-    Raises
-    ------
-    SourceError
-        For a pipe, an archive offset, lines or files that contradict each other, or a line without a value.
+    `SourceError` for a pipe, an archive offset, lines or files that contradict each other, or a line without a value.
     """
     parts = [folder] if folder.has("wav.scp") else [one for one in folder.below() if one.has("wav.scp")]
     rows = [
@@ -62,7 +59,7 @@ def _rows(folder: DataFolder) -> Iterator[tuple[str, Mapping[str, str]]]:
     channels = _channels(folder)
     for utterance, recording, part in _utterances(folder, recordings):
         speaker = speakers.get(utterance)
-        said = [
+        found = [
             *((f"utt2{name}", name, values.get(utterance)) for name, values in by_kind["utt"].items()),
             *((f"spk2{name}", name, values.get(speaker or "")) for name, values in by_kind["spk"].items()),
             ("utt2spk", "speaker", speaker),
@@ -70,14 +67,14 @@ def _rows(folder: DataFolder) -> Iterator[tuple[str, Mapping[str, str]]]:
             ("reco2file_and_channel", "channel", channels.get(recording)),
             *(("segments", name, value) for name, value in part.items()),
         ]
-        yield recordings[recording], _joined(folder, utterance, said)
+        yield recordings[recording], _joined(folder, utterance, found)
 
 
-def _joined(folder: DataFolder, utterance: str, said: Iterable[tuple[str, str, str | None]]) -> Mapping[str, str]:
-    """Return the fields that files say of an utterance; `SourceError` where two of them differ."""
+def _joined(folder: DataFolder, utterance: str, found: Iterable[tuple[str, str, str | None]]) -> Mapping[str, str]:
+    """Return the fields of an utterance, found as file, name and value; `SourceError` where two files differ."""
     fields: dict[str, str] = {}
     sources: dict[str, str] = {}
-    for file, name, value in said:
+    for file, name, value in found:
         if value and fields.setdefault(name, value) != value:
             raise SourceError(
                 f"{str(folder.place)!r:.120}: {sources[name]!r} says the {name} {fields[name]!r:.80} of "
@@ -103,6 +100,7 @@ def _lines(folder: DataFolder, name: str) -> Mapping[str, tuple[str, str]]:
 
 
 def _values(folder: DataFolder, name: str) -> Mapping[str, str]:
+    """Return the rest of each line of a file by its key."""
     return {key: value for key, (value, _) in _lines(folder, name).items()}
 
 

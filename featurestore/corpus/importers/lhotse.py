@@ -31,11 +31,8 @@ def is_lhotse(folder: DataFolder) -> bool:
 def read_lhotse(folder: DataFolder) -> FoundCorpus:
     """Read every pair of manifests of a folder; `train`, `dev` or `test` in their names is the split.
 
-    Raises
-    ------
-    SourceError
-        For a recording that is no file (a command, an address, a transformed one), or a supervision without times or
-        of channels that are neither one nor all.
+    `SourceError` for a recording that is no file (a command, an address, a transformed one), or a supervision without
+    times or of channels that are neither one nor all.
     """
     rows: list[tuple[str, Mapping[str, str]]] = []
     for recordings, supervisions in _pairs(folder):

@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from featurestore.corpus.importers.data_folder import MOST_FIELDS, FoundCorpus, Row
 from featurestore.corpus.labels.fields import is_missing, is_segment, is_segment_field
-from featurestore.corpus.manifest.model import AudioFiles, LabelRule, Manifest, Scheme, TableRule, Translation
+from featurestore.corpus.manifest import AudioFiles, LabelRule, Manifest, Scheme, TableRule, Translation
 from featurestore.corpus.sources.archive_safety import Limits
-from featurestore.corpus.sources.folder import FolderSource
+from featurestore.corpus.sources.open import FolderSource
 from featurestore.corpus.sources.types import Member, Source, Wanted, everything
 from featurestore.corpus.splits.applicable import usual_splits
 from featurestore.corpus.suggest.propose import corpus_name, pattern_of
@@ -27,7 +27,7 @@ from featurestore.corpus.suggest.roles import class_field, holds_numbers, tells_
 from featurestore.errors import SourceError
 
 WHOLE_PATH = 64
-"""More parts than a path may have: recordings are told apart by their whole path."""
+"""More parts than a path may have: the whole path identifies a recording."""
 SAMPLES = 200
 """Recordings that a way of changing paths is tried on."""
 STARTS = 5
@@ -37,24 +37,20 @@ STARTS = 5
 def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), limits: Limits | None = None) -> Manifest:
     """Return the manifest of a corpus that another tool described.
 
-    Every other field of the rows becomes a scheme of its name, so that `FOLDER/gender` predicts that one instead.
+    Its folder `place` is the source where none is given; it takes no name of a `known` corpus. Every other field of
+    the rows becomes a scheme of its name, so that `FOLDER/gender` predicts that one instead.
 
-    Parameters
-    ----------
-    found : FoundCorpus
-    place : path
-        Its folder, the source where none is given.
-    known : tuple of str
-        Names of corpora that it must not take.
-    limits : Limits, optional
-        It has as many recordings and segments at most as a source may have files.
-
-    Raises
-    ------
-    SourceError
-        If there are no rows, too many, or none of their fields can be a class.
+    `SourceError` if there are no rows, more than a source may have files, or none of their fields can be a class.
     """
-    _check_size(found, (limits or Limits()).members)
+    most = (limits or Limits()).members
+    widest = max((len(row) for _, row in found.rows), default=0)
+    if not found.rows:
+        raise SourceError(f"the {found.format} data names no recording. Give the folder that holds its lists.")
+    if len(found.rows) > most or widest > MOST_FIELDS:
+        raise SourceError(
+            f"the {found.format} data has {len(found.rows):,} recordings of up to {widest:,} fields; at most "
+            f"{most:,} (--max-files raises it) and {MOST_FIELDS} are read. Split it."
+        )
     fields: dict[str, Counter[str]] = {}
     for _, row in found.rows:
         for name, value in row.items():
@@ -66,8 +62,10 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), li
     if target is None:
         raise SourceError(_no_class(found, place, fields, others))
     paths = _corpus_paths([written for written, _ in found.rows])
-    rows, left_out = _without_idle_segments(found.rows, target)
-    translation = Translation(found.format, _as_lines(paths, rows), paths)
+    rows, notes = _without_idle_segments(found.rows, target)
+    names = {written: name for name, written in paths.items()}
+    lines = sorted(json.dumps({**row, "file": names[written]}, sort_keys=True) for written, row in rows)
+    translation = Translation(found.format, "\n".join(lines).encode("ascii") + b"\n", paths)
     suffixes = {PurePosixPath(path).suffix.casefold() for path in paths}
     schemes = [name for name in others if re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,39}", name)]
     return Manifest(
@@ -88,19 +86,8 @@ def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), li
         schemes={name: Scheme(name, target=name) for name in schemes},
         place=str(place),
         translation=translation,
-        notes=(*found.notes, *left_out, _about(found, target, others)),
+        notes=(*found.notes, *notes, _about(found, target, others)),
     )
-
-
-def _check_size(found: FoundCorpus, most: int) -> None:
-    if not found.rows:
-        raise SourceError(f"the {found.format} data names no recording. Give the folder that holds its lists.")
-    widest = max(len(row) for _, row in found.rows)
-    if len(found.rows) > most or widest > MOST_FIELDS:
-        raise SourceError(
-            f"the {found.format} data has {len(found.rows):,} recordings of up to {widest:,} fields; at most "
-            f"{most:,} (--max-files raises it) and {MOST_FIELDS} are read. Split it."
-        )
 
 
 def _no_class(found: FoundCorpus, place: Path, fields: Iterable[str], others: Mapping[str, Counter[str]]) -> str:
@@ -137,13 +124,6 @@ def _without_idle_segments(
     kept = [(path, row) for path, row, segment in parted if not segment or target in row or path not in whole]
     idle = len(parted) - len(kept)
     return kept, (f"{idle:,} segments without {target!r} of recordings that have one are left out",) if idle else ()
-
-
-def _as_lines(paths: Mapping[str, str], rows: Iterable[tuple[str, Row]]) -> bytes:
-    """Write the rows as JSON lines, sorted, so that equal data makes equal bytes."""
-    names = {written: name for name, written in paths.items()}
-    lines = [json.dumps({**row, "file": names[written]}, sort_keys=True) for written, row in rows]
-    return "\n".join(sorted(lines)).encode("ascii") + b"\n"
 
 
 def _about(found: FoundCorpus, target: str, others: Iterable[str]) -> str:
@@ -191,10 +171,7 @@ class LocatedSource:
 def located(source: Source, translation: Translation) -> Source:
     """Return the source itself where the paths fit it as they are, else with the paths of the translation.
 
-    Raises
-    ------
-    SourceError
-        If it holds none of the recordings, or twice the same under different folders.
+    `SourceError` if it holds none of the recordings, or twice the same under different folders.
     """
     there = {unicodedata.normalize("NFC", member.path): member.path for member in source.members()}
     paths = dict(translation.paths)

@@ -10,15 +10,14 @@ from dataclasses import replace
 
 from featurestore.corpus.labels.fields import DERIVATIONS, filled, is_missing, is_number
 from featurestore.corpus.labels.label_files import LabelFiles, RecordingFields, read_label_files
-from featurestore.corpus.manifest.model import IndexEntry, LabelRule, Manifest, is_label_file
-from featurestore.corpus.manifest.regex import compile_pattern, match_groups
+from featurestore.corpus.manifest import IndexEntry, LabelRule, Manifest, is_label_file
+from featurestore.corpus.regex import compile_pattern, match_groups
 from featurestore.corpus.sources.archive_safety import has_control_characters, is_junk
-from featurestore.corpus.types import Corpus, ListedFile, ReadBytes, Rejection, Utterance, shown
-from featurestore.segments import WHOLE, recording_of
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, Utterance, shown
+from featurestore.segments import WHOLE, ReadBytes, recording_of
 
 UNKNOWN = frozenset({"unknown", "unk", "undefined", "unlabeled", "unlabelled", "missing", "not available"})
 """Classes that may mean that nobody knows the class."""
-
 MOST_NAMED = 5
 """Names that a note spells out before it only counts."""
 
@@ -43,26 +42,26 @@ def label(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | N
     """
     kept = tuple(listing)
     beside = read_label_files(manifest, kept, read)
-    files, duplicates, notes = _by_corpus_path(manifest, kept)
+    files, rejected, notes = recordings_by_path(manifest, kept)
     rule = manifest.labels
     pattern = compile_pattern(rule.pattern, f"manifest {manifest.name!r}", any_case=rule.any_case)
     utterances: list[Utterance] = []
-    rejected, unlabelled = list(duplicates), []
+    unlabelled: list[Rejection] = []
     for path, file in sorted(files.items()):
         reason = _fault(manifest, path) or difference(manifest.index.get(path), file)
-        for said in [RecordingFields(WHOLE, {})] if reason else beside.fields_of(path):
-            part = said.segment.path(path)
+        for row in [RecordingFields(WHOLE, {})] if reason else beside.fields_of(path):
+            part = row.segment.path(path)
             taken = f"its path is that of a part of {path!r}" if part != path and part in files else None
-            parsed = reason or taken or parse_label(rule, pattern, path, said if beside.rows else None)
+            parsed = reason or taken or parse_label(rule, pattern, path, row if beside.rows else None)
             if parsed is None:
-                unlabelled.append(Rejection(shown(part), _without_label(manifest, pattern)))
+                unlabelled.append(Rejection(shown(part), _without_label(manifest)))
             elif isinstance(parsed, str):
                 rejected.append(Rejection(shown(part), parsed))
             else:
                 utterances.append(
                     Utterance(
                         path=part,
-                        content=said.segment.content(file.content),
+                        content=row.segment.content(file.content),
                         size=file.size,
                         labels=tuple(parsed.items()),
                         label=parsed[rule.target],
@@ -74,41 +73,42 @@ def label(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | N
     if rule.join_speakers:
         utterances, joined = _with_joined_speakers(utterances)
         notes += joined
-    notes += manifest.notes
-    notes += (*count_notes(manifest, files), *_missing_notes(rejected, rule.target))
+    notes += (*manifest.notes, *count_notes(manifest, files), *_missing_notes(rejected, rule.target))
     if beside.rows and rule.target not in (*pattern.groupindex, *rule.codes):
-        notes += doubtful_classes(rule.target, Counter(one.label for one in utterances))
+        notes += tuple(_doubtful_classes(rule.target, Counter(one.label for one in utterances)))
     notes += (*_duplicates(utterances), *orphan_notes(beside, files))
     return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
 
 
 def parse_label(
-    rule: LabelRule, pattern: re.Pattern[str], path: str, told: RecordingFields | None = None
+    rule: LabelRule, pattern: re.Pattern[str], path: str, row: RecordingFields | None = None
 ) -> dict[str, str] | str | None:
-    """Read the label fields of one path: from the path, from what `told` says of it, then composed and derived.
+    """Read the label fields of one path: from the path, from its `row` of label files, then composed and derived.
 
     Returns
     -------
     dict of field to value; a string with the reason if a value cannot be taken; None if the name does not fit or
-    nothing says its label.
+    nothing gives its label.
     """
     named = match_groups(pattern, path if rule.match == "path" else path.rsplit("/", 1)[-1]) if rule.pattern else {}
     if named is None:
         return None
-    if told and told.reason is not None:
-        return told.reason
-    tabled = told.fields if told else {}
-    said = {name: value for name, value in tabled.items() if not is_missing(value) or value in rule.codes.get(name, ())}
+    if row and row.reason is not None:
+        return row.reason
+    tabled = row.fields if row else {}
+    known = {
+        name: value for name, value in tabled.items() if not is_missing(value) or value in rule.codes.get(name, ())
+    }
     for name in (rule.target, rule.speaker):  # with the quote it would be another class or speaker
-        value = said.get(name or "", "")
+        value = known.get(name or "", "")
         if value.count('"') % 2 and '"' in (value[0], value[-1]):
             return f"its {name} has a quote that nothing closes: {value}"
-    fields = {**said, **named}
+    fields = {**known, **named}
     for name, table in rule.codes.items():
         if name in fields:
             code = fields[name]
-            known = {one.casefold(): meaning for one, meaning in reversed([*table.items()])} if rule.any_case else table
-            meaning = table.get(code, known.get(code.casefold() if rule.any_case else code))
+            folded = {one.casefold(): meaning for one, meaning in reversed([*table.items()])} if rule.any_case else {}
+            meaning = table.get(code, folded.get(code.casefold()))
             if meaning is None:
                 return f"unknown code {code!r} for {name}; known: {', '.join(sorted(table))}"
             fields[name] = meaning
@@ -122,90 +122,79 @@ def parse_label(
         return fields
     if rule.target in tabled:
         return _missing(rule.target, tabled[rule.target])
-    return None if told else f"the name says no {rule.target}"
+    return None if row else f"the name says no {rule.target}"
 
 
 def _missing(target: str, value: str = "") -> str:
     return f"its {target} is missing: {value}"
 
 
-def _missing_notes(rejected: Iterable[Rejection], target: str) -> list[str]:
-    """Count the recordings whose label files say that their class is not known."""
-    values = [one.reason.removeprefix(_missing(target)) for one in rejected if one.reason.startswith(_missing(target))]
-    counted = ", ".join(f"{count} {value!r}" for value, count in sorted(Counter(values).items()))
-    return (
-        [f"{len(values)} recordings have no {target}, which their label files call missing: {counted}"]
-        if values
-        else []
-    )
+def _missing_notes(rejected: Iterable[Rejection], target: str) -> Iterator[str]:
+    """Count the recordings whose class is missing by their label files."""
+    start = _missing(target)
+    values = Counter(one.reason.removeprefix(start) for one in rejected if one.reason.startswith(start))
+    if values:
+        counted = ", ".join(f"{count} {value!r}" for value, count in sorted(values.items()))
+        yield f"{values.total()} recordings have no {target}, which their label files call missing: {counted}"
 
 
-def doubtful_classes(target: str, counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Say which classes that a table gives may be none: amounts, or words for what nobody knows."""
-    notes = []
+def _doubtful_classes(target: str, counts: Mapping[str, int]) -> Iterator[str]:
+    """Name the classes of a table that may be none: amounts, or words for what nobody knows."""
     if len(counts) > 1 and all(map(is_number, counts)):
         some = ", ".join(sorted(counts, key=lambda name: float(name.replace(",", ".")))[:MOST_NAMED])
         more = ", ..." if len(counts) > MOST_NAMED else ""
-        notes.append(
+        yield (
             f"the classes of {target!r} are numbers: {len(counts):,} ({some}{more}) of {sum(counts.values()):,} "
             "recordings; amounts are no classes: name ranges of them"
         )
-    notes += [
-        f"{counts[name]:,} recordings have the class {shown(name)!r}: if it means that nobody knows it, leave it empty"
-        for name in sorted(counts)
-        if name.casefold() in UNKNOWN
-    ]
-    return tuple(notes)
+    for name in sorted(counts):
+        if name.casefold() in UNKNOWN:
+            yield (
+                f"{counts[name]:,} recordings have the class {shown(name)!r}: if it means that nobody knows it, leave "
+                "it empty"
+            )
 
 
-def _without_label(manifest: Manifest, pattern: re.Pattern[str]) -> str:
+def _without_label(manifest: Manifest) -> str:
     if manifest.translation:
         return f"the {manifest.translation.format} data says no {manifest.labels.target} of it"
     if manifest.tables:
         files = ", ".join(name for rule in manifest.tables for name in rule.files)
         return f"no row of {files} gives its {manifest.labels.target}"
-    return f"the name does not fit the pattern {pattern.pattern}"
+    return f"the name does not fit the pattern {manifest.labels.pattern}"
 
 
 def orphan_notes(beside: LabelFiles, files: Iterable[str]) -> list[str]:
-    """Say which rows of label files have no recording."""
+    """Name the rows of label files that have no recording."""
     orphans = beside.orphans(files)
     return [f"{len(orphans)} rows of the label files have no recording: {_some(orphans)}"] if orphans else []
 
 
-def recordings_of(manifest: Manifest, listing: Iterable[ListedFile]) -> dict[str, ListedFile]:
-    """Return the recordings of a listing by their paths inside the corpus, without second copies."""
-    return _by_corpus_path(manifest, listing)[0]
-
-
-def _by_corpus_path(
+def recordings_by_path(
     manifest: Manifest, listing: Iterable[ListedFile]
 ) -> tuple[dict[str, ListedFile], list[Rejection], tuple[str, ...]]:
-    """Give each file its path inside the corpus; the second copy of a file is dropped, a second version rejected."""
+    """Return the recordings by their paths inside the corpus, the rejected ones, and a note on second copies.
+
+    The second copy of a file is dropped; one of the same path and other bytes is rejected.
+    """
     files: dict[str, ListedFile] = {}
     rejected: list[Rejection] = []
     copies = 0
-    wanted = (
-        file
-        for file in listing
-        if manifest.audio.wants(file.path)
-        and not is_junk(file.path)
-        and not is_label_file(manifest.label_files, file.path)
-    )
-    for file in sorted(wanted, key=lambda one: (one.path.count("/"), one.path)):
+    for file in sorted(listing, key=lambda one: (one.path.count("/"), one.path)):
+        beside = is_junk(file.path) or is_label_file(manifest.label_files, file.path)
+        if beside or not manifest.audio.wants(file.path):
+            continue
         path = manifest.audio.corpus_path(unicodedata.normalize("NFC", file.path))
         first = files.setdefault(path, file)
         copies += first is not file and first.content == file.content
         if first.content != file.content:
-            rejected.append(
-                Rejection(shown(file.path), f"other bytes than {shown(first.path)!r}, which has the same name")
-            )
-    notes = (f"{copies} files are second copies of others and were left out",) if copies else ()
-    return files, rejected, notes
+            reason = f"other bytes than {shown(first.path)!r}, which has the same name"
+            rejected.append(Rejection(shown(file.path), reason))
+    return files, rejected, (f"{copies} files are second copies of others and were left out",) if copies else ()
 
 
 def _fault(manifest: Manifest, path: str) -> str | None:
-    """Say why a recording cannot be used, by its path alone."""
+    """Return why a recording cannot be used, by its path alone."""
     if not path.isprintable() and has_control_characters(path):
         return "its name holds control characters, or bytes that are no UTF-8; rename it"
     fault = manifest.audio.fault(path)
@@ -213,7 +202,7 @@ def _fault(manifest: Manifest, path: str) -> str | None:
 
 
 def difference(entry: IndexEntry | None, file: ListedFile) -> str | None:
-    """Say how a file differs from the published one; None if it does not, or nothing is published."""
+    """Return how a file differs from the published one; None if it does not, or nothing is published."""
     if entry is None or entry.sha256 == file.content:
         return None
     checksums = f"sha256 {file.content}, expected {entry.sha256}"
@@ -225,7 +214,7 @@ def difference(entry: IndexEntry | None, file: ListedFile) -> str | None:
 
 
 def _with_joined_speakers(utterances: Sequence[Utterance]) -> tuple[list[Utterance], tuple[str, ...]]:
-    """Give speakers who share a recording one name, such as `s03+s07`; say which these are."""
+    """Give speakers who share a recording one name, such as `s03+s07`; a note names these."""
     groups: dict[str, set[str]] = {one.speaker: {one.speaker} for one in utterances if one.speaker is not None}
     holders: dict[str, str] = {}
     for one in utterances:
@@ -237,22 +226,20 @@ def _with_joined_speakers(utterances: Sequence[Utterance]) -> tuple[list[Utteran
     names = {speaker: "+".join(sorted(group)) for speaker, group in groups.items()}
     found = sorted({name for speaker, name in names.items() if name != speaker})
     notes = (f"speakers joined, as they share recordings: {_some(found)}",) if found else ()
-    renamed = [one if one.speaker is None else replace(one, speaker=names[one.speaker]) for one in utterances]
-    return renamed, notes
+    return [one if one.speaker is None else replace(one, speaker=names[one.speaker]) for one in utterances], notes
 
 
-def count_notes(manifest: Manifest, files: Mapping[str, ListedFile]) -> list[str]:
+def count_notes(manifest: Manifest, files: Mapping[str, ListedFile]) -> Iterator[str]:
     """Compare the files found with the ones published, by name where an index is pinned, else by number."""
     if not manifest.index:
         expected = manifest.expected.files
-        differs = expected is not None and expected != len(files)
-        return [f"{len(files)} files found, a complete copy has {expected}"] if differs else []
-    missing = sorted(set(manifest.index) - set(files))
-    extra = sorted(set(files) - set(manifest.index))
-    notes = (
-        [f"{len(missing)} of {len(manifest.index)} published files are missing: {_some(missing)}"] if missing else []
-    )
-    return [*notes, f"{len(extra)} files are not in the published index: {_some(extra)}"] if extra else notes
+        if expected is not None and expected != len(files):
+            yield f"{len(files)} files found, a complete copy has {expected}"
+        return
+    if missing := sorted(set(manifest.index) - set(files)):
+        yield f"{len(missing)} of {len(manifest.index)} published files are missing: {_some(missing)}"
+    if extra := sorted(set(files) - set(manifest.index)):
+        yield f"{len(extra)} files are not in the published index: {_some(extra)}"
 
 
 def _duplicates(utterances: Iterable[Utterance]) -> Iterator[str]:
@@ -269,4 +256,4 @@ def _duplicates(utterances: Iterable[Utterance]) -> Iterator[str]:
 
 def _some(paths: list[str]) -> str:
     more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
-    return ", ".join(shown(path) for path in paths[:MOST_NAMED]) + more
+    return ", ".join(map(shown, paths[:MOST_NAMED])) + more

@@ -1,6 +1,6 @@
-"""Fields of recordings: missing values, fields made of others or of a path, and fields that say a segment.
+"""Fields of recordings: missing values, fields made of others or of a path, and fields that give a segment.
 
-Which segment of a recording a row is about is said by its fields `start`, `end`, `duration` and `channel`. Times are
+Which segment of a recording a row is about is given by its fields `start`, `end`, `duration` and `channel`. Times are
 seconds from the start of the file, or `0 days 00:00:01.5` and `00:00:01.5` as pandas writes them; channel 0 is the
 first. What cannot be read so is refused and never passed over.
 """
@@ -22,10 +22,10 @@ _MISSING_IN_ANY_CASE = frozenset({"#n/a", "<na>", "n/a", "none", "null"})
 
 
 def is_missing(value: str) -> bool:
-    """Tell whether a table says with a text that a value is missing.
+    """Tell whether a text in a table means that a value is missing.
 
-    It does with what pandas takes for that and writes, `none` in any case of its letters, and dashes or question marks
-    alone. `unknown` may be a class, and is one.
+    It does if pandas takes or writes it for that, or if it is `none` in any case, or dashes or question marks alone.
+    `unknown` may be a class, and is one.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def is_number(value: str) -> bool:
 
 
 def cased(field: str, value: str, *, lower: bool) -> str:
-    """Return a field's value, in lower case if wanted; the name of the recording and a missing value stay as they are.
+    """Return a field's value, in lower case if wanted; the name of the recording and a missing value keep theirs.
 
     Examples
     --------
@@ -66,10 +66,7 @@ def filled(template: str, fields: Mapping[str, str]) -> str | None:
 def template_fields(template: str) -> tuple[str, ...]:
     """Return the names in a template.
 
-    Raises
-    ------
-    ValueError
-        If it is no plain template: unbalanced braces, conversions, formats or attributes.
+    `ValueError` if it is no plain template: unbalanced braces, conversions, formats or attributes.
     """
     names: list[str] = []
     for _, name, form, conversion in Formatter().parse(template):
@@ -86,10 +83,8 @@ def speech_commands_side(path: str) -> str:
     test (P. Warden, Speech Commands, arXiv:1804.03209, `which_set` of its published code).
     """
     name = re.sub(r"_nohash_.*$", "", path.rsplit("/", 1)[-1])
-    largest = 2**27 - 1
-    percent = (
-        int(hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(), 16) % (largest + 1) * (100.0 / largest)
-    )
+    number = int(hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(), 16)
+    percent = number % 2**27 * (100.0 / (2**27 - 1))
     return "validation" if percent < 10 else "test" if percent < 20 else "train"
 
 
@@ -125,7 +120,7 @@ _UNITS = ("s", "sec", "secs", "second", "seconds")
 
 
 def is_segment_field(name: str) -> bool:
-    """Tell whether a field's name is one that says which part of a recording a row is about."""
+    """Tell whether a field of this name gives the part of a recording that a row is about."""
     return _plain(name) == "channel" or _FIELD.fullmatch(_plain(name)) is not None
 
 
@@ -137,8 +132,8 @@ def is_segment(row: Mapping[str, str]) -> bool:
         return True
 
 
-def check_whole(left_out: Mapping[str, str], place: object) -> None:
-    """Refuse a row whose part of a recording stands in columns that the manifest leaves out, with `SourceError`."""
+def check_no_segment(left_out: Mapping[str, str], place: str) -> None:
+    """Refuse a row whose part of a recording is in columns that the manifest leaves out, with `SourceError`."""
     if left_out and is_segment(left_out):
         raise SourceError(
             f"{place}: {' and '.join(map(repr, left_out))[:120]} say a part of a recording, "
@@ -148,20 +143,12 @@ def check_whole(left_out: Mapping[str, str], place: object) -> None:
 
 
 def split_segment(row: Mapping[str, str]) -> tuple[Segment, dict[str, str]]:
-    """Take the fields that say a part of a recording out of a row.
+    """Return the segment that the fields of a row give, and the other fields.
 
     `begin` and `onset` are other names of `start`, `stop` of `end`; `offset` is the start where there is a `duration`
     or an `end`, and the end where there is an `onset`. A duration alone describes a recording and is no part.
 
-    Returns
-    -------
-    tuple
-        The segment, and the other fields.
-
-    Raises
-    ------
-    ValueError
-        Saying which field cannot be read, or what is missing.
+    `ValueError` names the field that cannot be read, or what is missing.
     """
     times: list[tuple[str, str, str]] = []
     channels: set[int] = set()
@@ -195,7 +182,7 @@ def _plain(name: str) -> str:
 
 
 def _span(times: list[tuple[str, int]]) -> tuple[int, int | None]:
-    """Return start and end in nanoseconds; what says one of them twice has to agree."""
+    """Return start and end in nanoseconds; fields that give the same one have to agree."""
     roles = {role for role, _ in times}
     if roles == {"offset"}:
         raise ValueError("an 'offset' alone is no part: give a 'duration' or an 'end', or name the field otherwise")
@@ -207,8 +194,8 @@ def _span(times: list[tuple[str, int]]) -> tuple[int, int | None]:
     ends += [starts[0] + time for role, time in times if role in ("duration", "dur")]
     for values in (starts, ends):
         if values and max(values) - min(values) > END_TOLERANCE:
-            said = " and ".join(f"{value / SECOND:g}" for value in sorted(values))
-            raise ValueError(f"its times contradict each other: {said} s for one place")
+            both = " and ".join(f"{value / SECOND:g}" for value in sorted(values))
+            raise ValueError(f"its times contradict each other: {both} s for one place")
     return starts[0], ends[0] if ends else None
 
 

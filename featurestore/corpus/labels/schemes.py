@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.corpus.labels.votes import VOTE_RULES, Vote, parse_votes, soft_label
-from featurestore.corpus.manifest.model import Manifest, Scheme
+from featurestore.corpus.manifest import Manifest, Scheme
+from featurestore.corpus.types import Utterance
 from featurestore.errors import SplitError, UnknownNameError
-
-if TYPE_CHECKING:
-    from featurestore.corpus.types import Utterance
 
 SYNONYMS: Mapping[str, str] = {
     "ang": "anger",
@@ -63,10 +60,7 @@ def find_scheme(name: str, manifest: Manifest | None = None) -> Scheme:
 def under_scheme(utterances: Iterable[Utterance], scheme: Scheme) -> tuple[Utterance, ...]:
     """Return the utterances of a scheme with its classes, in the same order.
 
-    Raises
-    ------
-    SplitError
-        If none is left, or one's votes cannot be read.
+    `SplitError` if none is left, or one's votes cannot be read.
     """
     everyone = tuple(utterances)
     classes = ((one, _class(one, scheme)) for one in everyone)
@@ -82,15 +76,8 @@ def under_scheme(utterances: Iterable[Utterance], scheme: Scheme) -> tuple[Utter
 def soft_labels(utterances: Iterable[Utterance], scheme: Scheme, classes: Sequence[str]) -> NDArray[np.float32]:
     """Return the share of the raters' voices that each class got, array [utterances, classes]; each row sums to 1.
 
-    Rows of utterances without a voice for one of the classes are 0.
-
-    Parameters
-    ----------
-    utterances : iterable of Utterance
-        With the votes in the scheme's `target`, `votes` by default.
-    scheme : Scheme
-        Its `map` names the labels anew.
-    classes : sequence of str
+    Rows of utterances without a voice for one of the classes are 0. The votes are in the field that is the scheme's
+    `target`, `votes` by default; its `map` names their labels anew.
     """
     field = scheme.target if scheme.votes else None
     rows = [

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from featurestore.corpus.labels.tables import Row, label_text, read_columns, read_json_lines
 from featurestore.corpus.labels.votes import Vote, votes_text
-from featurestore.corpus.manifest.model import TableRule
+from featurestore.corpus.manifest import TableRule
 from featurestore.errors import SourceError
 
 GROUPS = ((14, "child"), (24, "young"), (54, "adult"), (150, "senior"))
@@ -33,10 +33,7 @@ def read_samples(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
 
     A line whose own class differs from the one that age and sex give also has the field `stated_class`.
 
-    Raises
-    ------
-    SourceError
-        If an age is no number of years or a sex is none of f, m, x.
+    `SourceError` if an age is no number of years or a sex is none of f, m, x.
     """
     six = b" " in data.strip() and len(data.strip().splitlines()[0].split()) > 5
     columns = {**_COLUMNS, "stated_class": (6,)} if six else _COLUMNS
@@ -67,10 +64,7 @@ _ALONE = {"file": ("wav_id",), "sentence": ("발화문",), "situation": ("상황
 def read_aihub(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     """Yield the rows of one release, with the field `votes` in place of the ten columns of the raters.
 
-    Raises
-    ------
-    SourceError
-        If a column is missing or a strength is no number from 0 to 2.
+    `SourceError` if a column is missing or a strength is no number from 0 to 2.
     """
     columns: dict[str, tuple[str | int, ...]] = dict(_ALONE)
     for rater in RATERS:
@@ -106,29 +100,23 @@ def read_evaluation(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     The field `votes` holds the votes of the raters (E1 and up), `self_votes` those of the actors, `ratings` the
     raters' valence, activation and dominance as `E1:val 3,act 2,dom 2`; a rating that a rater left out is absent.
     """
-    turn: dict[str, str] = {}
-    votes: list[Vote] = []
-    ratings: list[str] = []
+    turns: list[tuple[dict[str, str], list[Vote], list[str]]] = []
     for line in label_text(data, rule.encoding, path).splitlines():
-        found = _TURN.fullmatch(line)
-        if found:
-            if turn:
-                yield _with_raters(turn, votes, ratings)
-            turn, votes, ratings = found.groupdict(), [], []
+        if turn := _TURN.fullmatch(line):
+            turns.append((turn.groupdict(), [], []))
+        if not turns:
+            continue
+        _, votes, ratings = turns[-1]
         if vote := _VOTE.match(line):
             votes += [Vote(vote["rater"], name.strip().lower()) for name in vote["names"].split(";") if name.strip()]
         if rated := _DIMENSIONS.match(line):
             values = ",".join(f"{one['name']} {one['value']}" for one in _DIMENSION.finditer(rated["values"]))
             ratings += [f"{rated['rater']}:{values}"] if values else []
-    if turn:
-        yield _with_raters(turn, votes, ratings)
-
-
-def _with_raters(turn: dict[str, str], votes: list[Vote], ratings: list[str]) -> Row:
-    raters = [vote for vote in votes if vote.rater.startswith("E")]
-    actors = [vote for vote in votes if not vote.rater.startswith("E")]
-    said = {"votes": votes_text(raters), "self_votes": votes_text(actors), "ratings": ";".join(ratings)}
-    return {**turn, **{field: text for field, text in said.items() if text}}
+    for fields, votes, ratings in turns:
+        raters = [vote for vote in votes if vote.rater.startswith("E")]
+        actors = [vote for vote in votes if not vote.rater.startswith("E")]
+        beside = {"votes": votes_text(raters), "self_votes": votes_text(actors), "ratings": ";".join(ratings)}
+        yield {**fields, **{field: text for field, text in beside.items() if text}}
 
 
 TableReader = Callable[[TableRule, str, bytes], Iterator[Row]]

@@ -1,6 +1,6 @@
 """Label files of columns (CSV, TSV, lines separated by white space; with or without a header) and of JSON lines.
 
-Quotes are those of RFC 4180: a field that begins with one ends at the next that stands before a delimiter or the end of
+Quotes are those of RFC 4180: a field that begins with one ends at the next before a delimiter or the end of
 the line, and holds two for one. A quote that nothing closes is a sign like any other. Each row has as many fields as
 the first, so that no quote and no lost delimiter moves a value to another column or another row without a word.
 """
@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from featurestore.corpus.labels.fields import cased, check_whole, is_segment_field
-from featurestore.corpus.manifest.model import TableRule
+from featurestore.corpus.labels.fields import cased, check_no_segment, is_segment_field
+from featurestore.corpus.manifest import TableRule
 from featurestore.errors import SourceError
 
 Row = Mapping[str, str]
-"""Fields of one recording; which recording is told by the key of the table's rule."""
-
+"""Fields of one recording, which the key of the table's rule names."""
 LARGEST_LABEL_FILE = 64 * 2**20
 """Bytes of a label file that is read; a line for each of 250,000 recordings takes about 40 MB."""
 DELIMITERS = ("\t", ",", ";", "|")
@@ -29,25 +27,8 @@ LONGEST_FIELD = 2**17
 """Lines and characters that a row with a quoted field of several lines may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A line of a label file, for messages."""
-
-    path: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"label file {self.path!r:.120}, line {self.line}"
-
-
 def label_text(data: bytes, encodings: tuple[str, ...], path: str) -> str:
-    """Decode a label file by the first encoding that fits.
-
-    Raises
-    ------
-    SourceError
-        If the file is too large or none fits.
-    """
+    """Decode a label file by the first encoding that fits; `SourceError` if the file is too large or none fits."""
     if len(data) > LARGEST_LABEL_FILE:
         raise SourceError(f"label file {path!r:.120} has {len(data):,} bytes; at most {LARGEST_LABEL_FILE:,} are read.")
     for encoding in encodings:
@@ -62,7 +43,7 @@ def label_text(data: bytes, encodings: tuple[str, ...], path: str) -> str:
 
 
 def text_lines(text: str) -> list[str]:
-    """Return the lines of a text as files have them; other signs that end a line in Unicode stand within values."""
+    """Return the lines of a text as files have them; other signs that end a line in Unicode are parts of values."""
     lines = re.split("\r\n|\n|\r", text)
     return lines if lines[-1] else lines[:-1]
 
@@ -70,10 +51,8 @@ def text_lines(text: str) -> list[str]:
 def read_columns(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     """Yield the fields of each line; empty values and empty lines are left out.
 
-    Raises
-    ------
-    SourceError
-        If the text cannot be read, lacks a column that the manifest names, or has times of segments that it leaves out.
+    `SourceError` if the text cannot be read, lacks a column that the manifest names, or has times of segments that it
+    leaves out.
     """
     where = f"label file {path!r:.120}"
     lines = table_rows(label_text(data, rule.encoding, path), rule.delimiter, where, header=rule.header)
@@ -82,7 +61,7 @@ def read_columns(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
     taken = columns.values()
     left_out = {name: at for at, name in enumerate(header) if is_segment_field(name) and at not in taken}
     for place, cells in lines:
-        check_whole({name: cells[at].strip() for name, at in left_out.items()}, place)
+        check_no_segment({name: cells[at].strip() for name, at in left_out.items()}, place)
         missing = [field for field, position in columns.items() if position >= len(cells)]
         if missing:
             raise SourceError(
@@ -100,23 +79,13 @@ def sniffed_delimiter(text: str) -> str:
 
 
 def table_rows(text: str, delimiter: str | None, where: str, *, header: bool) -> Iterator[tuple[str, list[str]]]:
-    """Yield place and cells of each line that is not empty.
+    """Yield place, which begins with `where`, and cells of each line that is not empty.
 
-    Parameters
-    ----------
-    text : str
-    delimiter : str, optional
-        `" "` is any white space; None is found out.
-    where : str
-        Begins each place.
-    header : bool
-        Whether the first line names the columns; lines of white space have a fixed number of cells only then.
+    The delimiter `" "` is any white space, None is found out; between white space the number of cells is fixed only
+    where the first line is a header that names the columns.
 
-    Raises
-    ------
-    SourceError
-        Naming the line: for one that has another number of cells than the first (empty ones at its end do not count),
-        or a field of several lines that may as well be rows.
+    `SourceError` names a line that has another number of cells than the first (empty ones at its end do not count), or
+    a field of several lines that may as well be rows.
     """
     delimiter = delimiter or sniffed_delimiter(text)
     lines = text_lines(text)
@@ -157,7 +126,7 @@ def _cells(lines: Sequence[str], number: int, delimiter: str, width: int) -> tup
 
 
 def _split(line: str, delimiter: str) -> tuple[list[str], bool]:
-    """Split a row at its delimiters; tell whether a field begins with a quote that nothing closes."""
+    """Return the cells of a row, and whether a field begins with a quote that nothing closes."""
     if '"' not in line:
         return line.split(delimiter), False
     sign = re.escape(delimiter)
@@ -201,19 +170,17 @@ def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
 
     Columns of the manifest are keys of the objects; without `columns` every key is a field of its own name.
 
-    Raises
-    ------
-    SourceError
-        If a line is no JSON object.
+    `SourceError` if a line is no JSON object.
     """
     for number, line in enumerate(text_lines(label_text(data, rule.encoding, path)), 1):
         if line.strip():
-            values = json_object(line, Place(path, number))
+            place = f"label file {path!r:.120}, line {number}"
+            values = json_object(line, place)
             texts = {name: scalar_text(value) for name, value in values.items()}
             if rule.columns:
                 named = {str(key) for keys in rule.columns.values() for key in keys}
                 left_out = {name: text for name, text in texts.items() if is_segment_field(name) and name not in named}
-                check_whole(left_out, Place(path, number))
+                check_no_segment(left_out, place)
                 texts = {
                     field: next((texts[key] for key in map(str, keys) if texts.get(key)), "")
                     for field, keys in rule.columns.items()
@@ -221,7 +188,7 @@ def read_json_lines(rule: TableRule, path: str, data: bytes) -> Iterator[Row]:
             yield {field: cased(field, text, lower=rule.lower) for field, text in texts.items() if text}
 
 
-def json_object(line: str, place: object) -> Mapping[str, Any]:
+def json_object(line: str, place: str) -> Mapping[str, Any]:
     """Return one line's object; `SourceError` naming the place if it holds none, or a text that is no Unicode."""
     try:
         values = json.loads(line, object_pairs_hook=_each_once)
@@ -235,7 +202,7 @@ def json_object(line: str, place: object) -> Mapping[str, Any]:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object's members; `ValueError` for one that says two things of one key."""
+    """Return an object's members; `ValueError` for a key that appears twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))

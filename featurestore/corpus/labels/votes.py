@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,20 +30,14 @@ def votes_text(votes: Iterable[Vote]) -> str:
     >>> votes_text([Vote("E1", "neutral"), Vote("E2", "anger", 2)])
     'E1:neutral;E2:anger*2'
     """
-    labels = ((vote, re.sub("[:;*]", "_", vote.label)) for vote in votes)
     return ";".join(
-        f"{vote.rater}:{label}" + (f"*{vote.strength}" if vote.strength != 1 else "") for vote, label in labels
+        f"{vote.rater}:{re.sub('[:;*]', '_', vote.label)}{'' if vote.strength == 1 else f'*{vote.strength}'}"
+        for vote in votes
     )
 
 
 def parse_votes(text: str) -> tuple[Vote, ...]:
-    """Read what `votes_text` wrote.
-
-    Raises
-    ------
-    ValueError
-        If a part is no `rater:label` or `rater:label*strength`.
-    """
+    """Read what `votes_text` wrote; `ValueError` if a part is no `rater:label` or `rater:label*strength`."""
     votes = []
     for part in filter(None, text.split(";")):
         rater, colon, rest = part.partition(":")
@@ -72,14 +67,9 @@ def _most(weights: Mapping[str, float], least: float = 0.0) -> str | None:
     return leaders[0] if len(leaders) == 1 and best >= least else None
 
 
-def majority(votes: Sequence[Vote]) -> str | None:
-    """Return the label that more raters named than any other; None where two are level."""
-    return _most(Counter(label for _, label in {(vote.rater, vote.label) for vote in votes}))
-
-
-def majority_of_three(votes: Sequence[Vote]) -> str | None:
-    """Return the label that three raters or more named, if it leads alone."""
-    return _most(Counter(label for _, label in {(vote.rater, vote.label) for vote in votes}), 3)
+def majority(votes: Sequence[Vote], least: int = 0) -> str | None:
+    """Return the label that more raters named than any other, `least` of them or more; None where two are level."""
+    return _most(Counter(label for _, label in {(vote.rater, vote.label) for vote in votes}), least)
 
 
 def weighted(votes: Sequence[Vote], silent: str = "neutral") -> str | None:
@@ -104,7 +94,7 @@ def soft(votes: Sequence[Vote]) -> str | None:
 
 VOTE_RULES: Mapping[str, Callable[[Sequence[Vote]], str | None]] = {
     "majority": majority,
-    "majority>=3": majority_of_three,
+    "majority>=3": partial(majority, least=3),
     "weighted": weighted,
     "first": first,
     "soft": soft,
@@ -125,26 +115,17 @@ def soft_label(votes: Sequence[Vote], classes: Sequence[str]) -> NDArray[np.floa
 def krippendorff_alpha(votes: Iterable[Sequence[Vote]]) -> float | None:
     """Return Krippendorff's alpha for names: 1 is full agreement, 0 is chance, below 0 is worse.
 
-    Raters and their number may differ from one recording to the next. Of a rater who names several labels the first
-    counts; recordings with fewer than two raters say nothing. None where no two votes can be compared, or all votes
-    are equal.
+    The votes are those for each recording; raters and their number may differ from one to the next. Of a rater who
+    names several labels the first counts; recordings with fewer than two raters do not count. None where no two votes
+    can be compared, or all votes are equal.
 
-    Parameters
-    ----------
-    votes : iterable of sequence of Vote
-        The votes for each recording.
-
-    Notes
-    -----
     With `n_uc` votes for label c on recording u of `m_u` raters, and `n` votes in all: the observed disagreement is the
     sum over u of (m_u^2 - sum_c n_uc^2) / (m_u - 1), divided by n; the expected one (n^2 - sum_c n_c^2) / (n (n - 1))
     (K. Krippendorff: Computing Krippendorff's Alpha-Reliability, 2011).
     """
     counts = [Counter({vote.rater: vote.label for vote in reversed(one)}.values()) for one in votes]
     units = [count for count in counts if count.total() > 1]
-    totals: Counter[str] = Counter()
-    for unit in units:
-        totals.update(unit)
+    totals = Counter(label for unit in units for label in unit.elements())
     n = totals.total()
     expected = (n * n - sum(count**2 for count in totals.values())) / (n - 1) if n else 0.0
     if not expected:

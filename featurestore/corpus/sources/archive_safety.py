@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 from featurestore.errors import FeatureStoreError, SourceError, UnsafeArchiveError
 
+CHUNK = 2**20
+"""Bytes read at a time."""
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, OSError, ValueError, NotImplementedError),
@@ -34,9 +36,6 @@ def damage_named(archive: str) -> Iterator[None]:
         raise
     except _DAMAGE as error:
         raise SourceError(f"archive {archive!r} is truncated or damaged; download it again. ({error})") from error
-
-
-CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +55,14 @@ class Limits:
 
     @property
     def too_large(self) -> str:
-        """What to say of a file that is larger than one may be."""
+        """The message for a file that is too large."""
         most = self.member_bytes
         size = f"{most:,} bytes" if most % 2**20 else f"{most // 2**20:,} MiB"  # as options take it
         return f"larger than {size}, and files are read whole. Raise it with --max-file-size, or cut the recording."
 
     @property
     def too_many(self) -> str:
-        """What to say of a place that holds more files than it may."""
+        """The message for a place with too many files."""
         return f"more than {self.members:,} files and folders. Raise it with --max-files, or name a folder below."
 
     def produced(self, stored: int) -> int:
@@ -89,11 +88,9 @@ def has_control_characters(path: str) -> bool:
 def safe_name(name: str, archive: str) -> str:
     """Return a member's name without a leading `./`, or refuse it.
 
-    Raises
-    ------
-    UnsafeArchiveError
-        If the name is absolute, leaves its folder, names a drive, holds a backslash or a control character, or has
-        a part of more than 255 bytes. A byte that is no text makes no archive unsafe: its file is rejected later.
+    `UnsafeArchiveError` if the name is absolute, leaves its folder, names a drive, holds a backslash or a control
+    character, or has a part of more than 255 bytes. A byte that is no text makes no archive unsafe: its file is
+    rejected later.
     """
     path = name
     while path.startswith("./"):
@@ -113,7 +110,7 @@ def safe_name(name: str, archive: str) -> str:
 
 
 def unsafe(archive: str, member: str, reason: str) -> UnsafeArchiveError:
-    """Word the refusal of one member."""
+    """Return the refusal of one member."""
     return UnsafeArchiveError(
         f"archive {archive!r}: member {member!r:.120} has {reason}. Nothing was read from it; get the archive again "
         "from its publisher, or unpack it yourself and give the folder to --source."
@@ -147,13 +144,9 @@ class Census:
 
 
 def read_bounded(read: Callable[[int], bytes], claimed: int, most: int, archive: str, member: str) -> bytes:
-    """Read one member in blocks: exactly the bytes that it claims, and no more than it may have.
+    """Read one member in blocks: exactly the bytes `claimed` in its header, and at most the budget of `most` bytes.
 
-    Parameters
-    ----------
-    read : function of a number of bytes, returning at most that many, empty at the end
-    claimed : int, size in the member's header
-    most : int, budget in bytes
+    `read` returns at most as many bytes as asked for, none at the end.
     """
     if claimed > most:
         raise unsafe(archive, member, f"a size of {claimed} bytes, and at most {most} are allowed")

@@ -1,7 +1,7 @@
-"""Which files are audio, by the ends of their names, and audio without a header, as a manifest describes it.
+"""Which files are audio, by their endings; and audio without a header, wrapped into WAV as a manifest describes it.
 
-From then on the recording is an ordinary WAV file: its identity, the kept original, workers, repairs and exports need
-to know nothing of the declaration.
+From then on the recording is an ordinary WAV file: its identity, the kept original, workers, repairs and exports know
+nothing of the declaration.
 """
 
 from __future__ import annotations
@@ -13,36 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 ENDINGS = (
-    ".wav",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".mp3",
-    ".aif",
-    ".aiff",
-    ".aifc",
-    ".au",
-    ".snd",
-    ".sph",
-    ".w64",
-    ".caf",
-    ".wave",
-    ".raw",
-    ".m4a",
-    ".mp4",
-    ".aac",
-    ".wma",
-    ".amr",
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".sph", ".w64"),
+    *(".caf", ".wave", ".raw", ".m4a", ".mp4", ".aac", ".wma", ".amr"),
 )
-"""Names that audio has, those of kinds that are not read among them: these are rejected with the reason."""
-
-
-def is_audio(path: str) -> bool:
-    """Tell whether a path ends as audio files do."""
-    return path.casefold().endswith(ENDINGS)
-
-
+"""Endings of audio files, those of kinds that are not read among them: these are rejected with the reason."""
 ENCODINGS: Mapping[str, tuple[int, int]] = {
     "pcm_16": (1, 2),
     "pcm_24": (1, 3),
@@ -52,6 +26,11 @@ ENCODINGS: Mapping[str, tuple[int, int]] = {
     "ulaw": (7, 1),
 }
 """WAV format tag and bytes of a sample of each encoding."""
+
+
+def is_audio(path: str) -> bool:
+    """Tell whether a path ends as audio files do."""
+    return path.casefold().endswith(ENDINGS)
 
 
 @dataclass(frozen=True, slots=True)

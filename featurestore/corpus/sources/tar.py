@@ -84,10 +84,7 @@ def is_tar(head: bytes) -> bool:
 def tar_files(file: Path, limits: Limits) -> Iterator[ArchiveFile]:
     """Yield the regular files of a tar archive, plain or compressed with gzip, in one pass.
 
-    Raises
-    ------
-    UnsafeArchiveError
-        For a member that breaks the rules of `archive_safety`, or is no regular file.
+    `UnsafeArchiveError` for a member that breaks the rules of `archive_safety`, or is no regular file.
     """
     name = str(file)
     census = Census(name, limits)
@@ -107,11 +104,11 @@ def tar_files(file: Path, limits: Limits) -> Iterator[ArchiveFile]:
                 raise unsafe(name, info.name, "another kind than a regular file (a link, a device or a sparse file)")
             path = census.admit_file(info.name)
             if path:
-                yield ArchiveFile(path, info.size, partial(_read, archive, info, limits, name, path))
+                yield ArchiveFile(path, info.size, partial(_read_member, archive, info, limits, name, path))
         stream.check_end(archive.offset)
 
 
-def _read(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits, name: str, path: str) -> bytes:
+def _read_member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits, name: str, path: str) -> bytes:
     stream = archive.extractfile(info)
     if stream is None:
         raise SourceError(f"archive {name!r}: {path!r} cannot be read.")

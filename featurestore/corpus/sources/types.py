@@ -51,11 +51,11 @@ def everything(path: str) -> bool:
 
 
 class Source(Protocol):
-    """A place that holds files: `name` says which, for messages."""
+    """A place that holds files."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Its name in messages."""
 
     def members(self) -> Iterator[Member]:
         """Yield every regular file, without the files that macOS adds."""

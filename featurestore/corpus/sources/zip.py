@@ -33,17 +33,13 @@ def is_zip(head: bytes) -> bool:
 def zip_files(file: Path, limits: Limits) -> Iterator[ArchiveFile]:
     """Yield the regular files of a zip archive; its whole directory is checked before the first.
 
-    Raises
-    ------
-    SourceError
-        If the archive is cut off, or a member is encrypted.
-    UnsafeArchiveError
-        For a member that breaks the rules of `archive_safety`, or is no regular file.
+    `SourceError` if the archive is cut off, or a member is encrypted; `UnsafeArchiveError` for a member that breaks the
+    rules of `archive_safety`, or is no regular file.
     """
     name = str(file)
     census = Census(name, limits)
     with file.open("rb") as stream:
-        count_entries(stream, name, limits)
+        check_entries(stream, name, limits)
         with zipfile.ZipFile(stream) as archive:
             infos = archive.infolist()
             if sum(info.compress_size for info in infos) > file.stat().st_size:
@@ -51,7 +47,7 @@ def zip_files(file: Path, limits: Limits) -> Iterator[ArchiveFile]:
             files = [(_admitted(census, info, name), info) for info in infos]
             for path, info in files:
                 if path:
-                    yield ArchiveFile(path, info.file_size, partial(_read, archive, info, limits, name, path))
+                    yield ArchiveFile(path, info.file_size, partial(_read_member, archive, info, limits, name, path))
 
 
 def _admitted(census: Census, info: zipfile.ZipInfo, archive: str) -> str:
@@ -68,7 +64,8 @@ def _admitted(census: Census, info: zipfile.ZipInfo, archive: str) -> str:
     return census.admit_file(info.orig_filename)
 
 
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits, name: str, path: str) -> bytes:
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits, name: str, path: str) -> bytes:
+    """Return a member's bytes; `SourceError` if it is packed in an unknown way or its checksum is wrong."""
     most = limits.produced(info.compress_size)
     try:
         if info.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
@@ -88,7 +85,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits, name:
 
 
 def _unpacking(packed: IO[bytes], info: zipfile.ZipInfo) -> Callable[[int], bytes]:
-    """Return what reads at most so many bytes out of bzip2 or LZMA; nothing at the end."""
+    """Return what unpacks bzip2 or LZMA piece by piece."""
     unpack: bz2.BZ2Decompressor | lzma.LZMADecompressor
     if info.compress_type == zipfile.ZIP_BZIP2:
         unpack = bz2.BZ2Decompressor()
@@ -103,6 +100,7 @@ def _unpacking(packed: IO[bytes], info: zipfile.ZipInfo) -> Callable[[int], byte
         unpack = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
 
     def read(most: int) -> bytes:
+        """Return at most so many unpacked bytes; none at the end."""
         while not unpack.eof:
             data = packed.read(PIECE) if unpack.needs_input else b""
             if unpack.needs_input and not data:
@@ -123,17 +121,13 @@ _AVERAGE_ENTRY = 512
 """Bytes of an entry with a long name; bounds the size of the whole directory."""
 
 
-def count_entries(stream: IO[bytes], archive: str, limits: Limits) -> int:
-    """Count the entries of the central directory and refuse too many; the position returns to the start.
+def check_entries(stream: IO[bytes], archive: str, limits: Limits) -> None:
+    """Refuse too many entries of the central directory; the position returns to the start.
 
     The number in the end record is not believed: ten million entries can hide behind a small one.
 
-    Raises
-    ------
-    SourceError
-        If there is no end record: the archive is cut off.
-    UnsafeArchiveError
-        If there are more entries than `limits.members`, or the directory is larger than they could need.
+    `SourceError` if there is no end record: the archive is cut off; `UnsafeArchiveError` if there are more entries than
+    `limits.members`, or the directory is larger than they could need.
     """
     size, end = _directory_size(stream, archive)
     if size > limits.members * _AVERAGE_ENTRY:
@@ -148,7 +142,6 @@ def count_entries(stream: IO[bytes], archive: str, limits: Limits) -> int:
         if count > limits.members:
             raise UnsafeArchiveError(f"archive {archive!r} holds {limits.too_many}")
     stream.seek(0)
-    return count
 
 
 def _directory_size(stream: IO[bytes], archive: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Which rules fit a corpus, from its utterances or from what its manifest says of them; nothing is split for it."""
+"""Which rules fit a corpus, from its utterances or from its manifest; nothing is split for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
 from featurestore.corpus.labels.fields import is_segment_field, template_fields
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.splits.rules import SPLITS
 from featurestore.corpus.splits.rules.with_folds import MOST_FOLDS
 from featurestore.corpus.splits.types import FIELD, OFFICIAL_FIELD, SIDE_NAMES, SPEAKERS_SESSION, SplitItem
@@ -22,13 +22,7 @@ _FIELDS_OF_FORMATS = {"iemocap": ("votes",), "agender": ("age", "sex", "class"),
 
 
 def fitting_rules(fields: Fields) -> tuple[str, ...]:
-    """Return the names of the rules whose fields are there with values enough, as `SPLITS` has them.
-
-    Parameters
-    ----------
-    fields : mapping
-        As `fields_of_utterances` or `fields_of_manifests` give them.
-    """
+    """Return the keys of `SPLITS` whose rules need no other field, and no more values of one, than there are."""
     return tuple(name for name, rule in SPLITS.items() if all(_has(fields, *need) for need in rule.needs))
 
 
@@ -92,7 +86,7 @@ def grouping_fields(fields: Fields) -> tuple[str, ...]:
 
 
 def _has(fields: Fields, field: str, least: int, most: float = inf) -> bool:
-    """Tell whether a field is there with so many values; `FIELD` stands for any that groups recordings."""
+    """Tell whether a field is there with so many values; `FIELD` is any that groups recordings."""
     if field == FIELD:
         return bool(grouping_fields(fields))
     if field not in fields:

@@ -1,4 +1,4 @@
-"""Leaks: data shared between sides of a split, which makes a test easier than real use.
+"""Leaks: data shared between sides of a split, which makes a test easier than real use; and classes that a side lacks.
 
 A model that has heard the test speakers is not tested on new ones. Many published splits leak, so a leak is allowed
 when it is asked for by its kind, and always reported.
@@ -10,14 +10,13 @@ not found here; `featurestore corpora check --quality` finds copies that differ 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.corpus.splits.types import SIDE_BITS, Split, SplitItem
-from featurestore.corpus.splits.values import Values, on_several_sides
 from featurestore.errors import LeakError, UnknownNameError
 from featurestore.segments import recording_of, segment_of
 
@@ -82,14 +81,44 @@ class Leaks:
         return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more
 
 
-class LeakSearch:
-    """Utterances prepared for a search for leaks in several splits of them, each a few operations on arrays.
+class Values:
+    """The values of a field of each utterance, None where it has none, grouped once for many splits of them."""
 
-    Parameters
-    ----------
-    utterances, sounds, heard
-        As `leaks` takes them.
-    """
+    def __init__(self, values: Iterable[str | None]) -> None:
+        numbers: dict[str, int] = {}
+        codes = np.array(
+            [-1 if value is None else numbers.setdefault(value, len(numbers)) for value in values], np.int64
+        )
+        self.names = list(numbers)
+        """The values, in the order in which they first occur."""
+        self._utterances = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
+        self._starts = np.searchsorted(codes[self._utterances], np.arange(len(self.names) + 1))
+
+    def side_bits(self, of_utterances: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the sides of each value, array [values], by those of each utterance, as in `Split.side_bits`."""
+        if not self.names:
+            return np.zeros(0, np.uint8)
+        return np.bitwise_or.reduceat(of_utterances[self._utterances], self._starts[:-1])
+
+    def shared(self, of_utterances: NDArray[np.uint8]) -> tuple[str, ...]:
+        """Return the values on several sides, sorted."""
+        return tuple(sorted(self.names[number] for number in on_several_sides(self.side_bits(of_utterances))))
+
+    def sharing(self, of_utterances: NDArray[np.uint8]) -> Iterator[NDArray[np.int64]]:
+        """Yield for each value on several sides the numbers of its utterances on any side."""
+        for number in on_several_sides(self.side_bits(of_utterances)):
+            utterances = self._utterances[self._starts[number] : self._starts[number + 1]]
+            yield utterances[of_utterances[utterances] > 0]
+
+
+def on_several_sides(side_bits: NDArray[np.uint8]) -> list[int]:
+    """Return the places of what is on more than one side."""
+    places: list[int] = np.flatnonzero(side_bits & (side_bits - 1)).tolist()
+    return places
+
+
+class LeakSearch:
+    """Utterances, as `leaks` takes them, prepared for several splits of them: a few array operations each."""
 
     def __init__(
         self,
@@ -111,19 +140,18 @@ class LeakSearch:
         self._recordings = Values(recordings)
         heard_as = [known.get(one.content, one.content) for one in self._items]
         self._sounds = Values(heard_as)
-        self._noises = [
-            number for number, names in enumerate(zip(recordings, heard_as, strict=True)) if mixed_in & {*names}
-        ]
+        names = zip(recordings, heard_as, strict=True)
+        self._noises = [number for number, both in enumerate(names) if not mixed_in.isdisjoint(both)]
 
     def leaks(self, split: Split) -> Leaks:
         """Find what the sides of one split share."""
-        of_paths = split.standing_of(self._paths)
+        of_paths = split.bits_of(self._paths)
         of_items = of_paths[self._path_of]
         same = self._members(self._sounds, of_items)
         parts = [{one.content: one for one in files}.values() for files in self._members(self._recordings, of_items)]
         return Leaks(
             shared_speakers=self._speakers.shared(of_items),
-            shared_sources=tuple(split.paths[number] for number in on_several_sides(split.standing)),
+            shared_sources=tuple(split.paths[number] for number in on_several_sides(split.side_bits)),
             shared_recordings=tuple(
                 sorted(min(segment_of(one.content).file(one.path) for one in ones) for ones in parts if len(ones) > 1)
             ),
@@ -215,18 +243,46 @@ def check_folds(
         if kind not in KINDS:
             raise UnknownNameError("kind of leak", kind, KINDS)
     search = LeakSearch(utterances, sounds, heard)
-    return [_accepted(split, search.leaks(split), allowed, refused) for split in splits]
+    every = []
+    for split in splits:
+        found = search.leaks(split)
+        every.append(found)
+        wrong = [kind for kind in KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
+        if wrong:
+            what = "; ".join(f"{kind} ({found.some(kind)})" for kind in wrong)
+            sides = [side for side in ("validation", "test") if "audio" in wrong and side in dict(found.noises)]
+            noises = f"; noises of the policy are recordings of the {' and '.join(sides)} side" if sides else ""
+            raise LeakError(
+                f"split {split.name!r} leaks: more than one side has {what}{noises}. Choose another split, or accept "
+                f"it: {' '.join(f'--allow-leak {kind}' for kind in wrong)}"
+            )
+    return every
 
 
-def _accepted(split: Split, found: Leaks, allowed: Collection[str], refused: Collection[str]) -> Leaks:
-    """Return what was found in a split; `LeakError` if some of it is refused and not allowed."""
-    wrong = [kind for kind in KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
-    if wrong:
-        what = "; ".join(f"{kind} ({found.some(kind)})" for kind in wrong)
-        sides = [side for side in ("validation", "test") if "audio" in wrong and side in dict(found.noises)]
-        noises = f"; noises of the policy are recordings of the {' and '.join(sides)} side" if sides else ""
-        raise LeakError(
-            f"split {split.name!r} leaks: more than one side has {what}{noises}. Choose another split, or accept it: "
-            f"{' '.join(f'--allow-leak {kind}' for kind in wrong)}"
-        )
-    return found
+def lacking_notes(splits: Iterable[Split], labels: Mapping[str, str]) -> list[str]:
+    """Say which sides of splits lack a class, by the class of each path; classes of no side do not count."""
+    notes: list[str] = []
+    paths, classes = None, Values(())
+    for split in splits:
+        if split.paths is not paths:  # folds have theirs together
+            paths, classes = split.paths, Values(labels[path] for path in split.paths)
+        side_bits = classes.side_bits(split.side_bits)
+        held = {
+            side: {classes.names[place] for place in np.flatnonzero(side_bits & bit)} for side, bit in SIDE_BITS.items()
+        }
+        notes += class_notes(held, set().union(*held.values()), f" of {split.name!r}")
+    return notes
+
+
+def class_notes(held: Mapping[str, Set[str]], classes: Iterable[str], split: str = "") -> list[str]:
+    """Name the classes that a side lacks, by the classes that each side has: they are not learnt or not judged there.
+
+    A line is such as `the test side of 'speakers' has no recording of: sadness`, where `split` is ` of 'speakers'`. A
+    side without any class has no line.
+    """
+    lacking = {side: sorted(set(classes) - found) for side, found in held.items() if found}
+    return [
+        f"the {side} side{split} has no recording of: {', '.join(names)[:200]}"
+        for side, names in lacking.items()
+        if names
+    ]

@@ -19,13 +19,13 @@ from featurestore.segments import recording_of
 Group = TypeVar("Group", bound=Hashable)
 
 WITHOUT_CORPUS = "Protocols are named as 'emodb/loso', tables end in .tsv."
-"""What to say of a name that no split has."""
+"""Advice for a name that no split has."""
 OFFICIAL_FIELD = "split"
 """The field that holds the sides a corpus comes with."""
 FIELD = "FIELD"
-"""Stands for any field in the name and in the needs of a rule."""
+"""Any field, in the name and in the needs of a rule."""
 SPEAKERS_SESSION = "the session of each speaker"
-"""Stands in the needs of a rule for a field `session` of which each speaker has one value, shared with others."""
+"""In the needs of a rule, a field `session` of which each speaker has one value, shared with others."""
 SIDE_NAMES = {
     "train": "train",
     "training": "train",
@@ -39,7 +39,7 @@ SIDE_NAMES = {
 }
 """Names of sides as people write them."""
 SIDE_BITS = {"train": 1, "validation": 2, "test": 4}
-"""The sides, each with the bit that stands for it where many utterances are told at once."""
+"""The sides, each with its bit in `Split.side_bits`."""
 
 
 class SplitItem(Protocol):
@@ -71,39 +71,39 @@ class Split:
     name: str
     paths: tuple[str, ...]
     """The utterances that were split, in name order, also those on no side."""
-    standing: NDArray[np.uint8]
-    """Where each of them stands, array [paths]: the sum of the `SIDE_BITS` of its sides, 0 on none."""
+    side_bits: NDArray[np.uint8]
+    """The sides of each of them, array [paths]: the sum of their `SIDE_BITS`, 0 on none."""
 
     def __init__(self, name: str, train: Iterable[str], validation: Iterable[str], test: Iterable[str]) -> None:
         sides = tuple(map(tuple, (train, validation, test)))
         self.name, self.paths = name, tuple(sorted({path for paths in sides for path in paths}))
         numbers = {path: number for number, path in enumerate(self.paths)}
-        self.standing = np.zeros(len(numbers), np.uint8)
+        self.side_bits = np.zeros(len(numbers), np.uint8)
         for bit, paths in zip(SIDE_BITS.values(), sides, strict=True):
-            self.standing[np.array([numbers[path] for path in paths], np.int64)] |= bit
-        self.standing.flags.writeable = False
+            self.side_bits[np.array([numbers[path] for path in paths], np.int64)] |= bit
+        self.side_bits.flags.writeable = False
 
     @classmethod
-    def of_standing(cls, name: str, paths: tuple[str, ...], standing: NDArray[np.uint8]) -> Split:
-        """Return the split in which `paths`, in name order and each once, stand where `standing` says."""
+    def of_bits(cls, name: str, paths: tuple[str, ...], side_bits: NDArray[np.uint8]) -> Split:
+        """Return the split of `paths`, in name order and each once, with the sides of each."""
         split = object.__new__(cls)
-        split.name, split.paths, split.standing = name, paths, standing
-        standing.flags.writeable = False
+        split.name, split.paths, split.side_bits = name, paths, side_bits
+        side_bits.flags.writeable = False
         return split
 
     @cached_property
     def train(self) -> tuple[str, ...]:
-        """The paths that train."""
+        """The paths to train on."""
         return tuple(Members(self, "train"))
 
     @cached_property
     def validation(self) -> tuple[str, ...]:
-        """The paths that validate."""
+        """The paths to validate on."""
         return tuple(Members(self, "validation"))
 
     @cached_property
     def test(self) -> tuple[str, ...]:
-        """The paths that are tested on."""
+        """The paths to test on."""
         return tuple(Members(self, "test"))
 
     @property
@@ -118,15 +118,15 @@ class Split:
 
     def named(self, name: str) -> Split:
         """Return the same sides under another name."""
-        return Split.of_standing(name, self.paths, self.standing)
+        return Split.of_bits(name, self.paths, self.side_bits)
 
-    def standing_of(self, paths: tuple[str, ...]) -> NDArray[np.uint8]:
-        """Return where other paths stand, array [paths]; nothing is looked up if they are those of the split."""
+    def bits_of(self, paths: tuple[str, ...]) -> NDArray[np.uint8]:
+        """Return the sides of other paths, array [paths]; nothing is looked up if they are those of the split."""
         if paths == self.paths:
-            return self.standing
+            return self.side_bits
         numbers = {path: number for number, path in enumerate(self.paths)}
         found = np.array([numbers.get(path, -1) for path in paths], np.int64)
-        return np.append(self.standing, np.uint8(0))[found]
+        return np.append(self.side_bits, np.uint8(0))[found]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Split) and self.name == other.name and self.sides == other.sides
@@ -143,7 +143,7 @@ class Members(Sequence[str]):
 
     def __init__(self, split: Split, side: str) -> None:
         self.paths = split.paths
-        self._on_side = split.standing & SIDE_BITS[side]
+        self._on_side = split.side_bits & SIDE_BITS[side]
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self._on_side))
@@ -173,7 +173,7 @@ class SplitRule(ABC):
     name: str
     """As `--split` takes it."""
     description: str
-    """How lists of splits and run folders say it."""
+    """As lists of splits and run folders have it."""
     pattern: ClassVar[str] = ""
     """Regular expression of the names of a rule with parameters, which are its groups."""
     folds: ClassVar[bool] = False
@@ -244,8 +244,8 @@ def sides_by(name: str, utterances: Iterable[SplitItem], side: Callable[[SplitIt
     """Return a split by a function that names the side of each utterance, None for neither."""
     places = {one.path: side(one) for one in utterances}
     paths = tuple(sorted(places))
-    standing = [0 if (chosen := places[path]) is None else SIDE_BITS[chosen] for path in paths]
-    return Split.of_standing(name, paths, np.array(standing, np.uint8))
+    side_bits = [0 if (chosen := places[path]) is None else SIDE_BITS[chosen] for path in paths]
+    return Split.of_bits(name, paths, np.array(side_bits, np.uint8))
 
 
 def folds_by(
@@ -271,10 +271,10 @@ def folds_by(
     everyone, places = tuple(paths), {value: np.array(numbers) for value, numbers in members.items()}
     found = []
     for fold, sides in folds.items():
-        standing = np.full(len(everyone), SIDE_BITS["train"], np.uint8)
+        side_bits = np.full(len(everyone), SIDE_BITS["train"], np.uint8)
         for value in sides.keys() & places.keys():
-            standing[places[value]] = SIDE_BITS[sides[value]]
-        found.append(Split.of_standing(f"{name}/{fold}", everyone, standing))
+            side_bits[places[value]] = SIDE_BITS[sides[value]]
+        found.append(Split.of_bits(f"{name}/{fold}", everyone, side_bits))
     return tuple(found)
 
 

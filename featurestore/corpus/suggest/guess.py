@@ -32,9 +32,9 @@ FEW = 3
 """Folders that may be classes with one recording each; more of them tell recordings apart."""
 MOST_SPEAKERS = 5_000
 MOSTLY_ONE = 0.65
-"""Share of the recordings beyond which a single value says that a piece names no speakers."""
+"""Share of the recordings beyond which a piece with a single value names no speakers."""
 FEWEST_NAMES = 3
-"""Values from which a piece may name speakers without saying so; two are conditions more often, as old and young."""
+"""Values from which a piece may name speakers; two are conditions more often, as old and young."""
 LEAST_FILLED = 0.5
 """Share of the pairs of speaker and class that occur."""
 LEAST_REPEATED = 1.5
@@ -62,10 +62,7 @@ class Guess:
 def guesses(pieces: Sequence[PathField]) -> tuple[Guess, ...]:
     """Guess side, class and speaker among the pieces of paths, in this order; what is in doubt is absent.
 
-    Parameters
-    ----------
-    pieces : sequence of PathField
-        All pieces from left to right, also those that do not vary and separators, with a value for each path.
+    There are all pieces from left to right, also those that do not vary and separators, with a value for each path.
     """
     left = [piece for piece in pieces if piece.varies]
     side = next((piece for piece in left if all(value.casefold() in SIDES for value in piece.counts)), None)

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -56,10 +57,7 @@ class Seen:
 def look(source: Source) -> Seen:
     """Look at a source.
 
-    Raises
-    ------
-    SourceError
-        If there is no file whose name ends as audio does, or all have names that no manifest can hold.
+    `SourceError` if there is no file whose name ends as audio does, or all have names that no manifest can hold.
     """
     members = sorted(source.members(), key=lambda member: member.path)
     named = [member.path for member in members if is_audio(member.path)]
@@ -146,7 +144,7 @@ class LabelTable:
 
 @dataclass(frozen=True)
 class SideList:
-    """A file that names one recording a line, and the side that its own name says."""
+    """A file that names one recording a line, and the side that its own name gives."""
 
     path: str
     side: str
@@ -160,7 +158,10 @@ def find_tables(seen: Seen) -> tuple[list[LabelTable], list[SideList]]:
     tables: list[LabelTable] = []
     lists: list[SideList] = []
     for path, data in seen.beside.items():
-        encoding, text = _decoded(data)
+        for encoding in ("utf-8-sig", "cp949", "latin-1"):  # the last one reads everything
+            with suppress(UnicodeDecodeError):
+                text = data.decode(encoding)
+                break
         lines = [line for line in text_lines(text)[: MOST_ROWS + 1] if line.strip()]
         if not lines or max(map(len, lines)) > LONGEST_LINE:
             continue
@@ -169,7 +170,7 @@ def find_tables(seen: Seen) -> tuple[list[LabelTable], list[SideList]]:
         if side and joined >= LEAST_JOINED * len(lines):
             lists.append(SideList(path, side, joined))
             continue
-        table = _json_table(path, lines, known) if path.endswith(".jsonl") else _table(path, encoding, lines, known)
+        table = _label_table(path, encoding, lines, known)
         if table is not None:
             tables.append(table)
     return tables, lists
@@ -180,75 +181,44 @@ def _name_of(path: str) -> str:
     return unicodedata.normalize("NFC", path).replace("\\", "/").rpartition("/")[2]
 
 
-def _decoded(data: bytes) -> tuple[str, str]:
-    """Return the encoding of a file and its text; Latin-1 reads everything."""
-    for encoding in ("utf-8-sig", "cp949"):
-        try:
-            return encoding, data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return "latin-1", data.decode("latin-1")
+def _label_table(path: str, encoding: str, lines: Sequence[str], known: Collection[str]) -> LabelTable | None:
+    """Return the table in a file if one of its columns names recordings in most rows.
 
-
-def _table(path: str, encoding: str, lines: Sequence[str], known: Collection[str]) -> LabelTable | None:
-    delimiter = sniffed_delimiter(lines[0])
-    rows: list[list[str]] = []
+    `SourceError` reports a faulty line of what is a table of recordings all the same.
+    """
     fault: SourceError | None = None
-    try:
-        for _, cells in table_rows("\n".join(lines), delimiter, f"label file {path!r:.120}", header=True):
-            rows.append([cell.strip() for cell in cells])
-    except SourceError as error:
-        fault = error
-    width = len(rows[0]) if rows else 0
-    if not 2 <= width <= MOST_COLUMNS:
-        return None
-    header = all(_name_of(cell) not in known for cell in rows[0])
-    names = rows[0] if header else [str(number) for number in range(1, width + 1)]
-    if len(set(names)) < width or not all(names):
-        return None
-    columns = {name: [row[number] for row in rows[header:]] for number, name in enumerate(names)}
-    found = _joined(path, "columns", (encoding, delimiter), columns, known, header=header)
-    if fault is not None and found is not None:
-        raise fault  # a table of recordings all the same: its faulty line is reported
-    return found
-
-
-def _json_table(path: str, lines: Sequence[str], known: Collection[str]) -> LabelTable | None:
-    try:
-        objects = [json.loads(line) for line in lines]
-    except (ValueError, RecursionError):
-        return None
-    if not all(isinstance(one, dict) and len(one) <= MOST_COLUMNS for one in objects):
-        return None
-    names = list(dict.fromkeys(name for one in objects[:100] for name in one))[:MOST_COLUMNS]
-    columns = {name: [scalar_text(one.get(name)) for one in objects] for name in names}
-    return _joined(path, "jsonl", ("utf-8-sig", None), columns, known, header=True)
-
-
-def _joined(
-    path: str,
-    kind: str,
-    coding: tuple[str, str | None],
-    columns: Mapping[str, Sequence[str]],
-    known: Collection[str],
-    *,
-    header: bool,
-) -> LabelTable | None:
-    """Return the table if one of its columns names recordings in most rows."""
+    kind, delimiter, header = "jsonl", None, True
+    if path.endswith(".jsonl"):
+        encoding, columns = "utf-8-sig", _json_columns(lines)
+    else:
+        kind, delimiter = "columns", sniffed_delimiter(lines[0])
+        rows: list[list[str]] = []
+        try:
+            for _, cells in table_rows("\n".join(lines), delimiter, f"label file {path!r:.120}", header=True):
+                rows.append([cell.strip() for cell in cells])
+        except SourceError as error:
+            fault = error
+        header = bool(rows) and all(_name_of(cell) not in known for cell in rows[0])
+        names = (rows[0] if header else [str(number) for number, _ in enumerate(rows[0], 1)]) if rows else []
+        alike = len(set(names)) < len(names) or not all(names)
+        usable = 2 <= len(names) <= MOST_COLUMNS and not alike
+        columns = {name: [row[number] for row in rows[header:]] for number, name in enumerate(names) if usable}
     hits = {name: sum(_name_of(cell) in known for cell in cells) for name, cells in columns.items()}
     key = max(hits, key=lambda name: hits[name], default="")
-    rows = len(columns[key]) if key else 0
-    if not rows or hits[key] < LEAST_JOINED * rows:
+    count = len(columns[key]) if key else 0
+    if not count or hits[key] < LEAST_JOINED * count:
         return None
+    if fault is not None:
+        raise fault
     return LabelTable(
         path=path,
         format=kind,
-        encoding=coding[0],
-        delimiter=coding[1],
+        encoding=encoding,
+        delimiter=delimiter,
         header=header,
         key=key,
         joined=hits[key],
-        rows=rows,
+        rows=count,
         examples=tuple(cell for cell in columns[key] if _name_of(cell) in known)[:MOST_EXAMPLES],
         columns={
             name: Counter(cell for cell in cells if not is_missing(cell))
@@ -257,6 +227,18 @@ def _joined(
         },
         order=tuple(columns),
     )
+
+
+def _json_columns(lines: Sequence[str]) -> Mapping[str, list[str]]:
+    """Return the columns of lines of JSON objects; none if they are something else."""
+    try:
+        objects = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        return {}
+    if not all(isinstance(one, dict) and len(one) <= MOST_COLUMNS for one in objects):
+        return {}
+    names = list(dict.fromkeys(name for one in objects[:100] for name in one))[:MOST_COLUMNS]
+    return {name: [scalar_text(one.get(name)) for one in objects] for name in names}
 
 
 def joining(table: LabelTable, paths: Sequence[str], depth: int) -> tuple[str, str]:

@@ -163,12 +163,8 @@ def alike_left_out(pieces: Iterable[PathField]) -> list[PathField]:
 def cuts_by_position(names: Sequence[str]) -> tuple[int, ...] | None:
     """Return where the fields of names begin, and the end; None if they are no names with fields by position.
 
-    The values of each field must return, and most combinations of them occur, as in a corpus that was planned.
-
-    Parameters
-    ----------
-    names : sequence of str
-        File names without endings.
+    They have no endings. The values of each field must return, and most combinations of them occur, as in a corpus
+    that was planned.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a proposed manifest says: where the class, the speaker and the sides come from."""
+"""What a proposed manifest holds: where the class, the speaker and the sides come from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from featurestore.corpus.labels.fields import is_segment_field
-from featurestore.corpus.manifest.regex import compile_pattern
+from featurestore.corpus.regex import compile_pattern
 from featurestore.corpus.suggest.guess import Guess, class_rank, guesses
 from featurestore.corpus.suggest.look import (
     LabelTable,
@@ -42,13 +42,13 @@ UNLABELLED = "unlabelled"
 
 @dataclass(frozen=True)
 class ManifestPlan:
-    """Everything that a proposed manifest says, before it is written."""
+    """The contents of a proposed manifest, before it is written."""
 
     depth: int
     match: str
     """`name` or `path`: what the pattern is for."""
     pattern: str
-    """Empty where the paths say nothing."""
+    """Empty where nothing is read from paths."""
     form: Form | None
     folders: tuple[PathField, ...]
     guesses: tuple[Guess, ...]
@@ -85,14 +85,14 @@ class ManifestPlan:
 
 
 def plan_manifest(seen: Seen) -> ManifestPlan:
-    """Work out what the manifest of a folder says."""
+    """Work out the contents of the manifest of a folder."""
     tables, lists = find_tables(seen)
     columns = {table.path: _fields_of(table) for table in tables}
     named = {field: table.columns[column] for table in tables for field, column in columns[table.path].items()}
     folders, form, found = _path_guesses(seen)
     target = _table_class(named, found)
     found = tuple(one for one in found if one.field not in named and not (target and one.field in CLASSES))
-    # parts of a path that are needed: to tell recordings apart, and for the folders that say something
+    # parts of a path that are needed: to tell recordings apart, and for the folders with a meaning
     in_folders = {id(guess.piece) for guess in found if guess.piece.folder}
     first = next((number for number, folder in enumerate(folders) if id(folder) in in_folders), len(folders))
     depth = max(least_depth(seen.audio), len(folders) - first + 1)

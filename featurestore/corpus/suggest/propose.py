@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from featurestore.corpus.catalog import manifest_names, parse_manifest
 from featurestore.corpus.labels.assign import label
-from featurestore.corpus.manifest.catalog import manifest_names, parse_manifest
-from featurestore.corpus.manifest.model import Manifest
+from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import Source
@@ -28,7 +28,7 @@ from featurestore.errors import AmbiguousError, FeatureStoreError
 LONGEST = 40
 """Characters of a corpus's name."""
 VAGUE = frozenset({"train", "test", "dev", "validation", "data", "audio", "wav", "wavs", "recordings", ""})
-"""Names of folders that say little of a corpus."""
+"""Names of folders that are too common for a corpus."""
 MOST_FOLDERS = 4
 """Folders that a question names."""
 MOST_SHOWN = 8
@@ -40,14 +40,8 @@ WIDTH = 78
 def corpus_name(place: str, known: tuple[str, ...] = ()) -> str:
     """Return a folder's or archive's name as a corpus may be called: `a-z`, `0-9` and `_`, at most 40.
 
-    A name that another corpus has already gets `_own` behind it.
-
-    Parameters
-    ----------
-    place : str
-        Path of the folder or archive; `train`, `data` and other names that say little get the folder above in front.
-    known : tuple of str
-        Names that are taken.
+    `train`, `data` and other common names get the folder above in front, a name that is `known` already gets `_own`
+    behind it.
 
     Examples
     --------
@@ -70,7 +64,7 @@ def corpus_name(place: str, known: tuple[str, ...] = ()) -> str:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A proposed manifest, and what it says of the recordings that it was made for."""
+    """A proposed manifest, and the recordings that it was made for under it."""
 
     toml: str
     plan: ManifestPlan
@@ -129,12 +123,8 @@ def propose_for(source: Source, place: str | Path) -> Proposal:
 def sure_manifest(place: Path, limits: Limits | None = None) -> Manifest:
     """Return the proposed manifest of a folder where nobody has to read it first.
 
-    Raises
-    ------
-    ManifestError
-        If the class is none of words in folders, emotions, digits, or a column of a table.
-    SourceError
-        As `propose_manifest`.
+    `ManifestError` if the class is none of words in folders, emotions, digits, or a column of a table; `SourceError` as
+    `propose_manifest`.
     """
     proposal = propose_manifest(place, limits)
     plan = proposal.plan
@@ -164,26 +154,21 @@ def _proposal(place: str | Path, seen: Seen) -> Proposal:
     plan = plan_manifest(seen)
     full = Path(place).resolve()
     title = "".join(character for character in full.name if character.isprintable())[:120] or "recordings"
-    text = manifest_text(corpus_name(str(full), manifest_names()), title, seen, plan)
-    # the recordings are labelled by the manifest, so that a proposal is known to be accepted
-    contents = {path: hashlib.sha256(path.encode()).hexdigest() for path in (*seen.audio, *seen.beside)}
-    data = {contents[path]: held for path, held in seen.beside.items()}
-    listing = [ListedFile(path, content, 1) for path, content in contents.items()]
-    corpus = label(parse_manifest(text, "the proposed manifest"), listing, data.__getitem__)
-    return Proposal(text, plan, corpus, len(seen.audio))
-
-
-def manifest_text(name: str, title: str, seen: Seen, plan: ManifestPlan) -> str:
-    """Return the manifest; `parse_manifest` accepts it."""
-    parts = [
-        *_head(name, title, seen, plan),
+    lines = [
+        *_head(corpus_name(str(full), manifest_names()), title, seen, plan),
         *_labels(plan),
         *_beside(plan),
         "# what a complete copy holds; 'corpora check' then tells what is missing:",
         "# [expected]",
         f"# files = {len(seen.audio)}",
     ]
-    return "\n".join(parts) + "\n"
+    text = "\n".join(lines) + "\n"
+    # the recordings are labelled by the manifest, so that a proposal is known to be accepted
+    contents = {path: hashlib.sha256(path.encode()).hexdigest() for path in (*seen.audio, *seen.beside)}
+    data = {contents[path]: held for path, held in seen.beside.items()}
+    listing = [ListedFile(path, content, 1) for path, content in contents.items()]
+    corpus = label(parse_manifest(text, "the proposed manifest"), listing, data.__getitem__)
+    return Proposal(text, plan, corpus, len(seen.audio))
 
 
 def toml_text(text: str) -> str:
@@ -273,8 +258,13 @@ def _labels(plan: ManifestPlan) -> Iterator[str]:
     if plan.target == UNLABELLED:
         yield "# one class for all, until there is a better one"
         yield f"compose = {{ {UNLABELLED} = {toml_text(UNLABELLED)} }}"
-    for field, counts in _code_counts(plan).items():
-        meant = meanings(counts, field)
+    # codes of the class and the side; tables keep their own classes
+    counted: dict[str, Mapping[str, int]] = {guess.field: guess.piece.counts for guess in plan.guesses}
+    for table in filter(plan.is_used, plan.tables):
+        if "split" in plan.columns[table.path]:
+            counted.setdefault("split", table.columns[plan.columns[table.path]["split"]])
+    for field, counts in counted.items():
+        meant = meanings(counts, field) if field in (plan.target, "split") else {}
         if not meant:
             continue
         yield ""
@@ -283,15 +273,6 @@ def _labels(plan: ManifestPlan) -> Iterator[str]:
         for value, meaning in meant.items():
             yield from _noted(f"{_key(value)} = {toml_text(meaning)}", str(counts[value]))
     yield ""
-
-
-def _code_counts(plan: ManifestPlan) -> Mapping[str, Mapping[str, int]]:
-    """Return how often the values of the class and the side occur that may be codes; tables keep their own classes."""
-    counts: dict[str, Mapping[str, int]] = {guess.field: guess.piece.counts for guess in plan.guesses}
-    for table in filter(plan.is_used, plan.tables):
-        if "split" in plan.columns[table.path]:
-            counts.setdefault("split", table.columns[plan.columns[table.path]["split"]])
-    return {field: values for field, values in counts.items() if field in (plan.target, "split")}
 
 
 def _pieces(plan: ManifestPlan) -> Iterator[str]:

@@ -18,67 +18,51 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 CLASS_NAMES = _words(
-    """
-    emotion emotions label labels class classes category target affect mood style command keyword intent word
-    digit event accent
-    """
+    "emotion emotions label labels class classes category target affect mood style command keyword intent word digit "
+    "event accent"
 )
 """Names of fields that hold the class, the likeliest first."""
 SPEAKER_NAMES = _words(
-    """
-    speaker speaker_id speakerid spk spk_id spkid spkr actor actor_id client_id subject subject_id participant
-    talker reader
-    """
+    "speaker speaker_id speakerid spk spk_id spkid spkr actor actor_id client_id subject subject_id participant talker "
+    "reader"
 )
 TEXT_NAMES = _words(
-    """
-    text transcription transcript sentence sentence_id text_id utterance_text normalized_text prompt statement
-    """
+    "text transcription transcript sentence sentence_id text_id utterance_text normalized_text prompt statement"
 )
 SPLIT_NAMES = ("split", "subset", "partition", "set", "side")
 TRAIT_NAMES = ("gender", "sex", "age", "age_group", "language", "lang", "locale", "dialect")
 """What is known of speakers; a class only where nothing else can be one."""
-
 SIDES = {**SIDE_NAMES, "eval": "test", "evaluation": "test"}
 """Words for sides of a split, in lower case."""
-
 EMOTIONS = frozenset({*SYNONYMS, *SYNONYMS.values(), *SIX, "calm", "surprise", "boredom", "contempt"})
 
 SHORT_EMOTIONS = frozenset(("ang", "hap", "neu", "ps"))
 """Words for emotions that are no words of any language."""
-
 SEXES = frozenset(("m", "f", "w", "male", "female", "man", "woman", "men", "women", "boy", "girl"))
 
 CONDITIONS = SEXES | frozenset(
     _words(
-        """
-        xx lo md hi low mid medium high weak strong soft loud quiet fort faible clean noisy noise far near close indoor
-        outdoor studio office kitchen street car room mic phone mobile laptop headset tablet left right whole part full
-        segment segmented original orig raw augmented old young child adult senior read spontaneous impro script
-        scripted acted natural speech song music yes no on off up down go stop hello bye zero one two three four five
-        six seven eight nine ten cat dog cow pig horse sheep hen rooster bird frog duck goat lion animal animals en de
-        fr es it pt nl ru zh ja ko ar hi english german french spanish italian mon tue wed thu fri sat sun jan feb mar
-        apr may jun jul aug sep oct nov dec morning evening day night am pm
-        slow fast usual rain kids dogs hall hallway corridor library bathroom classroom bedroom garden home
-        """
+        "xx lo md hi low mid medium high weak strong soft loud quiet fort faible clean noisy noise far near close "
+        "indoor outdoor studio office kitchen street car room mic phone mobile laptop headset tablet left right whole "
+        "part full segment segmented original orig raw augmented old young child adult senior read spontaneous impro "
+        "script scripted acted natural speech song music yes no on off up down go stop hello bye zero one two three "
+        "four five six seven eight nine ten cat dog cow pig horse sheep hen rooster bird frog duck goat lion animal "
+        "animals en de fr es it pt nl ru zh ja ko ar hi english german french spanish italian mon tue wed thu fri sat "
+        "sun jan feb mar apr may jun jul aug sep oct nov dec morning evening day night am pm slow fast usual rain kids "
+        "dogs hall hallway corridor library bathroom classroom bedroom garden home"
     )
 )
 """Words for how, where, when and what something was recorded, which return across classes as speakers do."""
-
 DEVICES = frozenset(
     _words(
-        """
-        akg rode røde shure sennheiser neumann beyerdynamic beyer audiotechnica technica behringer blue yeti
-        tascam zoom sony samson logitech jabra plantronics bose dpa electrovoice mxl olympus philips creative
-        respeaker kinect focusrite marantz edirol roland iphone ipad apple samsung galaxy huawei xiaomi oneplus
-        nokia motorola pixel htc oppo lg lenovo dell asus acer android ios webcam lavalier condenser dynamic
-        ribbon array handheld tabletop landline gsm voip telephone cellphone smartphone recorder microphone
-        earbuds airpods
-        """
+        "akg rode røde shure sennheiser neumann beyerdynamic beyer audiotechnica technica behringer blue yeti tascam "
+        "zoom sony samson logitech jabra plantronics bose dpa electrovoice mxl olympus philips creative respeaker "
+        "kinect focusrite marantz edirol roland iphone ipad apple samsung galaxy huawei xiaomi oneplus nokia motorola "
+        "pixel htc oppo lg lenovo dell asus acer android ios webcam lavalier condenser dynamic ribbon array handheld "
+        "tabletop landline gsm voip telephone cellphone smartphone recorder microphone earbuds airpods"
     )
 )
 """Makers and kinds of microphones, phones and recorders; several of them are of what was recorded with, not of whom."""
-
 MOST_CLASSES = 1_000
 MOST_NUMBERS = 60
 """Different whole numbers of which a class may have its names, such as 0 to 9."""
@@ -86,7 +70,6 @@ MOST_REPEATED = 20
 """Recordings of more than which half must not have a number of their own."""
 DENSE, DENSE_FROM_ONE = 1.25, 2.0
 """How many times as many numbers lie between the ends of a counter as it has values; more where it starts at 0 or 1."""
-
 PERSON = re.compile(
     r"(?:(?:actor|speaker|spkr?|subject|subj|person|participant|talker|singer|user|client)[ _-]?\w{1,8}"
     r"|(?:male|female|man|woman)[ _-]?\d{1,3})",
@@ -205,14 +188,12 @@ def bare(value: str) -> str:
 
 
 def conditions(values: Collection[str]) -> bool:
-    """Tell whether at least half of the values are words for conditions."""
-
-    def is_condition(value: str) -> bool:
-        """Tell whether a value is such a word, or has the name of a device in it."""
-        words = re.findall(r"[^\W\d_]+", value.casefold())
-        return bare(value) in CONDITIONS or not DEVICES.isdisjoint(words)
-
-    return 2 * sum(map(is_condition, values)) >= len(values)
+    """Tell whether at least half of the values are words for conditions, or have the name of a device in them."""
+    found = sum(
+        bare(value) in CONDITIONS or not DEVICES.isdisjoint(re.findall(r"[^\W\d_]+", value.casefold()))
+        for value in values
+    )
+    return 2 * found >= len(values)
 
 
 def is_counter(values: Collection[str]) -> bool:

@@ -21,12 +21,7 @@ def is_rule(name: str) -> bool:
 def find_rule(name: str) -> SplitRule:
     """Return a rule by its name, such as `shuffled`, `group-5fold` or `leave-one-session-out`.
 
-    Raises
-    ------
-    UnknownNameError
-        If there is none of this name.
-    SplitError
-        If it asks for fewer than 3 or more than 100 folds.
+    `UnknownNameError` if there is none of this name; `SplitError` if it asks for fewer than 3 or more than 100 folds.
     """
     for rule in SPLITS.values():
         if rule.pattern and (found := re.fullmatch(rule.pattern, name)):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import add, sub
 
 from featurestore.corpus.splits.types import (
     Split,
@@ -87,7 +88,7 @@ class WholeSpeakers(SplitRule):
         held = max(1, len(speakers) * SHARES["test"] // 100)
         sides = ["test"] * held + ["validation"] * held + ["train"] * (len(speakers) - 2 * held)
         places = dict(zip(speakers, sides, strict=True))
-        _balance(places, _Balance(utterances))
+        _balance(places, utterances)
         return (sides_by(self.name, utterances, lambda one: places[str(one.speaker)]),)
 
 
@@ -96,67 +97,48 @@ ROUNDS = 20
 MOST_EXCHANGED = 200
 """Speakers up to which exchanges of two are tried; with more, moves of one come near enough."""
 LACKING = {"train": 10_000, "validation": 5_000, "test": 5_000}
-"""What a side without one of the classes costs, in the units of `_Balance.cost`."""
+"""What a side without one of the classes costs, in the units of `_cost`."""
 
 
-class _Balance:
-    """How far sides are from their shares: over all recordings, and in each class alike, in whole numbers."""
-
-    def __init__(self, utterances: Sequence[SplitItem]) -> None:
-        numbers = Counter(one.label for one in utterances)
-        classes = {label: place for place, label in enumerate(sorted(numbers), 1)}
-        self._totals = [len(utterances), *(numbers[label] for label in classes)]
-        self.counts: dict[str, list[int]] = {}
-        """Recordings of each speaker: in all, and of each class."""
-        for one in utterances:
-            counts = self.counts.setdefault(str(one.speaker), [0] * len(self._totals))
-            counts[0] += 1
-            counts[classes[one.label]] += 1
-
-    def sums(self, places: Mapping[str, str]) -> dict[str, list[int]]:
-        """Return the recordings of each side: in all, and of each class."""
-        found = {side: [0] * len(self._totals) for side in SHARES}
-        for speaker, side in places.items():
-            found[side] = [one + other for one, other in zip(found[side], self.counts[speaker], strict=True)]
-        return found
-
-    def cost(self, side: str, sums: Sequence[int]) -> int:
-        """Return the squares of what a side has too much or too little, relative to its share; huge if it is empty."""
-        share = SHARES[side]
-        terms = [
-            (100 * count - share * total) ** 2 * 100 // (total * total * share)
-            for count, total in zip(sums, self._totals, strict=True)
-        ]
-        lacking = LACKING[side] * sum(count == 0 for count in sums[1:])
-        return len(terms) * terms[0] + sum(terms[1:]) + lacking + (0 if sums[0] else 10**9)
-
-
-def _balance(places: dict[str, str], balance: _Balance) -> None:
+def _balance(places: dict[str, str], utterances: Sequence[SplitItem]) -> None:
     """Move and exchange speakers, in their order, as long as that brings the sides nearer to their shares."""
-    sums = balance.sums(places)
-    costs = {side: balance.cost(side, sums[side]) for side in SHARES}
+    classes = sorted({one.label for one in utterances})
+    totals, nobody = _counts(utterances, classes), _counts((), classes)
+    counts = {str(speaker): _counts(ones, classes) for speaker, ones in by_value(utterances, "speaker").items()}
+    sums = {side: _counts([one for one in utterances if places[str(one.speaker)] == side], classes) for side in SHARES}
+    costs = {side: _cost(side, sums[side], totals) for side in SHARES}
     speakers = list(places)
     for _ in range(ROUNDS):
-        changed = False
+        before = dict(places)
         for number, speaker in enumerate(speakers):
             partners = speakers[number + 1 :] if len(speakers) <= MOST_EXCHANGED else []
             for target, partner in [*((side, "") for side in SHARES), *((places[one], one) for one in partners)]:
                 here = places[speaker]
                 if target == here or (partner and places[partner] != target):
                     continue
-                back = balance.counts[partner] if partner else [0] * len(sums[here])
-                moved = [one - other for one, other in zip(balance.counts[speaker], back, strict=True)]
-                after = {
-                    here: [one - other for one, other in zip(sums[here], moved, strict=True)],
-                    target: [one + other for one, other in zip(sums[target], moved, strict=True)],
-                }
-                cost = {side: balance.cost(side, counts) for side, counts in after.items()}
+                moved = list(map(sub, counts[speaker], counts[partner] if partner else nobody))
+                after = {here: list(map(sub, sums[here], moved)), target: list(map(add, sums[target], moved))}
+                cost = {side: _cost(side, found, totals) for side, found in after.items()}
                 if sum(cost.values()) < costs[here] + costs[target]:
-                    places[speaker] = target
-                    if partner:
-                        places[partner] = here
+                    places |= {speaker: target, partner: here} if partner else {speaker: target}
                     sums |= after
                     costs |= cost
-                    changed = True
-        if not changed:
+        if places == before:
             return
+
+
+def _counts(utterances: Sequence[SplitItem], classes: Sequence[str]) -> list[int]:
+    """Count utterances: in all, then of each class."""
+    numbers = Counter(one.label for one in utterances)
+    return [len(utterances), *(numbers[label] for label in classes)]
+
+
+def _cost(side: str, found: Sequence[int], totals: Sequence[int]) -> int:
+    """Return the squares of what a side has too much or too little, relative to its share; huge if it is empty."""
+    share = SHARES[side]
+    terms = [
+        (100 * count - share * total) ** 2 * 100 // (total * total * share)
+        for count, total in zip(found, totals, strict=True)
+    ]
+    lacking = LACKING[side] * found[1:].count(0)
+    return len(terms) * terms[0] + sum(terms[1:]) + lacking + (0 if found[0] else 10**9)

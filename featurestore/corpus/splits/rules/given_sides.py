@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featurestore.corpus.labels.tables import LARGEST_LABEL_FILE, read_columns
-from featurestore.corpus.manifest.model import SideRule, TableRule
+from featurestore.corpus.manifest import SideRule, TableRule
 from featurestore.corpus.splits.types import (
     OFFICIAL_FIELD,
     SIDE_NAMES,
@@ -92,7 +92,7 @@ class TableSides(SplitRule, registered=False):
     """A user's table: a column of paths and one of sides, with or without a header.
 
     Utterances that the table does not name are left out. A path may be that inside the corpus or end like it, as long
-    as that tells it from all others.
+    as no other does.
     """
 
     def __init__(self, path: str) -> None:
@@ -134,7 +134,6 @@ class TableSides(SplitRule, registered=False):
             rows = rows[1:]  # the header
         for name, side in rows:
             if side not in SIDE_NAMES:
-                raise SplitError(
-                    f"split {self.name!r}: {side!r:.40} of {name!r:.80} is no side: train, validation or test."
-                )
+                wrong = f"{side!r:.40} of {name!r:.80} is no side: train, validation or test"
+                raise SplitError(f"split {self.name!r}: {wrong}.")
         return [(name, SIDE_NAMES[side]) for name, side in rows]

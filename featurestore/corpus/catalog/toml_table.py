@@ -8,34 +8,39 @@ from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from featurestore.corpus.manifest.model import OneOrMore
+from featurestore.corpus.manifest import OneOrMore
 from featurestore.errors import ManifestError, nearest_name
 from featurestore.typed_values import LONGEST_SHOWN, typed
 
 Value = TypeVar("Value")
-
 
 MOST_SHOWN = 10
 """Names in a message before they are only counted."""
 
 
 class TomlTable:
-    """One table of a manifest; `take` reads its keys, `done` refuses the ones that nobody asked for."""
+    """One table of a manifest; `into` reads its keys and refuses those that no field has.
+
+    Messages begin with `where`; `misspelt` is that for an absent key where the table itself seems to be misspelt.
+    """
 
     def __init__(self, values: Mapping[str, Any], where: str, misspelt: str = "") -> None:
+        self.where = where
         self._values = values
         self._asked: list[str] = []
         self._misspelt = misspelt
-        """What to say of an absent key where the table itself seems to stand under another name."""
-        self.where = where
 
-    def take(self, key: str, kind: type[Value], default: Value) -> Value:
-        """Return the value under a key, which must have exactly the type `kind`, or the default."""
-        value = self.take_optional(key, kind)
-        return default if value is None else value
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys in their written order."""
+        return tuple(self._values)
 
-    def take_optional(self, key: str, kind: type[Value]) -> Value | None:
-        """Return the value under a key, or None where it is absent; a whole number serves as a float."""
+    def error(self, fault: str) -> ManifestError:
+        """Return the error of a fault in this table."""
+        return ManifestError(f"{self.where}: {fault}.")
+
+    def take(self, key: str, kind: type[Value]) -> Value | None:
+        """Return the value under a key, or None where it is absent; `ManifestError` if it is of another type."""
         self._asked.append(key)
         value = self._values.get(key)
         if value is None:
@@ -44,15 +49,15 @@ class TomlTable:
         return found
 
     def require(self, key: str, kind: type[Value]) -> Value:
-        """Return the value under a key that must be there; one that is near and unknown is named in its place."""
-        value = self.take_optional(key, kind)
+        """Return the value under a key; `ManifestError` if it is absent, naming a near key that is unknown."""
+        value = self.take(key, kind)
         if value is None:
             missing = f"{self.where}: the key {key!r} is missing."
             raise ManifestError(self._misspelling(key) or self._misspelt or missing)
         return value
 
     def _misspelling(self, key: str) -> str:
-        """Say which key, that nobody asked for, is near to an absent one; empty if none is."""
+        """Return the message for an absent key to which an unknown one is near; empty if none is."""
         near = nearest_name(key, self._values.keys() - {*self._asked}) if key not in self._values else None
         return f"{self.where}: unknown key {shown_key(near)!r}: did you mean {key!r}?" if near is not None else ""
 
@@ -60,63 +65,57 @@ class TomlTable:
         """Return the table under a key, empty where it is absent."""
         name = shown_key(key)
         name = name if name.isprintable() else repr(name)  # no sign that a terminal would obey
-        return TomlTable(self.take(key, dict, {}), f"{self.where}, [{name}]", self._misspelling(key))
+        return TomlTable(self.take(key, dict) or {}, f"{self.where}, [{name}]", self._misspelling(key))
 
     def each(self, key: str, read: Callable[[TomlTable, str], Value]) -> dict[str, Value]:
         """Return what is read of each table in the table under a key, by its name."""
         named = self.table(key)
-        return {name: read(named.table(name), name) for name in named.keys()}  # noqa: SIM118
+        return {name: read(named.table(name), name) for name in named.keys}
 
     def tables(self, key: str) -> list[TomlTable]:
         """Return the array of tables under a key."""
-        values = self.take(key, list, [])
+        values = self.take(key, list) or []
         if not all(isinstance(value, dict) for value in values):
-            raise ManifestError(f"{self.where}: {key!r} must be an array of tables, [[{key}]].")
+            raise self.error(f"{key!r} must be an array of tables, [[{key}]]")
         return [TomlTable(value, f"{self.where}, [[{key}]] {number}") for number, value in enumerate(values, 1)]
 
     def into(self, kind: type[Value], **given: Any) -> Value:  # noqa: ANN401 (fields that are read otherwise)
         """Return the dataclass whose fields are the keys of this table, except the given ones; refuse other keys."""
-        kinds = _field_kinds(kind)  # type: ignore[arg-type]
-        read = {name: self._field(name, *kinds[name]) for name in kinds if name not in given}
-        self.done()
-        return kind(**given, **{name: value for name, value in read.items() if value is not None})
-
-    def _field(self, key: str, kind: Any, required: bool = True) -> Any:  # noqa: ANN401
-        """Return the value of a field by its annotation; None where it is absent and has a default."""
-        if key not in self._values and not required:
-            self._asked.append(key)
-            return None
-        if kind == OneOrMore and isinstance(self._values.get(key), str):
-            return (self.require(key, str),)
-        if kind == OneOrMore or get_origin(kind) is tuple:
-            values = self.take(key, list, [])
-            if not all(isinstance(value, str) for value in values):
-                raise ManifestError(f"{self.where}: {shown_key(key)!r} must be a list of strings.")
-            return tuple(values)
-        if get_origin(kind) is Mapping:
-            table = self.table(key)
-            return {name: table._field(name, get_args(kind)[1]) for name in table.keys()}  # noqa: SIM118
-        return self.require(key, next(iter(get_args(kind)), kind))
-
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys in their written order."""
-        return tuple(self._values)
-
-    def done(self) -> None:
-        """Refuse keys that were not read, naming the nearest known one."""
+        read = {}
+        for name, (annotation, required) in _annotations(kind).items():  # type: ignore[arg-type]
+            if name in given:
+                continue
+            if required or name in self._values:
+                read[name] = self._field(name, annotation)
+            else:
+                self._asked.append(name)
         for key in self._values:
             if key not in self._asked:
                 near = nearest_name(key, self._asked)
                 hint = f"did you mean {near!r}?" if near is not None else f"known: {', '.join(sorted(self._asked))}."
                 raise ManifestError(f"{self.where}: unknown key {shown_key(key)!r}: {hint}")
+        return kind(**given, **read)
+
+    def _field(self, key: str, kind: Any) -> Any:  # noqa: ANN401 (an annotation, and a value of it)
+        if kind == OneOrMore and isinstance(self._values.get(key), str):
+            return (self.require(key, str),)
+        if kind == OneOrMore or get_origin(kind) is tuple:
+            values = self.take(key, list) or []
+            if not all(isinstance(value, str) for value in values):
+                raise self.error(f"{shown_key(key)!r} must be a list of strings")
+            return tuple(values)
+        if get_origin(kind) is Mapping:
+            table = self.table(key)
+            return {name: table._field(name, get_args(kind)[1]) for name in table.keys}
+        return self.require(key, next(iter(get_args(kind)), kind))
 
 
 @cache
-def _field_kinds(kind: type) -> Mapping[str, tuple[Any, bool]]:
-    """Return the annotation of each field of a dataclass, and whether it has to be given."""
-    kinds = get_type_hints(kind, include_extras=True)
+def _annotations(kind: type) -> Mapping[str, tuple[Any, bool]]:
+    """Return the annotation of each field of a dataclass, and whether it has no default."""
+    hints = get_type_hints(kind, include_extras=True)
     return {
-        one.name: (kinds[one.name], one.default is MISSING and one.default_factory is MISSING) for one in fields(kind)
+        one.name: (hints[one.name], one.default is MISSING and one.default_factory is MISSING) for one in fields(kind)
     }
 
 
@@ -145,18 +144,11 @@ def listed_names(names: Iterable[str]) -> str:
 
 
 def check_hex(checksum: str | None, length: int, where: str) -> None:
-    """Refuse a checksum that is not `length` lower-case hexadecimal digits; None passes.
-
-    Raises
-    ------
-    ManifestError
-        Naming the place.
-    """
-    if checksum is not None and not (len(checksum) == length and re.fullmatch("[0-9a-f]+", checksum)):
+    """Refuse a checksum other than `length` lower-case hexadecimal digits or None; `ManifestError` names `where`."""
+    if checksum is not None and not re.fullmatch(f"[0-9a-f]{{{length}}}", checksum):
         raise ManifestError(f"{where}: a checksum has {length} hexadecimal digits, not {checksum!r:.80}.")
 
 
 def is_relative(path: str) -> bool:
     """Tell whether a path stays below its folder: no `..`, drive, backslash or control character."""
-    parts = path.split("/")
-    return all(part not in ("", ".", "..") for part in parts) and not re.search(r"[\\\x00-\x1f:]", path)
+    return all(part not in ("", ".", "..") for part in path.split("/")) and not re.search(r"[\\\x00-\x1f:]", path)

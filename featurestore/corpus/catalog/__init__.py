@@ -9,21 +9,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from featurestore.corpus.manifest.model import IndexEntry, Manifest
-from featurestore.corpus.manifest.sections import (
-    read_archive,
-    read_audio,
-    read_expected,
-    read_labels,
-    read_list_rule,
-    read_protocol,
-    read_scheme,
-    read_side_rule,
-    read_speaker,
-    read_table_rule,
-)
-from featurestore.corpus.manifest.toml_table import TomlTable, check_hex, is_relative
-from featurestore.corpus.manifest.validate import check_whole
+from featurestore.corpus.catalog import sections
+from featurestore.corpus.catalog.toml_table import TomlTable, check_hex, is_relative
+from featurestore.corpus.manifest import IndexEntry, Manifest
 from featurestore.errors import ManifestError, UnknownNameError
 from featurestore.typed_values import LARGEST_TEXT, parse_toml
 
@@ -74,10 +62,7 @@ def read_manifest(path: str | Path) -> Manifest:
 def parse_manifest(text: str, where: str, file: Path | None = None) -> Manifest:
     """Check the text of a manifest; `ManifestError` as `read_manifest`, naming `where`.
 
-    Parameters
-    ----------
-    file : Path, optional
-        Where it lies; the index is looked for beside it.
+    Its index is looked for beside `file`.
     """
     try:
         values = parse_toml(text)
@@ -87,25 +72,25 @@ def parse_manifest(text: str, where: str, file: Path | None = None) -> Manifest:
 
 
 def manifest_of(table: TomlTable, file: Path) -> Manifest:
-    """Return the manifest that the tables of a file say; `ManifestError` if they are none."""
+    """Return the manifest in the tables of a file; `ManifestError` if they are none."""
     manifest = table.into(
         Manifest,
-        labels=read_labels(table.table("labels"), with_tables=bool(table.tables("tables"))),
-        archives=tuple(map(read_archive, table.tables("archives"))),
-        audio=read_audio(table.table("audio")),
-        speakers=tuple(table.each("speakers", read_speaker).values()),
-        expected=read_expected(table.table("expected")),
-        index=_index(table.take_optional("index", str), file, table.where),
-        tables=tuple(map(read_table_rule, table.tables("tables"))),
-        lists=tuple(map(read_list_rule, table.tables("lists"))),
-        schemes=table.each("schemes", read_scheme),
-        side_rules=table.each("sides", read_side_rule),
-        protocols=table.each("protocols", read_protocol),
+        labels=sections.read_labels(table.table("labels"), with_tables=bool(table.tables("tables"))),
+        archives=tuple(map(sections.read_archive, table.tables("archives"))),
+        audio=sections.read_audio(table.table("audio")),
+        speakers=tuple(table.each("speakers", sections.read_speaker).values()),
+        expected=sections.read_expected(table.table("expected")),
+        index=_index(table.take("index", str), file, table.where),
+        tables=tuple(map(sections.read_table_rule, table.tables("tables"))),
+        lists=tuple(map(sections.read_list_rule, table.tables("lists"))),
+        schemes=table.each("schemes", sections.read_scheme),
+        side_rules=table.each("sides", sections.read_side_rule),
+        protocols=table.each("protocols", sections.read_protocol),
         place=None,
         translation=None,
         notes=(),
     )
-    check_whole(manifest, table.where)
+    sections.check_manifest(manifest, table.where)
     return manifest
 
 
@@ -120,12 +105,11 @@ def _index(relative: str | None, file: Path, where: str) -> Mapping[str, IndexEn
     text = _read_text(file.parent.joinpath(*relative.split("/")), where, LARGEST_INDEX)
     for number, line in enumerate(text.splitlines(), 1):
         if line:
+            place = f"{where}, line {number}"
             path, checksum, size = (*line.split("\t"), "", "")[:3]
             if not (path and size.isdecimal() and len(size) < 16):
-                raise ManifestError(
-                    f"{where}, line {number}: expected 'path<tab>sha256<tab>bytes', found {line!r:.80}."
-                )
-            check_hex(checksum, 64, f"{where}, line {number}")
+                raise ManifestError(f"{place}: expected 'path<tab>sha256<tab>bytes', found {line!r:.80}.")
+            check_hex(checksum, 64, place)
             found[path] = IndexEntry(checksum, int(size))
     return found
 

@@ -1,7 +1,7 @@
 """Splits by name: rules, and protocols, which fix recordings, labels and sides together.
 
 `iemocap/impro4-loso10@etienne2018` fixes a corpus, a label scheme, a split and where it was published. A protocol
-stands in the corpus's manifest; a rule such as `loso` is one without a corpus.
+is a section of the corpus's manifest; a rule such as `loso` fits any corpus.
 
 A split is a view: it holds paths and changes nothing that is stored.
 """
@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from featurestore.corpus.manifest.model import Protocol, Scheme
+from featurestore.corpus.catalog import find_manifest, manifest_names
+from featurestore.corpus.labels.schemes import find_scheme, under_scheme
+from featurestore.corpus.manifest import Protocol, Scheme
 from featurestore.corpus.splits.rules import SPLITS, find_rule, is_rule
 from featurestore.corpus.splits.rules.given_sides import OwnSides, TableSides
 from featurestore.corpus.splits.types import (
@@ -27,11 +29,8 @@ from featurestore.corpus.splits.types import (
     SplitRule,
     in_name_order,
 )
+from featurestore.corpus.types import Utterance
 from featurestore.errors import SplitError, UnknownNameError, nearest_name
-
-if TYPE_CHECKING:
-    from featurestore.corpus.manifest.model import Manifest
-    from featurestore.corpus.types import Utterance
 
 NO_VALIDATION = "-no-validation"
 """After the name of a split: its validation side trains too."""
@@ -53,16 +52,16 @@ class WithoutValidation(SplitRule, registered=False):
         """Return the other rule's splits or folds, named after this one."""
         found = []
         for one in self.rule.build(utterances, seed):
-            validates = one.standing & SIDE_BITS["validation"] > 0
-            places = np.where(validates, SIDE_BITS["train"] | (one.standing & SIDE_BITS["test"]), one.standing)
+            validates = one.side_bits & SIDE_BITS["validation"] > 0
+            places = np.where(validates, SIDE_BITS["train"] | (one.side_bits & SIDE_BITS["test"]), one.side_bits)
             _, slash, fold = one.name.partition("/")
-            found.append(Split.of_standing(f"{self.name}{slash}{fold}", one.paths, places.astype(np.uint8)))
+            found.append(Split.of_bits(f"{self.name}{slash}{fold}", one.paths, places.astype(np.uint8)))
         return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenSplit:
-    """What the name of a split stands for."""
+    """What the name of a split means."""
 
     name: str
     """The whole name without the fold; with the citation, also where the user left it out."""
@@ -82,12 +81,7 @@ class ChosenSplit:
     def build(self, utterances: Iterable[SplitItem], seed: int) -> tuple[Split, ...]:
         """Return the split or all folds, named after the protocol.
 
-        Raises
-        ------
-        UnknownNameError
-            If there is no such fold.
-        SplitError
-            If the rule does not fit the corpus.
+        `UnknownNameError` if there is no such fold; `SplitError` if the rule does not fit the corpus.
         """
         found = self.rule.build(in_name_order(self.select(utterances)), seed)
         if self.corpora:
@@ -104,18 +98,10 @@ class ChosenSplit:
 
     def select(self, utterances: Iterable[Any]) -> tuple[Any, ...]:
         """Return the utterances that take part, with the classes of the scheme."""
-        from featurestore.corpus.labels.schemes import under_scheme
-
         return tuple(utterances) if self.scheme is None else under_scheme(utterances, self.scheme)
 
     def check_corpus(self, corpus: str) -> None:
-        """Refuse a protocol of one corpus for another, or for another selection of it.
-
-        Raises
-        ------
-        SplitError
-            Naming both.
-        """
+        """Refuse a protocol of one corpus for another, or for another selection of it; `SplitError` naming both."""
         base, _, scheme = corpus.partition("/")
         wrong_scheme = bool(scheme) and (self.scheme is None or self.scheme.name != scheme)
         if self.corpora and (base not in self.corpora or wrong_scheme):
@@ -126,7 +112,7 @@ class ChosenSplit:
 
 
 def find_split(name: str) -> ChosenSplit:
-    """Return what a split's name stands for: a rule, a protocol, one fold of either, or a user's table.
+    """Return what a split's name means: a rule, a protocol, one fold of either, or a user's table.
 
     Parameters
     ----------
@@ -168,8 +154,6 @@ def find_split(name: str) -> ChosenSplit:
 
 def _protocol_like(name: str) -> str | None:
     """Return the whole name of the protocol that a name without its corpus may mean; None if it is like none."""
-    from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
-
     whole = {
         protocol.partition("@")[0]: f"{manifest.name}/{protocol}"
         for manifest in map(find_manifest, manifest_names())
@@ -181,13 +165,9 @@ def _protocol_like(name: str) -> str | None:
 
 def _protocol_split(corpus: str, rest: str) -> ChosenSplit:
     """Find a protocol by its name, with or without the citation; a rule or the manifest's sides serve too."""
-    from featurestore.corpus.labels.schemes import find_scheme
-    from featurestore.corpus.manifest.catalog import find_manifest, manifest_names
-
-    family: tuple[Manifest, ...] = ()
-    if not corpus.endswith(".toml") and corpus.replace("-", "_") not in manifest_names():
-        family = tuple(one for one in map(find_manifest, manifest_names()) if one.family == corpus)
-    family = family or (find_manifest(corpus),)
+    known_corpus = corpus.endswith(".toml") or corpus.replace("-", "_") in manifest_names()
+    everyone = () if known_corpus else map(find_manifest, manifest_names())
+    family = tuple(one for one in everyone if one.family == corpus) or (find_manifest(corpus),)
     manifest = family[0]
     wanted, _, fold = rest.partition("/")
     known = manifest.protocols
@@ -210,10 +190,7 @@ def _protocol_split(corpus: str, rest: str) -> ChosenSplit:
 def labelled_under(name: str, utterances: Iterable[Utterance], corpus: str) -> tuple[Utterance, ...]:
     """Return the utterances that take part in a split by its name, with the classes that it trains on.
 
-    Raises
-    ------
-    SplitError
-        If the split is a protocol of another corpus than `corpus`.
+    `SplitError` if the split is a protocol of another corpus than `corpus`.
     """
     chosen = find_split(name)
     chosen.check_corpus(corpus)

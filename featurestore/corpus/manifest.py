@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from featurestore.corpus.sources.audio_files import RawFormat
 
-OneOrMore = Annotated[tuple[str, ...], "a text alone stands for a list of it"]
+OneOrMore = Annotated[tuple[str, ...], "a text alone is a list of it"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class TableRule:
     encoding: OneOrMore = ("utf-8-sig",)
     """Encodings, tried in this order."""
     delimiter: str | None = None
-    """What stands between two columns; `" "` is any white space, None is found out."""
+    """The sign between two columns; `" "` is any white space, None is found out."""
     header: bool = True
     """Whether the first line names the columns."""
     columns: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class TableRule:
     pattern: str | None = None
     """Regular expression for the label file's own path, whose groups are fields of each row."""
     lower: bool = False
-    """Whether values are brought to lower case; what says that one is missing, as `NA` does, stays as it is."""
+    """Whether values are brought to lower case, except those for a missing one, such as `NA`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Protocol:
     """A published experiment's choice of recordings, labels and sides, so that two results compare by one string."""
 
     name: str
-    """What stands behind `corpus/`, such as `impro4-loso10@etienne2018`."""
+    """The name behind `corpus/`, such as `impro4-loso10@etienne2018`."""
     split: str
     """A key of `SPLITS` or of the manifest's sides."""
     scheme: str | None = None
@@ -177,7 +177,7 @@ class Protocol:
     citation: str = ""
     description: str = ""
     leaks: tuple[str, ...] = ()
-    """Kinds of leak that the published protocol carries, told beforehand; still refused unless allowed."""
+    """Kinds of leak that the published protocol is known to have; still refused unless allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Translation:
     """
 
     format: str
-    """What messages call the format."""
+    """The name of the format in messages."""
     rows: bytes
     """One JSON object a line: `file`, the path inside the corpus, and the fields of this recording."""
     paths: Mapping[str, str]
@@ -232,7 +232,7 @@ class AudioFiles:
     depth: int = 1
     """How many trailing parts of a file's path identify it: 1 = its name, 2 = `folder/name` and so on."""
     raw: RawFormat | None = None
-    """What headerless files hold; None where every file says so itself."""
+    """What headerless files hold; None where every file has a header."""
     known_bad: Mapping[str, str] = field(default_factory=dict)
     """Why a published recording cannot be used, by its name or the last parts of its path, in any case and with or
     without extension."""
@@ -333,7 +333,7 @@ class Manifest:
     place: str | None = None
     """The folder that the manifest was found or made for, which is the source where none is given."""
     translation: Translation | None = None
-    """What another tool's data says about the recordings, where the manifest was made from such data."""
+    """The data of another tool about the recordings, where the manifest was made from such data."""
     notes: tuple[str, ...] = ()
     """What a user should know of how a folder was understood, where nobody wrote a manifest."""
 
@@ -362,14 +362,14 @@ class Manifest:
 
         A listing that was made under another reading does not serve this manifest.
         """
-        said: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         if self.label_files:
-            said["label_files"] = sorted({pattern for rule in self.label_files for pattern in rule.files})
+            found["label_files"] = sorted({pattern for rule in self.label_files for pattern in rule.files})
         if self.audio.raw:
-            said["raw"] = self.audio.raw.to_dict()
-        if said:
-            said["include"] = list(self.audio.include)
-        return said
+            found["raw"] = self.audio.raw.to_dict()
+        if found:
+            found["include"] = list(self.audio.include)
+        return found
 
     @property
     def downloadable(self) -> bool:

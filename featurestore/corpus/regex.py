@@ -16,32 +16,18 @@ LONGEST_NAME = 255
 MOST_WAYS = 10**8
 """About three unbounded repetitions over a name of 255 characters."""
 
-_TOKENS = (
-    ("refused", re.compile(r"\(\?(?!P<\w|:|>)|\\[1-9]")),
-    ("atom", re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)),
-    ("open", re.compile(r"\((?:\?P<\w+>|\?:|\?>)?")),
-    ("close", re.compile(r"\)")),
-    ("or", re.compile(r"\|")),
-    ("quantifier", re.compile(r"(?:[*+?]|\{(?P<least>\d{0,6})(?P<comma>,?)(?P<most>\d{0,6})\})[?+]?")),
+_TOKEN = re.compile(
+    r"(?P<refused>\(\?(?!P<\w|:|>)|\\[1-9])"
+    r"|(?P<atom>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])"
+    r"|(?P<open>\((?:\?P<\w+>|\?:|\?>)?)|(?P<close>\))|(?P<or>\|)"
+    r"|(?P<quantifier>(?:[*+?]|\{(?P<least>\d{0,6})(?P<comma>,?)(?P<most>\d{0,6})\})[?+]?)"
+    r"|(?P<other>.)",
+    re.DOTALL,
 )
 
 
 def compile_pattern(pattern: str, where: str, *, any_case: bool = False) -> re.Pattern[str]:
-    """Compile a manifest's pattern, or refuse one that is wrong, too long or could run away.
-
-    Parameters
-    ----------
-    pattern : str
-    where : str
-        What an error names.
-    any_case : bool
-        Match upper and lower case alike.
-
-    Raises
-    ------
-    ManifestError
-        Naming `where` and the fault.
-    """
+    """Compile a manifest's pattern; `ManifestError`, naming `where`, if it is wrong, too long or could run away."""
     if len(pattern) > LONGEST_PATTERN:
         raise ManifestError(f"{where}: the pattern has {len(pattern)} characters, at most {LONGEST_PATTERN} are read.")
     _check_cost(pattern, where)
@@ -63,9 +49,9 @@ def _check_cost(pattern: str, where: str) -> None:
     """Walk over the pattern once, multiply the ways of its choices, refuse choices inside repeated groups."""
     ways, closed = 1, 1
     open_groups: list[int] = []
-    position = 0
-    while position < len(pattern):
-        position, kind, choices, repeats = _token(pattern, position)
+    for token in _TOKEN.finditer(pattern):
+        kind = token.lastgroup
+        choices, repeats = _choices(token) if kind == "quantifier" else (2 if kind == "or" else 1, False)
         if kind == "refused":
             raise ManifestError(f"{where}: back-references, look-around and flags are not allowed in {pattern!r}.")
         if repeats and closed > 1:
@@ -80,19 +66,12 @@ def _check_cost(pattern: str, where: str) -> None:
             )
 
 
-def _token(pattern: str, position: int) -> tuple[int, str, int, bool]:
-    """Return the position after one token, its kind, the choices it offers, and whether it repeats the atom before."""
-    for kind, expression in _TOKENS:
-        found = expression.match(pattern, position)
-        if found is None:
-            continue
-        if kind != "quantifier":
-            return found.end(), kind, 2 if kind == "or" else 1, False
-        if found[0][0] == "?":
-            return found.end(), kind, 2, False
-        if found[0][0] in "*+" or (found["comma"] and not found["most"]):
-            return found.end(), kind, LONGEST_NAME, True
-        least = int(found["least"] or 0)
-        most = int(found["most"]) if found["comma"] else least
-        return found.end(), kind, max(1, most - least + 1), most > 1
-    return position + 1, "atom", 1, False
+def _choices(quantifier: re.Match[str]) -> tuple[int, bool]:
+    """Return how many choices a quantifier offers, and whether it repeats the atom before it."""
+    if quantifier[0][0] == "?":
+        return 2, False
+    if quantifier[0][0] in "*+" or (quantifier["comma"] and not quantifier["most"]):
+        return LONGEST_NAME, True
+    least = int(quantifier["least"] or 0)
+    most = int(quantifier["most"]) if quantifier["comma"] else least
+    return max(1, most - least + 1), most > 1

@@ -1,1 +1,0 @@
-"""Manifests: a corpus's TOML file, read strictly into frozen values."""
