@@ -9,7 +9,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -33,8 +33,6 @@ DEPTH = 2
 """Batches that wait ready; more would only hold more memory, since they are made faster than they are used."""
 
 Item = TypeVar("Item")
-Handed: TypeAlias = tuple[Item] | BaseException | None
-"""What a prefetching thread hands over: an item, what went wrong, or the end."""
 
 
 class FeatureView(Protocol):
@@ -305,9 +303,22 @@ def ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item, None, No
     item that it concerns. However the loop over the items ends (Ctrl-C too), the thread has ended before anything
     else happens, provided that the generator is closed.
     """
-    waiting: queue.Queue[Handed[Item]] = queue.Queue(depth)
+    waiting: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(depth)  # an item, an error, or the end
     over = threading.Event()
-    thread = threading.Thread(target=_make, args=(items, waiting, over), name="prefetch", daemon=True)
+
+    def make() -> None:
+        last: BaseException | None = None
+        try:
+            for item in items:
+                if over.is_set():
+                    return
+                waiting.put((item,))
+        except BaseException as error:
+            last = error
+        if not over.is_set():
+            waiting.put(last)
+
+    thread = threading.Thread(target=make, name="prefetch", daemon=True)
     try:
         thread.start()  # Ctrl-C may come while this waits for the thread's first sign of life
         while (entry := waiting.get()) is not None:
@@ -320,19 +331,6 @@ def ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item, None, No
             waiting.get()
         if thread.is_alive():
             thread.join()
-
-
-def _make(items: Iterable[Item], waiting: queue.Queue[Handed[Item]], over: threading.Event) -> None:
-    try:
-        for item in items:
-            if over.is_set():
-                return
-            waiting.put((item,))
-        last: BaseException | None = None
-    except BaseException as error:
-        last = error
-    if not over.is_set():
-        waiting.put(last)
 
 
 def prefetched(

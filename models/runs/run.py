@@ -239,7 +239,7 @@ def load_run(folder: Path | str) -> Run:
 
 
 def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str) -> Normalisation | None:
-    """Load weights into a model and return the statistics stored beside them."""
+    """Load the weights that `write_model` wrote into a model; return the statistics stored with them, if any."""
     refuse_pickle(path)
     if file_digest(path) != expected:
         raise DamagedCheckpointError(f"{path}: its bytes are not those that the run wrote. Train again or restore it.")
@@ -248,11 +248,20 @@ def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str
         raise CheckpointError(f"{path}: weights of {metadata.get('model')!r}, not of {config.model!r}.")
     if metadata.get("config") != config.id:
         raise DamagedCheckpointError(f"{path}: belongs to another config.json. Restore the run folder or train again.")
-    tensors, normalisation = apart(path, tensors, metadata, config.training.normalisation)
-    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+    start, kind, normalisation = f"{STATISTICS}.", config.training.normalisation, None
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(start)}
+    statistics = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+    if STATISTICS in metadata or kind != "none":
+        try:
+            normalisation = Normalisation.restored(statistics, metadata.get(STATISTICS, ""))
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        if normalisation.kind != kind:
+            raise CheckpointError(f"{path}: is normalised by {normalisation.kind}, but config.json has {kind}.")
+    if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
         raise CheckpointError(f"{path}: some of its weights are not finite. Train again.")
     try:
-        model.load_state_dict(tensors)
+        model.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: does not fit the model {config.model} ({reason}).") from error
@@ -267,30 +276,6 @@ def write_model(
         return write_tensors(path, weights, metadata)
     named = {f"{STATISTICS}.{name}": tensor for name, tensor in normalisation.tensors().items()}
     return write_tensors(path, {**weights, **named}, {**metadata, STATISTICS: normalisation.described()})
-
-
-def apart(
-    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], kind: str
-) -> tuple[dict[str, Tensor], Normalisation | None]:
-    """Separate weights and statistics as `write_model` put them together.
-
-    Raises
-    ------
-    CheckpointError
-        If the statistics are not of the kind that the training asked for, or make no sense.
-    """
-    start = f"{STATISTICS}."
-    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(start)}
-    statistics = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
-    if STATISTICS not in metadata and kind == "none":
-        return weights, None
-    try:
-        normalisation = Normalisation.restored(statistics, metadata.get(STATISTICS, ""))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    if normalisation.kind != kind:
-        raise CheckpointError(f"{path}: is normalised by {normalisation.kind}, and config.json says {kind}.")
-    return weights, normalisation
 
 
 def dataset_of(store: Store, described: Mapping[str, Any]) -> str:
