@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ def build(
     copies: int | None = None,
     features: str | None = None,
     policy: str | None = None,
-    settings: tuple[str, ...] = (),
+    settings: Sequence[str] = (),
     split: str | None = None,
     side: str = "train",
     seed: int | None = None,
@@ -52,7 +53,7 @@ def build(
         Augmented copies of each recording; else the recipe's, or 0.
     features, policy : str, optional
         Names or TOML files of presets; else the recipe's, or `mathworks`.
-    settings : tuple of str
+    settings : sequence of str
         Single fields of either preset, as in `mels=64`.
     split, side : str, optional
         Augment only this side of this split.

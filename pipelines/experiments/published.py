@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ def reproduce(
     source: str | Path | None = None,
     seeds: int = 1,
     full: bool = False,
-    rows: tuple[str, ...] = (),
+    rows: Sequence[str] = (),
     keep: str | Path | None = None,
     folder: str | Path | None = None,
     device: str = "auto",
@@ -94,7 +95,7 @@ def committed_results(recipe: str, corpus: str | None = None, listener: Listener
     return list(lines)
 
 
-def _chosen_rows(recipe: Recipe, corpus: str | None, names: tuple[str, ...], full: bool) -> list[PublishedRow]:
+def _chosen_rows(recipe: Recipe, corpus: str | None, names: Sequence[str], full: bool) -> list[PublishedRow]:
     """Return the rows to train: those of the corpus if the table has any, else those of the recipe's own corpus."""
     from featurestore.errors import SpecError, UnknownNameError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ def tune(
     source: str | Path | None = None,
     split: str | None = None,
     epochs: int | None = None,
-    settings: tuple[str, ...] = (),
+    settings: Sequence[str] = (),
     objective: str = "validation accuracy",
     seed: int = 0,
     folder: str | Path | None = None,
@@ -53,7 +53,7 @@ def tune(
         Name or file of a recipe with a `[tune]` table.
     trials : int
         Trainings in all.
-    settings : tuple of str
+    settings : sequence of str
         Fields held at a value, such as `epochs=3`; they are not searched.
     objective : str
         `validation accuracy`, `validation uar` or `validation loss`.

@@ -8,7 +8,7 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
@@ -32,11 +32,11 @@ def chosen_experiment(
     model: str | None = None,
     copies: int | None = None,
     split: str | None = None,
-    allow_leak: tuple[str, ...] = (),
+    allow_leak: Sequence[str] = (),
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
-    settings: tuple[str, ...] = (),
+    settings: Sequence[str] = (),
     listener: Listener = SILENT,
 ) -> Experiment:
     """Return a recipe's experiment, the default one of a dataset, or a recipe's on the rows of a dataset.
@@ -51,11 +51,11 @@ def chosen_experiment(
         Another network; another split or protocol.
     copies : int, optional
         Augmented copies of each recording.
-    allow_leak : tuple of str
+    allow_leak : sequence of str
         Kinds of leak to accept, beside those that the recipe declares.
     epochs, batch_size, seed : int, optional
         Of the training; the seed is that of weights and batches.
-    settings : tuple of str
+    settings : sequence of str
         Single fields, as in `split.name=loso`, see `with_settings`.
 
     Raises
@@ -121,7 +121,7 @@ def recipe_on(recipe: Recipe, corpus: str | None, listener: Listener) -> Recipe:
     return recipe
 
 
-def with_settings(experiment: Experiment, settings: tuple[str, ...]) -> Experiment:
+def with_settings(experiment: Experiment, settings: Sequence[str]) -> Experiment:
     """Apply settings; a key is a field after its table, as in `dataset.copies=2`.
 
     Tables are `dataset`, `split`, `vote`, `model`, `training`, `features` and `policy`. A field of the model, of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -38,11 +38,11 @@ def train(
     model: str | None = None,
     copies: int | None = None,
     split: str | None = None,
-    allow_leak: tuple[str, ...] = (),
+    allow_leak: Sequence[str] = (),
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
-    settings: tuple[str, ...] = (),
+    settings: Sequence[str] = (),
     store: Store | None = None,
     source: str | Path | None = None,
     seeds: int | None = None,
@@ -146,11 +146,11 @@ def crossval(
     model: str | None = None,
     copies: int | None = None,
     split: str | None = None,
-    allow_leak: tuple[str, ...] = (),
+    allow_leak: Sequence[str] = (),
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
-    settings: tuple[str, ...] = (),
+    settings: Sequence[str] = (),
     store: Store | None = None,
     source: str | Path | None = None,
     folder: str | Path | None = None,
@@ -291,7 +291,7 @@ def _refuse_changes(**given: Any) -> None:  # noqa: ANN401 (parameters of `train
     """Refuse what would change a run that is resumed: it would be dropped silently."""
     from featurestore.errors import SpecError
 
-    if any(value not in (None, ()) for value in given.values()):
+    if any(value not in (None, (), []) for value in given.values()):
         raise SpecError("a run is resumed as it began: give 'resume' alone, or start another run.")
 
 

@@ -91,7 +91,7 @@ def test_python_gives_the_figures_that_the_command_prints_and_prints_nothing_its
 
     store, recipe = open_store(place / "store"), str(place / "short.toml")
     result = experiments.train(
-        recipe=recipe, store=store, folder=place / "python", settings=("epochs=2",), listener=Ears()
+        recipe=recipe, store=store, folder=place / "python", settings=["epochs=2"], listener=Ears()
     )
     evaluated = experiments.evaluate(result["run"], store=store)
 
