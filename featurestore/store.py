@@ -224,7 +224,7 @@ class Store:
         """Raise a `StorageError` if the place is no store; a dataset may also be in a base alone."""
         if dataset is not None and isinstance(self.storage, LayeredStorage):
             return
-        if not self.storage.stands():
+        if not self.storage.is_store():
             raise StorageError(
                 f"no store at {self.uri!r}: check --store and FEATURESTORE_HOME, and that its disk is mounted."
             )

@@ -284,13 +284,9 @@ class DatasetView:
 
     def copies_of(self, paths: Collection[str]) -> DatasetView:
         """Return the view of all augmented copies of some recordings."""
-        return self.select(self._of(paths) & (self.copies > 0))
-
-    def _of(self, paths: Collection[str]) -> NDArray[np.bool_]:
-        """Return which rows are of some recordings, `array [rows]`."""
         chosen = set(paths)
         known = np.array([utterance.path in chosen for utterance in self.table.utterances], dtype=bool)
-        return np.asarray(known[self._index.utterance])
+        return self.select(known[self._index.utterance] & (self.copies > 0))
 
 
 def _check_versions(spec: RowSpec, names: Collection[str] | None = None) -> None:

@@ -140,9 +140,9 @@ def _check(store: Store, key: str, findings: Findings) -> None:
             _check_reject(store, key)
         case ["refs", "corpora", _]:
             listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
-            _check_stands(store, [listing], key)
+            _check_exist(store, [listing], key)
             contents = {file.content for file in parse_listing(listing, store.storage.get(listing))}
-            _check_stands(store, (f"sources/{content}" for content in sorted(contents)), key)
+            _check_exist(store, (f"sources/{content}" for content in sorted(contents)), key)
         case ["refs", *_]:
             _check_reference(store, key)
         case _:  # the marker, which is all that the grammar of keys leaves
@@ -178,7 +178,7 @@ def _check_dataset(store: Store, key: str) -> None:
         if not store.has_shard(address):
             raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
     if SOURCES not in store.lacks(record.id):
-        _check_stands(store, (f"sources/{content}" for content in record.originals), key)
+        _check_exist(store, (f"sources/{content}" for content in record.originals), key)
     try:
         found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])
     except DamagedObjectError as error:
@@ -216,14 +216,14 @@ def _check_reference(store: Store, key: str) -> None:
     """Check a dataset's name: it has its own key, and what it names exists."""
     reference = Reference.from_bytes(key, store.storage.get(key))
     table = f"tables/{reference.table}.json"
-    _check_stands(store, (f"datasets/{reference.dataset}.json", table, reference.root), key)
+    _check_exist(store, (f"datasets/{reference.dataset}.json", table, reference.root), key)
     corpus = ""
     with suppress(FeatureStoreError):  # a damaged table is reported as its own object
         corpus = store.table(reference.table).corpus
     if corpus and reference.corpus not in ("", corpus):
         raise DamagedObjectError(key, f"it says {reference.corpus!r}, and its table {corpus!r}")
     corpora = corpora_of(corpus) if corpus and LISTING not in store.lacks(reference.dataset) else ()
-    _check_stands(store, (f"refs/corpora/{corpus}.json" for corpus in corpora), key)
+    _check_exist(store, (f"refs/corpora/{corpus}.json" for corpus in corpora), key)
     if not store.storage.exists(reference.key):
         nameless = True
         with suppress(FeatureStoreError):  # likewise
@@ -232,7 +232,7 @@ def _check_reference(store: Store, key: str) -> None:
             raise DamagedObjectError(reference.key, f"missing, and {key} needs it")
 
 
-def _check_stands(store: Store, targets: Iterable[str], key: str) -> None:
+def _check_exist(store: Store, targets: Iterable[str], key: str) -> None:
     for target in targets:
         if not store.storage.exists(target):
             raise DamagedObjectError(target, f"missing, and {key} needs it")

@@ -67,7 +67,7 @@ class Origin:
             storage = LocalStorage(storage.root, links=False)
         self.store = Store(storage)
         self._own = own
-        if not own and not storage.stands():
+        if not own and not storage.is_store():
             raise StorageError(f"no store at {self.store.uri!r}: check the address.")
         with self.checked():
             self.reference: Reference = self.store.reference(dataset)

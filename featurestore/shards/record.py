@@ -26,6 +26,7 @@ from featurestore.errors import DamagedObjectError
 from featurestore.segments import is_content
 from featurestore.specs.augmentation import Perturbation
 from featurestore.specs.row_spec import RowSpec
+from featurestore.storage.protocol import LARGEST_RECORD
 from featurestore.typed_values import check_types
 
 CHUNK = 256
@@ -135,8 +136,6 @@ REMARKED = {
     "copy": {field.name for field in dataclasses.fields(Perturbation)} - {"own", "noise", "rir"},
 }
 """What remarks may speak of: what has a number."""
-LARGEST_RECORD = 64_000_000
-"""Bytes of the largest record that is read; a larger one is damage, not data."""
 
 
 def row_checksum(row: NDArray[Any]) -> str:

@@ -22,7 +22,7 @@ def open_storage(uri: str | Path) -> Storage:
     Raises
     ------
     StorageError
-        If the scheme is not supported or a file stands where the folder should be.
+        If the scheme is not supported or there is a file where the folder should be.
     """
     text = str(uri)
     own, separator, base = text.rpartition(BASE)
@@ -30,7 +30,7 @@ def open_storage(uri: str | Path) -> Storage:
         upper, lower = open_storage(own), open_storage(base)
         if upper.uri == lower.uri:
             return upper  # one that is its own base needs none
-        if not lower.stands():
+        if not lower.is_store():
             raise StorageError(f"no store at {lower.uri!r}, which --base names: check the path.")
         return LayeredStorage(upper, lower)
     scheme = urlsplit(text).scheme if "://" in text else ""
@@ -62,6 +62,4 @@ def layered_place(place: str, base: str | None) -> str:
     base = base or os.environ.get("FEATURESTORE_BASE")
     if not base:
         return place
-    from featurestore.storage.layered import BASE  # numpy, which nobody needs to know where a store lies
-
     return place if BASE in place else f"{place}{BASE}{base}"

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError, StorageError
-from featurestore.regular_files import read_regular
+from featurestore.files import read_regular
 from featurestore.storage.bucket_holders import holders_in
+from featurestore.storage.bucket_listings import Listings, listed_folder
 from featurestore.storage.bucket_requests import ChangedError, Data, Found, Requests
 from featurestore.storage.fetch_ahead import AHEAD, FetchAhead
 from featurestore.storage.folder_lock import MARK, refuse_newer
@@ -37,10 +38,6 @@ SINGLE_READS = 6
 """Parts of an object that are read one by one before all of it is fetched: a single row takes three."""
 MOST_OPEN = 64
 """Copies that stay open."""
-LISTED = ("shards", "sources", "rejects")
-"""Kinds of which there are so many that one listing is asked for instead of each object."""
-LISTING_LIFE = 1.0
-"""Seconds for which a listing is believed of what it holds, and at least ten times as long as it took."""
 KEPT = re.compile(r"shards/[0-9a-f]{16}/[0-9a-f]{32}/zarr\.json|(datasets|tables|listings)/.*")
 """Objects beside shards' data of which a copy is kept: their bytes follow from their keys."""
 FIRST = 1000
@@ -73,7 +70,7 @@ class BucketStorage:
     def _start(self) -> None:
         """Know nothing of the bucket yet, in this process."""
         self._process = os.getpid()
-        self._listings: dict[str, _Listing] = {}
+        self._listings = Listings(self._requests)
         self._open: OrderedDict[str, _Copy] = OrderedDict()
         self._parts: dict[str, _Parts] = {}
         self._ahead = FetchAhead(self._fetch)
@@ -92,7 +89,7 @@ class BucketStorage:
         """Parts of an object cost a request each; shards are fetched whole where many rows are read."""
         return False
 
-    def stands(self) -> bool:
+    def is_store(self) -> bool:
         """Tell whether there is a store: a marker or, without one, an object with a digest in its name."""
         try:
             mark, _ = self._requests.get(MARKER, 1000)
@@ -103,19 +100,19 @@ class BucketStorage:
         return mark == MARK or any(map(names_content, self._requests.entries("", FIRST)))
 
     def get(self, key: str) -> bytes:
-        """Return an object's bytes: those of records from the copy of the version that stands."""
+        """Return an object's bytes: those of records from the copy of its present version."""
         kept = KEPT.fullmatch(checked_key(key))
         if kept:
             self._ahead.wait_for(key)
-        heard = self._last_heard if key.startswith("shards/") else self._found
-        if kept and (found := heard(key)) is not None:
+        find = self._listings.find_kept if key.startswith("shards/") else self._listings.find
+        if kept and (found := find(key)) is not None:
             data = self._cache.get(self._name(key, found), found.size)
             if data is not None:
                 return data
         try:
             data, found = self._requests.get(key, largest(key))
         except FileNotFoundError as error:
-            self._note(key, None)
+            self._listings.note(key, None)
             raise MissingObjectError(key) from error
         if kept:
             self._cache.put(self._name(key, found), data)
@@ -131,7 +128,7 @@ class BucketStorage:
             try:
                 out[:] = memoryview(self._requests.get_part(key, start, start + len(out), found.e_tag))
             except ChangedError:  # replaced or removed since it was looked at
-                self._listings.pop(_folder(key), None)
+                self._listings.drop(key)
                 self._forget(key)
                 return self.read(key, start, out)
             return _version(found)
@@ -147,29 +144,29 @@ class BucketStorage:
 
     def size(self, key: str) -> int:
         """Return an object's bytes."""
-        found = self._found(checked_key(key))
+        found = self._listings.find(checked_key(key))
         if found is None:
             raise MissingObjectError(key)
         return found.size
 
     def exists(self, key: str) -> bool:
-        """Tell whether an object stands under this key; what a listing lacks is looked for by itself."""
-        return self._found(checked_key(key)) is not None
+        """Tell whether there is an object of this key; what a listing lacks is looked for by itself."""
+        return self._listings.find(checked_key(key)) is not None
 
     def put_if_absent(self, key: str, data: Data, *, durable: bool = True) -> bool:
-        """Publish an object if none stands there; return whether it was written. Services make all of it durable."""
+        """Publish an object if there is none; return whether it was written. Services make all of it durable."""
         del durable
-        if key.startswith("sources/") and key in self._listing("sources").objects:
+        if key.startswith("sources/") and key in self._listings.below("sources"):
             return False  # so that known recordings are not sent again
         self._begin()
         written = self._swap(checked_key(key), data, None)
         if not written:
-            self._listings.pop(_folder(key), None)
+            self._listings.drop(key)
         return written
 
     def adopt(self, key: str, path: Path) -> bool:
-        """Publish a file's bytes if no object stands there."""
-        if key in self._listing(_folder(checked_key(key))).objects:
+        """Publish a file's bytes if there is none."""
+        if key in self._listings.below(listed_folder(checked_key(key))):
             return False
         try:
             data = read_regular(path, largest(key))
@@ -178,7 +175,7 @@ class BucketStorage:
         return self.put_if_absent(key, data)
 
     def replace(self, key: str, data: Data) -> None:
-        """Publish an object in place of the one that stands, if it is still the one that was looked at."""
+        """Publish an object in place of the one that is there, if it is still the one that was looked at."""
         self._begin()
         for _ in range(PATIENCE):
             found = self._requests.head(checked_key(key))
@@ -190,30 +187,25 @@ class BucketStorage:
         """Remove an object."""
         holders_in(self._requests).check()
         self._requests.delete(checked_key(key))
-        self._note(key, None)
+        self._listings.note(key, None)
         self._forget(key)
 
     def children(self, prefix: str) -> list[str]:
         """Return the sorted names of what can belong to a store one level below a prefix."""
         if not FOLDER.fullmatch(prefix):
             raise DamagedObjectError(prefix, "no folder of a store is called so")
-        if prefix and _folder(f"{prefix}/x") == prefix:
+        if prefix and listed_folder(f"{prefix}/x") == prefix:
             below = len(prefix) + 1
-            names = sorted({key[below:].partition("/")[0] for key in self._listing(prefix, fresh=True).objects})
+            names = sorted({key[below:].partition("/")[0] for key in self._listings.below(prefix, fresh=True)})
         else:
             names = self._requests.folders(prefix)
         return [name for name in names if is_part(f"{prefix}/{name}".lstrip("/"))]
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield all that lies below a prefix with sizes in bytes, sorted; signs of life and leases are left out."""
+        """Yield all that lies below a prefix with sizes in bytes, sorted; heartbeats and leases are left out."""
         begun = time.monotonic()
         found = self._requests.entries(prefix)
-        folders: dict[str, dict[str, Found]] = {}
-        for key in found:
-            folders.setdefault(_folder(key), {})[key] = found[key]
-        for folder, objects in folders.items():
-            if folder.partition("/")[0] in LISTED:
-                self._listings[folder] = _Listing(objects, begun)
+        self._listings.keep(found, begun)
         yield from ((key, found[key].size) for key in sorted(found) if not key.startswith("tmp/"))
 
     def changed(self, prefix: str) -> tuple[int, ...]:
@@ -232,26 +224,26 @@ class BucketStorage:
 
     def modified(self, key: str) -> float:
         """Return when an object was written, by the service's clock."""
-        found = self._found(checked_key(key))
+        found = self._listings.find(checked_key(key))
         if found is None:
             raise MissingObjectError(key)
         return found.modified
 
     @contextmanager
     def hold(self, *, exclusive: bool) -> Iterator[None]:
-        """Hold the bucket, by a sign of life in it that is renewed meanwhile."""
+        """Hold the bucket, by a heartbeat in it that is renewed meanwhile."""
         self._begin()
         with holders_in(self._requests).hold(exclusive=exclusive):
             self._listings.clear()  # what was removed before nobody was let in is not believed to stand
             yield
 
-    def sign(self) -> str:
-        """Return the name of this process's sign of life."""
+    def heartbeat(self) -> str:
+        """Return the name of this process's heartbeat."""
         return holders_in(self._requests).writer
 
-    def shows(self, sign: str) -> bool:
-        """Tell whether a sign of life stands here."""
-        return holders_in(self._requests).shows(sign)
+    def has_heartbeat(self, name: str) -> bool:
+        """Tell whether this heartbeat is here."""
+        return holders_in(self._requests).has_heartbeat(name)
 
     def claim(self, name: str) -> bool:
         """Take a lease: an object that is made conditionally, and taken over once it is not renewed any more."""
@@ -282,54 +274,15 @@ class BucketStorage:
             found = self._open[key].found if key in self._open else None
             if found is not None:
                 self._cache.remove(self._name(key, found))
-            self._listings.pop(_folder(key), None)
+            self._listings.drop(key)
             self._forget(key)
         return again
-
-    def _found(self, key: str) -> Found | None:
-        """Return what the service says of an object, from a listing that is young enough if its kind is listed."""
-        asked = time.monotonic()
-        listing = self._listing(_folder(key)) if key.partition("/")[0] in LISTED else None
-        found = listing.objects.get(key) if listing else None
-        if found is None and (listing is None or listing.begun < asked):
-            return self._requests.head(key)  # somebody may have written it since
-        return found
-
-    def _last_heard(self, key: str) -> Found | None:
-        """Return what a listing of any age says of an object that is read.
-
-        Its bytes are checked against its record, and one that is another by now is asked for anew: see `distrust`.
-        """
-        if key.partition("/")[0] not in LISTED:
-            return self._found(key)
-        with self._lock:
-            listing = self._listings.get(_folder(key)) or self._listing(_folder(key))
-        return listing.objects.get(key) or self._found(key)
-
-    def _listing(self, folder: str, *, fresh: bool = False) -> _Listing:
-        """Return what lies below a folder: what was heard a short time ago, or with `fresh` what is heard now."""
-        with self._lock:
-            listing = self._listings.get(folder)
-            if listing is None or fresh or not listing.is_young:
-                begun = time.monotonic()
-                listing = self._listings[folder] = _Listing(self._requests.entries(folder), begun)
-            return listing
-
-    def _note(self, key: str, found: Found | None) -> None:
-        """Put what this process has written or removed into its listing."""
-        with self._lock:
-            listing = self._listings.get(_folder(key))
-            if listing is not None:
-                if found is None:
-                    listing.objects.pop(key, None)
-                else:
-                    listing.objects[key] = found
 
     def _swap(self, key: str, data: Data, e_tag: str | None) -> bool:
         holders_in(self._requests).check()
         made = self._requests.swap(key, data, e_tag)
         if made is not None:
-            self._note(key, Found(len(data), made, time.time()))
+            self._listings.note(key, Found(len(data), made, time.time()))
             self._forget(key)
         return made is not None
 
@@ -347,7 +300,7 @@ class BucketStorage:
         with self._lock:
             parts = self._parts.get(key)
             if parts is None:
-                found = self._last_heard(key)
+                found = self._listings.find_kept(key)
                 if found is None:
                     raise MissingObjectError(key)
                 parts = self._parts[key] = _Parts(found)
@@ -369,7 +322,7 @@ class BucketStorage:
         if not threading.main_thread().is_alive():
             return False  # nobody waits any more
         with suppress(FeatureStoreError, FileNotFoundError):
-            found = self._last_heard(key)
+            found = self._listings.find_kept(key)
             if found is None or found.size > self._cache.most_bytes // (2 * AHEAD):
                 return False
             if self._cache.has(self._name(key, found), found.size):
@@ -388,9 +341,9 @@ class BucketStorage:
         """Before the first write, make sure that this is a store or may become one, on a service that can hold it."""
         if self._place in _begun:
             return
-        if not self.stands():
+        if not self.is_store():
             for key in self._requests.entries("", FIRST):
-                if not key.startswith("tmp/") and not self.stands():  # nobody else has begun it since
+                if not key.startswith("tmp/") and not self.is_store():  # nobody else has begun it since
                     raise StorageError(
                         f"{self.uri} is no store and holds other objects ({key!r:.200}): give --store another prefix."
                     )
@@ -423,21 +376,6 @@ _begun: set[str] = set()
 """Places of which this process has made sure that they are stores."""
 
 
-class _Listing:
-    """What lay below a folder a short time ago."""
-
-    def __init__(self, objects: dict[str, Found], begun: float) -> None:
-        self.objects = objects
-        self.begun = begun
-        now = time.monotonic()
-        self._until = now + max(LISTING_LIFE, 10 * (now - begun))
-
-    @property
-    def is_young(self) -> bool:
-        """Whether it can still be believed."""
-        return time.monotonic() < self._until
-
-
 class _Parts:
     """An object of which parts are read by themselves."""
 
@@ -457,12 +395,6 @@ class _Copy:
     def __del__(self) -> None:
         with suppress(OSError):
             os.close(self.handle)
-
-
-def _folder(key: str) -> str:
-    """Return the folder whose listing says whether an object stands."""
-    kind, _, rest = key.partition("/")
-    return f"{kind}/{rest.partition('/')[0]}" if kind in ("shards", "rejects") else kind
 
 
 def _version(found: Found) -> Version:

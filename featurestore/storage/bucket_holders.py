@@ -1,17 +1,15 @@
-"""Who works in a bucket: signs of life and leases as small objects, renewed by their process, judged by one clock.
+"""Who works in a bucket: heartbeats and leases as small objects, renewed by their process, judged by one clock.
 
 `tmp/holders/WRITER.shared` says that a process builds, `tmp/holders/WRITER.alone` that one collects or repairs. Who
-enters writes its own sign first and reads the others' then, so that of two at least one sees the other: a service
+enters writes its own heartbeat first and reads the others' then, so that of two at least one sees the other: a service
 lists what was written before. `tmp/leases/NAME` names who computes a shard. Times are the service's, compared with
-that of the own sign; a clock of this machine only says how long ago that was.
+that of its own heartbeat; a clock of this machine only says how long ago that was.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -20,18 +18,17 @@ from typing import NamedTuple
 
 from featurestore.errors import FeatureStoreError, StorageError, StoreBusyError
 from featurestore.storage.bucket_requests import Found, Requests
-from featurestore.storage.writers import LONGEST_LEASE, Holder
+from featurestore.storage.writers import LONGEST_LEASE, WRITER, Holder, new_writer
 
 PERIOD = 30.0
-"""Seconds between renewals of signs and leases."""
+"""Seconds between renewals of heartbeats and leases."""
 SILENCE = 90.0
 """Seconds without a renewal, by the service's clock, after which a process counts as gone."""
 LOOK = 2.0
 """Seconds for which an answer about a lease is taken again: waiting builds ask ten times a second."""
 HOLDERS, LEASES = "tmp/holders", "tmp/leases"
 SHARED, ALONE = "shared", "alone"
-_WRITER = re.compile(r"(?P<host>[A-Za-z0-9]{1,40})-(?P<pid>\d{1,10})-[0-9a-f]{12}")
-_SIGN = re.compile(rf"{HOLDERS}/(?P<writer>{_WRITER.pattern})\.({SHARED}|{ALONE})")
+_HEARTBEAT = re.compile(rf"{HOLDERS}/(?P<writer>{WRITER.pattern})\.({SHARED}|{ALONE})")
 LARGEST = 1000
 """Bytes of the largest lease that is read."""
 
@@ -44,7 +41,7 @@ class _Lease(NamedTuple):
 
 
 class Holders:
-    """The signs and leases of this process in one bucket, and what it sees of others'.
+    """The heartbeats and leases of this process in one bucket, and what it sees of others'.
 
     Parameters
     ----------
@@ -54,8 +51,7 @@ class Holders:
 
     def __init__(self, requests: Requests) -> None:
         self.requests = requests
-        host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:40] or "host"
-        self.writer = f"{host}-{os.getpid()}-{secrets.token_hex(6)}"
+        self.writer = new_writer()
         self._lock = threading.RLock()
         self._lease_lock = threading.Lock()
         self._users = 0
@@ -91,7 +87,7 @@ class Holders:
                     self._leave()
 
     def check(self) -> None:
-        """Refuse to write on after a sign of this process has lapsed: others may have taken it for gone.
+        """Refuse to write on after a heartbeat of this process has lapsed: others may have taken it for gone.
 
         Raises
         ------
@@ -104,8 +100,8 @@ class Holders:
                 "gone: run the same command again to continue."
             )
 
-    def shows(self, writer: str) -> bool:
-        """Tell whether a process's sign stands."""
+    def has_heartbeat(self, writer: str) -> bool:
+        """Tell whether a process's heartbeat is there."""
         return any(self.requests.head(f"{HOLDERS}/{writer}.{kind}") for kind in (SHARED, ALONE))
 
     def claim(self, name: str) -> bool:
@@ -130,7 +126,7 @@ class Holders:
         if _now() - since < LOOK:
             return before
         held = self._read(f"{LEASES}/{name}")
-        match = held and _WRITER.match(held[0])
+        match = held and WRITER.match(held[0])
         silence = self._age(held[1]) if held else 0.0
         holder = Holder(match["host"], int(match["pid"]), silence) if match and silence <= SILENCE else None
         self._seen[name] = _now(), holder
@@ -154,7 +150,7 @@ class Holders:
             raise StoreBusyError(before)
         try:
             if kind == SHARED and self._own_time:
-                self._refuse_others(kind)  # without a sign, which would refuse who waits to be alone
+                self._refuse_others(kind)  # without a heartbeat, which would refuse who waits to be alone
             self._enter(kind)
         except StoreBusyError as error:
             self._refusals[kind] = _now(), str(error)
@@ -162,20 +158,21 @@ class Holders:
 
     def _enter(self, kind: str) -> None:
         self._kind = kind
-        self._sign()
+        self._write_heartbeat()
         try:
             others = self._refuse_others(kind)
             if kind == ALONE:
                 if not self._ended.wait(PERIOD):
-                    self._sign()
+                    self._write_heartbeat()
                 others = self._refuse_others(kind)
-                for key in (*others, *self._lapsed_leases()):
+                leases = self.requests.entries(LEASES)
+                for key in (*others, *(key for key, found in leases.items() if self._age(found) > SILENCE)):
                     self.requests.delete(key)
         except BaseException:
             self._withdraw()
             raise
         self._ended = threading.Event()
-        self._beating = threading.Thread(target=self._beat, args=(self._ended,), name="sign of life", daemon=True)
+        self._beating = threading.Thread(target=self._keep_renewing, args=(self._ended,), name="heartbeat", daemon=True)
         self._beating.start()
 
     def _leave(self) -> None:
@@ -195,8 +192,8 @@ class Holders:
     def _key(self) -> str:
         return f"{HOLDERS}/{self.writer}.{self._kind}"
 
-    def _sign(self) -> None:
-        """Write or renew the own sign, and learn from it what time the service has."""
+    def _write_heartbeat(self) -> None:
+        """Write or renew its own heartbeat, and learn from it what time the service has."""
         before = _now()
         self.requests.put(self._key, self.writer.encode())
         found = self.requests.head(self._key)
@@ -204,10 +201,10 @@ class Holders:
             self._service_time, self._own_time = found.modified, before
 
     def _refuse_others(self, kind: str) -> list[str]:
-        """Refuse what cannot be at the same time as others; return the signs of processes that are gone."""
+        """Refuse what cannot be at the same time as others; return the heartbeats of processes that are gone."""
         gone = []
         for key, found in self.requests.entries(HOLDERS).items():
-            match = _SIGN.fullmatch(key)
+            match = _HEARTBEAT.fullmatch(key)
             if not match or match["writer"] == self.writer:
                 continue
             other = key.rpartition(".")[2]
@@ -217,13 +214,10 @@ class Holders:
                 raise StoreBusyError(_busy(self.requests.uri, other, f"{match['host']} (process {match['pid']})"))
         return gone
 
-    def _lapsed_leases(self) -> list[str]:
-        return [key for key, found in self.requests.entries(LEASES).items() if self._age(found) > SILENCE]
-
     def _age(self, found: Found) -> float:
         """Return for how many seconds an object has not been written, by the service's clock."""
         if not self._own_time:
-            self._sign()
+            self._write_heartbeat()
             if not self._users:
                 self._withdraw()
         return max(0.0, self._service_time + _now() - self._own_time - found.modified)
@@ -239,11 +233,11 @@ class Holders:
         """Return what a lease says: each renewal has other bytes, and so another ETag, which nobody can mistake."""
         return f"{self.writer} {renewals}".encode()
 
-    def _beat(self, ended: threading.Event) -> None:
+    def _keep_renewing(self, ended: threading.Event) -> None:
         while not ended.wait(PERIOD):
             with suppress(FeatureStoreError):  # `check` tells when it has failed for too long
                 self.check()
-                self._sign()
+                self._write_heartbeat()
                 for name, lease in list(self._leases.items()):
                     self._renew(name, lease)
 
@@ -285,7 +279,7 @@ def holders_in(requests: Requests) -> Holders:
 
 
 def _forget() -> None:
-    """Give a fork no part in its parent's signs."""
+    """Give a fork no part in its parent's heartbeats."""
     global _lock
     _lock = threading.Lock()
     _holders.clear()

@@ -10,7 +10,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -156,7 +156,7 @@ class Requests:
     def swap(self, key: str, data: Data, e_tag: str | None) -> str | None:
         """Write an object in place of the one with an ETag, or if there is none; return its own ETag.
 
-        None if another object stands there. An answer that was lost leaves no doubt: what stands is read back and
+        None if there is another object. An answer that was lost leaves no doubt: what is there is read back and
         compared, and a conflict with another writer, of which nobody knows who won, is tried again.
         """
         import obstore
@@ -392,6 +392,3 @@ def _refuse_forks(uri: str) -> None:
             f"{uri}: a forked process cannot go on with its parent's connections to a bucket: start workers with "
             "multiprocessing_context='spawn', or read in this process."
         )
-
-
-__all__: Sequence[str] = ("ChangedError", "Found", "Requests", "parse_uri")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from featurestore.checksummed_json import FORMAT, canonical_json, check_format, digest
 from featurestore.errors import StorageError, StoreBusyError
-from featurestore.regular_files import read_regular
+from featurestore.files import read_regular
 from featurestore.storage.protocol import FOLDER, MARKER, names_content
 from featurestore.storage.writers import is_temporary
 
@@ -33,29 +33,25 @@ def hold_folder(folder: Path, *, exclusive: bool) -> Iterator[None]:
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        _lock(handle, folder, exclusive=exclusive)
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = "build, gc or repair" if exclusive else "gc or repair"
+            raise StoreBusyError(
+                f"{str(folder)!r} is in use by a running {holder}: run this again when that has ended."
+            ) from error
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
         yield
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, folder: Path, *, exclusive: bool) -> None:
-    try:
-        fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = "build, gc or repair" if exclusive else "gc or repair"
-        raise StoreBusyError(
-            f"{str(folder)!r} is in use by a running {holder}: run this again when that has ended."
-        ) from error
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED:
-            raise
-
-
 _BODY = {"featurestore": "store", "format": FORMAT}
 
 MARK = canonical_json({**_BODY, "seal": digest(_BODY)}).encode("ascii")
-"""What stands in the marker of every store."""
+"""The marker of every store."""
 
 LARGEST_MARK = 1000
 
@@ -66,7 +62,7 @@ NEIGHBOURS = ("downloads", "folders", "kernels", "objects")
 
 
 def is_store(root: Path) -> bool:
-    """Tell whether a folder is a store: its marker says so or, where there is none, an object that stands in it.
+    """Tell whether a folder is a store: its marker says so or, where there is none, an object in it.
 
     Raises
     ------

@@ -11,13 +11,13 @@ from featurestore.storage.protocol import Buffer, Storage, Version
 from featurestore.storage.writers import Holder
 
 BASE = "?base="
-"""Stands between the two addresses in the address of a layered storage."""
+"""Between the two addresses in the address of a layered storage."""
 
 
 class LayeredStorage:
-    """What stands in either of two storages; all that is written, listed for checks, or deleted is the upper one's.
+    """The objects of two storages; all that is written, listed for checks, or deleted is the upper one's.
 
-    An object that the base holds is not written again. One that is replaced stands in the upper storage from then
+    An object that the base holds is not written again. One that is replaced is in the upper storage from then
     on and hides the base's.
 
     Parameters
@@ -42,9 +42,9 @@ class LayeredStorage:
         """Whether parts of objects are read where they lie in both."""
         return self.own.random_access and self.base.random_access
 
-    def stands(self) -> bool:
+    def is_store(self) -> bool:
         """Tell whether the upper storage holds a store."""
-        return self.own.stands()
+        return self.own.is_store()
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes, the upper one's first."""
@@ -100,7 +100,7 @@ class LayeredStorage:
         return (*self.own.changed(prefix), *self.base.changed(prefix))
 
     def modified(self, key: str) -> float:
-        """Return when an object of the upper storage came to stand."""
+        """Return when an object of the upper storage was written."""
         return self.own.modified(key)
 
     def free_bytes(self) -> int | None:
@@ -116,7 +116,7 @@ class LayeredStorage:
         return LayeredStorage(self.own.fresh(), self.base.fresh())
 
     def expect(self, keys: Iterable[str]) -> None:
-        """Begin to fetch objects from where they stand."""
+        """Begin to fetch objects from where they are."""
         borrowed: list[str] = []
         owned: list[str] = []
         for key in keys:
@@ -125,20 +125,20 @@ class LayeredStorage:
         self.base.expect(borrowed)
 
     def distrust(self, key: str) -> bool:
-        """Drop what is kept of an object, from where it stands."""
+        """Drop what is kept of an object, from where it is."""
         return (self.own if self.own.exists(key) else self.base).distrust(key)
 
     def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
         """Hold the upper storage."""
         return self.own.hold(exclusive=exclusive)
 
-    def sign(self) -> str:
-        """Return the name of the sign of life in the upper storage."""
-        return self.own.sign()
+    def heartbeat(self) -> str:
+        """Return the name of the heartbeat in the upper storage."""
+        return self.own.heartbeat()
 
-    def shows(self, sign: str) -> bool:
-        """Tell whether a sign of life stands in the upper storage."""
-        return self.own.shows(sign)
+    def has_heartbeat(self, name: str) -> bool:
+        """Tell whether this heartbeat is in the upper storage."""
+        return self.own.has_heartbeat(name)
 
     def claim(self, name: str) -> bool:
         """Take a lease in the upper storage."""

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
-from featurestore.regular_files import open_regular, read_regular
+from featurestore.files import mode_of, open_regular, read_regular, sync_folder
 from featurestore.storage.folder_lock import MARK, NEIGHBOURS, TEMPORARY, check_may_begin, hold_folder, is_store
 from featurestore.storage.protocol import FOLDER, MARKER, Buffer, Version, checked_key, is_part, largest
-from featurestore.storage.writers import LEASE, Holder, Writers, is_temporary
+from featurestore.storage.writers import Holder, Writers
 
 MOST_OPEN = 128
 """Files that stay open for further reads, and at most an eighth of what a process may have open."""
@@ -47,24 +47,25 @@ class LocalStorage:
         self._links = links
         self._begun = False
         """Whether it has been made sure that this is a store."""
-        self._stood = False
+        self._was_store = False
         """Whether a store was seen here: if it is gone later, it was moved or unmounted."""
         self._keep_open()
         with self._explained(""):
-            if not stat.S_ISDIR(_mode(self.root) or stat.S_IFDIR):
+            if not stat.S_ISDIR(mode_of(self.root) or stat.S_IFDIR):
                 raise StorageError(f"{str(self.root)!r} is a file, not a folder: give --store another path.")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"root": self.root, "_links": self._links, "_begun": self._begun, "_stood": self._stood}
+        return {"root": self.root, "_links": self._links, "_begun": self._begun, "_was_store": self._was_store}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._keep_open()
 
     def _keep_open(self) -> None:
-        root = self.root
+        root, allowed = self.root, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        most = MOST_OPEN if allowed == resource.RLIM_INFINITY else max(1, min(MOST_OPEN, allowed // 8))
         self._writers = Writers(root / TEMPORARY)
-        self._descriptor = lru_cache(_most_open())(lambda key: _Descriptor(root / checked_key(key)))
+        self._descriptor = lru_cache(most)(lambda key: _Descriptor(root / checked_key(key)))
 
     @property
     def uri(self) -> str:
@@ -76,17 +77,17 @@ class LocalStorage:
         """Parts of a file are read where they lie."""
         return True
 
-    def stands(self) -> bool:
+    def is_store(self) -> bool:
         """Tell whether the folder is a store."""
         with self._explained(""):
-            self._stood = is_store(self.root)
-        return self._stood
+            self._was_store = is_store(self.root)
+        return self._was_store
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes."""
         with self._explained(key, reading=True):
             data = read_regular(self._path(key), largest(key))
-        self._stood = True
+        self._was_store = True
         return data
 
     def read(self, key: str, start: int, out: Buffer) -> Version:
@@ -109,12 +110,12 @@ class LocalStorage:
             return self._path(key).stat().st_size
 
     def exists(self, key: str) -> bool:
-        """Tell whether an object stands under this key."""
+        """Tell whether there is an object of this key."""
         with self._explained(key):
-            return stat.S_ISREG(_mode(self._path(key)))
+            return stat.S_ISREG(mode_of(self._path(key)))
 
     def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
-        """Publish an object if none stands there; return whether it was written."""
+        """Publish an object if there is none; return whether it was written."""
         if self.exists(key):
             return False
         with self._explained(key), self._temporary(data, durable=durable) as temporary:
@@ -128,11 +129,11 @@ class LocalStorage:
                     raise
                 temporary.replace(target)
             if durable:
-                _sync_folder(target.parent)
+                sync_folder(target.parent)
             return True
 
     def adopt(self, key: str, path: Path) -> bool:
-        """Publish a file's bytes if no object stands there: a hard link where the file system can, else a copy."""
+        """Publish a file's bytes if there is none: a hard link where the file system can, else a copy."""
         if self.exists(key):
             return False
         self._begin()
@@ -151,21 +152,20 @@ class LocalStorage:
             target = self._target(key, durable=True)
             temporary.replace(target)
             self._descriptor.cache_clear()
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
 
     def delete(self, key: str) -> None:
         """Remove an object and the folders that it leaves empty."""
         target = self._path(key)
         with self._explained(key):
             self._refuse_links(target.parent)
-            if stat.S_IFMT(_mode(target, follow=False)) not in (0, stat.S_IFREG, stat.S_IFLNK):
+            if stat.S_IFMT(mode_of(target, follow=False)) not in (0, stat.S_IFREG, stat.S_IFLNK):
                 raise StorageError(f"{str(target)!r} is no file: remove it by hand.")
             target.unlink(missing_ok=True)
             self._descriptor.cache_clear()
-            for folder in target.parents:
-                if folder == self.root or not _is_empty(folder):
-                    break
-                folder.rmdir()
+            with suppress(OSError):  # up to the first folder that is not empty
+                for folder in itertools.takewhile(self.root.__ne__, target.parents):
+                    folder.rmdir()
 
     def children(self, prefix: str) -> list[str]:
         """Return the sorted names of what can belong to a store one level below a prefix."""
@@ -215,10 +215,7 @@ class LocalStorage:
     def sweep(self) -> int:
         """Remove the temporary files of writers that no longer live; return how many."""
         with self._explained(TEMPORARY):
-            dead = [path for path in self._temporaries() if not self._writers.is_alive(path)]
-            for path in dead:
-                path.unlink(missing_ok=True)
-        return len(dead)
+            return self._writers.sweep()
 
     def modified(self, key: str) -> float:
         """Return when an object's name was made: a linked original is as old as its link, not as its bytes."""
@@ -239,36 +236,36 @@ class LocalStorage:
 
     @contextmanager
     def hold(self, *, exclusive: bool) -> Iterator[None]:
-        """Hold the folder, which is made if need be, and give signs of life meanwhile."""
+        """Hold the folder, which is made if need be, and keep a heartbeat meanwhile."""
         self._begin()
         with ExitStack() as held:
             with self._explained(""):
                 held.enter_context(hold_folder(self.root, exclusive=exclusive))
             with suppress(OSError):  # where nothing can be written, the first write says so
                 (self.root / TEMPORARY).mkdir(exist_ok=True)
-                held.enter_context(self._writers.signed(beat=True))
+                held.enter_context(self._writers.heartbeat(renewed=True))
             yield
 
-    def sign(self) -> str:
-        """Return the name of this process's sign of life."""
-        with self._explained(""), self._writers.signed() as writer:
+    def heartbeat(self) -> str:
+        """Return the name of this process's heartbeat."""
+        with self._explained(""), self._writers.heartbeat() as writer:
             return writer
 
-    def shows(self, sign: str) -> bool:
-        """Tell whether a sign of life stands here."""
-        return self._writers.shows(sign)
+    def has_heartbeat(self, name: str) -> bool:
+        """Tell whether this heartbeat is here."""
+        return self._writers.has_heartbeat(name)
 
     def claim(self, name: str) -> bool:
         """Take a lease: a file with the holder's name."""
-        lease = self._lease(name)
-        if self._writers.holder(lease) is not None:
+        lease = self._writers.lease(name)
+        if self._writers.holder(name) is not None:
             return False
         with (
             self._explained(""),
-            self._writers.signed() as writer,
+            self._writers.heartbeat() as writer,
             self._temporary(writer.encode("ascii"), durable=False) as temporary,
         ):
-            if lease.exists() and self._writers.holder(lease) is None:  # looked at again: it may be another's by now
+            if lease.exists() and self._writers.holder(name) is None:  # looked at again: it may be another's by now
                 lease.unlink(missing_ok=True)
             try:
                 os.link(temporary, lease)
@@ -280,31 +277,31 @@ class LocalStorage:
 
     def holder(self, name: str) -> Holder | None:
         """Return the living process that holds a lease."""
-        return self._writers.holder(self._lease(name))
+        return self._writers.holder(name)
 
     def release(self, name: str) -> None:
         """Give a lease back."""
         with suppress(OSError):  # one that is left is free once this process has ended
-            self._lease(name).unlink(missing_ok=True)
+            self._writers.lease(name).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        """Return where an object stands; every access to one goes through here."""
+        """Return the path of an object; every access to one goes through here."""
         path = self.root / checked_key(key)
         if not self._links and self._link_on_the_way(path):
             raise DamagedObjectError(key, "it is a link, or lies behind one")
         return path
 
     def _target(self, key: str, *, durable: bool) -> Path:
-        """Return where an object is to stand, in a folder that is no link and is made if need be, but not the root."""
+        """Return the path for an object, in a folder that is no link and is made if need be, but not the root."""
         target = self._path(key)
         self._refuse_links(target.parent)
         missing = list(itertools.takewhile(lambda path: not path.is_dir(), (target.parent, *target.parent.parents)))
         for folder in reversed(missing):
             if folder.parent == self.root:
-                self._check_stands()
+                self._check_still_there()
             folder.mkdir(exist_ok=True)
             if durable:
-                _sync_folder(folder.parent)
+                sync_folder(folder.parent)
         return target
 
     def _refuse_links(self, folder: Path) -> None:
@@ -319,29 +316,18 @@ class LocalStorage:
     def _link_on_the_way(self, path: Path) -> Path | None:
         """Return the link that a path below the root is or leads through; None if there is none."""
         below = itertools.takewhile(lambda place: place != self.root, (path, *path.parents))
-        return next((place for place in below if stat.S_ISLNK(_mode(place, follow=False))), None)
+        return next((place for place in below if stat.S_ISLNK(mode_of(place, follow=False))), None)
 
     def _begin(self) -> None:
         """Before the first write make and mark the folder; `StorageError` if it holds other files and is no store."""
         if self._begun:
             return
-        if not self._stood and not self.stands():
+        if not self._was_store and not self.is_store():
             with self._explained(""):
                 check_may_begin(self.root)
                 (self.root / TEMPORARY).mkdir(parents=True, exist_ok=True)
-        self._begun = self._stood = True
+        self._begun = self._was_store = True
         self.put_if_absent(MARKER, MARK)
-
-    def _lease(self, name: str) -> Path:
-        return self.root / TEMPORARY / f"{LEASE}{name}"
-
-    def _temporaries(self) -> list[Path]:
-        """Return the files in `tmp/` that writers of ours have made."""
-        folder = self.root / TEMPORARY
-        if not stat.S_ISDIR(_mode(folder, follow=False)):
-            return []
-        found = sorted(folder.iterdir())
-        return [path for path in found if is_temporary(path.name) and stat.S_ISREG(_mode(path, follow=False))]
 
     @contextmanager
     def _temporary(self, data: bytes | bytearray | memoryview, *, durable: bool) -> Iterator[Path]:
@@ -350,9 +336,9 @@ class LocalStorage:
         folder = self.root / TEMPORARY
         self._refuse_links(folder)
         if not folder.is_dir():
-            self._check_stands()
+            self._check_still_there()
             folder.mkdir(exist_ok=True)
-        with self._writers.signed() as writer:
+        with self._writers.heartbeat() as writer:
             path = folder / f"{writer}.{next(_counter)}"
             try:
                 with path.open("xb") as file:
@@ -372,9 +358,9 @@ class LocalStorage:
                 with suppress(OSError):  # what is left is swept by the next builder
                     path.unlink(missing_ok=True)
 
-    def _check_stands(self) -> None:
+    def _check_still_there(self) -> None:
         """Tell a store that is not there any more from one that lacks an object."""
-        if self._stood and not is_store(self.root):
+        if self._was_store and not is_store(self.root):
             raise StorageError(
                 f"the store at {str(self.root)!r} is not there any more: it was moved or removed, or its disk is not "
                 "mounted. Bring it back and run the command again."
@@ -386,7 +372,7 @@ class LocalStorage:
         try:
             yield
         except FileNotFoundError as error:
-            self._check_stands()
+            self._check_still_there()
             raise (MissingObjectError(key) if key else StorageError(f"{self.uri!r} is missing.")) from error
         except OSError as error:
             if reading and error.errno in (errno.EFBIG, errno.EINVAL, errno.EISDIR, errno.EIO, errno.ELOOP):
@@ -414,40 +400,3 @@ class _Descriptor:
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if hasattr(self, "number"):
             close(self.number)
-
-
-def _most_open() -> int:
-    """Return how many files stay open."""
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_OPEN if allowed == resource.RLIM_INFINITY else max(1, min(MOST_OPEN, allowed // 8))
-
-
-def _mode(path: Path, *, follow: bool = True) -> int:
-    """Return a path's mode; 0 if nothing is there."""
-    try:
-        return path.stat().st_mode if follow else path.lstat().st_mode
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            raise
-        return 0
-
-
-def _is_empty(folder: Path) -> bool:
-    """Tell whether a folder stands and holds nothing, without listing all of it."""
-    try:
-        with os.scandir(folder) as entries:
-            return next(entries, None) is None
-    except FileNotFoundError:
-        return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make new names in a folder survive a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # there are file systems without it
-            raise
-    finally:
-        os.close(handle)

@@ -19,7 +19,7 @@ from pathlib import Path
 import google_crc32c
 
 from featurestore.errors import StorageError
-from featurestore.regular_files import open_regular
+from featurestore.files import open_regular
 
 FOLDER_VARIABLE, SIZE_VARIABLE = "FEATURESTORE_CACHE", "FEATURESTORE_CACHE_SIZE"
 DEFAULT_SIZE = 20 * 10**9

@@ -15,7 +15,7 @@ from featurestore.errors import DamagedObjectError
 from featurestore.storage.writers import Holder
 
 MARKER = "featurestore.json"
-"""The object that says of a folder that it is a store."""
+"""The object that marks a folder as a store."""
 
 DATASET_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
 
@@ -60,7 +60,7 @@ def is_part(path: str) -> bool:
 
 
 def names_content(key: str) -> bool:
-    """Tell whether a key can stand in a store alone: it has a digest in it, not just a name that somebody chose."""
+    """Tell whether a key makes its folder a store: it has a digest in it, not just a name that somebody chose."""
     return bool(KEY.fullmatch(key)) and bool(re.search(r"[0-9a-f]{32}", key))
 
 
@@ -98,7 +98,7 @@ class Storage(Protocol):
     def random_access(self) -> bool:
         """Whether a part of an object can be read by itself; otherwise all of its bytes are fetched for it."""
 
-    def stands(self) -> bool:
+    def is_store(self) -> bool:
         """Tell whether there is a store; `StorageError` if nobody may look."""
 
     def get(self, key: str) -> bytes:
@@ -114,13 +114,13 @@ class Storage(Protocol):
         """Return the number of an object's bytes; `MissingObjectError` if there is none."""
 
     def exists(self, key: str) -> bool:
-        """Tell whether an object stands under this key."""
+        """Tell whether there is an object of this key."""
 
     def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
-        """Publish an object if none stands there; return whether it was written."""
+        """Publish an object if there is none; return whether it was written."""
 
     def adopt(self, key: str, path: Path) -> bool:
-        """Publish a local file's bytes if no object stands there, by link where possible; return whether it was."""
+        """Publish a local file's bytes if there is none, by link where possible; return whether it was."""
 
     def replace(self, key: str, data: bytes | bytearray | memoryview) -> None:
         """Publish an object in place of any other, atomically."""
@@ -144,7 +144,7 @@ class Storage(Protocol):
         """Remove what writers that no longer live have left unfinished; return how many objects."""
 
     def modified(self, key: str) -> float:
-        """Return when an object came to stand under its key, in seconds since 1970."""
+        """Return when an object was written under its key, in seconds since 1970."""
 
     def fresh(self) -> Storage:
         """Return the same storage without what this process and machine keep of it, to check its own bytes."""
@@ -161,11 +161,11 @@ class Storage(Protocol):
         `StoreBusyError` if somebody holds it, and one of both is to have it alone.
         """
 
-    def sign(self) -> str:
-        """Return the name of this process's sign of life while it holds the storage."""
+    def heartbeat(self) -> str:
+        """Return the name of this process's heartbeat while it holds the storage."""
 
-    def shows(self, sign: str) -> bool:
-        """Tell whether a sign of life stands here, and so whether both processes see the same storage."""
+    def has_heartbeat(self, name: str) -> bool:
+        """Tell whether this heartbeat is here, and so whether both processes see the same storage."""
 
     def claim(self, name: str) -> bool:
         """Take a lease of some work while holding the storage, so that others do something else meanwhile.

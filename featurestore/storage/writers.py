@@ -1,8 +1,8 @@
-"""Who writes in a store: each process keeps a file in `tmp/` as its sign of life, so that others know if it is gone.
+"""Who writes in a store: each process keeps a file in `tmp/` as its heartbeat, so that others know if it is gone.
 
-A sign is locked by its process and renewed every few seconds. Where writer and observer share a kernel, containers
+A heartbeat is locked by its process and renewed every few seconds. Where writer and observer share a kernel, containers
 among them, a lock that is free says at once that the process is gone. Elsewhere, and of a process that was stopped, it
-is said by a sign that does not change while it is watched; clocks of other hosts are not compared.
+is said by a heartbeat that does not change while it is watched; clocks of other hosts are not compared.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -20,19 +21,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from featurestore.files import mode_of
+
 LEASE = "lease."
 """How the names of leases begin."""
-SIGN = ".alive"
-"""How the names of signs of life end."""
+HEARTBEAT = ".alive"
+"""How the names of heartbeats end."""
 BEAT = 3.0
-"""Seconds between renewals of a sign."""
+"""Seconds between renewals of a heartbeat."""
 SILENCE = 30.0
 """Seconds without a renewal, while somebody watches, after which a writer counts as gone."""
 LONGEST_LEASE = 600.0
-"""Seconds after which a lease that is watched is free even if its holder gives signs of life: it may hang."""
+"""Seconds after which a lease that is watched is free even if its holder has a heartbeat: it may hang."""
 DAY = 86_400.0
-_WRITER = re.compile(r"(?P<host>[A-Za-z0-9]{1,40})-(?P<pid>\d+)-[0-9a-f]{12}")
-_TEMPORARY = re.compile(rf"(?P<writer>{_WRITER.pattern})\.(\d+|alive)|{re.escape(LEASE)}[0-9a-f]{{32}}")
+WRITER = re.compile(r"(?P<host>[A-Za-z0-9]{1,40})-(?P<pid>\d{1,10})-[0-9a-f]{12}")
+"""The name of a writing process."""
+_TEMPORARY = re.compile(rf"(?P<writer>{WRITER.pattern})\.(\d+|alive)|{re.escape(LEASE)}[0-9a-f]{{32}}")
 
 
 class Holder(NamedTuple):
@@ -41,7 +45,13 @@ class Holder(NamedTuple):
     host: str
     pid: int
     silence: float
-    """Seconds for which its sign of life has not changed while it was watched."""
+    """Seconds for which its heartbeat has not changed while it was watched."""
+
+
+def new_writer() -> str:
+    """Return a name for this process, `HOST-PID-TOKEN`, which no other has."""
+    host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:40] or "host"
+    return f"{host}-{os.getpid()}-{secrets.token_hex(6)}"
 
 
 def is_temporary(name: str) -> bool:
@@ -55,7 +65,7 @@ class Writers:
     Parameters
     ----------
     folder : Path
-        Where signs, leases and unfinished files lie.
+        Where heartbeats, leases and unfinished files lie.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,50 +73,65 @@ class Writers:
         self._watched: dict[str, tuple[tuple[int, int], float]] = {}
 
     @contextmanager
-    def signed(self, *, beat: bool = False) -> Iterator[str]:
-        """Keep this process's sign in the folder while the body runs, renewed with `beat`; yield the process's name.
+    def heartbeat(self, *, renewed: bool = False) -> Iterator[str]:
+        """Keep this process's heartbeat in the folder while the body runs, if asked renewed; yield the process's name.
 
         Raises
         ------
         OSError
-            If the sign cannot be written.
+            If the heartbeat cannot be written.
         """
-        sign = _own_sign(self.folder)
+        heartbeat = _own_heartbeat(self.folder)
         try:
-            if beat:
-                sign.keep_beating()
-            yield sign.writer
+            if renewed:
+                heartbeat.keep_beating()
+            yield heartbeat.writer
         finally:
-            sign.let_go()
+            heartbeat.let_go()
 
-    def shows(self, writer: str) -> bool:
-        """Tell whether a writer's sign stands in the folder."""
-        return (self.folder / f"{writer}{SIGN}").exists()
+    def has_heartbeat(self, writer: str) -> bool:
+        """Tell whether a writer's heartbeat is in the folder."""
+        return (self.folder / f"{writer}{HEARTBEAT}").exists()
 
-    def is_alive(self, temporary: Path) -> bool:
-        """Tell whether the process that a lease, a sign or an unfinished file is of still writes."""
+    def sweep(self) -> int:
+        """Remove the leases, heartbeats and unfinished files of processes that are gone; return how many."""
+        if not stat.S_ISDIR(mode_of(self.folder, follow=False)):
+            return 0
+        dead = [path for path in sorted(self.folder.iterdir()) if is_temporary(path.name) and self._is_abandoned(path)]
+        for path in dead:
+            path.unlink(missing_ok=True)
+        return len(dead)
+
+    def _is_abandoned(self, temporary: Path) -> bool:
+        if not stat.S_ISREG(mode_of(temporary, follow=False)):
+            return False
         if temporary.name.startswith(LEASE):
-            return self.holder(temporary) is not None
+            return self.holder(temporary.name.removeprefix(LEASE)) is None
         match = _TEMPORARY.fullmatch(temporary.name)
-        return match is not None and self._silence(match["writer"]) is not None
+        return match is not None and self._silence(match["writer"]) is None
 
-    def holder(self, lease: Path) -> Holder | None:
+    def lease(self, name: str) -> Path:
+        """Return the path of a lease, a file with its holder's name."""
+        return self.folder / f"{LEASE}{name}"
+
+    def holder(self, name: str) -> Holder | None:
         """Return who holds a lease; None if it is free: there is none, its holder is gone, or takes too long."""
+        lease = self.lease(name)
         try:
             writer = lease.read_text(encoding="ascii", errors="replace")
             unchanged = self._unchanged(lease.name, lease.stat())
         except FileNotFoundError:
             return None
-        match = _WRITER.fullmatch(writer)
+        match = WRITER.fullmatch(writer)
         silence = self._silence(writer) if match and unchanged < LONGEST_LEASE else None
         return Holder(match["host"], int(match["pid"]), silence) if match and silence is not None else None
 
     def _silence(self, writer: str) -> float | None:
-        """Return for how long a writer has given no sign while it was watched; None if it is gone."""
-        if any(sign.writer == writer for sign in _signs.values()):
+        """Return for how long a writer has had no heartbeat while it was watched; None if it is gone."""
+        if any(heartbeat.writer == writer for heartbeat in _heartbeats.values()):
             return 0.0
         try:
-            handle = os.open(self.folder / f"{writer}{SIGN}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            handle = os.open(self.folder / f"{writer}{HEARTBEAT}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         try:
@@ -126,15 +151,14 @@ class Writers:
         return now - self._watched[name][1]
 
 
-class _Sign:
-    """The sign of life of this process in one folder."""
+class _Heartbeat:
+    """The heartbeat of this process in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:40] or "host"
-        self.writer = f"{host}-{os.getpid()}-{secrets.token_hex(6)}"
+        self.writer = new_writer()
         self.users = 0
-        self._path = folder / f"{self.writer}{SIGN}"
+        self._path = folder / f"{self.writer}{HEARTBEAT}"
         self._handle = self._make()
         self._ended = threading.Event()
         self._beating: threading.Thread | None = None
@@ -147,12 +171,12 @@ class _Sign:
         return handle
 
     def keep_beating(self) -> None:
-        """Renew the sign every few seconds from now on."""
+        """Renew the heartbeat every few seconds from now on."""
         if self._beating is None:
-            self._beating = threading.Thread(target=self._beat, name="sign of life", daemon=True)
+            self._beating = threading.Thread(target=self._keep_renewing, name="heartbeat", daemon=True)
             self._beating.start()
 
-    def _beat(self) -> None:
+    def _keep_renewing(self) -> None:
         while not self._ended.wait(BEAT):
             with suppress(OSError):
                 os.utime(self._handle)
@@ -161,12 +185,12 @@ class _Sign:
                     os.close(handle)
 
     def let_go(self) -> None:
-        """Remove the sign once nobody in this process needs it any more."""
+        """Remove the heartbeat once nobody in this process needs it any more."""
         with _lock:
             self.users -= 1
-            if self.users or _signs.get(self.folder) is not self:  # a fork has none of its parent's
+            if self.users or _heartbeats.get(self.folder) is not self:  # a fork has none of its parent's
                 return
-            del _signs[self.folder]
+            del _heartbeats[self.folder]
         self._ended.set()
         if self._beating is not None:
             self._beating.join()
@@ -179,33 +203,33 @@ class _Sign:
         os.close(self._handle)
 
 
-_signs: dict[Path, _Sign] = {}
-"""The signs of this process by folder."""
+_heartbeats: dict[Path, _Heartbeat] = {}
+"""The heartbeats of this process by folder."""
 _lock = threading.RLock()
 
 
-def _own_sign(folder: Path) -> _Sign:
+def _own_heartbeat(folder: Path) -> _Heartbeat:
     with _lock:
-        if folder not in _signs:
-            _signs[folder] = _Sign(folder)
-        _signs[folder].users += 1
-        return _signs[folder]
+        if folder not in _heartbeats:
+            _heartbeats[folder] = _Heartbeat(folder)
+        _heartbeats[folder].users += 1
+        return _heartbeats[folder]
 
 
-def _forget_signs() -> None:
-    """Give a fork no part in the signs of its parent, whose locks it would keep."""
+def _forget_heartbeats() -> None:
+    """Give a fork no part in the heartbeats of its parent, whose locks it would keep."""
     global _lock  # a thread of the parent may have held it
     _lock = threading.RLock()
-    for sign in _signs.values():
-        sign.close()
-    _signs.clear()
+    for heartbeat in _heartbeats.values():
+        heartbeat.close()
+    _heartbeats.clear()
 
 
-os.register_at_fork(after_in_child=_forget_signs)
+os.register_at_fork(after_in_child=_forget_heartbeats)
 
 
 def _is_unlocked(handle: int) -> bool:
-    """Tell whether a sign's lock is certainly free: it is of this kernel and file system, where locks are seen."""
+    """Tell whether a heartbeat's lock is certainly free: it is of this kernel and file system, where locks are seen."""
     where = _where(handle)
     if not where or os.pread(handle, len(where) + 1, 0) != where:
         return False

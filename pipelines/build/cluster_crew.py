@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
 class ClusterCrew:
     """The workers of a cluster.
 
-    Each new one is asked whether it computes the specs under the client's addresses and sees the sign of life that the
+    Each new one is asked whether it computes the specs under the client's addresses and sees the heartbeat that the
     client keeps in the store. It gets work only after it has said so, and asks itself again before it writes.
 
     Parameters
@@ -144,8 +144,8 @@ class ClusterCrew:
                 self._ended.clear()
                 fit = self._look()
                 if len(self._running) < WINDOW * sum(fit.values()):
-                    sign = self._storage.sign()
-                    future = self._client.submit(run_checked, bundle, sign, pure=False, workers=list(fit))
+                    heartbeat = self._storage.heartbeat()
+                    future = self._client.submit(run_checked, bundle, heartbeat, pure=False, workers=list(fit))
                     self._running.add(future)
                     return future, set(fit)
                 self._ended.wait(LOOK)  # in which workers may join
@@ -171,7 +171,7 @@ class ClusterCrew:
             for address in self._answers.keys() - there.keys():
                 del self._answers[address]
             for address in there.keys() - self._answers.keys():
-                question = (self._specs, self._storage.uri, self._storage.sign())
+                question = (self._specs, self._storage.uri, self._storage.heartbeat())
                 self._answers[address] = self._client.submit(
                     fault_of_worker, *question, workers=[address], pure=False, priority=1
                 )
@@ -232,34 +232,34 @@ def _reason(answer: Future) -> str:
     return found
 
 
-def run_checked(bundle: Bundle, sign: str) -> Receipt | Refusal:
+def run_checked(bundle: Bundle, heartbeat: str) -> Receipt | Refusal:
     """Run a bundle on a Dask worker, unless it turns out that it may not write its rows."""
     from distributed import get_worker
 
     try:
-        return run_bundle(bundle, before_commit=lambda: _refuse_other_store(bundle.store_uri, sign))
+        return run_bundle(bundle, before_commit=lambda: _refuse_other_store(bundle.store_uri, heartbeat))
     except UnfitWorkerError as error:
         return Refusal(get_worker().address, str(error).rstrip("."))
 
 
-def fault_of_worker(specs: tuple[RowSpec, ...], store_uri: str, sign: str) -> str:
+def fault_of_worker(specs: tuple[RowSpec, ...], store_uri: str, heartbeat: str) -> str:
     """Say why this worker may not take part in a build; an empty text if it may."""
     try:
         for spec in specs:
             refuse_other_versions(spec)
             for function in spec.functions:
                 trusted_function(function)
-        _refuse_other_store(store_uri, sign)
+        _refuse_other_store(store_uri, heartbeat)
     except FeatureStoreError as error:
         return str(error).rstrip(".")
     return ""
 
 
-def _refuse_other_store(store_uri: str, sign: str) -> None:
-    """Raise `UnfitWorkerError` unless the client's sign of life stands in what this worker finds at a URI."""
+def _refuse_other_store(store_uri: str, heartbeat: str) -> None:
+    """Raise `UnfitWorkerError` unless the client's heartbeat is in what this worker finds at a URI."""
     storage = open_store(store_uri).storage
     until = time.monotonic() + STORE_PATIENCE
-    while not storage.shows(sign):
+    while not storage.has_heartbeat(heartbeat):
         if time.monotonic() > until:
             raise UnfitWorkerError(f"what it finds at {store_uri} is not the store that this build writes.")
         time.sleep(0.1)

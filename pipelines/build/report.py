@@ -75,7 +75,7 @@ def held_shared(store: Store, progress: Progress) -> Iterator[None]:
 
 
 def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -> None:
-    """Wait until another builder has ended one of the shards that it is at, gives it up, or gives no sign of life."""
+    """Wait until another builder has ended one of the shards that it is at, gives it up, or has no heartbeat."""
     if not leased:
         return
     tell = now_and_then(progress)

@@ -25,7 +25,7 @@ from featurestore.checksummed_json import canonical_json, digest
 from featurestore.corpus.sources.open import FolderSource, file_state
 from featurestore.corpus.sources.types import FileState, Member, Wanted
 from featurestore.corpus.types import ListedFile
-from featurestore.regular_files import read_regular
+from featurestore.files import read_regular
 
 FORMAT = 1
 """Version of the file, and of what is kept of a recording; another is ignored."""

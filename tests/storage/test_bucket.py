@@ -33,7 +33,7 @@ def test_a_bucket_and_a_folder_answer_the_same_calls_alike(storage, tmp_path):
         file = tmp_path / "original.wav"
         file.write_bytes(b"audio")
         part = np.empty(3, np.uint8)
-        found: list[object] = [storage.stands()]
+        found: list[object] = [storage.is_store()]
         with storage.hold(exclusive=False):
             found += [
                 storage.put_if_absent(DATA, b"first bytes"),
@@ -64,7 +64,7 @@ def test_a_bucket_and_a_folder_answer_the_same_calls_alike(storage, tmp_path):
         ]
         storage.delete("refs/x+1.json")
         storage.delete("refs/x+1.json")
-        return [*found, storage.exists("refs/x+1.json"), storage.children("refs"), storage.stands()]
+        return [*found, storage.exists("refs/x+1.json"), storage.children("refs"), storage.is_store()]
 
     local = answers(LocalStorage(tmp_path / "folder"))
 
@@ -145,7 +145,7 @@ def test_single_rows_are_read_by_ranges_and_many_from_one_copy(storage, s3_serve
 
 
 def test_what_another_process_has_just_written_is_there_however_young_a_listing_is(storage, place, monkeypatch):
-    monkeypatch.setattr("featurestore.storage.bucket.LISTING_LIFE", 1000.0)
+    monkeypatch.setattr("featurestore.storage.bucket_listings.LISTING_LIFE", 1000.0)
     keys = [f"shards/{'0' * 16}/{number:032x}/zarr.json" for number in range(3)]
     assert not any(storage.exists(key) for key in keys)
     other = open_storage(place)
@@ -274,7 +274,7 @@ def test_a_lease_is_anothers_until_it_is_not_renewed_any_more(place, monkeypatch
         assert storage.claim("a" * 32)
         holder = other.holder("a" * 32)
         assert holder is not None
-        assert holder.pid == int(storage.sign().split("-")[1])
+        assert holder.pid == int(storage.heartbeat().split("-")[1])
         assert not other.claim("a" * 32)
 
         monkeypatch.setattr(bucket_holders, "SILENCE", -1.0)
@@ -413,7 +413,7 @@ def test_kinds_of_object_storage_that_are_not_proven_are_refused_by_name():
 
 
 def test_a_bucket_that_is_not_there_is_named(place, monkeypatch):
-    for call in (lambda s: s.stands(), lambda s: s.put_if_absent(DATA, b"1"), lambda s: list(s.walk())):
+    for call in (lambda s: s.is_store(), lambda s: s.put_if_absent(DATA, b"1"), lambda s: list(s.walk())):
         with pytest.raises(StorageError, match="there is no bucket 'nowhere'"):
             call(open_storage("s3://nowhere/x"))
 

@@ -17,7 +17,7 @@ from tiny_corpus import build_here, recipe, write_corpus
 from featurestore.errors import StoreBusyError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
-from featurestore.storage import bucket, bucket_holders
+from featurestore.storage import bucket_holders, bucket_listings
 from featurestore.storage.bucket_requests import Requests
 from featurestore.store import Store, open_store
 from pipelines.repair import repair
@@ -67,7 +67,7 @@ def test_an_epoch_asks_once_for_each_shard_and_its_record_however_long_it_takes(
     place, corpus, s3_server, monkeypatch, tmp_path
 ):
     build_here(open_store(place), corpus, recipe(2))
-    monkeypatch.setattr(bucket._Listing, "is_young", False)  # as if a second had passed before each request
+    monkeypatch.setattr(bucket_listings._Listing, "is_young", False)  # as if a second had passed before each request
     with faulty(s3_server) as proxy:
         use(monkeypatch, proxy.address, tmp_path / "cache")
         asked: list[str] = []
@@ -151,7 +151,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4].split(":")
-from featurestore.storage import bucket, bucket_holders
+from featurestore.storage import bucket_holders
 bucket_holders.PERIOD, bucket_holders.SILENCE = 1.0, 15.0
 from tiny_corpus import build_here, recipe
 from featurestore.store import open_store

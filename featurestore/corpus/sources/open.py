@@ -17,7 +17,7 @@ from featurestore.corpus.sources.tar import is_tar, tar_files
 from featurestore.corpus.sources.types import ArchiveFile, FileState, Member, Source, Wanted, everything
 from featurestore.corpus.sources.zip import is_zip, zip_files
 from featurestore.errors import SourceError
-from featurestore.regular_files import read_regular
+from featurestore.files import read_regular
 
 CONTAINERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path, Limits], Iterator[ArchiveFile]]], ...] = (
     (is_zip, zip_files),

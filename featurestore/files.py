@@ -1,4 +1,4 @@
-"""Reading regular files and nothing else: a pipe would block for ever, a device never end."""
+"""Files as they should be read, regular ones alone (a pipe blocks, a device never ends), and folders made durable."""
 
 from __future__ import annotations
 
@@ -39,6 +39,28 @@ def read_regular(path: str | Path, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
     return data
+
+
+def mode_of(path: Path, *, follow: bool = True) -> int:
+    """Return the mode of a path, of a link itself without `follow`; 0 if nothing is there."""
+    try:
+        return path.stat().st_mode if follow else path.lstat().st_mode
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        return 0
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder survive a loss of power, on file systems that can."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(handle)
 
 
 def _refuse_special(path: str | Path, status: os.stat_result) -> None:
