@@ -82,7 +82,7 @@ WRONG = (FeatureStoreError, LookupError, TypeError, ValueError, AttributeError, 
 
 @contextmanager
 def reading(key: str, what: str) -> Iterator[None]:
-    """Turn whatever goes wrong as a record is read into a `DamagedObjectError` that says what it should have been."""
+    """Turn whatever goes wrong as a record is read into a `DamagedObjectError` that names what it should have been."""
     try:
         yield
     except (DamagedObjectError, StoreTooNewError):

@@ -42,7 +42,7 @@ def parent_socket() -> socket.socket:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process is stopped (SIGSTOP, a debugger); False where the system does not say."""
+    """Return whether a process is stopped (SIGSTOP, a debugger); False where the system does not report it."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
     except (OSError, IndexError):

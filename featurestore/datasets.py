@@ -290,14 +290,14 @@ def listing_key(checksum: str) -> str:
 
 
 def parse_listing(key: str, data: bytes) -> Listing:
-    """Read and check a listing; `DamagedObjectError` if its bytes are not what its key says."""
+    """Read and check a listing; `DamagedObjectError` if its bytes do not match its key."""
     if key != listing_key(hashlib.sha256(data).hexdigest()):
         raise DamagedObjectError(key, "its bytes do not match its name")
     with reading(key, "a listing"):
         listing = tuple(ListedFile(path, content, size) for path, content, size in json.loads(data))
         for file in listing:
             if not (type(file.path) is type(file.content) is str and type(file.size) is int):
-                check_types(file)  # says what is wrong; it takes ten times as long
+                check_types(file)  # reports what is wrong; it takes ten times as long
     return listing
 
 

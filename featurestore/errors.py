@@ -219,7 +219,7 @@ REPAIR = " Run 'featurestore repair' to mend it."
 
 
 class DamagedObjectError(FeatureStoreError):
-    """A stored object whose bytes are not what its record or checksum says."""
+    """A stored object whose bytes do not match its record or checksum."""
 
     exit_code = ExitCode.DAMAGE
 

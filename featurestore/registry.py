@@ -39,7 +39,7 @@ OPTIONAL = {
     "opensmile": "features 'egemaps' need the package opensmile, whose licence allows non-commercial use only: "
     "if yours is, pip install 'featurestore[egemaps]'."
 }
-"""What to say where a package that only some features need is missing."""
+"""The message where a package that only some features need is missing."""
 
 
 class Kind(Protocol):
@@ -96,7 +96,7 @@ class Declared(Protocol):
 def declared(fields: Mapping[str, tuple[Any, Any, str]]) -> Callable[[Class], Class]:
     """Add fields to a class that `dataclass` then takes: each name with its type, its default and what it means.
 
-    A default of None may stand in place of a value of the type. `TypeError` if the class has a field of that name.
+    A default of None is allowed in place of a value of the type. `TypeError` if the class has a field of that name.
     """
 
     def add(found: Class) -> Class:
@@ -116,7 +116,7 @@ _types = cache(get_type_hints)  # evaluates annotations anew at each call, and a
 def settle_fields(spec: object, where: str = "") -> None:
     """Hold each field of a frozen spec against its annotation, and give equal specs equal fields.
 
-    An address tells 16000 from 16000.0 and 0.0 from -0.0, though they mean the same.
+    An address distinguishes 16000 from 16000.0 and 0.0 from -0.0, though they mean the same.
 
     Raises
     ------

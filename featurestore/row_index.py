@@ -145,7 +145,7 @@ class Shards:
         return len(self._order.record.addresses)
 
     def __getitem__(self, number: int) -> ShardReader:
-        """Return a reader; `DamagedObjectError` if the shard's record is damaged or says other than the index."""
+        """Return a reader; `DamagedObjectError` if the shard's record is damaged or disagrees with the index."""
         if number not in self._readers:
             record = self._store.record(self._order.record.addresses[number])
             own, rows = self._order.rows_of(record)
@@ -201,6 +201,6 @@ def _kept_index(store: ReadableStore, record: DatasetRecord) -> Places | None:
     key = index_key(record.id)
     try:
         places = parse_index(key, store.storage.get(key), record.rows)
-    except (MissingObjectError, DamagedObjectError):  # of an earlier version, or damaged: 'verify' tells
+    except (MissingObjectError, DamagedObjectError):  # of an earlier version, or damaged: 'verify' reports it
         return None
     return places if int(places[SHARD].max()) < len(record.addresses) else None

@@ -105,7 +105,7 @@ WHOLE = Segment()
 
 
 def is_content(text: object) -> bool:
-    """Tell whether a value is the content id of a recording or, in the only way to write it, of a segment."""
+    """Return whether a value is the content id of a recording or, in the only way to write it, of a segment."""
     found = _CONTENT.fullmatch(text) if isinstance(text, str) else None
     if found is None or found["recording"] == text:
         return found is not None
@@ -143,7 +143,7 @@ def brief(content: str) -> str:
 
 
 def _seconds(time: int) -> str:
-    """Write nanoseconds as seconds, without zeros that say nothing."""
+    """Write nanoseconds as seconds, without trailing zeros."""
     return f"{(Decimal(time) / SECOND).normalize():f}"
 
 

@@ -230,7 +230,7 @@ class Store:
             )
 
     def borrowed(self, key: str) -> bool:
-        """Tell whether an object is read from a base and not from this store itself."""
+        """Return whether an object is read from a base and not from this store itself."""
         return isinstance(self.storage, LayeredStorage) and not self.storage.own.exists(key)
 
     def view(self, name: str) -> DatasetView:

@@ -48,7 +48,7 @@ def check_fields(record: Any, where: str, skip: Collection[str] = ()) -> None:  
     """Hold the fields of a dataclass, except those in `skip`, against their annotations, as `typed` does.
 
     It is called where a record is made, so whole numbers become floats and lists become tuples in the record itself.
-    `where` begins the message of the `SpecError`: what the record stands for.
+    `where` begins the message of the `SpecError`: what the record describes.
     """
     kinds = get_type_hints(type(record))
     for field in dataclasses.fields(record):
@@ -143,7 +143,7 @@ def _checks(record: Hashable) -> tuple[tuple[str, Callable[[Any], bool]], ...]:
 
 
 def _check(kind: Any) -> Callable[[Any], bool]:  # noqa: ANN401 (an annotation)
-    """Return what tells whether a value fits an annotation; a table of a corpus has a million values to ask."""
+    """Return a test of whether a value fits an annotation; a table of a corpus has a million values to ask."""
     inner = [_check(one) for one in get_args(kind) if one is not Ellipsis]
     if isinstance(kind, UnionType):
         return lambda value: any(fits(value) for fits in inner)

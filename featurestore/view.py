@@ -169,7 +169,7 @@ class DatasetView:
     def sounds(self) -> Mapping[str, str]:
         """The checksum of each recording's clean row, by content.
 
-        It is equal for equal samples in any container, and for audio that the features cannot tell apart, such as a
+        It is equal for equal samples in any container, and for audio that the features do not distinguish, such as a
         copy with its sign changed: for a model that is the same leak.
         """
         clean = np.unique(self._whole.shard[self._whole.copy == 0]).tolist()

@@ -126,7 +126,7 @@ def explain_build(store: Store, dataset: str, known: Iterable[str] | None) -> li
 
 
 def _description(parts: Iterable[Part]) -> dict[str, Any]:
-    """Flatten what the parts of a dataset say to `field: value`."""
+    """Flatten the descriptions of a dataset's parts to `field: value`."""
     flat: dict[str, Any] = {"copies": max((part.stop - 1 for part in parts), default=0)}
     for part in parts:
         document = part.spec.document

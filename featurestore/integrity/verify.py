@@ -114,7 +114,7 @@ def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple
 
 
 def _check(store: Store, key: str, findings: Findings) -> None:
-    """Check one object; `DamagedObjectError` if it is not what its key says."""
+    """Check one object; `DamagedObjectError` if it does not match its key."""
     if not KEY.fullmatch(key):
         raise DamagedObjectError(key, FOREIGN)
     match key.split("/"):
@@ -190,7 +190,7 @@ def _check_dataset(store: Store, key: str) -> None:
 
 
 def _check_index(store: Store, key: str, dataset: str) -> None:
-    """Check that an index says of each row what the records of the dataset's shards say."""
+    """Check that an index agrees with the records of the dataset's shards on each row."""
     data = store.storage.get(key)
     try:
         found = index_bytes(store.index(store.dataset(dataset)))

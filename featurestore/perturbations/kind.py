@@ -20,11 +20,11 @@ class PerturbationKind(ABC):
 
     A subclass in `featurestore/perturbations` is one entry of `featurestore.perturbations.KINDS`; its name is then a
     field of policies, of `--set` and of what `DatasetView.perturbation` returns, and its docstring what `featurestore
-    fields` says. Arrays and kernels are imported in its methods: specs are read without them.
+    fields` prints. Arrays and kernels are imported in its methods: specs are read without them.
     """
 
     name: ClassVar[str]
-    """Field of a policy that says how it is drawn."""
+    """Field of a policy for how it is drawn."""
     place: ClassVar[int]
     """Its place in the order in which perturbations are applied, see `featurestore.perturbations`."""
     unit: ClassVar[str]

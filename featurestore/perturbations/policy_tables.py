@@ -1,4 +1,4 @@
-"""What the tables of a policy say: how a perturbation is drawn, which recordings it takes in, the user's functions."""
+"""The tables of a policy: how a perturbation is drawn, which recordings it takes in, the user's functions."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Recordings:
     """Some recordings, one of which a perturbed copy takes in.
 
     A policy names a place, `source` or `corpus`. Before anything is computed the place is read once, its recordings
-    are kept in the store, and `contents` stand here instead: what rows depend on. So a folder that is moved, or files
+    are kept in the store, and `contents` takes its place: what rows depend on. So a folder that is moved, or files
     in it that are renamed, change no address.
     """
 

@@ -37,7 +37,7 @@ class Finding:
     paths: tuple[str, ...]
     """The files; at most `MOST_NAMED`."""
     value: float
-    """What was found: seconds, a share, dB or a number, as the text says."""
+    """What was found: seconds, a share, dB or a number, as in the text."""
     text: str
     """What was found, in words."""
 
@@ -81,7 +81,7 @@ RULES = {
 }
 """What is looked at in each recording, in this order."""
 ALONE = ("very short", "silence")
-"""Findings beside which others say nothing more."""
+"""Findings beside which others add nothing."""
 
 
 def findings_of(measured: tuple[Measured, ...]) -> tuple[Finding, ...]:

@@ -1,6 +1,6 @@
 """Measurements of one recording, and which recordings are alike.
 
-A digest finds equal samples only. Here a recording is told by a few samples around the centre of its energy, read
+A digest finds equal samples only. Here a recording is recognised by a few samples around the centre of its energy, read
 between two samples where the centre lies there, so that gain, polarity and zeros at the ends change nothing but
 rounding. What a lossy codec, a filter or a change of rate does is not undone.
 """
@@ -21,7 +21,7 @@ from featurestore.signal.audio import Recording, decode
 from featurestore.signal.guarded import Answer, Question, segments_of
 
 POINTS = 64
-"""Samples that tell a recording."""
+"""Samples by which a recording is recognised."""
 STEP_SECONDS = 0.011
 """Between two of them: together they cover 0.7 s."""
 BLOCK = 2**20
@@ -96,7 +96,7 @@ NOISE_SHARE = 0.1
 DIGITAL_SILENCE_DB = 20 * float(np.log10(2.0**-15))
 """Level of one step of 16 bits: a quieter frame holds rounding and no sound of a room."""
 MOST_SNR_DB = 60.0
-"""Largest ratio that is told: no room and microphone do better, so a larger one tells of gates and fades."""
+"""Largest ratio that is reported: no room and microphone do better, so a larger one comes from gates and fades."""
 FEWEST_FRAMES = 20
 """Frames with sound from which a signal-to-noise ratio is estimated."""
 
@@ -117,7 +117,7 @@ class Measures:
     offset: float
     """Mean of the samples."""
     clipped: float
-    """Share of the samples that stand in runs of `CLIPPED_RUN` or more at the largest value."""
+    """Share of the samples in runs of `CLIPPED_RUN` or more at the largest value."""
     silent: float
     """Share of the frames below `SILENT_DB`."""
     leading: float
@@ -125,11 +125,11 @@ class Measures:
     trailing: float
     """The same at the end."""
     snr_db: float | None
-    """Estimated signal-to-noise ratio, `MOST_SNR_DB` at the most; None where there are no pauses to hear noise in."""
+    """Estimated signal-to-noise ratio, `MOST_SNR_DB` at the most; None without pauses to measure noise in."""
     digest: str
     """sha256 of rate and decoded samples: equal for the same sound in two containers."""
     shape: str = ""
-    """What tells the recording whatever its level and the zeros at its ends (see `featurestore.quality.measures`)."""
+    """What identifies the recording at any level and with any zeros at its ends, see `shape_of`."""
 
     @property
     def seconds(self) -> float:
@@ -216,9 +216,9 @@ def decibels(power: float) -> float:
 
 
 def _snr(variances: Float64) -> float | None:
-    heard = np.sort(variances[variances > 10 ** (DIGITAL_SILENCE_DB / 10)])
-    if len(heard) < FEWEST_FRAMES:
+    audible = np.sort(variances[variances > 10 ** (DIGITAL_SILENCE_DB / 10)])
+    if len(audible) < FEWEST_FRAMES:
         return None
-    noise = float(np.mean(heard[: int(NOISE_SHARE * len(heard))]))
-    sound = float(np.mean(heard)) - noise
+    noise = float(np.mean(audible[: int(NOISE_SHARE * len(audible))]))
+    sound = float(np.mean(audible)) - noise
     return None if sound <= noise else min(MOST_SNR_DB, 10 * float(np.log10(sound / noise)))

@@ -123,7 +123,7 @@ class RowEngine:
         return sources
 
     def source(self, recording: Recording) -> DecodedRecording:
-        """Take a decoded recording, resampled and trimmed as the features say; errors as of `load`."""
+        """Take a decoded recording, resampled and trimmed for the features; errors as of `load`."""
         recorded_rate = recording.rate
         seconds = counted_seconds(len(recording.signal), recorded_rate)
         if self.features.rate is not None:
@@ -196,7 +196,7 @@ class RowEngine:
     def waveform(self, source: DecodedRecording, perturbation: Perturbation | None) -> Signal:
         """Return the signal that a row is computed from, array [time], float32; None is the clean row.
 
-        It has the length that the features say, if they say one. VTLP leaves it unchanged: it acts on the spectrogram.
+        It has the length that the features set, if any. VTLP leaves it unchanged: it acts on the spectrogram.
         """
         signal, gain = source.signal, np.float32(1)
         if perturbation is not None:

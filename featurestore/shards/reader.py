@@ -57,7 +57,7 @@ class ShardReader:
             out, raw, inside = out[taken:], raw[stop + CRC_BYTES :], 0
 
     def _verify(self, first: int, last: int) -> Buffer:
-        """Return some chunks with what stands behind them, their checksums compared with the record.
+        """Return some chunks, each with the checksum behind it, their checksums compared with the record.
 
         Unsound ones of a storage that keeps copies, or is far away, are read a second time.
         """

@@ -176,7 +176,7 @@ class ShardRecord:
     chunks: tuple[int, ...]
     """crc32c of each inner chunk: what ties the data object to this record, so that no other can take its place."""
     remarks: Remarks = ()
-    """What the key of a row does not say, for the few rows that need a remark, in ascending order.
+    """What the key of a row does not hold, for the few rows that need a remark, in ascending order.
 
     Of an augmented copy: the fields of its perturbation that are not as first drawn, with what was applied. Of a clean
     row: `silent` (true) if its signal is, and `rate` of its recording in hertz where that is below the features'.

@@ -31,7 +31,7 @@ LOUDEST = 1e6
 
 
 def is_finite(row: Row) -> bool:
-    """Tell whether every value of a stored row is a finite number."""
+    """Return whether every value of a stored row is a finite number."""
     if row.dtype == np.float16:  # numpy's own test takes ten times as long for it
         return bool(np.all(row.view(np.uint16) & np.uint16(0x7C00) != 0x7C00))
     return bool(np.isfinite(row).all())

@@ -27,7 +27,7 @@ LEAST_MIXED = 0.01
 
 
 UNKNOWN_LENGTH = 2**63 - 1
-"""Samples that libsndfile announces where it cannot tell, as for an MP3 that is shorter than its encoder's delay."""
+"""Samples that libsndfile announces where it does not know, as for an MP3 that is shorter than its encoder's delay."""
 
 _BLOCK = 2**18
 """Samples of each channel that are decoded at a time."""
@@ -93,7 +93,7 @@ def decode_segments(
             _read(file, [one for one in wanted if isinstance(one, _Wanted)])
             return [one.recording(file, announced) if isinstance(one, _Wanted) else one for one in wanted]
     except (soundfile.SoundFileError, TypeError, ValueError, OverflowError) as error:
-        # what libsndfile says, without the address of the buffer that it names
+        # the message of libsndfile, without the address of the buffer that it names
         lines = re.sub(r"^Error opening <[^>]*>: ", "", str(error).strip()).splitlines() or [type(error).__name__]
         raise AudioError(f"not an audio file that libsndfile reads ({lines[-1].rstrip('.')}).") from error
 

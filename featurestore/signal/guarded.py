@@ -109,7 +109,7 @@ class GuardedDecoder:
         Raises
         ------
         AudioError
-            With the reason that the task gives, or saying how the child ended.
+            With the reason that the task gives, or how the child ended.
         """
         parts = [(one.start, one.end, one.channel) for one in segments]
         question = {"task": task, "bytes": len(data), "max_seconds": max_seconds, "segments": parts}
@@ -140,7 +140,7 @@ def _error(fields: dict[str, Any], max_seconds: float) -> AudioError:
     return AudioError(fields["error"]) if seconds is None else TooLongError(seconds, max_seconds)
 
 
-class _Ended(Exception):  # noqa: N818  # caught here: it tells how, and becomes an AudioError only at the second time
+class _Ended(Exception):  # noqa: N818  # caught here: it becomes an AudioError only at the second time
     """A child ended without an answer."""
 
     def __init__(self, code: int, *, late: bool) -> None:

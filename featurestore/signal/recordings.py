@@ -55,7 +55,7 @@ class DecodedRecording:
         return energy(self.signal) == 0
 
     def remark(self, window: int | None) -> dict[str, float]:
-        """Return what the key of its clean row, cut to `window` samples, does not say: see `ShardRecord.remarks`."""
+        """Return what the key of its clean row, cut to `window` samples, does not hold: see `ShardRecord.remarks`."""
         found: dict[str, float] = {}
         if self.silent or self.energy(0, len(self.signal) if window is None else window) == 0:
             found["silent"] = True

@@ -1,6 +1,6 @@
 """What may happen to a copy, how often and how much (`AugmentationSpec`), and what does (`Perturbation`).
 
-A policy never says how many copies are made: copy 7 is the same whether 10 or 100 are asked for.
+A policy does not set how many copies are made: copy 7 is the same whether 10 or 100 are asked for.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
     if name not in KINDS:
         return value
     if name == "reverb" and isinstance(value, Mapping) and not {"uniform", "listed"} & value.keys():
-        value = {**value, "listed": (1.0,)}  # a room is heard alone unless a share of it is asked for
+        value = {**value, "listed": (1.0,)}  # a room is applied alone unless a share of it is asked for
     return read_table(Drawn, name, value, "'uniform' or 'listed'")
 
 
@@ -134,7 +134,7 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
 class Perturbation:
     """What happens to one augmented copy: a value for each of `featurestore.perturbations.KINDS`, None if not applied.
 
-    Values stand exactly as applied. Beside them: `noise_key` (of the noise stream, 64 bits), `noise` and `rir` (the
+    Values are those applied, exactly. Beside them: `noise_key` (of the noise stream, 64 bits), `noise` and `rir` (the
     sha256 of a recording) and `noise_position` (where in it the noise begins, in [0, 1)).
     """
 

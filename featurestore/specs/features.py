@@ -22,7 +22,7 @@ CHOICES = {
 SETTINGS = {name: (kind, default, meaning) for one in KINDS.values() for name, kind, default, meaning in one.settings}
 """Fields that one kind has to itself: type, default and meaning."""
 ADDED = ("trim_db", "seconds", "decibels", "range_db", *SETTINGS)
-"""Fields that stand in an address only where they are set: rows of the first stores do not name them."""
+"""Fields that are part of an address only where they are set: rows of the first stores lack them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class FeatureSpec:
     """Storage type of the rows, `float16` or `float32`."""
     trim_db: float | None = None
     """Cut silence away at the start and the end of a recording, before it is augmented: what is so many dB below the
-    loudest part; above 0, at most 200. None keeps it, and then stands in no address."""
+    loudest part; above 0, at most 200. None keeps it, and is part of no address."""
     seconds: float | None = None
     """Length that every signal is cut to, or lengthened to by zeros at its end, right before the transform and after
     all perturbations: draws and noise levels are those of the recording itself. None keeps each length."""

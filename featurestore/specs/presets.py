@@ -17,7 +17,7 @@ from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import parse_toml
 
 NO_POLICY = "none"
-"""The policy name that stands for no augmentation."""
+"""The policy name for no augmentation."""
 FEATURE_FIELDS = tuple(field.name for field in dataclasses.fields(FeatureSpec))
 AUGMENTATION_FIELDS = tuple(field.name for field in dataclasses.fields(AugmentationSpec))
 DRAWN_FIELDS = tuple(field.name for field in dataclasses.fields(Drawn))

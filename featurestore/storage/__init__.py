@@ -48,7 +48,7 @@ def open_storage(uri: str | Path) -> Storage:
 
 
 def default_place() -> str:
-    """Return where stores live when nobody says otherwise."""
+    """Return where stores are by default: `FEATURESTORE_HOME`, else the user's cache folder."""
     place = os.environ.get("FEATURESTORE_HOME")
     if place:
         return place

@@ -57,7 +57,7 @@ class BucketStorage:
     uri : str
         `s3://BUCKET/PREFIX`.
     cache : ObjectCache, optional
-        Where copies are kept; by default as the environment says.
+        Where copies are kept; by default as set in the environment.
     """
 
     def __init__(self, uri: str, cache: ObjectCache | None = None) -> None:
@@ -90,7 +90,7 @@ class BucketStorage:
         return False
 
     def is_store(self) -> bool:
-        """Tell whether there is a store: a marker or, without one, an object with a digest in its name."""
+        """Return whether there is a store: a marker or, without one, an object with a digest in its name."""
         try:
             mark, _ = self._requests.get(MARKER, 1000)
         except (FileNotFoundError, DamagedObjectError):
@@ -150,7 +150,7 @@ class BucketStorage:
         return found.size
 
     def exists(self, key: str) -> bool:
-        """Tell whether there is an object of this key; what a listing lacks is looked for by itself."""
+        """Return whether there is an object of this key; what a listing lacks is looked for by itself."""
         return self._listings.find(checked_key(key)) is not None
 
     def put_if_absent(self, key: str, data: Data, *, durable: bool = True) -> bool:
@@ -234,7 +234,7 @@ class BucketStorage:
         """Hold the bucket, by a heartbeat in it that is renewed meanwhile."""
         self._begin()
         with holders_in(self._requests).hold(exclusive=exclusive):
-            self._listings.clear()  # what was removed before nobody was let in is not believed to stand
+            self._listings.clear()  # what was removed before nobody was let in is not believed to exist
             yield
 
     def heartbeat(self) -> str:
@@ -242,7 +242,7 @@ class BucketStorage:
         return holders_in(self._requests).writer
 
     def has_heartbeat(self, name: str) -> bool:
-        """Tell whether this heartbeat is here."""
+        """Return whether this heartbeat is here."""
         return holders_in(self._requests).has_heartbeat(name)
 
     def claim(self, name: str) -> bool:
@@ -318,7 +318,7 @@ class BucketStorage:
         return copy
 
     def _fetch(self, key: str) -> bool:
-        """Keep a copy of an object if there is none; return whether it could be. Who reads it tells what went wrong."""
+        """Keep a copy of an object if there is none; return whether there is one. Reading reports what went wrong."""
         if not threading.main_thread().is_alive():
             return False  # nobody waits any more
         with suppress(FeatureStoreError, FileNotFoundError):
@@ -358,8 +358,8 @@ class BucketStorage:
         try:
             second = self._requests.swap(key, b"second", None)
             third = self._requests.swap(key, b"third", '"0123456789abcdef0123456789abcdef"')
-            stands, _ = self._requests.get(key, 100)
-            if first is None or second is not None or third is not None or stands != b"first":
+            left, _ = self._requests.get(key, 100)
+            if first is None or second is not None or third is not None or left != b"first":
                 raise StorageError(
                     f"{self.uri}: the service writes over objects that it was told to keep (it does not honour "
                     "If-None-Match and If-Match), so builders would destroy each other's work: use one that does."

@@ -1,9 +1,9 @@
 """Who works in a bucket: heartbeats and leases as small objects, renewed by their process, judged by one clock.
 
-`tmp/holders/WRITER.shared` says that a process builds, `tmp/holders/WRITER.alone` that one collects or repairs. Who
+`tmp/holders/WRITER.shared` is the heartbeat of a build, `tmp/holders/WRITER.alone` of a collection or repair. Who
 enters writes its own heartbeat first and reads the others' then, so that of two at least one sees the other: a service
 lists what was written before. `tmp/leases/NAME` names who computes a shard. Times are the service's, compared with
-that of its own heartbeat; a clock of this machine only says how long ago that was.
+that of its own heartbeat; a clock of this machine only measures how long ago that was.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Holders:
             )
 
     def has_heartbeat(self, writer: str) -> bool:
-        """Tell whether a process's heartbeat is there."""
+        """Return whether a process's heartbeat is there."""
         return any(self.requests.head(f"{HOLDERS}/{writer}.{kind}") for kind in (SHARED, ALONE))
 
     def claim(self, name: str) -> bool:
@@ -230,12 +230,12 @@ class Holders:
         return data.decode("ascii", errors="replace"), found
 
     def _body(self, renewals: int) -> bytes:
-        """Return what a lease says: each renewal has other bytes, and so another ETag, which nobody can mistake."""
+        """Return the bytes of a lease: each renewal has other bytes, and so another ETag, which nobody can mistake."""
         return f"{self.writer} {renewals}".encode()
 
     def _keep_renewing(self, ended: threading.Event) -> None:
         while not ended.wait(PERIOD):
-            with suppress(FeatureStoreError):  # `check` tells when it has failed for too long
+            with suppress(FeatureStoreError):  # `check` raises when it has failed for too long
                 self.check()
                 self._write_heartbeat()
                 for name, lease in list(self._leases.items()):

@@ -35,7 +35,7 @@ class _Listing:
 
 
 class Listings:
-    """What a service said a moment ago of the objects below its folders; threads may share it."""
+    """What a service reported a moment ago of the objects below its folders; threads may share it."""
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
@@ -43,7 +43,7 @@ class Listings:
         self._lock = threading.RLock()
 
     def find(self, key: str) -> Found | None:
-        """Return what the service says of an object; None if there is none.
+        """Return what the service reports of an object; None if there is none.
 
         Objects of the `LISTED` kinds are found in a listing; what it lacks is looked for by itself, since somebody may
         have written it after that.
@@ -68,7 +68,7 @@ class Listings:
         return listing.objects.get(key) or self.find(key)
 
     def below(self, folder: str, *, fresh: bool = False) -> Mapping[str, Found]:
-        """Return what lies below a folder: as was heard a short time ago, or with `fresh` as it is now."""
+        """Return what lies below a folder: as listed a short time ago, or with `fresh` as it is now."""
         return self._of(folder, fresh=fresh).objects
 
     def _of(self, folder: str, *, fresh: bool = False) -> _Listing:

@@ -31,7 +31,7 @@ LONGEST_PAUSE = 5.0
 """Seconds between attempts: twice as many each time, of which a random share is waited."""
 CONNECT_SECONDS = "10s"
 SILENT_SECONDS = "60s"
-"""How long a connection may take to be made, and then to say nothing."""
+"""How long a connection may take to be made, and then be silent."""
 PASSING = {408, 409, 425, 429, *range(500, 600)}
 """Statuses after which the same request may succeed: overload, throttling, conflicts of writers at the same time."""
 
@@ -43,7 +43,7 @@ Value = TypeVar("Value")
 
 
 class Found(NamedTuple):
-    """What a service says of an object."""
+    """What a service reports of an object."""
 
     size: int
     """Bytes."""
@@ -85,7 +85,7 @@ class Requests:
         return _service(self.uri, self.endpoint)
 
     def get(self, key: str, most: int) -> tuple[bytes, Found]:
-        """Return an object's bytes and what the service says of it.
+        """Return an object's bytes and what the service reports of it.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class Requests:
             raise ChangedError(key) from error
 
     def head(self, key: str) -> Found | None:
-        """Return what the service says of an object; None if there is none."""
+        """Return what the service reports of an object; None if there is none."""
         import obstore
 
         try:
@@ -199,7 +199,7 @@ class Requests:
             return
 
     def _holds(self, key: str, found: Found, data: Data) -> bool:
-        """Tell whether an object has these bytes."""
+        """Return whether an object has these bytes."""
         try:
             return found.size == len(data) and self.get(key, found.size)[0] == data
         except (FileNotFoundError, DamagedObjectError):

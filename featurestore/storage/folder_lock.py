@@ -62,7 +62,7 @@ NEIGHBOURS = ("downloads", "folders", "kernels", "objects")
 
 
 def is_store(root: Path) -> bool:
-    """Tell whether a folder is a store: its marker says so or, where there is none, an object in it.
+    """Return whether a folder is a store: its marker says so or, where there is none, an object in it.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def _entries(root: Path, folder: str, *, foreign: bool = False) -> Iterator[tupl
 
 
 def refuse_newer(mark: bytes) -> None:
-    """Refuse the marker of a store of a newer format with `StoreTooNewError`; any other bytes say nothing."""
+    """Refuse the marker of a store of a newer format with `StoreTooNewError`; any other bytes are ignored."""
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         body = dict(json.loads(mark))
         if body.pop("seal") == digest(body) and body["featurestore"] == "store":

@@ -43,7 +43,7 @@ class LayeredStorage:
         return self.own.random_access and self.base.random_access
 
     def is_store(self) -> bool:
-        """Tell whether the upper storage holds a store."""
+        """Return whether the upper storage holds a store."""
         return self.own.is_store()
 
     def get(self, key: str) -> bytes:
@@ -68,7 +68,7 @@ class LayeredStorage:
             return self.base.size(key)
 
     def exists(self, key: str) -> bool:
-        """Tell whether either holds the object."""
+        """Return whether either holds the object."""
         return self.own.exists(key) or self.base.exists(key)
 
     def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
@@ -137,7 +137,7 @@ class LayeredStorage:
         return self.own.heartbeat()
 
     def has_heartbeat(self, name: str) -> bool:
-        """Tell whether this heartbeat is in the upper storage."""
+        """Return whether this heartbeat is in the upper storage."""
         return self.own.has_heartbeat(name)
 
     def claim(self, name: str) -> bool:

@@ -78,7 +78,7 @@ class LocalStorage:
         return True
 
     def is_store(self) -> bool:
-        """Tell whether the folder is a store."""
+        """Return whether the folder is a store."""
         with self._explained(""):
             self._was_store = is_store(self.root)
         return self._was_store
@@ -110,7 +110,7 @@ class LocalStorage:
             return self._path(key).stat().st_size
 
     def exists(self, key: str) -> bool:
-        """Tell whether there is an object of this key."""
+        """Return whether there is an object of this key."""
         with self._explained(key):
             return stat.S_ISREG(mode_of(self._path(key)))
 
@@ -252,7 +252,7 @@ class LocalStorage:
             return writer
 
     def has_heartbeat(self, name: str) -> bool:
-        """Tell whether this heartbeat is here."""
+        """Return whether this heartbeat is here."""
         return self._writers.has_heartbeat(name)
 
     def claim(self, name: str) -> bool:

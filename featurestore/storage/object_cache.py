@@ -63,10 +63,10 @@ class ObjectCache:
         import platformdirs
 
         folder = os.environ.get(FOLDER_VARIABLE) or Path(platformdirs.user_cache_dir("featurestore")) / "objects"
-        said = os.environ.get(SIZE_VARIABLE, "").strip()
-        found = re.fullmatch(r"(\d{1,15})\s*([KMGT]I?)?B?", said or str(DEFAULT_SIZE), re.IGNORECASE)
+        chosen = os.environ.get(SIZE_VARIABLE, "").strip()
+        found = re.fullmatch(r"(\d{1,15})\s*([KMGT]I?)?B?", chosen or str(DEFAULT_SIZE), re.IGNORECASE)
         if not found:
-            raise StorageError(f"{SIZE_VARIABLE}={said!r:.80} is no size: write it as 20GB or 512MiB.")
+            raise StorageError(f"{SIZE_VARIABLE}={chosen!r:.80} is no size: write it as 20GB or 512MiB.")
         return cls(Path(folder).expanduser(), int(found[1]) * UNITS[(found[2] or "").upper()])
 
     def open(self, name: str, size: int) -> int | None:
@@ -93,7 +93,7 @@ class ObjectCache:
         return None
 
     def has(self, name: str, size: int) -> bool:
-        """Tell whether there is a copy of the right size; whether it is sound is seen when it is opened."""
+        """Return whether there is a copy of the right size; whether it is sound is seen when it is opened."""
         try:
             return (self.folder / name).stat().st_size == size + CRC_BYTES
         except OSError:
@@ -171,7 +171,7 @@ def copy_name(place: str, key: str, e_tag: str) -> str:
 
 
 def _is_sound(handle: int, size: int) -> bool:
-    """Tell whether a copy has the right size and its checksum is that of its bytes."""
+    """Return whether a copy has the right size and its checksum is that of its bytes."""
     try:
         if os.fstat(handle).st_size != size + CRC_BYTES:
             return False
@@ -184,7 +184,7 @@ def _is_sound(handle: int, size: int) -> bool:
 
 
 def _is_abandoned(path: str) -> bool:
-    """Tell whether nobody writes an unfinished copy any more."""
+    """Return whether nobody writes an unfinished copy any more."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

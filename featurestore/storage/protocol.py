@@ -55,12 +55,12 @@ def checked_key(key: str) -> str:
 
 
 def is_part(path: str) -> bool:
-    """Tell whether a path below a store's root is what an object, or a folder of objects, is called."""
+    """Return whether a path below a store's root is what an object, or a folder of objects, is called."""
     return bool(KEY.fullmatch(path) or FOLDER.fullmatch(path))
 
 
 def names_content(key: str) -> bool:
-    """Tell whether a key makes its folder a store: it has a digest in it, not just a name that somebody chose."""
+    """Return whether a key makes its folder a store: it has a digest in it, not just a name that somebody chose."""
     return bool(KEY.fullmatch(key)) and bool(re.search(r"[0-9a-f]{32}", key))
 
 
@@ -75,7 +75,7 @@ Buffer = NDArray[np.uint8]
 
 
 class Version(NamedTuple):
-    """What tells an object from another that has taken its place."""
+    """What distinguishes an object from another that has taken its place."""
 
     size: int
     """Bytes of the object."""
@@ -99,7 +99,7 @@ class Storage(Protocol):
         """Whether a part of an object can be read by itself; otherwise all of its bytes are fetched for it."""
 
     def is_store(self) -> bool:
-        """Tell whether there is a store; `StorageError` if nobody may look."""
+        """Return whether there is a store; `StorageError` if nobody may look."""
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes; `MissingObjectError` if there is none, `DamagedObjectError` if it is too large."""
@@ -114,7 +114,7 @@ class Storage(Protocol):
         """Return the number of an object's bytes; `MissingObjectError` if there is none."""
 
     def exists(self, key: str) -> bool:
-        """Tell whether there is an object of this key."""
+        """Return whether there is an object of this key."""
 
     def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
         """Publish an object if there is none; return whether it was written."""
@@ -165,7 +165,7 @@ class Storage(Protocol):
         """Return the name of this process's heartbeat while it holds the storage."""
 
     def has_heartbeat(self, name: str) -> bool:
-        """Tell whether this heartbeat is here, and so whether both processes see the same storage."""
+        """Return whether this heartbeat is here, and so whether both processes see the same storage."""
 
     def claim(self, name: str) -> bool:
         """Take a lease of some work while holding the storage, so that others do something else meanwhile.

@@ -1,8 +1,8 @@
 """Who writes in a store: each process keeps a file in `tmp/` as its heartbeat, so that others know if it is gone.
 
 A heartbeat is locked by its process and renewed every few seconds. Where writer and observer share a kernel, containers
-among them, a lock that is free says at once that the process is gone. Elsewhere, and of a process that was stopped, it
-is said by a heartbeat that does not change while it is watched; clocks of other hosts are not compared.
+among them, a free lock shows at once that the process is gone. Elsewhere, and for a stopped process, a
+heartbeat that does not change while it is watched shows it; clocks of other hosts are not compared.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def new_writer() -> str:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a file in `tmp/` is one of ours, by its name."""
+    """Return whether a file in `tmp/` is one of ours, by its name."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
@@ -90,7 +90,7 @@ class Writers:
             heartbeat.let_go()
 
     def has_heartbeat(self, writer: str) -> bool:
-        """Tell whether a writer's heartbeat is in the folder."""
+        """Return whether a writer's heartbeat is in the folder."""
         return (self.folder / f"{writer}{HEARTBEAT}").exists()
 
     def sweep(self) -> int:
@@ -137,7 +137,7 @@ class Writers:
         try:
             if _is_unlocked(handle):
                 return None
-            status = os.fstat(handle)  # of the opened file: network file systems cache what a name says
+            status = os.fstat(handle)  # of the opened file: network file systems cache what a name refers to
         finally:
             os.close(handle)
         silence = self._unchanged(writer, status)
@@ -229,7 +229,7 @@ os.register_at_fork(after_in_child=_forget_heartbeats)
 
 
 def _is_unlocked(handle: int) -> bool:
-    """Tell whether a heartbeat's lock is certainly free: it is of this kernel and file system, where locks are seen."""
+    """Return whether a lock is certainly free: it is of this kernel and file system, where locks are visible."""
     where = _where(handle)
     if not where or os.pread(handle, len(where) + 1, 0) != where:
         return False

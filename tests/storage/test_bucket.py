@@ -106,16 +106,16 @@ def test_an_object_that_is_larger_than_any_of_its_kind_is_not_read(storage, monk
 
 
 def test_a_store_that_another_writer_begins_while_this_one_looks_is_taken_for_what_it_is(storage, place, monkeypatch):
-    looked = storage.stands
+    looked = storage.is_store
 
     def another_begins() -> bool:
-        monkeypatch.setattr(storage, "stands", looked)
+        monkeypatch.setattr(storage, "is_store", looked)
         stood = looked()
         assert open_storage(place).put_if_absent(SOURCES[1], b"theirs")
         monkeypatch.setattr(bucket, "_begun", set())  # the other is another process
         return stood
 
-    monkeypatch.setattr(storage, "stands", another_begins)
+    monkeypatch.setattr(storage, "is_store", another_begins)
 
     assert storage.put_if_absent(SOURCES[0], b"ours")
     assert storage.get(SOURCES[1]) == b"theirs"

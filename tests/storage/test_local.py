@@ -142,14 +142,14 @@ def _put_many(root: Path, start: object, results: object) -> None:
 
 def test_a_store_that_another_writer_begins_while_this_one_looks_is_taken_for_what_it_is(tmp_path, monkeypatch):
     storage = open_storage(str(tmp_path))
-    looked = storage.stands
+    looked = storage.is_store
 
     def another_begins() -> bool:
         stood = looked()
         assert open_storage(str(tmp_path)).put_if_absent(SOURCES[1], b"theirs")
         return stood
 
-    monkeypatch.setattr(storage, "stands", another_begins)
+    monkeypatch.setattr(storage, "is_store", another_begins)
 
     assert storage.put_if_absent(SOURCES[0], b"ours")
     assert storage.get(SOURCES[1]) == b"theirs"

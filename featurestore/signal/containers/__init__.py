@@ -1,7 +1,7 @@
 """Audio containers, looked at before a decoder sees them: what they hold, and whether all of it is there.
 
-A decoder hands out what it finds and says nothing of what is missing. Each module here reads one family of headers,
-refuses files that are cut, lie or cannot be told apart, and returns the bytes that libsndfile decodes right.
+A decoder returns what it finds and does not report what is missing. Each module here reads one family of headers,
+refuses files that are cut, wrong or ambiguous, and returns the bytes that libsndfile decodes right.
 """
 
 from __future__ import annotations

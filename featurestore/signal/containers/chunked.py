@@ -47,15 +47,15 @@ def prepare_aiff(data: bytes) -> Prepared:
 def _streamed_aiff(data: bytes, position: int, comm: bytes) -> Prepared:
     """Write the sizes of an AIFF file that was written into a pipe: its samples reach to the end.
 
-    If it says how many frames there are, these have to be there.
+    If it states the number of frames, these have to be there.
     """
     width, place = _frame_bytes(comm), data.find(comm, 12) + 2
     if not width:
         raise AudioError("a stream of unknown length of compressed AIFF samples; convert it to WAV or FLAC.")
-    frames, told = (len(data) - position - 16) // width, int.from_bytes(comm[2:6], "big")
-    if frames < told and told * width < STREAM_MARKS[0] - STREAM_HEADERS:
-        raise AudioError(f"truncated: the header announces {told} frames, {max(frames, 0)} are there.")
-    frames = min(frames, told)
+    frames, announced = (len(data) - position - 16) // width, int.from_bytes(comm[2:6], "big")
+    if frames < announced and announced * width < STREAM_MARKS[0] - STREAM_HEADERS:
+        raise AudioError(f"truncated: the header announces {announced} frames, {max(frames, 0)} are there.")
+    frames = min(frames, announced)
     if frames < 1:
         raise AudioError("truncated: a stream of unknown length that ends right behind its header.")
     whole = data[: position + 16 + frames * width]
@@ -66,7 +66,7 @@ def _streamed_aiff(data: bytes, position: int, comm: bytes) -> Prepared:
 
 
 def _frame_bytes(comm: bytes) -> int:
-    """Return the bytes of one sample of all channels; 0 where samples are compressed or nothing is said."""
+    """Return the bytes of one sample of all channels; 0 where samples are compressed or their format is missing."""
     kind = comm[18:22] if len(comm) >= 22 else b"NONE"
     if len(comm) < 18 or kind not in _PLAIN_AIFF:
         return 0
@@ -99,7 +99,7 @@ def prepare_caf(data: bytes) -> Prepared:
 def prepare_w64(data: bytes) -> Prepared:
     """Check the samples of a Wave64 file, whose sizes count the 24 bytes of each chunk's header.
 
-    libsndfile takes what stands behind the samples for more of them, so it is cut off and the samples are counted.
+    libsndfile takes what comes after the samples for more of them, so it is cut off and the samples are counted.
     """
     position, form = 40, b""
     for _ in range(_MOST_CHUNKS):

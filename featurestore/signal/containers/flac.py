@@ -1,6 +1,6 @@
 """FLAC: whether its frames reach as far as the header says.
 
-A stream that was written into a pipe says nothing of its length (RFC 9639, section 8.2), and one that lies hides
+A stream that was written into a pipe does not state its length (RFC 9639, section 8.2), and a wrong length hides
 samples. Both come out from the number in the last frame's header (section 9.1).
 """
 
@@ -12,7 +12,7 @@ from featurestore.errors import AudioError
 from featurestore.signal.containers.prepared import Prepared, id3_length
 
 _CANDIDATES = 100_000
-"""Places that begin like a frame header and are tried from the end; samples that stand as they are can have many."""
+"""Places that begin like a frame header and are tried from the end; uncompressed samples can have many."""
 _CHECKED = 64
 """Whole frame headers that are found from the end."""
 _MOST_BLOCKS = 10_000
@@ -39,7 +39,7 @@ _CRC16 = _crc_table(16, 0x8005)
 
 
 def prepare_flac(data: bytes) -> Prepared:
-    """Check the announced number of samples against the last frame, and fill it in where it is not told.
+    """Check the announced number of samples against the last frame, and fill it in where it is missing.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def _coded_number(code: bytes) -> tuple[int, int] | None:
 
 
 def _is_last(data: bytes, position: int, behind: int) -> bool:
-    """Tell whether the frame at a position ends with the file and not where the next one seems to begin.
+    """Return whether the frame at a position ends with the file and not where the next one seems to begin.
 
     The checksum of a whole frame comes out as zero, and so does that of several.
     """

@@ -2,7 +2,7 @@
 
 Streams of a constant bit rate need no header, and a decoder then guesses their length from the first frame: too long
 or too short by a little, and by much where the bit rate varies. So frames are counted here, and a stream that does
-not tell its length is lengthened by zeros until the guess is long enough.
+not state its length is lengthened by zeros until the guess is long enough.
 
 Frame headers after ISO/IEC 11172-3, section 2.4.1.3, and 13818-3; the info frame after the Xing and LAME tags.
 """
@@ -29,7 +29,7 @@ _TRAILERS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the header of one frame says."""
+    """The header of one frame."""
 
     size: int
     """Bytes with the header."""
@@ -43,7 +43,7 @@ class Frame:
 
     @property
     def tag_position(self) -> int:
-        """Where an info tag stands: behind the header and the side information of a frame of silence."""
+        """Where an info tag is: behind the header and the side information of a frame of silence."""
         return 4 + (9 if self.mono else 17) if self.low else 4 + (17 if self.mono else 32)
 
 
@@ -64,7 +64,7 @@ def frame_header(head: bytes) -> Frame | None:
 
 
 def prepare_mpeg(data: bytes) -> Prepared:
-    """Check that every frame is there, and count the samples of a stream that does not tell.
+    """Check that every frame is there, and count the samples of a stream that does not state them.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def prepare_mpeg(data: bytes) -> Prepared:
 
 
 def _first_frame(data: bytes) -> int:
-    """Return where the first frame stands whose successor stands where it should; else where the tags end."""
+    """Return where the first frame is whose successor is where it should be; else where the tags end."""
     start = id3_length(data)
     for position in range(start, min(len(data), start + 65_536)):
         frame = frame_header(data[position : position + 4])

@@ -25,7 +25,7 @@ class Prepared:
 
 
 def is_streamed(size: int) -> bool:
-    """Tell whether a size is a stream's mark; a file that is really so long is larger than any that is read here."""
+    """Return whether a size is a stream's mark; a file that is really so long is larger than any that is read here."""
     return any(abs(size - mark) <= STREAM_HEADERS for mark in STREAM_MARKS)
 
 

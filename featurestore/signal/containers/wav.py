@@ -1,6 +1,6 @@
-"""WAV: what its chunks say, refused where it is cut or ambiguous, else in a form that every decoder reads.
+"""WAV: its chunks, refused where it is cut or ambiguous, else in a form that every decoder reads.
 
-libsndfile hands out the samples that are there and says nothing of those that are missing, so a truncated download
+libsndfile returns the samples that are there and does not report those that are missing, so a truncated download
 would look like a shorter recording. Chunks after Microsoft's RIFF specification; RF64 and BW64 after ITU-R BS.2088.
 
 Plain samples (integers of 8 to 64 bits, floats, A-law, mu-law) get a new header of 44 bytes, so that no foreign chunk
@@ -24,7 +24,7 @@ from featurestore.signal.containers.prepared import Prepared, check_held, is_str
 UNKNOWN_SIZE = 0xFFFFFFFF
 """Written by programs that stream and cannot go back to fill in the size; RF64 files use it too."""
 EXTENSIBLE = 0xFFFE
-"""Format tag whose meaning stands in the extension."""
+"""Format tag whose meaning is in the extension."""
 INTEGER, FLOAT = 1, 3
 MS_ADPCM, IMA_ADPCM, GSM, MP3 = 2, 17, 49, 85
 PLAIN_TAGS = {INTEGER: "integer", FLOAT: "float", 6: "A-law", 7: "mu-law"}
@@ -70,7 +70,7 @@ class WavFormat:
 
     @property
     def width(self) -> int:
-        """Bytes of one sample of one channel; 24 bits can stand in four, and other contradictions are overlooked."""
+        """Bytes of one sample of one channel; 24 bits can lie in four, and other contradictions are overlooked."""
         roomy = 16 < self.bits <= 24 and self.block == 4 * self.channels
         return 4 if roomy else -(-self.bits // 8)
 
@@ -136,8 +136,8 @@ def prepare_wav(data: bytes) -> Prepared:
     Raises
     ------
     AudioError
-        If the format or the samples are missing, cut or contradictory, or the samples stand in their containers in
-        a way that cannot be told.
+        If the format or the samples are missing, cut or contradictory, or how the samples lie in their
+        containers is ambiguous.
     """
     form, chunk = wav_format(data), data_chunk(data)
     if chunk is None:
@@ -162,7 +162,7 @@ def prepare_wav(data: bytes) -> Prepared:
 
 
 def is_plain_wav(data: bytes) -> bool:
-    """Tell whether `prepare_wav` gives samples behind a header of our own: nothing that could trap a decoder."""
+    """Return whether `prepare_wav` gives samples behind a header of our own: nothing that could trap a decoder."""
     form = wav_format(data) if data[:4] in (b"RIFF", b"RF64", b"BW64") else None
     return form is not None and form.tag in PLAIN_TAGS
 
