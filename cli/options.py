@@ -25,11 +25,13 @@ def place_option(command: Command) -> Command:
     """Add `--store` and `--base`; the command gets one address, `place`, that names both, so that workers open both."""
 
     def with_base(context: click.Context, _: click.Parameter, place: str | None) -> str:
+        """Return one address for the store and its base."""
         from featurestore.storage import default_place, layered_place
 
         return layered_place(place or default_place(), context.meta.get(BASE))
 
     def remember_base(context: click.Context, _: click.Parameter, base: str | None) -> None:
+        """Keep the base for `with_base`, which comes later."""
         context.meta[BASE] = base
 
     return _all_of(
@@ -58,6 +60,7 @@ def store_option(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_store(*arguments: Any, place: str, **options: Any) -> Any:  # noqa: ANN401 (any command)
+        """Open the store and run the command; `StorageError` if the place cannot be one."""
         from featurestore.store import open_store
 
         return command(*arguments, store=open_store(place), **options)
@@ -69,6 +72,7 @@ def trust_code_option(command: Command) -> Command:
     """Add `--trust-code`; the command needs no argument for it, since the permission goes into the environment."""
 
     def trust_modules(_: click.Context, __: click.Parameter, modules: tuple[str, ...]) -> None:
+        """Allow the modules for this process and its children."""
         from featurestore.trusted_code import trust
 
         if modules:
@@ -105,6 +109,7 @@ def file_limit_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def limited(*arguments: Any, max_file_size: int, max_files: int, **options: Any) -> Any:  # noqa: ANN401 (any command)
+        """Run the command with its limits, members and bytes a member."""
         from featurestore.corpus.sources.archive_safety import Limits
 
         return command(*arguments, limits=Limits(members=max_files, member_bytes=max_file_size), **options)

@@ -188,6 +188,7 @@ def gc(delete: bool, grace: float, compact: bool, store: Store, as_json: bool) -
     from pipelines.compact import compact as move
 
     def announce(objects: Iterable[tuple[str, int]]) -> None:
+        """Print the objects that are about to go, with their bytes."""
         for key, count in objects:
             notice(f"{key}  {size(count)}")
 

@@ -65,6 +65,7 @@ def parsed(data: bytes) -> dict[str, Any]:
     """Read a JSON object whose numbers are finite; `ValueError` if it is none."""
 
     def finite(text: str) -> float:
+        """Return a finite number; `ValueError` for `NaN`, `Infinity` and what overflows."""
         number = float(text)  # also of `NaN` and `Infinity`, which Python's reader takes for numbers
         if not math.isfinite(number):
             raise ValueError(f"{text:.20} is not a finite number")

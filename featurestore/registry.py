@@ -100,6 +100,7 @@ def declared(fields: Mapping[str, tuple[Any, Any, str]]) -> Callable[[Class], Cl
     """
 
     def add(found: Class) -> Class:
+        """Return the class with the fields declared."""
         for name, (kind, default, meaning) in fields.items():
             if name in found.__annotations__:
                 raise TypeError(f"{found.__name__} has two fields {name!r}")

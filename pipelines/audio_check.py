@@ -148,6 +148,7 @@ def _measure_all(
     sizes: deque[int] = deque()
 
     def finish() -> tuple[str, str, Measures | str]:
+        """Wait for the first file that was begun."""
         path, content, future = waiting.popleft()
         return path, content, future.result()
 

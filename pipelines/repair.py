@@ -251,6 +251,7 @@ def _mend_listing(store: Store, key: str) -> None:
     """Write a listing anew that other objects imply: a table without rejects, or a synthesised corpus."""
 
     def implied() -> Iterator[Listing]:
+        """Yield the listings that tables and synthesised corpora imply."""
         for table in _tables(store):
             yield tuple(sorted({one.file for one in table.utterances}, key=lambda file: file.path))
         for manifest in _manifests(store):
@@ -302,6 +303,7 @@ def _corpus_reference(store: Store, corpus: str) -> CorpusReference:
                 wanted |= {(one.file.path, one.file.content) for one in table.utterances}
 
     def sized(checksum: str) -> tuple[int, str] | None:
+        """Return size and checksum of a listing that holds all wanted files, else None."""
         key = listing_key(checksum)
         listing = parse_listing(key, store.storage.get(key))
         files = {(file.path, file.content) for file in listing}
@@ -342,6 +344,7 @@ def _manifests(store: Store) -> Iterator[Manifest]:
 
 def _references(store: Store, folder: str) -> Iterator[Reference]:
     def read(name: str) -> Reference:
+        """Return a reference, checked; `DamagedObjectError` if it is not sound."""
         key = f"{folder}/{name}.json"
         return Reference.from_bytes(key, store.storage.get(key))
 

@@ -314,6 +314,7 @@ def _sample(store: Store, rows: int, dataset: str | None) -> list[tuple[str, str
         addresses = list(store.dataset(store.reference(dataset).dataset).addresses)
 
     def keys() -> Iterator[tuple[str, str, int, ShardRecord]]:
+        """Yield the sha256 of each row's key, and the row."""
         for address in addresses:
             with suppress(FeatureStoreError):  # what verify reports
                 record = store.record(address)

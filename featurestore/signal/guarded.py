@@ -170,6 +170,7 @@ class _Child:
         late = threading.Event()
 
         def stop() -> None:
+            """End the child, whose patience is over."""
             late.set()
             self.process.kill()
 

@@ -97,6 +97,7 @@ class Requests:
         import obstore
 
         def whole() -> tuple[bytes, Found]:
+            """Read all of the object once; `_CutShortError` if the answer ends early."""
             answer = obstore.get(self.service, key)
             found = _found(answer.meta)
             if found.size > most:
@@ -113,6 +114,7 @@ class Requests:
         options: GetOptions = {"range": (start, stop), "if_match": e_tag}
 
         def part() -> bytes:
+            """Read the part once; `_CutShortError` if the answer ends early."""
             return self._complete(obstore.get(self.service, key, options=options).bytes(), stop - start)
 
         try:
@@ -134,6 +136,7 @@ class Requests:
         import obstore
 
         def listed() -> dict[str, Found]:
+            """List the objects once."""
             objects: dict[str, Found] = {}
             for page in obstore.list(self.service, prefix or None, chunk_size=1000):
                 objects |= {entry["path"]: _found(entry) for entry in page}
@@ -148,6 +151,7 @@ class Requests:
         import obstore
 
         def named() -> list[str]:
+            """Return the paths one level below, once."""
             level = obstore.list_with_delimiter(self.service, prefix or None)
             return [*level["common_prefixes"], *(entry["path"] for entry in level["objects"])]
 

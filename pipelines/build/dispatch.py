@@ -82,6 +82,7 @@ def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: Progress, count
     waiting, deadly, lock = iter(bundles), list[Bundle](), threading.Lock()
 
     def note(bundle: Bundle, receipt: Receipt) -> None:
+        """Count a finished bundle."""
         counts.add(bundle, receipt)
         progress.advance(receipt.computed + receipt.copied)
 

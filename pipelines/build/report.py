@@ -100,6 +100,7 @@ def now_and_then(progress: Progress) -> Callable[[str], None]:
     due = time.monotonic() + FIRST_LINE
 
     def tell(text: str) -> None:
+        """Report it, if it is due."""
         nonlocal due
         if time.monotonic() >= due:
             progress.tell(text)

@@ -62,6 +62,7 @@ class Prepared:
         from featurestore.checksummed_json import digest
 
         def of(view: DatasetView) -> str:
+            """Return the sha256 of a side's recordings and labels."""
             recordings = zip(view.contents, view.labels.tolist(), strict=True)
             return digest(sorted({f"{content}/{label}" for content, label in recordings}))
 
@@ -182,9 +183,11 @@ def _built(
     utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)
 
     def check_split(spec: DatasetSpec) -> None:
+        """Raise what `_chosen_splits` raises, before anything is computed."""
         _chosen_splits(experiment, utterances, every_fold, heard=spec.policy.inputs if spec.policy else ())
 
     def built(spec: DatasetSpec, name: str, check: Callable[[DatasetSpec], None] = lambda _: None) -> DatasetView:
+        """Build a dataset and return its view."""
         progress = listener.build(corpus.name)
         report = build(store, corpus, spec, name=name, jobs=jobs, check=check, progress=progress)
         for rejection in report.rejected:

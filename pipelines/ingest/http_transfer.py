@@ -232,6 +232,8 @@ class Watch:
         sockets = self._sockets
 
         def watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+            """Return a pool whose connections note their sockets."""
+
             class Connection(pool.ConnectionCls):  # type: ignore[misc, name-defined]
                 def connect(self) -> None:
                     super().connect()

@@ -36,6 +36,7 @@ class _Kept(FunctionCache):
     """Machine code in files; one that cannot be read or written costs another compilation and nothing else."""
 
     def load_overload(self, *arguments: Any) -> Any:  # noqa: ANN401 (of numba)
+        """Return kept machine code, or None."""
         try:
             return super().load_overload(*arguments)  # type: ignore[no-untyped-call]
         except Exception:  # it is cut or cannot be read; pickles fail in any way
@@ -44,6 +45,7 @@ class _Kept(FunctionCache):
             return None
 
     def save_overload(self, *arguments: Any) -> None:  # noqa: ANN401 (of numba)
+        """Keep machine code, if it can be written."""
         with suppress(Exception):
             super().save_overload(*arguments)  # type: ignore[no-untyped-call]
 

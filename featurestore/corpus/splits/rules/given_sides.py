@@ -42,6 +42,7 @@ class OwnSides(SplitRule, registered=False):
         held = self._held_out([one for one in utterances if sides[one.path] == "train"], seed)
 
         def side(one: SplitItem) -> str | None:
+            """Return the side of an utterance; None if it takes no part."""
             chosen = sides[one.path]
             return "validation" if chosen == "train" and str(field_of(one, rule.group)) in held else chosen
 
