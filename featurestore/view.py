@@ -26,7 +26,7 @@ from featurestore.specs.row_spec import RowSpec
 if TYPE_CHECKING:
     from featurestore.corpus.splits.types import Split
     from featurestore.datasets import ReadableStore
-    from featurestore.rows.engine import RowEngine
+    from featurestore.rows import RowEngine
 
 Triple = tuple["DatasetView", "DatasetView", "DatasetView"]
 
@@ -226,7 +226,7 @@ class DatasetView:
 
     @cached_property
     def _engine(self) -> RowEngine:
-        from featurestore.rows.engine import RowEngine
+        from featurestore.rows import RowEngine
 
         return RowEngine(self.features, self.augmentation, self.store.source)
 

@@ -13,7 +13,7 @@ import soundfile
 from featurestore import presets
 from featurestore.errors import AudioError, SpecError
 from featurestore.perturbations.policy_tables import Drawn
-from featurestore.rows.engine import RowEngine
+from featurestore.rows import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import row_versions

@@ -38,7 +38,7 @@ from featurestore.storage.protocol import KEY, Buffer
 from featurestore.store import Store
 
 if TYPE_CHECKING:
-    from featurestore.rows.engine import Engine
+    from featurestore.rows import Engine
 
 FOREIGN = "a foreign file: no part of a store"
 
@@ -273,7 +273,7 @@ def recompute(
     LeftOutError
         If the dataset was copied without its originals.
     """
-    from featurestore.rows.engine import RowEngine  # not above: repair verifies without kernels
+    from featurestore.rows import RowEngine  # not above: repair verifies without kernels
 
     if dataset is not None and SOURCES in store.lacks(store.reference(dataset).dataset):
         raise LeftOutError(store.uri)

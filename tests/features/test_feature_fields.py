@@ -8,7 +8,7 @@ from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.features import KINDS
 from featurestore.perturbations.policy_tables import Drawn
-from featurestore.rows.engine import RowEngine
+from featurestore.rows import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, override, preset_names

@@ -9,7 +9,7 @@ from scipy import signal as scipy_signal
 
 from featurestore.errors import AudioError, SpecError
 from featurestore.perturbations.policy_tables import Drawn
-from featurestore.rows.engine import RowEngine
+from featurestore.rows import RowEngine
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.reverberation import Noise, Room, noise_start
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw

@@ -10,7 +10,7 @@ from tiny_corpus import MANIFEST, build_here, recipe
 from featurestore.errors import AudioError, SpecError
 from featurestore.integrity.verify import recompute, verify
 from featurestore.perturbations.policy_tables import Drawn
-from featurestore.rows.engine import LEAST_KEPT, RowEngine
+from featurestore.rows import LEAST_KEPT, RowEngine
 from featurestore.shards.record import record_key
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec, draw

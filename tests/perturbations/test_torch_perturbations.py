@@ -9,7 +9,7 @@ from perturbations.sounds import FEATURES, wav, white
 
 from featurestore.errors import SpecError
 from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn, Recordings
-from featurestore.rows.engine import RowEngine
+from featurestore.rows import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.row_spec import RowSpec
 from pipelines.torch_rows import TOLERANCE

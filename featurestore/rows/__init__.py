@@ -1,1 +1,0 @@
-"""From the bytes of a recording, and what is drawn for a copy, to one row of features."""
