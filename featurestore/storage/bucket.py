@@ -18,7 +18,7 @@ from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingOb
 from featurestore.files import read_regular
 from featurestore.storage.bucket_holders import holders_in
 from featurestore.storage.bucket_listings import Listings, listed_folder
-from featurestore.storage.bucket_requests import ChangedError, Data, Found, Requests
+from featurestore.storage.bucket_requests import ChangedError, Found, Requests
 from featurestore.storage.fetch_ahead import AHEAD, FetchAhead
 from featurestore.storage.folder_lock import MARK, refuse_newer
 from featurestore.storage.object_cache import ObjectCache, copy_name
@@ -26,6 +26,7 @@ from featurestore.storage.protocol import (
     FOLDER,
     MARKER,
     Buffer,
+    Data,
     Version,
     checked_key,
     is_part,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from featurestore.errors import DamagedObjectError, MissingPackageError, StorageError
+from featurestore.storage.protocol import Data
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
@@ -38,7 +39,8 @@ PASSING = {408, 409, 425, 429, *range(500, 600)}
 INSTANCE = "169.254.169.254"
 """Who is asked for credentials last: a machine in the cloud knows its own, any other one has none then."""
 
-Data = bytes | bytearray | memoryview
+_processes: list[int] = []
+"""The process that sent the first request, after which its forks can send none."""
 Value = TypeVar("Value")
 
 
@@ -80,8 +82,14 @@ class Requests:
 
     @property
     def service(self) -> S3Store:
-        """The client; a fork cannot use that of its parent, whose threads it does not have."""
-        _refuse_forks(self.uri)
+        """The client; `StorageError` in a fork, which has none of the threads of its parent's client."""
+        if not _processes:
+            _processes.append(os.getpid())
+        if _processes[0] != os.getpid():
+            raise StorageError(
+                f"{self.uri}: a forked process cannot go on with its parent's connections to a bucket: start workers "
+                "with multiprocessing_context='spawn', or read in this process."
+            )
         return _service(self.uri, self.endpoint)
 
     def get(self, key: str, most: int) -> tuple[bytes, Found]:
@@ -170,7 +178,7 @@ class Requests:
         for pause in self._pauses():
             try:
                 mode: Any = "create" if e_tag is None else {"e_tag": e_tag}
-                made = str(obstore.put(self.service, key, _plain(data), mode=mode)["e_tag"])
+                made = str(obstore.put(self.service, key, bytes(data), mode=mode)["e_tag"])
             except (AlreadyExistsError, PreconditionError):
                 found = self.head(key)
                 if found is not None and found.e_tag != e_tag:
@@ -191,7 +199,7 @@ class Requests:
         """Write an object in place of any other; for what only this process writes."""
         import obstore
 
-        self._tried("writing", key, lambda: obstore.put(self.service, key, _plain(data), use_multipart=False))
+        self._tried("writing", key, lambda: obstore.put(self.service, key, bytes(data), use_multipart=False))
 
     def delete(self, key: str) -> None:
         """Remove an object, if there is one."""
@@ -243,7 +251,8 @@ class Requests:
         if isinstance(error, StorageError) or not isinstance(error, BaseError | _CutShortError | OSError):
             raise error
         self._refuse_missing_bucket(error)
-        status, reason = _status(error), self._reason(error)
+        found, reason = re.search(r"status code: (\d{3})", str(error)), self._reason(error)
+        status = int(found[1]) if found else None
         denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in (401, 403)
         if denied or INSTANCE in str(error):
             raise StorageError(
@@ -373,26 +382,3 @@ def _profile(uri: str) -> Any:  # noqa: ANN401 (obstore's protocol)
 
 def _found(entry: ObjectMeta) -> Found:
     return Found(entry["size"], entry["e_tag"] or "", entry["last_modified"].timestamp())
-
-
-def _plain(data: Data) -> bytes:
-    return data if isinstance(data, bytes) else bytes(data)
-
-
-def _status(error: Exception) -> int | None:
-    found = re.search(r"status code: (\d{3})", str(error))
-    return int(found[1]) if found else None
-
-
-_processes: list[int] = []
-"""The process that sent the first request, after which its forks can send none."""
-
-
-def _refuse_forks(uri: str) -> None:
-    if not _processes:
-        _processes.append(os.getpid())
-    if _processes[0] != os.getpid():
-        raise StorageError(
-            f"{uri}: a forked process cannot go on with its parent's connections to a bucket: start workers with "
-            "multiprocessing_context='spawn', or read in this process."
-        )

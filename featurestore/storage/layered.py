@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from featurestore.errors import MissingObjectError
-from featurestore.storage.protocol import Buffer, Storage, Version
+from featurestore.storage.protocol import Buffer, Data, Storage, Version
 from featurestore.storage.writers import Holder
 
 BASE = "?base="
@@ -71,7 +71,7 @@ class LayeredStorage:
         """Return whether either holds the object."""
         return self.own.exists(key) or self.base.exists(key)
 
-    def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
+    def put_if_absent(self, key: str, data: Data, *, durable: bool = True) -> bool:
         """Publish an object in the upper storage if neither holds it."""
         return not self.base.exists(key) and self.own.put_if_absent(key, data, durable=durable)
 
@@ -79,7 +79,7 @@ class LayeredStorage:
         """Publish a local file's bytes in the upper storage if neither holds the object."""
         return not self.base.exists(key) and self.own.adopt(key, path)
 
-    def replace(self, key: str, data: bytes | bytearray | memoryview) -> None:
+    def replace(self, key: str, data: Data) -> None:
         """Publish an object in the upper storage."""
         self.own.replace(key, data)
 

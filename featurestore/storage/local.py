@@ -17,7 +17,7 @@ from typing import Any
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
 from featurestore.files import mode_of, open_regular, read_regular, sync_folder
 from featurestore.storage.folder_lock import MARK, NEIGHBOURS, TEMPORARY, check_may_begin, hold_folder, is_store
-from featurestore.storage.protocol import FOLDER, MARKER, Buffer, Version, checked_key, is_part, largest
+from featurestore.storage.protocol import FOLDER, MARKER, Buffer, Data, Version, checked_key, is_part, largest
 from featurestore.storage.writers import Holder, Writers
 
 MOST_OPEN = 128
@@ -114,7 +114,7 @@ class LocalStorage:
         with self._explained(key):
             return stat.S_ISREG(mode_of(self._path(key)))
 
-    def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
+    def put_if_absent(self, key: str, data: Data, *, durable: bool = True) -> bool:
         """Publish an object if there is none; return whether it was written."""
         if self.exists(key):
             return False
@@ -146,7 +146,7 @@ class LocalStorage:
                 return self.put_if_absent(key, read_regular(path, largest(key)), durable=False)
             return True
 
-    def replace(self, key: str, data: bytes | bytearray | memoryview) -> None:
+    def replace(self, key: str, data: Data) -> None:
         """Publish an object in place of any other, atomically."""
         with self._explained(key), self._temporary(data, durable=True) as temporary:
             target = self._target(key, durable=True)
@@ -330,7 +330,7 @@ class LocalStorage:
         self.put_if_absent(MARKER, MARK)
 
     @contextmanager
-    def _temporary(self, data: bytes | bytearray | memoryview, *, durable: bool) -> Iterator[Path]:
+    def _temporary(self, data: Data, *, durable: bool) -> Iterator[Path]:
         """Write data to a new temporary file; it is gone afterwards, whatever happened."""
         self._begin()
         folder = self.root / TEMPORARY

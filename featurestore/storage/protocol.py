@@ -72,6 +72,7 @@ def largest(key: str) -> int:
 
 
 Buffer = NDArray[np.uint8]
+Data = bytes | bytearray | memoryview
 
 
 class Version(NamedTuple):
@@ -116,13 +117,13 @@ class Storage(Protocol):
     def exists(self, key: str) -> bool:
         """Return whether there is an object of this key."""
 
-    def put_if_absent(self, key: str, data: bytes | bytearray | memoryview, *, durable: bool = True) -> bool:
+    def put_if_absent(self, key: str, data: Data, *, durable: bool = True) -> bool:
         """Publish an object if there is none; return whether it was written."""
 
     def adopt(self, key: str, path: Path) -> bool:
         """Publish a local file's bytes if there is none, by link where possible; return whether it was."""
 
-    def replace(self, key: str, data: bytes | bytearray | memoryview) -> None:
+    def replace(self, key: str, data: Data) -> None:
         """Publish an object in place of any other, atomically."""
 
     def delete(self, key: str) -> None:

@@ -28,7 +28,12 @@ def kernel(function: Function) -> Function:
     try:
         compiled._cache = _Kept(function)  # type: ignore[no-untyped-call]
     except RuntimeError:  # neither the installation nor the user's cache folder can be written
-        _tell_once()
+        if KERNELS_NOT_KEPT not in os.environ:
+            os.environ[KERNELS_NOT_KEPT] = "1"
+            sys.stderr.write(
+                "note: compiled code cannot be kept here, so each command compiles anew, which takes a minute: set "
+                "NUMBA_CACHE_DIR to a folder that you can write.\n"
+            )
     return cast("Function", compiled)
 
 
@@ -48,16 +53,6 @@ class _Kept(FunctionCache):
         """Keep machine code, if it can be written."""
         with suppress(Exception):
             super().save_overload(*arguments)  # type: ignore[no-untyped-call]
-
-
-def _tell_once() -> None:
-    if KERNELS_NOT_KEPT in os.environ:
-        return
-    os.environ[KERNELS_NOT_KEPT] = "1"
-    sys.stderr.write(
-        "note: compiled code cannot be kept here, so each command compiles anew, which takes a minute: set "
-        "NUMBA_CACHE_DIR to a folder that you can write.\n"
-    )
 
 
 def inlined(function: Function) -> Function:
