@@ -223,14 +223,14 @@ class RowProgress:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def begin(self, rows: int, standing: int) -> None:
+    def begin(self, rows: int, reused: int) -> None:
         """Show the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        reused = f", {standing:,} already in the store" if standing else ""
-        console.print(f"{self.label}: {rows:,} rows to write{reused}", highlight=False)
+        stored = f", {reused:,} already in the store" if reused else ""
+        console.print(f"{self.label}: {rows:,} rows to write{stored}", highlight=False)
         rate = TextColumn("{task.fields[rate]}")
         columns = (BarColumn(bar_width=24), MofNCompleteColumn(), rate, TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)

@@ -68,7 +68,7 @@ def relocate(store: Store, record: DatasetRecord, plans: Sequence[PartPlan]) -> 
 
 
 def donors_of(store: Store, shard: PlannedShard) -> list[str]:
-    """Return the addresses of standing shards that hold rows of a shard, itself among them."""
+    """Return the addresses of existing shards that hold rows of a shard, itself among them."""
     members = set(shard.members)
     return [
         record.address

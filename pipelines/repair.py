@@ -226,8 +226,8 @@ def _mend_dataset(store: Store, key: str) -> None:
             Part(RowSpec.from_document(p["spec"]), tuple(p["contents"]), int(p["first"]), int(p["stop"]))
             for p in said["parts"]
         )
-        standing = [plan_part(part, store.records(part.spec)[0]) for part in parts]
-        planned = sorted({address for plan in standing for address in plan.standing})
+        plans = [plan_part(part, store.records(part.spec)[0]) for part in parts]
+        planned = sorted({address for plan in plans for address in plan.existing})
         for addresses in (planned, sorted(map(str, said.get("addresses") or ()))):
             with suppress(FeatureStoreError, KeyError):
                 digest = dataset_digest(parts, [store.record(address) for address in addresses])

@@ -125,7 +125,7 @@ class PartPlan:
     """How the rows of one part are obtained."""
 
     part: Part
-    standing: tuple[str, ...]
+    existing: tuple[str, ...]
     """Addresses that are referred to as they are."""
     tasks: tuple[ShardTask, ...]
 
@@ -147,7 +147,7 @@ class PartPlan:
     @property
     def addresses(self) -> tuple[str, ...]:
         """Addresses of all shards that hold the part's rows once the tasks are done, sorted."""
-        return tuple(sorted({*self.standing, *(task.shard.address for task in self.tasks)}))
+        return tuple(sorted({*self.existing, *(task.shard.address for task in self.tasks)}))
 
 
 def canonical_shards(part: Part) -> list[PlannedShard]:
@@ -162,19 +162,19 @@ def canonical_shards(part: Part) -> list[PlannedShard]:
     ]
 
 
-Standing = ShardRecord | PlannedShard
+Shard = ShardRecord | PlannedShard
 """A shard that exists, or that a plan assumes to."""
 
 
-def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
+def plan_part(part: Part, records: Sequence[Shard]) -> PartPlan:
     """Decide for each shard of a part: refer to it, refer to others that hold all its rows, or write it.
 
     `records` are all existing shards of the part's spec.
     """
-    standing_addresses = {record.address for record in records}
+    known = {record.address for record in records}
     shards = canonical_shards(part)
-    standing = {shard.address for shard in shards if shard.address in standing_addresses}
-    absent = [shard for shard in shards if shard.address not in standing]
+    existing = {shard.address for shard in shards if shard.address in known}
+    absent = [shard for shard in shards if shard.address not in existing]
     spans: dict[str, list[Span]] = {member: [] for shard in absent for member in shard.members}
     for record in records if spans else ():
         for member in record.members:
@@ -184,10 +184,10 @@ def plan_part(part: Part, records: Sequence[Standing]) -> PartPlan:
     for shard in absent:
         held, donors = _cover(shard, spans)
         if held == shard.rows:
-            standing.update(donors)
+            existing.update(donors)
         else:
             tasks.append(ShardTask(shard, tuple(sorted(donors)), held))
-    return PartPlan(part, tuple(sorted(standing)), tuple(tasks))
+    return PartPlan(part, tuple(sorted(existing)), tuple(tasks))
 
 
 def _cover(shard: PlannedShard, spans: Mapping[str, Sequence[Span]]) -> tuple[int, set[str]]:

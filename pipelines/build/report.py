@@ -28,9 +28,9 @@ FIRST_LINE, NEXT_LINE = 2.0, 10.0
 
 
 class Progress(Protocol):
-    """Hears how a build goes while it runs."""
+    """What is called as a build goes on, to report its progress."""
 
-    def begin(self, rows: int, standing: int) -> None:
+    def begin(self, rows: int, reused: int) -> None:
         """Start: rows to write, and rows already stored."""
 
     def advance(self, rows: int) -> None:
@@ -46,7 +46,7 @@ class Progress(Protocol):
 class Silent:
     """Progress that nobody watches."""
 
-    def begin(self, rows: int, standing: int) -> None:
+    def begin(self, rows: int, reused: int) -> None:
         """Do nothing."""
 
     def advance(self, rows: int) -> None:
