@@ -35,8 +35,8 @@ def read_regular(path: str | Path, most: int) -> bytes:
     """Return the bytes of a regular file; `OSError` if it is none, or has more than `most`."""
     with os.fdopen(open_regular(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(min(size, most) + 1)  # not `most`, for which memory would be set aside
-    if len(data) > most:
+        data = file.read(size + 1) if size <= most else b""  # not `most`, for which memory would be set aside
+    if max(size, len(data)) > most:  # it may have grown
         raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
     return data
 

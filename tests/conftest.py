@@ -33,6 +33,12 @@ class WithoutTorch:
 sys.meta_path.append(WithoutTorch)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests: at the end, one process would wait for the other to finish them."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real recordings, which is not part of the repository."""

@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from featurestore.datasets import Reference
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
+from featurestore.regular_files import read_regular
 from featurestore.storage import open_storage
 from featurestore.store import Store, open_store
 from pipelines.repair import repair
@@ -44,12 +46,18 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("built")
+    build_here(open_store(place / "store"), write_corpus(place / "tiny", range(1, 4)), recipe(2))
+    return place
+
+
 @pytest.fixture
-def built(tmp_path) -> tuple[Store, Path]:
-    folder = write_corpus(tmp_path / "tiny", range(1, 4))
-    store = open_store(tmp_path / "store")
-    build_here(store, folder, recipe(2))
-    return store, folder
+def built(built_once, tmp_path) -> tuple[Store, Path]:
+    """A store and the folder of its corpus, both the test's own."""
+    shutil.copytree(built_once, tmp_path, dirs_exist_ok=True)
+    return open_store(tmp_path / "store"), tmp_path / "tiny"
 
 
 @pytest.mark.parametrize("project", PROJECTS)
@@ -275,6 +283,18 @@ def test_pipes_devices_and_oversized_objects_are_refused_before_they_are_read(bu
     assert os.path.lexists(place)
 
 
+def test_of_a_file_over_its_limit_nothing_is_read(tmp_path):
+    special_file("oversized", tmp_path / "terabyte")
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(OSError, match="larger than 512,000,000 bytes"):
+            read_regular(tmp_path / "terabyte", 512_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_pipe_that_nobody_names_is_reported(built, capsys):
     store, _ = built
     os.mkfifo(Path(store.uri) / "refs" / "x.json")
@@ -304,6 +324,7 @@ def test_shards_cut_short_while_they_are_read_end_in_a_line(built, kept):
 
 def test_a_store_that_is_moved_while_it_is_read_is_called_that(built, tmp_path):
     store, folder = built
+    build_here(store, folder, recipe(2))
     view = open_store(store.uri).view("tiny")
     view[0]
     shutil.move(store.uri, tmp_path / "moved")

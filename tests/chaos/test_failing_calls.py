@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import featurestore
 from demo_corpus import ROOT
 from scale import LONG
 from tiny_corpus import write_corpus
@@ -79,9 +80,11 @@ def shim(tmp_path_factory) -> Path:
 def run(place: Path, command: str, **failing: object) -> subprocess.CompletedProcess[str]:
     """Run a command on the store in a place, perhaps with a call that fails."""
     words = {"folder": place.parent / "tiny", "store": place / "store"}
-    arguments = [word.format(**words) for word in COMMANDS[command]]
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *arguments, "--store", str(place / "store")],
+    arguments = [*(word.format(**words) for word in COMMANDS[command]), "--store", str(place / "store")]
+    if not failing:
+        return featurestore(*arguments)
+    return subprocess.run(  # what is preloaded has to be there before the first import
+        [sys.executable, "-m", "cli", *arguments],
         capture_output=True, text=True, check=False, cwd=ROOT, timeout=280,
         env={**os.environ, "NO_COLOR": "1", **{name: str(value) for name, value in failing.items()}},
     )  # fmt: skip

@@ -18,8 +18,8 @@ from featurestore.shards.reader import ShardReader
 from featurestore.store import Store, open_store
 from pipelines.repair import repair
 
-INJURED = 2_000 if LONG else 120
-REPAIRED = 300 if LONG else 25
+INJURED = 2_000 if LONG else 60
+REPAIRED = 300 if LONG else 15
 
 
 def injured_copy(varied: Store, place: Path) -> tuple[Store, list[Path]]:

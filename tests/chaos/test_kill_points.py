@@ -17,8 +17,8 @@ from featurestore.store import Store, open_store
 from pipelines.compact import compact
 from pipelines.repair import repair
 
-STEP = 1 if LONG else 17
-"""Every operation is killed at in the long run, every seventeenth in the short one."""
+STEP = 1 if LONG else 29
+"""Every operation is killed at in the long run, every twenty-ninth in the short one."""
 Work = Callable[[Store], object]
 
 

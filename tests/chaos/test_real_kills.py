@@ -18,7 +18,7 @@ from scale import LONG
 from featurestore.integrity.verify import verify
 from featurestore.store import open_store
 
-FRESH = 34 if LONG else 1
+FRESH, COPIES = (34, 4) if LONG else (1, 1)
 GROWN = 50
 CALM = {**os.environ, "NO_COLOR": "1"}
 
@@ -88,7 +88,7 @@ def undisturbed(tmp_path_factory, emodb_zip) -> tuple[dict[str, object], float, 
     """What an undisturbed build reports, how long it takes, and its store."""
     place = tmp_path_factory.mktemp("emodb") / "store"
     begun = time.monotonic()
-    report = finished(start(place, emodb_zip, 4))
+    report = finished(start(place, emodb_zip, COPIES))
     return report, time.monotonic() - begun, place
 
 
@@ -99,10 +99,10 @@ def test_a_build_killed_again_and_again_ends_with_the_undisturbed_digest(tmp_pat
     for number in range(FRESH):
         store = tmp_path / f"store{number}"
         for _ in range(1 + number % 2):
-            while not kill_at(store, emodb_zip, 4, moments.uniform(0.2, seconds)):
+            while not kill_at(store, emodb_zip, COPIES, moments.uniform(0.2, seconds)):
                 subprocess.run(["rm", "-rf", str(store)], check=True)  # it was faster than the one before
                 seconds *= 0.9
-        report = finished(start(store, emodb_zip, 4))
+        report = finished(start(store, emodb_zip, COPIES))
 
         assert report["digest"] == whole["digest"]
         assert contents(store) == contents(place)

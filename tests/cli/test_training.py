@@ -210,7 +210,7 @@ def in_its_second_epoch(place: Path, run: Path, *arguments: str) -> subprocess.P
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
     )
-    patience = time.monotonic() + 120
+    patience = time.monotonic() + 240
     while not (run / "metrics.jsonl").exists() and time.monotonic() < patience:
         time.sleep(0.02)
     return process

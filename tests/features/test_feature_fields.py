@@ -5,7 +5,7 @@ import pytest
 from real_recordings import voice
 
 from featurestore.checksummed_json import digest
-from featurestore.errors import SpecError, UnknownNameError
+from featurestore.errors import AudioError, SpecError, UnknownNameError
 from featurestore.features import KINDS
 from featurestore.perturbations.policy_tables import Drawn
 from featurestore.rows import RowEngine
@@ -37,7 +37,11 @@ def test_what_stood_before_there_were_kinds_keeps_its_canonical_form(features, e
 def test_every_kind_names_a_class_that_computes_it(kind):
     features = FeatureSpec.from_dict(OWN if kind == "function" else {"kind": kind})
 
-    KINDS[kind].transform(features, 16_000).check(16_000)
+    transform = KINDS[kind].transform(features, 16_000)
+
+    transform.check(16_000)
+    with pytest.raises(AudioError):
+        transform.check(0)
 
 
 @pytest.mark.parametrize("name", preset_names("features"))

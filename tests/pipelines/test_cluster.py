@@ -69,7 +69,7 @@ def test_a_worker_of_another_version_is_named_and_writes_nothing(store, bundles,
     (tmp_path / "old_version.py").write_text(OLD_VERSION)
 
     with worker(scheduler, "--preload", str(tmp_path / "old_version.py")), connect(scheduler) as client:
-        client.wait_for_workers(1, timeout=60)
+        client.wait_for_workers(1, timeout=240)
         with pytest.raises(BuildError, match=r"no worker can take part; tcp://127.* \(mel 1 in place of \d+\)"):
             run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
 
@@ -85,7 +85,7 @@ def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bun
     line = f"mount --bind '{tmp_path}/own' '{store.uri}' && exec {{}}"
 
     with worker(scheduler, before=(*MOUNTS, line)), connect(scheduler) as client:
-        client.wait_for_workers(1, timeout=60)
+        client.wait_for_workers(1, timeout=240)
         with pytest.raises(BuildError, match="is not the store that this build writes"):
             run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
 

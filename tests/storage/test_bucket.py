@@ -305,6 +305,7 @@ def test_leases_and_signs_are_renewed_while_their_process_works(place, monkeypat
 
 def test_one_who_waits_for_a_bucket_asks_for_little(place, s3_server, monkeypatch, tmp_path):
     monkeypatch.setattr(bucket_holders, "PERIOD", 0.2)
+    monkeypatch.setattr(bucket_holders, "LOOK", 60.0)
     with bucket_holders.Holders(bucket_requests.Requests(place)).hold(exclusive=True), faulty(s3_server) as proxy:
         use(monkeypatch, proxy.address, tmp_path)
         waiting = bucket_holders.Holders(bucket_requests.Requests(place))

@@ -162,7 +162,7 @@ def test_of_many_writers_of_one_key_exactly_one_wins(tmp_path):
     for writer in writers:
         writer.start()
     start.set()
-    won = [results.get(timeout=60) for _ in writers]
+    won = [results.get(timeout=240) for _ in writers]
     for writer in writers:
         writer.join()
 

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 from demo_corpus import ROOT
+from scale import LONG
 
 from featurestore.integrity.verify import verify
 from featurestore.store import open_store
 
-KILLS = 6
+KILLS, COPIES = (6, 60) if LONG else (3, 25)
 
 
 def start(store: Path) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-m", "cli", "build", "demo", "--augment", "60", "--jobs", "2", "--json"]
+    arguments = [sys.executable, "-m", "cli", "build", "demo", "--augment", str(COPIES), "--jobs", "2", "--json"]
     return subprocess.Popen(
         [*arguments, "--store", str(store)],
         stdout=subprocess.PIPE,
