@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from featurestore.regular_files import read_regular
 from tiny_corpus import build_here, recipe, tree, write_corpus
 
 from cli.main import run
@@ -19,7 +20,6 @@ from featurestore.datasets import Reference
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
-from featurestore.regular_files import read_regular
 from featurestore.storage import open_storage
 from featurestore.store import Store, open_store
 from pipelines.repair import repair

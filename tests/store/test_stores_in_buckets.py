@@ -152,7 +152,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4].split(":")
 from featurestore.storage import bucket_holders
-bucket_holders.PERIOD, bucket_holders.SILENCE = 1.0, 15.0
+bucket_holders.PERIOD, bucket_holders.SILENCE = 1.0, float(sys.argv[5])
 from tiny_corpus import build_here, recipe
 from featurestore.store import open_store
 import pipelines.build.tasks as tasks
@@ -168,22 +168,22 @@ print(build_here(open_store(sys.argv[1]), Path(sys.argv[2]), recipe(2)), flush=T
 """
 
 
-def begun(place: str, corpus: Path, shards: int) -> subprocess.Popen[str]:
-    """Start a build in a process of its own that stops at the write of a shard."""
-    command = [sys.executable, "-c", KILLED, place, corpus, str(shards), ":".join(sys.path)]
+def begun(place: str, corpus: Path, shards: int, silence: float = bucket_holders.SILENCE) -> subprocess.Popen[str]:
+    """Start a build in a process of its own that stops at the write of a shard, and takes who is silent for gone."""
+    command = [sys.executable, "-c", KILLED, place, corpus, str(shards), ":".join(sys.path), str(silence)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_a_build_whose_process_is_killed_is_ended_by_another_once_its_leases_lapse(place, corpus, tmp_path):
     wanted = build_here(open_store(tmp_path / "local"), corpus, recipe(2))
     for shards in (0, 1):
-        child = begun(place, corpus, shards)
+        child = begun(place, corpus, shards, silence=15)
         assert child.stdout.readline() == "at it\n"
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
-    child = begun(place, corpus, 1000)
-    told, _ = child.communicate(timeout=120)
+    child = begun(place, corpus, 1000, silence=15)
+    told, _ = child.communicate(timeout=240)
 
     assert wanted[0] in told
     assert verify(open_store(place)).damaged == []
