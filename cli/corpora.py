@@ -234,7 +234,7 @@ def _print_quality(audio: AudioCheck) -> None:
 @json_option
 def new(folder: str, out: str | None, as_json: bool, limits: Limits) -> None:
     """Propose a manifest for a FOLDER or archive of audio, from its file names and the tables next to them."""
-    from featurestore.corpus.corpus_spec import FORMATS, recognised_format
+    from featurestore.corpus.importers import FORMATS, recognised_format
     from featurestore.errors import SourceError
 
     if not Path(folder).exists():

@@ -17,7 +17,8 @@ from featurestore.corpus.check import (
     stand_ins,
     with_what_is_there_instead,
 )
-from featurestore.corpus.corpus_spec import folder_manifest, recognised_format
+from featurestore.corpus.corpus_spec import folder_manifest
+from featurestore.corpus.importers import recognised_format
 from featurestore.corpus.load import corpus_source, read_source, with_unread
 from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.sources.archive_safety import Limits

@@ -6,37 +6,21 @@ emotions; their paths and speakers start with the corpus, so that no two of them
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
-from featurestore.corpus import importers
 from featurestore.corpus.catalog import find_manifest, manifest_names, read_manifest
-from featurestore.corpus.importers.data_folder import DataFolder, DataFormat
-from featurestore.corpus.importers.translation import manifest_of
+from featurestore.corpus.importers import FORMATS, recognised_format
+from featurestore.corpus.importers.data_folder import DataFolder
+from featurestore.corpus.importers.translation import translated_manifest
 from featurestore.corpus.labels.schemes import find_scheme, under_scheme
 from featurestore.corpus.manifest import Expected, LabelRule, Manifest, Scheme
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.suggest.propose import sure_manifest
 from featurestore.corpus.types import Corpus, Rejection, Utterance
 from featurestore.errors import ManifestError, SourceError, SpecError
-
-_MODULES = [import_module(f"{importers.__name__}.{file.name}") for file in iter_modules(importers.__path__)]
-_FORMATS = {one.__name__.rpartition(".")[2]: one.FORMAT for one in _MODULES if hasattr(one, "FORMAT")}
-
-FORMATS: Mapping[str, DataFormat] = dict(sorted(_FORMATS.items(), key=lambda pair: pair[1].rank))
-"""The formats that the modules of `featurestore.corpus.importers` declare as `FORMAT`, in the order of their ranks."""
-
-
-def recognised_format(place: str | Path) -> str | None:
-    """Return the key of the format that a folder is in; None if it is in none."""
-    folder = DataFolder(Path(place))
-    if not folder.place.is_dir():
-        return None
-    return next((key for key, one in FORMATS.items() if one.recognises(folder)), None)
 
 
 def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest:
@@ -54,7 +38,7 @@ def folder_manifest(place: str | Path, limits: Limits | None = None) -> Manifest
     found = recognised_format(folder)
     if found is None:
         return sure_manifest(folder, limits)
-    return manifest_of(FORMATS[found].reads(DataFolder(folder)), folder, manifest_names(), limits)
+    return translated_manifest(FORMATS[found].read(DataFolder(folder)), folder, manifest_names(), limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from tiny_corpus import tone
 
 from cli.main import run
 from featurestore.corpus import load_corpus
-from featurestore.corpus.corpus_spec import FORMATS, find_corpus_spec, folder_manifest, recognised_format
+from featurestore.corpus.corpus_spec import find_corpus_spec, folder_manifest
+from featurestore.corpus.importers import FORMATS, recognised_format
 from featurestore.corpus.protocols import split
 from featurestore.corpus.types import identified_file
 from featurestore.errors import ManifestError, SourceError

@@ -21,7 +21,7 @@ from data_folders import (
 )
 
 from featurestore.corpus import load_corpus
-from featurestore.corpus.corpus_spec import recognised_format
+from featurestore.corpus.importers import recognised_format
 from featurestore.corpus.importers.audformat import plain_yaml
 from featurestore.errors import FeatureStoreError, SourceError
 

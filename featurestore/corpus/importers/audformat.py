@@ -56,46 +56,52 @@ def plain_yaml(text: str, where: str) -> Any:  # noqa: ANN401 (mappings, lists a
         raise SourceError(f"{where} is no plain YAML ({reason}). Correct the file.") from error
 
 
-def is_audformat(folder: DataFolder) -> bool:
-    """Tell whether a folder holds the header of a database."""
-    return folder.has(HEADER)
+class Audformat(DataFormat):
+    """A database of audformat."""
 
+    name = "audformat"
+    title = "audformat database (db.yaml)"
+    rank = 1
 
-def read_audformat(folder: DataFolder) -> FoundCorpus:
-    """Read a database; `SourceError` if the header is no plain YAML, or no table can be read."""
-    where = f"{HEADER!r} in {str(folder.place)!r:.200}"
-    header = plain_yaml(folder.data(HEADER, LARGEST_HEADER).decode("utf-8-sig", errors="replace"), where)
-    if not isinstance(header, dict):
-        raise SourceError(f"{where} holds no mapping, so it is no header of audformat.")
-    rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    notes: list[str] = []
-    for name, table in _mapping(header, "tables").items():
-        if not folder.has(f"db.{name}.csv"):
-            kind = next((kind for kind in ("parquet", "pkl") if folder.has(f"db.{name}.{kind}")), None)
-            stored = f"it is stored as {kind}, which is not read; save the database again with storage_format='csv'"
-            notes.append(f"the table {name!r} is left out: {stored if kind else f'db.{name}.csv is missing'}")
-            continue
-        for path, fields in _table(folder, header, name, table if isinstance(table, dict) else {}):
-            known = rows.setdefault((path, fields.get("start", ""), fields.get("end", "")), {})
-            for field, value in fields.items():
-                if known.setdefault(field, value) != value:
-                    known[f"{name}.{field}"] = value
-    if not rows:
-        why = f": {notes[0]}" if notes else ""
-        raise SourceError(f"the database in {str(folder.place)!r:.200} has no table that is read{why}.")
-    languages = header.get("languages")
-    one = languages[0] if isinstance(languages, list) and len(languages) == 1 else ""
-    return FoundCorpus(
-        "audformat",
-        tuple((path, fields) for (path, _, _), fields in rows.items()),
-        title=_line(header, "name"),
-        description=_line(header, "description"),
-        language=one if isinstance(one, str) else "",
-        licence=_line(header, "license") or _line(header, "usage") or "unknown",
-        licence_url=_line(header, "license_url"),
-        homepage=_line(header, "source"),
-        notes=tuple(notes),
-    )
+    def recognises(self, folder: DataFolder) -> bool:
+        """Tell whether a folder holds the header of a database."""
+        return folder.has(HEADER)
+
+    def read(self, folder: DataFolder) -> FoundCorpus:
+        """Read a database; `SourceError` if the header is no plain YAML, or no table can be read."""
+        where = f"{HEADER!r} in {str(folder.place)!r:.200}"
+        header = plain_yaml(folder.data(HEADER, LARGEST_HEADER).decode("utf-8-sig", errors="replace"), where)
+        if not isinstance(header, dict):
+            raise SourceError(f"{where} holds no mapping, so it is no header of audformat.")
+        rows: dict[tuple[str, str, str], dict[str, str]] = {}
+        notes: list[str] = []
+        for name, table in _mapping(header, "tables").items():
+            if not folder.has(f"db.{name}.csv"):
+                kind = next((kind for kind in ("parquet", "pkl") if folder.has(f"db.{name}.{kind}")), None)
+                stored = f"it is stored as {kind}, which is not read; save the database again with storage_format='csv'"
+                notes.append(f"the table {name!r} is left out: {stored if kind else f'db.{name}.csv is missing'}")
+                continue
+            for path, fields in _table(folder, header, name, table if isinstance(table, dict) else {}):
+                known = rows.setdefault((path, fields.get("start", ""), fields.get("end", "")), {})
+                for field, value in fields.items():
+                    if known.setdefault(field, value) != value:
+                        known[f"{name}.{field}"] = value
+        if not rows:
+            why = f": {notes[0]}" if notes else ""
+            raise SourceError(f"the database in {str(folder.place)!r:.200} has no table that is read{why}.")
+        languages = header.get("languages")
+        one = languages[0] if isinstance(languages, list) and len(languages) == 1 else ""
+        return FoundCorpus(
+            "audformat",
+            tuple((path, fields) for (path, _, _), fields in rows.items()),
+            title=_line(header, "name"),
+            description=_line(header, "description"),
+            language=one if isinstance(one, str) else "",
+            licence=_line(header, "license") or _line(header, "usage") or "unknown",
+            licence_url=_line(header, "license_url"),
+            homepage=_line(header, "source"),
+            notes=tuple(notes),
+        )
 
 
 def _mapping(values: Mapped, key: str) -> dict[str, Any]:
@@ -154,6 +160,3 @@ def _field(column: str, scheme: str) -> str:
         if plain_name(column) in names or plain_name(scheme) in names:
             return role
     return column
-
-
-FORMAT = DataFormat("audformat database (db.yaml)", is_audformat, read_audformat, rank=1)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import unicodedata
 import zlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from featurestore.corpus.labels.tables import LARGEST_LABEL_FILE, json_object, scalar_text, table_rows, text_lines
 from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.errors import SourceError
+from featurestore.registry import check_declared
 
 Row = Mapping[str, str]
 
@@ -116,15 +118,26 @@ class DataFolder:
             yield place, json_object(line, place)
 
 
-@dataclass(frozen=True, slots=True)
-class DataFormat:
-    """How another tool writes a corpus down; a module of this package that has one as `FORMAT` is an importer."""
+class DataFormat(ABC):
+    """How another tool writes a corpus down; a subclass in `featurestore/corpus/importers` is an entry of `FORMATS`."""
 
-    title: str
-    recognises: Callable[[DataFolder], bool]
-    reads: Callable[[DataFolder], FoundCorpus]
-    rank: int
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """The name of the format in messages."""
+    rank: ClassVar[int]
     """Formats are tried from the lowest: files beside the audio may describe it in several."""
+
+    def __init_subclass__(cls) -> None:
+        """Check that nothing is left out."""
+        check_declared(cls, ("name", "title", "rank"))
+
+    @abstractmethod
+    def recognises(self, folder: DataFolder) -> bool:
+        """Tell whether a folder is in this format."""
+
+    @abstractmethod
+    def read(self, folder: DataFolder) -> FoundCorpus:
+        """Return the corpus in a folder; `SourceError` if its data cannot be read."""
 
 
 def written_path(text: str, place: str) -> str:

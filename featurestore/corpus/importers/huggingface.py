@@ -25,24 +25,30 @@ DEEPEST = 2
 """Folders below the first in which metadata is looked for, such as `data/train`."""
 
 
-def has_metadata(folder: DataFolder) -> bool:
-    """Tell whether a folder, or one of its sides, holds metadata with a column `file_name`."""
-    return any(KEY.encode() in part.head(name) for part, name in _metadata_files(folder))
+class HuggingFace(DataFormat):
+    """An audio folder as Hugging Face datasets has it."""
 
+    name = "huggingface"
+    title = "Hugging Face audio folder (metadata.csv or .jsonl)"
+    rank = 4
 
-def read_metadata(folder: DataFolder) -> FoundCorpus:
-    """Read all metadata files of an audio folder; paths are relative to the metadata that names them.
+    def recognises(self, folder: DataFolder) -> bool:
+        """Tell whether a folder, or one of its sides, holds metadata with a column `file_name`."""
+        return any(KEY.encode() in part.head(name) for part, name in _metadata_files(folder))
 
-    `SourceError` if a row names no file, or a table has too many columns.
-    """
-    rows: list[tuple[str, dict[str, str]]] = []
-    for part, name in _metadata_files(folder):
-        above = part.place.relative_to(folder.place).as_posix()
-        of_json = ((place, texts_of(values)) for place, values in part.objects(name))
-        for place, row in of_json if name.endswith(".jsonl") else table_fields(part, name):
-            path = written_path(row.pop(KEY, ""), place)
-            rows.append((path if above == "." or path.startswith("/") else f"{above}/{path}", row))
-    return FoundCorpus("Hugging Face audio folder", tuple(_with_roles(rows)))
+    def read(self, folder: DataFolder) -> FoundCorpus:
+        """Read all metadata files of an audio folder; paths are relative to the metadata that names them.
+
+        `SourceError` if a row names no file, or a table has too many columns.
+        """
+        rows: list[tuple[str, dict[str, str]]] = []
+        for part, name in _metadata_files(folder):
+            above = part.place.relative_to(folder.place).as_posix()
+            of_json = ((place, texts_of(values)) for place, values in part.objects(name))
+            for place, row in of_json if name.endswith(".jsonl") else table_fields(part, name):
+                path = written_path(row.pop(KEY, ""), place)
+                rows.append((path if above == "." or path.startswith("/") else f"{above}/{path}", row))
+        return FoundCorpus("Hugging Face audio folder", tuple(_with_roles(rows)))
 
 
 def _metadata_files(folder: DataFolder, depth: int = DEEPEST) -> Iterator[tuple[DataFolder, str]]:
@@ -68,6 +74,3 @@ def _with_roles(rows: list[tuple[str, dict[str, str]]]) -> Iterator[tuple[str, M
         fields = {roles.get(name, name): value for name, value in row.items()}
         side = fields.get("split") or (folder if all(in_folders) else None)
         yield path, {**fields, **({"split": SIDES.get(side.casefold(), side)} if side else {})}
-
-
-FORMAT = DataFormat("Hugging Face audio folder (metadata.csv or .jsonl)", has_metadata, read_metadata, rank=4)

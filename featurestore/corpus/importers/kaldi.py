@@ -24,26 +24,31 @@ _LABELS = re.compile(r"(?P<of>utt|spk)2(?P<field>[A-Za-z0-9_.-]{1,40})")
 _OFFSET = re.compile(r"\.ark(\.gz)?:\d+|:\d+(\[.*\])?$")
 
 
-def is_kaldi(folder: DataFolder) -> bool:
-    """Tell whether a folder holds `wav.scp`, or all it holds are folders that do."""
-    return folder.has("wav.scp") or any(one.has("wav.scp") for one in folder.below())
+class Kaldi(DataFormat):
+    """A data folder of Kaldi, or a folder of such."""
 
+    name = "kaldi"
+    title = "Kaldi data folder (wav.scp)"
+    rank = 3
 
-def read_kaldi(folder: DataFolder) -> FoundCorpus:
-    """Read one data folder, or all below one.
+    def recognises(self, folder: DataFolder) -> bool:
+        """Tell whether a folder holds `wav.scp`, or all it holds are folders that do."""
+        return folder.has("wav.scp") or any(one.has("wav.scp") for one in folder.below())
 
-    `SourceError` for a pipe, an archive offset, lines or files that contradict each other, or a line without a value.
-    """
-    parts = [folder] if folder.has("wav.scp") else [one for one in folder.below() if one.has("wav.scp")]
-    rows = [
-        (path, {**fields, **({"split": side_of([part.place.name]) or part.place.name} if part is not folder else {})})
-        for part in parts
-        for path, fields in _rows(part)
-    ]
-    notes = [note for part in parts for note in _channels_of_own_files(part)]
-    if not any("speaker" in fields for _, fields in rows):
-        notes.append("the speakers are unknown: utt2spk is absent, or names each utterance as its own speaker")
-    return FoundCorpus("Kaldi", tuple(rows), notes=tuple(notes))
+    def read(self, folder: DataFolder) -> FoundCorpus:
+        """Read one data folder, or all below one.
+
+        `SourceError` for a pipe, an archive offset, lines or files that contradict each other, or a line without value.
+        """
+        parts = [folder] if folder.has("wav.scp") else [one for one in folder.below() if one.has("wav.scp")]
+        rows: list[tuple[str, Mapping[str, str]]] = []
+        for part in parts:
+            side = {} if part is folder else {"split": side_of([part.place.name]) or part.place.name}
+            rows += ((path, {**fields, **side}) for path, fields in _rows(part))
+        notes = [note for part in parts for note in _channels_of_own_files(part)]
+        if not any("speaker" in fields for _, fields in rows):
+            notes.append("the speakers are unknown: utt2spk is absent, or names each utterance as its own speaker")
+        return FoundCorpus("Kaldi", tuple(rows), notes=tuple(notes))
 
 
 def _rows(folder: DataFolder) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -169,6 +174,3 @@ def _utterances(folder: DataFolder, recordings: Mapping[str, str]) -> Iterator[t
             whole = False
         part = {"start": start, "end": "" if whole else end, "channel": channel}
         yield utterance, recording, {name: value for name, value in part.items() if value}
-
-
-FORMAT = DataFormat("Kaldi data folder (wav.scp)", is_kaldi, read_kaldi, rank=3)

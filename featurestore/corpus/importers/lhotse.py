@@ -23,23 +23,29 @@ PLAIN_FIELDS = ("speaker", "text", "gender", "language")
 _RECORDINGS = re.compile(r"(?P<before>.*)recordings(?P<behind>.*\.jsonl(\.gz)?)", re.IGNORECASE)
 
 
-def is_lhotse(folder: DataFolder) -> bool:
-    """Tell whether a folder holds a recording manifest with its supervisions."""
-    return any(_pairs(folder))
+class Lhotse(DataFormat):
+    """Manifests of Lhotse: of recordings and of their supervisions."""
 
+    name = "lhotse"
+    title = "Lhotse manifests (recordings.jsonl and supervisions.jsonl)"
+    rank = 2
 
-def read_lhotse(folder: DataFolder) -> FoundCorpus:
-    """Read every pair of manifests of a folder; `train`, `dev` or `test` in their names is the split.
+    def recognises(self, folder: DataFolder) -> bool:
+        """Tell whether a folder holds a recording manifest with its supervisions."""
+        return any(_pairs(folder))
 
-    `SourceError` for a recording that is no file (a command, an address, a transformed one), or a supervision without
-    times or of channels that are neither one nor all.
-    """
-    rows: list[tuple[str, Mapping[str, str]]] = []
-    for recordings, supervisions in _pairs(folder):
-        side = side_of(re.split(r"[^a-zA-Z]+", recordings))
-        split = {"split": side} if side else {}
-        rows += ((path, {**row, **split}) for path, row in _rows(folder, recordings, supervisions))
-    return FoundCorpus("Lhotse", tuple(rows))
+    def read(self, folder: DataFolder) -> FoundCorpus:
+        """Read every pair of manifests of a folder; `train`, `dev` or `test` in their names is the split.
+
+        `SourceError` for a recording that is no file (a command, an address, a transformed one), or a supervision
+        without times or of channels that are neither one nor all.
+        """
+        rows: list[tuple[str, Mapping[str, str]]] = []
+        for recordings, supervisions in _pairs(folder):
+            side = side_of(re.split(r"[^a-zA-Z]+", recordings))
+            split = {"split": side} if side else {}
+            rows += ((path, {**row, **split}) for path, row in _rows(folder, recordings, supervisions))
+        return FoundCorpus("Lhotse", tuple(rows))
 
 
 def _pairs(folder: DataFolder) -> Iterator[tuple[str, str]]:
@@ -143,6 +149,3 @@ def _audio_path(one: Mapping[str, Any], source: Mapping[str, Any], place: str) -
             f"{place}: the recording has transforms, which are not applied here. Write it to a file first."
         )
     return written_path(source["source"], place)
-
-
-FORMAT = DataFormat("Lhotse manifests (recordings.jsonl and supervisions.jsonl)", is_lhotse, read_lhotse, rank=2)

@@ -34,7 +34,9 @@ STARTS = 5
 """Recordings whose places suggest a way."""
 
 
-def manifest_of(found: FoundCorpus, place: Path, known: tuple[str, ...] = (), limits: Limits | None = None) -> Manifest:
+def translated_manifest(
+    found: FoundCorpus, place: Path, known: tuple[str, ...] = (), limits: Limits | None = None
+) -> Manifest:
     """Return the manifest of a corpus that another tool described.
 
     Its folder `place` is the source where none is given; it takes no name of a `known` corpus. Every other field of
