@@ -147,9 +147,10 @@ def test_a_scheduler_that_wants_certificates_is_one_line():
         pass
 
 
-def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store, cluster):
-    corpus = ingest_demo(store)
-    plan = plan_build(store, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 50))
+def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store, cluster, tmp_path):
+    folder = write_corpus(tmp_path / "tiny", range(1, 49))
+    corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
+    plan = plan_build(store, corpus, recipe(50))
     bundles = [
         Bundle(store.uri, part.part.spec, task.shard.members, (task,)) for part in plan.parts for task in part.tasks
     ]
@@ -161,12 +162,8 @@ def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store, clus
     assert tally.computed == sum(bundle.rows for bundle in bundles)
 
 
-def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(store, monkeypatch):
+def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(bundles, monkeypatch):
     monkeypatch.setattr(cluster_crew, "WORKER_PATIENCE", 2)
-    corpus = ingest_demo(store)
-    bundles = bundles_of(
-        store, plan_build(store, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 75))
-    )
     cluster = LocalCluster(
         n_workers=0, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
     )
