@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -25,7 +26,7 @@ from featurestore.shards.record import ShardRecord, data_key, record_key
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage import default_place, layered_place, open_storage
 from featurestore.storage.layered import LayeredStorage
-from featurestore.storage.protocol import Storage
+from featurestore.storage.protocol import DATASET_NAME, Storage
 
 if TYPE_CHECKING:
     from featurestore.view import DatasetView
@@ -117,7 +118,7 @@ class Store:
             If it is the beginning of several digests, or of one with several tables of labels.
         """
         name, _, table = name.partition("@")
-        if name in self.names():
+        if re.fullmatch(DATASET_NAME, name) and self.storage.exists(f"refs/{name}.json"):
             found = [self._named(name)]
         else:
             ids = self.dataset_ids() if len(name) >= SHORTEST_PREFIX else []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featurestore.checksummed_json import digest, parsed, reading, sealed
+from featurestore.checksummed_json import digest, parsed, reading, sealed, unsealed
 from featurestore.datasets import (
     CALLED,
     LISTING,
@@ -34,7 +34,7 @@ from featurestore.shards.record import ShardRecord, data_key, record_key, row_ch
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS, is_finite
 from featurestore.specs.row_spec import CPU
 from featurestore.storage.folder_lock import MARK
-from featurestore.storage.protocol import KEY, Buffer
+from featurestore.storage.protocol import INDEX, KEY, Buffer
 from featurestore.store import Store
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def _check(store: Store, key: str, findings: Findings) -> None:
             _check_exist(store, (f"sources/{content}" for content in sorted(contents)), key)
         case ["refs", *_]:
             _check_reference(store, key)
+        case [index] if index == INDEX:  # of what stood when a dataset was last pushed: it may be behind
+            unsealed(key, store.storage.get(key))
         case _:  # the marker, which is all that the grammar of keys leaves
             if store.storage.get(key) != MARK:
                 raise DamagedObjectError(key, "it does not mark a store")

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from featurestore.checksummed_json import FORMAT, sealed
 from featurestore.datasets import (
     LEFT_OUT,
     LISTING,
@@ -33,6 +34,7 @@ from featurestore.errors import (
 from featurestore.moving.licences import forbids_derivatives, may_pass_on
 from featurestore.moving.origin import CorpusListing, Origin
 from featurestore.shards.record import data_key, record_key
+from featurestore.storage.protocol import INDEX, KEY
 from featurestore.store import Store
 
 AT_A_TIME = 6
@@ -113,7 +115,7 @@ def push(
     if sources and not origin.holds_sources:
         raise LeftOutError(f"{store.uri} (to copy what is there, leave the sources out)")
     notes = _licence_notes(origin, sources=sources or corpus, redistribute=redistribute)
-    return _copy(origin, to, name, sources=sources, corpus=corpus, progress=progress, notes=notes)
+    return _copy(origin, to, name, sources=sources, corpus=corpus, progress=progress, notes=notes, index=True)
 
 
 def pull(
@@ -191,6 +193,7 @@ def _copy(
     corpus: bool,
     progress: Progress,
     notes: list[str],
+    index: bool = False,
 ) -> Copied:
     started = time.monotonic()
     if origin.store.uri == target.uri:
@@ -205,6 +208,8 @@ def _copy(
         copy.run()
         copy.publish_corpora(corpora)
         without = copy.publish(name)
+        if index:
+            copy.publish_index()
     return Copied(
         dataset=name,
         digest=origin.record.digest,
@@ -343,6 +348,14 @@ class _Copy:
         without = self._lacks()
         target.publish(origin.record, origin.table, name, without=without)
         return without
+
+    def publish_index(self) -> None:
+        """Say in one object what the target holds, for those that cannot list it."""
+        storage = self.target.storage
+        objects = [[key, size] for key, size in storage.walk() if KEY.fullmatch(key) and key != INDEX]
+        data = sealed({"format": FORMAT, "objects": objects})
+        if not storage.put_if_absent(INDEX, data) and storage.get(INDEX) != data:
+            storage.replace(INDEX, data)
 
     def _lacks(self) -> tuple[str, ...]:
         """Return what the dataset is without in the target; one that was whole there stays so."""

@@ -80,7 +80,7 @@ class Origin:
     def name(self) -> str:
         """What it is called there: one that has no name any more, by its digest."""
         with self.checked():
-            named = self.reference.name in self.store.names()
+            named = self.store.storage.exists(self.reference.key)
             named = named and self.store.reference(self.reference.name).dataset == self.record.id
         return self.reference.name if named else self.record.digest[:CALLED]
 

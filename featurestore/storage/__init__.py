@@ -15,9 +15,9 @@ __all__ = ["BASE", "LayeredStorage", "LocalStorage", "Storage", "open_storage"]
 
 
 def open_storage(uri: str | Path) -> Storage:
-    """Open the storage that a URI names: a folder, `file://` or `s3://`; a folder is made at the first write.
+    """Open the storage that a URI names: a folder, `file://`, `s3://`, or to read `http(s)://`.
 
-    `OWN?base=BASE` puts a storage on top of another that is only read.
+    A folder is made at the first write. `OWN?base=BASE` puts a storage on top of another that is only read.
 
     Raises
     ------
@@ -33,16 +33,21 @@ def open_storage(uri: str | Path) -> Storage:
         if not lower.is_store():
             raise StorageError(f"no store at {lower.uri!r}, which --base names: check the path.")
         return LayeredStorage(upper, lower)
-    scheme = urlsplit(text).scheme if "://" in text else ""
+    scheme = text.partition("://")[0].lower() if "://" in text else ""
     if scheme == "file":
         return LocalStorage(Path(unquote(urlsplit(text).path)))
     if scheme == "s3":
         from featurestore.storage.bucket import BucketStorage
 
         return BucketStorage(text)
+    if scheme in ("http", "https"):
+        from featurestore.storage.web import WebStorage
+
+        return WebStorage(text)
     if scheme:
         raise StorageError(
-            f"{text}: stores of kind {scheme}:// are not supported by this version: use a folder or s3://BUCKET/PREFIX."
+            f"{text}: stores of kind {scheme}:// are not supported by this version: use a folder, "
+            "s3://BUCKET/PREFIX or, to read, https://SERVER/FOLDER."
         )
     return LocalStorage(Path(text).expanduser())
 

@@ -59,10 +59,12 @@ class BucketStorage:
         `s3://BUCKET/PREFIX`.
     cache : ObjectCache, optional
         Where copies are kept; by default as set in the environment.
+    requests : Requests, optional
+        What sends requests, where that is another service than one of buckets.
     """
 
-    def __init__(self, uri: str, cache: ObjectCache | None = None) -> None:
-        self._requests = Requests(uri)
+    def __init__(self, uri: str, cache: ObjectCache | None = None, requests: Requests | None = None) -> None:
+        self._requests = requests or Requests(uri)
         self._cache = cache or ObjectCache.chosen()
         self._place = f"{self._requests.endpoint} {self._requests.uri}"
         self._distrusted: set[str] = set()
@@ -307,7 +309,8 @@ class BucketStorage:
                 parts = self._parts[key] = _Parts(found)
             parts.count += 1
         handle = self._cache.open(self._name(key, parts.found), parts.found.size)
-        if handle is None and parts.count > SINGLE_READS and self._fetch(key):
+        few = SINGLE_READS if self._requests.ranged else 0
+        if handle is None and parts.count > few and self._fetch(key):
             handle = self._cache.open(self._name(key, parts.found), parts.found.size)
         if handle is None:
             return None

@@ -51,7 +51,7 @@ class Listings:
         asked = time.monotonic()
         listing = self._of(listed_folder(key)) if key.partition("/")[0] in LISTED else None
         found = listing.objects.get(key) if listing else None
-        if found is None and (listing is None or listing.begun < asked):
+        if found is None and (listing is None or listing.begun < asked or not self._requests.lists_all):
             return self._requests.head(key)
         return found
 

@@ -36,12 +36,25 @@ SILENT_SECONDS = "60s"
 PASSING = {408, 409, 425, 429, *range(500, 600)}
 """Statuses after which the same request may succeed: overload, throttling, conflicts of writers at the same time."""
 
+LASTING = ("Content-Length Header missing", "error following redirect")
+"""What no further attempt changes."""
 INSTANCE = "169.254.169.254"
 """Who is asked for credentials last: a machine in the cloud knows its own, any other one has none then."""
 
 _processes: list[int] = []
 """The process that sent the first request, after which its forks can send none."""
 Value = TypeVar("Value")
+
+
+def refuse_forks(uri: str) -> None:
+    """Refuse a fork with `StorageError`: it has none of the threads of its parent's client."""
+    if not _processes:
+        _processes.append(os.getpid())
+    if _processes[0] != os.getpid():
+        raise StorageError(
+            f"{uri}: a forked process cannot go on with its parent's connections: start workers with "
+            "multiprocessing_context='spawn', or read in this process."
+        )
 
 
 class Found(NamedTuple):
@@ -62,6 +75,8 @@ class ChangedError(Exception):
 class Requests:
     """What is asked of one bucket below one prefix.
 
+    `lists_all` says that a listing has all that stands there; of a web server's index nobody knows.
+
     Parameters
     ----------
     uri : str
@@ -73,23 +88,21 @@ class Requests:
         If the URI is not of this form, or has a password in it.
     """
 
+    lists_all = True
+
     def __init__(self, uri: str) -> None:
         self.bucket, self.prefix = parse_uri(uri)
         self.uri = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         self.endpoint = next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), "")
+        self.ranged = True
+        """Whether the service sends parts of an object."""
         self._failing = False
         """Whether the last request failed for good."""
 
     @property
     def service(self) -> S3Store:
         """The client; `StorageError` in a fork, which has none of the threads of its parent's client."""
-        if not _processes:
-            _processes.append(os.getpid())
-        if _processes[0] != os.getpid():
-            raise StorageError(
-                f"{self.uri}: a forked process cannot go on with its parent's connections to a bucket: start workers "
-                "with multiprocessing_context='spawn', or read in this process."
-            )
+        refuse_forks(self.uri)
         return _service(self.uri, self.endpoint)
 
     def get(self, key: str, most: int) -> tuple[bytes, Found]:
@@ -226,7 +239,7 @@ class Requests:
             except (DamagedObjectError, ChangedError):
                 raise
             except Exception as error:
-                if type(error).__name__ == "PreconditionError":
+                if type(error).__name__ in ("PreconditionError", "NotSupportedError"):
                     raise
                 if isinstance(error, FileNotFoundError):
                     self._refuse_missing_bucket(error)
@@ -255,16 +268,18 @@ class Requests:
         status = int(found[1]) if found else None
         denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in (401, 403)
         if denied or INSTANCE in str(error):
-            raise StorageError(
-                f"{self.uri}: {doing} {key or 'its objects'} is not allowed ({reason}): check AWS_PROFILE or "
-                "AWS_ACCESS_KEY_ID in the environment, and what its owner may do in this bucket."
-            ) from error
-        if status is not None and status not in PASSING:
-            raise StorageError(
-                f"{self.uri}: {doing} {key or 'its objects'} failed ({reason}): check bucket, AWS_REGION and "
-                "AWS_ENDPOINT_URL."
-            ) from error
+            said = f"is not allowed ({reason}): {self.advice(denied=True)}"
+            raise StorageError(f"{self.uri}: {doing} {key or 'its objects'} {said}.") from error
+        if (status is not None and status not in PASSING) or any(text in str(error) for text in LASTING):
+            said = f"failed ({reason}): {self.advice(denied=False)}"
+            raise StorageError(f"{self.uri}: {doing} {key or 'its objects'} {said}.") from error
         return reason
+
+    def advice(self, *, denied: bool) -> str:
+        """Say what to check after a failure."""
+        if denied:
+            return "check AWS_PROFILE or AWS_ACCESS_KEY_ID in the environment, and what its owner may do in this bucket"
+        return "check bucket, AWS_REGION and AWS_ENDPOINT_URL"
 
     def _refuse_missing_bucket(self, error: Exception) -> None:
         if "NoSuchBucket" in str(error):

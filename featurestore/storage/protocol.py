@@ -17,6 +17,9 @@ from featurestore.storage.writers import Holder
 MARKER = "featurestore.json"
 """The object that marks a folder as a store."""
 
+INDEX = "objects.json"
+"""The object that says what a store held when a dataset was last pushed to it, for those that cannot list it."""
+
 DATASET_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
 
 KEY = re.compile(
@@ -27,7 +30,7 @@ KEY = re.compile(
     r"|sources/[0-9a-f]{64}"
     r"|rejects/[0-9a-f]{16}/[0-9a-f]{64}(\.t\d+-\d*)?(\.c\d+)?\.json"
     rf"|refs/(datasets/[0-9a-f]{{32}}|corpora/[a-z0-9_]{{1,40}}|{DATASET_NAME})\.json"
-    rf"|{re.escape(MARKER)}"
+    rf"|{re.escape(MARKER)}|{re.escape(INDEX)}"
 )
 """What the key of an object can look like."""
 
@@ -43,7 +46,14 @@ LARGEST_RECORD = 64_000_000
 LARGEST_DATA = 2**32
 """Bytes of the largest data object of a shard."""
 
-LARGEST = {"datasets": 512_000_000, "indexes": 2**32, "tables": 512_000_000, "listings": 512_000_000, "sources": 2**31}
+LARGEST = {
+    "datasets": 512_000_000,
+    "indexes": 2**32,
+    "tables": 512_000_000,
+    "listings": 512_000_000,
+    "sources": 2**31,
+    INDEX: 512_000_000,
+}
 """Bytes of the largest object of the other kinds that is read into memory as a whole."""
 
 
