@@ -78,7 +78,10 @@ def push(
 @store_option
 @json_option
 def pull(dataset: str, other: str, name: str | None, without: bool, corpus: bool, store: Store, as_json: bool) -> None:
-    """Copy DATASET from STORE, a folder or s3://BUCKET/PREFIX, which nothing is believed of before it is checked."""
+    """Copy DATASET from STORE: a folder, s3://BUCKET/PREFIX or https://SERVER/FOLDER.
+
+    Nothing of it is believed before it is checked.
+    """
     from featurestore.moving.copying import pull as copy
 
     done = copy(
