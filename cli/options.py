@@ -41,7 +41,8 @@ def place_option(command: Command) -> Command:
             "place",
             metavar="URI",
             callback=with_base,
-            help="A folder, s3://BUCKET/PREFIX or, to read, https://SERVER/FOLDER. Default: FEATURESTORE_HOME, else a folder in the user's cache.",
+            help="A folder, s3://BUCKET/PREFIX or, to read, https://SERVER/FOLDER. Default: FEATURESTORE_HOME, else a "
+            "folder in the user's cache.",
         ),
         click.option(
             "--base",
