@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -88,8 +89,6 @@ def test_splits_say_which_speakers_stand_on_two_sides(built):
 
 
 def test_verify_finds_a_flipped_bit_and_exits_with_4(built, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(built, copy)
     assert featurestore("verify", store=copy).returncode == 0
@@ -136,9 +135,8 @@ def test_an_export_never_overwrites_a_file(built, tmp_path):
     assert out.read_text() == "mine"
 
 
-def test_a_forgotten_dataset_is_gone_from_the_list(tmp_path):
-    place = tmp_path / "store"
-    featurestore("build", "demo", "--jobs", 1, store=place)
+def test_a_forgotten_dataset_is_gone_from_the_list(built, tmp_path):
+    place = Path(shutil.copytree(built, tmp_path / "store"))
 
     assert json.loads(featurestore("forget", "demo", "--json", store=place).stdout) == {"dataset": "demo"}
     assert json.loads(featurestore("ls", "--json", store=place).stdout) == []

@@ -34,19 +34,27 @@ normalisation = "speaker"
 """
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with two recipes, and the rows of the first in a store."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "first.toml").write_text(FIRST)
+    (folder / "second.toml").write_text(SECOND)
+    build = ("build", "--recipe", folder / "first.toml", "--name", "first", "--jobs", 1, "--store", folder / "store")
+    assert run(list(map(str, build))) == 0
+    return folder
+
+
 @pytest.fixture
-def ask(tmp_path, capsys):
-    """Run a command on one store and return its JSON."""
-    (tmp_path / "first.toml").write_text(FIRST)
-    (tmp_path / "second.toml").write_text(SECOND)
+def ask(place, capsys):
+    """Run a command on the store and return its JSON."""
 
     def asked(*arguments: object):
-        names = [str(tmp_path / one) if str(one).endswith(".toml") else str(one) for one in arguments]
+        names = [str(place / one) if str(one).endswith(".toml") else str(one) for one in arguments]
         capsys.readouterr()
-        assert run([*names, "--store", str(Path(tmp_path) / "store"), "--json"]) == 0
+        assert run([*names, "--store", str(place / "store"), "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
-    asked("build", "--recipe", "first.toml", "--name", "first", "--jobs", 1)
     return asked
 
 
