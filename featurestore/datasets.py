@@ -1,11 +1,9 @@
-"""What a store remembers: datasets, tables of utterances, listings of corpora, and the names for them."""
+"""What a store remembers: datasets, listings of corpora, and the names for them."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +13,19 @@ from typing import Any, Protocol
 from featurestore.checksummed_json import (
     FORMAT,
     canonical_json,
-    check_format,
     digest,
-    parsed,
     reading,
     sealed,
     unsealed,
 )
-from featurestore.corpus.types import ListedFile, Rejection, Utterance
+from featurestore.corpus.types import ListedFile
 from featurestore.errors import DamagedObjectError, SpecError
-from featurestore.segments import recording_of, segment_of
+from featurestore.segments import recording_of
 from featurestore.shards.grouping import Part
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage.protocol import DATASET_NAME, Storage, checked_key
+from featurestore.tables import Table
 from featurestore.typed_values import check_types
 
 CALLED = 12
@@ -153,79 +150,6 @@ def dataset_digest(parts: Sequence[Part], records: Iterable[ShardRecord]) -> str
         except KeyError as error:
             raise DamagedObjectError("datasets", f"no shard holds row {error}") from error
     return hashlib.sha256("".join(sorted(lines)).encode("ascii")).hexdigest()
-
-
-@dataclass(frozen=True)
-class Table:
-    """What is known about the recordings of a dataset; nothing in it enters a cache key."""
-
-    corpus: str
-    utterances: tuple[Utterance, ...]
-    """All labelled recordings, sorted by path."""
-    rejected: tuple[Rejection, ...] = ()
-    licence: str = ""
-    citation: str = ""
-
-    @cached_property
-    def id(self) -> str:
-        """The sha256 of the table's bytes."""
-        return hashlib.sha256(self._bytes).hexdigest()
-
-    @property
-    def key(self) -> str:
-        """The key of the table in the store."""
-        return f"tables/{self.id}.json"
-
-    def to_bytes(self) -> bytes:
-        """Return the table as canonical JSON."""
-        return self._bytes
-
-    @cached_property
-    def _bytes(self) -> bytes:
-        body = {
-            "format": FORMAT,
-            "corpus": self.corpus,
-            "licence": self.licence,
-            "citation": self.citation,
-            "utterances": [dict(zip(FIELDS, _values(one), strict=True)) for one in self.utterances],  # asdict copies
-            "rejected": [dataclasses.asdict(rejection) for rejection in self.rejected],
-        }
-        return canonical_json(body).encode("ascii")
-
-    @classmethod
-    def from_bytes(cls, key: str, data: bytes) -> Table:
-        """Read and check a table; `DamagedObjectError` if it is not sound."""
-        if key != f"tables/{hashlib.sha256(data).hexdigest()}.json":
-            raise DamagedObjectError(key, "its bytes do not match its name")
-        with reading(key, "a table"):
-            body = parsed(data)
-            check_format(body["format"])
-            utterances = ({**one, "labels": tuple(map(tuple, one["labels"]))} for one in body["utterances"])
-            table = cls(
-                body["corpus"],
-                tuple(Utterance(**utterance) for utterance in utterances),
-                tuple(Rejection(**rejection) for rejection in body["rejected"]),
-                body["licence"],
-                body["citation"],
-            )
-            for record in (table, *table.rejected):
-                check_types(record)
-            _check_utterances(table.utterances)
-        return table
-
-
-FIELDS = tuple(field.name for field in dataclasses.fields(Utterance))
-_values = operator.attrgetter(*FIELDS)
-
-
-def _check_utterances(utterances: Sequence[Utterance]) -> None:
-    """Check the types of all values in bulk: of a million utterances, most have the same types in the same places."""
-    for utterance in {tuple(map(type, _values(one))): one for one in utterances}.values():
-        check_types(utterance)
-    if {(len(pair), *map(type, pair)) for one in utterances for pair in one.labels} - {(2, str, str)}:
-        raise TypeError("labels has the wrong type")
-    for utterance in utterances:
-        segment_of(utterance.content)  # what is not a content id is no row's
 
 
 @dataclass(frozen=True)

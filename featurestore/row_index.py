@@ -23,7 +23,8 @@ from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import ShardRecord, data_key, record_key
 
 if TYPE_CHECKING:
-    from featurestore.datasets import DatasetRecord, ReadableStore, Table
+    from featurestore.datasets import DatasetRecord, ReadableStore
+    from featurestore.tables import Table
 
 SHARD, START, FRAMES = range(3)
 """Lines of an index: position of the shard in the dataset's list, first frame in it, number of frames."""
@@ -178,8 +179,9 @@ def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tu
     rows_in_order = RowOrder(record)
     utterances, copies, rows = [], [], []
     for part, first, positions in zip(record.parts, rows_in_order.first, rows_in_order.positions, strict=False):
-        found = [(number, positions.get(one.content, -1)) for number, one in enumerate(table.utterances)]
-        numbers, contents = np.array([pair for pair in found if pair[1] >= 0], np.int64).reshape(-1, 2).T
+        found = np.array([positions.get(content, -1) for content in table.utterances.contents], np.int64)
+        numbers = np.flatnonzero(found >= 0)
+        contents = found[numbers]
         each = np.arange(part.stop - part.first)
         utterances.append(np.repeat(numbers, len(each)))
         copies.append(np.tile(part.first + each, len(numbers)))

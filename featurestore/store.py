@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurestore.datasets import CALLED, SOURCES, DatasetRecord, Reference, Table, check_dataset_name
+from featurestore.datasets import CALLED, SOURCES, DatasetRecord, Reference, check_dataset_name
 from featurestore.errors import (
     DamagedObjectError,
     LeftOutError,
@@ -27,6 +27,7 @@ from featurestore.specs.row_spec import RowSpec
 from featurestore.storage import default_place, layered_place, open_storage
 from featurestore.storage.layered import LayeredStorage
 from featurestore.storage.protocol import DATASET_NAME, Storage
+from featurestore.tables import Table
 
 if TYPE_CHECKING:
     from featurestore.view import DatasetView

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from featurestore.corpus import protocols
 from featurestore.corpus.protocols import labelled_under
 from featurestore.corpus.splits.types import SIDE_BITS
-from featurestore.datasets import DatasetRecord, Reference, Table
+from featurestore.datasets import DatasetRecord, Reference
 from featurestore.errors import SpecError
 from featurestore.row_index import locate_rows
 from featurestore.segments import segment_of
@@ -22,6 +22,7 @@ from featurestore.signal.arrays import LARGEST_MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
+from featurestore.tables import Table, Utterances
 
 if TYPE_CHECKING:
     from featurestore.corpus.splits.types import Split
@@ -138,32 +139,32 @@ class DatasetView:
     @cached_property
     def _recordings(self) -> tuple[str, ...]:
         """Path of each recording in the table, whether rows of it are in the view or not."""
-        return tuple(utterance.path for utterance in self.table.utterances)
+        return tuple(self.table.utterances.paths)
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """Path of each row's recording."""
-        return tuple(self.table.utterances[position].path for position in self._index.utterance)
+        return tuple(map(self.table.utterances.paths.__getitem__, self._index.utterance.tolist()))
 
     @cached_property
     def contents(self) -> tuple[str, ...]:
         """The sha256 of each row's recording; of a segment with what it is of it (see `featurestore.segments`)."""
-        return tuple(self.table.utterances[position].content for position in self._index.utterance)
+        return tuple(map(self.table.utterances.contents.__getitem__, self._index.utterance.tolist()))
 
     @cached_property
     def labels(self) -> NDArray[np.str_]:
         """Label of each row."""
-        return np.array([utterance.label for utterance in self.table.utterances])[self._index.utterance]
+        return np.array(self.table.utterances.labels, dtype=np.str_)[self._index.utterance]
 
     @cached_property
     def speakers(self) -> tuple[str | None, ...]:
         """Speaker of each row; None where it is unknown."""
-        return tuple(self.table.utterances[position].speaker for position in self._index.utterance)
+        return tuple(map(self.table.utterances.speakers.__getitem__, self._index.utterance.tolist()))
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of all labels in the table, sorted; equal on every side of a split."""
-        return tuple(sorted({utterance.label for utterance in self.table.utterances}))
+        return tuple(sorted(set(self.table.utterances.labels)))
 
     @cached_property
     def sounds(self) -> Mapping[str, str]:
@@ -258,13 +259,13 @@ class DatasetView:
 
         `SplitError` if it is a protocol of another corpus, or its scheme leaves nothing.
         """
-        chosen = labelled_under(name, self.table.utterances, self.table.corpus)
+        chosen = Utterances.of(labelled_under(name, self.table.utterances, self.table.corpus))
         if chosen == self.table.utterances:
             return self
-        places = {utterance.path: place for place, utterance in enumerate(chosen)}
-        moved = np.array([places.get(one.path, -1) for one in self.table.utterances], np.int32)
+        places = {path: place for place, path in enumerate(chosen.paths)}
+        moved = np.array([places.get(path, -1) for path in self.table.utterances.paths], np.int32)
         view = self.select(moved[self._index.utterance] >= 0)
-        view.table = dataclasses.replace(self.table, utterances=tuple(chosen))
+        view.table = dataclasses.replace(self.table, utterances=chosen)
         view._index = dataclasses.replace(view._index, utterance=moved[view._index.utterance])
         return view
 
@@ -285,7 +286,7 @@ class DatasetView:
     def copies_of(self, paths: Collection[str]) -> DatasetView:
         """Return the view of all augmented copies of some recordings."""
         chosen = set(paths)
-        known = np.array([utterance.path in chosen for utterance in self.table.utterances], dtype=bool)
+        known = np.array([path in chosen for path in self.table.utterances.paths], dtype=bool)
         return self.select(known[self._index.utterance] & (self.copies > 0))
 
 

@@ -26,7 +26,6 @@ from featurestore.datasets import (
     DatasetRecord,
     Listing,
     Reference,
-    Table,
     dataset_digest,
     listing_key,
     listing_object,
@@ -43,6 +42,7 @@ from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.storage.folder_lock import MARK
 from featurestore.storage.protocol import MARKER
 from featurestore.store import Store
+from featurestore.tables import Table
 from pipelines.build.tasks import gather_rows
 from pipelines.compact import donors_of, relocate
 from pipelines.ingest.ingest import reread
@@ -287,7 +287,7 @@ def _root(store: Store, dataset: str) -> Reference:
             return reference
     record = store.dataset(dataset)
     contents = {content for part in record.parts for content in part.contents}
-    fitting = [table for table in _tables(store) if contents <= {one.content for one in table.utterances}]
+    fitting = [table for table in _tables(store) if contents <= set(table.utterances.contents)]
     if len(fitting) != 1:
         raise DamagedObjectError(f"refs/datasets/{dataset}.json", f"{len(fitting)} tables fit: build it again")
     return Reference(record.digest[:CALLED], dataset, fitting[0].id, fitting[0].corpus)

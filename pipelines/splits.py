@@ -57,10 +57,11 @@ def describe_split(
         If there is no such split, corpus or dataset.
     """
     chosen = _find_split(name, split)  # before anything is read
+    everything: Sequence[Utterance]
     sounds: Mapping[str, str] | None
     if source is None and name in store.names():
         view = store.view(name)
-        corpus, everything, sounds = view.table.corpus, view.table.utterances, view.sounds
+        corpus, everything, sounds = view.table.corpus, tuple(view.table.utterances), view.sounds
     else:
         spec = find_corpus_spec(name)
         ingested = ingest_spec(store, spec, source, fetcher, write=False)

@@ -96,9 +96,11 @@ class ChosenSplit:
             raise UnknownNameError("fold", name, by_name)
         return (by_name[name],)
 
-    def select(self, utterances: Iterable[Any]) -> tuple[Any, ...]:
-        """Return the utterances that take part, with the classes of the scheme."""
-        return tuple(utterances) if self.scheme is None else under_scheme(utterances, self.scheme)
+    def select(self, utterances: Iterable[Any]) -> Sequence[Any]:
+        """Return the utterances that take part, with the classes of the scheme; a sequence of all as it is."""
+        if self.scheme is not None:
+            return under_scheme(utterances, self.scheme)
+        return utterances if isinstance(utterances, Sequence) else tuple(utterances)
 
     def check_corpus(self, corpus: str) -> None:
         """Refuse a protocol of one corpus for another, or for another selection of it; `SplitError` naming both."""
@@ -187,7 +189,7 @@ def _protocol_split(corpus: str, rest: str) -> ChosenSplit:
     )
 
 
-def labelled_under(name: str, utterances: Iterable[Utterance], corpus: str) -> tuple[Utterance, ...]:
+def labelled_under(name: str, utterances: Iterable[Utterance], corpus: str) -> Sequence[Utterance]:
     """Return the utterances that take part in a split by its name, with the classes that it trains on.
 
     `SplitError` if the split is a protocol of another corpus than `corpus`.

@@ -132,7 +132,7 @@ def marked(store: Store) -> set[str]:
         contents.update(record.originals)
     for table in map(store.table, {reference.table for reference in references}):
         needed.add(table.key)
-        contents.update(utterance.content for utterance in table.utterances)
+        contents.update(table.utterances.contents)
     for name in store.storage.children("refs/corpora"):
         key = f"refs/corpora/{name}"
         listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)

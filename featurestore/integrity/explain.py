@@ -9,10 +9,11 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from featurestore.datasets import DatasetRecord, Table
+from featurestore.datasets import DatasetRecord
 from featurestore.segments import brief
 from featurestore.shards.grouping import Part
 from featurestore.store import Store
+from featurestore.tables import Table
 
 MOST_LABELS = 20
 """Changed labels, speakers, paths and rejected files, of each kind, that are listed one by one."""

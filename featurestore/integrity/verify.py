@@ -20,7 +20,6 @@ from featurestore.datasets import (
     CorpusReference,
     DatasetRecord,
     Reference,
-    Table,
     corpora_of,
     dataset_digest,
     listing_key,
@@ -36,6 +35,7 @@ from featurestore.specs.row_spec import CPU
 from featurestore.storage.folder_lock import MARK
 from featurestore.storage.protocol import INDEX, KEY, Buffer
 from featurestore.store import Store
+from featurestore.tables import Table
 
 if TYPE_CHECKING:
     from featurestore.rows import Engine

@@ -8,12 +8,12 @@ from typing import Any
 
 from featurestore.checksummed_json import canonical_json, digest, parsed, reading
 from featurestore.corpus.types import Corpus, Rejection
-from featurestore.datasets import Table
 from featurestore.errors import FeatureStoreError, TooLongError
 from featurestore.segments import is_content
 from featurestore.signal.arrays import MAX_SECONDS
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store
+from featurestore.tables import Table, Utterances
 
 
 def known_rejects(store: Store, spec: RowSpec, max_seconds: float = MAX_SECONDS) -> dict[str, str]:
@@ -60,7 +60,8 @@ def rejections(corpus: Corpus, rejected: Mapping[str, str]) -> tuple[Rejection, 
 def dataset_table(corpus: Corpus, rejected: Mapping[str, str]) -> Table:
     """Return the table of a dataset of a corpus."""
     manifest = corpus.manifest
-    return Table(corpus.name, corpus.utterances, rejections(corpus, rejected), manifest.licence, manifest.citation)
+    utterances = Utterances.of(corpus.utterances)
+    return Table(corpus.name, utterances, rejections(corpus, rejected), manifest.licence, manifest.citation)
 
 
 def _folder(spec: RowSpec) -> str:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from featurestore.corpus.catalog import find_manifest, manifest_names
 from featurestore.corpus.labels.assign import label
 from featurestore.corpus.types import ListedFile
-from featurestore.datasets import CorpusReference, DatasetRecord, Table, parse_listing
+from featurestore.datasets import CorpusReference, DatasetRecord, parse_listing
 from featurestore.errors import AudioError, DamagedObjectError, FeatureStoreError
 from featurestore.perturbations.policy_tables import Drawn
 from featurestore.quality.measures import measure
@@ -30,6 +30,7 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
+from featurestore.tables import Table
 
 
 def _file(container, subtype):

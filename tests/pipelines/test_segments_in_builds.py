@@ -16,7 +16,6 @@ from featurestore.corpus.corpus_spec import folder_manifest
 from featurestore.corpus.protocols import folds, split
 from featurestore.corpus.splits.leakage import check_leaks
 from featurestore.corpus.splits.types import Split
-from featurestore.datasets import Table
 from featurestore.errors import DamagedObjectError, LeakError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.explain import compare_datasets
@@ -25,6 +24,7 @@ from featurestore.rows import RowEngine
 from featurestore.segments import Segment, recording_of
 from featurestore.shards.record import record_key
 from featurestore.store import open_store
+from featurestore.tables import Table
 from pipelines.compact import compact
 from pipelines.experiments.evaluation import learnt
 from pipelines.export import export
