@@ -43,7 +43,11 @@ def digest(value: Any) -> str:  # noqa: ANN401
 
 def sealed(body: Mapping[str, Any]) -> bytes:
     """Write a body with its seal as canonical JSON."""
-    return canonical_json({**body, "seal": digest(body)}).encode("ascii")
+    text = canonical_json(body)
+    seal = hashlib.sha256(text.encode("ascii")).hexdigest()
+    if max(body) < "seal":  # it comes last, and a large body is written once
+        return f'{text[:-1]},"seal":"{seal}"}}'.encode("ascii")
+    return canonical_json({**body, "seal": seal}).encode("ascii")
 
 
 def unsealed(key: str, data: bytes) -> dict[str, Any]:
@@ -54,8 +58,8 @@ def unsealed(key: str, data: bytes) -> dict[str, Any]:
     with reading(key, "a sealed record"):
         body = parsed(data)
         check_format(body["format"])
-        seal = body.pop("seal")
-        sound = seal == digest(body) and data == sealed(body)
+        body.pop("seal")
+        sound = data == sealed(body)
     if not sound:
         raise DamagedObjectError(key, "its seal does not match")
     return body
