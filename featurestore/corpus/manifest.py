@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any
 
 from featurestore.corpus.sources.audio_files import RawFormat
@@ -219,6 +221,12 @@ class Archive:
     """Sum of the sizes of its files."""
 
 
+@lru_cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what fits names in lower case that one of some patterns (`*`, `?`, `[...]`) fits."""
+    return re.compile("|".join(fnmatch.translate(pattern.casefold()) for pattern in patterns) or "(?!)")
+
+
 @dataclass(frozen=True, slots=True)
 class AudioFiles:
     """Which files of a source are the recordings, and what each is called inside the corpus."""
@@ -240,10 +248,9 @@ class AudioFiles:
     def wants(self, path: str) -> bool:
         """Tell whether a path of a source is a recording by its name."""
         parts = path.casefold().split("/")
-        included = any(fnmatch.fnmatchcase(parts[-1], pattern.casefold()) for pattern in self.include)
-        return included and not any(
-            fnmatch.fnmatchcase(part, pattern.casefold()) for part in parts for pattern in self.exclude
-        )
+        if not _any_of(self.include).fullmatch(parts[-1]):
+            return False
+        return not self.exclude or not any(map(_any_of(self.exclude).fullmatch, parts))
 
     def fault(self, path: str) -> str | None:
         """Return what is known to be wrong with a recording of the published corpus, None if nothing is.
