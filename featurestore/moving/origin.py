@@ -17,7 +17,6 @@ from featurestore.datasets import (
     DatasetRecord,
     Listing,
     Reference,
-    Table,
     corpora_of,
     listing_key,
     parse_listing,
@@ -29,6 +28,7 @@ from featurestore.shards.record import ShardRecord
 from featurestore.storage.local import LocalStorage
 from featurestore.storage.protocol import Buffer
 from featurestore.store import Store
+from featurestore.tables import Table
 
 CORPUS = re.compile(r"[a-z0-9_]{1,40}")
 """What a corpus is called in the key of its listing."""
@@ -144,7 +144,7 @@ class Origin:
 
     def _check_table(self) -> None:
         """Refuse a table that is not that of the dataset's recordings, or names a corpus that cannot be."""
-        known = {one.content for one in self.table.utterances}
+        known = set(self.table.utterances.contents)
         for part in self.record.parts:
             for content in part.contents:
                 if content not in known:
