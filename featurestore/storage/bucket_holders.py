@@ -139,8 +139,8 @@ class Holders:
         if lease is None:
             return
         with suppress(FeatureStoreError):  # one that is left lapses
-            found = self.requests.head(f"{LEASES}/{name}")
-            if found is not None and found.e_tag == lease.e_tag:
+            held = self._read(f"{LEASES}/{name}")
+            if held is not None and held[0].startswith(self.writer):  # whichever renewal of it stands
                 self.requests.delete(f"{LEASES}/{name}")
 
     def _enter_unless_refused(self, kind: str) -> None:

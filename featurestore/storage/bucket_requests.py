@@ -200,8 +200,10 @@ class Requests:
                     return None
                 reason = "conflicts with other writers"
             except Exception as error:
-                reason = self._passing(error, "writing", key)
-                unsure = True
+                if e_tag is not None and isinstance(error, FileNotFoundError):
+                    self._refuse_missing_bucket(error)
+                    return None  # it was removed since it was looked at
+                reason, unsure = self._passing(error, "writing", key), True
             else:
                 self._failing = False
                 return made

@@ -176,6 +176,11 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
         """Name the rows of a batch; `PadCollate` reads them straight into the batch."""
         return RowRequest(self, np.asarray(rows, np.int64))
 
+    @property
+    def random_access(self) -> bool:
+        """Whether each row is read by itself, not fetched with its whole shard."""
+        return self.view.random_access
+
     def expect(self, rows: Iterable[int]) -> None:
         """Announce the rows that are read next, in this order."""
         self.view.expect(rows)

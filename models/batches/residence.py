@@ -114,6 +114,11 @@ class RamDataset(ViewDataset):
             start = stop - int(self.view.frames[row])
             self.view.read(np.array([row]), self._rows[None, start:stop])
 
+    @property
+    def random_access(self) -> bool:
+        """True: the rows are here."""
+        return True
+
     def expect(self, rows: Iterable[int]) -> None:
         """Do nothing: the rows are here."""
 

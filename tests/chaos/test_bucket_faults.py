@@ -11,8 +11,9 @@ from faulty_proxy import EVERY, faulty
 from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.errors import StorageError
+from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
-from featurestore.storage import bucket_requests, open_storage
+from featurestore.storage import bucket_holders, bucket_requests, open_storage
 from featurestore.store import Store, open_store
 
 DATA = f"shards/{'0' * 16}/{'0' * 32}/c/0/0"
@@ -107,4 +108,63 @@ def test_a_build_over_a_failing_connection_gives_the_same_digest_and_no_damage(
     assert (found.damaged, found.rows) == ([], computed)
     assert proxy.faults.total() > 40
     assert {key for key, _ in open_storage(place).walk()} == {key for key, _ in open_storage(tmp_path / "local").walk()}
+    assert bucket_requests.Requests(place).entries("tmp") == {}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, Path, bytes]:
+    """A corpus, a store in a folder with two datasets of it, and the weights of a training from there."""
+    pytest.importorskip("torch")
+    place = tmp_path_factory.mktemp("near")
+    corpus = write_corpus(place / "corpus", range(1, 13))
+    store = Store(open_storage(place / "store"))
+    build_here(store, corpus, recipe(2, mels=16))
+    build_here(store, corpus, recipe(1), "other")
+    return corpus, place / "store", weights_from(store, place / "run")
+
+
+def weights_from(store: Store, run: Path) -> bytes:
+    """Train a small network for two epochs in block-wise order, each batch read from the store; return its file."""
+    from models.batches.loader import Sides
+    from models.training import configure, train
+    from models.training_spec import TrainingSpec
+
+    spec = {"epochs": 2, "batch_size": 4, "normalisation": "training", "residence": "none", "shuffle": "blocks"}
+    sides = Sides(*store.view("tiny").split("shuffled"))
+    settings = {"hidden": 4, "convolutions": 1}
+    config = configure(sides, "etienne-cnn-blstm", TrainingSpec.from_dict(spec), settings=settings, split="shuffled")
+    train(sides, config, run, device="cpu")
+    return (run / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_training_reading_and_collecting_over_a_failing_connection_are_as_over_a_sound_one(
+    seed, trained, place, s3_server, monkeypatch, tmp_path: Path, record_property
+):
+    monkeypatch.setattr(bucket_holders, "PERIOD", 0.3)
+    monkeypatch.setattr(bucket_holders, "LOOK", 0.0)
+    corpus, near, weights = trained
+    with faulty(s3_server, 0.35, seed=100 + seed) as proxy:
+        use(monkeypatch, proxy.address, tmp_path / "cache")
+        build_here(open_store(place), corpus, recipe(2, mels=16))
+        build_here(open_store(place), corpus, recipe(1), "other")
+        proxy.faults.clear()
+        proxy.requests.clear()
+
+        for run, size in (("first", "20GB"), ("cached", "20GB"), ("ranges", "0")):
+            monkeypatch.setenv("FEATURESTORE_CACHE_SIZE", size)
+            assert weights_from(open_store(place), tmp_path / run) == weights
+            for name in ("tiny", "other"):
+                far, local = open_store(place).view(name), Store(open_storage(near)).view(name)
+                assert all((far[row][0] == local[row][0]).all() for row in range(len(local)))
+        open_store(place).forget("other")
+        found = collect(open_store(place), grace=0, delete=True)
+        record_property("faults", {**proxy.faults, "requests": proxy.requests.total()})
+
+    use(monkeypatch, s3_server, tmp_path / "cache")
+    assert proxy.faults.total() > 40
+    assert found.objects
+    assert collect(open_store(place), grace=0).objects == ()
+    assert verify(open_store(place)).damaged == []
+    assert open_store(place).names() == ["tiny"]
     assert bucket_requests.Requests(place).entries("tmp") == {}

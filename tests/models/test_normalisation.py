@@ -52,8 +52,8 @@ def test_training_statistics_are_those_of_the_real_frames_of_the_training_side()
     fitted = fit(spec_of("training"), datasets_of(*sides))
     frames = frames_of(sides.train)
 
-    np.testing.assert_allclose(fitted.mean[0], frames.mean(0), rtol=1e-13)
-    np.testing.assert_allclose(fitted.deviation[0], frames.std(0), rtol=1e-13)
+    np.testing.assert_allclose(fitted.mean[0], frames.mean(0), rtol=1e-7)
+    np.testing.assert_allclose(fitted.deviation[0], frames.std(0), rtol=1e-7)
     assert fitted.mean.dtype == torch.float64
 
 
@@ -62,8 +62,8 @@ def test_a_single_mean_and_variance_of_everything_is_what_system_c_published():
     fitted = fit(spec_of("everything"), datasets_of(*sides))
     frames = frames_of(*sides)
 
-    np.testing.assert_allclose(fitted.mean, np.full((1, 32), frames.mean()), rtol=1e-13)
-    np.testing.assert_allclose(fitted.deviation, np.full((1, 32), frames.std()), rtol=1e-13)
+    np.testing.assert_allclose(fitted.mean, np.full((1, 32), frames.mean()), rtol=1e-7)
+    np.testing.assert_allclose(fitted.deviation, np.full((1, 32), frames.std()), rtol=1e-7)
 
 
 @pytest.mark.parametrize("kind", ["training", "everything", "speaker", "utterance"])
@@ -86,8 +86,8 @@ def test_a_speakers_statistics_are_those_of_the_speakers_own_rows_on_all_sides()
     assert fitted.speakers == ("ann", "bob")
     for group, speaker in enumerate(fitted.speakers):
         frames = frames_of(*sides, speaker=speaker)
-        np.testing.assert_allclose(fitted.mean[group], frames.mean(0), rtol=1e-13)
-        np.testing.assert_allclose(fitted.deviation[group], frames.std(0), rtol=1e-13)
+        np.testing.assert_allclose(fitted.mean[group], frames.mean(0), rtol=1e-7)
+        np.testing.assert_allclose(fitted.deviation[group], frames.std(0), rtol=1e-7)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -119,10 +119,13 @@ def test_no_normalisation_leaves_every_bit():
 def test_statistics_have_the_same_bits_every_time_and_do_not_depend_on_the_layout_of_a_mapped_store():
     view, moved = spoken_view(30), spoken_view(30)
     moved.shards = moved.shards[::-1]
-    first, second, third = (fit(spec_of("training"), datasets_of(one)) for one in (view, view, moved))
+    fetched = spoken_view(30)
+    fetched.random_access = False  # another order of summation, which rounding to float32 hides
+    first, *others = (fit(spec_of("training"), datasets_of(one)) for one in (view, view, moved, fetched))
 
-    assert torch.equal(first.mean, second.mean)
-    assert torch.equal(first.deviation, third.deviation)
+    for other in others:
+        assert torch.equal(first.mean, other.mean)
+        assert torch.equal(first.deviation, other.deviation)
 
 
 def test_statistics_do_not_depend_on_how_many_values_are_read_at_a_time(monkeypatch):
@@ -249,7 +252,7 @@ def test_clips_of_one_unknown_speaker_are_measured_together():
     view = spoken_view(6, speakers=("eve",))
     fitted = fit_unknown_speaker(view.rows, 32, single=False)
 
-    np.testing.assert_allclose(fitted.mean[0], frames_of(view).mean(0), rtol=1e-13)
+    np.testing.assert_allclose(fitted.mean[0], frames_of(view).mean(0), rtol=1e-7)
     assert fitted.speakers == ()
 
 

@@ -303,6 +303,19 @@ def test_leases_and_signs_are_renewed_while_their_process_works(place, monkeypat
     assert requests.entries("tmp") == {}
 
 
+def test_a_lease_that_is_renewed_while_it_is_given_back_is_given_back(place):
+    storage, requests, key = open_storage(place), bucket_requests.Requests(place), f"{bucket_holders.LEASES}/{'a' * 32}"
+    with storage.hold(exclusive=False):
+        holders = bucket_holders.holders_in(requests)
+        assert storage.claim("a" * 32)
+        lease = holders._leases["a" * 32]
+        renewed = requests.swap(key, holders._body(1), lease.e_tag)  # by the thread that has not noted it yet
+        storage.release("a" * 32)
+        assert requests.head(key) is None
+        assert requests.swap(key, holders._body(2), renewed) is None  # nor does a later renewal bring it back
+        assert requests.head(key) is None
+
+
 def test_one_who_waits_for_a_bucket_asks_for_little(place, s3_server, monkeypatch, tmp_path):
     monkeypatch.setattr(bucket_holders, "PERIOD", 0.2)
     monkeypatch.setattr(bucket_holders, "LOOK", 60.0)

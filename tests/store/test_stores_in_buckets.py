@@ -86,15 +86,23 @@ def test_an_epoch_asks_once_for_each_shard_and_its_record_however_long_it_takes(
     assert shards > 2
 
 
-def test_what_is_forgotten_is_collected_and_the_rest_stays(place, corpus):
+def test_what_is_forgotten_is_collected_and_the_rest_stays(place, corpus, s3_server, monkeypatch, tmp_path):
     store = open_store(place)
     build_here(store, corpus, recipe(2), "one")
     build_here(store, corpus, recipe(2, mels=9), "two")
     store.forget("two")
 
-    found = collect(open_store(place), grace=0, delete=True)
+    with faulty(s3_server) as proxy:
+        use(monkeypatch, proxy.address, tmp_path / "cache")
+        asked: list[tuple[str, str]] = []
+        proxy.choose = lambda method, path, headers: asked.append((method, path))
+        found = collect(open_store(place), grace=0, delete=True)
+        use(monkeypatch, s3_server, tmp_path / "cache")
 
-    assert len(found.objects) > 0
+    assert len(found.objects) > 5
+    removals = [number for number, (method, _) in enumerate(asked) if method == "POST"]  # at last its own sign of life
+    since = asked[removals[-len(found.objects) - 1] :]
+    assert not [path for _, path in since if "list-type" in path]  # one look at the names is enough
     assert collect(open_store(place), grace=0).objects == ()
     assert verify(open_store(place)).damaged == []
     assert open_store(place).names() == ["one"]
