@@ -17,6 +17,7 @@ from pathlib import Path
 
 from demo_corpus import ROOT
 
+EXAMPLES = ROOT / "docs" / "examples" / "cluster"
 NETWORK = "10.77.0"
 PORT = 8786
 _TOOLS = ("unshare", "nsenter", "ip")
@@ -118,23 +119,10 @@ def _join(bridge: int, pid: int, number: int) -> None:
 
 
 def certificates(folder: Path) -> dict[str, str]:
-    """Make a certificate authority and a certificate; return Dask's own configuration of them, as variables."""
-    folder.mkdir(parents=True)
-    authority, key, certificate = folder / "ca.pem", folder / "key.pem", folder / "certificate.pem"
-    new = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-    signed = (*new, "-subj", "/CN=worker", "-CA", authority, "-CAkey", folder / "ca-key.pem")
-    for command in (
-        (*new, "-subj", "/CN=cluster", "-keyout", folder / "ca-key.pem", "-out", authority),
-        (*signed, "-keyout", key, "-out", certificate),
-    ):
-        subprocess.run(command, check=True, capture_output=True)
-    prefix = "DASK_DISTRIBUTED__COMM__TLS__"
-    roles = ("SCHEDULER", "WORKER", "CLIENT")
-    return {
-        f"{prefix}CA_FILE": str(authority),
-        **{f"{prefix}{role}__KEY": str(key) for role in roles},
-        **{f"{prefix}{role}__CERT": str(certificate) for role in roles},
-    }
+    """Make certificates as docs/cluster.md does; return Dask's own configuration of them, as variables."""
+    subprocess.run(["bash", EXAMPLES / "certificates.sh", folder], check=True, capture_output=True)
+    lines = [line.removeprefix("export ") for line in (folder / "environment.sh").read_text().splitlines()]
+    return dict(line.split("=", 1) for line in lines if "REQUIRE" not in line)
 
 
 @dataclass

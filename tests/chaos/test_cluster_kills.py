@@ -24,7 +24,9 @@ from featurestore.integrity.verify import verify
 from featurestore.store import open_store
 
 NAMES = ("client", "scheduler", "storage", "node1", "node2", "node3")
-BUILDS = {"folder": 9, "bucket": 1} if LONG else {"folder": 1, "bucket": 0}
+BUILDS = {"folder": 8, "bucket": 1} if LONG else {"folder": 1, "bucket": 0}
+EVENTS = 6
+"""Times that something is killed in a build of the long run."""
 COPIES, TONES = (24, 320) if LONG else (10, 160)
 MOST_RUNS = 5
 """Runs of the command that a build may take: one that gives up names the next."""
@@ -99,6 +101,7 @@ class Chaos:
             found[what] = sum(rows for _, rows in times)
         self.log.unlink()
         self.counts.update({f"rows {what}": number for what, number in found.items()})
+        sys.stderr.write(f"{json.dumps(self.counts)}\n")  # so far; seen with -s
         return found
 
 
@@ -117,7 +120,7 @@ def undisturbed(source, tmp_path_factory) -> tuple[str, dict[str, int]]:
 
 @pytest.fixture(scope="module")
 def chaos(tmp_path_factory) -> Iterator[Chaos]:
-    """A cluster of machines, and a bucket on another of them; what was counted is printed at the end."""
+    """A cluster of machines, and a bucket on another of them."""
     place = tmp_path_factory.mktemp("cluster")
     log = place / "counted-rows"
     environment = {**certificates(place / "certificates"), "FEATURESTORE_COUNTED_ROWS": str(log)}
@@ -133,7 +136,6 @@ def chaos(tmp_path_factory) -> Iterator[Chaos]:
         chaos = Chaos(Cluster(client, scheduler, workers), log)
         chaos.start()
         yield chaos
-    sys.stderr.write(f"{json.dumps(chaos.counts)}\n")  # seen with -s
 
 
 def contents(store: Path) -> dict[str, int]:
@@ -146,10 +148,9 @@ def moments(cluster: Cluster, seed: int) -> list[tuple[int, list[Machine]]]:
     if not LONG:
         return [(1, cluster.workers[:1]), (1, [cluster.scheduler])]
     drawn = random.Random(seed)
-    kinds = [
-        drawn.choice((cluster.workers, [cluster.scheduler], *([[one]] for one in cluster.workers))) for _ in "12345"
-    ]
-    return [(drawn.randrange(10), kind) for kind in kinds]
+    some = [cluster.workers, [cluster.scheduler], *([one] for one in cluster.workers)]
+    kinds = [drawn.choice(some) for _ in range(EVENTS)]
+    return [(drawn.randrange(5), kind) for kind in kinds]
 
 
 @pytest.mark.parametrize("number", range(BUILDS["folder"]))
