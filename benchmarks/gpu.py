@@ -2,13 +2,15 @@
 
     python benchmarks/gpu.py download.zip [--copies 75] [--rounds 3]
 
-Without a GPU it says so, and gives the rate of the torch engine on the processor, which is there for testing.
+Results are JSON. Without a GPU they say so, and give the rate of the torch engine on the processor, which is there for
+testing.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import shutil
 import statistics
 import subprocess
@@ -73,8 +75,8 @@ def spec(engine: str) -> RowSpec:
     return RowSpec.current(feature_preset("mathworks"), policy("mathworks"), engine)
 
 
-def compare(archive: Path, copies: int, rounds: int) -> None:
-    """Time builds on the GPU and on the processor in turn, and print what came out."""
+def compare(archive: Path, copies: int, rounds: int) -> dict[str, object]:
+    """Time builds on the GPU and on the processor in turn; return what came out."""
     rows = RECORDINGS * (copies + 1)
     rates: dict[str, list[float]] = {"cuda": [], "cpu": []}
     busy: list[int] = []
@@ -84,15 +86,14 @@ def compare(archive: Path, copies: int, rounds: int) -> None:
             with watched_gpu(busy):
                 rates["cuda"].append(rows / build_seconds(archive, Path(folder) / "cuda", "cuda", copies))
             rates["cpu"].append(rows / build_seconds(archive, Path(folder) / "cpu", "cpu", copies))
-    print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}; whole builds of {rows:,} rows")
-    for device, values in rates.items():
-        print(
-            f"build --device {device:5} {statistics.median(values):9,.0f} clips/s  {[round(value) for value in values]}"
-        )
-    print(f"cuda against cpu     {statistics.median(rates['cuda']) / statistics.median(rates['cpu']):9.2f} times")
-    print(f"GPU utilisation      {statistics.mean(busy or [0]):9.0f} % on average, {max(busy, default=0)} % at most")
-    rate = engine_rate(open_engine(spec("torch"), "cuda"), archive, 64, 75)
-    print(f"engine alone         {rate:9,.0f} clips/s")
+    return {
+        "device": torch.cuda.get_device_name(0),
+        "rows": rows,
+        "build_clips_per_second": rates,
+        "cuda_against_cpu": statistics.median(rates["cuda"]) / statistics.median(rates["cpu"]),
+        "utilisation_percent": {"mean": statistics.mean(busy or [0]), "max": max(busy, default=0)},
+        "engine_alone_clips_per_second": engine_rate(open_engine(spec("torch"), "cuda"), archive, 64, 75),
+    }
 
 
 def main() -> None:
@@ -102,17 +103,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if torch.cuda.is_available():
-        compare(arguments.archive, arguments.copies, arguments.rounds)
+        print(json.dumps(compare(arguments.archive, arguments.copies, arguments.rounds), indent=1))
         return
     torch.set_num_threads(1)
     rates = {
         name: engine_rate(open_engine(spec(name), device), arguments.archive, TORCH_FILES, TORCH_COPIES)
         for name, device in (("torch", "torch-cpu"), ("cpu", None))
     }
-    print(
-        f"no GPU here. One thread of this processor, rows alone: torch {rates['torch']:,.0f} clips/s, "
-        f"its own engine {rates['cpu']:,.0f} clips/s."
-    )
+    print(json.dumps({"device": "no GPU, one thread", "engine_alone_clips_per_second": rates}, indent=1))
 
 
 if __name__ == "__main__":
