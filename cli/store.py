@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -44,12 +44,19 @@ def ls(store: Store, as_json: bool) -> None:
                 size(row["bytes"]),
                 size(row["shared_bytes"]),
                 row["digest"][:SHOWN_DIGITS],
-                "in the base" if row["base"] else "",
+                _state(row),
             )
             for row in rows
         ]
         columns = ("dataset", "corpus", "rows", "size", "shared", "digest", "")
         print_table(columns, table, numbers=("rows", "size", "shared"))
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """Say what else is to be known of a dataset in a list."""
+    if row["missing"]:
+        return f"{row['missing']:,} shards missing" if row["digest"] else "its record is missing"
+    return "in the base" if row["base"] else ""
 
 
 @click.command(epilog="Example: featurestore info emodb")

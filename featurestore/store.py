@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from featurestore.datasets import CALLED, SOURCES, DatasetRecord, Reference, check_dataset_name
 from featurestore.errors import (
@@ -20,9 +22,9 @@ from featurestore.errors import (
     StorageError,
     UnknownNameError,
 )
-from featurestore.row_index import Places, index_bytes, index_key, index_of
+from featurestore.row_index import FRAMES, SHARD, START, Places, index_bytes, index_key, index_of, parse_index
 from featurestore.segments import recording_of
-from featurestore.shards.record import ShardRecord, data_key, record_key
+from featurestore.shards.record import Layout, ShardRecord, data_key, record_key
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage import default_place, layered_place, open_storage
 from featurestore.storage.layered import LayeredStorage
@@ -254,31 +256,73 @@ class Store:
         return named + [self._root(dataset) for dataset in self.dataset_ids() if dataset not in ids]
 
     def describe_datasets(self) -> list[dict[str, Any]]:
-        """Return what each dataset is, as JSON values; bytes in shards that another dataset refers to are shared."""
-        references = self.references()
-        records = [self.dataset(reference.dataset) for reference in references]
-        users = Counter(address for record in records for address in record.addresses)
-        named = {name: self.reference(name) for name in self.names()}
-        return [
-            {
-                "dataset": reference.name if named.get(reference.name) == reference else record.digest[:SHOWN_DIGITS],
-                "corpus": reference.corpus or self.table(reference.table).corpus,
-                "rows": record.rows,
-                "bytes": self.bytes_of(record.addresses),
-                "shared_bytes": self.bytes_of(address for address in record.addresses if users[address] > 1),
-                "digest": record.digest,
-                "base": self.borrowed(record.key),
-            }
-            for reference, record in zip(references, records, strict=True)
-        ]
+        """Return what each dataset is, as JSON values; bytes in shards that another dataset refers to are shared.
 
-    def bytes_of(self, addresses: Iterable[str]) -> int:
-        """Return the bytes of the data objects of some shards; those that are lost have none."""
-        sizes = 0
-        for key in map(data_key, addresses):
-            with suppress(MissingObjectError):
-                sizes += self.storage.size(key)
-        return sizes
+        `missing` counts shards that are not there, or end too early: those of a copy that was broken off. A dataset
+        whose records cannot be read has no digest, and all of it is missing.
+        """
+        references = self._readable_references()
+        records = [self._readable(reference) for reference in references]
+        users = Counter(address for record in records if record for address in record.addresses)
+        sizes = {address: self._size_of_data(address) for address in users}
+        named = {one.name: one for one in reversed(references) if self.storage.exists(one.key)}  # names come first
+        described = []
+        for reference, record in zip(references, records, strict=True):
+            addresses = record.addresses if record else ()
+            called = record.digest[:SHOWN_DIGITS] if record else reference.dataset[:SHOWN_DIGITS]
+            described.append(
+                {
+                    "dataset": reference.name if named.get(reference.name) == reference else called,
+                    "corpus": reference.corpus or self._corpus(reference),
+                    "rows": record.rows if record else 0,
+                    "bytes": sum(sizes[address] or 0 for address in addresses),
+                    "shared_bytes": sum(sizes[address] or 0 for address in addresses if users[address] > 1),
+                    "digest": record.digest if record else "",
+                    "missing": self._missing(record, sizes) if record else 1,
+                    "base": self.borrowed(f"datasets/{reference.dataset}.json"),
+                }
+            )
+        return described
+
+    def _readable_references(self) -> list[Reference]:
+        """Return what `references` does, without those that cannot be read."""
+        found: list[Reference] = []
+        for read, names in ((self._named, self.names()), (self._root, self.dataset_ids())):
+            known = {reference.dataset for reference in found}
+            for name in names:
+                with suppress(DamagedObjectError):
+                    if read == self._named or name not in known:
+                        found.append(read(name))
+        return found
+
+    def _readable(self, reference: Reference) -> DatasetRecord | None:
+        with suppress(DamagedObjectError):
+            return self.dataset(reference.dataset)
+        return None
+
+    def _corpus(self, reference: Reference) -> str:
+        with suppress(DamagedObjectError):
+            return self.table(reference.table).corpus
+        return ""
+
+    def _size_of_data(self, address: str) -> int | None:
+        """Return the bytes of a shard's data; None if there is no such shard."""
+        with suppress(DamagedObjectError):
+            return self.storage.size(data_key(address)) if self.storage.exists(record_key(address)) else None
+        return None
+
+    def _missing(self, record: DatasetRecord, sizes: Mapping[str, int | None]) -> int:
+        """Count the shards of a dataset that are not there or, in a folder, too short for the frames in its index."""
+        ends = np.zeros(len(record.addresses), np.int64)
+        if self.storage.random_access:  # elsewhere objects appear whole
+            with suppress(DamagedObjectError):
+                key = index_key(record.id)
+                places = parse_index(key, self.storage.get(key), record.rows).astype(np.int64)
+                known = places[SHARD] < len(ends)
+                np.maximum.at(ends, places[SHARD, known], (places[START] + places[FRAMES])[known])
+        features = record.parts[0].spec.features
+        needed = [Layout(int(end), features.width, features.dtype).object_bytes if end else 0 for end in ends]
+        return sum((sizes[one] or -1) < least for one, least in zip(record.addresses, needed, strict=True))
 
 
 def open_store(uri: str | Path | None = None, base: str | Path | None = None) -> Store:

@@ -358,6 +358,7 @@ _MENDERS: dict[str, Callable[[Store, str], None]] = {
     "shards": _mend_shard,
     "datasets": _mend_dataset,
     "indexes": _mend_index,
+    "cards": lambda store, key: store.storage.delete(key),  # nothing reads it, and the next copy writes it
     "refs": _mend_reference,
 }
 """What mends each kind of object, in the order in which they are mended; tables are written by the next build."""

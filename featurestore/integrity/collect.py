@@ -11,11 +11,11 @@ from featurestore.datasets import CorpusReference, listing_key, parse_listing
 from featurestore.row_index import index_key
 from featurestore.segments import recording_of
 from featurestore.shards.record import data_key, record_key
-from featurestore.storage.protocol import KEY
+from featurestore.storage.protocol import CARD, KEY
 from featurestore.store import Store
 
 DAY = 86_400.0
-COLLECTED = ("shards", "datasets", "indexes", "tables", "listings", "sources", "rejects")
+COLLECTED = ("shards", "datasets", "indexes", "tables", "listings", "sources", "rejects", "cards")
 """Kinds of objects that can become garbage; names never do, and foreign files are the user's to remove."""
 NAMES = ("refs", "refs/datasets", "refs/corpora")
 """Folders of names."""
@@ -144,6 +144,7 @@ def marked(store: Store) -> set[str]:
         listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
         needed.add(listing)
         contents |= {file.content for file in parse_listing(listing, store.storage.get(listing))}
+    needed |= {f"cards/{name}/{file}" for name in store.names() for file in CARD}
     notes = (key for key, _ in store.storage.walk("rejects"))
     needed |= {key for key in notes if key.rpartition("/")[2].removesuffix(".json") in contents}
     return needed | {f"sources/{recording_of(content)}" for content in contents}

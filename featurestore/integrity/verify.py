@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featurestore.card import check_card
 from featurestore.checksummed_json import digest, parsed, reading, sealed, unsealed
 from featurestore.datasets import (
     CALLED,
@@ -145,6 +146,8 @@ def _check(store: Store, key: str, findings: Findings) -> None:
             _check_exist(store, (f"sources/{content}" for content in sorted(contents)), key)
         case ["refs", *_]:
             _check_reference(store, key)
+        case ["cards", *_]:
+            check_card(key, store.storage.get(key))
         case [index] if index == INDEX:  # of what stood when a dataset was last pushed: it may be behind
             unsealed(key, store.storage.get(key))
         case _:  # the marker, which is all that the grammar of keys leaves

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from featurestore.card import card_files
 from featurestore.checksummed_json import FORMAT, sealed
 from featurestore.datasets import (
     LEFT_OUT,
@@ -230,7 +231,8 @@ def _refuse_other(origin: Origin, target: Store, name: str) -> None:
     if not target.storage.exists(key):
         return
     standing = Reference.from_bytes(key, target.storage.get(key))
-    digest = target.dataset(standing.dataset).digest
+    same = standing.dataset == origin.record.id  # whose record here may be one that was copied in part
+    digest = origin.record.digest if same else target.dataset(standing.dataset).digest
     if digest != origin.record.digest:
         what = f"digest {digest[:12]}, not {origin.record.digest[:12]}"
     elif standing.table != origin.table.id:
@@ -346,6 +348,8 @@ class _Copy:
             )
         _refuse_other(origin, target, name)  # once more: others may have written meanwhile
         without = self._lacks()
+        for key, data in card_files(name, origin.record, origin.table, without).items():
+            self._put(key, data)
         target.publish(origin.record, origin.table, name, without=without)
         return without
 

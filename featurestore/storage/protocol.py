@@ -22,6 +22,9 @@ INDEX = "objects.json"
 
 DATASET_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
 
+CARD = ("README.md", "features.toml", "policy.toml")
+"""The files of a dataset's card, for people; see `featurestore.card`."""
+
 KEY = re.compile(
     r"shards/[0-9a-f]{16}/[0-9a-f]{32}/(zarr\.json|c/0/0)"
     r"|datasets/[0-9a-f]{32}\.json"
@@ -30,6 +33,7 @@ KEY = re.compile(
     r"|sources/[0-9a-f]{64}"
     r"|rejects/[0-9a-f]{16}/[0-9a-f]{64}(\.t\d+-\d*)?(\.c\d+)?\.json"
     rf"|refs/(datasets/[0-9a-f]{{32}}|corpora/[a-z0-9_]{{1,40}}|{DATASET_NAME})\.json"
+    rf"|cards/{DATASET_NAME}/({'|'.join(map(re.escape, CARD))})"
     rf"|{re.escape(MARKER)}|{re.escape(INDEX)}"
 )
 """What the key of an object can look like."""
@@ -37,6 +41,7 @@ KEY = re.compile(
 FOLDER = re.compile(
     r"|shards(/[0-9a-f]{16}(/[0-9a-f]{32}(/c(/0)?)?)?)?"
     r"|datasets|indexes|tables|listings|sources|rejects(/[0-9a-f]{16})?|refs(/datasets|/corpora)?"
+    rf"|cards(/{DATASET_NAME})?"
 )
 """What lies between a store's root and an object."""
 
