@@ -26,6 +26,8 @@ Fields = tuple[tuple[str, str], ...]
 FIELDS = tuple(field.name for field in dataclasses.fields(Utterance))
 BLOCK = 4_000_000
 """Characters of a table that are taken apart at once, which bounds what is in memory twice."""
+WRITTEN = 20_000
+"""Utterances that are written at once, for the same reason."""
 
 
 class Utterances(Sequence[Utterance]):
@@ -113,8 +115,9 @@ class Table:
             "utterances": [],  # the last key
             "rejected": [dataclasses.asdict(rejection) for rejection in self.rejected],
         }
-        head, end = canonical_json(body)[:-2], "]}"
-        return "".join((head, ",".join(_written(self.utterances)), end)).encode("ascii")
+        head, end = canonical_json(body)[:-2].encode("ascii"), b"]}"
+        blocks = (self.utterances[start : start + WRITTEN] for start in range(0, len(self.utterances), WRITTEN))
+        return b"".join((head, b",".join(",".join(_written(block)).encode("ascii") for block in blocks), end))
 
     @classmethod
     def from_bytes(cls, key: str, data: bytes) -> Table:

@@ -55,10 +55,11 @@ def read_as_json(data):
 
 
 @fuzzed(150)
-@given(table=TABLES, block=st.integers(1, 400))
-def test_a_table_is_read_as_it_was_written_and_written_as_json(table, block):
+@given(table=TABLES, block=st.integers(1, 400), written=st.integers(1, 5))
+def test_a_table_is_read_as_it_was_written_and_written_as_json(table, block, written):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "BLOCK", block)
+        patch.setattr(tables, "WRITTEN", written)
         again = read(table.to_bytes())
 
     assert again == table == read_as_json(table.to_bytes())
