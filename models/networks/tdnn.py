@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from featurestore.errors import SpecError
-from models.layers.convolution import MaskedBatchNorm, conv_bias, image_mask, masked_moments
+from models.layers.convolution import MaskedBatchNorm, conv_bias, masked_moments
 from models.layers.frames import RealFrames, check_sizes, clips_from_zero
 from models.layers.initialisation import draw_as_pytorch
 from models.networks import ModelCard
@@ -54,13 +54,12 @@ class Tdnn(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
         """Map `features [batch, frames, bands]` to logits `[batch, classes]`."""
-        clips, real = clips_from_zero(features, lengths, starts)
-        frames = clips.transpose(1, 2)[..., None]  # [batch, channels, frames, 1]
-        mask = image_mask(real, frames)
+        frames, real = clips_from_zero(features, lengths, starts)
+        mask = None if real.fill(frames.shape[1]) else real.mask(frames.shape[1])[:, :, None].to(frames.dtype)
         frames = self.first(frames, real, mask)
         for block in self.blocks:
             frames = frames + block(frames, real, mask)
-        logits: Tensor = self.classify(self.pool(frames[..., 0].transpose(1, 2), real))
+        logits: Tensor = self.classify(self.pool(frames, real))
         return logits
 
     def pool(self, frames: Tensor, real: RealFrames) -> Tensor:
@@ -75,25 +74,35 @@ class Tdnn(nn.Module):
 
 
 class FrameBlock(nn.Module):
-    """A convolution along time that keeps the number of frames, batch norm over real frames, and ReLU."""
+    """A convolution along time that keeps the number of frames, batch norm over real frames, and ReLU.
+
+    The convolution is one matrix product over windows of frames: of this size, several times faster on a CPU than
+    `conv1d`, whose images have the frames last.
+    """
 
     def __init__(self, inputs: int, outputs: int, size: int, dilation: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(inputs, outputs, size, padding=dilation * (size // 2), dilation=dilation)
+        self.conv = nn.Conv1d(inputs, outputs, size, dilation=dilation)
         self.norm = MaskedBatchNorm(outputs)
 
     def forward(self, frames: Tensor, real: RealFrames, mask: Tensor | None) -> Tensor:
-        """Map `[batch, inputs, frames, 1]` to `[batch, outputs, frames, 1]`; padded frames are zero in both.
+        """Map `[batch, frames, inputs]` to `[batch, frames, outputs]`; padded frames are zero in both.
 
-        `mask` is `[batch, 1, frames, 1]`, 1 on real frames; None where all are real.
+        `mask` is `[batch, frames, 1]`, 1 on real frames; None where all are real.
         """
-        conv, norm = self.conv, self.norm
-        frames = F.conv1d(frames[..., 0], conv.weight, None, 1, conv.padding, conv.dilation)[..., None]
-        mean, variance = masked_moments(frames, real, mask) if self.training else (norm.running_mean, norm.running_var)
+        conv, norm, count = self.conv, self.norm, frames.shape[1]
+        size, dilation = conv.kernel_size[0], conv.dilation[0]
+        reach = dilation * (size // 2)
+        padded = F.pad(frames, (0, 0, reach, reach))
+        windows = torch.cat([padded[:, dilation * place : dilation * place + count] for place in range(size)], 2)
+        frames = F.linear(windows, conv.weight.permute(0, 2, 1).flatten(1))
+        mean, variance = norm.running_mean, norm.running_var
+        if self.training:
+            images = frames.transpose(1, 2)[..., None]
+            mean, variance = masked_moments(images, real, None if mask is None else mask[:, None])
         bias = conv_bias(conv)  # part of the mean alone: in training the two cancel
         scale, shift = norm(mean + bias, variance, real.count)
-        frames = frames * scale.view(-1, 1, 1) + (shift + bias * scale).view(-1, 1, 1)
-        frames = F.relu(frames)
+        frames = F.relu(torch.addcmul(shift + bias * scale, frames, scale))
         return frames if mask is None else frames * mask
 
 
