@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from featurestore.errors import SpecError
-from models.layers.convolution import MaskedBatchNorm, conv_bias, masked_moments
-from models.layers.frames import RealFrames, check_sizes, clips_from_zero
+from models.layers.convolution import MaskedBatchNorm, MaskedMoments, conv_bias
+from models.layers.frames import check_sizes, to_device
 from models.layers.initialisation import draw_as_pytorch
+from models.layers.recurrent import without_autocast
 from models.networks import ModelCard
 
 DILATIONS = (2, 3, 4)
@@ -53,23 +56,40 @@ class Tdnn(nn.Module):
         draw_as_pytorch(self, generator)
 
     def forward(self, features: Tensor, lengths: Tensor, starts: Tensor | None = None) -> Tensor:
-        """Map `features [batch, frames, bands]` to logits `[batch, classes]`."""
-        frames, real = clips_from_zero(features, lengths, starts)
-        mask = None if real.fill(frames.shape[1]) else real.mask(frames.shape[1])[:, :, None].to(frames.dtype)
-        frames = self.first(frames, real, mask)
+        """Map `features [batch, frames, bands]`, or clips joined in `[1, frames, bands]`, to logits `[batch, classes]`.
+
+        Real frames lie one clip after the other, each followed by as many zeros as the widest block reaches, so that no
+        clip sees another and padding costs next to nothing.
+        """
+        counts = lengths.tolist()
+        places = zip([0] * len(counts) if starts is None else starts.tolist(), counts, strict=True)
+        shared = len(features) != len(counts)
+        clips = [features[0 if shared else row, start : start + count] for row, (start, count) in enumerate(places)]
+        frames = torch.cat([F.pad(clip, (0, 0, 0, DILATIONS[-1])) for clip in clips])
+        spans = torch.tensor(counts) + DILATIONS[-1]
+        clip = torch.arange(len(counts)).repeat_interleave(spans)
+        place = torch.arange(len(clip)) - (spans.cumsum(0) - spans).repeat_interleave(spans)
+        of_clip = (clip == torch.arange(len(counts))[:, None]) & (place < torch.tensor(counts).repeat_interleave(spans))
+        of_clip = to_device(of_clip.float(), features.device)
+        mask = of_clip.sum(0)[:, None]
+        frames = self.first(frames, mask, sum(counts))
         for block in self.blocks:
-            frames = frames + block(frames, real, mask)
-        logits: Tensor = self.classify(self.pool(frames, real))
+            frames = frames + block(frames, mask, sum(counts))
+        logits: Tensor = self.classify(self.pool(frames, of_clip, spans.tolist()))
         return logits
 
-    def pool(self, frames: Tensor, real: RealFrames) -> Tensor:
-        """Map `frames [batch, frames, width]` to the weighted mean and deviation of real ones, `[batch, 2 width]`."""
-        frames, scores = frames.float(), self.attend(frames).float()
-        if not real.fill(frames.shape[1]):
-            scores = scores.masked_fill(~real.mask(frames.shape[1])[:, :, None], float("-inf"))
-        weights = scores.softmax(1)
-        mean = (weights * frames).sum(1)
-        variance = (weights * (frames - mean[:, None]).square()).sum(1)
+    def pool(self, frames: Tensor, of_clip: Tensor, spans: Sequence[int]) -> Tensor:
+        """Map `frames [frames, width]` to mean and deviation of each clip's, weighted by attention: `[batch, 2 width]`.
+
+        `of_clip [batch, frames]` is 1 where a frame is a real one of the clip; each has the next of `spans` rows.
+        """
+        with without_autocast(frames.device):
+            frames, scores = frames.float(), self.attend(frames.float())
+            highest = torch.stack([part.amax(0) for part in scores.detach().split(spans)])
+            weights = (scores - of_clip.t() @ highest).clamp(max=0).exp()
+            total = of_clip @ weights
+            mean = of_clip @ (weights * frames) / total
+            variance = of_clip @ (weights * (frames - of_clip.t() @ mean).square()) / total
         return torch.cat([mean, (variance + LEAST_VARIANCE).sqrt()], 1)
 
 
@@ -85,25 +105,24 @@ class FrameBlock(nn.Module):
         self.conv = nn.Conv1d(inputs, outputs, size, dilation=dilation)
         self.norm = MaskedBatchNorm(outputs)
 
-    def forward(self, frames: Tensor, real: RealFrames, mask: Tensor | None) -> Tensor:
-        """Map `[batch, frames, inputs]` to `[batch, frames, outputs]`; padded frames are zero in both.
+    def forward(self, frames: Tensor, mask: Tensor, count: float) -> Tensor:
+        """Map `[frames, inputs]`, of which `count` are real, to `[frames, outputs]`; the others are zero in both.
 
-        `mask` is `[batch, frames, 1]`, 1 on real frames; None where all are real.
+        `mask` is `[frames, 1]`, 1 on real frames.
         """
-        conv, norm, count = self.conv, self.norm, frames.shape[1]
+        conv, norm = self.conv, self.norm
         size, dilation = conv.kernel_size[0], conv.dilation[0]
         reach = dilation * (size // 2)
         padded = F.pad(frames, (0, 0, reach, reach))
-        windows = torch.cat([padded[:, dilation * place : dilation * place + count] for place in range(size)], 2)
+        windows = torch.cat([padded[dilation * place :][: len(frames)] for place in range(size)], 1)
         frames = F.linear(windows, conv.weight.permute(0, 2, 1).flatten(1))
         mean, variance = norm.running_mean, norm.running_var
         if self.training:
-            images = frames.transpose(1, 2)[..., None]
-            mean, variance = masked_moments(images, real, None if mask is None else mask[:, None])
+            pixels = frames.float()[None, :, None]
+            mean, variance = MaskedMoments.apply(pixels, mask[None, :, None], count)  # type: ignore[no-untyped-call]
         bias = conv_bias(conv)  # part of the mean alone: in training the two cancel
-        scale, shift = norm(mean + bias, variance, real.count)
-        frames = F.relu(torch.addcmul(shift + bias * scale, frames, scale))
-        return frames if mask is None else frames * mask
+        scale, shift = norm(mean + bias, variance, count)
+        return F.relu(torch.addcmul(shift + bias * scale, frames, scale)) * mask
 
 
 NETWORKS = {
@@ -112,6 +131,7 @@ NETWORKS = {
         input="logmel or mathworks: log-mel rows [frames, 64]",
         source="ours, after Snyder et al. 2018 (x-vectors) and Okabe et al. 2018 (attentive statistics pooling)",
         parameters=208_327,
+        joins=True,
         bands=64,
         other_bands=(128,),
         settings=("width", "attention"),
