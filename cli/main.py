@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "cli.runs",
     "corpora": "cli.corpora",
     "crossval": "cli.experiments",
+    "ensemble": "cli.runs",
     "evaluate": "cli.runs",
     "export": "cli.store",
     "fields": "cli.catalogs",

@@ -174,6 +174,31 @@ def _print_comparison(first: str, second: str, side: str, found: dict[str, Any])
         say("note: items are exchanged as if independent, but clips of one speaker are similar: p-values are too small")
 
 
+@click.command(epilog="Example: featurestore ensemble runs/emodb-loso-001 runs/emodb-loso-002 --out ensemble.csv")
+@click.argument("members", metavar="RUN...", nargs=-1, required=True, type=click.Path())
+@click.option("--side", type=click.Choice(["validation", "test"]), default="test", show_default=True)
+@click.option(
+    "--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write its predictions as CSV, for 'compare'."
+)
+@json_option
+def ensemble(members: tuple[str, ...], side: str, out: str | None, as_json: bool) -> None:
+    """Let several runs label the same items together, by the mean of their probabilities.
+
+    A RUN is what 'compare' takes; each seed of a folder is a member, and folds are pooled first.
+    """
+    from pipelines import experiments
+
+    found = experiments.ensemble(members, side=side, out=out)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("member", *(MEASURES[name] for name in TWO))
+    rows = [[one["run"], *(figure(one[name], ".4f") for name in TWO)] for one in found["members"]]
+    print_table(columns, rows, numbers=columns[1:])
+    click.echo()
+    print_summary(found)
+
+
 @click.command(
     epilog="Example: featurestore predict runs/mathworks-001 recording.wav;  "
     "featurestore predict runs/mathworks-001 talk.wav --window 3 --hop 1 --out timeline.csv"

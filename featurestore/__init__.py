@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featurestore.specs.presets import feature_preset, policy
     from featurestore.store import Store, open_store
     from featurestore.view import DatasetView
-    from pipelines.experiments import build, compare, crossval, evaluate, predict, reproduce, train, tune
+    from pipelines.experiments import build, compare, crossval, ensemble, evaluate, predict, reproduce, train, tune
 
 __version__ = "0.1.0"
 
@@ -38,7 +38,8 @@ _HOMES = {
     "open_store": "featurestore.store",
     "policy": "featurestore.specs.presets",
     **dict.fromkeys(
-        ("build", "compare", "crossval", "evaluate", "predict", "reproduce", "train", "tune"), "pipelines.experiments"
+        ("build", "compare", "crossval", "ensemble", "evaluate", "predict", "reproduce", "train", "tune"),
+        "pipelines.experiments",
     ),
 }
 
@@ -56,6 +57,7 @@ __all__ = [
     "build",
     "compare",
     "crossval",
+    "ensemble",
     "evaluate",
     "feature_preset",
     "load_corpus",

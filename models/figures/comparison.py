@@ -9,6 +9,7 @@ correctness, and exchanging answers flips the sign of an item's difference, so b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,30 @@ def compare(
             for place, name in enumerate(TRACKED)
         },
     }
+
+
+def ensemble(members: Sequence[Predictions], names: Sequence[str]) -> Predictions:
+    """Return the class of the highest mean probability over several runs for each item, in the order of the items.
+
+    Parameters
+    ----------
+    members : sequence of Predictions
+        Of the same items, two at least; each counts alike.
+    names : sequence of str
+        What error messages call them.
+
+    Raises
+    ------
+    RunError
+        If there is only one member, or items or classes differ.
+    """
+    if len(members) < 2:
+        raise RunError("an ensemble needs two members or more: name more runs, or one with several seeds.")
+    ordered = [run.take(sorted(range(len(run)), key=run.items.__getitem__)) for run in members]
+    for run, name in zip(ordered[1:], names[1:], strict=True):
+        _check_same(ordered[0], run, names[0], name)
+    mean = np.mean([run.probabilities for run in ordered], axis=0)
+    return replace(ordered[0], predicted=mean.argmax(axis=1), probabilities=mean)
 
 
 def _check_same(one: Predictions, other: Predictions, name: str, other_name: str) -> None:

@@ -15,7 +15,7 @@ Each function does what the command of its name does and returns what `--json` p
 from __future__ import annotations
 
 from pipelines.experiments.building import build
-from pipelines.experiments.evaluation import compare, evaluate, predict
+from pipelines.experiments.evaluation import compare, ensemble, evaluate, predict
 from pipelines.experiments.listener import Listener, Silent
 from pipelines.experiments.published import reproduce
 from pipelines.experiments.search import tune
@@ -27,6 +27,7 @@ __all__ = [
     "build",
     "compare",
     "crossval",
+    "ensemble",
     "evaluate",
     "predict",
     "reproduce",

@@ -228,7 +228,9 @@ def test_the_help_of_every_command_shows_an_example(command):
     assert "Example: featurestore" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["build", "compare", "crossval", "evaluate", "predict", "reproduce", "train", "tune"])
+@pytest.mark.parametrize(
+    "name", ["build", "compare", "crossval", "ensemble", "evaluate", "predict", "reproduce", "train", "tune"]
+)
 def test_options_are_parameters_of_the_function_of_the_same_name(name):
     import featurestore as library
 

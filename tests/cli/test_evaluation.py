@@ -7,9 +7,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import error_line, featurestore
 
+from models.runs.records import read_predictions
 from pipelines.experiments.listener import Silent
 
 RECIPE = """
@@ -65,6 +67,29 @@ def test_a_vote_over_the_copies_of_the_test_side_counts_every_recording_once(pla
     assert against["items"] == 20
     assert against["accuracy"]["second"] == pytest.approx(document["accuracy"])
     assert 0 < against["uar"]["p_value"] <= 1
+
+
+def test_an_ensemble_answers_by_the_mean_probability_of_its_members_and_can_be_compared(place):
+    voted, written = place / "other.csv", place / "together.csv"
+    featurestore(
+        "evaluate", place / "run", "--dataset", "demo-short", "--vote", "--predictions", voted, store=place / "store"
+    )
+    found = json.loads(featurestore("ensemble", place / "run", voted, "--out", written, "--json").stdout)
+
+    one, other = read_predictions(place / "run" / "predictions-test.csv"), read_predictions(voted)
+    moved = [other.paths.index(path) for path in one.paths]
+    right = (one.probabilities + other.probabilities[moved]).argmax(axis=1) == one.labels
+    assert [member["run"] for member in found["members"]] == [str(place / "run"), str(voted)]
+    assert found["accuracy"] == pytest.approx(np.mean(right))
+    against = json.loads(featurestore("compare", written, place / "run", "--json").stdout)
+    assert against["accuracy"]["first"] == pytest.approx(found["accuracy"])
+
+
+def test_an_ensemble_of_one_is_one_clear_line(place):
+    result = featurestore("ensemble", place / "run")
+
+    assert result.returncode == 1
+    assert "an ensemble needs two members or more" in error_line(result)
 
 
 def test_comparing_other_items_is_one_clear_line(place):

@@ -145,6 +145,7 @@ ASKED = {
     "train --seeds": ["train --resume {0}/seeds"],
     "evaluate": ["evaluate {0}/run"],
     "compare": ["compare {0}/run {0}/seeds"],
+    "ensemble": ["ensemble {0}/run {0}/seeds"],
     "predict": ["predict {0}/run {0}/long.wav", "predict {0}/run {0}/long.wav --window 1"],
     "report": ["report {0}/run"],
     "reproduce": ["reproduce mathworks --show"],
