@@ -93,15 +93,18 @@ class ClusterCrew:
         SchedulerLostError
             If the scheduler is gone.
         """
-        from distributed import CancelledError, KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed import KilledWorker
 
         while True:
             try:
                 answer = self._answer(bundle)
             except KilledWorker as error:
                 raise WorkerDiedError("workers died") from error
-            except (CancelledError, CommClosedError) as error:
+            except FeatureStoreError:
+                raise
+            except Exception as error:
+                if self._client.status == "running" and not _is_lost(error):
+                    raise
                 raise SchedulerLostError(GONE) from error
             if isinstance(answer, Receipt):
                 self._last_sign = time.monotonic()
@@ -126,8 +129,8 @@ class ClusterCrew:
                 try:
                     answer: Receipt | Refusal = future.result(timeout=TASK_LOOK)
                 except TimeoutError:
-                    if future.done():
-                        raise  # of the task
+                    if future.status == "error":
+                        raise  # of the task; one that has ended well may be on its way
                 else:
                     return answer
                 if not workers & self._look().keys():
@@ -175,9 +178,14 @@ class ClusterCrew:
                 self._answers[address] = self._client.submit(
                     fault_of_worker, *question, workers=[address], pure=False, priority=1
                 )
-            for address, answer in self._answers.items():
+            for address, answer in list(self._answers.items()):
                 if not isinstance(answer, str) and answer.done():
-                    self._leave_out(address, _reason(answer))
+                    reason = _reason(answer)
+                    if reason is None:
+                        del self._answers[address]
+                        there.pop(address)
+                    else:
+                        self._leave_out(address, reason)
             self._fit = {address: count for address, count in there.items() if self._answers[address] == ""}
             self._looked = time.monotonic()
             self._await_workers(there)
@@ -222,11 +230,21 @@ class ClusterCrew:
         return found
 
 
-def _reason(answer: Future) -> str:
-    """Return what a worker has answered, or why there is no answer."""
+def _is_lost(error: Exception) -> bool:
+    """Tell whether an error says that scheduler or worker have let go of what they were asked."""
+    from distributed import CancelledError
+    from distributed.comm import CommClosedError
+
+    return isinstance(error, (CancelledError, CommClosedError))
+
+
+def _reason(answer: Future) -> str | None:
+    """Return what a worker has answered, or why it cannot; None if the answer was lost on its way."""
     try:
-        found: str = answer.result(timeout=ANSWER_PATIENCE)
+        found: str = answer.result(timeout=LOOK)
     except Exception as error:
+        if _is_lost(error) or answer.status != "error":
+            return None
         cause = error.__cause__ or error
         return f"it cannot run this version of featurestore ({type(cause).__name__}: {cause!s:.200})"
     return found

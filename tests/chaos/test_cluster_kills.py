@@ -73,6 +73,7 @@ class Chaos:
     def build(self, source: Path, store: str, moments: list[tuple[int, list[Machine]]]) -> dict[str, object]:
         """Build to the end while machines are killed, each list of them once so many more shards are computed."""
         self.counts["builds"] += 1
+        self.log.unlink(missing_ok=True)
         for _ in range(MOST_RUNS):
             command = self.cluster.command(
                 *("build", source.with_suffix(".toml"), "--source", source, "--augment", COPIES, "--json"),
@@ -88,8 +89,10 @@ class Chaos:
             output, errors = command.communicate(timeout=PATIENCE)
             if command.returncode == 0:
                 return dict(json.loads(output))
-            assert errors.splitlines()[-1].startswith("error:"), errors
-            assert "run the same command again" in errors, errors
+            last = errors.splitlines()[-1]
+            assert last.startswith("error:"), errors
+            assert "run the same command again" in last, errors
+            self.counts["runs that ended with how to go on"] += 1
         raise AssertionError(errors)
 
     def count_rows(self) -> Counter[str]:
@@ -99,7 +102,6 @@ class Chaos:
             times = Counter((address, rows) for kind, address, rows in self.noted() if kind == what)
             found[f"{what} again"] = sum(rows * (count - 1) for (_, rows), count in times.items())
             found[what] = sum(rows for _, rows in times)
-        self.log.unlink()
         self.counts.update({f"rows {what}": number for what, number in found.items()})
         sys.stderr.write(f"{json.dumps(self.counts)}\n")  # so far; seen with -s
         return found
