@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "cli.runs",
     "corpora": "cli.corpora",
     "crossval": "cli.experiments",
+    "doctor": "cli.doctor",
     "ensemble": "cli.runs",
     "evaluate": "cli.runs",
     "export": "cli.store",

@@ -29,6 +29,12 @@ def has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
+def gpus() -> list[str]:
+    """Return a line for each GPU that torch finds: its name in `--device`, its model and its memory."""
+    found = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return [f"cuda:{number}: {one.name}, {one.total_memory / 1e9:.0f} GB" for number, one in enumerate(found)]
+
+
 def open_device(name: str | None) -> torch.device:
     """Return the torch device of a name: `cuda`, `cuda:1`, or `torch-cpu`, the processor, which is for testing.
 

@@ -1,0 +1,129 @@
+"""How fast this machine builds, measured by building, and what Emo-DB with 75 copies would take."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+COPIES = 4
+"""Augmented copies of the first, short build."""
+MOST_COPIES = 400
+"""Of the second one."""
+EMODB_COPIES = 75
+SECONDS = 10.0
+"""Within which both builds should end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What was measured on the demo corpus, in the default features and policy, on all cores."""
+
+    jobs: int
+    """Worker processes."""
+    rows: int
+    """Rows that were computed."""
+    seconds: float
+    """That the builds took, from their plan to the published dataset."""
+    rows_per_second: float
+    """Of the demo corpus, without the start of the workers."""
+    sound_per_second: float
+    """Seconds of sound that became rows in a second."""
+    emodb_rows: int
+    """Of Emo-DB with 75 copies."""
+    emodb_seconds: float
+    """That they would take."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the speed as JSON values."""
+        return asdict(self)
+
+
+def measure_speed(
+    folder: Path | None = None, seconds: float = SECONDS, jobs: int | None = None, tell: Callable[[str], None] = print
+) -> Speed:
+    """Build the demo corpus twice in a store that is removed at the end, and take what the larger build took longer.
+
+    The difference leaves out what every build takes once, such as the start of its workers. The second build is as
+    large as the time left allows; where none is left, the first one counts alone. Kernels are loaded before, or
+    compiled, which takes about 20 s once.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where the store is put, so that its disk is measured; the system's folder for temporary files if there is none.
+    seconds : float
+        Time for both builds.
+    jobs : int, optional
+        Worker processes; one for each core if there is no number.
+    tell : callable
+        Receives a line on what begins.
+    """
+    from featurestore.corpus.catalog import find_manifest
+    from featurestore.corpus.corpus_spec import find_corpus_spec
+    from featurestore.specs.presets import feature_preset, policy
+    from featurestore.storage import LocalStorage
+    from featurestore.store import Store
+    from pipelines.build.run import build
+    from pipelines.build.spec import DatasetSpec
+    from pipelines.build.tasks import warm_worker
+    from pipelines.ingest.fetch import Fetcher, silent
+    from pipelines.ingest.ingest import ingest_spec
+    from pipelines.workers.cluster import available_cores
+
+    features, augmentation = feature_preset("mathworks"), policy("mathworks")
+    jobs = jobs or available_cores()
+    tell("loading the kernels, or compiling them, which takes about 20 s once")
+    warm_worker(features, augmentation)
+    tell(f"building the demo corpus for about {seconds:.0f} s")
+    measured: list[tuple[int, float]] = []
+    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as place:
+        for copies in _copies(measured, seconds):
+            store = Store(LocalStorage(Path(place, f"{len(measured)}")))
+            corpus = ingest_spec(store, find_corpus_spec("demo"), None, Fetcher(tell, silent))
+            started = time.monotonic()
+            report = build(store, corpus, DatasetSpec(features, augmentation, copies), jobs=jobs)
+            measured.append((report.computed, time.monotonic() - started))
+        sound = sum(one.size for one in corpus.utterances) / len(corpus.utterances) / 2 / (corpus.manifest.rate or 1)
+    start, rate = _start_and_rate(measured)
+    emodb = find_manifest("emodb")
+    rows = (emodb.expected.files or 0) * (1 + EMODB_COPIES)
+    seconds_of_sound = (emodb.hours or 0.0) * 3600 * (1 + EMODB_COPIES)
+    return Speed(
+        jobs=jobs,
+        rows=sum(rows for rows, _ in measured),
+        seconds=round(sum(took for _, took in measured), 2),
+        rows_per_second=round(rate, 1),
+        sound_per_second=round(rate * sound, 1),
+        emodb_rows=rows,
+        emodb_seconds=round(start + seconds_of_sound / (rate * sound), 1),
+    )
+
+
+def _copies(measured: list[tuple[int, float]], seconds: float) -> Iterator[int]:
+    """Yield the copies of the first build and, if time is left after it, of one that fills it."""
+    yield COPIES
+    took = measured[0][1]
+    left = seconds - 2 * took  # the second build begins with what the first one did
+    if left > took:
+        yield min(MOST_COPIES, COPIES + int((1 + COPIES) * left / took))
+
+
+def _start_and_rate(measured: list[tuple[int, float]]) -> tuple[float, float]:
+    """Return what every build takes, in seconds, and rows a second beyond that.
+
+    Examples
+    --------
+    >>> _start_and_rate([(600, 2.0), (6600, 8.0)]), _start_and_rate([(600, 2.0)])
+    ((1.4, 1000.0), (0.0, 300.0))
+    """
+    rows, took = measured[-1]
+    if len(measured) == 2 and took > measured[0][1]:
+        rate = (rows - measured[0][0]) / (took - measured[0][1])
+        start = took - rows / rate
+        if start >= 0:
+            return start, rate
+    return 0.0, rows / took
