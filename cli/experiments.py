@@ -12,6 +12,7 @@ import click
 
 from cli.console import Terminal, figure, notice, print_json, print_table, say
 from cli.options import (
+    allow_unencrypted_option,
     change_option,
     device_option,
     experiment_options,
@@ -107,6 +108,7 @@ def _print_training(result: dict[str, Any]) -> None:
     metavar="ADDRESS",
     help="Train folds on a running Dask cluster, whose workers see store and run folder at the same paths.",
 )
+@allow_unencrypted_option
 @trust_code_option
 @store_option
 @json_option

@@ -158,6 +158,7 @@ def crossval(
     device: str = "auto",
     jobs: int = 1,
     scheduler: str | None = None,
+    allow_unencrypted: bool = False,
     listener: Listener = SILENT,
 ) -> dict[str, Any]:
     """Train and test once for each fold of a protocol; a fold that fails does not stop the others.
@@ -172,6 +173,8 @@ def crossval(
         Folds trained at a time, each in a process of its own if above 1.
     scheduler : str, optional
         Address of a Dask cluster that trains the folds; its workers see store and folder at the same paths.
+    allow_unencrypted : bool
+        Use a scheduler on another machine without TLS.
 
     Returns
     -------
@@ -186,7 +189,7 @@ def crossval(
     changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     changes |= {"settings": settings}
     if scheduler:
-        check_scheduler(scheduler)  # before a build that may take minutes
+        check_scheduler(scheduler, allow_unencrypted=allow_unencrypted)  # before a build that may take minutes
     if resume:
         _refuse_changes(dataset=dataset, recipe=recipe, **changes)
         experiment, dataset = recorded_folds(store, Path(resume))
@@ -205,7 +208,10 @@ def crossval(
     if not (where / FOLDS).is_file():
         where.mkdir(parents=True, exist_ok=True)
         write_json(where / FOLDS, {"recipe": experiment.to_dict(), "dataset": describe_dataset(prepared.view)})
-    with _executor(scheduler) as executor, _naming_command(f"featurestore crossval --resume {where}"):
+    with (
+        _executor(scheduler, allow_unencrypted) as executor,
+        _naming_command(f"featurestore crossval --resume {where}"),
+    ):
         how |= {"executor": executor, "progress": listener.training(where.name)}
         return cross_validate(prepared.all_sides, prepared.describe, where, **how)
 
@@ -226,7 +232,7 @@ def recorded_folds(store: Store, run: Path) -> tuple[Experiment, str]:
 
 
 @contextmanager
-def _executor(scheduler: str | None) -> Iterator[Executor | None]:
+def _executor(scheduler: str | None, allow_unencrypted: bool) -> Iterator[Executor | None]:
     """Connect to a cluster for what sends folds to it; None without one.
 
     Torch's generator belongs to a process, so two folds in one process would draw from each other's.
@@ -237,7 +243,7 @@ def _executor(scheduler: str | None) -> Iterator[Executor | None]:
     if scheduler is None:
         yield None
         return
-    with connect(scheduler) as client:
+    with connect(scheduler, allow_unencrypted=allow_unencrypted) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         if any(worker["nthreads"] > 1 for worker in workers):
             raise BuildError(
