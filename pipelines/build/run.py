@@ -54,6 +54,7 @@ def build(
     rehash: bool = False,
     jobs: int | None = None,
     scheduler: str | None = None,
+    allow_unencrypted: bool = False,
     device: str = "cpu",
     dry_run: bool = False,
     check: Callable[[DatasetSpec], None] = lambda _: None,
@@ -71,7 +72,7 @@ def build(
         The labelled recordings, which the store's `sources/` hold; or what `find_corpus_spec` returns, which is read.
     source, fetcher, limits, rehash
         Where a corpus is read from, as `ingest_spec` takes them; a dry run, which plans and estimates, downloads none.
-    jobs, scheduler, workers
+    jobs, scheduler, allow_unencrypted, workers
         As `Workers` takes them, or workers that were started already and end with the build.
     device : str
         `cpu`, or with torch `cuda`, `cuda:N`, `auto` or (for testing) `torch-cpu`: other bits, and keys of their own.
@@ -81,7 +82,7 @@ def build(
     name = check_dataset_name(name or dataset_name(corpus.name))
     if spec.split is not None:
         find_split(spec.split)  # a name that does not exist is reported before anything is read
-    with workers or Workers(jobs, scheduler) as workers:
+    with workers or Workers(jobs, scheduler, allow_unencrypted=allow_unencrypted) as workers:
         device = chosen_device(device, spec.features, spec.policy)
         if workers.scheduler is not None and device != CPU:
             raise BuildError(

@@ -36,6 +36,7 @@ def build(
     trust_first_download: bool = False,
     jobs: int | None = None,
     scheduler: str | None = None,
+    allow_unencrypted: bool = False,
     device: str = "cpu",
     dry_run: bool = False,
     workers: Workers | None = None,
@@ -69,7 +70,7 @@ def build(
         Reject longer recordings, 600 to 86,400 s.
     trust_first_download : bool
         Accept a download without a known checksum.
-    jobs, scheduler, device, dry_run, workers
+    jobs, scheduler, allow_unencrypted, device, dry_run, workers
         See `pipelines.build.run.build`.
 
     Returns
@@ -126,6 +127,7 @@ def build(
         rehash=rehash,
         jobs=jobs,
         scheduler=scheduler,
+        allow_unencrypted=allow_unencrypted,
         device=device,
         dry_run=dry_run,
         progress=listener.build(spec.name),
