@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.console import Terminal, figure, notice, print_json, print_table, printable, say
 from cli.options import device_option, json_option, store_option, trust_code_option
 from featurestore.errors import ExitCode
+
+if TYPE_CHECKING:
+    from featurestore.store import Store
 
 MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
 """As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
@@ -267,17 +270,37 @@ def _most_likely(answer: dict[str, Any]) -> str:
 
 
 @click.command(
-    epilog="Example: featurestore report runs/mathworks-001 --out page.html;  featurestore report runs/emodb-loso-001"
+    epilog="Example: featurestore report emodb --examples 20;  featurestore report runs/mathworks-001 --out page.html"
 )
-@click.argument("run", type=click.Path())
-@click.option("--out", type=click.Path(dir_okay=False), help="File to write. Default: report.html in the run folder.")
+@click.argument("what", metavar="DATASET|RUN", type=click.Path())
+@click.option(
+    "--out", type=click.Path(dir_okay=False), help="File to write. Default: DATASET.html, or report.html in the RUN."
+)
+@click.option(
+    "--examples",
+    type=click.IntRange(0, 500),
+    default=8,
+    show_default=True,
+    help="Recordings of a DATASET to look at and listen to, each with its first copies.",
+)
+@click.option(
+    "--audio/--no-audio",
+    default=None,
+    help="Put the sound of examples into the page, or not. Default: where the licence lets recordings be passed on.",
+)
+@click.option("--quality", is_flag=True, help="Decode all recordings of a DATASET and list what deserves a look.")
+@store_option
 @json_option
-def report(run: str, out: str | None, as_json: bool) -> None:
-    """Write an HTML page about RUN, or a folder of folds or seeds: metrics, curves, settings, leaks."""
-    from models.reports.report import write_report
+def report(what: str, store: Store, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
+    """Write an HTML page about DATASET, or about RUN, which may be a folder of folds or seeds.
 
-    path = write_report(Path(run), Path(out) if out else None)
+    A page about a dataset shows its card, classes, speakers, splits and leaks, and examples as the rows have them; one
+    about a run its metrics, curves, settings and leaks. Each is one file that needs no other and no network.
+    """
+    from pipelines import experiments
+
+    found = experiments.report(what, store=store, listener=Terminal(), **options)
     if as_json:
-        print_json({"path": str(path)})
+        print_json(found)
     else:
-        click.echo(str(path))
+        click.echo(found["path"])

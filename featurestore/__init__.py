@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from featurestore.specs.presets import feature_preset, policy
     from featurestore.store import Store, open_store
     from featurestore.view import DatasetView
-    from pipelines.experiments import build, compare, crossval, ensemble, evaluate, predict, reproduce, train, tune
+    from pipelines.experiments import (
+        build,
+        compare,
+        crossval,
+        ensemble,
+        evaluate,
+        predict,
+        report,
+        reproduce,
+        train,
+        tune,
+    )
 
 __version__ = "0.1.0"
 
@@ -38,7 +49,7 @@ _HOMES = {
     "open_store": "featurestore.store",
     "policy": "featurestore.specs.presets",
     **dict.fromkeys(
-        ("build", "compare", "crossval", "ensemble", "evaluate", "predict", "reproduce", "train", "tune"),
+        ("build", "compare", "crossval", "ensemble", "evaluate", "predict", "report", "reproduce", "train", "tune"),
         "pipelines.experiments",
     ),
 }
@@ -64,6 +75,7 @@ __all__ = [
     "open_store",
     "policy",
     "predict",
+    "report",
     "reproduce",
     "train",
     "tune",

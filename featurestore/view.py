@@ -225,6 +225,13 @@ class DatasetView:
         source = self._engine.load(self.store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
         return self._engine.waveform(source, self.perturbation(row))
 
+    def rate(self, row: int) -> int:
+        """Return the samples a second of a row's signal."""
+        if self.features.rate is not None:
+            return self.features.rate
+        content = self.contents[row]
+        return self._engine.load(self.store.source(content), segment_of(content), LARGEST_MAX_SECONDS).rate
+
     @cached_property
     def _engine(self) -> RowEngine:
         from featurestore.rows import RowEngine

@@ -103,6 +103,11 @@ def _find_split(name: str, split: str) -> ChosenSplit:
         raise UnknownNameError("split", split, own.values(), meant=own[meant]) from error
 
 
+def manifests_of(corpus: str) -> Sequence[Manifest]:
+    """Return the manifests of a dataset's corpus; none if they, or its folder, are not here."""
+    return _manifests(corpus, optional=True)
+
+
 def _manifests(name: str, *, optional: bool = False) -> Sequence[Manifest]:
     try:
         return find_corpus_spec(name).manifests

@@ -55,6 +55,8 @@ class PerturbationKind(ABC):
     """Whether `pipelines.torch_rows` does it too."""
     last: ClassVar[bool] = False
     """Whether it comes after the functions of the user."""
+    said: ClassVar[str] = ""
+    """What was done, in words, with a place for the value; empty is name, value and unit."""
 
     def __init_subclass__(cls) -> None:
         """Check that nothing is left out."""
@@ -71,6 +73,10 @@ class PerturbationKind(ABC):
         low, high = self.limits
         unit = f" {self.unit}" if self.unit else ""
         return f"{' '.join((inspect.getdoc(type(self)) or '').split())} Within {low:g} and {high:g}{unit}."
+
+    def words(self, value: float) -> str:
+        """Return what a value does to a copy, in words."""
+        return self.said.format(value) if self.said else f"{self.name} {value:g} {self.unit}".strip()
 
     def check(self, policy: Declared) -> None:  # noqa: B027 (most have nothing to check)
         """Refuse a policy whose settings do not go together with `SpecError`."""

@@ -15,6 +15,7 @@ class Peak(PerturbationKind):
 
     place = 90
     name, unit, limits = "peak", "", (1e-6, 1.0)
+    said = "peak set to {:.2f}"
     operation, version, libraries = "peak", 1, ("numba",)
     needs_sound = True
     in_torch = True

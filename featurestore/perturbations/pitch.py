@@ -21,6 +21,7 @@ class Pitch(PerturbationKind):
 
     place = 10
     name, unit, limits = "semitones", "semitones", (-24.0, 24.0)
+    said = "pitch {:+.2f} semitones"
     operation, version, libraries = "pitch", 4, ("numba", "numpy")
     settings = (("formants", "moved", "`moved` with the pitch, or `kept` where they are."),)
     added = ("formants",)

@@ -21,6 +21,7 @@ class RecordedNoise(PerturbationKind):
 
     place = 50
     name, unit, limits = "recorded_snr_db", "dB", (-100.0, 100.0)
+    said = "recorded noise at {:.1f} dB SNR"
     operation, version, libraries = "recorded noise", 2, ("numba", "numpy", "soxr")
     recordings = "noises"
     details = (("noise", None), ("noise_position", 0.0))

@@ -20,6 +20,7 @@ class Reverberation(PerturbationKind):
 
     place = 40
     name, unit, limits = "reverb", "", (0.0, 1.0)
+    said = "in a room (share {:.2f})"
     operation, version, libraries = "reverb", 2, ("scipy", "numpy", "soxr")
     recordings = "rirs"
     details = (("rir", None),)

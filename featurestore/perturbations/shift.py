@@ -19,6 +19,7 @@ class TimeShift(PerturbationKind):
 
     place = 30
     name, unit, limits = "shift_seconds", "s", (-60.0, 60.0)
+    said = "shifted by {:+.3f} s"
     operation, version, libraries = "shift", 2, ("numpy",)
     settings = (("shift_fill", "zero", "`zero` fills what a shift uncovers with silence, `circular` with what left."),)
     moves = True

@@ -17,6 +17,7 @@ class Stretch(PerturbationKind):
 
     place = 20
     name, unit, limits = "stretch", "", (0.25, 4.0)
+    said = "duration × {:.3f}"
     operation, version, libraries = "stretch", 3, ("numba", "numpy")
     moves = True
 

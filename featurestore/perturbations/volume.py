@@ -15,6 +15,7 @@ class Volume(PerturbationKind):
 
     place = 70
     name, unit, limits = "gain_db", "dB", (-100.0, 100.0)
+    said = "volume {:+.1f} dB"
     operation, version, libraries = "gain", 2, ("numpy",)
     in_torch = True
 

@@ -17,6 +17,7 @@ class VocalTractLength(PerturbationKind):
 
     place = 80
     name, unit, limits = "vtlp_alpha", "", (0.5, 2.0)
+    said = "vocal tract warp {:.3f} (in the picture, not in the sound)"
     operation, version, libraries = "vtlp", 3, ("numba", "numpy")
     settings = (("vtlp_f0", 0.9, "Where the warp bends, as a share of the features' upper cut-off frequency."),)
     bends = True

@@ -20,6 +20,7 @@ class WhiteNoise(PerturbationKind):
 
     place = 60
     name, unit, limits = "snr_db", "dB", (-100.0, 100.0)
+    said = "white noise at {:.1f} dB SNR"
     operation, version, libraries = "noise", 2, ("numba",)
     details = (("noise_key", 0),)
     needs_sound = True

@@ -18,6 +18,7 @@ from pipelines.experiments.building import build
 from pipelines.experiments.evaluation import compare, ensemble, evaluate, predict
 from pipelines.experiments.listener import Listener, Silent
 from pipelines.experiments.published import reproduce
+from pipelines.experiments.reporting import report
 from pipelines.experiments.search import tune
 from pipelines.experiments.training import crossval, train
 
@@ -30,6 +31,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "predict",
+    "report",
     "reproduce",
     "train",
     "tune",

@@ -1,0 +1,75 @@
+"""The page of a dataset or a run, as `featurestore report` writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.experiments.listener import SILENT, Listener
+
+if TYPE_CHECKING:
+    from featurestore.store import Store
+
+
+def report(
+    what: str | Path,
+    *,
+    out: str | Path | None = None,
+    examples: int = 8,
+    audio: bool | None = None,
+    quality: bool = False,
+    jobs: int | None = None,
+    store: Store | None = None,
+    listener: Listener = SILENT,
+) -> dict[str, Any]:
+    """Write the page of a dataset, of a run, or of a folder of folds or seeds: one HTML file that needs no other.
+
+    Parameters
+    ----------
+    what : str or path
+        A run folder, else the name of a dataset in the store.
+    out : str or path, optional
+        The file; by default `report.html` in the run folder, or `DATASET.html` here.
+    examples : int
+        Recordings on a dataset's page that can be looked at and listened to, with their copies.
+    audio : bool, optional
+        Whether their sound is part of the page; by default where the licence lets recordings be passed on.
+    quality : bool
+        Decode every recording of the dataset and list what deserves a look.
+    jobs : int, optional
+        Processes that decode for `quality`.
+    store : Store, optional
+        Of the dataset; the default store if there is none.
+    listener : Listener
+        Is told the size before the page is written.
+
+    Returns
+    -------
+    dict
+        `path`, and for a dataset `bytes`.
+
+    Raises
+    ------
+    RunError, CheckpointError
+        If the run cannot be read.
+    FeatureStoreError
+        If there is neither such a run nor such a dataset.
+    """
+    from featurestore.store import open_store
+    from models.reports.report import write_report
+    from models.runs.checkpoint import write_atomically
+    from models.runs.folders import KINDS
+    from pipelines.dataset_page import dataset_page
+
+    folder = Path(what)
+    runs = (folder, *(one for pattern in KINDS.values() for one in folder.glob(pattern)))
+    if len(folder.parts) > 1 or any((one / "config.json").is_file() for one in runs):
+        return {"path": str(write_report(folder, Path(out) if out else None))}
+    opened = store or open_store()
+    if folder.exists() and str(what) not in opened.names():  # the error says what a run folder holds
+        return {"path": str(write_report(folder, Path(out) if out else None))}
+    text = dataset_page(opened, str(what), shown=examples, audio=audio, quality=quality, jobs=jobs).encode()
+    path = Path(out) if out else Path(f"{what}.html")
+    listener.notice(f"{path}: {len(text) / 1e6:.1f} MB, {examples} examples")
+    write_atomically(path, text)
+    return {"path": str(path), "bytes": len(text)}
