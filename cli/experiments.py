@@ -18,13 +18,14 @@ from cli.options import (
     experiment_options,
     fold_jobs_option,
     json_option,
+    leak_option,
     refuse_changes,
     source_option,
     store_option,
     training_options,
     trust_code_option,
 )
-from cli.runs import MEASURES, print_runs, print_sides, print_summary
+from cli.runs import MEASURES, print_chance, print_runs, print_sides, print_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,6 +130,53 @@ def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa
     print_summary(result["pooled"])
     click.echo()
     say(f"written to {result['run']}; 'featurestore report {result['run']}' makes a page of it")
+
+
+@click.command(
+    epilog="Example: featurestore baseline emodb --normalisation speaker;  "
+    "featurestore compare runs/emodb-loso-001 runs/emodb-svm-linear-loso-001"
+)
+@click.argument("dataset")
+@click.option("--split", default="loso", show_default=True, help="One split, or one with folds; validation trains too.")
+@click.option(
+    "--model", type=click.Choice(["svm-linear", "svm-rbf", "logistic"]), default="svm-linear", show_default=True
+)
+@click.option(
+    "--normalisation",
+    type=click.Choice(["training", "speaker", "utterance", "none"]),
+    default="training",
+    show_default=True,
+    help="What functionals are scaled over; speaker sees the features of the test speakers (transductive).",
+)
+@click.option(
+    "--regularisation",
+    type=click.FloatRange(0, min_open=True),
+    metavar="C",
+    help="Default: chosen by inner folds over the training speakers.",
+)
+@leak_option
+@click.option("--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder. Default: runs/NAME-NUMBER.")
+@store_option
+@json_option
+def baseline(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
+    """Classify functionals of the clean rows of DATASET: what a network has to beat, in seconds.
+
+    Mean, deviation, percentiles and slopes of each feature over time, and a classifier of scikit-learn. 'report' and
+    'compare' take its run folder.
+    """
+    from pipelines import experiments
+
+    result = experiments.baseline(listener=Terminal(), **options)
+    if as_json:
+        print_json(result)
+        return
+    if len(result["folds"]) > 1:
+        print_runs(result["folds"], "folds", result)
+        click.echo("\ntest items of all folds together (pooled)")
+    print_summary(result["pooled"])
+    click.echo()
+    print_chance(result["chance"])
+    say(f"written to {result['run']}; 'featurestore compare RUN {result['run']}' tests a network against it")
 
 
 @click.command(epilog="Example: featurestore tune --recipe zhao --trials 20 --source download.zip")

@@ -21,6 +21,7 @@ UNWRITABLE = (errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EIO)
 """What writing to standard output fails with: its reader is gone, it is closed, or its disk is full or broken."""
 
 COMMANDS = {
+    "baseline": "cli.experiments",
     "build": "cli.build",
     "compare": "cli.runs",
     "corpora": "cli.corpora",

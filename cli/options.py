@@ -148,6 +148,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print exactl
 source_option = click.option("--source", metavar="PATH|URL", help="Archive, folder or URL that holds the corpus.")
 seed_option = click.option("--seed", type=int, help="Seed of all random draws. Default: the policy's, 0.")
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+leak_option = click.option(
+    "--allow-leak", multiple=True, type=click.Choice(LEAKS), help="Allow sides to share this; repeatable."
+)
 change_option = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in split.name=loso; repeatable."
 )
@@ -177,12 +180,7 @@ def training_options(command: Command) -> Command:
     """Add how a model is trained: `--allow-leak`, `--epochs`, `--batch-size`, `--device` and `--seed`."""
     return _all_of(
         command,
-        click.option(
-            "--allow-leak",
-            multiple=True,
-            type=click.Choice(LEAKS),
-            help="Allow sides to share this; repeatable.",
-        ),
+        leak_option,
         click.option("--epochs", type=click.IntRange(1)),
         click.option("--batch-size", type=click.IntRange(1)),
         device_option,

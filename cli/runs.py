@@ -80,6 +80,12 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     print_table(("class", *PER_CLASS), rows, numbers=PER_CLASS)
 
 
+def print_chance(chance: Mapping[str, Any]) -> None:
+    """Print what answers that hear nothing reach, as of `models.figures.metrics.chance`."""
+    majority = printable(chance["majority"])
+    click.echo(f"chance: UAR (UA) {chance['uar']:.4f}; always {majority}: accuracy (WA) {chance['accuracy']:.4f}")
+
+
 def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
     """Return an interval as text."""
     return "-" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
@@ -287,6 +293,12 @@ def _most_likely(answer: dict[str, Any]) -> str:
     "--audio/--no-audio",
     default=None,
     help="Put the sound of examples into the page, or not. Default: where the licence lets recordings be passed on.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Compare a RUN with this run of 'featurestore baseline' on the same test items.",
 )
 @click.option("--quality", is_flag=True, help="Decode all recordings of a DATASET and list what deserves a look.")
 @store_option

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from featurestore.store import Store, open_store
     from featurestore.view import DatasetView
     from pipelines.experiments import (
+        baseline,
         build,
         compare,
         crossval,
@@ -49,7 +50,19 @@ _HOMES = {
     "open_store": "featurestore.store",
     "policy": "featurestore.specs.presets",
     **dict.fromkeys(
-        ("build", "compare", "crossval", "ensemble", "evaluate", "predict", "report", "reproduce", "train", "tune"),
+        (
+            "baseline",
+            "build",
+            "compare",
+            "crossval",
+            "ensemble",
+            "evaluate",
+            "predict",
+            "report",
+            "reproduce",
+            "train",
+            "tune",
+        ),
         "pipelines.experiments",
     ),
 }
@@ -65,6 +78,7 @@ __all__ = [
     "Store",
     "Utterance",
     "__version__",
+    "baseline",
     "build",
     "compare",
     "crossval",

@@ -98,20 +98,24 @@ def cross_validate(
         for number, outcome in enumerate(_outcomes(tasks, jobs, executor, progress), start=1):
             progress.stage(f"fold {number} of {len(tasks)}: {_outcome_line(outcome)}")
             outcomes.append(outcome)
-        done = [outcome for outcome in outcomes if "error" not in outcome]
-        pooled = pooled_summary([Path(result["run"]) for result in done]) if done else None
-        failed = [outcome for outcome in outcomes if "error" in outcome]
-        result = {
-            "run": str(folder),
-            "folds": done,
-            **spread([one["test"] for one in done]),
-            **{name: pooled and pooled[name] for name in ("interval", "interval_over")},
-            "pooled": pooled,
-            "failed": failed,
-        }
+        result = together(folder, outcomes)
         write_json(folder / "crossval.json", result)
-    _refuse_failures(folder, failed, len(done))
+    _refuse_failures(folder, result["failed"], len(result["folds"]))
     return result
+
+
+def together(folder: Path, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put the outcomes of folds together, as `cross_validate` returns them."""
+    done = [outcome for outcome in outcomes if "error" not in outcome]
+    pooled = pooled_summary([Path(result["run"]) for result in done]) if done else None
+    return {
+        "run": str(folder),
+        "folds": done,
+        **spread([one["test"] for one in done]),
+        **{name: pooled and pooled[name] for name in ("interval", "interval_over")},
+        "pooled": pooled,
+        "failed": [outcome for outcome in outcomes if "error" in outcome],
+    }
 
 
 def _outcomes(

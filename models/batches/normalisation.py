@@ -323,7 +323,7 @@ def speakers_of(view: FeatureView) -> list[str]:
         if speaker is None:
             raise TrainingError(
                 f"dataset {view.name}: normalisation speaker needs to know who speaks, and the corpus does not say "
-                f"for {view.paths[row]!r}. Use '--set normalisation=training'."
+                f"for {view.paths[row]!r}. Normalise by 'training' instead."
             )
     return [str(speaker) for speaker in view.speakers]
 

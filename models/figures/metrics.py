@@ -94,6 +94,23 @@ def summary(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def chance(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
+    """Return what answers that hear nothing reach: the `uar` of chance, and the `accuracy` of the `majority` class.
+
+    The UAR is 1 / classes that occur, of answers at random and of any constant one. The accuracy is that of always
+    answering the most frequent class of these items, the most that a constant answer can have. None without items.
+    """
+    support = confusion.sum(axis=1)
+    if not support.any():
+        return {"uar": None, "majority": None, "accuracy": None}
+    place = int(support.argmax())
+    return {
+        "uar": 1 / int(np.count_nonzero(support)),
+        "majority": classes[place],
+        "accuracy": float(support[place] / support.sum()),
+    }
+
+
 def spread(figures: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
     """Return mean and standard deviation (n - 1) of each measure over runs or folds.
 

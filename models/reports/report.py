@@ -12,6 +12,7 @@ from featurestore.perturbations.policy_tables import briefly
 from featurestore.typed_values import typed
 from models.errors import CheckpointError, RunError
 from models.figures import metrics
+from models.figures.comparison import compare
 from models.figures.intervals import intervals
 from models.reports.parts import (
     class_table,
@@ -29,12 +30,12 @@ from models.reports.plots import figure_svg, figures_of
 from models.runs.checkpoint import write_atomically
 from models.runs.folders import RunFolder, pooled_summary
 from models.runs.records import predictions_name, read_predictions, read_result
-from models.runs.run import Run, RunConfig, load_run, read_config
+from models.runs.run import BaselineRun, Run, RunConfig, load_baseline, load_run, read_config
 
 WORDS = {"fold": "folds", "seed": "seeds"}
 
 
-def write_report(folder: Path, out: Path | None = None) -> Path:
+def write_report(folder: Path, out: Path | None = None, *, baseline: Path | None = None) -> Path:
     """Write the report of a run, of a cross-validation or of several seeds; return its path.
 
     Parameters
@@ -43,18 +44,21 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         A run folder, or one with folders `fold-01` or `seed-0`.
     out : Path, optional
         Default: `report.html` in the folder.
+    baseline : Path, optional
+        Run folder of a baseline on the same test items, which the report compares with.
 
     Raises
     ------
     RunError
-        If the folder holds no run, or none that is finished.
+        If the folder holds no run, or none that is finished, or the baseline has other test items.
     CheckpointError
         If its files lack what a run writes.
     """
     path = out or folder / "report.html"
     single = folder.is_file() or (folder / "config.json").is_file()  # loading a file raises the right error
     try:  # summary and history are free-form JSON of any age, and all that drawing does is read them
-        text = render_report(load_run(folder)) if single else render_folder(RunFolder.of(folder))
+        against = () if baseline is None else (_beside(folder, baseline),)
+        text = render_report(_opened(folder), against) if single else render_folder(RunFolder.of(folder), against)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {error!s:.100}"
         raise CheckpointError(
@@ -65,8 +69,35 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     return path
 
 
-def render_report(run: Run) -> str:
-    """Return the report of a run as HTML."""
+def _opened(folder: Path) -> Run | BaselineRun:
+    """Open a run folder, of a network or of a baseline."""
+    if (folder / "config.json").is_file() and read_config(folder).is_baseline:
+        return load_baseline(folder)
+    return load_run(folder)
+
+
+def _beside(folder: Path, baseline: Path) -> str:
+    """Return a paragraph that sets the test side beside that of a baseline."""
+    parts = RunFolder.of(baseline)
+    ours, theirs = RunFolder.of(folder).predictions("test"), parts.predictions("test")
+    found = compare(ours, theirs, names=(str(folder), str(baseline)))
+    config = read_config(parts.runs()[0])
+    lines = []
+    for name in metrics.TRACKED:
+        one = found[name]
+        bounds = one["interval"]
+        within = f", 95 % interval {bounds[0]:+.3f} to {bounds[1]:+.3f}" if bounds else ""
+        change = f"this {one['difference']:+.4f}{within}, p {one['p_value']:.4f}"
+        lines.append(f"{metrics.DISPLAY[name]} {one['second']:.4f}, {change}")
+    normalised = config.normalisation.get("kind", "none")
+    return paragraph(
+        f"Baseline {config.model} (normalisation {normalised}): {'; '.join(lines)}. {found['clusters']:,} "
+        f"{found['unit']} exchanged."
+    )
+
+
+def render_report(run: Run | BaselineRun, against: Sequence[str] = ()) -> str:
+    """Return the report of a run as HTML; `against` are paragraphs that compare it with others."""
     config, result = run.config, run.summary["result"]
     test = _side_figures(run, "test")
     notes: tuple[str, ...] = typed(run.summary.get("notes", ()), tuple[str, ...], "notes", CheckpointError)
@@ -85,30 +116,54 @@ def render_report(run: Run) -> str:
         )
         for side in ("train", "validation", "test")
     ]
-    conditions = [
-        *_conditions(config),
-        ("model", f"{config.model}, {result['parameters']:,} parameters"),
-        *([("model settings", settings(config.settings))] if config.settings else []),
-        ("epochs", f"{result['epochs']}, best on validation: {result['best_epoch']}"),
-        ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
-        ("versions", settings(config.versions)),
-        ("weights", f"sha256 {run.summary['model_sha256']}"),
-    ]
     parts = (
         paragraph(lead, "lead"),
         table(("", "loss", *metrics.DISPLAY.values()), sides),
         *(paragraph(f"Note: {note}", "note") for note in notes),
+        *_chance_parts(test),
+        *against,
         leak_verdict(config.leaks),
-        "<h2>Training</h2>",
-        *_training_drawings(run.history),
+        *([] if config.is_baseline else ["<h2>Training</h2>", *_training_drawings(run.history)]),
         *(part for side in ("test", "validation") if config.rows.get(side) for part in _side_parts(run, side)),
         "<h2>How it was made</h2>",
-        table(("", ""), conditions),
+        table(("", ""), [*_conditions(config), *_making(run), ("versions", settings(config.versions))]),
     )
     return page(f"{config.model} on {config.dataset['name']}", parts)
 
 
-def _side_figures(run: Run, side: str) -> dict[str, Any]:
+def _making(run: Run | BaselineRun) -> list[tuple[str, Any]]:
+    """Return model, cost and weights of a run."""
+    config, result = run.config, run.summary["result"]
+    chosen = [("model settings", settings(config.settings))] if config.settings else []
+    if config.is_baseline:
+        inner = result["inner_uar"]
+        by = "given" if inner is None else f"chosen by inner folds over training speakers, their UAR (UA) {inner:.4f}"
+        return [
+            ("model", config.model),
+            *chosen,
+            ("regularisation", f"C = {result['regularisation']:g}, {by}"),
+            ("time", f"{result['seconds']:.0f} s on {result['device']}"),
+        ]
+    return [
+        ("model", f"{config.model}, {result['parameters']:,} parameters"),
+        *chosen,
+        ("epochs", f"{result['epochs']}, best on validation: {result['best_epoch']}"),
+        ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
+        ("weights", f"sha256 {run.summary['model_sha256']}"),
+    ]
+
+
+def _chance_parts(figures: Mapping[str, Any]) -> Iterable[str]:
+    """Say what answers that hear nothing reach on the same items."""
+    found = metrics.chance(np.array(figures["confusion"], np.int64), figures["classes"])
+    if found["uar"] is not None:
+        yield paragraph(
+            f"Chance: UAR (UA) {found['uar']:.4f}; always {found['majority']}: accuracy (WA) {found['accuracy']:.4f}.",
+            "note",
+        )
+
+
+def _side_figures(run: Run | BaselineRun, side: str) -> dict[str, Any]:
     """Return all metrics of a side from its confusion matrix, which a run of any age has."""
     classes = run.config.classes
     confusion = np.array(run.summary[side]["confusion"], dtype=np.int64).reshape(len(classes), len(classes))
@@ -123,7 +178,7 @@ def _training_drawings(history: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             yield drawing(f"<div class='wide'>{figure_svg(one.draw(history))}</div>", one.caption)
 
 
-def _side_parts(run: Run, side: str) -> Iterable[str]:
+def _side_parts(run: Run | BaselineRun, side: str) -> Iterable[str]:
     figures = _side_figures(run, side)
     yield f"<h2>{side.capitalize()} side</h2>"
     vote = run.summary[side].get("vote")
@@ -150,12 +205,14 @@ def _conditions(config: RunConfig) -> list[tuple[str, Any]]:
         ("features", settings(dataset["features"])),
         ("augmentation", settings(briefly(dataset["augmentation"] or {})) or "none"),
         ("normalisation", normalised),
-        ("training", settings(config.training.decisive())),
+        ("training", settings(config.training_settings())),
     ]
 
 
-def render_folder(folder: RunFolder) -> str:
+def render_folder(folder: RunFolder, against: Sequence[str] = ()) -> str:
     """Return the report of a folder of folds or seeds as HTML; runs that have not ended are named and left out.
+
+    `against` are paragraphs that compare it with others.
 
     Raises
     ------
@@ -185,6 +242,7 @@ def render_folder(folder: RunFolder) -> str:
             ("test side", *(metrics.DISPLAY[name] for name in metrics.TRACKED)),
             [(shown, *(number(figures.get(name)) for name in metrics.TRACKED)) for shown, figures in rows],
         ),
+        *against,
         leak_verdict(_all_leaks(configs)),
         *_item_parts(folder, ended),
         "<h2>How they were made</h2>",
@@ -221,6 +279,7 @@ def _item_parts(folder: RunFolder, ended: Sequence[Path]) -> Iterable[str]:
         found = intervals(seeds) if len({tuple(run.items) for run in seeds}) == 1 else {}
     if summary["items"]:
         yield f"<h2>{heading}</h2>" + paragraph(note)
+        yield from _chance_parts(summary)
         yield measure_table(summary, found)
         yield class_table(summary)
         yield confusion_drawing(summary, "the test side")

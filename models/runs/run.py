@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from featurestore.view import DatasetView
 
 LIBRARIES = ("featurestore", "torch", "numpy", "scikit-learn", "safetensors")
+BASELINES = ("svm-linear", "svm-rbf", "logistic")
+"""Models that are no networks: classifiers of functionals, whose runs keep no weights (`models.baselines`)."""
+OF_BASELINES = ("normalisation", "class_weights")
+"""The fields of a training that a baseline has."""
 STATISTICS = "normalisation"
 """Metadata entry, and the start of the names of the statistics' tensors; no module of a model is called so."""
 
@@ -73,7 +77,7 @@ class RunConfig:
         """Return the JSON form."""
         return {
             **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
-            "training": self.training.to_dict(),
+            "training": self._own(self.training.to_dict()),
             "classes": list(self.classes),
         }
 
@@ -93,6 +97,19 @@ class RunConfig:
         return config
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether the model is a classifier of functionals, not a network."""
+        return self.model in BASELINES
+
+    def training_settings(self) -> dict[str, Any]:
+        """Return the settings of the training that the result depends on."""
+        return self._own(self.training.decisive())
+
+    def _own(self, training: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a training that this one has."""
+        return {name: training[name] for name in OF_BASELINES if name in training} if self.is_baseline else training
+
+    @property
     def id(self) -> str:
         """The sha256 of what a result depends on."""
         return digest(self.decisive())
@@ -100,7 +117,7 @@ class RunConfig:
     def decisive(self) -> dict[str, Any]:
         """Return what a result depends on: no library versions, not the recipe's text or what is recorded twice."""
         dataset = {name: value for name, value in self.dataset.items() if name != "table"}  # see `start_run`
-        document = {**self.to_dict(), "training": self.training.decisive(), "dataset": dataset}
+        document = {**self.to_dict(), "training": self.training_settings(), "dataset": dataset}
         left_out = {"versions", "recipe", "normalisation", "trained_on"} | (set() if self.items else {"items"})
         return {name: value for name, value in document.items() if name not in left_out}
 
@@ -153,6 +170,20 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The metrics of each epoch."""
         return read_history(self.folder)
+
+
+@dataclass(frozen=True)
+class BaselineRun:
+    """A finished baseline: what its folder says."""
+
+    folder: Path
+    config: RunConfig
+    summary: Mapping[str, Any]
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """No epochs."""
+        return []
 
 
 def start_run(folder: Path, config: RunConfig, *, resume: bool) -> bool:
@@ -230,12 +261,30 @@ def load_run(folder: Path | str) -> Run:
     if pickles and not (folder / "model.safetensors").exists():
         refuse_pickle(pickles[0])
     config = read_config(folder)
+    refuse_baseline(config, folder)
     if not (folder / "summary.json").is_file():
         raise RunError(f"run {folder} is not finished: resume it with 'featurestore train --resume {folder}'.")
     summary = read_json(folder / "summary.json")
     model = build_model(config.model, len(config.classes), config.bands, **config.settings)
     normalisation = _load_weights(model, folder / "model.safetensors", config, str(summary.get("model_sha256")))
     return Run(folder, config, summary, model.eval(), normalisation)
+
+
+def load_baseline(folder: Path) -> BaselineRun:
+    """Open a baseline's run folder; `RunError` if it is not finished."""
+    config = read_config(folder)
+    if not (folder / "summary.json").is_file():
+        raise RunError(f"baseline {folder} is not finished: run 'featurestore baseline' again, into another folder.")
+    return BaselineRun(folder, config, read_json(folder / "summary.json"))
+
+
+def refuse_baseline(config: RunConfig, folder: Path) -> None:
+    """Raise `RunError` for a baseline, where a network is needed."""
+    if config.is_baseline:
+        raise RunError(
+            f"{folder} is a baseline ({config.model}), which keeps no network: its predictions are in the folder, for "
+            "'featurestore report' and 'compare'; it takes seconds to run again with 'featurestore baseline'."
+        )
 
 
 def _load_weights(model: nn.Module, path: Path, config: RunConfig, expected: str) -> Normalisation | None:

@@ -73,20 +73,22 @@ class Prepared:
         from models.training import configure
         from models.training_spec import TrainingSpec
 
-        number = next(place for place, known in enumerate(self.all_sides) if known.train is sides.train)
-        experiment, name = self.experiment, self.splits[number].name
-        training = {**experiment.training, **({} if seed is None else {"seed": seed})}
-        if len(self.splits) > 1:
-            experiment = dataclasses.replace(experiment, split=dataclasses.replace(experiment.split, name=name))
+        training = {**self.experiment.training, **({} if seed is None else {"seed": seed})}
         return configure(
             sides,
-            experiment.model,
+            self.experiment.model,
             TrainingSpec.from_dict(training),
-            settings=experiment.model_settings,
-            split=name,
-            leaks=self.leaks[number],
-            recipe=experiment.to_dict(),
+            settings=self.experiment.model_settings,
+            **self.origin(sides),
         )
+
+    def origin(self, sides: Sides) -> dict[str, Any]:
+        """Return `split`, `leaks` and `recipe` of a run on sides that are among `all_sides`."""
+        number = next(place for place, known in enumerate(self.all_sides) if known.train is sides.train)
+        experiment, name = self.experiment, self.splits[number].name
+        if len(self.splits) > 1:
+            experiment = dataclasses.replace(experiment, split=dataclasses.replace(experiment.split, name=name))
+        return {"split": name, "leaks": self.leaks[number], "recipe": experiment.to_dict()}
 
 
 def prepare(
@@ -127,9 +129,27 @@ def prepare(
         voters = store.view(experiment.votes_name) if experiment.vote.policy else None
     else:
         view, voters = _built(store, experiment, source, jobs, every_fold, listener)
+    heard = view.augmentation.inputs if view.augmentation else ()
+    return prepare_rows(experiment, view, voters, every_fold=every_fold, heard=heard)
+
+
+def prepare_rows(
+    experiment: Experiment,
+    view: DatasetView,
+    voters: DatasetView | None = None,
+    *,
+    every_fold: bool = False,
+    heard: Sequence[str] = (),
+) -> Prepared:
+    """Split rows that exist; a split that leaks is refused.
+
+    Parameters
+    ----------
+    heard : sequence of str
+        The contents of noises and rooms that training copies hold.
+    """
     view = view.under(experiment.split.name)
     voters = voters and voters.under(experiment.split.name)
-    heard = view.augmentation.inputs if view.augmentation else ()
     splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, heard)
     return Prepared(experiment, view, voters, splits, leaks)
 

@@ -15,6 +15,7 @@ def report(
     what: str | Path,
     *,
     out: str | Path | None = None,
+    baseline: str | Path | None = None,
     examples: int = 8,
     audio: bool | None = None,
     quality: bool = False,
@@ -30,6 +31,8 @@ def report(
         A run folder, else the name of a dataset in the store.
     out : str or path, optional
         The file; by default `report.html` in the run folder, or `DATASET.html` here.
+    baseline : str or path, optional
+        Run folder of a baseline on the same test items, with which a run's page compares it.
     examples : int
         Recordings on a dataset's page that can be looked at and listened to, with their copies.
     audio : bool, optional
@@ -55,19 +58,22 @@ def report(
     FeatureStoreError
         If there is neither such a run nor such a dataset.
     """
+    from featurestore.errors import SpecError
     from featurestore.store import open_store
     from models.reports.report import write_report
     from models.runs.checkpoint import write_atomically
     from models.runs.folders import KINDS
     from pipelines.dataset_page import dataset_page
 
-    folder = Path(what)
+    folder, against = Path(what), Path(baseline) if baseline else None
     runs = (folder, *(one for pattern in KINDS.values() for one in folder.glob(pattern)))
     if len(folder.parts) > 1 or any((one / "config.json").is_file() for one in runs):
-        return {"path": str(write_report(folder, Path(out) if out else None))}
+        return {"path": str(write_report(folder, Path(out) if out else None, baseline=against))}
     opened = store or open_store()
     if folder.exists() and str(what) not in opened.names():  # the error says what a run folder holds
-        return {"path": str(write_report(folder, Path(out) if out else None))}
+        return {"path": str(write_report(folder, Path(out) if out else None, baseline=against))}
+    if against is not None:
+        raise SpecError(f"a baseline is compared with a run, and {str(what)!r} is a dataset: give its run folder.")
     text = dataset_page(opened, str(what), shown=examples, audio=audio, quality=quality, jobs=jobs).encode()
     path = Path(out) if out else Path(f"{what}.html")
     listener.notice(f"{path}: {len(text) / 1e6:.1f} MB, {examples} examples")

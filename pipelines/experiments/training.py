@@ -100,7 +100,7 @@ def train(
         _notice_if_finished(Path(resume), seeds or 1, listener)
     else:
         experiment = chosen_experiment(store, dataset, recipe, listener=listener, **changes)
-    where = Path(ranks.broadcast(lambda: str(resume or folder or _free_folder(experiment.name))))
+    where = Path(ranks.broadcast(lambda: str(resume or folder or free_folder(experiment.name))))
     build = partial(prepare, store, experiment, dataset=dataset, source=source, jobs=jobs, listener=listener)
     prepared = ranks.in_turn(build)
     how: dict[str, Any] = {"device": device, "ranks": ranks, "progress": listener.training(where.name)}
@@ -196,7 +196,7 @@ def crossval(
     else:
         experiment = chosen_experiment(store, dataset, recipe, listener=listener, **changes)
     name = f"{experiment.name}-{experiment.split.name}".replace("/", "-")
-    where = Path(resume or folder or _free_folder(name))
+    where = Path(resume or folder or free_folder(name))
     where = where.absolute() if scheduler else where  # workers have folders of their own
     from models.crossval import cross_validate  # after what can be refused at once: it takes seconds
     from models.runs.checkpoint import write_json
@@ -221,9 +221,12 @@ def recorded_folds(store: Store, run: Path) -> tuple[Experiment, str]:
     from featurestore.typed_values import typed
     from models.errors import CheckpointError, RunError
     from models.runs.checkpoint import read_json
-    from models.runs.run import dataset_of
+    from models.runs.folders import fold_folder, has_begun
+    from models.runs.run import dataset_of, read_config, refuse_baseline
 
-    file = run / FOLDS
+    file, first = run / FOLDS, fold_folder(run, 1)
+    if has_begun(first):
+        refuse_baseline(read_config(first), run)
     if not file.is_file():
         raise RunError(f"{run} holds no cross-validation: it has no {FOLDS}. Start one with '--run {run}'.")
     record = read_json(file)
@@ -268,7 +271,7 @@ def recorded_run(run: Path) -> RecordedRun:
     """Read what a run folder records; `RunError` if it is no run."""
     from models.errors import CheckpointError
     from models.runs.checkpoint import read_json
-    from models.runs.run import read_config
+    from models.runs.run import read_config, refuse_baseline
 
     seeds, file = None, run / SEVERAL
     if file.is_file():
@@ -277,6 +280,7 @@ def recorded_run(run: Path) -> RecordedRun:
             raise CheckpointError(f"{file}: does not record the number of seeds. Train again into another '--run'.")
     trained = run / "seed-0" if seeds else run
     config = read_config(trained)
+    refuse_baseline(config, trained)
     experiment = _recorded_experiment(config.recipe, trained / "config.json")
     settled = dataclasses.replace(experiment, training=config.training.to_dict())  # as it began: defaults may change
     return RecordedRun(settled, config, seeds)
@@ -307,7 +311,7 @@ def _notice_if_finished(run: Path, trainings: int, listener: Listener) -> None:
         listener.notice(f"note: {run} is finished: nothing is left to train; its results are shown again")
 
 
-def _free_folder(name: str) -> Path:
+def free_folder(name: str) -> Path:
     """Return the first folder `runs/NAME-001`, `runs/NAME-002`, ... that does not exist."""
     folders = (Path("runs") / f"{name}-{number:03d}" for number in itertools.count(1))
     return next(folder for folder in folders if not folder.exists())

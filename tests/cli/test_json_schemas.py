@@ -154,7 +154,7 @@ ASKED = {
     "pull": ["pull demo {0}/copy --as again"],
     "forget": ["forget demo"],
 }
-SLOW = {"crossval", "tune"}
+SLOW = {"baseline", "crossval", "tune"}
 """Held against the page where they are tested, since they train for long."""
 
 
