@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from featurestore.corpus.splits.applicable import fields_of_utterances
 from featurestore.corpus.splits.leakage import REFUSED_KINDS, Leaks, LeakSearch
 from featurestore.corpus.splits.types import FIELD, Split
 from featurestore.datasets import DatasetRecord
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError
 from featurestore.features import KINDS
 from featurestore.features.kind import SpectralKind
 from featurestore.moving.licences import forbids_derivatives, may_pass_on
 from featurestore.pages.examples import chosen_paths, examples
 from featurestore.pages.template import render
 from featurestore.perturbations.policy_tables import briefly
+from featurestore.shards.record import data_key
 from featurestore.store import Store
 from featurestore.view import DatasetView
 from pipelines.audio_check import check_audio
@@ -290,14 +292,25 @@ def _reuse(store: Store, view: DatasetView, record: DatasetRecord) -> dict[str, 
     for reference in store.references():
         if reference.dataset == record.id:
             continue
-        shared = own & set(store.dataset(reference.dataset).addresses)
+        shared: set[str] = set()
+        with suppress(DamagedObjectError):  # a copy that was broken off
+            shared = own & set(store.dataset(reference.dataset).addresses)
         if shared:
             together |= shared
-            rows.append((reference.name, f"{len(shared):,} shards, {store.bytes_of(shared) / 1e6:,.1f} MB"))
-    held = f"It refers to {len(own):,} shards with {store.bytes_of(own) / 1e6:,.1f} MB of rows"
+            rows.append((reference.name, f"{len(shared):,} shards, {_megabytes(store, shared):,.1f} MB"))
+    held = f"It refers to {len(own):,} shards with {_megabytes(store, own):,.1f} MB of rows"
     if not rows:
         return {"lead": f"{held}; no other dataset in this store refers to them.", "rows": []}
     return {"lead": f"{held}. Other datasets in this store refer to {len(together):,} of them too:", "rows": rows}
+
+
+def _megabytes(store: Store, addresses: Iterable[str]) -> float:
+    """Return the size of shards; those that are lost have none."""
+    found = 0
+    for key in map(data_key, addresses):
+        with suppress(MissingObjectError):
+            found += store.storage.size(key)
+    return found / 1e6
 
 
 def _examples_note(view: DatasetView, licence: str, *, open_licence: bool, sounds: bool) -> str:
