@@ -16,6 +16,7 @@ import numpy as np
 from featurestore.datasets import CALLED, SOURCES, DatasetRecord, Reference, check_dataset_name
 from featurestore.errors import (
     DamagedObjectError,
+    FeatureStoreError,
     LeftOutError,
     MissingObjectError,
     SpecError,
@@ -25,6 +26,7 @@ from featurestore.errors import (
 from featurestore.row_index import FRAMES, SHARD, START, Places, index_bytes, index_key, index_of, parse_index
 from featurestore.segments import recording_of
 from featurestore.shards.record import Layout, ShardRecord, data_key, record_key
+from featurestore.showing import MOST_COUNTS, counted, html_table
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage import default_place, layered_place, open_storage
 from featurestore.storage.layered import LayeredStorage
@@ -46,6 +48,19 @@ class Store:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self._records: dict[str, ShardRecord] = {}
+
+    def __repr__(self) -> str:
+        return f"Store({self.uri!r})"
+
+    def _repr_html_(self) -> str:
+        try:
+            names = self.names()
+            corpora = [self._named(name).corpus for name in names[:MOST_COUNTS]]
+        except FeatureStoreError as error:  # a cell of a notebook that only shows a store does not fail
+            return html_table(f"Store {self.uri}", [("error", error)])
+        more = len(names) - len(corpora)
+        lines = [(name, corpus or "-") for name, corpus in zip(names, corpora, strict=False)]
+        return html_table(f"Store {self.uri}: {counted(len(names), 'dataset')}", [*lines, ("...", more or "")])
 
     @property
     def uri(self) -> str:
@@ -325,15 +340,17 @@ class Store:
         return sum((sizes[one] or -1) < least for one, least in zip(record.addresses, needed, strict=True))
 
 
-def open_store(uri: str | Path | None = None, base: str | Path | None = None) -> Store:
+def open_store(uri: str | Path | Store | None = None, base: str | Path | None = None) -> Store:
     """Open a store; `StorageError` if the place cannot be one.
 
     Parameters
     ----------
-    uri : str or path, optional
-        Where the store is; else `FEATURESTORE_HOME`, else the user's cache folder.
+    uri : str, path or Store, optional
+        Where the store is; else `FEATURESTORE_HOME`, else the user's cache folder. A store that is open is returned.
     base : str or path, optional
         A store below it that is only read, such as a group's; else `FEATURESTORE_BASE`. Rows that it has are not
         computed again.
     """
+    if isinstance(uri, Store):
+        return uri
     return Store(open_storage(layered_place(str(uri or default_place()), str(base) if base else None)))

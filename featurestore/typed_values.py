@@ -85,6 +85,12 @@ def typed(value: Any, kind: Any, place: str, error: type[FeatureStoreError] = Sp
     return _plain(value, origin or kind, place, error)
 
 
+def check_listed(name: str, values: object, example: str) -> None:
+    """Refuse one text where several are wanted with `SpecError`: each of its letters would be taken for a value."""
+    if isinstance(values, str | bytes):
+        raise SpecError(f"{name} is a list, as in {name}={example}, not the text {shown_value(values)}.")
+
+
 def _plain(value: Any, kind: type[Any], place: str, error: type[FeatureStoreError]) -> Any:  # noqa: ANN401
     if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
         raise error(f"{place} is a number of more than 64 bits.")

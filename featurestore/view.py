@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featurestore import conversion
 from featurestore.corpus import protocols
 from featurestore.corpus.protocols import labelled_under
 from featurestore.corpus.splits.types import SIDE_BITS
 from featurestore.datasets import DatasetRecord, Reference
 from featurestore.errors import SpecError
-from featurestore.row_index import locate_rows
+from featurestore.row_index import RowIndex, locate_rows
 from featurestore.segments import segment_of
+from featurestore.showing import brief, counted
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
@@ -61,13 +64,37 @@ class DatasetView:
     def __len__(self) -> int:
         return len(self._index)
 
-    def __getitem__(self, row: int) -> tuple[NDArray[Any], str]:
-        """Return the features of a row, `array [frames, bands]`, and its label."""
+    @overload
+    def __getitem__(self, row: int) -> tuple[NDArray[Any], str]: ...
+    @overload
+    def __getitem__(self, row: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> DatasetView: ...
+    def __getitem__(self, row: Any) -> tuple[NDArray[Any], str] | DatasetView:
+        """Return the features of a row, `array [frames, bands]`, and its label; of several rows a view.
+
+        Several rows are a slice, a mask `[rows]` of truth values, or positions: `view[view.copies == 0]`.
+        """
+        try:
+            row = operator.index(row)
+        except TypeError:
+            return self.select(np.arange(len(self))[row] if isinstance(row, slice) else row)
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of {len(self)}")
         features = np.empty((int(self.frames[row]), self.bands), self.features.dtype)
         self._shards[self.shards[row]].read_into(int(self._index.start[row]), features)
         return features, str(self.labels[row])
+
+    def __repr__(self) -> str:
+        return brief(
+            "DatasetView",
+            self.name,
+            counted(len(self), "row"),
+            counted(len(np.unique(self.row_index.utterance)), "recording"),
+            counted(len(self.classes), "class"),
+            f"{self.features.kind} [frames, {self.bands}] {self.features.dtype}",
+        )
+
+    def _repr_html_(self) -> str:
+        return conversion.notebook_table(self)
 
     def read(
         self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False, fill: float = 0.0
@@ -124,6 +151,11 @@ class DatasetView:
     def shards(self) -> NDArray[np.int32]:
         """Number of the shard that holds each row."""
         return self._index.shard
+
+    @property
+    def row_index(self) -> RowIndex:
+        """Where each row is, in the table and in the shards."""
+        return self._index
 
     def expect(self, rows: Iterable[int]) -> None:
         """Let a storage that fetches shards whole begin with those of rows that are read next, in this order."""
@@ -240,10 +272,16 @@ class DatasetView:
 
     def select(self, rows: NDArray[Any]) -> DatasetView:
         """Return the view of some rows, given by position or by a mask `array [rows]` of truth values."""
+        chosen = np.asarray(rows)
+        if chosen.ndim != 1 or (chosen.dtype.kind not in "biu" and chosen.size):
+            raise TypeError(
+                f"rows are chosen by a slice, a mask [{len(self)}] or positions, not by an array of {chosen.dtype} "
+                f"{list(chosen.shape)}"
+            )
         view = object.__new__(DatasetView)
         kept = ["store", "name", "digest", "table", "_stored", "features", "augmentation", "bands", "_shards", "_whole"]
         view.__dict__.update({name: getattr(self, name) for name in kept})
-        view._index = self._index.take(np.asarray(rows))
+        view._index = self._index.take(chosen if chosen.size else chosen.astype(np.int64))
         return view
 
     def split(self, name: str, *, seed: int = 0, clean_in_training: bool = False) -> Triple:
@@ -289,6 +327,62 @@ class DatasetView:
             self.select(validation & (self.copies == validation_copy)),
             self.select(test & clean),
         )
+
+    def to_numpy(self, *, pad: str | None = None, fill: float = 0.0) -> NDArray[Any]:
+        """Return the features of all rows as one array `[rows, frames, bands]` of the storage type, read at once.
+
+        `view.frames` says how many frames of each row are real.
+
+        Parameters
+        ----------
+        pad : str, optional
+            `right` puts the padding behind each row, `left` before it; without it all rows must be equally long.
+        fill : float
+            Value of the padding.
+
+        Raises
+        ------
+        SpecError
+            If rows differ in length and `pad` is missing.
+        """
+        return conversion.to_numpy(self, pad, fill)
+
+    def to_dask(self, *, pad: str | None = None, fill: float = 0.0) -> Any:  # noqa: ANN401 (a Dask array)
+        """Return the array of `to_numpy` as one of Dask, read in parts of at most 32 MiB when they are needed."""
+        return conversion.to_dask(self, pad, fill)
+
+    def to_pandas(self, *, perturbations: bool = True) -> Any:  # noqa: ANN401 (a data frame)
+        """Return what is known of each row as a data frame with a line a row, see `featurestore.conversion.metadata`.
+
+        Its masks select rows: `view[table["perturbation.snr_db"] < 10]`. `MissingPackageError` without pandas.
+        """
+        return conversion.to_pandas(self, perturbations=perturbations)
+
+    def to_xarray(self, *, pad: str = "right", fill: float = float("nan")) -> Any:  # noqa: ANN401 (a data set)
+        """Return an `xarray.Dataset`: `features [row, frame, band]`, with what is known of rows, times and bands.
+
+        Features are read when they are needed, as by `to_dask`; `.load()` reads all. `MissingPackageError` without
+        xarray.
+        """
+        return conversion.to_xarray(self, pad=pad, fill=fill)
+
+    def to_sklearn(
+        self, *, functionals: Sequence[str] = ("mean", "std"), pad: str | None = None, fill: float = 0.0
+    ) -> tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.str_] | None]:
+        """Return `X, y, groups` for scikit-learn: values `[rows, values]`, labels and speakers.
+
+        With `groups` a cross-validation such as `LeaveOneGroupOut` keeps the speakers of its sides apart, and with them
+        the copies of a recording. It is None if the speaker of any row is unknown.
+
+        Parameters
+        ----------
+        functionals : sequence of str
+            Statistics over the frames of a row, computed in float64: `mean`, `std` (of the population), `min`, `max`,
+            `median`. X holds all bands of the first, then those of the next.
+        pad : str, optional
+            `right` or `left`: no functionals, but the padded frames of each row behind one another, as of `to_numpy`.
+        """
+        return conversion.to_sklearn(self, functionals, pad, fill)
 
     def copies_of(self, paths: Collection[str]) -> DatasetView:
         """Return the view of all augmented copies of some recordings."""

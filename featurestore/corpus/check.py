@@ -29,9 +29,10 @@ from featurestore.corpus.regex import compile_pattern
 from featurestore.corpus.sources.archive_safety import is_junk
 from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.types import Source
-from featurestore.corpus.types import Corpus, ListedFile, Rejection, Utterance, shown
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, Utterance
 from featurestore.errors import AudioError, SplitError
 from featurestore.segments import ReadBytes
+from featurestore.showing import shown
 from featurestore.signal.containers import container_of
 
 LARGEST_STAND_IN = 4096

@@ -15,8 +15,9 @@ from featurestore.corpus.manifest import Manifest, is_label_file
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.sources.open import open_source
 from featurestore.corpus.sources.types import MemorySource, Source, Wanted, everything
-from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file, shown
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
 from featurestore.errors import SourceError
+from featurestore.showing import shown
 
 
 def load_corpus(name: str | Path, source: str | Path | None = None) -> Corpus:

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from featurestore.corpus.manifest import Manifest
-from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.segments import recording_of, segment_of
+from featurestore.showing import brief, counted, html_table, spelled_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,24 @@ class Corpus:
     notes: tuple[str, ...] = ()
     """What else a user should know: files missing, extra, or byte-identical."""
 
+    def __repr__(self) -> str:
+        counts = (self.utterances, "utterance"), (self.label_counts(), "class"), (self.speaker_counts(), "speaker")
+        rejected = counted(len(self.rejected), "file") + " rejected" if self.rejected else ""
+        return brief("Corpus", self.name, *(counted(len(of), noun) for of, noun in counts), rejected)
+
+    def _repr_html_(self) -> str:
+        card = self.manifest
+        lines = [
+            ("title", card.title),
+            ("classes", spelled_counts(self.label_counts())),
+            ("speakers", len(self.speaker_counts()) or "unknown"),
+            ("rejected", counted(len(self.rejected), "file") if self.rejected else ""),
+            ("licence", card.licence),
+            ("citation", card.citation),
+            ("notes", " ".join(self.notes)),
+        ]
+        return html_table(f"{self.name}: {counted(len(self.utterances), 'utterance')}", lines)
+
     def label_counts(self) -> dict[str, int]:
         """Return the number of utterances of each class, sorted by class."""
         return dict(sorted(Counter(utterance.label for utterance in self.utterances).items()))
@@ -81,8 +99,3 @@ class Corpus:
 def identified_file(path: str, data: bytes) -> ListedFile:
     """Identify one file by its bytes."""
     return ListedFile(path, hashlib.sha256(data).hexdigest(), len(data))
-
-
-def shown(path: str) -> str:
-    """Return a path that is safe to print: control characters and undecodable bytes become escapes."""
-    return repr(path)[1:-1] if has_control_characters(path) else path

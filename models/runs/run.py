@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from featurestore.checksummed_json import digest
 from featurestore.errors import MissingObjectError, SpecError, UnknownNameError
+from featurestore.showing import brief, html_table
 from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import check_fields, typed
 from models.batches.loader import FeatureView
@@ -165,6 +166,26 @@ class Run:
     model: nn.Module
     normalisation: Normalisation | None = None
     """What the model's features are normalised by."""
+
+    def __repr__(self) -> str:
+        return brief("Run", str(self.folder), *(f"{name} {value}" for name, value in self._lines()[:3]))
+
+    def _repr_html_(self) -> str:
+        return html_table(f"Run {self.folder}", self._lines())
+
+    def _lines(self) -> list[tuple[str, object]]:
+        """Return what there is to see of a run, the most important first."""
+        test = self.summary.get("test") or {}
+        figures = [f"{name} {test[name]:.3f}" for name in ("uar", "accuracy") if isinstance(test.get(name), float)]
+        return [
+            ("model", self.config.model),
+            ("dataset", self.config.dataset["name"]),
+            ("test", ", ".join(figures)),
+            ("split", self.config.split),
+            ("classes", ", ".join(self.config.classes)),
+            ("epochs", self.summary.get("epochs")),
+            ("normalisation", self.config.normalisation.get("kind")),
+        ]
 
     @property
     def history(self) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def build(
     side: str = "train",
     seed: int | None = None,
     name: str | None = None,
-    store: Store | None = None,
+    store: Store | str | Path | None = None,
     source: str | Path | None = None,
     limits: Limits | None = None,
     max_seconds: float = 600.0,
@@ -62,8 +62,8 @@ def build(
         Of all random draws.
     name : str, optional
         Of the dataset; else the corpus's.
-    store : Store, optional
-        The default store if there is none.
+    store : Store, str or Path, optional
+        A store or where it is; the default one if there is none.
     source, limits, rehash
         Where the corpus is, and how it is read, see `pipelines.ingest.ingest.ingest_spec`.
     max_seconds : float
@@ -86,11 +86,13 @@ def build(
     from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.errors import SpecError
     from featurestore.store import open_store
+    from featurestore.typed_values import check_listed
     from pipelines.build.run import build as build_rows
     from pipelines.build.spec import DatasetSpec
     from pipelines.experiments.recipe import DatasetChoice, Experiment, SplitChoice, read_recipe
     from pipelines.ingest.fetch import Fetcher
 
+    check_listed("settings", settings, "['mels=64']")
     if recipe is not None:
         experiment = read_recipe(recipe).experiment(corpus)
     elif corpus is not None:
@@ -117,7 +119,7 @@ def build(
     )
     spec = find_corpus_spec(corpus or chosen.corpus, limits)
     return build_rows(
-        store or open_store(),
+        open_store(store),
         spec,
         rows,
         name=name,

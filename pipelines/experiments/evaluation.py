@@ -37,7 +37,7 @@ class EvaluatedRows:
 def evaluate(
     run: str | Path,
     *,
-    store: Store | None = None,
+    store: Store | str | Path | None = None,
     side: str | None = None,
     dataset: str | None = None,
     vote: bool = False,
@@ -51,8 +51,8 @@ def evaluate(
     ----------
     run : str or Path
         The run's folder.
-    store : Store, optional
-        The default store if there is none.
+    store : Store, str or Path, optional
+        A store or where it is; the default one if there is none.
     side, dataset, vote
         As `evaluated_rows` takes them.
     predictions : str or Path, optional
@@ -70,7 +70,7 @@ def evaluate(
     from models.runs.run import load_run
 
     trained = load_run(run)
-    rows = evaluated_rows(store or open_store(), trained, side, dataset, vote=vote, listener=listener)
+    rows = evaluated_rows(open_store(store), trained, side, dataset, vote=vote, listener=listener)
     evaluation = evaluate_run(trained, rows.view, device, vote=rows.vote)
     if predictions:
         write_predictions(Path(predictions), evaluation.predictions)
@@ -162,7 +162,7 @@ def _predictions(name: str, side: str) -> list[Predictions]:
 
 def predict(
     run: str | Path,
-    files: Iterable[str | Path],
+    files: str | Path | Iterable[str | Path],
     *,
     window: float | None = None,
     hop: float | None = None,
@@ -173,7 +173,7 @@ def predict(
 
     Parameters
     ----------
-    files : iterable of str or Path
+    files : str or Path, or an iterable of them
         Files of any rate and number of channels, or folders of them.
     window, hop : float, optional
         Label windows of this many seconds, and seconds from one to the next.
@@ -188,7 +188,8 @@ def predict(
     from models.prediction import audio_files, predict_files, write_answers
     from models.runs.run import load_run
 
-    answers = predict_files(load_run(run), audio_files(files), device, window=window, hop=hop)
+    places = [files] if isinstance(files, str | Path) else files
+    answers = predict_files(load_run(run), audio_files(places), device, window=window, hop=hop)
     if out is not None:
         write_answers(Path(out), answers)
     return answers

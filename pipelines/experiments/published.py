@@ -24,7 +24,7 @@ COMMITTED = Path(__file__).resolve().parents[2] / "docs" / "results.json"
 def reproduce(
     recipe: str,
     *,
-    store: Store | None = None,
+    store: Store | str | Path | None = None,
     corpus: str | None = None,
     source: str | Path | None = None,
     seeds: int = 1,
@@ -44,6 +44,8 @@ def reproduce(
     ----------
     recipe : str
         Name or file of a recipe with `[[rows]]`.
+    store : Store, str or Path, optional
+        A store or where it is; the default one if there is none.
     corpus : str, optional
         Train on this corpus; each row's own if there is none.
     seeds, full, rows
@@ -62,7 +64,7 @@ def reproduce(
     from pipelines.experiments.recipe import read_recipe
 
     known = recipe_on(read_recipe(recipe), corpus, listener)
-    store, setting = store or open_store(), "full" if full else "reduced"
+    store, setting = open_store(store), "full" if full else "reduced"
     where = Path(folder or Path("runs") / "-".join(filter(None, ("reproduce", known.name, corpus, setting))))
     lines: list[dict[str, Any]] = []
     for row in _chosen_rows(known, corpus, rows, full):

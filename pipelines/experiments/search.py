@@ -30,7 +30,7 @@ def tune(
     recipe: str,
     *,
     trials: int = 20,
-    store: Store | None = None,
+    store: Store | str | Path | None = None,
     corpus: str | None = None,
     source: str | Path | None = None,
     split: str | None = None,
@@ -53,6 +53,8 @@ def tune(
         Name or file of a recipe with a `[tune]` table.
     trials : int
         Trainings in all.
+    store : Store, str or Path, optional
+        A store or where it is; the default one if there is none.
     settings : sequence of str
         Fields held at a value, such as `epochs=3`; they are not searched.
     objective : str
@@ -73,7 +75,7 @@ def tune(
     from featurestore.store import open_store
     from pipelines.experiments.recipe import read_recipe
 
-    store = store or open_store()
+    store = open_store(store)
     experiment = chosen_experiment(
         store, None, recipe, corpus, split=split, epochs=epochs, settings=settings, listener=listener
     )

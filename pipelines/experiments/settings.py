@@ -66,7 +66,10 @@ def chosen_experiment(
         If the recipe, the dataset or a field does not exist.
     """
     from featurestore.errors import SpecError
+    from featurestore.typed_values import check_listed
 
+    check_listed("settings", settings, "['epochs=3']")
+    check_listed("allow_leak", allow_leak, "['speaker']")
     experiment = _base(store, dataset, recipe, corpus, listener)
     changed = dataclasses.replace(
         experiment.split,

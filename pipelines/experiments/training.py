@@ -43,7 +43,7 @@ def train(
     batch_size: int | None = None,
     seed: int | None = None,
     settings: Sequence[str] = (),
-    store: Store | None = None,
+    store: Store | str | Path | None = None,
     source: str | Path | None = None,
     seeds: int | None = None,
     folder: str | Path | None = None,
@@ -64,7 +64,7 @@ def train(
     corpus, model, copies, split, allow_leak, epochs, batch_size, seed, settings
         What differs from the recipe, see `pipelines.experiments.settings.chosen_experiment`.
     store, source, jobs
-        The store, the default one if there is none; where the corpus is; worker processes of a build.
+        The store or where it is, the default one if there is none; where the corpus is; worker processes of a build.
     seeds : int, optional
         Train this many times, with seeds 0, 1, and so on.
     folder, resume : str or Path, optional
@@ -89,7 +89,7 @@ def train(
     from models.optimisation.distributed import ALONE
     from models.runs.run import dataset_of
 
-    ranks, store = ranks or ALONE, store or open_store()
+    ranks, store = ranks or ALONE, open_store(store)
     changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}
     changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     changes |= {"settings": settings}
@@ -151,7 +151,7 @@ def crossval(
     batch_size: int | None = None,
     seed: int | None = None,
     settings: Sequence[str] = (),
-    store: Store | None = None,
+    store: Store | str | Path | None = None,
     source: str | Path | None = None,
     folder: str | Path | None = None,
     resume: str | Path | None = None,
@@ -184,7 +184,7 @@ def crossval(
     from featurestore.store import open_store
     from pipelines.workers.cluster import check_scheduler
 
-    store = store or open_store()
+    store = open_store(store)
     changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}
     changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     changes |= {"settings": settings}

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from featurestore.corpus.labels.tables import LARGEST_LABEL_FILE, json_object, scalar_text, table_rows, text_lines
-from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.errors import SourceError
 from featurestore.registry import check_declared
+from featurestore.showing import has_control_characters
 
 Row = Mapping[str, str]
 

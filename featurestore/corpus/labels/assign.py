@@ -12,9 +12,10 @@ from featurestore.corpus.labels.fields import DERIVATIONS, filled, is_missing, i
 from featurestore.corpus.labels.label_files import LabelFiles, RecordingFields, read_label_files
 from featurestore.corpus.manifest import IndexEntry, LabelRule, Manifest, is_label_file
 from featurestore.corpus.regex import compile_pattern, match_groups
-from featurestore.corpus.sources.archive_safety import has_control_characters, is_junk
-from featurestore.corpus.types import Corpus, ListedFile, Rejection, Utterance, shown
+from featurestore.corpus.sources.archive_safety import is_junk
+from featurestore.corpus.types import Corpus, ListedFile, Rejection, Utterance
 from featurestore.segments import WHOLE, ReadBytes, recording_of
+from featurestore.showing import has_control_characters, shown
 
 UNKNOWN = frozenset({"unknown", "unk", "undefined", "unlabeled", "unlabelled", "missing", "not available"})
 """Classes that may mean that nobody knows the class."""

@@ -80,11 +80,6 @@ def is_junk(path: str) -> bool:
     return "__MACOSX" in parts or parts[-1].startswith("._") or parts[-1] == ".DS_Store"
 
 
-def has_control_characters(path: str) -> bool:
-    """Tell whether a path holds characters that a terminal would obey, or bytes that are no text."""
-    return any(unicodedata.category(character) in ("Cc", "Cs") for character in path)
-
-
 def safe_name(name: str, archive: str) -> str:
     """Return a member's name without a leading `./`, or refuse it.
 

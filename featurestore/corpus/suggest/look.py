@@ -14,11 +14,11 @@ from itertools import accumulate
 from featurestore.corpus.check import packed_advice
 from featurestore.corpus.labels.fields import is_missing
 from featurestore.corpus.labels.tables import scalar_text, sniffed_delimiter, table_rows, text_lines
-from featurestore.corpus.sources.archive_safety import has_control_characters
 from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.types import Source
 from featurestore.corpus.suggest.roles import side_of
 from featurestore.errors import SourceError
+from featurestore.showing import has_control_characters
 
 MOST_STUDIED = 20_000
 """Names of recordings that are studied; of more, an even sample."""
