@@ -20,7 +20,7 @@ from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
 from featurestore.features import KINDS as FEATURES
 from featurestore.features.kind import SpectralKind
 from featurestore.perturbations import KINDS
-from featurestore.showing import counted, html_table, spelled_counts
+from featurestore.showing import brief, counted, html_table, spelled_counts
 from featurestore.signal.mel import mel_corners
 from featurestore.typed_values import check_listed
 
@@ -160,6 +160,18 @@ def _drawn(view: View) -> dict[str, list[Any]]:
     for place, own in enumerate(spec.own):
         columns[own.function] = [one.own[place] if one else None for one in applied]
     return {f"perturbation.{name}": column for name, column in columns.items()}
+
+
+def one_line(view: View) -> str:
+    """Return what a dataset is in a line."""
+    return brief(
+        "DatasetView",
+        view.name,
+        counted(len(view), "row"),
+        counted(len(np.unique(view.row_index.utterance)), "recording"),
+        counted(len(set(view.table.utterances.labels)), "class"),
+        f"{view.features.kind} [frames, {view.bands}] {view.features.dtype}",
+    )
 
 
 def notebook_table(view: View) -> str:

@@ -20,7 +20,6 @@ from featurestore.datasets import DatasetRecord, Reference
 from featurestore.errors import SpecError
 from featurestore.row_index import RowIndex, locate_rows
 from featurestore.segments import segment_of
-from featurestore.showing import brief, counted
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
@@ -84,14 +83,7 @@ class DatasetView:
         return features, str(self.labels[row])
 
     def __repr__(self) -> str:
-        return brief(
-            "DatasetView",
-            self.name,
-            counted(len(self), "row"),
-            counted(len(np.unique(self.row_index.utterance)), "recording"),
-            counted(len(self.classes), "class"),
-            f"{self.features.kind} [frames, {self.bands}] {self.features.dtype}",
-        )
+        return conversion.one_line(self)
 
     def _repr_html_(self) -> str:
         return conversion.notebook_table(self)
