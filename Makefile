@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STORE_OPTION := $(if $(STORE),--store $(STORE))
 
-.PHONY: help emodb demo test test-core chaos bench docs lint format
+.PHONY: help emodb demo test test-core chaos package bench docs lint format
 
 help:
 	@echo "make emodb SOURCE=download.zip   build Emo-DB with 75 augmented copies a recording (no SOURCE: download it)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test | lint                 what has to pass before a change is merged"
 	@echo "make test-core PYTHON=python3.13  what needs no torch, with the newest libraries that pip finds"
 	@echo "make chaos                       the long attacks on the store's promises (docs/reliability.md), half an hour"
+	@echo "make package                     the steps of the Dockerfile as plain commands, in an empty environment"
 	@echo "make bench SOURCE=download.zip   time everything against other tools and write docs/performance.md"
 	@echo "make docs                        write docs/corpora.md from the manifests"
 	@echo "STORE=folder                     where features are kept (default: the user's cache folder)"
@@ -48,6 +49,9 @@ test-core:
 
 chaos: $(READY)
 	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/attacks/test_fuzz*.py tests/attacks/test_hostile_stores.py tests/attacks/test_hostile_runs.py -o timeout=3600 -o faulthandler_timeout=0
+
+package: $(READY)
+	$(BIN)/python tests/package/container_steps.py
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
