@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.console import Terminal, notice, print_json, print_some, size
+from cli.console import Terminal, notice, print_json, print_some, say, size
 from cli.options import (
     allow_unencrypted_option,
     file_limit_options,
@@ -57,7 +57,9 @@ MOST_LISTED = 20
     help="The side that is augmented.",
 )
 @seed_option
-@click.option("--jobs", type=click.IntRange(1, 1024), help="Worker processes. Default: all cores.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 1024), help="Worker processes. Default: FEATURESTORE_JOBS, else all cores."
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask cluster (docs/cluster.md).")
 @allow_unencrypted_option
 @click.option(
@@ -125,9 +127,12 @@ def _print(report: BuildReport) -> None:
     work = f"{report.computed:,} computed, {report.copied:,} copied, {report.reused:,} reused"
     if report.dry:
         click.echo(f"{report.dataset}: {rows}: would be {work}")
-        seconds = report.estimated_seconds
+        seconds, free = report.estimated_seconds, report.free_bytes
         time = "; the time that torch takes is unknown" if seconds is None else f" and {seconds:g} s"
-        click.echo(f"about {size(report.estimated_bytes)}{time}; nothing was written")
+        room = "" if free is None else f" of {size(free)} that are free"
+        click.echo(f"about {size(report.estimated_bytes)}{room}{time}; nothing was written")
+        if seconds:
+            say(f"the rate was measured {report.estimated_by}")
         return
     click.echo(f"{report.dataset}: {rows} of {report.utterances:,} utterances")
     click.echo(f"{work}; {size(report.bytes_written)} written in {report.seconds:.1f} s")

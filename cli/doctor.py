@@ -24,7 +24,11 @@ WIDEST_NAME = 10
     show_default=True,
     help="Time for the benchmark, after the kernels are loaded or compiled; 0 leaves it out.",
 )
-@click.option("--jobs", type=click.IntRange(1, 1024), help="Worker processes of the benchmark. Default: all cores.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 1024),
+    help="Worker processes of the benchmark. Default: FEATURESTORE_JOBS, else all cores.",
+)
 @place_option
 @json_option
 def doctor(seconds: float, jobs: int | None, place: str, as_json: bool) -> int:

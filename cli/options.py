@@ -147,7 +147,13 @@ max_duration_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON value on standard output.")
 source_option = click.option("--source", metavar="PATH|URL", help="Archive, folder or URL that holds the corpus.")
 seed_option = click.option("--seed", type=int, help="Seed of all random draws. Default: the policy's, 0.")
-device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto: FEATURESTORE_DEVICE, else a GPU if there is one.",
+)
 leak_option = click.option(
     "--allow-leak", multiple=True, type=click.Choice(LEAKS), help="Allow sides to share this; repeatable."
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -112,13 +113,15 @@ def by_length(frames: Sequence[int], batch_size: int) -> list[list[int]]:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of a name; `auto` is a GPU where torch finds one.
+    """Return the device of a name; `auto` is that of `FEATURESTORE_DEVICE`, else a GPU where torch finds one.
 
     Raises
     ------
     TrainingError
         If the device is unknown or not there.
     """
+    if name == "auto":
+        name = os.environ.get("FEATURESTORE_DEVICE", "").strip() or "auto"
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.split(":")[0] not in ("cpu", "cuda"):

@@ -57,7 +57,7 @@ LARGEST_MARK = 1000
 
 TEMPORARY = "tmp"
 
-NEIGHBOURS = ("downloads", "folders", "kernels", "objects")
+NEIGHBOURS = ("downloads", "folders", "kernels", "measured", "objects")
 """Folders of ours that lie beside a store in the user's cache folder and are no part of it."""
 
 

@@ -17,14 +17,13 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store
+from pipelines.build.rate import DEVELOPMENT, Rate
 from pipelines.build.rejects import known_rejects
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle
 
 BUNDLE_BYTES = 48_000_000
 """Rows that a worker holds at once, in bytes of their storage type; it needs about three times that."""
-ROWS_A_SECOND = 1_000
-"""Rows that one process of the development machine (AMD Zen 3, 2.4 GHz) computes in a second, rounded down."""
 BUNDLE_SECONDS = 60
 """Computing that a worker does before it commits, where features are slow."""
 START_SECONDS = 2.0
@@ -74,9 +73,9 @@ class BuildPlan:
             rows += share * sum(task.shard.rows for task in part.tasks)
         return int(rows * _row_bytes(self.corpus, self.spec.features))
 
-    def seconds_to_compute(self, jobs: int) -> float:
-        """Estimate how long the processor's own engine takes, from the development machine's speed."""
-        speed = _rows_a_second(self.spec.features) * jobs
+    def seconds_to_compute(self, jobs: int, rate: Rate) -> float:
+        """Estimate how long so many processes of the processor's own engine take, at a rate of the default features."""
+        speed = rate.rows_per_second / KINDS[self.spec.features.kind].cost * jobs
         return round(START_SECONDS + self.computed / speed, 1) if self.computed else 0.0
 
 
@@ -169,4 +168,4 @@ def _mean_duration(features: FeatureSpec, augmentation: AugmentationSpec | None)
 
 
 def _rows_a_second(features: FeatureSpec) -> float:
-    return ROWS_A_SECOND / KINDS[features.kind].cost
+    return DEVELOPMENT.rows_per_second / KINDS[features.kind].cost

@@ -184,6 +184,10 @@ class BuildReport:
     estimated_bytes: int = 0
     estimated_seconds: float | None = 0.0
     """None where another engine than that of the processor computes: how fast it is depends on the device."""
+    estimated_by: str = ""
+    """Who measured the rate behind `estimated_seconds`."""
+    free_bytes: int | None = None
+    """Of a dry run: what is free where the store is; None for a bucket."""
     notes: tuple[str, ...] = ()
     dry: bool = False
 
@@ -208,5 +212,7 @@ class BuildReport:
                 "to_compute": self.to_compute,
                 "estimated_bytes": self.estimated_bytes,
                 "estimated_seconds": self.estimated_seconds,
+                "estimated_by": self.estimated_by,
+                "free_bytes": self.free_bytes,
             }
         return document

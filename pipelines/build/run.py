@@ -25,13 +25,14 @@ from pipelines.build.cluster_crew import ClusterCrew
 from pipelines.build.dispatch import BundleCounts, Crew, DeviceCrew, LocalCrew, run_bundles
 from pipelines.build.plan import BuildPlan, bundles_of, plan_before, plan_build
 from pipelines.build.policy_inputs import with_inputs
+from pipelines.build.rate import known_rate
 from pipelines.build.rejects import dataset_table, rejections, remember_length, remember_reject
 from pipelines.build.report import BuildReport, Progress, Silent, held_shared, row_notes, wait_for_leases
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
 from pipelines.ingest.fetch import Fetcher, silent
 from pipelines.ingest.ingest import ingest_spec
-from pipelines.workers.cluster import SchedulerLostError, Workers, available_cores
+from pipelines.workers.cluster import SchedulerLostError, Workers
 from pipelines.workers.engines import chosen_device, engine_of
 
 PATIENCE = 5
@@ -104,7 +105,7 @@ def build(
         started = time.monotonic()
         plan = plan_build(store, corpus, spec)
         if dry_run:
-            return _report(plan, name, started, jobs=workers.jobs)
+            return _report(plan, name, started, jobs=workers.jobs, free=store.storage.free_bytes())
         if plan.computed:
             spec.check_code()
         former = _digest_of(store, name)
@@ -138,7 +139,8 @@ def _report(
     counts: BundleCounts | None = None,
     digest: str | None = None,
     former: str | None = None,
-    jobs: int | None = None,
+    jobs: int = 1,
+    free: int | None = None,
 ) -> BuildReport:
     """Say what a plan comes to, or came to with records and counts of it; `former` is what the name stood for.
 
@@ -147,9 +149,15 @@ def _report(
     notes = [*plan.corpus.notes, *row_notes(plan.corpus, plan.spec.features, records)]
     if former is not None and former != digest:
         notes.append(f"{name} was dataset {former[:12]} before, which is kept too: 'featurestore ls'")
+    if free is not None and plan.bytes_to_write > free:
+        need, left = plan.bytes_to_write / 1e6, free / 1e6
+        notes.append(
+            f"about {need:,.0f} MB are needed and {left:,.0f} MB are free: give --store a place with more room"
+        )
     seconds: float | None = None  # other engines are as fast as their device
+    rate = known_rate()
     if plan.spec.engine == CPU or not plan.computed:
-        seconds = plan.seconds_to_compute(jobs or available_cores())
+        seconds = plan.seconds_to_compute(jobs, rate)
     copied = min(plan.copied, counts.copied) if counts else plan.copied  # rows of a damaged donor were computed
     return BuildReport(
         corpus=plan.corpus.name,
@@ -167,6 +175,8 @@ def _report(
         to_compute=plan.computed,
         estimated_bytes=plan.bytes_to_write,
         estimated_seconds=seconds,
+        estimated_by=rate.measured_by,
+        free_bytes=free,
         notes=tuple(notes),
         dry=counts is None,
     )

@@ -11,6 +11,7 @@ from typing import Any
 import featurestore
 from featurestore.errors import FeatureStoreError
 from featurestore.storage import BASE, LocalStorage, default_place, layered_place, open_storage
+from pipelines.build.rate import remember_rate
 from pipelines.doctor import installation, machine
 from pipelines.doctor.findings import NOTE, OK, PROBLEM, Finding
 from pipelines.doctor.speed import SECONDS, Speed, measure_speed
@@ -49,7 +50,8 @@ def examine(
 ) -> Examination:
     """Check whether this machine and this installation are fit to build, and how fast they do.
 
-    Nothing is left in the places that are tried.
+    Nothing is left in the places that are tried. The rate that is measured is kept for `build --dry-run`, unless other
+    processes keep the machine busy.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def examine(
     seconds : float
         Time for the benchmark; 0 leaves it out. It is left out too where a check has found a problem.
     jobs : int, optional
-        Worker processes of the benchmark; one for each core if there is no number.
+        Worker processes of the benchmark; as `Workers` takes them.
     found, tell : callable
         Receive each finding as it is made, and a line on what begins.
     """
@@ -71,6 +73,8 @@ def examine(
         return Examination(tuple(findings), None)
     busy = machine.busy()
     speed = measure_speed(_folder_beside(place), seconds, jobs, tell)
+    if not busy:
+        remember_rate(speed.emodb_rows_per_second)
     text = (
         f"{speed.rows_per_second:,.0f} rows/s of the demo corpus with {speed.jobs} jobs; Emo-DB with 75 copies would "
         f"take about {speed.emodb_seconds:.0f} s"

@@ -36,6 +36,8 @@ class Speed:
     """Of Emo-DB with 75 copies."""
     emodb_seconds: float
     """That they would take."""
+    emodb_rows_per_second: float
+    """Of Emo-DB, in one process, without the start of the workers."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the speed as JSON values."""
@@ -58,7 +60,7 @@ def measure_speed(
     seconds : float
         Time for both builds.
     jobs : int, optional
-        Worker processes; one for each core if there is no number.
+        Worker processes; as `Workers` takes them.
     tell : callable
         Receives a line on what begins.
     """
@@ -72,10 +74,10 @@ def measure_speed(
     from pipelines.build.tasks import warm_worker
     from pipelines.ingest.fetch import Fetcher, silent
     from pipelines.ingest.ingest import ingest_spec
-    from pipelines.workers.cluster import available_cores
+    from pipelines.workers.cluster import default_jobs
 
     features, augmentation = feature_preset("mathworks"), policy("mathworks")
-    jobs = jobs or available_cores()
+    jobs = jobs or default_jobs()
     tell("loading the kernels, or compiling them, which takes about 20 s once")
     warm_worker(features, augmentation)
     tell(f"building the demo corpus for about {seconds:.0f} s")
@@ -90,8 +92,8 @@ def measure_speed(
         sound = sum(one.size for one in corpus.utterances) / len(corpus.utterances) / 2 / (corpus.manifest.rate or 1)
     start, rate = _start_and_rate(measured)
     emodb = find_manifest("emodb")
+    emodb_sound = (emodb.hours or 0.0) * 3600 / (emodb.expected.files or 1)
     rows = (emodb.expected.files or 0) * (1 + EMODB_COPIES)
-    seconds_of_sound = (emodb.hours or 0.0) * 3600 * (1 + EMODB_COPIES)
     return Speed(
         jobs=jobs,
         rows=sum(rows for rows, _ in measured),
@@ -99,7 +101,8 @@ def measure_speed(
         rows_per_second=round(rate, 1),
         sound_per_second=round(rate * sound, 1),
         emodb_rows=rows,
-        emodb_seconds=round(start + seconds_of_sound / (rate * sound), 1),
+        emodb_seconds=round(start + rows * emodb_sound / (rate * sound), 1),
+        emodb_rows_per_second=round(rate * sound / emodb_sound / jobs, 1),
     )
 
 

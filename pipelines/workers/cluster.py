@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
+JOBS_VARIABLE, MOST_JOBS = "FEATURESTORE_JOBS", 1024
 GONE = "the Dask scheduler is gone: start it again, then run the same command again to continue."
 CONNECT_PATIENCE = 15
 """Seconds within which a scheduler has to answer at its address."""
@@ -40,6 +41,19 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def default_jobs() -> int:
+    """Return the worker processes of builds: `FEATURESTORE_JOBS`, else one for each core.
+
+    `BuildError` if the variable is no number from 1 to 1,024.
+    """
+    text = os.environ.get(JOBS_VARIABLE, "").strip()
+    if not text:
+        return available_cores()
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_JOBS):
+        raise BuildError(f"{JOBS_VARIABLE} must be a number from 1 to {MOST_JOBS:,}, not {text!r}.")
+    return int(text)
+
+
 class Workers:
     """The workers of a build: local processes with one thread each, or those of a running scheduler.
 
@@ -49,7 +63,7 @@ class Workers:
     Parameters
     ----------
     jobs : int or None
-        Local worker processes; None is one for each core.
+        Local worker processes; None is `FEATURESTORE_JOBS`, else one for each core.
     scheduler : str or None
         Address of a running Dask scheduler, in place of local processes.
     allow_unencrypted : bool
@@ -66,7 +80,7 @@ class Workers:
     ) -> None:
         if scheduler is not None:
             check_scheduler(scheduler, allow_unencrypted=allow_unencrypted)
-        self.jobs = jobs or available_cores()
+        self.jobs = jobs or default_jobs()
         self.scheduler = scheduler
         self._allow_unencrypted = allow_unencrypted
         self._opened = ExitStack()
