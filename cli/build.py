@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli import completion
 from cli.console import Terminal, notice, print_json, print_some, say, size
 from cli.options import (
     allow_unencrypted_option,
@@ -27,16 +28,25 @@ MOST_LISTED = 20
 
 
 @click.command(epilog="Example: featurestore build emodb --augment 75 --source download.zip")
-@click.argument("corpus", required=False)
+@click.argument("corpus", required=False, shell_complete=completion.corpora)
 @click.option(
     "--augment", "copies", type=click.IntRange(0, 100_000), help="Augmented copies of each recording. Default: 0."
 )
 @click.option("--name", help="Name of the dataset. Default: the corpus.")
 @click.option(
-    "--recipe", metavar="NAME|FILE", help="Take corpus, features, policy, copies and split from this experiment."
+    "--recipe",
+    metavar="NAME|FILE",
+    shell_complete=completion.recipes,
+    help="Take corpus, features, policy, copies and split from this experiment.",
 )
-@click.option("--features", help="Feature preset: a name or a TOML file. Default: mathworks.")
-@click.option("--policy", help="Augmentation policy: a name or a TOML file. Default: mathworks.")
+@click.option(
+    "--features", shell_complete=completion.features, help="Feature preset: a name or a TOML file. Default: mathworks."
+)
+@click.option(
+    "--policy",
+    shell_complete=completion.policies,
+    help="Augmentation policy: a name or a TOML file. Default: mathworks.",
+)
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one field of either preset; repeatable."
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli import completion
 from cli.console import Terminal, figure, notice, print_json, print_table, say
 from cli.options import (
     allow_unencrypted_option,
@@ -136,7 +137,7 @@ def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa
     epilog="Example: featurestore baseline emodb --normalisation speaker;  "
     "featurestore compare runs/emodb-loso-001 runs/emodb-svm-linear-loso-001"
 )
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.datasets)
 @click.option("--split", default="loso", show_default=True, help="One split, or one with folds; validation trains too.")
 @click.option(
     "--model", type=click.Choice(["svm-linear", "svm-rbf", "logistic"]), default="svm-linear", show_default=True
@@ -180,7 +181,13 @@ def baseline(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the fun
 
 
 @click.command(epilog="Example: featurestore tune --recipe zhao --trials 20 --source download.zip")
-@click.option("--recipe", required=True, metavar="NAME|FILE", help="A recipe with a [tune] table.")
+@click.option(
+    "--recipe",
+    required=True,
+    metavar="NAME|FILE",
+    shell_complete=completion.recipes,
+    help="A recipe with a [tune] table.",
+)
 @click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="Total number of trainings.")
 @click.option("--corpus", help="Use the recipe on another corpus.")
 @source_option

@@ -45,6 +45,7 @@ COMMANDS = {
     "repair": "cli.store",
     "report": "cli.runs",
     "reproduce": "cli.experiments",
+    "show": "cli.show",
     "splits": "cli.splits",
     "train": "cli.experiments",
     "tune": "cli.experiments",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli import completion
 from cli.console import DownloadProgress, notice, print_json, printable, size
 from cli.options import json_option, store_option
 
@@ -24,7 +25,7 @@ without_option = click.option(
 
 
 @click.command(epilog="Example: featurestore push emodb s3://our-bucket/features")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.datasets)
 @click.argument("other", metavar="STORE")
 @name_option
 @without_option
@@ -65,7 +66,7 @@ def push(
 
 
 @click.command(epilog="Example: featurestore pull emodb s3://our-bucket/features")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.datasets)
 @click.argument("other", metavar="STORE")
 @name_option
 @without_option

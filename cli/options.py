@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import click
 from click.core import ParameterSource
 
+from cli import completion
+
 Command = Callable[..., Any]
 BASE = "featurestore.base"
 """Context key that holds `--base` until `--store` is read."""
@@ -166,11 +168,14 @@ def experiment_options(command: Command) -> Command:
     """Add what an experiment is made of: DATASET, `--recipe`, `--corpus`, `--source`, `--augment` and `--model`."""
     return _all_of(
         command,
-        click.argument("dataset", required=False),
+        click.argument("dataset", required=False, shell_complete=completion.datasets),
         click.option(
-            "--recipe", metavar="NAME|FILE", help="An experiment: a name from 'featurestore recipes' or a TOML file."
+            "--recipe",
+            metavar="NAME|FILE",
+            shell_complete=completion.recipes,
+            help="An experiment: a name from 'featurestore recipes' or a TOML file.",
         ),
-        click.option("--corpus", help="Use the recipe on another corpus."),
+        click.option("--corpus", shell_complete=completion.corpora, help="Use the recipe on another corpus."),
         source_option,
         click.option(
             "--augment",
@@ -178,7 +183,11 @@ def experiment_options(command: Command) -> Command:
             type=click.IntRange(0, 100_000),
             help="Augmented copies of each recording. Default: the recipe's.",
         ),
-        click.option("--model", help="A name from 'featurestore models'. Default: the recipe's."),
+        click.option(
+            "--model",
+            shell_complete=completion.models,
+            help="A name from 'featurestore models'. Default: the recipe's.",
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli import completion
 from cli.console import notice, print_card, print_json, print_table, printable, size
 from cli.options import file_limit_options, json_option, source_option, store_option, trust_code_option
 from featurestore.errors import ExitCode
@@ -60,7 +61,7 @@ def _state(row: Mapping[str, Any]) -> str:
 
 
 @click.command(epilog="Example: featurestore info emodb")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.datasets)
 @store_option
 @json_option
 def info(dataset: str, store: Store, as_json: bool) -> None:
@@ -77,7 +78,7 @@ def info(dataset: str, store: Store, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: featurestore forget emodb")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.datasets)
 @store_option
 @json_option
 def forget(dataset: str, store: Store, as_json: bool) -> None:
@@ -91,7 +92,7 @@ def forget(dataset: str, store: Store, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: featurestore export emodb --to hdf5 --out emodb.h5")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.datasets)
 @click.option("--to", "target", required=True, metavar="FORMAT", help="Format of the file: hdf5.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
 @store_option
@@ -108,7 +109,7 @@ def export(dataset: str, target: str, out: str, store: Store, as_json: bool) -> 
 
 
 @click.command(epilog="Example: featurestore verify emodb --recompute 100")
-@click.argument("dataset", required=False)
+@click.argument("dataset", required=False, shell_complete=completion.datasets)
 @click.option("--recompute", type=click.IntRange(0), default=0, help="Also recompute this many rows and compare.")
 @trust_code_option
 @store_option
@@ -156,7 +157,7 @@ def _recomputed(store: Store, rows: int, dataset: str | None) -> dict[str, objec
 
 
 @click.command(epilog="Example: featurestore repair emodb --source download.zip")
-@click.argument("dataset", required=False)
+@click.argument("dataset", required=False, shell_complete=completion.datasets)
 @source_option
 @file_limit_options
 @trust_code_option
@@ -213,7 +214,7 @@ def gc(delete: bool, grace: float, compact: bool, store: Store, as_json: bool) -
 
 
 @click.command(epilog="Example: featurestore why emodb --against emodb-mathworks")
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=completion.datasets)
 @click.option("--against", metavar="DATASET", help="Another dataset. Default: what a build would make now.")
 @store_option
 @json_option

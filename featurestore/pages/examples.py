@@ -102,7 +102,7 @@ def _example(view: DatasetView, rows: Sequence[int], *, audio: bool) -> Example:
         rate = view.rate(rows[0])
     except FeatureStoreError:
         rate = view.features.rate or 16_000
-    pictures = [_picture(view, row, signal, rate) for row, signal in zip(rows, signals, strict=True)]
+    pictures = [picture_of_row(view, row, signal, rate) for row, signal in zip(rows, signals, strict=True)]
     drawn = [one for one in pictures if one is not None]
     levels = range_of(drawn)
     lengths = [len(one) / rate for one in signals if one is not None]
@@ -113,7 +113,7 @@ def _example(view: DatasetView, rows: Sequence[int], *, audio: bool) -> Example:
     for row, signal, picture in zip(rows, signals, pictures, strict=True):
         copy = int(view.copies[row])
         title = f"copy {copy}" if copy else "original"
-        words = (*_words(view, row), *_measured(signal, rate))
+        words = (*words_of_row(view, row), *_measured(signal, rate))
         svg = drawing(
             signal,
             rate,
@@ -129,13 +129,15 @@ def _example(view: DatasetView, rows: Sequence[int], *, audio: bool) -> Example:
     return Example(view.paths[rows[0]], str(view.labels[rows[0]]), speaker, levels, tuple(clips), fault)
 
 
-def _picture(view: DatasetView, row: int, signal: Signal | None, rate: int) -> MelPicture | None:
+def picture_of_row(view: DatasetView, row: int, signal: Signal | None, rate: int) -> MelPicture | None:
+    """Return a log-mel row as a picture, or that of the signal it was computed from; None where there is no picture."""
     if view.features.kind == "logmel":
         return mel_picture(view.features, rate, view[row][0])
     return None if signal is None else signal_picture(signal, rate)
 
 
-def _words(view: DatasetView, row: int) -> tuple[str, ...]:
+def words_of_row(view: DatasetView, row: int) -> tuple[str, ...]:
+    """Return what was done to a row, or why that cannot be drawn again here; nothing for a clean one."""
     try:
         perturbation = view.perturbation(row)
     except FeatureStoreError as error:

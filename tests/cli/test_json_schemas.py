@@ -126,6 +126,7 @@ ASKED = {
     "ls": ["ls"],
     "info": ["info demo"],
     "export": ["export demo --to hdf5 --out {0}/demo.h5"],
+    "show": ["show demo m1_s1_neu.wav"],
     "why": ["why demo --against demo"],
     "verify": ["verify", "verify --recompute 1"],
     "repair": ["repair"],

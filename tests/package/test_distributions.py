@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from source_copy import distributions
 
-from pipelines.doctor.installation import tested_versions
+from pipelines.doctor import installation
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,7 @@ def test_a_dataset_is_built_there(installed):
 def test_every_package_of_an_extra_has_its_tested_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = {name: texts for name, texts in project["optional-dependencies"].items() if name != "bench"}  # of no user
-    required, tested = map(Requirement, chain(project["dependencies"], *extras.values())), tested_versions()
+    required = map(Requirement, chain(project["dependencies"], *extras.values()))
+    tested = installation.tested_versions()
 
     assert [str(one) for one in required if not one.specifier.contains(tested[canonicalize_name(one.name)])] == []
