@@ -24,7 +24,7 @@ def completed(monkeypatch, store, line):
     monkeypatch.setitem(ENVIRONMENT, "COMP_CWORD", str(len(words) - 1))
     result = featurestore(store=store)
     assert result.returncode == 0, result.stderr
-    return [text.partition(",")[2] for text in result.stdout.splitlines()]
+    return [text.partition(",")[2] for text in result.stdout.splitlines() if text]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_png_file_has_a_panel_for_each_copy(store, tmp_path):
     file = tmp_path / "one.png"
     asked = featurestore("show", "tiny", file_name(1), "--copy", 1, "--out", file, "--json", store=store.uri)
     alone = Image.open(io.BytesIO(png(show(store.view("tiny"), file_name(1)))))
-    both = Image.open(file)
+    both = Image.open(io.BytesIO(file.read_bytes()))
 
     assert [one["copy"] for one in json.loads(asked.stdout)["copies"]] == [0, 1]
     assert (both.format, both.size) == ("PNG", (alone.width, 2 * alone.height))
