@@ -287,7 +287,7 @@ def _most_likely(answer: dict[str, Any]) -> str:
     type=click.IntRange(0, 500),
     default=8,
     show_default=True,
-    help="Recordings of a DATASET to look at and listen to, each with its first copies.",
+    help="Recordings to look at and listen to: of a DATASET with their first copies, of a RUN its worst mistakes.",
 )
 @click.option(
     "--audio/--no-audio",

@@ -31,6 +31,11 @@ def render(template: str, **values: Any) -> str:  # noqa: ANN401 (whatever the t
     )
 
 
+def render_part(template: str, **values: Any) -> str:  # noqa: ANN401
+    """Return a part of a page, as `render` does the whole."""
+    return _environment().get_template(template).render(**values)
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined

@@ -6,54 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
-
 from featurestore.corpus.splits.leakage import REFUSED_KINDS
+from featurestore.pages.template import render
 from models.figures import metrics
 from models.figures.intervals import intervals_in_words
-from models.reports.plots import confusion_figure, figure_svg
 
-STYLE = """<style>
-:root { color-scheme: light; }
-body { margin: 0; background: #fff; color: #222; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 46rem; margin: 0 auto; padding: 1.5rem 1.1rem 4rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .4rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; }
-.lead { font-size: 1.1rem; color: #444; margin: 0 0 1.4rem; }
-.leak, .sound { border-left: 3px solid; padding: .1rem 0 .1rem .8rem; margin: 1.2rem 0; overflow-wrap: anywhere; }
-.leak { border-color: #c8553d; }
-.sound { border-color: #4a8a5c; }
-.note { color: #666; font-size: .88rem; margin: .4rem 0 1.4rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .95rem; }
-th, td { padding: .32rem .6rem .32rem 0; text-align: right; border-bottom: 1px solid #e6e6e6; vertical-align: top; }
-th:first-child { text-align: left; font-weight: 500; }
-thead th { color: #666; font-weight: 500; }
-.words td { text-align: left; overflow-wrap: anywhere; }
-.words th { white-space: nowrap; color: #666; }
-.words ul { list-style: none; margin: 0; padding: 0; columns: 15rem; }
-.words li { break-inside: avoid; }
-figure { margin: 1.4rem 0; }
-figure svg { max-width: 100%; height: auto; }
-.wide svg { min-width: 34rem; }
-.beside { display: flex; flex-wrap: wrap; gap: .6rem; }
-.beside svg { flex: 1 1 19rem; min-width: 0; }
-figcaption { color: #666; font-size: .88rem; }
-@media (max-width: 34rem) {
-  .words tr { display: block; padding: .4rem 0; border-bottom: 1px solid #e6e6e6; }
-  .words th, .words td { display: block; border: 0; padding: 0; }
-}
-@media print { main { max-width: none; padding: 0; } h2, figure { break-inside: avoid; } h2 { break-after: avoid; } }
-</style>"""
 PER_CLASS = ("precision", "recall", "f1", "support")
 
 
 def page(title: str, parts: Iterable[str]) -> str:
-    """Return a whole page: one file without scripts or references."""
-    head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>{STYLE}"
-    head += f"<title>{escape(title)}</title>"
-    body = "\n".join((f"<h1>{escape(title)}</h1>", *parts))
-    return f"<!doctype html>\n<html lang='en'>\n<head>{head}</head>\n<body><main>\n{body}\n</main></body>\n</html>\n"
+    """Return a whole page: one file that loads nothing."""
+    return render("run.html", title=title, body="\n".join(parts))
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -81,7 +44,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def drawing(svgs: str | Sequence[str], caption: str) -> str:
     """Return a figure with its caption; of several drawings, those that have no room beside others go below them."""
     svg = svgs if isinstance(svgs, str) else f"<div class='beside'>{''.join(svgs)}</div>"
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f"<figure class='plot'>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def number(value: float | None) -> str:
@@ -120,13 +83,6 @@ def class_table(figures: Mapping[str, Any]) -> str:
         for name, values in {**figures["per_class"], **averages}.items()
     ]
     return table(("class", *PER_CLASS), rows)
-
-
-def confusion_drawing(figures: Mapping[str, Any], of_what: str) -> str:
-    """Return the confusion matrix as a figure."""
-    counts = np.array(figures["confusion"], dtype=np.int64)
-    caption = f"Confusion on {of_what}: counts, shaded by the share of each true class"
-    return drawing(figure_svg(confusion_figure(counts, figures["classes"])), caption)
 
 
 def leak_verdict(leaks: Mapping[str, Any]) -> str:

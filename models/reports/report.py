@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -14,9 +16,11 @@ from models.errors import CheckpointError, RunError
 from models.figures import metrics
 from models.figures.comparison import compare
 from models.figures.intervals import intervals
+from models.figures.predictions import Predictions
+from models.reports.items import Sounds, item_parts
+from models.reports.paper import collapsed, paper_parts
 from models.reports.parts import (
     class_table,
-    confusion_drawing,
     drawing,
     leak_verdict,
     measure_table,
@@ -35,7 +39,9 @@ from models.runs.run import BaselineRun, Run, RunConfig, load_baseline, load_run
 WORDS = {"fold": "folds", "seed": "seeds"}
 
 
-def write_report(folder: Path, out: Path | None = None, *, baseline: Path | None = None) -> Path:
+def write_report(
+    folder: Path, out: Path | None = None, *, baseline: Path | None = None, sounds: Sounds | None = None
+) -> Path:
     """Write the report of a run, of a cross-validation or of several seeds; return its path.
 
     Parameters
@@ -46,6 +52,8 @@ def write_report(folder: Path, out: Path | None = None, *, baseline: Path | None
         Default: `report.html` in the folder.
     baseline : Path, optional
         Run folder of a baseline on the same test items, which the report compares with.
+    sounds : Sounds, optional
+        The dataset that the runs were made with, for pictures and sounds of the worst mistakes.
 
     Raises
     ------
@@ -58,7 +66,10 @@ def write_report(folder: Path, out: Path | None = None, *, baseline: Path | None
     single = folder.is_file() or (folder / "config.json").is_file()  # loading a file raises the right error
     try:  # summary and history are free-form JSON of any age, and all that drawing does is read them
         against = () if baseline is None else (_beside(folder, baseline),)
-        text = render_report(_opened(folder), against) if single else render_folder(RunFolder.of(folder), against)
+        if single:
+            text = render_report(_opened(folder), against, sounds)
+        else:
+            text = render_folder(RunFolder.of(folder), against, sounds)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {error!s:.100}"
         raise CheckpointError(
@@ -96,7 +107,7 @@ def _beside(folder: Path, baseline: Path) -> str:
     )
 
 
-def render_report(run: Run | BaselineRun, against: Sequence[str] = ()) -> str:
+def render_report(run: Run | BaselineRun, against: Sequence[str] = (), sounds: Sounds | None = None) -> str:
     """Return the report of a run as HTML; `against` are paragraphs that compare it with others."""
     config, result = run.config, run.summary["result"]
     test = _side_figures(run, "test")
@@ -121,10 +132,12 @@ def render_report(run: Run | BaselineRun, against: Sequence[str] = ()) -> str:
         table(("", "loss", *metrics.DISPLAY.values()), sides),
         *(paragraph(f"Note: {note}", "note") for note in notes),
         *_chance_parts(test),
+        *_collapse_parts(test),
         *against,
         leak_verdict(config.leaks),
         *([] if config.is_baseline else ["<h2>Training</h2>", *_training_drawings(run.history)]),
-        *(part for side in ("test", "validation") if config.rows.get(side) for part in _side_parts(run, side)),
+        *(part for side in ("test", "validation") if config.rows.get(side) for part in _side_parts(run, side, sounds)),
+        *([paper_parts(config, test, _found(run.folder))] if items else []),
         "<h2>How it was made</h2>",
         table(("", ""), [*_conditions(config), *_making(run), ("versions", settings(config.versions))]),
     )
@@ -163,6 +176,12 @@ def _chance_parts(figures: Mapping[str, Any]) -> Iterable[str]:
         )
 
 
+def _collapse_parts(figures: Mapping[str, Any]) -> Iterable[str]:
+    remark = collapsed(figures["confusion"], figures["classes"])
+    if remark:
+        yield paragraph(remark, "leak")
+
+
 def _side_figures(run: Run | BaselineRun, side: str) -> dict[str, Any]:
     """Return all metrics of a side from its confusion matrix, which a run of any age has."""
     classes = run.config.classes
@@ -178,7 +197,7 @@ def _training_drawings(history: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             yield drawing(f"<div class='wide'>{figure_svg(one.draw(history))}</div>", one.caption)
 
 
-def _side_parts(run: Run | BaselineRun, side: str) -> Iterable[str]:
+def _side_parts(run: Run | BaselineRun, side: str, sounds: Sounds | None) -> Iterable[str]:
     figures = _side_figures(run, side)
     yield f"<h2>{side.capitalize()} side</h2>"
     vote = run.summary[side].get("vote")
@@ -187,9 +206,16 @@ def _side_parts(run: Run | BaselineRun, side: str) -> Iterable[str]:
             f"Majority vote of {vote['copies']} copies of each recording; {vote['ties']} ties, by mean probability."
         )
     kept = run.folder / predictions_name(side)
-    yield measure_table(figures, intervals([read_predictions(kept)]) if kept.is_file() else {})
+    yield measure_table(figures, _found(run.folder, side))
     yield class_table(figures)
-    yield confusion_drawing(figures, f"the {side} side")
+    known = read_predictions(kept) if kept.is_file() and not vote else None
+    yield item_parts(figures, side, f"Confusion on the {side} side", known, sounds)
+
+
+def _found(folder: Path, side: str = "test") -> Mapping[str, Any]:
+    """Return the intervals of a side; nothing for a run of before predictions were kept."""
+    kept = folder / predictions_name(side)
+    return intervals([read_predictions(kept)]) if kept.is_file() else {}
 
 
 def _conditions(config: RunConfig) -> list[tuple[str, Any]]:
@@ -209,7 +235,7 @@ def _conditions(config: RunConfig) -> list[tuple[str, Any]]:
     ]
 
 
-def render_folder(folder: RunFolder, against: Sequence[str] = ()) -> str:
+def render_folder(folder: RunFolder, against: Sequence[str] = (), sounds: Sounds | None = None) -> str:
     """Return the report of a folder of folds or seeds as HTML; runs that have not ended are named and left out.
 
     `against` are paragraphs that compare it with others.
@@ -234,7 +260,7 @@ def render_folder(folder: RunFolder, against: Sequence[str] = ()) -> str:
     missing = ", ".join(str(run.relative_to(folder.path)) for run in runs if run not in ended)
     names = [str(run.relative_to(folder.path)) for run in ended]
     rows = [*zip(names, results, strict=True), ("mean", together["mean"]), ("deviation", together["deviation"])]
-    conditions = [pair for pair in _conditions(config) if pair[0] != "rows"]
+    conditions, summary = [pair for pair in _conditions(config) if pair[0] != "rows"], pooled_summary(ended)
     parts = (
         paragraph(f"Mean and deviation over {len(ended)} {word}: {lead or 'no test items'}.", "lead"),
         *([paragraph(f"Not finished, and not counted here: {missing}.", "leak")] if missing else []),
@@ -242,14 +268,31 @@ def render_folder(folder: RunFolder, against: Sequence[str] = ()) -> str:
             ("test side", *(metrics.DISPLAY[name] for name in metrics.TRACKED)),
             [(shown, *(number(figures.get(name)) for name in metrics.TRACKED)) for shown, figures in rows],
         ),
+        *_run_links(folder, ended),
         *against,
         leak_verdict(_all_leaks(configs)),
-        *_item_parts(folder, ended),
+        *_item_parts(folder, summary, sounds),
+        *([paper_parts(config, summary, summary, len(ended))] if folder.kind == "fold" and summary["items"] else []),
         "<h2>How they were made</h2>",
         paragraph(f"Settings of the first of the {word}.", "note"),
         table(("", ""), [("model", config.model), ("split", config.split), *conditions]),
     )
     return page(f"{config.model} on {config.dataset['name']}, {len(ended)} {word}", parts)
+
+
+def _run_links(folder: RunFolder, ended: Sequence[Path]) -> Iterable[str]:
+    """Name the speakers whom each fold was tested on, and link to the pages that its runs have."""
+    lines = []
+    for run in ended:
+        name, kept = str(run.relative_to(folder.path)), run / predictions_name("test")
+        speakers = sorted({one or "unknown" for one in read_predictions(kept).speakers}) if kept.is_file() else []
+        said = ", ".join(speakers[:12]) + (f" and {len(speakers) - 12} more" if len(speakers) > 12 else "")
+        shown = f"<a href='{quote(name)}/report.html'>{escape(name)}</a>"
+        lines.append(
+            f"<li>{shown if (run / 'report.html').is_file() else escape(name)}: {escape(said or 'unknown')}</li>"
+        )
+    if folder.kind == "fold":
+        yield f"<details><summary>Test speakers of each fold</summary><ul>{''.join(lines)}</ul></details>"
 
 
 def _all_leaks(configs: Sequence[RunConfig]) -> dict[str, Any]:
@@ -264,9 +307,17 @@ def _all_leaks(configs: Sequence[RunConfig]) -> dict[str, Any]:
     return {"declared": declared, **({"found": {kind: list(names) for kind, names in found.items()}} if looked else {})}
 
 
-def _item_parts(folder: RunFolder, ended: Sequence[Path]) -> Iterable[str]:
+def _pooled(folder: RunFolder) -> Predictions | None:
+    """Return the test items of all folds; None for seeds, where each is there several times, or if none were kept."""
+    try:
+        found = folder.predictions("test")
+    except RunError:
+        return None
+    return found[0] if folder.kind == "fold" and len(found) == 1 else None
+
+
+def _item_parts(folder: RunFolder, summary: Mapping[str, Any], sounds: Sounds | None) -> Iterable[str]:
     """Describe the test items: of all folds put together, or of all seeds, which have the same."""
-    summary = pooled_summary(ended)
     found: Mapping[str, Any] = summary
     heading, note = "All test items together", "The folds' test items, pooled."
     if folder.kind == "seed":
@@ -280,6 +331,7 @@ def _item_parts(folder: RunFolder, ended: Sequence[Path]) -> Iterable[str]:
     if summary["items"]:
         yield f"<h2>{heading}</h2>" + paragraph(note)
         yield from _chance_parts(summary)
+        yield from _collapse_parts(summary)
         yield measure_table(summary, found)
         yield class_table(summary)
-        yield confusion_drawing(summary, "the test side")
+        yield item_parts(summary, "test", "Confusion on the test side, all put together", _pooled(folder), sounds)

@@ -9,6 +9,7 @@ from pipelines.experiments.listener import SILENT, Listener
 
 if TYPE_CHECKING:
     from featurestore.store import Store
+    from models.reports.items import Sounds
 
 
 def report(
@@ -34,7 +35,7 @@ def report(
     baseline : str or path, optional
         Run folder of a baseline on the same test items, with which a run's page compares it.
     examples : int
-        Recordings on a dataset's page that can be looked at and listened to, with their copies.
+        Recordings that can be looked at and listened to: of a dataset with their copies, of a run its worst mistakes.
     audio : bool, optional
         Whether their sound is part of the page; by default where the licence lets recordings be passed on.
     quality : bool
@@ -68,7 +69,8 @@ def report(
     folder, against = Path(what), Path(baseline) if baseline else None
     runs = (folder, *(one for pattern in KINDS.values() for one in folder.glob(pattern)))
     if len(folder.parts) > 1 or any((one / "config.json").is_file() for one in runs):
-        return {"path": str(write_report(folder, Path(out) if out else None, baseline=against))}
+        sounds = _sounds(folder, store, examples, audio)
+        return {"path": str(write_report(folder, Path(out) if out else None, baseline=against, sounds=sounds))}
     opened = store or open_store()
     if folder.exists() and str(what) not in opened.names():  # the error says what a run folder holds
         return {"path": str(write_report(folder, Path(out) if out else None, baseline=against))}
@@ -79,3 +81,23 @@ def report(
     listener.notice(f"{path}: {len(text) / 1e6:.1f} MB, {examples} examples")
     write_atomically(path, text)
     return {"path": str(path), "bytes": len(text)}
+
+
+def _sounds(folder: Path, store: Store | None, examples: int, audio: bool | None) -> Sounds | None:
+    """Return the dataset of a run, if the store has it and examples are wanted."""
+    from featurestore.errors import FeatureStoreError
+    from featurestore.moving.licences import forbids_derivatives, may_pass_on
+    from featurestore.store import open_store
+    from models.reports.items import Sounds
+    from models.runs.folders import RunFolder
+    from models.runs.run import read_config
+
+    try:
+        dataset = read_config(RunFolder.of(folder).runs()[0]).dataset
+        table = f"@{dataset['table']}" if dataset.get("table") else ""
+        view = (store or open_store()).view(f"{dataset['digest']}{table}")
+    except FeatureStoreError:  # the page says that the dataset is not at hand; what is wrong with a run is found below
+        return None
+    licence = view.table.licence
+    heard = may_pass_on(licence) and not forbids_derivatives(licence) if audio is None else audio
+    return Sounds(view, examples, heard) if examples else None

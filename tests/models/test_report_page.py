@@ -1,11 +1,17 @@
 """The report of a run: complete, self-contained, escaped."""
 
+import base64
 import dataclasses
 import re
 
+import numpy as np
 import pytest
+from browser import opened
 
+from models.figures.predictions import Predictions
 from models.reports import plots
+from models.reports.items import calibration_bins, item_parts, speaker_rows
+from models.reports.paper import collapsed
 from models.reports.parts import leak_verdict, settings
 from models.reports.plots import gradient_norms_figure, training_figure, training_panels
 from models.reports.report import render_report, write_report
@@ -36,10 +42,11 @@ def test_shared_sentences_are_told_and_are_no_leak():
 
 def test_a_report_needs_nothing_outside_itself(finished):
     text = render_report(finished[2])
-    linked = re.findall(r"(?:src|href)=[\"'](?!#)([^\"']+)", text)
+    linked = re.findall(r"(?:src|href)=[\"'](?!#|data:)([^\"']+)", text)
 
     assert linked == []
-    assert "<script" not in text
+    assert "default-src 'none'" in text
+    assert [data for data in re.findall(r"<script([^>]*)>", text) if "application/json" not in data] == [""]
 
 
 def test_text_from_a_corpus_is_escaped(finished):
@@ -138,3 +145,58 @@ def test_a_figure_of_a_training_is_one_entry(monkeypatch):
     assert [one.file for one in plots.figures_of([{"extra": 1, "gradient_norms": {"a": 1}}])] == [
         *("training", "gradient-norms", "extra")
     ]
+
+
+CLASSES = ("calm", "loud")
+
+
+def some_predictions(truth, answers, probabilities):
+    count = len(truth)
+    of_answer = np.array(probabilities)
+    both = np.stack([1 - of_answer, of_answer], axis=1)
+    swapped = np.where(np.array(answers)[:, None] == 1, both, both[:, ::-1])
+    paths = tuple(f"{number}.wav" for number in range(count))
+    speakers = tuple("ab"[number % 2] for number in range(count))
+    numbers = [np.array(values, np.int64) for values in (truth, answers)]
+    return Predictions(CLASSES, paths, np.zeros(count, np.int64), speakers, ("0" * 64,) * count, *numbers, swapped)
+
+
+def test_calibration_is_the_gap_between_probability_and_share_right():
+    error, bins = calibration_bins(some_predictions([0, 0, 1, 1], [0, 1, 1, 1], [0.95, 0.95, 0.95, 0.65]))
+
+    assert bins == [(1, pytest.approx(0.65), 1.0), (3, pytest.approx(0.95), pytest.approx(2 / 3))]
+    assert error == pytest.approx((0.35 + 3 * (0.95 - 2 / 3)) / 4)
+
+
+def test_speakers_have_their_clips_and_shares():
+    assert speaker_rows(some_predictions([0, 0, 1, 1], [0, 1, 1, 1], [0.9] * 4)) == [("a", 2, 1.0), ("b", 2, 0.5)]
+
+
+def test_a_model_that_gives_one_answer_is_called_collapsed():
+    assert "20 of 20 answers are loud" in collapsed([[0, 10], [0, 10]], CLASSES)
+    assert collapsed([[8, 2], [1, 9]], CLASSES) == ""
+    assert collapsed([[0, 2], [0, 2]], CLASSES) == ""
+
+
+def test_a_confusion_matrix_is_also_csv():
+    figures = {"classes": CLASSES, "confusion": [[3, 1], [0, 2]], "per_class": {}}
+    figures["per_class"] = {name: {"support": 3, "recall": None} for name in CLASSES}
+    found = re.search(r"data:text/csv;base64,([^\"]+)", item_parts(figures, "test", "Confusion"))
+
+    assert base64.b64decode(found[1]).decode().splitlines() == ["true,calm,loud", "calm,3,1", "loud,0,2"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_click_on_a_cell_shows_its_recordings(finished, tmp_path, scheme):
+    run = finished[2]
+    path = write_report(run.folder, tmp_path / "report.html")
+
+    with opened(path, viewport={"width": 390, "height": 800}, color_scheme=scheme) as page:
+        cell = page.locator(".matrix button:not([disabled])").first
+        count = int(cell.locator(".count").inner_text())
+        cell.focus()
+        page.keyboard.press("Enter")
+        assert page.locator(".behind:visible > :not(h4)").count() == count
+        page.get_by_label("percent of each true class").first.check()
+        assert cell.locator(".count").is_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390

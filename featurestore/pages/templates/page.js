@@ -24,3 +24,32 @@ for (const browser of document.querySelectorAll("[data-browser]")) {
 document.addEventListener("play", (event) => {
   for (const player of document.querySelectorAll("audio")) if (player !== event.target) player.pause();
 }, true);
+// What is behind a cell of a confusion matrix: its recordings, with picture and player where the page has them.
+for (const matrix of document.querySelectorAll("[data-confusion]")) {
+  const panel = matrix.querySelector(".behind");
+  if (!panel) continue;
+  const { cells, counts, side } = JSON.parse(matrix.querySelector(".items").textContent);
+  const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
+  matrix.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-cell]");
+    if (!button) return;
+    for (const one of matrix.querySelectorAll("[aria-pressed]")) one.removeAttribute("aria-pressed");
+    button.setAttribute("aria-pressed", "true");
+    const items = cells[button.dataset.cell] || [];
+    const left = (counts[button.dataset.cell] || 0) - items.length;
+    panel.replaceChildren(element("h4", button.getAttribute("aria-label")));
+    for (const item of items) {
+      const kept = document.getElementById(`clip-${side}-${item.number}`);
+      if (kept) {
+        const shown = kept.cloneNode(true);
+        shown.removeAttribute("id");
+        shown.open = items.length <= 3;
+        panel.append(shown);
+      } else {
+        panel.append(element("p", `${item.path}, speaker ${item.speaker}: ${item.said}`));
+      }
+    }
+    if (left > 0) panel.append(element("p", `and ${left} more`));
+    panel.hidden = false;
+  });
+}
