@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import completion
-from cli.console import Terminal, notice, print_json, print_some, say, size
+from cli.console import notice, print_json, print_some, say, size
 from cli.options import (
     allow_unencrypted_option,
     file_limit_options,
@@ -19,6 +19,7 @@ from cli.options import (
     source_option,
     trust_code_option,
 )
+from cli.progress import progress_options
 from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ MOST_LISTED = 20
 @trust_code_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @place_option
+@progress_options
 @json_option
 def build(
     corpus: str | None,
@@ -118,7 +120,6 @@ def build(
             device=device,
             dry_run=dry_run,
             workers=workers,
-            listener=Terminal(),
             **options,
         )
     if as_json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import completion
-from cli.console import Terminal, figure, notice, print_json, print_table, say
+from cli.console import figure, notice, print_json, print_table, say
 from cli.options import (
     allow_unencrypted_option,
     change_option,
@@ -26,6 +26,7 @@ from cli.options import (
     training_options,
     trust_code_option,
 )
+from cli.progress import progress_options
 from cli.runs import MEASURES, print_chance, print_runs, print_sides, print_summary
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 )
 @trust_code_option
 @store_option
+@progress_options
 @json_option
 def train(resume: str | None, device: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
     """Train a model on DATASET or from a recipe; missing rows are built first.
@@ -60,7 +62,7 @@ def train(resume: str | None, device: str, as_json: bool, **options: Any) -> Non
     if resume:
         refuse_changes()
     with joined(device) as ranks, printing_only_if(ranks.first):
-        result = experiments.train(resume=resume, device=device, ranks=ranks, listener=Terminal(), **options)
+        result = experiments.train(resume=resume, device=device, ranks=ranks, **options)
         if as_json:
             print_json(result)
         elif ranks.first:
@@ -113,6 +115,7 @@ def _print_training(result: dict[str, Any]) -> None:
 @allow_unencrypted_option
 @trust_code_option
 @store_option
+@progress_options
 @json_option
 def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
     """Train and test once for every fold of a protocol; a fold that fails does not stop the others."""
@@ -122,7 +125,7 @@ def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa
         refuse_changes()
     elif not (options["recipe"] or options["split"]):
         raise click.UsageError("give a protocol with folds: --split loso, or --recipe NAME.")
-    result = experiments.crossval(resume=resume, listener=Terminal(), **options)
+    result = experiments.crossval(resume=resume, **options)
     if as_json:
         print_json(result)
         return
@@ -158,6 +161,7 @@ def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa
 @leak_option
 @click.option("--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder. Default: runs/NAME-NUMBER.")
 @store_option
+@progress_options
 @json_option
 def baseline(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
     """Classify functionals of the clean rows of DATASET: what a network has to beat, in seconds.
@@ -167,7 +171,7 @@ def baseline(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the fun
     """
     from pipelines import experiments
 
-    result = experiments.baseline(listener=Terminal(), **options)
+    result = experiments.baseline(**options)
     if as_json:
         print_json(result)
         return
@@ -203,6 +207,7 @@ def baseline(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the fun
 @fold_jobs_option("Trials follow one another.")
 @trust_code_option
 @store_option
+@progress_options
 @json_option
 def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
     """Search a recipe's settings: train with many, and list those with the best validation results.
@@ -212,7 +217,7 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
     from pipelines import experiments
     from pipelines.experiments.search import best_first
 
-    found = experiments.tune(recipe, objective=objective, listener=Terminal(), **options)
+    found = experiments.tune(recipe, objective=objective, **options)
     if as_json:
         print_json(found)
         return
@@ -245,6 +250,7 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
 @fold_jobs_option("Rows and seeds follow one another.")
 @trust_code_option
 @store_option
+@progress_options
 @json_option
 def reproduce(recipe: str, corpus: str | None, show: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Train the rows of the table published for recipe NAME, and print its results next to ours.
@@ -256,9 +262,9 @@ def reproduce(recipe: str, corpus: str | None, show: bool, as_json: bool, **opti
     from pipelines.experiments.published import committed_results
 
     if show:
-        lines = committed_results(recipe, corpus, Terminal())
+        lines = committed_results(recipe, corpus, options["listener"])
     else:
-        lines = experiments.reproduce(recipe, corpus=corpus, listener=Terminal(), **options)
+        lines = experiments.reproduce(recipe, corpus=corpus, **options)
     if as_json:
         print_json(lines)
         return

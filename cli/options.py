@@ -18,7 +18,7 @@ BASE = "featurestore.base"
 LEAKS = ("speaker", "source", "recording", "audio", "sentence")
 UNCHANGING = (
     *("resume", "source", "device", "jobs", "scheduler", "allow_unencrypted", "trust_code", "place", "base"),
-    "as_json",
+    *("quiet", "verbose", "log", "as_json"),
 )
 """Parameters on where and how to continue; all others would change the experiment."""
 

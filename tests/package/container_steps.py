@@ -77,8 +77,17 @@ class Image:
         return done.stdout
 
 
+def can_use(path: Path) -> bool:
+    """Tell whether any user can execute what lies at a path."""
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
 def main() -> None:
     """Do all steps and ask what users ask."""
+    if os.getuid() == 0 and not can_use(Path(sys.executable).resolve()):
+        sys.exit(
+            f"{USER} cannot read {Path(sys.executable).resolve()}: run this with a Python outside of private folders."
+        )
     with tempfile.TemporaryDirectory(prefix="featurestore-package-") as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -1,0 +1,155 @@
+"""`--quiet`, `--verbose` and `--log`: where the progress of a command goes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from cli.console import Terminal, figure, printable, size
+
+if TYPE_CHECKING:
+    from models.training_loop import StepReport
+    from pipelines.experiments import Listener
+
+Command = Callable[..., Any]
+TENTHS = 10
+"""Lines of a build or a download, at most."""
+
+
+class DatedLines:
+    """Writes progress as lines that begin with date and time; a `pipelines.experiments.Listener`.
+
+    Without a stream they go to standard error, whatever that is at the time.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    def line(self, text: str) -> None:
+        """Write one line, at once."""
+        now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        stream = self._stream or sys.stderr
+        stream.write(f"{now} {printable(text)}\n")
+        stream.flush()
+
+    def notice(self, text: str) -> None:
+        """Write a remark."""
+        self.line(text)
+
+    def download(self) -> Callable[[int, int | None], None]:
+        """Write a line for each tenth of a download."""
+        shown = -1
+
+        def show(done: int, total: int | None) -> None:
+            nonlocal shown
+            if total and int(TENTHS * done / total) != shown:
+                shown = int(TENTHS * done / total)
+                self.line(f"downloaded {size(done)} of {size(total)}")
+
+        return show
+
+    def build(self, corpus: str) -> _DatedBuild:
+        """Write a line for each tenth of a build, and what it waits for."""
+        return _DatedBuild(corpus, self.line)
+
+    def training(self, title: str) -> _DatedTraining:
+        """Write a line for each epoch and each stage of a training."""
+        return _DatedTraining(title, self.line)
+
+
+class _DatedBuild:
+    def __init__(self, label: str, line: Callable[[str], None]) -> None:
+        self._label, self._line = label, line
+        self._rows = self._done = 0
+
+    def begin(self, rows: int, reused: int) -> None:
+        self._rows = rows
+        self._line(f"{self._label}: {rows:,} rows to write, {reused:,} already in the store")
+
+    def advance(self, rows: int) -> None:
+        before, self._done = self._done, self._done + rows
+        if self._rows and TENTHS * before // self._rows != TENTHS * self._done // self._rows:
+            self._line(f"{self._label}: {self._done:,} of {self._rows:,} rows written")
+
+    def tell(self, text: str) -> None:
+        self._line(f"{self._label}: {text}")
+
+    def end(self) -> None:
+        """Write nothing: the command says how it ended."""
+
+
+class _DatedTraining:
+    def __init__(self, label: str, line: Callable[[str], None]) -> None:
+        self._label, self._line = label, line
+
+    def step(self, report: StepReport) -> None:
+        """Write nothing: epochs are enough."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        train, validation = record["train"], record["validation"]
+        self._line(
+            f"{self._label}: epoch {record['epoch']}: training loss {figure(train['loss'])}, accuracy "
+            f"{figure(train['accuracy'])}; validation accuracy {figure(validation['accuracy'])}, UAR "
+            f"{figure(validation['uar'])}; rate {record['learning_rate']:.3g}"
+        )
+
+    def stage(self, text: str) -> None:
+        self._line(f"{self._label}: {text}")
+
+
+class _Several:
+    """Passes each call on to several listeners, or to what they returned for a build, a download or a training."""
+
+    def __init__(self, *ones: Any) -> None:  # noqa: ANN401 (listeners, and what they return)
+        self._ones = ones
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:  # noqa: ANN401
+            found = [getattr(one, name)(*arguments) for one in self._ones]
+            return None if found[0] is None else _Several(*found)
+
+        return call
+
+    def __call__(self, *arguments: Any) -> None:  # noqa: ANN401 (of a download)
+        for one in self._ones:
+            one(*arguments)
+
+
+def progress_options(command: Command) -> Command:
+    """Add `--quiet`, `--verbose` and `--log`; the command gets a `listener` that shows its progress as they say."""
+
+    @functools.wraps(command)
+    def listened(
+        *arguments: Any,  # noqa: ANN401 (any command)
+        quiet: bool,
+        verbose: bool,
+        log: TextIO | None,
+        **options: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Run the command with its listener."""
+        return command(*arguments, listener=_listener(quiet=quiet, verbose=verbose, log=log), **options)
+
+    for option in (
+        click.option(
+            "--log", type=click.File("a", encoding="utf-8", lazy=False), help="Also append dated lines to a file."
+        ),
+        click.option("--verbose", is_flag=True, help="Show progress as dated lines, as --log writes them."),
+        click.option("--quiet", is_flag=True, help="Show no progress; errors and results remain."),
+    ):
+        listened = option(listened)
+    return listened
+
+
+def _listener(*, quiet: bool, verbose: bool, log: TextIO | None) -> Listener:
+    from pipelines.experiments import Silent
+
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other.")
+    shown: Any = Silent() if quiet else DatedLines() if verbose else Terminal()
+    listener: Listener = shown if log is None else _Several(shown, DatedLines(log))
+    return listener

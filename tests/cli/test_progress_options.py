@@ -1,0 +1,87 @@
+"""`--quiet`, `--verbose` and `--log`: progress goes where it is asked to go, and results stay where they are."""
+
+import io
+import re
+
+import pytest
+from command_line import featurestore
+from tiny_corpus import write_corpus
+
+from cli.progress import DatedLines, _Several
+from pipelines.experiments import Silent
+
+DATED = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d ")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A folder of tones and its manifest beside it."""
+    return write_corpus(tmp_path_factory.mktemp("progress") / "tiny", range(1, 7))
+
+
+def build(corpus, store, *words):
+    result = featurestore("build", corpus.with_suffix(".toml"), "--source", corpus, "--jobs", 1, *words, store=store)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def test_a_quiet_build_prints_its_result_alone(corpus, tmp_path):
+    result = build(corpus, tmp_path / "store", "--quiet")
+
+    assert result.stderr == ""
+    assert "6 clean" in result.stdout
+
+
+def test_a_log_gets_dated_lines_and_is_appended_to(corpus, tmp_path):
+    log = tmp_path / "log"
+
+    first = build(corpus, tmp_path / "store", "--log", log)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    build(corpus, tmp_path / "store", "--augment", 1, "--quiet", "--log", log)
+
+    assert "6 rows to write" in first.stderr
+    assert not DATED.search(first.stderr)
+    assert all(DATED.match(line) for line in lines)
+    assert lines[-1].endswith("tiny: 6 of 6 rows written")
+    assert log.read_text(encoding="utf-8").splitlines()[: len(lines)] == lines
+    assert log.read_text(encoding="utf-8").splitlines()[-1].endswith("tiny: 6 of 6 rows written")
+
+
+def test_a_verbose_build_prints_the_lines_of_a_log(corpus, tmp_path):
+    result = build(corpus, tmp_path / "store", "--verbose")
+
+    assert all(DATED.match(line) for line in result.stderr.splitlines())
+    assert "tiny: 6 of 6 rows written" in result.stderr
+
+
+def test_quiet_and_verbose_are_wrong_usage(tmp_path):
+    result = featurestore("build", "demo", "--quiet", "--verbose", store=tmp_path)
+
+    assert result.returncode == 2
+    assert "exclude each other" in result.stderr
+
+
+def test_a_log_that_cannot_be_written_is_wrong_usage(tmp_path):
+    result = featurestore("build", "demo", "--log", tmp_path / "none" / "log", store=tmp_path / "store")
+
+    assert result.returncode == 2
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_training_and_a_download_are_dated_lines_too():
+    stream = io.StringIO()
+    side = {"loss": 0.5, "accuracy": 0.25, "uar": None}
+
+    listener = _Several(Silent(), DatedLines(stream))
+    training = listener.training("run")
+    training.stage("evaluating")
+    training.epoch({"epoch": 1, "train": side, "validation": side, "learning_rate": 0.001})
+    download = listener.download()
+    for done in range(101):
+        download(done * 1000, 100_000)
+
+    lines = [DATED.sub("", line) for line in stream.getvalue().splitlines()]
+    assert lines[0] == "run: evaluating"
+    assert lines[1].startswith("run: epoch 1: training loss 0.500, accuracy 0.250; validation accuracy 0.250, UAR -")
+    assert lines[2] == "downloaded 0 B of 100.0 kB"
+    assert len(lines) == 2 + 11
