@@ -172,7 +172,7 @@ def png(shown: ShownRecording) -> bytes:
         axes.set_ylabel("frequency (Hz)")
         axes.set_title(one.title, fontsize="medium", loc="left", wrap=True, parse_math=False)
         figure.colorbar(image, ax=axes, label="level (dB)")
-    axes.set_xlim(0, shown.seconds)
+    axes.set_xlim(0, max(one.picture.start + one.seconds for one in shown.copies))
     axes.set_xlabel("time (s)")
     figure.suptitle(f"{shown.path}: {shown.label}, speaker {shown.speaker}", fontsize="medium", parse_math=False)
     file = io.BytesIO()
