@@ -92,13 +92,26 @@ def forget(dataset: str, store: Store, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: featurestore export emodb --to hdf5 --out emodb.h5")
-@click.argument("dataset", shell_complete=completion.datasets)
-@click.option("--to", "target", required=True, metavar="FORMAT", help="Format of the file: hdf5.")
+@click.argument("dataset", metavar="DATASET|RUN", shell_complete=completion.datasets)
+@click.option(
+    "--to", "target", required=True, metavar="FORMAT", help="hdf5 for a dataset; onnx, torchscript for a run."
+)
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
 @store_option
 @json_option
 def export(dataset: str, target: str, out: str, store: Store, as_json: bool) -> None:
-    """Write DATASET to a file of another format."""
+    """Write DATASET, or the model of the folder RUN with its normalisation, to a file of another format."""
+    if target in ("onnx", "torchscript"):
+        from models.exports import export_model
+        from models.runs.run import load_run
+
+        run = load_run(dataset)
+        export_model(run, target, Path(out))
+        if as_json:
+            print_json({"model": run.config.model, "path": out})
+        else:
+            click.echo(f"{run.config.model} in {out}")
+        return
     from pipelines.export import export as write
 
     rows = write(store.view(dataset), target, Path(out))

@@ -4,6 +4,9 @@ The networks themselves mask padding, join clips and reorder layers for speed. O
 compute what these layers do, up to float32's rounding; batch norm is part of the filters.
 """
 
+# mypy: disable-error-code="arg-type, attr-defined, dict-item, no-untyped-call"
+# (of parts of networks, which torch does not type; TorchScript reads `type:` comments in functions as its own)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -76,9 +79,8 @@ class AtLeast(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map `[1, frames, bands]` to one of `self.frames` frames or more."""
-        frames = features.size(1)
-        scripted = torch.jit.is_scripting()  # type: ignore[attr-defined]
-        wanted = max(frames, self.frames) if scripted else torch.sym_max(frames, self.frames)  # type: ignore[no-untyped-call]
+        frames, least = features.size(1), self.frames
+        wanted = max(frames, least) if torch.jit.is_scripting() else torch.sym_max(frames, least)
         return F.pad(features, [0, 0, 0, wanted - frames])
 
 
@@ -141,8 +143,7 @@ class PlainTdnn(nn.Module):
         super().__init__()
         self.first = nn.Sequential(_folded(network.first.conv, network.first.norm), nn.ReLU())
         self.blocks = nn.ModuleList(
-            nn.Sequential(_folded(block.conv, block.norm), nn.ReLU())  # type: ignore[arg-type]
-            for block in network.blocks
+            nn.Sequential(_folded(block.conv, block.norm), nn.ReLU()) for block in network.blocks
         )
         self.attend, self.classify = network.attend, network.classify
         self.least_variance = LEAST_VARIANCE
@@ -165,7 +166,7 @@ def _folded(conv: nn.Conv1d | nn.Conv2d, norm: MaskedBatchNorm | None) -> nn.Mod
     kernel, padding = conv.kernel_size, conv.padding
     if isinstance(conv, nn.Conv1d):
         padding = (conv.dilation[0] * (kernel[0] // 2),)
-    found = type(conv)(conv.in_channels, conv.out_channels, kernel, padding=padding, dilation=conv.dilation)  # type: ignore[arg-type]
+    found = type(conv)(conv.in_channels, conv.out_channels, kernel, padding=padding, dilation=conv.dilation)
     weight, bias = conv.weight.detach(), conv.bias.detach() if conv.bias is not None else torch.zeros(1)
     if norm is not None:
         scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
@@ -185,28 +186,28 @@ def _blocks(blocks: nn.Module, activation: Callable[[], nn.Module]) -> list[nn.M
 
 
 def _mathworks(network: nn.Module) -> nn.Module:
-    kept = [AtLeast(TIME_STRIDE), Image(bands_first=False), *_blocks(network.blocks, nn.ReLU), Steps(2)]  # type: ignore[arg-type]
-    return nn.Sequential(*kept, LastState(network.lstm), network.classify)  # type: ignore[arg-type]
+    kept = [AtLeast(TIME_STRIDE), Image(bands_first=False), *_blocks(network.blocks, nn.ReLU), Steps(2)]
+    return nn.Sequential(*kept, LastState(network.lstm), network.classify)
 
 
 def _zhao(network: nn.Module) -> nn.Module:
-    kept = [OfLength(network.frames), Image(bands_first=True), *_blocks(network.blocks, nn.ELU), Steps(3)]  # type: ignore[arg-type]
+    kept = [OfLength(network.frames), Image(bands_first=True), *_blocks(network.blocks, nn.ELU), Steps(3)]
     if network.lstm is None:
-        return nn.Sequential(*kept, nn.Flatten(1), network.dense, network.classify)  # type: ignore[arg-type]
-    return nn.Sequential(*kept, LastState(network.lstm), network.classify)  # type: ignore[arg-type]
+        return nn.Sequential(*kept, nn.Flatten(1), network.dense, network.classify)
+    return nn.Sequential(*kept, LastState(network.lstm), network.classify)
 
 
 def _digits(network: nn.Module) -> nn.Module:
-    kept = [OfLength(FRAMES), Image(bands_first=True), *_blocks(network.blocks, nn.ReLU), nn.Flatten(1)]  # type: ignore[arg-type]
+    kept = [OfLength(FRAMES), Image(bands_first=True), *_blocks(network.blocks, nn.ReLU), nn.Flatten(1)]
     answers = [network.classify, *([nn.Softmax(1)] if network.softmax else [])]
-    return nn.Sequential(*kept, *answers)  # type: ignore[arg-type]
+    return nn.Sequential(*kept, *answers)
 
 
 PLAIN: Mapping[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
     MathworksCnnLstm: _mathworks,
     Zhao2d: _zhao,
     DigitsBase: _digits,
-    Tdnn: PlainTdnn,  # type: ignore[dict-item]
+    Tdnn: PlainTdnn,
 }
 """How a network is laid out in standard layers."""
 NAMES = ("mathworks-cnn-lstm", "zhao-2d", "zhao-2d-dense", "zhao-2d-modified", "digits-base", "tdnn")

@@ -19,7 +19,7 @@ def write(network: Classifier, description: Mapping[str, str], out: Path) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch 2.13 prefers torch.export, which libtorch does not read
         scripted = torch.jit.script(network)
-        torch.jit.save(scripted, str(out), _extra_files=dict(description))  # type: ignore[no-untyped-call]
+        torch.jit.save(scripted, str(out), _extra_files=dict(description))
 
 
 def read(path: Path) -> Answer:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 
 import numpy as np
 import pytest
 import torch
+from demo_corpus import ROOT
 
 from featurestore.errors import MissingPackageError, SpecError, StorageError, UnknownNameError
 from featurestore.rows import RowEngine
@@ -74,7 +76,7 @@ def test_torchscript_answers_as_the_run(name, clips, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["mathworks-cnn-lstm", "zhao-2d", "digits-base"])
 def test_onnxruntime_answers_as_the_run(name, clips, tmp_path):
     pytest.importorskip("onnxscript")
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -88,6 +90,29 @@ def test_onnxruntime_answers_as_the_run(name, clips, tmp_path):
     known = session.get_modelmeta().custom_metadata_map
     assert json.loads(known["classes"]) == list(CLASSES)
     assert json.loads(known["features"]) == FEATURES.to_dict()
+
+
+@pytest.mark.slow
+def test_the_example_needs_numpy_and_onnxruntime_alone(emodb_zip, tmp_path, monkeypatch):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    run = trained("tdnn")
+    export_model(run, "onnx", tmp_path / "emotion.onnx")
+    engine = RowEngine(FEATURES)
+    with zipfile.ZipFile(emodb_zip) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".wav"))
+        (tmp_path / "speech.wav").write_bytes(archive.read(name))
+        row = engine.clean(engine.load(archive.read(name))).astype(np.float32)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
+    assert "featurestore" not in re.sub(r'""".*?"""', "", code)
+    monkeypatch.chdir(tmp_path)
+    said: dict = {}
+
+    exec(code, said)  # noqa: S102 (our own documentation)
+
+    features = said["log_mel"](said["signal"])
+    np.testing.assert_allclose(features, row, rtol=2**-10, atol=2e-4)  # rows are float16
+    np.testing.assert_allclose(said["probabilities"], original(run, features[None])[0], rtol=0, atol=MOST_DIFFERENCE)
 
 
 @pytest.mark.parametrize("name", sorted({*MODELS} - {*NAMES, "zhao-1d"}))
