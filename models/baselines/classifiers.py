@@ -34,8 +34,8 @@ GRIDS: Mapping[str, tuple[float, ...]] = {
 INNER_FOLDS = 5
 MOST_ROWS = 20_000
 """Training rows of a support vector machine, which holds a number for each pair of them: 3.2 GB."""
-STEPS = 1000
-"""Most iterations of a logistic regression."""
+TOLERANCE, STEPS = 1e-3, 1000
+"""Where a logistic regression stops: at this largest slope of its mean loss, or after as many iterations."""
 
 Labels = NDArray[np.int64]
 
@@ -178,9 +178,10 @@ def _kernels(model: str, train: Matrix, others: Matrix) -> tuple[Matrix, Matrix]
     return train, others
 
 
-def _fitted(model: str, regularisation: float, values: Matrix, labels: Labels) -> Any:  # noqa: ANN401 (no types)
-    if model != "logistic":
+def _fitted(name: str, regularisation: float, values: Matrix, labels: Labels) -> Any:  # noqa: ANN401 (no types)
+    if name != "logistic":
         return SVC(C=regularisation, kernel="precomputed", class_weight="balanced").fit(values, labels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # where it stops is a fit too, and the same every time
-        return LogisticRegression(C=regularisation, class_weight="balanced", max_iter=STEPS).fit(values, labels)
+        model = LogisticRegression(C=regularisation, class_weight="balanced", tol=TOLERANCE, max_iter=STEPS)
+        return model.fit(values, labels)

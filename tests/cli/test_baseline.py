@@ -89,7 +89,10 @@ def test_a_folder_that_holds_something_and_a_split_that_leaks_are_refused(place,
     again = featurestore("baseline", "demo", *FOLDS, "--run", place / "baseline", store=place / "store")
     leaking = featurestore("baseline", "demo", "--split", "shuffled", "--run", tmp_path / "run", store=place / "store")
 
+    beside = featurestore("report", "demo", "--baseline", place / "baseline", store=place / "store")
+
     assert "exists" in error_line(again)
+    assert "give its run folder" in error_line(beside)
     assert "speaker" in error_line(leaking)
     assert not (tmp_path / "run").exists()
 
