@@ -150,7 +150,7 @@ def test_an_unknown_module_is_refused_before_a_run_begins_and_the_nearest_is_nam
         ({"modules": {"recurrent": {"learning_rate": -1}}}, SpecError, "from 0 to 100"),
         ({"modules": {"recurrent": {"momentum": 0.5}}}, SpecError, "momentum needs optimiser sgd or sgd-beta"),
         ({"optimiser": "sgd", "modules": {"recurrent": {"beta": 0.5}}}, SpecError, "beta needs optimiser sgd-beta"),
-        ({"optimiser": "rmsprop"}, UnknownNameError, "adam, sgd, sgd-beta"),
+        ({"optimiser": "rmsprop"}, UnknownNameError, "adam, adamw, sgd, sgd-beta"),
         ({"momentum": 1.0}, SpecError, "within 0 and 1"),
         ({"class_weights": {"calm": 0}}, SpecError, "above 0"),
         ({"class_weights": "balance"}, UnknownNameError, "balanced"),
