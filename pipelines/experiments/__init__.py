@@ -14,7 +14,7 @@ Each function does what the command of its name does and returns what `--json` p
 
 from __future__ import annotations
 
-from pipelines.experiments.baseline import baseline
+from pipelines.experiments.baselines import baseline
 from pipelines.experiments.building import build
 from pipelines.experiments.evaluation import compare, ensemble, evaluate, predict
 from pipelines.experiments.listener import Listener, Silent
