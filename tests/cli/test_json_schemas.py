@@ -126,6 +126,7 @@ ASKED = {
     "ls": ["ls"],
     "info": ["info demo"],
     "export": ["export demo --to hdf5 --out {0}/demo.h5"],
+    "export RUN": ["export {0}/run --to torchscript --out {0}/model.pt"],
     "show": ["show demo m1_s1_neu.wav"],
     "why": ["why demo --against demo"],
     "verify": ["verify", "verify --recompute 1"],

@@ -191,7 +191,7 @@ def test_rows_of_nobody_are_one_clear_error_before_anything_is_written():
     sides = small_sides()
     sides.test.speakers = (*sides.test.speakers[:-1], None)
 
-    with pytest.raises(TrainingError, match=r"who speaks, and the corpus does not say for '005\.wav'. Use '--set norm"):
+    with pytest.raises(TrainingError, match=r"who speaks, and the corpus does not say for '005\.wav'. Normalise by"):
         configure(sides, "keren-baseline", spec_of("speaker"))
 
 
