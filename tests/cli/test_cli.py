@@ -229,7 +229,8 @@ def test_the_help_of_every_command_shows_an_example(command):
 
 
 @pytest.mark.parametrize(
-    "name", ["build", "compare", "crossval", "ensemble", "evaluate", "predict", "reproduce", "train", "tune"]
+    "name",
+    ["baseline", "build", "compare", "crossval", "ensemble", "evaluate", "predict", "reproduce", "train", "tune"],
 )
 def test_options_are_parameters_of_the_function_of_the_same_name(name):
     import featurestore as library
@@ -237,10 +238,11 @@ def test_options_are_parameters_of_the_function_of_the_same_name(name):
     command = featurestore_group.get_command(click.Context(featurestore_group), name)
     given = {one.name for one in command.params if one.expose_value}
     limits = {"max_file_size", "max_files"}  # together the parameter `limits`
+    progress = {"quiet", "verbose", "log"}  # together the parameter `listener`
 
     taken = inspect.signature(getattr(library, name)).parameters
 
-    assert given - {*taken} <= {"as_json", "place", "show", *limits}
+    assert given - {*taken} <= {"as_json", "place", "show", *limits, *progress}
     assert not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
 
 
