@@ -29,7 +29,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
     def cell(value: Any) -> str:  # noqa: ANN401 (text, a number or lines)
         if isinstance(value, tuple):
-            return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in value) + "</ul>"
+            lines = (f"<b>{escape(line)}</b>" if isinstance(line, Changed) else escape(line) for line in value)
+            return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
         return escape(str(value))
 
     top = "".join(f"<th>{escape(name)}</th>" for name in head) if any(head) else ""
@@ -121,6 +122,28 @@ def settings(values: Mapping[str, Any], within: str = "") -> tuple[str, ...]:
             lines += settings(value, f"{within}{name}.")
         else:
             lines.append(f"{within}{name} = {_plain_value(value)}")
+    return tuple(lines)
+
+
+class Changed(str):
+    """A line about a setting that differs from the default."""
+
+    __slots__ = ()
+
+
+def beside_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return named values as `settings` does; those that differ say the default too, and are `Changed`.
+
+    Examples
+    --------
+    >>> beside_defaults({"epochs": 3, "l2": 0.05}, {"epochs": 3, "l2": 5e-4})
+    ('epochs = 3', 'l2 = 0.05 (default 0.0005)')
+    """
+    lines: list[str] = []
+    for name, value in values.items():
+        usual = _plain_value(defaults[name]) if name in defaults else "none"
+        same = name in defaults and (value == defaults[name] or _plain_value(value) == usual)
+        lines += (line if same else Changed(f"{line} (default {usual})") for line in settings({name: value}))
     return tuple(lines)
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,6 +47,49 @@ def training_panels(history: History) -> tuple[Figure, Figure]:
     for panel, drawn in zip(panels, axes, strict=True):
         _legend_above(panel, drawn)
     return panels
+
+
+def page_panels(history: History) -> tuple[Figure, ...]:
+    """Draw the panels of a page: loss, accuracy and, where it was recorded, the learning rate."""
+    recorded = any(record.get("learning_rate") is not None for record in history)
+    return (*training_panels(history), *([learning_rate_figure(history)] if recorded else []))
+
+
+def learning_rate_figure(history: History) -> Figure:
+    """Draw the learning rate of the last step of each epoch."""
+    figure = _figure(4.4, 3.4)
+    axes = figure.subplots()
+    rates = [np.nan if record.get("learning_rate") is None else record["learning_rate"] for record in history]
+    axes.plot([record["epoch"] for record in history], rates, color=TRAIN, marker="o", markersize=4)
+    _plain(axes, "epoch", "learning rate")
+    _whole_epochs(axes)
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def curves_in_words(history: History) -> str:
+    """Say where the curves of a training begin, lie lowest and end, for those who cannot see them."""
+    said = []
+    for side, name in (("train", "training"), ("validation", "validation")):
+        for measure, shown in (("loss", "loss"), ("accuracy", DISPLAY["accuracy"])):
+            known = [(record["epoch"], record[side][measure]) for record in history]
+            known = [(epoch, value) for epoch, value in known if value is not None]
+            if known:
+                best = (min if measure == "loss" else max)(known, key=lambda one: one[1])
+                said.append(
+                    f"{name} {shown}: {known[0][1]:.3f} after epoch {known[0][0]}, {known[-1][1]:.3f} after epoch "
+                    f"{known[-1][0]}, best {best[1]:.3f} after epoch {best[0]}"
+                )
+    rates = [record["learning_rate"] for record in history if record.get("learning_rate") is not None]
+    if rates:
+        said.append(f"learning rate: {rates[0]:.3g} at first, at most {max(rates):.3g}, {rates[-1]:.3g} at the end")
+    return "; ".join(said)
+
+
+def axis_of(figure: Figure) -> str:
+    """Return what a figure with one pair of axes shows: `loss over epoch`."""
+    axes = figure.axes[0]
+    return f"{axes.get_ylabel()} over {axes.get_xlabel()}"
 
 
 def _draw_training(loss: Axes, accuracy: Axes, history: History) -> None:
@@ -143,7 +187,7 @@ class TrainingFigure:
 
 
 TRAINING_FIGURES = (
-    TrainingFigure("training", "Training; pale: single batches", training_figure, training_panels),
+    TrainingFigure("training", "Training; pale: single batches", training_figure, page_panels),
     TrainingFigure(
         "gradient-norms",
         "Norm of the gradient with respect to each layer's parameters; pale: single steps",
@@ -201,8 +245,15 @@ def _quiet_fonts() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def figure_svg(figure: Figure) -> str:
-    """Return a figure as an `<svg>` element whose letters stay text; equal figures give equal elements."""
+def figure_svg(figure: Figure, title: str = "", description: str = "") -> str:
+    """Return a figure as an `<svg>` element whose letters stay text; equal figures give equal elements.
+
+    Parameters
+    ----------
+    figure : Figure
+    title, description : str
+        What a screen reader says in its place, where it is part of a page.
+    """
     text = io.StringIO()
     with (
         rc_context({"svg.hashsalt": "featurestore", "svg.fonttype": "none"}),
@@ -211,7 +262,11 @@ def figure_svg(figure: Figure) -> str:
     ):
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # it is the reader's font that draws them
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    svg = text.getvalue()[text.getvalue().index("<svg") :]
+    if not title:
+        return svg
+    said = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    return svg.replace("<svg", "<svg role='img'", 1).replace(">", f">{said}", 1)
 
 
 def write_figure(figure: Figure, path: Path, image: Figure | None = None) -> None:

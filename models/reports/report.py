@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import numpy as np
 
-from featurestore.perturbations.policy_tables import briefly
 from featurestore.typed_values import typed
 from models.errors import CheckpointError, RunError
 from models.figures import metrics
@@ -18,6 +17,7 @@ from models.figures.comparison import compare
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions
 from models.reports.items import Sounds, item_parts
+from models.reports.making import conditions, cost, making, model_rows, origin, terms
 from models.reports.paper import collapsed, paper_parts
 from models.reports.parts import (
     class_table,
@@ -30,7 +30,7 @@ from models.reports.parts import (
     settings,
     table,
 )
-from models.reports.plots import figure_svg, figures_of
+from models.reports.plots import axis_of, curves_in_words, figure_svg, figures_of
 from models.runs.checkpoint import write_atomically
 from models.runs.folders import RunFolder, pooled_summary
 from models.runs.records import predictions_name, read_predictions, read_result
@@ -138,32 +138,19 @@ def render_report(run: Run | BaselineRun, against: Sequence[str] = (), sounds: S
         *([] if config.is_baseline else ["<h2>Training</h2>", *_training_drawings(run.history)]),
         *(part for side in ("test", "validation") if config.rows.get(side) for part in _side_parts(run, side, sounds)),
         *([paper_parts(config, test, _found(run.folder))] if items else []),
-        "<h2>How it was made</h2>",
-        table(("", ""), [*_conditions(config), *_making(run), ("versions", settings(config.versions))]),
+        "<h2 id='making'>How it was made</h2>",
+        table(
+            ("", ""),
+            [
+                *origin(config),
+                *conditions(config),
+                *making(run),
+                ("versions", settings(config.versions)),
+                *terms(config, sounds),
+            ],
+        ),
     )
     return page(f"{config.model} on {config.dataset['name']}", parts)
-
-
-def _making(run: Run | BaselineRun) -> list[tuple[str, Any]]:
-    """Return model, cost and weights of a run."""
-    config, result = run.config, run.summary["result"]
-    chosen = [("model settings", settings(config.settings))] if config.settings else []
-    if config.is_baseline:
-        inner = result["inner_uar"]
-        by = "given" if inner is None else f"chosen by inner folds over training speakers, their UAR (UA) {inner:.4f}"
-        return [
-            ("model", config.model),
-            *chosen,
-            ("regularisation", f"C = {result['regularisation']:g}, {by}"),
-            ("time", f"{result['seconds']:.0f} s on {result['device']}"),
-        ]
-    return [
-        ("model", f"{config.model}, {result['parameters']:,} parameters"),
-        *chosen,
-        ("epochs", f"{result['epochs']}, best on validation: {result['best_epoch']}"),
-        ("time", f"{result['seconds']:.0f} s, {result['clips_per_second']:.0f} clips/s on {result['device']}"),
-        ("weights", f"sha256 {run.summary['model_sha256']}"),
-    ]
 
 
 def _chance_parts(figures: Mapping[str, Any]) -> Iterable[str]:
@@ -190,11 +177,13 @@ def _side_figures(run: Run | BaselineRun, side: str) -> dict[str, Any]:
 
 
 def _training_drawings(history: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    said = curves_in_words(history)
     for one in figures_of(history):
         if one.panels:
-            yield drawing([figure_svg(panel) for panel in one.panels(history)], one.caption)
+            panels = one.panels(history)
+            yield drawing([figure_svg(panel, axis_of(panel), said) for panel in panels], one.caption)
         else:
-            yield drawing(f"<div class='wide'>{figure_svg(one.draw(history))}</div>", one.caption)
+            yield drawing(f"<div class='wide'>{figure_svg(one.draw(history), one.caption, said)}</div>", one.caption)
 
 
 def _side_parts(run: Run | BaselineRun, side: str, sounds: Sounds | None) -> Iterable[str]:
@@ -218,23 +207,6 @@ def _found(folder: Path, side: str = "test") -> Mapping[str, Any]:
     return intervals([read_predictions(kept)]) if kept.is_file() else {}
 
 
-def _conditions(config: RunConfig) -> list[tuple[str, Any]]:
-    """Return what runs of one experiment have in common: dataset, rows, features, normalisation, training."""
-    dataset, normalisation = config.dataset, config.normalisation
-    labels = f", labels {dataset['table'][:12]}" if dataset.get("table") else ""
-    normalised = normalisation.get("kind", "none")
-    if normalised != "none":
-        normalised += f", fitted on {normalisation.get('fitted_on')}; leakage: {normalisation.get('leakage')}"
-    return [
-        ("dataset", f"{dataset['name']}, digest {dataset['digest']}{labels}"),
-        ("rows", ", ".join(f"{side} {count}" for side, count in config.rows.items())),
-        ("features", settings(dataset["features"])),
-        ("augmentation", settings(briefly(dataset["augmentation"] or {})) or "none"),
-        ("normalisation", normalised),
-        ("training", settings(config.training_settings())),
-    ]
-
-
 def render_folder(folder: RunFolder, against: Sequence[str] = (), sounds: Sounds | None = None) -> str:
     """Return the report of a folder of folds or seeds as HTML; runs that have not ended are named and left out.
 
@@ -251,16 +223,26 @@ def render_folder(folder: RunFolder, against: Sequence[str] = (), sounds: Sounds
         raise RunError(f"none of the {len(runs)} runs in {folder.path} is finished: resume them first.")
     configs, word = [read_config(run) for run in ended], WORDS[folder.kind]
     config = configs[0]
-    results = [read_result(run)["test"] for run in ended]
-    together = metrics.spread(results)
+    results = [read_result(run) for run in ended]
+    tested = [result["test"] for result in results]
+    together = metrics.spread(tested)
     lead = ", ".join(
         f"{metrics.DISPLAY[name]} {mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
         for (name, mean), deviation in zip(together["mean"].items(), together["deviation"].values(), strict=True)
     )
     missing = ", ".join(str(run.relative_to(folder.path)) for run in runs if run not in ended)
     names = [str(run.relative_to(folder.path)) for run in ended]
-    rows = [*zip(names, results, strict=True), ("mean", together["mean"]), ("deviation", together["deviation"])]
-    conditions, summary = [pair for pair in _conditions(config) if pair[0] != "rows"], pooled_summary(ended)
+    rows = [*zip(names, tested, strict=True), ("mean", together["mean"]), ("deviation", together["deviation"])]
+    summary = pooled_summary(ended)
+    how = [
+        *origin(config),
+        ("split", config.split),
+        *(pair for pair in conditions(config) if pair[0] != "rows"),
+        *model_rows(config),
+        *cost(results),
+        ("versions", settings(config.versions)),
+        *terms(config, sounds),
+    ]
     parts = (
         paragraph(f"Mean and deviation over {len(ended)} {word}: {lead or 'no test items'}.", "lead"),
         *([paragraph(f"Not finished, and not counted here: {missing}.", "leak")] if missing else []),
@@ -273,9 +255,9 @@ def render_folder(folder: RunFolder, against: Sequence[str] = (), sounds: Sounds
         leak_verdict(_all_leaks(configs)),
         *_item_parts(folder, summary, sounds),
         *([paper_parts(config, summary, summary, len(ended))] if folder.kind == "fold" and summary["items"] else []),
-        "<h2>How they were made</h2>",
-        paragraph(f"Settings of the first of the {word}.", "note"),
-        table(("", ""), [("model", config.model), ("split", config.split), *conditions]),
+        "<h2 id='making'>How they were made</h2>",
+        paragraph(f"As the first of the {word}; times are of all.", "note"),
+        table(("", ""), how),
     )
     return page(f"{config.model} on {config.dataset['name']}, {len(ended)} {word}", parts)
 

@@ -73,6 +73,8 @@ class RunConfig:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """The recipe as it was read, if one was."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
+    """What `models.runs.making.describe_making` returned when it began; older runs record none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -116,10 +118,10 @@ class RunConfig:
         return digest(self.decisive())
 
     def decisive(self) -> dict[str, Any]:
-        """Return what a result depends on: no library versions, not the recipe's text or what is recorded twice."""
+        """Return what a result depends on: not versions, who made it, the recipe's text or what is recorded twice."""
         dataset = {name: value for name, value in self.dataset.items() if name != "table"}  # see `start_run`
         document = {**self.to_dict(), "training": self.training_settings(), "dataset": dataset}
-        left_out = {"versions", "recipe", "normalisation", "trained_on"} | (set() if self.items else {"items"})
+        left_out = {"versions", "made", "recipe", "normalisation", "trained_on"} | (set() if self.items else {"items"})
         return {name: value for name, value in document.items() if name not in left_out}
 
     @property

@@ -155,7 +155,9 @@ def test_a_baseline_writes_the_same_files_again_but_for_its_time(tmp_path):
         config = configure_baseline(sides, spec, split="made-up", leaks={}, recipe={})
         write_baseline(tmp_path / name, Baseline(view, spec).fit(sides), config)
 
-    for file in ("config.json", "sides.csv", "predictions-test.csv", "predictions-validation.csv"):
+    configs = [{**read_config(tmp_path / name).to_dict(), "made": {}} for name in ("one", "other")]
+    assert configs[0] == configs[1]
+    for file in ("sides.csv", "predictions-test.csv", "predictions-validation.csv"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
     again = read_config(tmp_path / "one")
     assert again.id == config.id

@@ -24,7 +24,7 @@ def test_a_report_shows_figures_dataset_and_leaks(finished, tmp_path):
     assert f"{result['test']['accuracy']:.4f}" in text
     assert "0" * 64 in text
     assert "Leaks between sides were not looked for" in text
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 5
 
 
 def test_shared_sentences_are_told_and_are_no_leak():
