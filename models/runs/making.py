@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-import featurestore
 from models.batches.loader import FeatureView
 
 LONGEST = 2000
@@ -31,7 +30,7 @@ def describe_making(view: FeatureView) -> dict[str, str]:
     found = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command_line(sys.argv),
-        "commit": commit(Path(featurestore.__file__).parents[1]),
+        "commit": commit(Path(__file__).parents[2]),
         "licence": getattr(table, "licence", ""),
         "citation": getattr(table, "citation", ""),
     }
