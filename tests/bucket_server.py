@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 BUCKET = "speech"
-LONGEST = 1200
+LONGEST = 3600
 """Seconds after which a server ends, whatever happened."""
 SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 SERVER = f"""
@@ -49,7 +49,8 @@ def running_server() -> Iterator[str]:
         assert server.stdout is not None
         yield server.stdout.readline().strip()
     finally:
-        server.communicate("", timeout=60)
+        server.terminate()  # processes that were forked meanwhile may hold its standard input open
+        server.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")

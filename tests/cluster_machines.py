@@ -102,6 +102,7 @@ def _namespace(opened: ExitStack, name: str, line: str) -> int:
         text=True,
     )
     opened.callback(keeper.communicate)
+    opened.callback(keeper.terminate)  # forked processes may hold its standard input open
     assert keeper.stdout is not None
     assert keeper.stdout.readline() == "ready\n", f"cannot make the network of {name}"
     return keeper.pid

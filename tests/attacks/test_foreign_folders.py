@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from featurestore.regular_files import read_regular
 from tiny_corpus import build_here, recipe, tree, write_corpus
 
 from cli.main import run
 from featurestore.datasets import Reference
 from featurestore.errors import DamagedObjectError, FeatureStoreError, StorageError
+from featurestore.files import read_regular
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
 from featurestore.storage import open_storage

@@ -37,11 +37,20 @@ def dataset(store):
     return ViewDataset(view, view.classes)
 
 
+def read(loader):
+    """Read all batches; the processes end with the reading, not when the error that keeps them is forgotten."""
+    batches = iter(loader)
+    try:
+        return list(batches)
+    finally:
+        batches._shutdown_workers()
+
+
 def test_damage_in_a_loader_process_is_the_one_line_with_its_exit_code(damaged):
     loader = DataLoader(dataset(damaged), batch_size=4, num_workers=2, collate_fn=PadCollate("left", 16))
 
     with pytest.raises(DamagedObjectError, match=LINE) as raised:
-        list(loader)
+        read(loader)
 
     assert raised.value.exit_code == 4
     assert raised.value.key.startswith("shards/")
@@ -84,6 +93,6 @@ class Failing:
 )
 def test_any_error_of_ours_crosses_a_loader_process_as_it_is(error):
     with pytest.raises(type(error)) as raised:
-        list(DataLoader(Failing(error), num_workers=1))
+        read(DataLoader(Failing(error), num_workers=1))
 
     assert str(raised.value) == str(error)
