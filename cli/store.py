@@ -25,8 +25,8 @@ WIDEST_CORPUS = 20
 @click.command(epilog="Example: featurestore ls")
 @store_option
 @json_option
-def ls(store: Store, as_json: bool) -> None:
-    """List the datasets of the store."""
+def ls(store: Store, as_json: bool) -> int:
+    """List the datasets of the store; exit code 4 if a name cannot be read."""
     from featurestore.store import SHOWN_DIGITS
 
     rows = store.describe_datasets()
@@ -51,6 +51,10 @@ def ls(store: Store, as_json: bool) -> None:
         ]
         columns = ("dataset", "corpus", "rows", "size", "shared", "digest", "")
         print_table(columns, table, numbers=("rows", "size", "shared"))
+    wrong = store.damaged_references()
+    for error in wrong:
+        notice(f"error: {error}")
+    return ExitCode.DAMAGE if wrong else ExitCode.DONE
 
 
 def _state(row: Mapping[str, Any]) -> str:

@@ -274,9 +274,10 @@ class Store:
         """Return what each dataset is, as JSON values; bytes in shards that another dataset refers to are shared.
 
         `missing` counts shards that are not there, or end too early: those of a copy that was broken off. A dataset
-        whose records cannot be read has no digest, and all of it is missing.
+        whose records cannot be read has no digest, and all of it is missing; see `damaged_references` for names that
+        cannot be read.
         """
-        references = self._readable_references()
+        references, _ = self._readable_references()
         records = [self._readable(reference) for reference in references]
         users = Counter(address for record in records if record for address in record.addresses)
         sizes = {address: self._size_of_data(address) for address in users}
@@ -299,16 +300,23 @@ class Store:
             )
         return described
 
-    def _readable_references(self) -> list[Reference]:
-        """Return what `references` does, without those that cannot be read."""
+    def damaged_references(self) -> list[DamagedObjectError]:
+        """Return what is wrong with each reference that cannot be read, which `describe_datasets` leaves out."""
+        return self._readable_references()[1]
+
+    def _readable_references(self) -> tuple[list[Reference], list[DamagedObjectError]]:
+        """Return what `references` does, without those that cannot be read, and why these cannot."""
         found: list[Reference] = []
+        wrong: list[DamagedObjectError] = []
         for read, names in ((self._named, self.names()), (self._root, self.dataset_ids())):
             known = {reference.dataset for reference in found}
             for name in names:
-                with suppress(DamagedObjectError):
+                try:
                     if read == self._named or name not in known:
                         found.append(read(name))
-        return found
+                except DamagedObjectError as error:
+                    wrong.append(error)
+        return found, wrong
 
     def _readable(self, reference: Reference) -> DatasetRecord | None:
         with suppress(DamagedObjectError):
