@@ -29,7 +29,7 @@ emodb: $(READY)
 	$(BIN)/featurestore build emodb --augment 75 $(if $(SOURCE),--source $(SOURCE)) $(STORE_OPTION)
 
 demo: $(READY)
-	$(BIN)/featurestore build demo --augment 4 $(STORE_OPTION)
+	$(BIN)/featurestore build demo --augment 4 --set snr_db=10,40 $(STORE_OPTION)
 	$(BIN)/featurestore info demo $(STORE_OPTION)
 	rm -rf demo-output
 	$(BIN)/featurestore train --recipe demo --run demo-output $(STORE_OPTION)
