@@ -155,4 +155,4 @@ def _plain_value(value: Any) -> str:  # noqa: ANN401 (any JSON value)
         return "; ".join(settings(value)) or "none"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_plain_value, value)) or "none"
-    return str(value)
+    return str(value) or "none"

@@ -1,0 +1,124 @@
+"""The pages of the demo corpus as pictures, on a screen in both schemes, on a phone and on paper, for docs/pages.md.
+
+    python benchmarks/screenshots.py                 # builds, trains and reports in a temporary folder
+    python benchmarks/screenshots.py --pages FOLDER  # draws dataset.html and run.html of a folder
+
+It needs `pip install 'featurestore[browser]'` and Chromium; where one is missing it says so and does nothing. The demo
+corpus is synthesised, so pictures of it can be passed on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+LARGEST = 250_000
+"""Bytes of a picture."""
+DESKTOP, PHONE, PAPER = {"width": 1080, "height": 1200}, {"width": 390, "height": 844}, {"width": 794, "height": 1123}
+VIEWS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": DESKTOP, "color_scheme": "light"},
+    "dark": {"viewport": DESKTOP, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "color_scheme": "light"},
+    "print": {"viewport": PAPER, "color_scheme": "light"},
+}
+"""What the browser is told for each picture; paper is A4 at 96 dots an inch."""
+SHOTS = (
+    ("dataset", "light", ""),
+    ("dataset", "dark", "#examples"),
+    ("dataset", "phone", "#examples"),
+    ("dataset", "print", ""),
+    ("run", "light", ""),
+    ("run", "dark", "h3"),
+    ("run", "phone", "h3"),
+    ("run", "print", "#making"),
+)
+"""Page, view, and the element that a picture begins with; its top if there is none."""
+
+
+def reason_not_to() -> str:
+    """Return what is missing, or nothing."""
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ModuleNotFoundError:
+        return "playwright is not installed: pip install 'featurestore[browser]'"
+    return "" if any(map(shutil.which, CHROMIUM)) else f"there is no {', '.join(CHROMIUM)}"
+
+
+def write_pages(folder: Path) -> None:
+    """Build, train and report the demo corpus with the commands that anybody would use."""
+
+    def featurestore(*words: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "cli", *words, "--store", "store"], cwd=folder, env=environment, check=True
+        )
+
+    tree = str(Path(__file__).resolve().parents[1])
+    environment = {**os.environ, "PYTHONPATH": tree}
+    featurestore("build", "demo", "--augment", "4")
+    featurestore("train", "--recipe", "demo", "--run", "demo-run")
+    featurestore("report", "demo", "--examples", "4", "--out", "dataset.html")
+    featurestore("report", "demo-run", "--out", "run.html")
+
+
+def pictures(pages: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the PNG of every picture."""
+    from playwright.sync_api import sync_playwright
+
+    program = next(filter(None, map(shutil.which, CHROMIUM)))
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=arguments)
+        for page, view, place in SHOTS:
+            tab = browser.new_page(**VIEWS[view])
+            tab.goto((pages / f"{page}.html").resolve().as_uri())
+            if view == "print":
+                tab.emulate_media(media="print")
+            top = tab.locator(place).first.bounding_box()["y"] - 16 if place else 0
+            yield f"{page}-{view}.png", cropped(tab.screenshot(full_page=True), top, VIEWS[view]["viewport"]["height"])
+            tab.close()
+        browser.close()
+
+
+def cropped(png: bytes, top: float, height: int) -> bytes:
+    """Return the part of a picture that begins at `top`."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    top = max(0, round(top))
+    file = io.BytesIO()
+    image.crop((0, top, image.width, min(image.height, top + height))).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=Path, help="folder with dataset.html and run.html; default: made anew")
+    parser.add_argument("--out", type=Path, default=PICTURES)
+    options = parser.parse_args()
+    if missing := reason_not_to():
+        print(f"no pictures were drawn: {missing}")
+        return
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        pages = options.pages or Path(folder)
+        if options.pages is None:
+            write_pages(pages)
+        for name, png in pictures(pages):
+            if len(png) > LARGEST:
+                sys.exit(f"{name} has {len(png):,} bytes, more than {LARGEST:,}: draw less of the page.")
+            (options.out / name).write_bytes(png)
+            print(f"{options.out / name}: {len(png) / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

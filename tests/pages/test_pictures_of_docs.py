@@ -1,0 +1,24 @@
+"""The pictures of docs/pages.md: small, all referred to, and drawn by the script that says so."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
+
+
+@pytest.mark.skipif(not PICTURES.is_dir(), reason="the documentation is not installed")
+def test_every_picture_is_shown_and_small():
+    text = (ROOT / "docs" / "pages.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\]\(pictures/([^)]+)\)", text)
+    script = (ROOT / "benchmarks" / "screenshots.py").read_text(encoding="utf-8")
+    drawn = [f"{page}-{view}.png" for page, view in re.findall(r'\("(dataset|run)", "(\w+)", ', script)]
+
+    assert sorted(shown) == sorted(drawn) == sorted(path.name for path in PICTURES.iterdir())
+    for path in PICTURES.iterdir():
+        assert path.stat().st_size < 250_000
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
