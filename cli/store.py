@@ -98,13 +98,17 @@ def forget(dataset: str, store: Store, as_json: bool) -> None:
 @click.command(epilog="Example: featurestore export emodb --to hdf5 --out emodb.h5")
 @click.argument("dataset", metavar="DATASET|RUN", shell_complete=completion.datasets)
 @click.option(
-    "--to", "target", required=True, metavar="FORMAT", help="hdf5 for a dataset; onnx, torchscript for a run."
+    "--to",
+    "target",
+    required=True,
+    metavar="FORMAT",
+    help="csv, hdf5, kaldi, parquet, wav, webdataset for a dataset; onnx, torchscript for a run.",
 )
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
+@click.option("--out", required=True, type=click.Path(), help="File to write; of kaldi, wav, webdataset the folder.")
 @store_option
 @json_option
 def export(dataset: str, target: str, out: str, store: Store, as_json: bool) -> None:
-    """Write DATASET, or the model of the folder RUN with its normalisation, to a file of another format."""
+    """Write DATASET, or the model of the folder RUN with its normalisation, in another format."""
     if target in ("onnx", "torchscript"):
         from models.exports import export_model
         from models.runs.run import load_run
@@ -116,9 +120,13 @@ def export(dataset: str, target: str, out: str, store: Store, as_json: bool) -> 
         else:
             click.echo(f"{run.config.model} in {out}")
         return
-    from pipelines.export import export as write
+    from pipelines.exports import export as write
+    from pipelines.exports import licence_note
 
-    rows = write(store.view(dataset), target, Path(out))
+    view = store.view(dataset)
+    rows = write(view, target, Path(out))
+    if note := licence_note(view, target):
+        notice(f"note: {note}")
     if as_json:
         print_json({"rows": rows, "path": out})
     else:

@@ -67,6 +67,13 @@ def kinds_in(package: str, base: type[Any]) -> list[Any]:
     return found
 
 
+def formats_in(package: str) -> dict[str, Any]:
+    """Return the `FORMAT` of each module of a package that has one, by its name."""
+    names = sorted(one.name for one in pkgutil.iter_modules(sys.modules[package].__path__, f"{package}."))
+    found = [vars(import_module(name)).get("FORMAT") for name in names]
+    return {one.name: one for one in found if one is not None}
+
+
 def registered(kinds: Iterable[Registered]) -> dict[str, Registered]:
     """Return kinds by name; `TypeError` if two share a name or an operation, whose versions would mix."""
     found: dict[str, Registered] = {}

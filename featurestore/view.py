@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from featurestore.corpus.splits.types import Split
     from featurestore.datasets import ReadableStore
     from featurestore.rows import RowEngine
+    from featurestore.signal.recordings import DecodedRecording
 
 Triple = tuple["DatasetView", "DatasetView", "DatasetView"]
 
@@ -54,6 +55,8 @@ class DatasetView:
         """Values of a frame."""
         self._shards, self._index = locate_rows(store, record, table)
         self._whole = self._index
+
+    _decoded: tuple[str, DecodedRecording] | None = None
 
     @classmethod
     def open(cls, store: ReadableStore, reference: Reference) -> DatasetView:
@@ -245,16 +248,21 @@ class DatasetView:
         is not in the signal. `SpecError` if this installation has other versions of what computed the row.
         """
         _check_versions(self._shards[self.shards[row]].record.spec)
-        content = self.contents[row]
-        source = self._engine.load(self.store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
-        return self._engine.waveform(source, self.perturbation(row))
+        return self._engine.waveform(self._source(row), self.perturbation(row))
 
     def rate(self, row: int) -> int:
         """Return the samples a second of a row's signal."""
         if self.features.rate is not None:
             return self.features.rate
+        return self._source(row).rate
+
+    def _source(self, row: int) -> DecodedRecording:
+        """Return a row's recording, decoded; the last one is kept, as the copies of a recording follow each other."""
         content = self.contents[row]
-        return self._engine.load(self.store.source(content), segment_of(content), LARGEST_MAX_SECONDS).rate
+        if self._decoded is None or self._decoded[0] != content:
+            loaded = self._engine.load(self.store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
+            self._decoded = content, loaded
+        return self._decoded[1]
 
     @cached_property
     def _engine(self) -> RowEngine:

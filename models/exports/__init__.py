@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +16,7 @@ import torch
 
 from featurestore.checksummed_json import canonical_json
 from featurestore.errors import StorageError, UnknownNameError
+from featurestore.registry import formats_in
 from models.errors import CheckpointError
 from models.exports.plain import Classifier, plain
 
@@ -47,8 +46,7 @@ class ModelFormat:
 
 def formats() -> dict[str, ModelFormat]:
     """Return the formats by name."""
-    files = [import_module(f"{__name__}.{file.name}") for file in iter_modules(__path__)]
-    return {file.FORMAT.name: file.FORMAT for file in files if hasattr(file, "FORMAT")}
+    return formats_in(__name__)
 
 
 def export_model(run: Run, to: str, out: Path) -> Path:

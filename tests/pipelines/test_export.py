@@ -16,8 +16,9 @@ from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.errors import StorageError
 from featurestore.view import DatasetView
-from pipelines import export as exports
-from pipelines.export import CarefulFile, export, in_hdf5, to_hdf5
+from pipelines import exports
+from pipelines.exports import FileFormat, export
+from pipelines.exports.hdf5 import CarefulFile, in_hdf5, to_hdf5
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_file_that_does_not_read_as_it_was_written_is_not_kept(view, tmp_path)
         out.write(b"\x89HDF")
 
     with pytest.raises(StorageError, match="did not read back as written"):
-        exports._publish(view, exports.Format(write_less, in_hdf5), tmp_path / "x.h5")
+        exports._publish(view, FileFormat("hdf5", write_less, in_hdf5), tmp_path / "x.h5")
     assert not list(tmp_path.glob("*x.h5*"))
 
 

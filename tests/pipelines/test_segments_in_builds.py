@@ -27,7 +27,7 @@ from featurestore.store import open_store
 from featurestore.tables import Table
 from pipelines.compact import compact
 from pipelines.experiments.evaluation import learnt
-from pipelines.export import export
+from pipelines.exports import export
 from pipelines.repair import repair
 
 

@@ -1,21 +1,16 @@
-"""Writing a dataset to a file of another format, which appears whole and read back, or not at all."""
+"""HDF5: all rows in one array, which MATLAB, R and h5py read."""
 
 from __future__ import annotations
 
-import fcntl
 import io
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
-from featurestore.checksummed_json import canonical_json
-from featurestore.errors import StorageError, UnknownNameError
 from featurestore.view import DatasetView
+from pipelines.exports import FileFormat, attributes
 
 TEXTS = ("paths", "labels", "speakers", "contents")
 
@@ -100,71 +95,6 @@ class CarefulFile(io.RawIOBase):
         return True
 
 
-def export(view: DatasetView, to: str, out: Path) -> int:
-    """Write a dataset to a file of another format, read it back, and return its number of rows.
-
-    The file appears whole or not at all. One that holds the dataset already is left as it is.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such format.
-    StorageError
-        If another file stands there, or it cannot be written or does not read as it was written.
-    """
-    if to not in EXPORTS:
-        raise UnknownNameError("export format", to, EXPORTS)
-    target = EXPORTS[to]
-    if out.exists() and not (out.is_file() and target.holds(view, out)):
-        raise StorageError(f"{str(out)!r} exists and does not hold this dataset: give --out another path.")
-    if not out.exists():
-        try:
-            _publish(view, target, out)
-        except OSError as error:
-            raise StorageError(f"cannot write {str(out)!r}: {error.strerror or error}.") from error
-    return len(view)
-
-
-def _publish(view: DatasetView, target: Format, out: Path) -> None:
-    """Write a file beside its place, sync it, read it back and move it there; remove what is left if that fails."""
-    part = _unfinished(out)
-    with _alone(part) as file:
-        try:
-            target.write(view, file)
-            os.fsync(file.fileno())
-            if not target.holds(view, part):
-                raise StorageError(f"{str(out)!r} did not read back as written: is the disk faulty? Nothing was kept.")
-            os.replace(part, out)  # noqa: PTH105 (same folder: atomic)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-
-
-def _unfinished(out: Path) -> Path:
-    """Return where a file is written until it is whole: under a name that nobody else gives, as it is emptied."""
-    return out.with_name(f".{out.name}.featurestore-export")
-
-
-@contextmanager
-def _alone(part: Path) -> Iterator[IO[bytes]]:
-    """Open an empty file that no other export writes, and none behind a link."""
-    with open(part, "a+b", buffering=0, opener=_no_link) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(f"another export writes {str(part)!r}: wait until it ends.") from error
-        except OSError:  # the file system has no locks
-            pass
-        with open(part, "r+b", buffering=0, opener=_no_link) as writable:
-            writable.truncate()
-            yield writable
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-
-
 def to_hdf5(view: DatasetView, out: IO[bytes]) -> None:
     """Write all rows one behind the other: `features [total frames, bands]` with `offsets [rows + 1]`.
 
@@ -190,7 +120,7 @@ def to_hdf5(view: DatasetView, out: IO[bytes]) -> None:
         file["copies"] = view.copies
         for name in TEXTS:
             file.create_dataset(name, data=np.array(_texts(view, name), dtype=object), dtype=text)
-        file.attrs.update(_attributes(view))
+        file.attrs.update(attributes(view))
     careful.check()
 
 
@@ -199,10 +129,10 @@ def in_hdf5(view: DatasetView, out: Path) -> bool:
     import h5py
 
     try:
-        with h5py.File(out, "r", locking=False) as file:  # `_alone` holds it
+        with h5py.File(out, "r", locking=False) as file:  # the export holds its lock
             offsets = _offsets(view)
             return (
-                dict(file.attrs) == _attributes(view)
+                dict(file.attrs) == attributes(view)
                 and np.array_equal(file["offsets"], offsets)
                 and np.array_equal(file["copies"], view.copies)
                 and all(list(file[name].asstr()) == _texts(view, name) for name in TEXTS)
@@ -223,23 +153,4 @@ def _texts(view: DatasetView, name: str) -> list[str]:
     return [value or "" for value in getattr(view, name)]
 
 
-def _attributes(view: DatasetView) -> dict[str, str]:
-    return {
-        "features": canonical_json(view.features.to_dict()),
-        "augmentation": canonical_json(view.augmentation.to_dict() if view.augmentation else None),
-        "corpus": view.table.corpus,
-        "licence": view.table.licence,
-        "citation": view.table.citation,
-        "digest": view.digest,
-    }
-
-
-class Format(NamedTuple):
-    """How a format is written and compared."""
-
-    write: Callable[[DatasetView, IO[bytes]], None]
-    holds: Callable[[DatasetView, Path], bool]
-
-
-EXPORTS = {"hdf5": Format(to_hdf5, in_hdf5)}
-"""The formats by name."""
+FORMAT = FileFormat("hdf5", to_hdf5, in_hdf5)

@@ -1,0 +1,30 @@
+"""WAV: the signal that each row was computed from, `NAME.wav` for copy 0 and `NAME_augK.wav` for copy K."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from featurestore.view import DatasetView
+from pipelines.exports import Files, FolderFormat
+from pipelines.exports.csv import encoded
+from pipelines.exports.rows import row_names
+
+
+def files(view: DatasetView, _: Path) -> Files:
+    """Yield one file a row, 32-bit float at the rate of the features, so that no sample is rounded or clipped.
+
+    Each signal is synthesised again exactly as its row was computed, see `DatasetView.waveform`. Folders are those of
+    the corpus. `metadata.csv` is the table of the format csv, with the `file_name` of each row in front.
+    """
+    from scipy.io import wavfile
+
+    names = [f"{name}.wav" for name in row_names(view)]
+    yield "metadata.csv", encoded(view, names)
+    for row, name in enumerate(names):
+        file = io.BytesIO()
+        wavfile.write(file, view.rate(row), view.waveform(row))
+        yield name, (file.getvalue(),)
+
+
+FORMAT = FolderFormat("wav", files, recordings=True)
