@@ -10,8 +10,6 @@ from featurestore.view import DatasetView
 from pipelines.exports import FileFormat, attributes
 from pipelines.exports.rows import blocks
 
-KEY = "perturbation.noise_key"
-
 
 def to_parquet(view: DatasetView, out: IO[bytes]) -> None:
     """Write the columns of `featurestore.conversion.metadata`, a row group a block; the file's metadata has the specs.
