@@ -36,7 +36,7 @@ OPERATIONS: dict[str, Operation] = {
 """The operations that no kind has to itself; a kind declares its own."""
 
 OPTIONAL = {
-    "opensmile": "features 'egemaps' need the package opensmile, whose licence allows non-commercial use only: "
+    "opensmile": "these features need the package opensmile, whose licence allows non-commercial use only: "
     "if yours is, pip install 'featurestore[egemaps]'."
 }
 """The message where a package that only some features need is missing."""

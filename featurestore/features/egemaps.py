@@ -35,13 +35,19 @@ class Egemaps(FeatureKind):
         """Return the number of descriptors."""
         return BANDS
 
-    def transform(self, spec: Any, rate: int) -> Descriptors:  # noqa: ANN401
+    def transform(self, spec: Any, rate: int) -> OpenSmile:  # noqa: ANN401
         """Return what calls the package."""
-        return Descriptors(rate)
+        return OpenSmile("eGeMAPSv02", "LowLevelDescriptors", rate)
 
 
-class Descriptors:
-    """The descriptors of signals of a sampling rate in hertz; calls as of `Transform`.
+class OpenSmile:
+    """A feature set of openSMILE on signals of a sampling rate in hertz; calls as of `Transform`.
+
+    Parameters
+    ----------
+    feature_set, level : str
+        Members of the package's `FeatureSet` and `FeatureLevel`.
+    rate : int
 
     References
     ----------
@@ -49,19 +55,19 @@ class Descriptors:
     computing". Eyben, Wöllmer and Schuller (2010), "openSMILE".
     """
 
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
+    def __init__(self, feature_set: str, level: str, rate: int) -> None:
+        self._feature_set, self._level, self._rate = feature_set, level, rate
 
     def check(self, samples: int) -> None:
         """Refuse a signal shorter than the longest window with `AudioError`."""
         needed = math.ceil(LONGEST_WINDOW_SECONDS * self._rate)
         if samples < needed:
-            raise AudioError(f"shorter than one window: {samples} samples, eGeMAPS needs {needed}.")
+            raise AudioError(f"shorter than one window: {samples} samples, openSMILE needs {needed}.")
 
     def __call__(
         self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
     ) -> Float32:
-        """Return the descriptors, array [frames, 25], float32, in the order of the package."""
+        """Return the features, array [frames, width], float32, in the order of the package; functionals are 1 frame."""
         import numpy as np
 
         self.check(len(signal))
@@ -76,6 +82,5 @@ class Descriptors:
         except ImportError as error:
             raise MissingPackageError(OPTIONAL["opensmile"]) from error
         return opensmile.Smile(
-            feature_set=opensmile.FeatureSet.eGeMAPSv02,
-            feature_level=opensmile.FeatureLevel.LowLevelDescriptors,
+            feature_set=opensmile.FeatureSet[self._feature_set], feature_level=opensmile.FeatureLevel[self._level]
         )

@@ -7,6 +7,8 @@
 | `slope` | of the line that fits them best, in units per frame |
 | `rising`, `falling` | mean of the changes up, and of those down, from a frame to the next; 0 where there is none |
 
+Rows of a single frame, such as openSMILE's functionals, are taken as they are.
+
 The percentiles and the two kinds of slopes are those that eGeMAPS takes of pitch and loudness.
 
 References
@@ -28,6 +30,8 @@ from models.errors import TrainingError
 
 FUNCTIONALS = ("mean", "deviation", "p20", "p50", "p80", "slope", "rising", "falling")
 PERCENTILES = (20, 50, 80)
+FRAME = ("frame",)
+"""What stands in place of functionals where every row is one frame."""
 LOCATED = [place for place, name in enumerate(FUNCTIONALS) if name not in ("deviation", "slope", "rising", "falling")]
 """Functionals that move with the band's level; all of them scale with its spread."""
 
@@ -63,8 +67,15 @@ def functionals(frames: NDArray[Any]) -> Matrix:
     )
 
 
+def functional_names(view: FeatureView) -> tuple[str, ...]:
+    """Return what `view_functionals` gives: `FUNCTIONALS`, or `FRAME` where every row is one frame."""
+    return FRAME if len(view) and int(view.frames.max()) == 1 else FUNCTIONALS
+
+
 def view_functionals(view: FeatureView) -> Matrix:
     """Return the functionals of all rows, `array [rows, functionals, bands]`; each row is read once.
+
+    Where every row is one frame, that is what they are: [rows, 1, bands].
 
     Raises
     ------
@@ -73,12 +84,13 @@ def view_functionals(view: FeatureView) -> Matrix:
     TrainingError
         If a row holds a value that is not finite.
     """
-    found = np.empty((len(view), len(FUNCTIONALS), view.bands))
+    names = functional_names(view)
+    found = np.empty((len(view), len(names), view.bands))
     order = range(len(view)) if view.random_access else shard_by_shard(view).tolist()
     view.expect(order)
     for row in order:
         frames, _ = view[row]
-        found[row] = functionals(frames)
+        found[row] = frames if names is FRAME else functionals(frames)
         if not np.isfinite(found[row]).all():
             raise TrainingError(
                 f"dataset {view.name}: the features of {view.paths[row]!r} are not finite: run 'featurestore verify'."

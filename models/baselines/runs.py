@@ -12,7 +12,7 @@ import numpy as np
 
 from featurestore.errors import SpecError, UnknownNameError
 from models.baselines.classifiers import GRIDS, INNER_FOLDS, Choice, Rows, by_scope, classify
-from models.baselines.functionals import FUNCTIONALS, Matrix, view_functionals
+from models.baselines.functionals import FRAME, Matrix, functional_names, view_functionals
 from models.batches.loader import FeatureView, Sides
 from models.batches.normalisation import describe_normalisation, speakers_of
 from models.errors import TrainingError
@@ -51,11 +51,11 @@ class BaselineSpec:
         """What it has in common with the training of a network."""
         return TrainingSpec(normalisation=self.normalisation, class_weights="balanced")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, functionals: Sequence[str]) -> dict[str, Any]:
         """Return everything else that the result depends on, as JSON values."""
         fixed = self.regularisation is not None
         chosen = {"regularisation": self.regularisation} if fixed else {"regularisations": list(GRIDS[self.model])}
-        return {"functionals": list(FUNCTIONALS), **chosen, **({} if fixed else {"inner_folds": INNER_FOLDS})}
+        return {"functionals": list(functionals), **chosen, **({} if fixed else {"inner_folds": INNER_FOLDS})}
 
     def described(self) -> dict[str, str]:
         """Return how it normalises, in words."""
@@ -88,10 +88,15 @@ class Baseline:
     Raises
     ------
     TrainingError
-        If the normalisation is `speaker` and a row has none.
+        If the normalisation is `speaker` and a row has none, or `utterance` and rows are single frames.
     """
 
     def __init__(self, view: FeatureView, spec: BaselineSpec) -> None:
+        if spec.normalisation == "utterance" and functional_names(view) is FRAME:
+            raise TrainingError(
+                f"dataset {view.name}: each row is a single frame, which has no deviation over time. Normalise by "
+                "training, speaker or none."
+            )
         if spec.normalisation == "speaker":
             speakers_of(view)
         self.spec = spec
@@ -133,7 +138,7 @@ def configure_baseline(
     """Describe a baseline completely."""
     return RunConfig(
         model=spec.model,
-        settings=spec.settings(),
+        settings=spec.settings(functional_names(sides.train)),
         training=spec.training,
         classes=tuple(sides.train.classes),
         bands=sides.train.bands,

@@ -16,7 +16,7 @@ from featurestore.specs.row_spec import check_together, row_versions
 from pipelines.workers.engines import chosen_device
 
 OWN = {"kind": "function", "function": "module:name", "version": 1, "bands": 3}
-COMPUTED = [name for name in preset_names("features") if name != "egemaps"]
+COMPUTED = [name for name in preset_names("features") if not KINDS[feature_preset(name).kind].foreign]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,7 @@ def test_a_field_of_another_kind_is_refused_and_its_owners_are_named(field, valu
         ({**OWN, "settings": {"a": float("inf")}}, "'a'"),
         ({**OWN, "settings": 3}, "wrong type"),
         ({"kind": ["logmel"]}, "wrong type"),
+        ({"kind": "functionals", "feature_set": "gemaps"}, "feature_set must be egemaps or compare"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_reason(fields, reason):
@@ -217,7 +218,11 @@ def test_versions_of_an_own_function_name_no_library_of_ours_beyond_decoding():
     assert set(row_versions(FeatureSpec.from_dict(OWN), None)) == {"decode", "function", "soundfile", "numpy"}
 
 
-@pytest.mark.parametrize("fields", [{"kind": "waveform"}, {"kind": "egemaps"}, OWN], ids=lambda fields: fields["kind"])
+@pytest.mark.parametrize(
+    "fields",
+    [{"kind": "waveform"}, {"kind": "egemaps"}, {"kind": "functionals"}, OWN],
+    ids=lambda fields: fields["kind"],
+)
 def test_a_warp_is_refused_in_one_line_where_there_is_no_frequency_axis(fields):
     features, policy = FeatureSpec.from_dict(fields), AugmentationSpec(vtlp_alpha=Drawn(uniform=(0.9, 1.1)))
 

@@ -53,9 +53,9 @@ def checkpoint(tmp_path, monkeypatch):
     return place, dataclasses.replace(told, settings=(*told.settings, ("sha256", sha256)))
 
 
-@pytest.mark.parametrize("name", ["etienne", "zhao", "keren", "mfcc", "waveform", "egemaps"])
+@pytest.mark.parametrize("name", ["etienne", "zhao", "keren", "mfcc", "waveform", "egemaps", "egemaps-functionals"])
 def test_a_dataset_of_a_kind_gives_the_rows_and_waveforms_of_its_engine(store, corpus, name):
-    if name == "egemaps":
+    if name.startswith("egemaps"):
         pytest.importorskip("opensmile", reason="needs the package opensmile, an extra")
     features = dataclasses.replace(feature_preset(name), **SMALL.get(name, {}))
     augmentation = policy("mathworks")

@@ -202,3 +202,20 @@ def test_what_cannot_be_fitted_or_chosen_is_refused_with_the_reason():
         BaselineSpec("logistic", "everything")
     with pytest.raises(SpecError, match="above 0"):
         BaselineSpec("logistic", "none", 0.0)
+
+
+def test_rows_of_a_single_frame_are_classified_as_they_are():
+    view = said()
+    single = taken(view, range(len(view)))
+    single.frames = np.ones(len(view), np.int32)
+    single.rows = [row.mean(axis=0, keepdims=True) for row in view.rows]
+
+    fit = fitted(single)
+
+    np.testing.assert_array_equal(view_functionals(single)[:, 0], [row[0] for row in single.rows])
+    assert configure_baseline(
+        fit.sides, BaselineSpec("svm-linear", "training"), split="x", leaks={}, recipe={}
+    ).settings["functionals"] == ["frame"]
+    assert uar(fit) > 0.9
+    with pytest.raises(TrainingError, match="single frame, which has no deviation"):
+        fitted(single, scope="utterance")
