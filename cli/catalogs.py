@@ -56,7 +56,7 @@ def policies(name: str | None, as_json: bool) -> None:
         _print_one(preset_text("policies", name), spec.to_dict() if spec else {}, as_json=as_json)
         return
     named = {one: policy(one) for one in preset_names("policies")}
-    _print_all([{"name": one, "draws": list(spec.drawn) if spec else []} for one, spec in named.items()], as_json)
+    _print_all([{"name": one, "draws": list(spec.distributions) if spec else []} for one, spec in named.items()], as_json)
 
 
 @click.command(epilog="Example: featurestore models")

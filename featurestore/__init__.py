@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from featurestore.corpus.load import load_corpus
     from featurestore.corpus.types import Corpus, Utterance
     from featurestore.errors import FeatureStoreError
-    from featurestore.perturbations.policy_tables import Drawn
+    from featurestore.perturbations.policy_tables import Distribution
     from featurestore.specs.augmentation import AugmentationSpec, Perturbation
     from featurestore.specs.features import FeatureSpec
     from featurestore.specs.presets import feature_preset, policy
@@ -39,7 +39,7 @@ _HOMES = {
     "AugmentationSpec": "featurestore.specs.augmentation",
     "Corpus": "featurestore.corpus.types",
     "DatasetView": "featurestore.view",
-    "Drawn": "featurestore.perturbations.policy_tables",
+    "Distribution": "featurestore.perturbations.policy_tables",
     "FeatureSpec": "featurestore.specs.features",
     "FeatureStoreError": "featurestore.errors",
     "Perturbation": "featurestore.specs.augmentation",
@@ -71,7 +71,7 @@ __all__ = [
     "AugmentationSpec",
     "Corpus",
     "DatasetView",
-    "Drawn",
+    "Distribution",
     "FeatureSpec",
     "FeatureStoreError",
     "Perturbation",

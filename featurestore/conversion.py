@@ -154,7 +154,7 @@ def _drawn(view: View) -> dict[str, list[Any]]:
         return {}
     applied = [view.perturbation(row) for row in range(len(view))]
     columns: dict[str, list[Any]] = {}
-    for name in spec.drawn:
+    for name in spec.distributions:
         for field in (name, *(detail for detail, _ in KINDS[name].details)):
             columns[field] = [getattr(one, field) if one and name in one.values else None for one in applied]
     for place, own in enumerate(spec.own):
@@ -182,7 +182,7 @@ def notebook_table(view: View) -> str:
         ("corpus", view.table.corpus),
         ("recordings", f"{len(first):,}"),
         ("features", f"{view.features.kind} [{shortest:,} to {longest:,} frames, {view.bands}]"),
-        ("augmentation", ", ".join(view.augmentation.drawn) if view.augmentation else "none"),
+        ("augmentation", ", ".join(view.augmentation.distributions) if view.augmentation else "none"),
         ("classes", spelled_counts(dict(sorted(Counter(view.labels[first].tolist()).items())))),
         ("speakers", len({speaker for speaker in view.speakers if speaker is not None}) or "unknown"),
         ("licence", view.table.licence),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -38,6 +38,14 @@ LEAST_KEPT = 0.5
 """Share of the energy of the clean row's signal that a copy has to keep."""
 
 
+class Draw(NamedTuple):
+    """What one augmented copy gets."""
+
+    perturbation: Perturbation
+    first: bool
+    """Whether it is what `draw` returns for the first attempt; otherwise the record of its shard says what changed."""
+
+
 class Engine(Protocol):
     """What computes rows: `RowEngine` here, or one that lives on another device."""
 
@@ -63,8 +71,8 @@ class Engine(Protocol):
     def check(self, source: DecodedRecording) -> AugmentationSpec:
         """Return the augmentation spec if it can be applied to a source; `AudioError` if it is silent or too short."""
 
-    def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
-        """Return what a copy of a source gets, and whether that is its first draw.
+    def draw_perturbation(self, source: DecodedRecording, content: str, copy: int) -> Draw:
+        """Draw what a copy of a recording gets.
 
         A copy that keeps less than `LEAST_KEPT` of the energy of the clean row's signal is drawn again, and a piece of
         a noise that would be silence is moved; for a silent source nothing is. `AudioError` if no draw of `ATTEMPTS`
@@ -150,7 +158,7 @@ class RowEngine:
         """Return the augmentation spec if there is one and each of its perturbations is defined for the source."""
         if self.augmentation is None:
             raise SpecError("no augmentation: an engine for augmented rows needs an augmentation spec.")
-        if source.silent and any(KINDS[name].needs_sound for name in self.augmentation.drawn):
+        if source.silent and any(KINDS[name].needs_sound for name in self.augmentation.distributions):
             raise AudioError("the signal is silent: noise at a ratio to it, or a peak, cannot be set.")
         return self.augmentation
 
@@ -158,8 +166,8 @@ class RowEngine:
         given = self.features.samples(rate) if samples else None
         self._transform(rate).check(samples if given is None else given)
 
-    def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
-        """Return what a copy of a source gets, and whether that is its first draw."""
+    def draw_perturbation(self, source: DecodedRecording, content: str, copy: int) -> Draw:
+        """Draw what a copy of a recording gets."""
         policy = self._policy(source)
         window = self.features.samples(source.rate)
         for attempt in range(ATTEMPTS):
@@ -170,7 +178,7 @@ class RowEngine:
                 settled: dict[str, Any] = {}
                 for name, value in found.values.items():
                     settled |= KINDS[name].settled(value, made)
-                return found.changed(settled), not (attempt or settled)
+                return Draw(found.changed(settled), first=not (attempt or settled))
         raise AudioError(
             f"copy {copy} loses its speech in each of {ATTEMPTS} draws: allow smaller shifts or stretches."
         )
@@ -299,7 +307,7 @@ def warm(features: FeatureSpec, augmentation: AugmentationSpec | None = None) ->
         return
     typical = {
         name: (min(rule.values) + max(rule.values)) / 2
-        for name, rule in augmentation.drawn.items()
+        for name, rule in augmentation.distributions.items()
         if name not in RECORDINGS
     }
     for left_out in (None, *typical):  # what is left out lets other kernels in

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 
 from featurestore.corpus.synthetic import demo_files
-from featurestore.perturbations.policy_tables import Drawn, Recordings
+from featurestore.perturbations.policy_tables import Distribution, Recordings
 from featurestore.rows import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
@@ -82,14 +82,14 @@ PERTURBATIONS = {
         noise=CONTENTS["noise"], noise_position=0.9, snr_db=25.0, noise_key=9, gain_db=2.0, vtlp_alpha=0.93, peak=1.0,
     ),
 }  # fmt: skip
-_ONE = Drawn(listed=(1.0,))
+_ONE = Distribution(listed=(1.0,))
 
 
 def everything(features: FeatureSpec) -> AugmentationSpec:
     """Return a policy that allows each perturbation; what is applied here is given, not drawn."""
     return AugmentationSpec(
         semitones=_ONE,
-        stretch=Drawn(listed=(0.8, 1.25)),
+        stretch=Distribution(listed=(0.8, 1.25)),
         shift_seconds=_ONE,
         reverb=_ONE,
         rirs=Recordings((CONTENTS["room"],)),

@@ -142,7 +142,7 @@ def test_a_data_frame_holds_metadata_and_drawn_parameters_and_its_masks_choose_r
     for row in range(len(view)):
         applied = view.perturbation(row)
         values = applied.values if applied else {}
-        for name in view.augmentation.drawn:
+        for name in view.augmentation.distributions:
             drawn = table[f"perturbation.{name}"][row]
             assert drawn == values[name] if name in values else drawn != drawn
         if "snr_db" in values:

@@ -3,15 +3,15 @@ import pytest
 from scipy import stats
 
 from featurestore.errors import SpecError
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.signal.pitch_grid import PITCH_GRID, grid_semitones, pitch_steps
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 
 POLICY = AugmentationSpec(
-    semitones=Drawn(0.5, (-2, 2)),
-    shift_seconds=Drawn(1.0, (-0.3, 0.3)),
-    snr_db=Drawn(1.0, (-20, 40)),
-    peak=Drawn(listed=(1.0,)),
+    semitones=Distribution(0.5, (-2, 2)),
+    shift_seconds=Distribution(1.0, (-0.3, 0.3)),
+    snr_db=Distribution(1.0, (-20, 40)),
+    peak=Distribution(listed=(1.0,)),
 )
 GOLDEN = [
     Perturbation(
@@ -106,7 +106,7 @@ def test_the_pitch_grid_is_finer_than_a_cent_where_speech_is_shifted(semitones):
 
 
 def test_a_pitch_range_narrower_than_the_grid_takes_the_nearest_point():
-    narrow = AugmentationSpec(semitones=Drawn(1.0, (0.001, 0.002)))
+    narrow = AugmentationSpec(semitones=Distribution(1.0, (0.001, 0.002)))
 
     assert draw(narrow, CONTENTS[0], 1).semitones == grid_semitones(PITCH_GRID)
 
@@ -116,7 +116,7 @@ def test_noise_keys_are_distinct(many):
 
 
 def test_a_value_drawn_for_each_copy_is_shared_by_all_files():
-    spec = AugmentationSpec(vtlp_alpha=Drawn(1.0, (0.9, 1.1), per="copy"))
+    spec = AugmentationSpec(vtlp_alpha=Distribution(1.0, (0.9, 1.1), per="copy"))
 
     values = {copy: {draw(spec, content, copy).vtlp_alpha for content in CONTENTS[:20]} for copy in (1, 2, 3)}
 
@@ -125,13 +125,13 @@ def test_a_value_drawn_for_each_copy_is_shared_by_all_files():
 
 
 def test_listed_values_are_taken_in_turn():
-    spec = AugmentationSpec(vtlp_alpha=Drawn(listed=(0.9, 1.0, 1.1)))
+    spec = AugmentationSpec(vtlp_alpha=Distribution(listed=(0.9, 1.0, 1.1)))
 
     assert [draw(spec, CONTENTS[0], copy).vtlp_alpha for copy in range(1, 6)] == [0.9, 1.0, 1.1, 0.9, 1.0]
 
 
 def test_probability_zero_and_an_absent_perturbation_are_never_applied():
-    spec = AugmentationSpec(peak=Drawn(0.0, listed=(1.0,)))
+    spec = AugmentationSpec(peak=Distribution(0.0, listed=(1.0,)))
 
     assert all(draw(spec, content, 1).peak is None for content in CONTENTS)
     assert all(draw(spec, content, 1).snr_db is None for content in CONTENTS)

@@ -335,7 +335,7 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     augmentation = record.spec.augmentation
     try:
         source = engine.load(store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
-        row = engine.rows([(source, None if augmentation is None else engine.drawn(source, content, copy)[0])])[0]
+        row = engine.rows([(source, None if augmentation is None else engine.draw_perturbation(source, content, copy).perturbation)])[0]
     except LeftOutError:
         raise
     except FeatureStoreError as error:

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from featurestore.errors import SpecError
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.registry import Declared
 
 
@@ -32,7 +32,7 @@ class CopyDraws:
         digest = hashlib.sha256(f"{self.policy.seed}/{whose}/{purpose}".encode("ascii")).digest()
         return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
 
-    def value(self, name: str, rule: Drawn, *, moves: bool) -> float | None:
+    def value(self, name: str, rule: Distribution, *, moves: bool) -> float | None:
         """Decide whether a perturbation is applied and draw its value; None if it is not.
 
         One that moves speech has another value at another `attempt`.

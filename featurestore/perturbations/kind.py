@@ -88,7 +88,7 @@ class PerturbationKind(ABC):
         """Return the value within `[low, high]` that can be applied and is nearest to a drawn one."""
         return value
 
-    def drawn(self, draws: CopyDraws) -> Mapping[str, Any]:
+    def draw_details(self, draws: CopyDraws) -> Mapping[str, Any]:
         """Return the `details` of a copy."""
         return {}
 

@@ -38,7 +38,7 @@ class Pitch(PerturbationKind):
 
     def apply(self, value: float, copy: Copy) -> None:
         """Shift the pitch; where the duration changes too, the stretch does both in one synthesis."""
-        if copy.drawn.stretch is None:
+        if copy.perturbation.stretch is None:
             steps = pitch_steps(value)
             copy.signal = voiced(copy, steps, steps, len(copy.source.signal))
 

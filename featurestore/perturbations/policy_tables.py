@@ -25,7 +25,7 @@ MOST_RECORDINGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Distribution:
     """How often a perturbation is applied, and the rule for its value.
 
     The value is uniform in `[low, high]`, drawn anew for each row (`per="row"`) or once for each copy index and

@@ -27,16 +27,16 @@ class RecordedNoise(PerturbationKind):
     details = (("noise", None), ("noise_position", 0.0))
     needs_sound = True
 
-    def drawn(self, draws: CopyDraws) -> Mapping[str, Any]:
+    def draw_details(self, draws: CopyDraws) -> Mapping[str, Any]:
         """Return the sha256 of the noise and where in it a piece begins, in [0, 1)."""
         noise, position = draws.recording("noises")
         return {"noise": noise, "noise_position": position}
 
     def settled(self, value: float, copy: Copy) -> Mapping[str, Any]:
         """Move a piece that would be silence into the part of the noise that sounds."""
-        noise = copy.recordings.noise(copy.drawn.noise, copy.source.rate)
-        position = noise.sounding(copy.drawn.noise_position, copy.samples)
-        return {} if position == copy.drawn.noise_position else {"noise_position": position}
+        noise = copy.recordings.noise(copy.perturbation.noise, copy.source.rate)
+        position = noise.sounding(copy.perturbation.noise_position, copy.samples)
+        return {} if position == copy.perturbation.noise_position else {"noise_position": position}
 
     def apply(self, value: float, copy: Copy) -> None:
         """Add the piece."""
@@ -44,7 +44,7 @@ class RecordedNoise(PerturbationKind):
         from featurestore.signal.noise import add_scaled, noise_gain
 
         mixed = copy.buffer("mixed", len(copy.signal))
-        copy.recordings.noise(copy.drawn.noise, copy.source.rate).cut(copy.drawn.noise_position, mixed)
+        copy.recordings.noise(copy.perturbation.noise, copy.source.rate).cut(copy.perturbation.noise_position, mixed)
         noise_energy = energy(mixed)
         if noise_energy == 0:
             raise AudioError("the piece of the noise is silent.")

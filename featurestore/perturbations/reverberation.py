@@ -25,7 +25,7 @@ class Reverberation(PerturbationKind):
     recordings = "rirs"
     details = (("rir", None),)
 
-    def drawn(self, draws: CopyDraws) -> Mapping[str, Any]:
+    def draw_details(self, draws: CopyDraws) -> Mapping[str, Any]:
         """Return the sha256 of the room's impulse response."""
         return {"rir": draws.recording("rirs")[0]}
 
@@ -34,5 +34,5 @@ class Reverberation(PerturbationKind):
         from featurestore.signal.reverberation import reverberant
 
         wet = copy.buffer("room", len(copy.signal))
-        reverberant(copy.signal, copy.recordings.room(copy.drawn.rir, copy.source.rate), value, wet)
+        reverberant(copy.signal, copy.recordings.room(copy.perturbation.rir, copy.source.rate), value, wet)
         copy.signal = wet

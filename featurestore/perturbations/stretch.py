@@ -27,6 +27,6 @@ class Stretch(PerturbationKind):
 
     def apply(self, value: float, copy: Copy) -> None:
         """Give the signal another duration and, in the same synthesis, its pitch."""
-        reading = PITCH_GRID if copy.drawn.semitones is None else pitch_steps(copy.drawn.semitones)
+        reading = PITCH_GRID if copy.perturbation.semitones is None else pitch_steps(copy.perturbation.semitones)
         length = stretched_samples(len(copy.source.signal), value)
         copy.signal = voiced(copy, synthesis_steps(value, reading), reading, length)

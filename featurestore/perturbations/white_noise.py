@@ -26,7 +26,7 @@ class WhiteNoise(PerturbationKind):
     needs_sound = True
     in_torch = True
 
-    def drawn(self, draws: CopyDraws) -> Mapping[str, Any]:
+    def draw_details(self, draws: CopyDraws) -> Mapping[str, Any]:
         """Return the key of the noise stream, 64 bits."""
         return {"noise_key": draws.words("noise")[0]}
 
@@ -35,7 +35,7 @@ class WhiteNoise(PerturbationKind):
         from featurestore.signal.noise import add_scaled, key_words, noise_gain, standard_normal
 
         noisy = copy.buffer("noisy", len(copy.signal))
-        noise_energy = standard_normal(key_words(copy.drawn.noise_key), noisy)
+        noise_energy = standard_normal(key_words(copy.perturbation.noise_key), noisy)
         loudest = add_scaled(copy.signal, noisy, noise_gain(copy.energy, noise_energy, value))
         copy.signal, copy.loudest = noisy, loudest
         copy.single = value <= SINGLE_BELOW_DB

@@ -32,11 +32,11 @@ class Workspace:
 class Copy:
     """A copy in the making: what perturbations read, and what they change.
 
-    `policy` is an `AugmentationSpec`, and `drawn` the `Perturbation` with all that happens to the copy.
+    `policy` is an `AugmentationSpec`, and `perturbation` the `Perturbation` with all that happens to the copy.
     """
 
-    def __init__(self, policy: Declared, source: DecodedRecording, drawn: Declared, workspace: Workspace) -> None:
-        self.policy, self.source, self.drawn = policy, source, drawn
+    def __init__(self, policy: Declared, source: DecodedRecording, perturbation: Declared, workspace: Workspace) -> None:
+        self.policy, self.source, self.perturbation = policy, source, perturbation
         self.recordings, self.buffer = workspace.recordings, workspace.buffer
         self.weights, self.filters = workspace.weights, workspace.filters
         self.signal = source.signal
@@ -69,7 +69,7 @@ class Copy:
     @property
     def samples(self) -> int:
         """Length of the finished copy, as far as the policy determines it."""
-        return stretched_samples(len(self.source.signal), self.drawn.stretch or 1.0)
+        return stretched_samples(len(self.source.signal), self.perturbation.stretch or 1.0)
 
     def kept(self, window: int | None) -> float:
         """Return the share of the energy of the clean row's signal that lies in the copy's, which may be above 1.
@@ -79,8 +79,8 @@ class Copy:
         clean = self.source.energy(0, len(self.source.signal) if window is None else window)
         samples = self.samples
         end = samples if window is None else min(window, samples)
-        by = round((self.drawn.shift_seconds or 0.0) * self.source.rate)
-        if self.drawn.shift_seconds is not None and self.policy.shift_fill == "circular":
+        by = round((self.perturbation.shift_seconds or 0.0) * self.source.rate)
+        if self.perturbation.shift_seconds is not None and self.policy.shift_fill == "circular":
             by %= samples
             parts = [(-by, end - by), (samples - by, samples - by + end)]
         else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import KINDS, RECORDINGS
 from featurestore.perturbations.draws import CopyDraws
-from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn, Recordings, read_table
+from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings, read_table
 from featurestore.registry import declared, settle_fields
 
 
@@ -25,7 +25,7 @@ from featurestore.registry import declared, settle_fields
 class AugmentationSpec:
     """Which perturbations the augmented copies get, in the order of `featurestore.perturbations.KINDS`.
 
-    Each of them is a field that holds a `Drawn`, beside the settings and recordings that it declares. One that is None
+    Each of them is a field that holds a `Distribution`, beside the settings and recordings that it declares. One that is None
     is absent and left out of the canonical form, so that a perturbation which is added later changes no address.
     """
 
@@ -42,12 +42,12 @@ class AugmentationSpec:
     def __post_init__(self) -> None:
         settle_fields(self, "policy: ")
         for name, kind in KINDS.items():
-            if name in self.drawn:
-                self.drawn[name].check(name, *kind.limits)
+            if name in self.distributions:
+                self.distributions[name].check(name, *kind.limits)
             kind.check(self)
 
     @property
-    def drawn(self) -> dict[str, Drawn]:
+    def distributions(self) -> dict[str, Distribution]:
         """The perturbations that are present, by name, in the order in which they are applied."""
         rules = {name: getattr(self, name) for name in KINDS}
         return {name: rule for name, rule in rules.items() if rule is not None}
@@ -61,7 +61,7 @@ class AugmentationSpec:
         SpecError
             If a perturbation needs recordings and none are named.
         """
-        needed = {RECORDINGS[name]: getattr(self, RECORDINGS[name]) for name in self.drawn if name in RECORDINGS}
+        needed = {RECORDINGS[name]: getattr(self, RECORDINGS[name]) for name in self.distributions if name in RECORDINGS}
         for name, recordings in needed.items():
             if recordings is None:
                 raise SpecError(f"the policy names no {name}: give them as '[{name}] source = FOLDER' in its file.")
@@ -77,7 +77,7 @@ class AugmentationSpec:
         """How long copies last on average, as a share of their recording."""
         if self.stretch is None:
             return 1.0
-        rule: Drawn = self.stretch
+        rule: Distribution = self.stretch
         return 1.0 + rule.probability * (sum(rule.values) / len(rule.values) - 1.0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,8 +89,8 @@ class AugmentationSpec:
             If recordings that rows take in have not been read.
         """
         document: dict[str, Any] = {"seed": self.seed}
-        for name, drawn in self.drawn.items():
-            document[name] = drawn.to_dict()
+        for name, distribution in self.distributions.items():
+            document[name] = distribution.to_dict()
             for setting, default, _ in KINDS[name].settings:
                 if setting not in KINDS[name].added or getattr(self, setting) != default:
                     document[setting] = getattr(self, setting)
@@ -125,7 +125,7 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
         return value
     if name == "reverb" and isinstance(value, Mapping) and not {"uniform", "listed"} & value.keys():
         value = {**value, "listed": (1.0,)}  # a room is applied alone unless a share of it is asked for
-    return read_table(Drawn, name, value, "'uniform' or 'listed'")
+    return read_table(Distribution, name, value, "'uniform' or 'listed'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +174,11 @@ def draw(augmentation: AugmentationSpec, content: str, copy: int, attempt: int =
         raise SpecError(f"copy {copy} has no perturbation: augmented copies count from 1, copy 0 is the clean row.")
     draws = CopyDraws(augmentation, content, copy, attempt)
     found: dict[str, Any] = {}
-    for name, rule in augmentation.drawn.items():
+    for name, rule in augmentation.distributions.items():
         value = draws.value(name, rule, moves=KINDS[name].moves)
         if value is not None:
             found[name] = KINDS[name].nearest(value, min(rule.values), max(rule.values))
-            found |= KINDS[name].drawn(draws)
+            found |= KINDS[name].draw_details(draws)
     if augmentation.own:
         found["own"] = tuple(draws.custom_key(place) for place in range(len(augmentation.own)))
     return Perturbation(**found)

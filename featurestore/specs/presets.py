@@ -11,7 +11,7 @@ from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import KINDS, RECORDINGS
-from featurestore.perturbations.policy_tables import Drawn, Recordings, beside
+from featurestore.perturbations.policy_tables import Distribution, Recordings, beside
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import parse_toml
@@ -20,7 +20,7 @@ NO_POLICY = "none"
 """The policy name for no augmentation."""
 FEATURE_FIELDS = tuple(field.name for field in dataclasses.fields(FeatureSpec))
 AUGMENTATION_FIELDS = tuple(field.name for field in dataclasses.fields(AugmentationSpec))
-DRAWN_FIELDS = tuple(field.name for field in dataclasses.fields(Drawn))
+DISTRIBUTION_FIELDS = tuple(field.name for field in dataclasses.fields(Distribution))
 RECORDING_FIELDS = ("source", "corpus", "files", "per")
 
 
@@ -150,7 +150,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 (any TOML-like scalar)
 
 def _with_augmentation(spec: AugmentationSpec, field: str, inner: str, text: str) -> AugmentationSpec:
     document = {name: getattr(spec, name) for name in AUGMENTATION_FIELDS}
-    known = DRAWN_FIELDS if field in KINDS else RECORDING_FIELDS if field in RECORDINGS.values() else None
+    known = DISTRIBUTION_FIELDS if field in KINDS else RECORDING_FIELDS if field in RECORDINGS.values() else None
     if field == "own":
         raise SpecError("own perturbations are set in a policy file, as tables [[own]].")
     if inner and inner not in (known or ()):
@@ -160,7 +160,7 @@ def _with_augmentation(spec: AugmentationSpec, field: str, inner: str, text: str
         document[field] = parse_value(text)
     elif not inner and text.strip().lower() == "none":
         document[field] = None
-    elif known is DRAWN_FIELDS:
+    elif known is DISTRIBUTION_FIELDS:
         document[field] = _drawn(field, document[field].to_dict() if document[field] else {}, inner, text)
     else:
         changed: dict[str, Any] = {inner or "source": text.strip()}

@@ -153,7 +153,7 @@ def row_versions(
         used.append("draw")
         used += ["own"] if augmentation.own else []
     operations = {name: OPERATIONS[name] for name in used} | dict(KINDS[features.kind].versions)
-    for name in augmentation.drawn if augmentation else ():
+    for name in augmentation.distributions if augmentation else ():
         operations |= PERTURBATIONS[name].versions
     versions: dict[str, str | int] = {name: number for name, (number, _) in operations.items()}
     libraries = {library for _, needed in operations.values() for library in needed}
@@ -166,7 +166,7 @@ def row_versions(
 def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None, engine: str = CPU) -> None:
     """Refuse an augmentation or engine that features cannot have, with `SpecError`."""
     if augmentation is not None:
-        for name in augmentation.drawn:
+        for name in augmentation.distributions:
             if PERTURBATIONS[name].bends and not KINDS[features.kind].warps:
                 raise SpecError(
                     f"{name} bends a frequency axis, and features of kind {features.kind!r} have none: "
@@ -179,7 +179,7 @@ def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None,
             "leave --device out to compute these features on the processor."
         )
     if engine == TORCH and augmentation is not None:
-        wanted = [*augmentation.drawn, *(["own"] if augmentation.own else [])]
+        wanted = [*augmentation.distributions, *(["own"] if augmentation.own else [])]
         known = [name for name, kind in PERTURBATIONS.items() if kind.in_torch]
         missing = [name for name in wanted if name not in known]
         if augmentation.semitones is not None and augmentation.formants != "moved":

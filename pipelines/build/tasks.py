@@ -246,7 +246,7 @@ class _GatheredRows:
                 row, remark = (self._donors.row(content, copy) if task.donors else None) or (None, {})
                 if row is None:
                     source = source or self._load(content)
-                    perturbation, remark = self._drawn(source, content, copy)
+                    perturbation, remark = self._draw(source, content, copy)
                     wanted = _RowToCompute(task.shard.address, len(rows), source, perturbation)
                     self._wanted.setdefault(content, []).append(wanted)
                 else:
@@ -263,12 +263,12 @@ class _GatheredRows:
             self._engine.check(source)
         return source
 
-    def _drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation | None, Remark]:
+    def _draw(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation | None, Remark]:
         """Return what a row gets, None for a clean one, and what there is to remark on it."""
         augmentation = self._spec.augmentation
         if augmentation is None:
             return None, source.remark(self._spec.features.samples(source.rate))
-        found, first = self._engine.drawn(source, content, copy)
+        found, first = self._engine.draw_perturbation(source, content, copy)
         return found, {} if first else draw(augmentation, content, copy).changes(found)
 
     def _compute(self) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import torch
 
 from featurestore.errors import AudioError, BuildError
 from featurestore.perturbations.white_noise import SINGLE_BELOW_DB
-from featurestore.rows import RowEngine
+from featurestore.rows import Draw, RowEngine
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS, Row, is_finite
 from featurestore.signal.recordings import DecodedRecording
@@ -89,9 +89,9 @@ class TorchEngine:
         """Refuse a source that cannot be augmented."""
         return self._decoder.check(source)
 
-    def drawn(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation, bool]:
-        """Return what a copy of a source gets."""
-        return self._decoder.drawn(source, content, copy)
+    def draw_perturbation(self, source: DecodedRecording, content: str, copy: int) -> Draw:
+        """Draw what a copy of a recording gets, as on the processor."""
+        return self._decoder.draw_perturbation(source, content, copy)
 
     def rows(self, wanted: Sequence[Wanted]) -> list[Row]:
         """Return rows, arrays [frames, mels]: clean ones where the perturbation is None, else augmented ones.

@@ -19,7 +19,7 @@ from featurestore.corpus.labels.assign import label
 from featurestore.corpus.types import ListedFile
 from featurestore.datasets import CorpusReference, DatasetRecord, parse_listing
 from featurestore.errors import AudioError, DamagedObjectError, FeatureStoreError
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.quality.measures import measure
 from featurestore.shards.commit import commit_shard
 from featurestore.shards.grouping import PlannedShard
@@ -159,7 +159,7 @@ def test_any_bytes_as_a_stored_object_are_one_of_our_errors(kind, data):
 
 
 SHARD = PlannedShard(
-    RowSpec(FeatureSpec(mels=8), AugmentationSpec(peak=Drawn(listed=(1.0,))), (("log", 1),)), 1, 3, ("a" * 64, "b" * 64)
+    RowSpec(FeatureSpec(mels=8), AugmentationSpec(peak=Distribution(listed=(1.0,))), (("log", 1),)), 1, 3, ("a" * 64, "b" * 64)
 )
 
 

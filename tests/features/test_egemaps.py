@@ -8,7 +8,7 @@ import pytest
 from real_recordings import emodb_files, voice, wav
 
 from featurestore.errors import AudioError, MissingPackageError
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.rows import RowEngine
 from featurestore.specs import row_spec
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
@@ -67,7 +67,7 @@ def test_there_are_100_frames_a_second(package):
 def test_samples_at_full_scale_keep_their_sign(package):
     time = np.arange(8000) / 16_000
     tone = np.sin(2 * np.pi * 200 * time)
-    engine = RowEngine(EGEMAPS, AugmentationSpec(peak=Drawn(listed=(1.0,))))
+    engine = RowEngine(EGEMAPS, AugmentationSpec(peak=Distribution(listed=(1.0,))))
     source = engine.load(wav(0.5 * tone))
 
     loud = engine.augmented(source, Perturbation(peak=1.0))

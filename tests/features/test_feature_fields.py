@@ -7,7 +7,7 @@ from real_recordings import voice
 from featurestore.checksummed_json import digest
 from featurestore.errors import AudioError, SpecError, UnknownNameError
 from featurestore.features import KINDS
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.rows import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
@@ -224,7 +224,7 @@ def test_versions_of_an_own_function_name_no_library_of_ours_beyond_decoding():
     ids=lambda fields: fields["kind"],
 )
 def test_a_warp_is_refused_in_one_line_where_there_is_no_frequency_axis(fields):
-    features, policy = FeatureSpec.from_dict(fields), AugmentationSpec(vtlp_alpha=Drawn(uniform=(0.9, 1.1)))
+    features, policy = FeatureSpec.from_dict(fields), AugmentationSpec(vtlp_alpha=Distribution(uniform=(0.9, 1.1)))
 
     with pytest.raises(SpecError, match=r"vtlp_alpha bends .* none: choose another policy") as refused:
         row_versions(features, policy)

@@ -12,7 +12,7 @@ import scipy.fft
 import scipy.signal
 from real_recordings import command_files, emodb_files, voice, wav
 
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.rows import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.log_power import cosines
@@ -20,7 +20,7 @@ from featurestore.signal.spectrum import warped_frequency
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.presets import feature_preset
 
-VTLP = AugmentationSpec(vtlp_alpha=Drawn(uniform=(0.9, 1.1)))
+VTLP = AugmentationSpec(vtlp_alpha=Distribution(uniform=(0.9, 1.1)))
 
 
 def precise(name, **changes):
@@ -172,7 +172,7 @@ def test_the_cosines_are_those_of_the_orthonormal_dct_2(coefficients, mels):
 
 @pytest.mark.parametrize("name", ["etienne", "zhao", "keren", "digits", "mfcc"])
 def test_rows_of_noisy_copies_are_those_of_the_signal_that_a_copy_has(name):
-    policy = AugmentationSpec(snr_db=Drawn(uniform=(0, 20)), vtlp_alpha=Drawn(uniform=(0.9, 1.1)))
+    policy = AugmentationSpec(snr_db=Distribution(uniform=(0, 20)), vtlp_alpha=Distribution(uniform=(0.9, 1.1)))
     engine, plain = RowEngine(precise(name), policy), RowEngine(precise(name))
     source = engine.load(voice(16_000))
     drawn = Perturbation(snr_db=10.0, noise_key=5)

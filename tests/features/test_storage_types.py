@@ -10,7 +10,7 @@ from perturbations.sounds import wav
 
 from featurestore.errors import AudioError, DamagedObjectError, SpecError
 from featurestore.integrity.verify import check_shard
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.rows import RowEngine
 from featurestore.shards.commit import commit_shard
 from featurestore.shards.grouping import PlannedShard
@@ -78,7 +78,7 @@ def test_a_loud_waveform_is_refused_in_half_precision_and_kept_in_single():
 
 
 def test_a_volume_that_lifts_samples_beyond_half_precision_is_refused_for_that_copy():
-    engine = RowEngine(FeatureSpec(kind="waveform"), AugmentationSpec(gain_db=Drawn(listed=(100.0,))))
+    engine = RowEngine(FeatureSpec(kind="waveform"), AugmentationSpec(gain_db=Distribution(listed=(100.0,))))
     source = engine.load(loud(0.9))
 
     assert engine.clean(source).max() == np.float16(0.9)
@@ -112,7 +112,7 @@ def test_verification_finds_numbers_that_an_earlier_version_stored_as_infinite(t
     ("alpha", "share", "sound"), [(1.1, 0.9, True), (1.1, 0.95, False), (1.5, 0.6, True), (2, 0.5, False)]
 )
 def test_a_warp_that_would_fold_the_frequency_axis_is_computed_no_more_and_read_still(alpha, share, sound):
-    spec = AugmentationSpec(vtlp_alpha=Drawn(uniform=(0.9, alpha)), vtlp_f0=share)
+    spec = AugmentationSpec(vtlp_alpha=Distribution(uniform=(0.9, alpha)), vtlp_f0=share)
     stored = {**RowSpec.current(FeatureSpec(), None).document, "augmentation": spec.to_dict()}
 
     assert RowSpec.from_document(stored).augmentation == spec

@@ -57,7 +57,7 @@ assert (versions["lowpass"], "scipy" in versions) == (4, True), versions
 assert "Within 10 and 8000 Hz" in {one.name: one.meaning for one in documented_fields(AugmentationSpec)}["lowpass_hz"]
 engine = RowEngine(features, policy)
 source = engine.source(Recording(np.sin(np.arange(16000, dtype=np.float32) * 2.5), 16000))
-drawn, first = engine.drawn(source, "a" * 64, 1)
+drawn, first = engine.draw_perturbation(source, "a" * 64, 1)
 assert first and 500 <= drawn.lowpass_hz <= 1000 and drawn.values == {"lowpass_hz": drawn.lowpass_hz}
 dry, wet = engine.waveform(source, None), engine.waveform(source, drawn)
 assert 0.01 < np.std(wet) / np.std(dry) < 0.3

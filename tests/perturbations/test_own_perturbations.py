@@ -13,7 +13,7 @@ from tiny_corpus import build_here, recipe, write_corpus
 from featurestore.errors import SpecError
 from featurestore.integrity.explain import compare_datasets, explain_build
 from featurestore.integrity.verify import recompute, verify
-from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn
+from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.presets import policy
@@ -88,7 +88,7 @@ def test_a_function_gets_signal_rate_and_a_generator_keyed_by_content_and_copy(m
 
 
 def test_functions_are_applied_in_their_order_after_the_gain_and_before_the_peak(module):
-    louder = engine(gain_db=Drawn(listed=(20.0,)), own=(own(module), own(module, "twice")), peak=Drawn(listed=(0.5,)))
+    louder = engine(gain_db=Distribution(listed=(20.0,)), own=(own(module), own(module, "twice")), peak=Distribution(listed=(0.5,)))
 
     found = perturbed(louder, white(3_000), Perturbation(gain_db=20.0, own=(5, 6), peak=0.5))
 

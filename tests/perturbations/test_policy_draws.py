@@ -10,7 +10,7 @@ from scipy import stats
 
 from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn, Recordings
+from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings
 from featurestore.rows import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.spectrum import warped_frequency
@@ -21,11 +21,11 @@ from featurestore.specs.presets import override, policy, preset_names
 NOISES = Recordings(tuple(f"{number:064x}" for number in range(10, 17)))
 RIRS = Recordings(tuple(f"{number:064x}" for number in range(30, 35)))
 POLICY = AugmentationSpec(
-    stretch=Drawn(0.5, (0.8, 1.25)),
-    gain_db=Drawn(1.0, (-6, 3)),
-    recorded_snr_db=Drawn(0.8, (0, 30)),
+    stretch=Distribution(0.5, (0.8, 1.25)),
+    gain_db=Distribution(1.0, (-6, 3)),
+    recorded_snr_db=Distribution(0.8, (0, 30)),
     noises=NOISES,
-    reverb=Drawn(0.3, (0.2, 1)),
+    reverb=Distribution(0.3, (0.2, 1)),
     rirs=RIRS,
     own=(CustomPerturbation("voices:telephone", 1, probability=0.25), CustomPerturbation("voices:telephone", 2)),
 )
@@ -117,7 +117,7 @@ def test_golden_draws_of_the_new_perturbations_never_change():
 
 
 def test_a_recording_drawn_for_each_copy_is_shared_by_all_files():
-    spec = AugmentationSpec(reverb=Drawn(listed=(1,)), rirs=Recordings(RIRS.contents, per="copy"))
+    spec = AugmentationSpec(reverb=Distribution(listed=(1,)), rirs=Recordings(RIRS.contents, per="copy"))
 
     rooms = {copy: {draw(spec, content, copy).rir for content in CONTENTS} for copy in range(1, 30)}
 
@@ -126,7 +126,7 @@ def test_a_recording_drawn_for_each_copy_is_shared_by_all_files():
 
 
 def test_recordings_in_turn_follow_the_copy_index():
-    spec = AugmentationSpec(reverb=Drawn(listed=(1,)), rirs=Recordings(RIRS.contents, per="turn"))
+    spec = AugmentationSpec(reverb=Distribution(listed=(1,)), rirs=Recordings(RIRS.contents, per="turn"))
 
     assert [draw(spec, CONTENTS[0], copy).rir for copy in range(1, 12)] == [
         *RIRS.contents,
@@ -227,7 +227,7 @@ def test_settings_change_one_field(settings, name, values):
     _, found = override(FeatureSpec(), None, settings)
 
     assert getattr(found, name).values == values
-    assert list(found.drawn) == [name]
+    assert list(found.distributions) == [name]
 
 
 def test_settings_name_the_place_of_recordings():
@@ -269,8 +269,8 @@ def test_an_unknown_field_of_a_policy_is_named(document):
 
 def test_a_policy_without_its_recordings_has_no_canonical_form():
     with pytest.raises(SpecError, match="names no noises"):
-        AugmentationSpec(recorded_snr_db=Drawn(listed=(1,))).to_dict()
-    unread = AugmentationSpec(recorded_snr_db=Drawn(listed=(1,)), noises=Recordings(source="somewhere"))
+        AugmentationSpec(recorded_snr_db=Distribution(listed=(1,))).to_dict()
+    unread = AugmentationSpec(recorded_snr_db=Distribution(listed=(1,)), noises=Recordings(source="somewhere"))
     with pytest.raises(SpecError, match="'somewhere' have not been read"):
         unread.to_dict()
     with pytest.raises(SpecError, match="have not been read"):

@@ -8,7 +8,7 @@ from perturbations.sounds import RATE, content, decibels, engine, held, perturbe
 from scipy import signal as scipy_signal
 
 from featurestore.errors import AudioError, SpecError
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.rows import RowEngine
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.reverberation import Noise, Room, noise_start
@@ -20,7 +20,7 @@ ROOM = wav(response())
 
 def in_room(samples, share=1.0, sound=ROOM, rate=RATE):
     data, rirs = held(sound)
-    own = engine(data, reverb=Drawn(listed=(1.0,)), rirs=rirs)
+    own = engine(data, reverb=Distribution(listed=(1.0,)), rirs=rirs)
     return perturbed(own, samples, Perturbation(reverb=share, rir=rirs.contents[0]))
 
 
@@ -69,7 +69,7 @@ def test_a_response_of_another_rate_is_resampled():
 @pytest.mark.parametrize("position", [0.0, 0.37, 0.999999])
 def test_the_ratio_of_a_recorded_noise_is_exact(snr_db, position):
     data, noises = held(wav(white(50_000, seed=5)))
-    own = engine(data, recorded_snr_db=Drawn(uniform=(-20, 40)), noises=noises)
+    own = engine(data, recorded_snr_db=Distribution(uniform=(-20, 40)), noises=noises)
     signal = tone()
 
     noisy = perturbed(
@@ -83,7 +83,7 @@ def test_the_ratio_of_a_recorded_noise_is_exact(snr_db, position):
 def test_a_recorded_noise_is_the_piece_that_was_drawn():
     noise = white(50_000, seed=5)
     data, noises = held(wav(noise))
-    own = engine(data, recorded_snr_db=Drawn(uniform=(-20, 40)), noises=noises)
+    own = engine(data, recorded_snr_db=Distribution(uniform=(-20, 40)), noises=noises)
     signal = tone()
     start = noise_start(0.37, 50_000, len(signal))
 
@@ -119,10 +119,10 @@ def test_every_start_of_a_piece_can_be_drawn_and_none_lies_outside():
 def test_a_piece_that_would_be_silent_is_moved_to_where_the_noise_sounds_and_recorded_so(before):
     noise = np.concatenate([np.zeros(before), white(40_000), np.zeros(60_000)]).astype(np.float32)
     data, noises = held(wav(noise))
-    own = engine(data, recorded_snr_db=Drawn(uniform=(0, 5)), noises=noises)
+    own = engine(data, recorded_snr_db=Distribution(uniform=(0, 5)), noises=noises)
     source = own.source(Recording(tone(), RATE))
 
-    drawn = [own.drawn(source, content(b"speech"), copy) for copy in range(1, 101)]
+    drawn = [own.draw_perturbation(source, content(b"speech"), copy) for copy in range(1, 101)]
 
     for found, first in drawn:
         added = own.waveform(source, found).astype(np.float64) - tone()
@@ -136,7 +136,7 @@ def test_a_piece_that_would_be_silent_is_moved_to_where_the_noise_sounds_and_rec
 
 def test_a_piece_of_silence_that_is_asked_for_is_refused():
     data, noises = held(wav(np.concatenate([np.zeros(40_000, np.float32), white(40_000)])))
-    own = engine(data, recorded_snr_db=Drawn(uniform=(0, 1)), noises=noises)
+    own = engine(data, recorded_snr_db=Distribution(uniform=(0, 1)), noises=noises)
 
     with pytest.raises(AudioError, match="piece of the noise is silent"):
         perturbed(own, tone(), Perturbation(recorded_snr_db=0.0, noise=noises.contents[0]))
@@ -146,13 +146,13 @@ def test_a_piece_of_silence_that_is_asked_for_is_refused():
 def test_a_gain_multiplies_each_sample_by_its_factor_exactly(gain_db):
     signal = white(5_000)
 
-    found = perturbed(engine(gain_db=Drawn(uniform=(-30, 20))), signal, Perturbation(gain_db=gain_db))
+    found = perturbed(engine(gain_db=Distribution(uniform=(-30, 20))), signal, Perturbation(gain_db=gain_db))
 
     np.testing.assert_array_equal(found.astype(np.float32), signal * np.float32(10 ** (gain_db / 20)))
 
 
 def test_a_peak_after_a_gain_is_the_peak():
-    own = engine(gain_db=Drawn(listed=(6.0,)), peak=Drawn(listed=(0.8,)), snr_db=Drawn(listed=(10.0,)))
+    own = engine(gain_db=Distribution(listed=(6.0,)), peak=Distribution(listed=(0.8,)), snr_db=Distribution(listed=(10.0,)))
 
     for wanted in (Perturbation(gain_db=6.0, peak=0.8), Perturbation(gain_db=6.0, snr_db=10.0, noise_key=2, peak=0.8)):
         assert np.max(np.abs(perturbed(own, white(5_000), wanted))) == pytest.approx(0.8, rel=1e-6)
@@ -160,17 +160,17 @@ def test_a_peak_after_a_gain_is_the_peak():
 
 def everything(data, noises, rirs):
     return AugmentationSpec(
-        semitones=Drawn(0.5, (-2, 2)),
-        stretch=Drawn(0.7, (0.8, 1.2)),
-        shift_seconds=Drawn(1.0, (-0.1, 0.1)),
-        reverb=Drawn(0.6, (0.2, 1.0)),
+        semitones=Distribution(0.5, (-2, 2)),
+        stretch=Distribution(0.7, (0.8, 1.2)),
+        shift_seconds=Distribution(1.0, (-0.1, 0.1)),
+        reverb=Distribution(0.6, (0.2, 1.0)),
         rirs=rirs,
-        recorded_snr_db=Drawn(0.7, (0, 30)),
+        recorded_snr_db=Distribution(0.7, (0, 30)),
         noises=noises,
-        snr_db=Drawn(0.5, (20, 60)),
-        gain_db=Drawn(0.8, (-6, 6)),
-        vtlp_alpha=Drawn(0.5, (0.9, 1.1)),
-        peak=Drawn(0.5, listed=(1.0,)),
+        snr_db=Distribution(0.5, (20, 60)),
+        gain_db=Distribution(0.8, (-6, 6)),
+        vtlp_alpha=Distribution(0.5, (0.9, 1.1)),
+        peak=Distribution(0.5, listed=(1.0,)),
     )
 
 
@@ -220,7 +220,7 @@ def test_a_row_with_everything_does_not_depend_on_the_rows_before_it():
 
 def test_a_silent_recording_is_refused_where_a_recorded_noise_is_asked_for():
     data, noises = held(HUM)
-    own = engine(data, recorded_snr_db=Drawn(uniform=(0, 1)), noises=noises)
+    own = engine(data, recorded_snr_db=Distribution(uniform=(0, 1)), noises=noises)
 
     with pytest.raises(AudioError, match="silent"):
         own.check(own.source(Recording(np.zeros(4_000, np.float32), RATE)))
@@ -231,9 +231,9 @@ def test_an_engine_without_a_store_says_that_it_needs_one_and_a_lost_recording_i
     wanted = Perturbation(reverb=1.0, rir=rirs.contents[0])
 
     with pytest.raises(SpecError, match="needs the store's sources"):
-        perturbed(RowEngine(engine().features, AugmentationSpec(reverb=Drawn(listed=(1,)), rirs=rirs)), tone(), wanted)
+        perturbed(RowEngine(engine().features, AugmentationSpec(reverb=Distribution(listed=(1,)), rirs=rirs)), tone(), wanted)
     with pytest.raises(SpecError, match=f"{content(b'no audio at all')[:12]}.*cannot be used"):
-        perturbed(engine(data, reverb=Drawn(listed=(1,)), rirs=rirs), tone(), wanted)
+        perturbed(engine(data, reverb=Distribution(listed=(1,)), rirs=rirs), tone(), wanted)
 
 
 def test_a_silent_response_is_an_error_that_names_it():
@@ -241,7 +241,7 @@ def test_a_silent_response_is_an_error_that_names_it():
 
     with pytest.raises(SpecError, match="silent impulse response"):
         perturbed(
-            engine(data, reverb=Drawn(listed=(1,)), rirs=rirs),
+            engine(data, reverb=Distribution(listed=(1,)), rirs=rirs),
             tone(),
             Perturbation(reverb=1.0, rir=rirs.contents[0]),
         )

@@ -9,7 +9,7 @@ from tiny_corpus import MANIFEST, build_here, recipe
 
 from featurestore.errors import AudioError, SpecError
 from featurestore.integrity.verify import recompute, verify
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.rows import LEAST_KEPT, RowEngine
 from featurestore.shards.record import record_key
 from featurestore.signal.audio import Recording
@@ -37,9 +37,9 @@ def engine_and_source(signal, augmentation=POLICY, **fields):
 
 @pytest.mark.parametrize("at", [0, 6_000, 16_000 - len(WORD)])
 def test_every_copy_of_a_word_between_zeros_holds_at_least_half_of_its_energy(at):
-    engine, source = engine_and_source(word_in(16_000, at), AugmentationSpec(shift_seconds=Drawn(uniform=(-0.3, 0.3))))
+    engine, source = engine_and_source(word_in(16_000, at), AugmentationSpec(shift_seconds=Distribution(uniform=(-0.3, 0.3))))
 
-    drawn = [engine.drawn(source, NAME, copy) for copy in range(1, 201)]
+    drawn = [engine.draw_perturbation(source, NAME, copy) for copy in range(1, 201)]
 
     kept = [np.sum(np.square(engine.waveform(source, found), dtype=np.float64)) for found, _ in drawn]
     assert min(kept) >= LEAST_KEPT * np.sum(np.square(WORD, dtype=np.float64)) * (1 - 1e-12)
@@ -53,15 +53,15 @@ def test_every_copy_of_a_word_between_zeros_holds_at_least_half_of_its_energy(at
 def test_a_copy_that_keeps_its_speech_is_the_one_that_was_drawn_first():
     engine, source = engine_and_source(white(20_000))
 
-    assert all(engine.drawn(source, NAME, copy) == (draw(POLICY, NAME, copy), True) for copy in range(1, 100))
+    assert all(engine.draw_perturbation(source, NAME, copy) == (draw(POLICY, NAME, copy), True) for copy in range(1, 100))
 
 
 def test_a_shift_in_a_circle_loses_nothing_and_is_never_drawn_again():
-    circular = AugmentationSpec(shift_seconds=Drawn(uniform=(-3, 3)), shift_fill="circular")
+    circular = AugmentationSpec(shift_seconds=Distribution(uniform=(-3, 3)), shift_fill="circular")
     engine, source = engine_and_source(word_in(16_000, 0), circular)
 
     for copy in range(1, 40):
-        found, first = engine.drawn(source, NAME, copy)
+        found, first = engine.draw_perturbation(source, NAME, copy)
         assert first
         moved = np.roll(source.signal, round(found.shift_seconds * RATE))
         np.testing.assert_array_equal(engine.waveform(source, found), moved)
@@ -69,10 +69,10 @@ def test_a_shift_in_a_circle_loses_nothing_and_is_never_drawn_again():
 
 @pytest.mark.parametrize("fill", ["zero", "circular"])
 def test_a_stretch_or_a_shift_that_moves_speech_beyond_the_seconds_of_a_row_is_drawn_again(fill):
-    moving = AugmentationSpec(stretch=Drawn(uniform=(0.5, 2.0)), shift_seconds=Drawn(uniform=(-1, 1)), shift_fill=fill)
+    moving = AugmentationSpec(stretch=Distribution(uniform=(0.5, 2.0)), shift_seconds=Distribution(uniform=(-1, 1)), shift_fill=fill)
     engine, source = engine_and_source(word_in(16_000, 10_000), moving, seconds=1.0)
 
-    drawn = [engine.drawn(source, NAME, copy) for copy in range(1, 60)]
+    drawn = [engine.draw_perturbation(source, NAME, copy) for copy in range(1, 60)]
 
     energies, places = np.square(source.signal, dtype=np.float64), np.arange(16_000)
     for found, _ in drawn:
@@ -86,13 +86,13 @@ def test_a_stretch_or_a_shift_that_moves_speech_beyond_the_seconds_of_a_row_is_d
 
 
 def test_listed_values_are_taken_in_turn_until_one_keeps_the_speech_and_none_refuses_the_recording():
-    listed = AugmentationSpec(shift_seconds=Drawn(listed=(-0.5, -0.4, 0.1)))
+    listed = AugmentationSpec(shift_seconds=Distribution(listed=(-0.5, -0.4, 0.1)))
     engine, source = engine_and_source(word_in(16_000, 0), listed)
 
-    assert [engine.drawn(source, NAME, copy)[0].shift_seconds for copy in (1, 2, 3)] == [0.1, 0.1, 0.1]
-    engine, source = engine_and_source(word_in(16_000, 0), AugmentationSpec(shift_seconds=Drawn(listed=(-0.5,))))
+    assert [engine.draw_perturbation(source, NAME, copy)[0].shift_seconds for copy in (1, 2, 3)] == [0.1, 0.1, 0.1]
+    engine, source = engine_and_source(word_in(16_000, 0), AugmentationSpec(shift_seconds=Distribution(listed=(-0.5,))))
     with pytest.raises(AudioError, match="copy 1 loses its speech in each of 100 draws"):
-        engine.drawn(source, NAME, 1)
+        engine.draw_perturbation(source, NAME, 1)
 
 
 def test_a_decision_hangs_on_sums_in_one_order():
@@ -128,7 +128,7 @@ def test_a_view_tells_what_a_build_did_without_the_recordings_and_hears_it_with_
     told = {row: view.perturbation(row) for row in copies}
 
     drawn = {
-        row: engine.drawn(sources[view.contents[row]], view.contents[row], int(view.copies[row])) for row in copies
+        row: engine.draw_perturbation(sources[view.contents[row]], view.contents[row], int(view.copies[row])) for row in copies
     }
     assert told == {row: found for row, (found, _) in drawn.items()}
     assert 5 < sum(not first for _, first in drawn.values()) < 60

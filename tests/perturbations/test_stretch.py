@@ -8,7 +8,7 @@ from perturbations.sounds import FEATURES, RATE, engine, perturbed, tone, white
 from perturbations.voices import cents, decibels, frequency, voice
 
 from featurestore.errors import AudioError
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.rows import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.pitch_grid import (
@@ -24,7 +24,7 @@ from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 
 @pytest.fixture(scope="module")
 def stretching():
-    return engine(stretch=Drawn(uniform=(0.25, 4)), semitones=Drawn(uniform=(-2, 2)))
+    return engine(stretch=Distribution(uniform=(0.25, 4)), semitones=Distribution(uniform=(-2, 2)))
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.8, 0.9, 1.1, 1.25, 2.0])
@@ -94,7 +94,7 @@ def test_a_row_of_a_stretched_copy_has_the_frames_of_its_own_length(stretching):
 
 
 def test_a_recording_whose_shortest_copy_has_no_window_is_refused_before_any_copy_is_made():
-    stretching = engine(stretch=Drawn(uniform=(0.5, 1.5)))
+    stretching = engine(stretch=Distribution(uniform=(0.5, 1.5)))
 
     with pytest.raises(AudioError, match="shorter than one window: 1500 samples"):
         stretching.check(stretching.source(Recording(white(3000), RATE)))
@@ -102,8 +102,8 @@ def test_a_recording_whose_shortest_copy_has_no_window_is_refused_before_any_cop
 
 
 def test_a_stretch_changes_no_bit_of_the_pitch_shifts_beside_it():
-    plain = RowEngine(FEATURES, AugmentationSpec(semitones=Drawn(uniform=(-2, 2))))
-    both = engine(semitones=Drawn(uniform=(-2, 2)), stretch=Drawn(uniform=(0.5, 2)))
+    plain = RowEngine(FEATURES, AugmentationSpec(semitones=Distribution(uniform=(-2, 2))))
+    both = engine(semitones=Distribution(uniform=(-2, 2)), stretch=Distribution(uniform=(0.5, 2)))
     signal, wanted = white(30_000), Perturbation(semitones=grid_semitones(2299))
 
     expected = plain.augmented(plain.source(Recording(signal, RATE)), wanted)

@@ -8,7 +8,7 @@ import torch
 from perturbations.sounds import FEATURES, wav, white
 
 from featurestore.errors import SpecError
-from featurestore.perturbations.policy_tables import CustomPerturbation, Drawn, Recordings
+from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings
 from featurestore.rows import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.row_spec import RowSpec
@@ -17,16 +17,16 @@ from pipelines.torch_rows.engine import TorchEngine
 
 SOME = Recordings(("0" * 64,))
 REFUSED = {
-    "stretch": {"stretch": Drawn(uniform=(0.9, 1.1))},
-    "reverb": {"reverb": Drawn(listed=(1,)), "rirs": SOME},
-    "recorded_snr_db": {"recorded_snr_db": Drawn(listed=(1,)), "noises": SOME},
+    "stretch": {"stretch": Distribution(uniform=(0.9, 1.1))},
+    "reverb": {"reverb": Distribution(listed=(1,)), "rirs": SOME},
+    "recorded_snr_db": {"recorded_snr_db": Distribution(listed=(1,)), "noises": SOME},
     "own": {"own": (CustomPerturbation("a:b", 1),)},
 }
 
 
 @pytest.mark.parametrize("chain", [{}, {"snr_db": 10.0, "noise_key": 3}, {"snr_db": 10.0, "noise_key": 3, "peak": 0.5}])
 def test_the_volume_is_that_of_the_processor(chain):
-    spec = AugmentationSpec(gain_db=Drawn(uniform=(-30, 30)), snr_db=Drawn(listed=(10,)), peak=Drawn(listed=(0.5,)))
+    spec = AugmentationSpec(gain_db=Distribution(uniform=(-30, 30)), snr_db=Distribution(listed=(10,)), peak=Distribution(listed=(0.5,)))
     wanted = [None, *(Perturbation(gain_db=gain, **chain) for gain in (-30.0, 6.0)), Perturbation(**chain)]
     rows = []
     for engine in (RowEngine(FEATURES, spec), TorchEngine(FEATURES, spec, torch.device("cpu"))):
@@ -55,7 +55,7 @@ def test_every_perturbation_raises_a_version_of_its_own():
     plain = dict(RowSpec.current(FEATURES, AugmentationSpec()).versions)
     added = {
         name: sorted(dict(RowSpec.current(FEATURES, AugmentationSpec(**fields)).versions).keys() - plain.keys())
-        for name, fields in (REFUSED | {"gain_db": {"gain_db": Drawn(listed=(1,))}}).items()
+        for name, fields in (REFUSED | {"gain_db": {"gain_db": Distribution(listed=(1,))}}).items()
     }
 
     assert added == {

@@ -188,9 +188,9 @@ def test_the_engine_draws_what_the_processor_draws_where_a_copy_would_lose_its_s
     soundfile.write(file, word, 16_000, format="WAV")
     source = engine.load(file.getvalue())
 
-    drawn = [engine.drawn(source, "a" * 64, copy) for copy in range(1, 60)]
+    drawn = [engine.draw_perturbation(source, "a" * 64, copy) for copy in range(1, 60)]
 
-    assert drawn == [own.drawn(own.load(file.getvalue()), "a" * 64, copy) for copy in range(1, 60)]
+    assert drawn == [own.draw_perturbation(own.load(file.getvalue()), "a" * 64, copy) for copy in range(1, 60)]
     assert {first for _, first in drawn} == {True, False}
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from featurestore.errors import DamagedObjectError, MissingObjectError, StoreTooNewError
 from featurestore.integrity.verify import verify
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.shards.commit import commit_shard, encode_shard
 from featurestore.shards.grouping import PlannedShard
 from featurestore.shards.reader import ShardReader, decode_rows
@@ -25,7 +25,7 @@ from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 
-SPEC = RowSpec(FeatureSpec(mels=8, dtype="float16"), AugmentationSpec(peak=Drawn(listed=(1.0,))), (("log", 1),))
+SPEC = RowSpec(FeatureSpec(mels=8, dtype="float16"), AugmentationSpec(peak=Distribution(listed=(1.0,))), (("log", 1),))
 
 
 def planned(members: int, copies: int, dtype: str = "float16") -> PlannedShard:

@@ -8,7 +8,7 @@ from perturbations.sounds import engine, white
 from perturbations.voices import decibels, voice
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.signal.audio import Recording
 from featurestore.signal.envelope import envelope, excited
 from featurestore.signal.pitch_grid import grid_semitones, pitch_steps
@@ -16,7 +16,7 @@ from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 
-SEMITONES = Drawn(uniform=(-12, 12))
+SEMITONES = Distribution(uniform=(-12, 12))
 FEATURES = FeatureSpec(kind="waveform", rate=16_000, dtype="float32")
 
 

@@ -5,7 +5,7 @@ import pytest
 from perturbations.sounds import engine, tone, white
 from perturbations.voices import cents, decibels, frequency, voice
 
-from featurestore.perturbations.policy_tables import Drawn
+from featurestore.perturbations.policy_tables import Distribution
 from featurestore.signal.audio import Recording
 from featurestore.signal.interpolation import (
     FILTER_REACH,
@@ -26,7 +26,7 @@ from featurestore.specs.features import FeatureSpec
 WEIGHTS = interpolation_weights()
 RATES = (8_000, 16_000, 22_050, 48_000)
 ENGINES = {
-    rate: engine(features=FeatureSpec(kind="waveform", rate=rate, dtype="float32"), semitones=Drawn(uniform=(-24, 24)))
+    rate: engine(features=FeatureSpec(kind="waveform", rate=rate, dtype="float32"), semitones=Distribution(uniform=(-24, 24)))
     for rate in RATES
 }
 
