@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from building import command
 
-from featurestore.rows import Engine
+from featurestore.row_engine import Engine
 from featurestore.specs.augmentation import draw
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.specs.row_spec import RowSpec

@@ -35,7 +35,7 @@ import soundfile
 from numpy.typing import NDArray
 from pystoi import stoi  # type: ignore[import-not-found]
 
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.pitch_grid import grid_semitones, nearest_factor, pitch_steps
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation

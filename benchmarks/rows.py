@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from featurestore import presets
-from featurestore.rows import RowEngine, warm
+from featurestore.row_engine import RowEngine, warm
 from featurestore.signal import interpolation, noise, splices, timing
 from featurestore.signal.kernels import level, rounding
 from featurestore.signal.log_power import log_mel_power

@@ -55,8 +55,9 @@ def policies(name: str | None, as_json: bool) -> None:
         spec = policy(name)
         _print_one(preset_text("policies", name), spec.to_dict() if spec else {}, as_json=as_json)
         return
-    named = {one: policy(one) for one in preset_names("policies")}
-    _print_all([{"name": one, "draws": list(spec.distributions) if spec else []} for one, spec in named.items()], as_json)
+    policies = {name: policy(name) for name in preset_names("policies")}
+    draws = {name: list(spec.distributions) if spec else [] for name, spec in policies.items()}
+    _print_all([{"name": name, "draws": drawn} for name, drawn in draws.items()], as_json)
 
 
 @click.command(epilog="Example: featurestore models")

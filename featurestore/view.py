@@ -29,7 +29,7 @@ from featurestore.tables import Table, Utterances
 if TYPE_CHECKING:
     from featurestore.corpus.splits.types import Split
     from featurestore.datasets import ReadableStore
-    from featurestore.rows import RowEngine
+    from featurestore.row_engine import RowEngine
     from featurestore.signal.recordings import DecodedRecording
 
 Triple = tuple["DatasetView", "DatasetView", "DatasetView"]
@@ -266,7 +266,7 @@ class DatasetView:
 
     @cached_property
     def _engine(self) -> RowEngine:
-        from featurestore.rows import RowEngine
+        from featurestore.row_engine import RowEngine
 
         return RowEngine(self.features, self.augmentation, self.store.source)
 

@@ -26,7 +26,7 @@ from models.runs.checkpoint import write_atomically
 from models.runs.run import Run
 
 if TYPE_CHECKING:
-    from featurestore.rows import RowEngine
+    from featurestore.row_engine import RowEngine
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
@@ -122,7 +122,7 @@ def predict_files(
     SpecError
         If window or hop is not above 0.
     """
-    from featurestore.rows import RowEngine
+    from featurestore.row_engine import RowEngine
 
     if not all(value is None or 0 < value < math.inf for value in (window, hop)):
         raise SpecError("window and hop are numbers of seconds above 0.")

@@ -19,7 +19,7 @@ import soundfile
 
 from featurestore.corpus.synthetic import demo_files
 from featurestore.perturbations.policy_tables import Distribution, Recordings
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, policy

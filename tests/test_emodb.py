@@ -14,7 +14,7 @@ from scipy import stats
 
 from featurestore.corpus.catalog import find_manifest
 from featurestore.integrity.verify import verify
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.augmentation import draw
 from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import Store, open_store

@@ -20,7 +20,7 @@ from numba.core.dispatcher import Dispatcher
 import featurestore.signal
 
 ROOT = Path(featurestore.__file__).resolve().parent
-ROW_PATH = ("signal/**/*.py", "features/*.py", "perturbations/*.py", "rows.py", "corpus/synthetic.py")
+ROW_PATH = ("signal/**/*.py", "features/*.py", "perturbations/*.py", "row_engine.py", "corpus/synthetic.py")
 NARROW = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+64bit,+cx8,+cx16,+fxsr,+mmx"
 """A processor of 2008: four numbers a register, no fused products."""
 BY_PROCESSOR = re.compile(
@@ -30,7 +30,7 @@ BY_PROCESSOR = re.compile(
 """Functions of numpy and of the system whose last bit depends on the processor."""
 ROUNDED = {
     ("elementary.py", "**"): "signs of a series",
-    ("rows.py", "sin"): "a sound that warms kernels up and becomes no row",
+    ("row_engine.py", "sin"): "a sound that warms kernels up and becomes no row",
     ("audio.py", "log10"): "a figure in a message",
     ("pitch_grid.py", "log2"): "what is recorded of a whole number of steps",
     ("pitch_grid.py", "pow"): "rounded to a whole number of steps",

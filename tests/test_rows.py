@@ -13,7 +13,7 @@ import soundfile
 from featurestore import presets
 from featurestore.errors import AudioError, SpecError
 from featurestore.perturbations.policy_tables import Distribution
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import row_versions
@@ -239,7 +239,10 @@ def test_recordings_of_other_rates_are_resampled_or_kept():
 
 
 def test_versions_name_only_the_operations_that_a_spec_uses():
-    clean, noisy = row_versions(LOGMEL, None), row_versions(MATHWORKS, AugmentationSpec(snr_db=Distribution(1.0, (0, 10))))
+    clean, noisy = (
+        row_versions(LOGMEL, None),
+        row_versions(MATHWORKS, AugmentationSpec(snr_db=Distribution(1.0, (0, 10)))),
+    )
 
     assert "noise" in noisy
     assert "resample" in noisy

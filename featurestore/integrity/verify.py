@@ -39,7 +39,7 @@ from featurestore.store import Store
 from featurestore.tables import Table
 
 if TYPE_CHECKING:
-    from featurestore.rows import Engine
+    from featurestore.row_engine import Engine
 
 FOREIGN = "a foreign file: no part of a store"
 
@@ -278,7 +278,7 @@ def recompute(
     LeftOutError
         If the dataset was copied without its originals.
     """
-    from featurestore.rows import RowEngine  # not above: repair verifies without kernels
+    from featurestore.row_engine import RowEngine  # not above: repair verifies without kernels
 
     if dataset is not None and SOURCES in store.lacks(store.reference(dataset).dataset):
         raise LeftOutError(store.uri)
@@ -335,7 +335,8 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     augmentation = record.spec.augmentation
     try:
         source = engine.load(store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
-        row = engine.rows([(source, None if augmentation is None else engine.draw_perturbation(source, content, copy).perturbation)])[0]
+        perturbation = augmentation and engine.draw_perturbation(source, content, copy).perturbation
+        (row,) = engine.rows([(source, perturbation)])
     except LeftOutError:
         raise
     except FeatureStoreError as error:

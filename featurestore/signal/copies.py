@@ -35,7 +35,9 @@ class Copy:
     `policy` is an `AugmentationSpec`, and `perturbation` the `Perturbation` with all that happens to the copy.
     """
 
-    def __init__(self, policy: Declared, source: DecodedRecording, perturbation: Declared, workspace: Workspace) -> None:
+    def __init__(
+        self, policy: Declared, source: DecodedRecording, perturbation: Declared, workspace: Workspace
+    ) -> None:
         self.policy, self.source, self.perturbation = policy, source, perturbation
         self.recordings, self.buffer = workspace.recordings, workspace.buffer
         self.weights, self.filters = workspace.weights, workspace.filters

@@ -25,8 +25,9 @@ from featurestore.registry import declared, settle_fields
 class AugmentationSpec:
     """Which perturbations the augmented copies get, in the order of `featurestore.perturbations.KINDS`.
 
-    Each of them is a field that holds a `Distribution`, beside the settings and recordings that it declares. One that is None
-    is absent and left out of the canonical form, so that a perturbation which is added later changes no address.
+    Each of them is a field that holds a `Distribution`, beside the settings and recordings that it declares. One that
+    is None is absent and left out of the canonical form, so that a perturbation which is added later changes no
+    address.
     """
 
     seed: int = 0
@@ -61,7 +62,9 @@ class AugmentationSpec:
         SpecError
             If a perturbation needs recordings and none are named.
         """
-        needed = {RECORDINGS[name]: getattr(self, RECORDINGS[name]) for name in self.distributions if name in RECORDINGS}
+        needed = {
+            RECORDINGS[name]: getattr(self, RECORDINGS[name]) for name in self.distributions if name in RECORDINGS
+        }
         for name, recordings in needed.items():
             if recordings is None:
                 raise SpecError(f"the policy names no {name}: give them as '[{name}] source = FOLDER' in its file.")

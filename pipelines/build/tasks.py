@@ -29,7 +29,7 @@ from featurestore.store import Store, open_store
 from pipelines.workers.engines import lent_engine
 
 if TYPE_CHECKING:
-    from featurestore.rows import Engine
+    from featurestore.row_engine import Engine
     from featurestore.signal.recordings import DecodedRecording
 
 Row = NDArray[Any]
@@ -173,7 +173,7 @@ def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tup
 
 def warm_worker(features: FeatureSpec, augmentation: AugmentationSpec | None) -> None:
     """Load what rows need, compiled code included, before the first task asks for it."""
-    from featurestore.rows import warm
+    from featurestore.row_engine import warm
 
     warm(features, augmentation)
 

@@ -1,7 +1,7 @@
 """The torch engine: augmentation and log-mel of many rows at a time, on a GPU. Nothing else here imports torch.
 
-It computes what `featurestore.rows` computes, from the same specs, draws, windows, bands and noise counters. Rounding
-differs, so its rows name their engine, `torch-1`, in their key, and the two never mix in a dataset.
+It computes what `featurestore.row_engine` computes, from the same specs, draws, windows, bands and noise counters.
+Rounding differs, so its rows name their engine, `torch-1`, in their key, and the two never mix in a dataset.
 
 Agreement with the processor's own engine, as natural logarithms: float32 rows differ by at most `TOLERANCE`, float16
 rows by that or one unit in the last place, in less than `UNEQUAL` of their values. Measured on Emo-DB with the policy

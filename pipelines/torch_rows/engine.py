@@ -9,7 +9,7 @@ import torch
 
 from featurestore.errors import AudioError, BuildError
 from featurestore.perturbations.white_noise import SINGLE_BELOW_DB
-from featurestore.rows import Draw, RowEngine
+from featurestore.row_engine import Draw, RowEngine
 from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS, Row, is_finite
 from featurestore.signal.recordings import DecodedRecording

@@ -15,7 +15,7 @@ from featurestore.specs.row_spec import CPU, TORCH, RowSpec, check_together
 from featurestore.store import open_store
 
 if TYPE_CHECKING:
-    from featurestore.rows import Engine
+    from featurestore.row_engine import Engine
     from featurestore.specs.augmentation import AugmentationSpec
     from featurestore.specs.features import FeatureSpec
 
@@ -69,7 +69,7 @@ def open_engine(spec: RowSpec, device: str | None = None, recordings: Callable[[
         If the device is not there.
     """
     if spec.engine == CPU:
-        from featurestore.rows import RowEngine
+        from featurestore.row_engine import RowEngine
 
         return RowEngine(spec.features, spec.augmentation, recordings)
     from pipelines.torch_rows.engine import TorchEngine, open_device

@@ -24,7 +24,7 @@ LENGTH_BYTES = 4
 """Bytes of the length of the message that says what to prepare."""
 WORKER_WANTED = b"+"
 """Comes with the worker's end of its socket."""
-IMPORTED_ONCE = ("pipelines.build.tasks", "featurestore.rows")
+IMPORTED_ONCE = ("pipelines.build.tasks", "featurestore.row_engine")
 """What workers of any build need, imported before it is known which build this is."""
 
 

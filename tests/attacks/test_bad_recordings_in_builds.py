@@ -94,7 +94,7 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
     plan = plan_build(store, corpus("wav"), DatasetSpec(feature_preset("mathworks"), None, 0))
     (bundle,) = bundles_of(store, plan)
     deadly = (
-        "import os; from featurestore.rows import RowEngine\n"
+        "import os; from featurestore.row_engine import RowEngine\n"
         "load = RowEngine.load_segments\n"
         "def deadly(self, data, *rest):\n"
         "    return os.kill(os.getpid(), 9) if b'trap' in data else load(self, data, *rest)\n"
@@ -112,7 +112,7 @@ def test_a_recording_that_kills_its_worker_is_found_among_the_others_and_rejecte
 
 ARMED = (
     "import os\n"
-    "from featurestore.rows import RowEngine\n"
+    "from featurestore.row_engine import RowEngine\n"
     "load = RowEngine.load_segments\n"
     "def once(self, data, *rest):\n"
     "    try:\n"

@@ -159,7 +159,10 @@ def test_any_bytes_as_a_stored_object_are_one_of_our_errors(kind, data):
 
 
 SHARD = PlannedShard(
-    RowSpec(FeatureSpec(mels=8), AugmentationSpec(peak=Distribution(listed=(1.0,))), (("log", 1),)), 1, 3, ("a" * 64, "b" * 64)
+    RowSpec(FeatureSpec(mels=8), AugmentationSpec(peak=Distribution(listed=(1.0,))), (("log", 1),)),
+    1,
+    3,
+    ("a" * 64, "b" * 64),
 )
 
 

@@ -49,7 +49,7 @@ NEWCOMER = """
 import numpy as np
 from pipelines.experiments.settings import documented_fields
 from featurestore.errors import SpecError
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import override

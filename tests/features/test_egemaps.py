@@ -9,7 +9,7 @@ from real_recordings import emodb_files, voice, wav
 
 from featurestore.errors import AudioError, MissingPackageError
 from featurestore.perturbations.policy_tables import Distribution
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs import row_spec
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.presets import feature_preset

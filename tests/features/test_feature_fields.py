@@ -8,7 +8,7 @@ from featurestore.checksummed_json import digest
 from featurestore.errors import AudioError, SpecError, UnknownNameError
 from featurestore.features import KINDS
 from featurestore.perturbations.policy_tables import Distribution
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, override, preset_names

@@ -15,7 +15,7 @@ from tiny_corpus import build_here, file_name, tone, write_corpus
 
 from featurestore.errors import AudioError, SpecError
 from featurestore.integrity.explain import compare_datasets
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.trusted_code import VARIABLE
 from pipelines.build.spec import DatasetSpec

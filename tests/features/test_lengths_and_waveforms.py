@@ -7,7 +7,7 @@ import pytest
 from real_recordings import emodb_files, voice, wav
 
 from featurestore.errors import AudioError
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.timing import fit_length
 from featurestore.specs.augmentation import Perturbation
 from featurestore.specs.features import FeatureSpec

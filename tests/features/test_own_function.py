@@ -11,7 +11,7 @@ from demo_corpus import ROOT
 from real_recordings import voice
 
 from featurestore.errors import AudioError, SpecError
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.trusted_code import VARIABLE, trust, trusted_modules

@@ -13,7 +13,7 @@ import scipy.signal
 from real_recordings import command_files, emodb_files, voice, wav
 
 from featurestore.perturbations.policy_tables import Distribution
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.log_power import cosines
 from featurestore.signal.spectrum import warped_frequency

@@ -11,7 +11,7 @@ from perturbations.sounds import wav
 from featurestore.errors import AudioError, DamagedObjectError, SpecError
 from featurestore.integrity.verify import check_shard
 from featurestore.perturbations.policy_tables import Distribution
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.shards.commit import commit_shard
 from featurestore.shards.grouping import PlannedShard
 from featurestore.signal.arrays import is_finite

@@ -12,7 +12,7 @@ import torch
 from demo_corpus import ROOT
 
 from featurestore.errors import MissingPackageError, SpecError, StorageError, UnknownNameError
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.presets import feature_preset
 from models.batches.normalisation import Normalisation
 from models.exports import MOST_DIFFERENCE, export_model, formats, original

@@ -11,7 +11,7 @@ import soundfile
 
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.errors import AudioError
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.features import FeatureSpec
 from models.prediction import file_pieces, predict_files, write_answers
 

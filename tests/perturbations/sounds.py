@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from featurestore.perturbations.policy_tables import Recordings
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec

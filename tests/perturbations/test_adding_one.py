@@ -43,7 +43,7 @@ assert list(KINDS)[list(KINDS).index("snr_db") + 1] == "lowpass_hz"
 
 import numpy as np
 from pipelines.experiments.settings import documented_fields
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec

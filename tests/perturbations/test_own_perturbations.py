@@ -88,7 +88,9 @@ def test_a_function_gets_signal_rate_and_a_generator_keyed_by_content_and_copy(m
 
 
 def test_functions_are_applied_in_their_order_after_the_gain_and_before_the_peak(module):
-    louder = engine(gain_db=Distribution(listed=(20.0,)), own=(own(module), own(module, "twice")), peak=Distribution(listed=(0.5,)))
+    louder = engine(
+        gain_db=Distribution(listed=(20.0,)), own=(own(module), own(module, "twice")), peak=Distribution(listed=(0.5,))
+    )
 
     found = perturbed(louder, white(3_000), Perturbation(gain_db=20.0, own=(5, 6), peak=0.5))
 

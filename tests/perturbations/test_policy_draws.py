@@ -11,7 +11,7 @@ from scipy import stats
 from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.spectrum import warped_frequency
 from featurestore.specs.augmentation import AugmentationSpec, draw

@@ -9,7 +9,7 @@ from scipy import signal as scipy_signal
 
 from featurestore.errors import AudioError, SpecError
 from featurestore.perturbations.policy_tables import Distribution
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.reverberation import Noise, Room, noise_start
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
@@ -152,7 +152,9 @@ def test_a_gain_multiplies_each_sample_by_its_factor_exactly(gain_db):
 
 
 def test_a_peak_after_a_gain_is_the_peak():
-    own = engine(gain_db=Distribution(listed=(6.0,)), peak=Distribution(listed=(0.8,)), snr_db=Distribution(listed=(10.0,)))
+    own = engine(
+        gain_db=Distribution(listed=(6.0,)), peak=Distribution(listed=(0.8,)), snr_db=Distribution(listed=(10.0,))
+    )
 
     for wanted in (Perturbation(gain_db=6.0, peak=0.8), Perturbation(gain_db=6.0, snr_db=10.0, noise_key=2, peak=0.8)):
         assert np.max(np.abs(perturbed(own, white(5_000), wanted))) == pytest.approx(0.8, rel=1e-6)
@@ -231,7 +233,9 @@ def test_an_engine_without_a_store_says_that_it_needs_one_and_a_lost_recording_i
     wanted = Perturbation(reverb=1.0, rir=rirs.contents[0])
 
     with pytest.raises(SpecError, match="needs the store's sources"):
-        perturbed(RowEngine(engine().features, AugmentationSpec(reverb=Distribution(listed=(1,)), rirs=rirs)), tone(), wanted)
+        perturbed(
+            RowEngine(engine().features, AugmentationSpec(reverb=Distribution(listed=(1,)), rirs=rirs)), tone(), wanted
+        )
     with pytest.raises(SpecError, match=f"{content(b'no audio at all')[:12]}.*cannot be used"):
         perturbed(engine(data, reverb=Distribution(listed=(1,)), rirs=rirs), tone(), wanted)
 

@@ -10,7 +10,7 @@ from tiny_corpus import MANIFEST, build_here, recipe
 from featurestore.errors import AudioError, SpecError
 from featurestore.integrity.verify import recompute, verify
 from featurestore.perturbations.policy_tables import Distribution
-from featurestore.rows import LEAST_KEPT, RowEngine
+from featurestore.row_engine import LEAST_KEPT, RowEngine
 from featurestore.shards.record import record_key
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec, draw
@@ -37,7 +37,9 @@ def engine_and_source(signal, augmentation=POLICY, **fields):
 
 @pytest.mark.parametrize("at", [0, 6_000, 16_000 - len(WORD)])
 def test_every_copy_of_a_word_between_zeros_holds_at_least_half_of_its_energy(at):
-    engine, source = engine_and_source(word_in(16_000, at), AugmentationSpec(shift_seconds=Distribution(uniform=(-0.3, 0.3))))
+    engine, source = engine_and_source(
+        word_in(16_000, at), AugmentationSpec(shift_seconds=Distribution(uniform=(-0.3, 0.3)))
+    )
 
     drawn = [engine.draw_perturbation(source, NAME, copy) for copy in range(1, 201)]
 
@@ -53,7 +55,9 @@ def test_every_copy_of_a_word_between_zeros_holds_at_least_half_of_its_energy(at
 def test_a_copy_that_keeps_its_speech_is_the_one_that_was_drawn_first():
     engine, source = engine_and_source(white(20_000))
 
-    assert all(engine.draw_perturbation(source, NAME, copy) == (draw(POLICY, NAME, copy), True) for copy in range(1, 100))
+    assert all(
+        engine.draw_perturbation(source, NAME, copy) == (draw(POLICY, NAME, copy), True) for copy in range(1, 100)
+    )
 
 
 def test_a_shift_in_a_circle_loses_nothing_and_is_never_drawn_again():
@@ -69,7 +73,9 @@ def test_a_shift_in_a_circle_loses_nothing_and_is_never_drawn_again():
 
 @pytest.mark.parametrize("fill", ["zero", "circular"])
 def test_a_stretch_or_a_shift_that_moves_speech_beyond_the_seconds_of_a_row_is_drawn_again(fill):
-    moving = AugmentationSpec(stretch=Distribution(uniform=(0.5, 2.0)), shift_seconds=Distribution(uniform=(-1, 1)), shift_fill=fill)
+    moving = AugmentationSpec(
+        stretch=Distribution(uniform=(0.5, 2.0)), shift_seconds=Distribution(uniform=(-1, 1)), shift_fill=fill
+    )
     engine, source = engine_and_source(word_in(16_000, 10_000), moving, seconds=1.0)
 
     drawn = [engine.draw_perturbation(source, NAME, copy) for copy in range(1, 60)]
@@ -128,7 +134,8 @@ def test_a_view_tells_what_a_build_did_without_the_recordings_and_hears_it_with_
     told = {row: view.perturbation(row) for row in copies}
 
     drawn = {
-        row: engine.draw_perturbation(sources[view.contents[row]], view.contents[row], int(view.copies[row])) for row in copies
+        row: engine.draw_perturbation(sources[view.contents[row]], view.contents[row], int(view.copies[row]))
+        for row in copies
     }
     assert told == {row: found for row, (found, _) in drawn.items()}
     assert 5 < sum(not first for _, first in drawn.values()) < 60

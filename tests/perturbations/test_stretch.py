@@ -9,7 +9,7 @@ from perturbations.voices import cents, decibels, frequency, voice
 
 from featurestore.errors import AudioError
 from featurestore.perturbations.policy_tables import Distribution
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.pitch_grid import (
     grid_semitones,

@@ -9,7 +9,7 @@ from perturbations.sounds import FEATURES, wav, white
 
 from featurestore.errors import SpecError
 from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.row_spec import RowSpec
 from pipelines.torch_rows import TOLERANCE
@@ -26,7 +26,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("chain", [{}, {"snr_db": 10.0, "noise_key": 3}, {"snr_db": 10.0, "noise_key": 3, "peak": 0.5}])
 def test_the_volume_is_that_of_the_processor(chain):
-    spec = AugmentationSpec(gain_db=Distribution(uniform=(-30, 30)), snr_db=Distribution(listed=(10,)), peak=Distribution(listed=(0.5,)))
+    spec = AugmentationSpec(
+        gain_db=Distribution(uniform=(-30, 30)), snr_db=Distribution(listed=(10,)), peak=Distribution(listed=(0.5,))
+    )
     wanted = [None, *(Perturbation(gain_db=gain, **chain) for gain in (-30.0, 6.0)), Perturbation(**chain)]
     rows = []
     for engine in (RowEngine(FEATURES, spec), TorchEngine(FEATURES, spec, torch.device("cpu"))):

@@ -65,7 +65,7 @@ def test_wav_files_are_the_signals_that_rows_were_computed_from(view, tmp_path):
 
 
 def test_each_recording_is_decoded_once_for_its_copies(view, monkeypatch):
-    from featurestore.rows import RowEngine
+    from featurestore.row_engine import RowEngine
 
     loads = []
     load = RowEngine.load

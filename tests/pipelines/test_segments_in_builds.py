@@ -20,7 +20,7 @@ from featurestore.errors import DamagedObjectError, LeakError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.explain import compare_datasets
 from featurestore.integrity.verify import recompute, verify
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.segments import Segment, recording_of
 from featurestore.shards.record import record_key
 from featurestore.store import open_store

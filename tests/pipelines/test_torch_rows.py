@@ -14,7 +14,7 @@ import torch
 from demo_corpus import ingest_demo
 
 from featurestore.errors import AudioError
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal import noise as own_noise
 from featurestore.signal.noise import philox as own_philox
 from featurestore.specs.augmentation import draw

@@ -26,7 +26,9 @@ from featurestore.specs.features import FeatureSpec
 WEIGHTS = interpolation_weights()
 RATES = (8_000, 16_000, 22_050, 48_000)
 ENGINES = {
-    rate: engine(features=FeatureSpec(kind="waveform", rate=rate, dtype="float32"), semitones=Distribution(uniform=(-24, 24)))
+    rate: engine(
+        features=FeatureSpec(kind="waveform", rate=rate, dtype="float32"), semitones=Distribution(uniform=(-24, 24))
+    )
     for rate in RATES
 }
 

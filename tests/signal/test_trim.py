@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.errors import SpecError
-from featurestore.rows import RowEngine
+from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.timing import sounding
 from featurestore.specs.features import FeatureSpec
