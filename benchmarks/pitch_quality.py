@@ -64,7 +64,7 @@ def own(policy: dict[str, Any] | None = None) -> tuple[Change, Change]:
     engine = RowEngine(FeatureSpec(kind="waveform", rate=RATE, dtype="float32"), AugmentationSpec.from_dict(rules))
 
     def changed(signal: Signal, perturbation: Perturbation) -> Signal:
-        return engine.waveform(engine.source(Recording(signal, RATE)), perturbation)
+        return engine.waveform(engine.prepare_recording(Recording(signal, RATE)), perturbation)
 
     return (
         lambda signal, semitones: changed(signal, Perturbation(semitones=grid_semitones(pitch_steps(semitones)))),

@@ -277,5 +277,5 @@ class ReadableStore(Protocol):
     def table(self, table: str) -> Table:
         """Return a table."""
 
-    def source(self, content: str) -> bytes:
+    def original(self, content: str) -> bytes:
         """Return an original recording."""

@@ -50,8 +50,8 @@ class Engine(Protocol):
     """What computes rows: `RowEngine` here, or one that lives on another device."""
 
     @property
-    def sources_at_once(self) -> int:
-        """Sources whose rows it is best given together."""
+    def recordings_at_once(self) -> int:
+        """Preferred number of recordings per call of `rows`."""
 
     def load(self, data: bytes, segment: Segment = WHOLE, max_seconds: float = MAX_SECONDS) -> DecodedRecording:
         """Decode a recording from a file's bytes, or a segment of it, and bring it to the rate of the features.
@@ -68,19 +68,19 @@ class Engine(Protocol):
         The list has the reason in place of one that cannot become rows; an error of the file is raised.
         """
 
-    def check(self, source: DecodedRecording) -> AugmentationSpec:
-        """Return the augmentation spec if it can be applied to a source; `AudioError` if it is silent or too short."""
+    def check(self, recording: DecodedRecording) -> AugmentationSpec:
+        """Return the augmentation spec if it can be applied to a recording; `AudioError` if silent or too short."""
 
-    def draw_perturbation(self, source: DecodedRecording, content: str, copy: int) -> Draw:
+    def draw_perturbation(self, recording: DecodedRecording, content: str, copy: int) -> Draw:
         """Draw what a copy of a recording gets.
 
         A copy that keeps less than `LEAST_KEPT` of the energy of the clean row's signal is drawn again, and a piece of
-        a noise that would be silence is moved; for a silent source nothing is. `AudioError` if no draw of `ATTEMPTS`
+        a noise that would be silence is moved; for a silent recording nothing is. `AudioError` if no draw of `ATTEMPTS`
         keeps the speech.
         """
 
     def rows(self, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> list[Row]:
-        """Return the rows of sources that have been checked; clean ones where the perturbation is None."""
+        """Return the rows of recordings that have been checked; clean ones where the perturbation is None."""
 
 
 class RowEngine:
@@ -94,12 +94,12 @@ class RowEngine:
     augmentation : AugmentationSpec or None
         None computes clean rows only.
     recordings : callable, optional
-        Returns the bytes of a noise or room response by its sha256, as `Store.source` does; policies without any need
-        none.
+        Returns the bytes of a noise or room response by its sha256, as `Store.original` does; policies without any
+        need none.
     """
 
-    sources_at_once = 1
-    """One source after the other, so that the analysis of each can be freed."""
+    recordings_at_once = 1
+    """One recording after the other, so that the analysis of each can be freed."""
 
     def __init__(
         self, features: FeatureSpec, augmentation: AugmentationSpec | None = None, recordings: ReadBytes | None = None
@@ -122,15 +122,15 @@ class RowEngine:
         self, data: bytes, segments: Sequence[Segment], max_seconds: float = MAX_SECONDS
     ) -> list[DecodedRecording | AudioError]:
         """Decode segments of one recording in one pass."""
-        sources: list[DecodedRecording | AudioError] = []
+        recordings: list[DecodedRecording | AudioError] = []
         for found in self._decoder.decode_segments(data, segments, max_seconds):
             try:
-                sources.append(found if isinstance(found, AudioError) else self.source(found))
+                recordings.append(found if isinstance(found, AudioError) else self.prepare_recording(found))
             except AudioError as error:
-                sources.append(error)
-        return sources
+                recordings.append(error)
+        return recordings
 
-    def source(self, recording: Recording) -> DecodedRecording:
+    def prepare_recording(self, recording: Recording) -> DecodedRecording:
         """Take a decoded recording, resampled and trimmed for the features; errors as of `load`."""
         recorded_rate = recording.rate
         seconds = counted_seconds(len(recording.signal), recorded_rate)
@@ -146,19 +146,19 @@ class RowEngine:
         self._check_length(recording.rate, len(signal))
         return DecodedRecording(signal, recording.rate, recorded_rate, start, seconds)
 
-    def check(self, source: DecodedRecording) -> AugmentationSpec:
-        """Return the augmentation spec if it can be applied to a source."""
-        policy = self._policy(source)
+    def check(self, recording: DecodedRecording) -> AugmentationSpec:
+        """Return the augmentation spec if it can be applied to a recording."""
+        policy = self._policy(recording)
         factors = policy.stretch.values if policy.stretch else ()
-        shortest = min(stretched_samples(len(source.signal), factor) for factor in (1.0, *factors))
-        self._check_length(source.rate, shortest)
+        shortest = min(stretched_samples(len(recording.signal), factor) for factor in (1.0, *factors))
+        self._check_length(recording.rate, shortest)
         return policy
 
-    def _policy(self, source: DecodedRecording) -> AugmentationSpec:
-        """Return the augmentation spec if there is one and each of its perturbations is defined for the source."""
+    def _policy(self, recording: DecodedRecording) -> AugmentationSpec:
+        """Return the augmentation spec if there is one and each of its perturbations is defined for the recording."""
         if self.augmentation is None:
             raise SpecError("no augmentation: an engine for augmented rows needs an augmentation spec.")
-        if source.silent and any(KINDS[name].needs_sound for name in self.augmentation.distributions):
+        if recording.silent and any(KINDS[name].needs_sound for name in self.augmentation.distributions):
             raise AudioError("the signal is silent: noise at a ratio to it, or a peak, cannot be set.")
         return self.augmentation
 
@@ -166,15 +166,15 @@ class RowEngine:
         given = self.features.samples(rate) if samples else None
         self._transform(rate).check(samples if given is None else given)
 
-    def draw_perturbation(self, source: DecodedRecording, content: str, copy: int) -> Draw:
+    def draw_perturbation(self, recording: DecodedRecording, content: str, copy: int) -> Draw:
         """Draw what a copy of a recording gets."""
-        policy = self._policy(source)
-        window = self.features.samples(source.rate)
+        policy = self._policy(recording)
+        window = self.features.samples(recording.rate)
         for attempt in range(ATTEMPTS):
             found = draw(policy, content, copy, attempt)
-            made = Copy(policy, source, found, self._workspace)
+            made = Copy(policy, recording, found, self._workspace)
             moves = any(KINDS[name].moves for name in found.values)
-            if not moves or source.silent or made.kept(window) >= LEAST_KEPT:
+            if not moves or recording.silent or made.kept(window) >= LEAST_KEPT:
                 settled: dict[str, Any] = {}
                 for name, value in found.values.items():
                     settled |= KINDS[name].settled(value, made)
@@ -185,61 +185,64 @@ class RowEngine:
 
     def rows(self, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> list[Row]:
         """Return rows, one after the other."""
-        return [self.clean(source) if one is None else self.augmented(source, one) for source, one in wanted]
+        return [
+            self.clean(recording) if perturbation is None else self.augmented(recording, perturbation)
+            for recording, perturbation in wanted
+        ]
 
-    def clean(self, source: DecodedRecording) -> Row:
+    def clean(self, recording: DecodedRecording) -> Row:
         """Return the row of the recording as it is, array [frames, width] in the dtype of the features."""
-        return self._row(source, source.signal, np.float32(1), np.float64, None)
+        return self._row(recording, recording.signal, np.float32(1), np.float64, None)
 
-    def augmented(self, source: DecodedRecording, perturbation: Perturbation) -> Row:
+    def augmented(self, recording: DecodedRecording, perturbation: Perturbation) -> Row:
         """Return the row of one augmented copy, array [frames, width] in the dtype of the features.
 
-        `AudioError` if the source is silent and the policy has noise or a peak, nothing of the signal is left, or a
+        `AudioError` if the recording is silent and the policy has noise or a peak, nothing of the signal is left, or a
         number does not fit the dtype; `SpecError` if a recording or a function of the policy cannot be used.
         """
-        copy = self._perturbed(source, perturbation)
+        copy = self._perturbed(recording, perturbation)
         precision = np.float32 if copy.single else np.float64
-        return self._row(source, copy.signal, copy.gain, precision, copy.warping)
+        return self._row(recording, copy.signal, copy.gain, precision, copy.warping)
 
-    def waveform(self, source: DecodedRecording, perturbation: Perturbation | None) -> Signal:
+    def waveform(self, recording: DecodedRecording, perturbation: Perturbation | None) -> Signal:
         """Return the signal that a row is computed from, array [time], float32; None is the clean row.
 
         It has the length that the features set, if any. VTLP leaves it unchanged: it acts on the spectrogram.
         """
-        signal, gain = source.signal, np.float32(1)
+        signal, gain = recording.signal, np.float32(1)
         if perturbation is not None:
-            copy = self._perturbed(source, perturbation)
+            copy = self._perturbed(recording, perturbation)
             signal, gain = copy.signal, copy.gain
-        return fit_length(signal, self.features.samples(source.rate)) * gain
+        return fit_length(signal, self.features.samples(recording.rate)) * gain
 
-    def _perturbed(self, source: DecodedRecording, perturbation: Perturbation) -> Copy:
+    def _perturbed(self, recording: DecodedRecording, perturbation: Perturbation) -> Copy:
         """Return a copy whose signal may lie in a buffer that the next call overwrites."""
-        copy = Copy(self._policy(source), source, perturbation, self._workspace)
+        copy = Copy(self._policy(recording), recording, perturbation, self._workspace)
         values = perturbation.values
         _apply({name: value for name, value in values.items() if not KINDS[name].last}, copy)
         for custom, key in zip(copy.policy.own, perturbation.own, strict=False):
             if key is not None:
-                copy.signal = apply_custom(custom, copy.signal, source.rate, key)
+                copy.signal = apply_custom(custom, copy.signal, recording.rate, key)
         _apply({name: value for name, value in values.items() if KINDS[name].last}, copy)
         if any(key is not None for key in perturbation.own):
             try:
-                self._check_length(source.rate, len(copy.signal))
+                self._check_length(recording.rate, len(copy.signal))
             except AudioError as error:
                 raise SpecError(f"after the policy's own functions a copy is {error}") from error
-            if copy.energy == 0 and not source.silent:
+            if copy.energy == 0 and not recording.silent:
                 raise AudioError("the policy's own functions leave no signal.")
         return copy
 
     def _row(
         self,
-        source: DecodedRecording,
+        recording: DecodedRecording,
         signal: Signal,
         gain: np.float32,
         precision: type[np.floating],
         warping: tuple[float, float] | None,
     ) -> Row:
-        fitted = fit_length(signal, self.features.samples(source.rate))
-        return stored(self._transform(source.rate)(fitted, gain, precision, warping), self.features.dtype)
+        fitted = fit_length(signal, self.features.samples(recording.rate))
+        return stored(self._transform(recording.rate)(fitted, gain, precision, warping), self.features.dtype)
 
     def _transform(self, rate: int) -> Transform:
         if rate not in self._transforms:
@@ -299,10 +302,10 @@ def warm(features: FeatureSpec, augmentation: AugmentationSpec | None = None) ->
     time = np.arange(max(2 * features.fft_length, rate // 10)) / rate
     signal = np.sin(2 * np.pi * 0.05 * rate * time).astype(np.float32)
     engine = RowEngine(features, augmentation)
-    source = engine.source(Recording(signal, rate))
+    recording = engine.prepare_recording(Recording(signal, rate))
     foreign = FEATURES[features.kind].foreign
     if not foreign:
-        engine.clean(source)
+        engine.clean(recording)
     if augmentation is None:
         return
     typical = {
@@ -313,4 +316,4 @@ def warm(features: FeatureSpec, augmentation: AugmentationSpec | None = None) ->
     for left_out in (None, *typical):  # what is left out lets other kernels in
         perturbation = Perturbation(**{name: value for name, value in typical.items() if name != left_out})
         with suppress(AudioError):  # a policy that does not suit this tone
-            (engine.waveform if foreign else engine.augmented)(source, perturbation)
+            (engine.waveform if foreign else engine.augmented)(recording, perturbation)

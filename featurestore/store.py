@@ -95,7 +95,7 @@ class Store:
         """Return whether a shard's record and data object both exist."""
         return self.storage.exists(record_key(address)) and self.storage.exists(data_key(address))
 
-    def source(self, content: str) -> bytes:
+    def original(self, content: str) -> bytes:
         """Return the bytes of the original recording that a content id is, or is a segment of.
 
         `MissingObjectError` if the store does not hold it, `LeftOutError` if that is because a dataset was copied

@@ -260,7 +260,7 @@ class DatasetView:
         """Return a row's recording, decoded; the last one is kept, as the copies of a recording follow each other."""
         content = self.contents[row]
         if self._decoded is None or self._decoded[0] != content:
-            loaded = self._engine.load(self.store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
+            loaded = self._engine.load(self.store.original(content), segment_of(content), LARGEST_MAX_SECONDS)
             self._decoded = content, loaded
         return self._decoded[1]
 
@@ -268,7 +268,7 @@ class DatasetView:
     def _engine(self) -> RowEngine:
         from featurestore.row_engine import RowEngine
 
-        return RowEngine(self.features, self.augmentation, self.store.source)
+        return RowEngine(self.features, self.augmentation, self.store.original)
 
     def select(self, rows: NDArray[Any]) -> DatasetView:
         """Return the view of some rows, given by position or by a mask `array [rows]` of truth values."""

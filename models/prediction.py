@@ -198,17 +198,17 @@ def file_pieces(
         If the file cannot be read, is too short for one frame, or is silent from start to end.
     """
     try:
-        source = engine.load(_recorded(path))
-        count = len(source.signal)
-        length = count if window is None else min(count, max(1, round(window * source.rate)))
-        step = max(1, round((hop or window or 1.0) * source.rate))
+        recording = engine.load(_recorded(path))
+        count = len(recording.signal)
+        length = count if window is None else min(count, max(1, round(window * recording.rate)))
+        step = max(1, round((hop or window or 1.0) * recording.rate))
         starts = [*range(0, count - length, step), count - length]
         pieces = []
         for start in starts:
-            part = replace(source, signal=source.signal[start : start + length])
+            part = replace(recording, signal=recording.signal[start : start + length])
             features = None if np.ptp(part.signal) == 0 else engine.clean(part)
-            first = source.start + start
-            place = first / source.rate, (first + length) / source.rate
+            first = recording.start + start
+            place = first / recording.rate, (first + length) / recording.rate
             pieces.append((Piece(*place, 0 if features is None else len(features)), features))
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error

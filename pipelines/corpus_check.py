@@ -124,7 +124,7 @@ def _completeness(
     manifest, source = _manifest_of(name, source, limits)
     known = known_listing(store, manifest) if source is None else None
     if known is not None:
-        found = check_completeness(manifest, known, store.source, stand_ins(manifest, known, store.source))
+        found = check_completeness(manifest, known, store.original, stand_ins(manifest, known, store.original))
         return found, _decoded(manifest, found.corpus, None, store, max_seconds) if max_seconds else None
     opened = corpus_source(manifest, fetcher.local(source, manifest), limits)
     faults: dict[str, str] = {}
@@ -159,7 +159,7 @@ def _decoded(manifest: Manifest, corpus: Corpus, source: Source | None, store: S
         recordings[one.file.path] = one.content
         segments.setdefault(one.file.path, []).append(segment_of(one.content))
     if source is None:
-        kept = ((path, store.source(content)) for path, content in recordings.items())
+        kept = ((path, store.original(content)) for path, content in recordings.items())
         return check_audio(kept, labels, segments=segments, max_seconds=max_seconds)
     read = (
         (unicodedata.normalize("NFC", manifest.audio.corpus_path(path)), manifest.recording(path, data))

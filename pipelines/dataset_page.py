@@ -223,7 +223,7 @@ def _quality(view: DatasetView, store: Store, *, asked: bool, jobs: int | None) 
     whole = [one.file for one in utterances]
     files = {one.path: one.content for one in whole}
     found = check_audio(
-        ((path, store.source(content)) for path, content in sorted(files.items())),
+        ((path, store.original(content)) for path, content in sorted(files.items())),
         dict(zip(utterances.paths, utterances.labels, strict=True)),
         jobs,
     )

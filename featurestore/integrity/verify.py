@@ -134,7 +134,7 @@ def _check(store: Store, key: str, findings: Findings) -> None:
         case ["tables", _]:
             Table.from_bytes(key, store.storage.get(key))
         case ["sources", content]:
-            store.source(content)
+            store.original(content)
         case ["listings", _]:
             parse_listing(key, store.storage.get(key))
         case ["rejects", *_]:
@@ -294,9 +294,9 @@ def recompute(
             skipped += len(chosen)
             continue
         if open_engine is None:
-            engine: Engine = RowEngine(spec.features, spec.augmentation, store.source)
+            engine: Engine = RowEngine(spec.features, spec.augmentation, store.original)
         else:
-            engine = open_engine(spec, recordings=store.source)
+            engine = open_engine(spec, recordings=store.original)
         for _, content, copy, record in chosen:
             try:
                 reason = _difference(store, engine, record, content, copy)
@@ -334,9 +334,9 @@ def _difference(store: Store, engine: Engine, record: ShardRecord, content: str,
     """Compute one row; return what is different and what most likely changed, or nothing."""
     augmentation = record.spec.augmentation
     try:
-        source = engine.load(store.source(content), segment_of(content), LARGEST_MAX_SECONDS)
-        perturbation = augmentation and engine.draw_perturbation(source, content, copy).perturbation
-        (row,) = engine.rows([(source, perturbation)])
+        recording = engine.load(store.original(content), segment_of(content), LARGEST_MAX_SECONDS)
+        drawn = None if augmentation is None else engine.draw_perturbation(recording, content, copy).perturbation
+        (row,) = engine.rows([(recording, drawn)])
     except LeftOutError:
         raise
     except FeatureStoreError as error:

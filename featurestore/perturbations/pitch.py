@@ -40,18 +40,18 @@ class Pitch(PerturbationKind):
         """Shift the pitch; where the duration changes too, the stretch does both in one synthesis."""
         if copy.perturbation.stretch is None:
             steps = pitch_steps(value)
-            copy.signal = voiced(copy, steps, steps, len(copy.source.signal))
+            copy.signal = voiced(copy, steps, steps, len(copy.recording.signal))
 
 
 def voiced(copy: Copy, steps: int, reading: int, length: int) -> Signal:
-    """Return `length` samples of a source lasting steps / 2048 times as long, read reading / 2048 times as fast."""
+    """Return `length` samples of a recording lasting steps / 2048 times as long, read reading / 2048 times as fast."""
     from featurestore.signal import interpolation
     from featurestore.signal.envelope import excited
     from featurestore.signal.kernels.simd import LANES
     from featurestore.signal.splices import lengthen
 
     kept = copy.policy.formants == "kept" and reading != PITCH_GRID
-    signal, similar = copy.source.envelope.rest if kept else copy.source.signal, copy.source.similar
+    signal, similar = copy.recording.envelope.rest if kept else copy.recording.signal, copy.recording.similar
     if reading == PITCH_GRID:
         return lengthen(signal, similar, steps, length)
     needed = interpolation.touched(length, reading) + LANES
@@ -63,4 +63,4 @@ def voiced(copy: Copy, steps: int, reading: int, length: int) -> Signal:
     pitched = copy.buffer("pitched", interpolation.blocks_of(length) * PITCH_GRID)
     lanes = copy.buffer("lanes", interpolation.lanes_length(reading))
     interpolation.interpolate(filtered, reading, copy.weights, lanes, pitched)
-    return excited(pitched[:length], copy.source.envelope) if kept else pitched[:length]
+    return excited(pitched[:length], copy.recording.envelope) if kept else pitched[:length]

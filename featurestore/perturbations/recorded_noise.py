@@ -34,7 +34,7 @@ class RecordedNoise(PerturbationKind):
 
     def settled(self, value: float, copy: Copy) -> Mapping[str, Any]:
         """Move a piece that would be silence into the part of the noise that sounds."""
-        noise = copy.recordings.noise(copy.perturbation.noise, copy.source.rate)
+        noise = copy.inputs.noise(copy.perturbation.noise, copy.recording.rate)
         position = noise.sounding(copy.perturbation.noise_position, copy.samples)
         return {} if position == copy.perturbation.noise_position else {"noise_position": position}
 
@@ -44,7 +44,7 @@ class RecordedNoise(PerturbationKind):
         from featurestore.signal.noise import add_scaled, noise_gain
 
         mixed = copy.buffer("mixed", len(copy.signal))
-        copy.recordings.noise(copy.perturbation.noise, copy.source.rate).cut(copy.perturbation.noise_position, mixed)
+        copy.inputs.noise(copy.perturbation.noise, copy.recording.rate).cut(copy.perturbation.noise_position, mixed)
         noise_energy = energy(mixed)
         if noise_energy == 0:
             raise AudioError("the piece of the noise is silent.")

@@ -34,5 +34,5 @@ class Reverberation(PerturbationKind):
         from featurestore.signal.reverberation import reverberant
 
         wet = copy.buffer("room", len(copy.signal))
-        reverberant(copy.signal, copy.recordings.room(copy.perturbation.rir, copy.source.rate), value, wet)
+        reverberant(copy.signal, copy.inputs.room(copy.perturbation.rir, copy.recording.rate), value, wet)
         copy.signal = wet

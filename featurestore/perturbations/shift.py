@@ -35,5 +35,5 @@ class TimeShift(PerturbationKind):
         from featurestore.signal.timing import shift
 
         shifted = copy.buffer("shifted", len(copy.signal))
-        shift(copy.signal, round(value * copy.source.rate), copy.policy.shift_fill == "circular", shifted)
+        shift(copy.signal, round(value * copy.recording.rate), copy.policy.shift_fill == "circular", shifted)
         copy.signal = shifted

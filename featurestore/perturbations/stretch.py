@@ -28,5 +28,5 @@ class Stretch(PerturbationKind):
     def apply(self, value: float, copy: Copy) -> None:
         """Give the signal another duration and, in the same synthesis, its pitch."""
         reading = PITCH_GRID if copy.perturbation.semitones is None else pitch_steps(copy.perturbation.semitones)
-        length = stretched_samples(len(copy.source.signal), value)
+        length = stretched_samples(len(copy.recording.signal), value)
         copy.signal = voiced(copy, synthesis_steps(value, reading), reading, length)

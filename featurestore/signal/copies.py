@@ -16,7 +16,8 @@ class Workspace:
     """What copies are made with: recordings, tables, and buffers that are reused from row to row."""
 
     def __init__(self, recordings: RecordingCache) -> None:
-        self.recordings = recordings
+        self.inputs = recordings
+        """Noises and rooms, by content and rate."""
         self.weights = interpolation_weights()
         self.filters = reading_filters()
         self._buffers: dict[str, Signal] = {}
@@ -36,12 +37,12 @@ class Copy:
     """
 
     def __init__(
-        self, policy: Declared, source: DecodedRecording, perturbation: Declared, workspace: Workspace
+        self, policy: Declared, recording: DecodedRecording, perturbation: Declared, workspace: Workspace
     ) -> None:
-        self.policy, self.source, self.perturbation = policy, source, perturbation
-        self.recordings, self.buffer = workspace.recordings, workspace.buffer
+        self.policy, self.recording, self.perturbation = policy, recording, perturbation
+        self.inputs, self.buffer = workspace.inputs, workspace.buffer
         self.weights, self.filters = workspace.weights, workspace.filters
-        self.signal = source.signal
+        self.signal = recording.signal
         self.gain = np.float32(1)
         """Still to be applied to each sample, in float32."""
         self.warping: tuple[float, float] | None = None
@@ -71,25 +72,25 @@ class Copy:
     @property
     def samples(self) -> int:
         """Length of the finished copy, as far as the policy determines it."""
-        return stretched_samples(len(self.source.signal), self.perturbation.stretch or 1.0)
+        return stretched_samples(len(self.recording.signal), self.perturbation.stretch or 1.0)
 
     def kept(self, window: int | None) -> float:
         """Return the share of the energy of the clean row's signal that lies in the copy's, which may be above 1.
 
         Rows are cut to `window` samples; None keeps all.
         """
-        clean = self.source.energy(0, len(self.source.signal) if window is None else window)
+        clean = self.recording.energy(0, len(self.recording.signal) if window is None else window)
         samples = self.samples
         end = samples if window is None else min(window, samples)
-        by = round((self.perturbation.shift_seconds or 0.0) * self.source.rate)
+        by = round((self.perturbation.shift_seconds or 0.0) * self.recording.rate)
         if self.perturbation.shift_seconds is not None and self.policy.shift_fill == "circular":
             by %= samples
             parts = [(-by, end - by), (samples - by, samples - by + end)]
         else:
             parts = [(-by, end - by)]
-        scale = len(self.source.signal)
+        scale = len(self.recording.signal)
         found = sum(
-            self.source.energy(max(0, a) * scale // samples, min(samples, max(0, b)) * scale // samples)
+            self.recording.energy(max(0, a) * scale // samples, min(samples, max(0, b)) * scale // samples)
             for a, b in parts
         )
         return found / clean if clean > 0 else 0.0

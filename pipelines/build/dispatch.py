@@ -170,7 +170,7 @@ def _probe(bundle: Bundle, content: str) -> None:
     """Load a recording and compute a row from it, in a process that may die doing so."""
     # One that is merely bad is rejected by the task itself.
     with suppress(FeatureStoreError), lent_engine(bundle.spec, bundle.store_uri) as engine:
-        original = open_store(bundle.store_uri).source(content)
+        original = open_store(bundle.store_uri).original(content)
         engine.rows([(engine.load(original, segment_of(content), bundle.max_seconds), None)])
 
 

@@ -100,7 +100,7 @@ def _found(store: Store, name: str, chosen: Recordings) -> Iterator[tuple[str, b
                 f"{name}: the store does not know corpus {chosen.corpus!r}: build it once with 'featurestore build "
                 f"{chosen.corpus}', or name a folder or archive as 'source'."
             ) from error
-        yield from ((file.path, store.source(file.content)) for file in files if wanted(file.path))
+        yield from ((file.path, store.original(file.content)) for file in files if wanted(file.path))
         return
     if not chosen.source:
         raise SpecError(f"{name}: the policy names no place: give --set {name}=PATH, a folder or an archive.")

@@ -43,7 +43,7 @@ class UnfitWorkerError(BuildError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """Shards with the same members, written by one task so that each source is decoded and analysed once."""
+    """Shards with the same members, written by one task so that each recording is decoded and analysed once."""
 
     store_uri: str
     spec: RowSpec
@@ -181,7 +181,7 @@ def warm_worker(features: FeatureSpec, augmentation: AugmentationSpec | None) ->
 class _RowToCompute(NamedTuple):
     address: str
     position: int
-    source: DecodedRecording
+    recording: DecodedRecording
     perturbation: Perturbation | None
 
 
@@ -217,7 +217,7 @@ class _GatheredRows:
         """
         rejected: list[tuple[str, str]] = []
         whole = True
-        together = self._engine.sources_at_once
+        together = self._engine.recordings_at_once
         for first in range(0, len(self._members), together):
             for content in self._members[first : first + together]:
                 try:
@@ -239,15 +239,15 @@ class _GatheredRows:
 
     def _want(self, content: str) -> None:
         """Copy the rows of a recording that donors hold and note the others; `AudioError` if it cannot be used."""
-        source: DecodedRecording | None = None
+        recording: DecodedRecording | None = None
         for task in self._tasks:
             rows = self._rows[task.shard.address]
             for copy in range(task.shard.first, task.shard.stop):
                 row, remark = (self._donors.row(content, copy) if task.donors else None) or (None, {})
                 if row is None:
-                    source = source or self._load(content)
-                    perturbation, remark = self._draw(source, content, copy)
-                    wanted = _RowToCompute(task.shard.address, len(rows), source, perturbation)
+                    recording = recording or self._load(content)
+                    perturbation, remark = self._draw(recording, content, copy)
+                    wanted = _RowToCompute(task.shard.address, len(rows), recording, perturbation)
                     self._wanted.setdefault(content, []).append(wanted)
                 else:
                     self.copied += 1
@@ -256,19 +256,19 @@ class _GatheredRows:
                 rows.append(row)
 
     def _load(self, content: str) -> DecodedRecording:
-        source = self._originals.source(content)
-        if source.seconds > MAX_SECONDS:
-            self.long[content] = source.seconds
+        recording = self._originals.decoded(content)
+        if recording.seconds > MAX_SECONDS:
+            self.long[content] = recording.seconds
         if self._spec.augmentation is not None:
-            self._engine.check(source)
-        return source
+            self._engine.check(recording)
+        return recording
 
-    def _draw(self, source: DecodedRecording, content: str, copy: int) -> tuple[Perturbation | None, Remark]:
+    def _draw(self, recording: DecodedRecording, content: str, copy: int) -> tuple[Perturbation | None, Remark]:
         """Return what a row gets, None for a clean one, and what there is to remark on it."""
         augmentation = self._spec.augmentation
         if augmentation is None:
-            return None, source.remark(self._spec.features.samples(source.rate))
-        found, first = self._engine.draw_perturbation(source, content, copy)
+            return None, recording.remark(self._spec.features.samples(recording.rate))
+        found, first = self._engine.draw_perturbation(recording, content, copy)
         return found, {} if first else draw(augmentation, content, copy).changes(found)
 
     def _compute(self) -> list[tuple[str, str]]:
@@ -289,7 +289,7 @@ class _GatheredRows:
         return rejected
 
     def _keep(self, wanted: list[_RowToCompute]) -> None:
-        rows = self._engine.rows([(one.source, one.perturbation) for one in wanted])
+        rows = self._engine.rows([(one.recording, one.perturbation) for one in wanted])
         for one, row in zip(wanted, rows, strict=True):
             self._rows[one.address][one.position] = row
         self.computed += len(wanted)
@@ -307,13 +307,13 @@ class _Originals:
         self._held: tuple[str, bytes] = ("", b"")
         """The recording read last and its bytes, compared with their checksum once for all its segments."""
 
-    def source(self, content: str) -> DecodedRecording:
+    def decoded(self, content: str) -> DecodedRecording:
         """Return a decoded original; `AudioError` if it cannot be used."""
         if content not in self._found:
             recording, together = recording_of(content), self._together(content)
             if self._held[0] != recording:
                 self._held = ("", b"")  # let go of the last one first
-                self._held = (recording, self._store.source(recording))
+                self._held = (recording, self._store.original(recording))
             segments = [segment_of(one) for one in together]
             found = self._engine.load_segments(self._held[1], segments, self._max_seconds)
             self._found = dict(zip(together, found, strict=True))

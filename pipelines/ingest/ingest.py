@@ -77,12 +77,12 @@ def ingest(
             if write and isinstance(opened, FolderSource):
                 files = _read_folder(store, opened, manifest, before_reading, rehash=rehash)
                 known.remember(files, "")
-                return _with_utterances(with_unread(label(manifest, files, store.source), opened), opened)
+                return _with_utterances(with_unread(label(manifest, files, store.original), opened), opened)
             before_reading()
             if write:
                 files = _read(store, opened, manifest)
                 known.remember(files, "" if opened.unread else origin)  # unread files are reported the next time too
-                corpus = label(manifest, files, store.source)
+                corpus = label(manifest, files, store.original)
             else:
                 files, label_files = read_source(opened, manifest)  # the label files are held in memory
                 corpus = label(manifest, files, label_files.__getitem__)
@@ -90,7 +90,7 @@ def ingest(
     limits = limits or Limits()
     small = tuple(file for file in listing if file.size <= limits.member_bytes)
     large = [Rejection(file.path, f"it is {limits.too_large}") for file in listing if file.size > limits.member_bytes]
-    corpus = label(manifest, small, store.source)
+    corpus = label(manifest, small, store.original)
     corpus = replace(corpus, rejected=(*corpus.rejected, *large))
     return corpus if corpus.utterances else _with_utterances(corpus, corpus_source(manifest, place, limits))
 
@@ -111,7 +111,7 @@ def known_listing(store: Store, manifest: Manifest) -> Listing | None:
 def known_corpus(store: Store, manifest: Manifest) -> Corpus | None:
     """Return a corpus as the store knows it; None if it does not."""
     listing = known_listing(store, manifest)
-    return None if listing is None else label(manifest, listing, store.source)
+    return None if listing is None else label(manifest, listing, store.original)
 
 
 def _read(store: Store, source: Source, manifest: Manifest) -> Listing:

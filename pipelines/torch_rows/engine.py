@@ -64,8 +64,8 @@ class TorchEngine:
     device : torch.device
     """
 
-    sources_at_once = 64
-    """Sources whose rows it is best given together."""
+    recordings_at_once = 64
+    """Enough rows to fill batches of similar length."""
 
     def __init__(self, features: FeatureSpec, augmentation: AugmentationSpec | None, device: torch.device) -> None:
         check_together(features, augmentation, TORCH)
@@ -85,13 +85,13 @@ class TorchEngine:
         """Decode segments of one recording on the processor."""
         return self._decoder.load_segments(data, segments, max_seconds)
 
-    def check(self, source: DecodedRecording) -> AugmentationSpec:
-        """Refuse a source that cannot be augmented."""
-        return self._decoder.check(source)
+    def check(self, recording: DecodedRecording) -> AugmentationSpec:
+        """Refuse a recording that cannot be augmented."""
+        return self._decoder.check(recording)
 
-    def draw_perturbation(self, source: DecodedRecording, content: str, copy: int) -> Draw:
+    def draw_perturbation(self, recording: DecodedRecording, content: str, copy: int) -> Draw:
         """Draw what a copy of a recording gets, as on the processor."""
-        return self._decoder.draw_perturbation(source, content, copy)
+        return self._decoder.draw_perturbation(recording, content, copy)
 
     def rows(self, wanted: Sequence[Wanted]) -> list[Row]:
         """Return rows, arrays [frames, mels]: clean ones where the perturbation is None, else augmented ones.
@@ -130,9 +130,9 @@ class TorchEngine:
         order = sorted(range(len(wanted)), key=lambda place: (wanted[place][0].rate, len(wanted[place][0].signal)))
         batch: list[int] = []
         for place in order:
-            source = wanted[place][0]
-            full = (len(batch) + 1) * len(source.signal) > most
-            if batch and (full or source.rate != wanted[batch[0]][0].rate):
+            recording = wanted[place][0]
+            full = (len(batch) + 1) * len(recording.signal) > most
+            if batch and (full or recording.rate != wanted[batch[0]][0].rate):
                 yield batch
                 batch = []
             batch.append(place)
@@ -141,9 +141,9 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _compute(self, batch: Batch) -> list[Row]:
-        source = batch.sources[0]
-        if source.rate not in self._log_mel:
-            self._log_mel[source.rate] = TorchLogMel(self.features, source.rate, self.device)
+        recording = batch.recordings[0]
+        if recording.rate not in self._log_mel:
+            self._log_mel[recording.rate] = TorchLogMel(self.features, recording.rate, self.device)
         circular = self.augmentation is not None and self.augmentation.shift_fill == "circular"
         signals = perturbed(batch, self._shifter, circular, self.device)
         bend = self.augmentation.vtlp_f0 if self.augmentation else 1.0
@@ -156,7 +156,7 @@ class TorchEngine:
             ]
             if not places:
                 continue
-            found = self._log_mel[source.rate](
+            found = self._log_mel[recording.rate](
                 signals[torch.tensor(places, device=self.device)],
                 [batch.samples[place] for place in places],
                 precision,
@@ -167,4 +167,4 @@ class TorchEngine:
             if not is_finite(together.numpy()):
                 raise AudioError(f"its features hold numbers that do not fit {self.features.dtype}.")
             rows.update(zip(places, (row.numpy() for row in torch.split(together, frames)), strict=True))
-        return [rows[place] for place in range(len(batch.source))]
+        return [rows[place] for place in range(len(batch.positions))]

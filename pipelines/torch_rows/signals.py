@@ -104,16 +104,16 @@ class PitchShifter:
         self._filters = torch.from_numpy(reading_filters()).to(device)
         self._weights = torch.from_numpy(interpolation_weights()).to(device)
 
-    def __call__(self, sources: Sequence[DecodedRecording], steps: Sequence[int], longest: int) -> Tensor:
+    def __call__(self, recordings: Sequence[DecodedRecording], steps: Sequence[int], longest: int) -> Tensor:
         """Return signals read steps / 2048 times as fast, tensor [rows, longest], float32, zero behind each one's end.
 
-        There is one source for each row, and `longest` is at least the samples of each.
+        There is one recording for each row, and `longest` is at least the samples of each.
         """
-        needed = [touched(len(source.signal), step) + FILTER_REACH for source, step in zip(sources, steps, strict=True)]
+        needed = [touched(len(one.signal), step) + FILTER_REACH for one, step in zip(recordings, steps, strict=True)]
         lead = LEAD + FILTER_REACH  # sample 0 stands where the filter and the interpolation begin
         padded = np.zeros((len(needed), lead + max(needed)), np.float32)
-        for row, source, step, length in zip(padded, sources, steps, needed, strict=True):
-            row[: lead + length] = lengthen(source.signal, source.similar, step, length, lead)
+        for row, recording, step, length in zip(padded, recordings, steps, needed, strict=True):
+            row[: lead + length] = lengthen(recording.signal, recording.similar, step, length, lead)
         longer = torch.from_numpy(padded).to(self._device)
         filtered = self._filtered(longer, torch.tensor([band_limit(step) for step in steps], device=self._device))
         ratios = torch.tensor(steps, device=self._device)
@@ -122,7 +122,7 @@ class PitchShifter:
             self._interpolate(piece, ratio, longest)
             for piece, ratio in zip(torch.split(filtered, size), torch.split(ratios, size), strict=True)
         ]
-        samples = torch.tensor([len(source.signal) for source in sources], device=self._device)
+        samples = torch.tensor([len(one.signal) for one in recordings], device=self._device)
         inside = torch.arange(longest, device=self._device) < samples[:, None]
         return torch.where(inside, torch.cat(parts), 0.0)
 
@@ -155,26 +155,26 @@ if {name for name, kind in KINDS.items() if kind.in_torch} != APPLIED:
 class Batch:
     """Rows that are computed together: signals of one rate, padded to the longest."""
 
-    sources: tuple[DecodedRecording, ...]
-    """The different sources."""
-    source: tuple[int, ...]
-    """Position of each row's source."""
+    recordings: tuple[DecodedRecording, ...]
+    """The different recordings."""
+    positions: tuple[int, ...]
+    """Position of each row's recording."""
     perturbations: tuple[Perturbation, ...]
     """What is done to each row; a clean one has none."""
 
     @property
     def samples(self) -> list[int]:
         """Length of each row's signal."""
-        return [len(self.sources[position].signal) for position in self.source]
+        return [len(self.recordings[position].signal) for position in self.positions]
 
     @classmethod
     def of(cls, wanted: Sequence[tuple[DecodedRecording, Perturbation | None]]) -> Batch:
         """Put rows together; what they share is taken once."""
-        sources = {id(source): source for source, _ in wanted}
-        places = {identity: place for place, identity in enumerate(sources)}
+        recordings = {id(recording): recording for recording, _ in wanted}
+        places = {identity: place for place, identity in enumerate(recordings)}
         return cls(
-            tuple(sources.values()),
-            tuple(places[id(source)] for source, _ in wanted),
+            tuple(recordings.values()),
+            tuple(places[id(recording)] for recording, _ in wanted),
             tuple(perturbation or Perturbation() for _, perturbation in wanted),
         )
 
@@ -184,10 +184,10 @@ def perturbed(batch: Batch, shifter: PitchShifter, circular: bool, device: torch
 
     `circular` tells whether a time shift fills what it uncovers with what left on the other side.
     """
-    padded = np.zeros((len(batch.sources), max(len(source.signal) for source in batch.sources)), np.float32)
-    for row, source in zip(padded, batch.sources, strict=True):
-        row[: len(source.signal)] = source.signal
-    signals = torch.from_numpy(padded).to(device)[torch.tensor(batch.source, device=device)]
+    padded = np.zeros((len(batch.recordings), max(len(one.signal) for one in batch.recordings)), np.float32)
+    for row, recording in zip(padded, batch.recordings, strict=True):
+        row[: len(recording.signal)] = recording.signal
+    signals = torch.from_numpy(padded).to(device)[torch.tensor(batch.positions, device=device)]
     samples = torch.tensor(batch.samples, device=device)
     signals = _pitched(batch, signals, shifter)
     signals = _shifted(batch, signals, samples, circular)
@@ -205,8 +205,8 @@ def _pitched(batch: Batch, signals: Tensor, shifter: PitchShifter) -> Tensor:
     chosen = [row for row, step in enumerate(steps) if step != PITCH_GRID]
     if not chosen:
         return signals
-    sources = [batch.sources[batch.source[row]] for row in chosen]
-    shifted = shifter(sources, [steps[row] for row in chosen], signals.shape[1])
+    recordings = [batch.recordings[batch.positions[row]] for row in chosen]
+    shifted = shifter(recordings, [steps[row] for row in chosen], signals.shape[1])
     return signals.index_copy(0, torch.tensor(chosen, device=signals.device), shifted)
 
 
@@ -215,8 +215,8 @@ def _shifted(batch: Batch, signals: Tensor, samples: Tensor, circular: bool) -> 
     if all(one.shift_seconds is None for one in batch.perturbations):
         return signals
     by = [
-        0 if one.shift_seconds is None else round(one.shift_seconds * batch.sources[place].rate)
-        for one, place in zip(batch.perturbations, batch.source, strict=True)
+        0 if one.shift_seconds is None else round(one.shift_seconds * batch.recordings[place].rate)
+        for one, place in zip(batch.perturbations, batch.positions, strict=True)
     ]
     time = torch.arange(signals.shape[1], device=signals.device)
     origin = time - torch.tensor(by, device=signals.device)[:, None]

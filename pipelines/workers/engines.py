@@ -61,7 +61,7 @@ def open_engine(spec: RowSpec, device: str | None = None, recordings: Callable[[
     device : str, optional
         Where the torch engine computes; by default a GPU if there is one, else the processor.
     recordings : callable, optional
-        Returns the bytes of a noise or room response by its sha256, as `Store.source` does.
+        Returns the bytes of a noise or room response by its sha256, as `Store.original` does.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def lent_engine(spec: RowSpec, store_uri: str) -> Iterator[Engine]:
         with _lock:
             idle = _idle.get(key)
             engine = idle.pop() if idle else None
-        engine = engine or open_engine(spec, recordings=open_store(store_uri).source)
+        engine = engine or open_engine(spec, recordings=open_store(store_uri).original)
         yield engine
         with _lock:
             _idle.setdefault(key, []).append(engine)

@@ -220,7 +220,7 @@ def test_a_store_keeps_the_recordings_with_their_labels(tmp_path, store):
 
     assert kept == corpus
     assert corpus.label_counts() == EMOTIONS
-    assert all(store.source(one.content) == tone(int(one.path[-5])) for one in corpus.utterances)
+    assert all(store.original(one.content) == tone(int(one.path[-5])) for one in corpus.utterances)
 
 
 def no_progress(done, total):

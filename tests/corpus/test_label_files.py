@@ -297,10 +297,10 @@ def test_headerless_audio_is_kept_with_its_header_and_mended_from_the_bare_file(
     store, manifest = open_store(tmp_path / "store"), read_manifest(manifest_file(tmp_path, text))
     content = ingest(store, manifest, place, None).utterances[0].content
 
-    assert decode(store.source(content)).rate == 8000
+    assert decode(store.original(content)).rate == 8000
     (tmp_path / "store" / "sources" / content).unlink()
     assert repair(store, source=place).left == ()
-    assert np.array_equal(decode(store.source(content)).signal, decode(wave("PCM_16")).signal)
+    assert np.array_equal(decode(store.original(content)).signal, decode(wave("PCM_16")).signal)
 
 
 def test_a_manifest_without_label_files_says_nothing_special_about_reading():

@@ -177,7 +177,7 @@ def test_headerless_agender_decodes_to_its_samples(tmp_path, agender_folder):
     corpus = ingest(store, find_manifest("agender"), agender_folder, None)
     found = corpus.utterances[0]
 
-    recording = decode(store.source(found.content))
+    recording = decode(store.original(found.content))
 
     assert recording.rate == 8000
     assert (recording.signal * 32768 == int(found.speaker)).all()

@@ -62,7 +62,7 @@ versions = dict(RowSpec.current(features, None).versions)
 assert (versions["level"], versions["log"], "scipy" in versions) == (7, 2, True), versions
 assert {one.name: one.meaning for one in documented_fields(FeatureSpec)}["piece"] == "Samples of a piece."
 engine = RowEngine(features)
-row = engine.clean(engine.source(Recording(np.ones(1600, np.float32), 16000)))
+row = engine.clean(engine.prepare_recording(Recording(np.ones(1600, np.float32), 16000)))
 assert row.tolist() == [[160.0]] * 10
 for fields, reason in (({"kind": "level", "piece": 0}, "above 0"), ({"piece": 1}, "does not belong"), ):
     try:

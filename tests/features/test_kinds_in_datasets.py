@@ -66,7 +66,7 @@ def test_a_dataset_of_a_kind_gives_the_rows_and_waveforms_of_its_engine(store, c
     assert (computed, again) == (4 * 3, 0)
     assert view.bands == features.width
     for row in range(len(view)):
-        source, drawn = engine.load(store.source(view.contents[row])), view.perturbation(row)
+        source, drawn = engine.load(store.original(view.contents[row])), view.perturbation(row)
         expected = engine.clean(source) if drawn is None else engine.augmented(source, drawn)
         np.testing.assert_array_equal(view[row][0], expected)
         np.testing.assert_array_equal(view.waveform(row), engine.waveform(source, drawn))

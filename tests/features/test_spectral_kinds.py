@@ -178,5 +178,5 @@ def test_rows_of_noisy_copies_are_those_of_the_signal_that_a_copy_has(name):
     drawn = Perturbation(snr_db=10.0, noise_key=5)
 
     signal = engine.waveform(source, drawn)
-    expected = plain.clean(plain.source(Recording(signal, source.rate)))
+    expected = plain.clean(plain.prepare_recording(Recording(signal, source.rate)))
     np.testing.assert_allclose(engine.augmented(source, drawn), expected, atol=3e-2 if name == "mfcc" else 3e-3)

@@ -57,7 +57,7 @@ def engine(data=None, features=FEATURES, **fields):
 
 def perturbed(own, signal, perturbation):
     """Return the waveform of a copy of a signal in float64."""
-    return own.waveform(own.source(Recording(signal, RATE)), perturbation).astype(np.float64)
+    return own.waveform(own.prepare_recording(Recording(signal, RATE)), perturbation).astype(np.float64)
 
 
 def decibels(signal, noise):

@@ -34,7 +34,7 @@ class Lowpass(PerturbationKind):
     def apply(self, value, copy):
         import numpy as np
         from scipy.signal import butter, lfilter
-        copy.signal = lfilter(*butter(1, value / copy.source.rate * 2), copy.signal).astype(np.float32)
+        copy.signal = lfilter(*butter(1, value / copy.recording.rate * 2), copy.signal).astype(np.float32)
 '''
 
 NEWCOMER = """
@@ -56,7 +56,7 @@ versions = dict(RowSpec.current(features, policy).versions)
 assert (versions["lowpass"], "scipy" in versions) == (4, True), versions
 assert "Within 10 and 8000 Hz" in {one.name: one.meaning for one in documented_fields(AugmentationSpec)}["lowpass_hz"]
 engine = RowEngine(features, policy)
-source = engine.source(Recording(np.sin(np.arange(16000, dtype=np.float32) * 2.5), 16000))
+source = engine.prepare_recording(Recording(np.sin(np.arange(16000, dtype=np.float32) * 2.5), 16000))
 drawn, first = engine.draw_perturbation(source, "a" * 64, 1)
 assert first and 500 <= drawn.lowpass_hz <= 1000 and drawn.values == {"lowpass_hz": drawn.lowpass_hz}
 dry, wet = engine.waveform(source, None), engine.waveform(source, drawn)

@@ -75,12 +75,12 @@ def own(module, name="crackle", version=1, **settings):
 def test_a_function_gets_signal_rate_and_a_generator_keyed_by_content_and_copy(module):
     spec = AugmentationSpec(own=(own(module, share=0.02),))
     first = engine(own=spec.own)
-    source = first.source(Recording(white(20_000), RATE))
+    source = first.prepare_recording(Recording(white(20_000), RATE))
 
     rows = {key: first.waveform(source, draw(spec, *key)) for key in (("a", 1), ("a", 2), ("b", 1))}
 
     other = engine(own=spec.own)
-    again = other.waveform(other.source(Recording(white(20_000), RATE)), draw(spec, "a", 1))
+    again = other.waveform(other.prepare_recording(Recording(white(20_000), RATE)), draw(spec, "a", 1))
     np.testing.assert_array_equal(again, rows["a", 1])
     assert len({row.tobytes() for row in rows.values()}) == 3
     assert np.mean(rows["a", 1] == np.float32(0.9)) == pytest.approx(0.02, abs=0.005)
@@ -133,7 +133,7 @@ def test_a_copy_that_a_function_leaves_too_short_is_no_fault_of_its_recording(mo
     short = engine(own=(own(module, "broken", kind="short"),))
 
     with pytest.raises(SpecError, match="after the policy's own functions a copy is shorter than one window"):
-        short.augmented(short.source(Recording(white(3_000), RATE)), Perturbation(own=(1,)))
+        short.augmented(short.prepare_recording(Recording(white(3_000), RATE)), Perturbation(own=(1,)))
 
 
 def test_code_that_is_not_trusted_is_never_imported(module, monkeypatch):

@@ -193,7 +193,7 @@ def test_a_lost_noise_is_found_and_comes_back_from_its_folder(store, folder, pla
     assert [name for name, _ in repair(store).left] == [key]
     assert repair(store, source=place / "sounds").repaired == (key,)
     with pytest.raises(MissingObjectError):
-        store.source("0" * 64)
+        store.original("0" * 64)
 
 
 def test_a_policy_whose_recordings_the_store_lost_says_how_to_name_them(store, place, tmp_path):

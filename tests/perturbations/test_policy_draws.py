@@ -205,7 +205,7 @@ def test_etienne_equation_1_moves_a_tone_of_a_row_to_g_of_f(copy):
     hertz, rate = 2500.0, 16_000
     signal = (0.5 * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)).astype(np.float32)
 
-    row = own.augmented(own.source(Recording(signal, rate)), wanted)
+    row = own.augmented(own.prepare_recording(Recording(signal, rate)), wanted)
 
     edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 514) / 2595) - 1)
     expected = warped_frequency(np.array(hertz), wanted.vtlp_alpha, 7200, 8000)

@@ -120,7 +120,7 @@ def test_a_piece_that_would_be_silent_is_moved_to_where_the_noise_sounds_and_rec
     noise = np.concatenate([np.zeros(before), white(40_000), np.zeros(60_000)]).astype(np.float32)
     data, noises = held(wav(noise))
     own = engine(data, recorded_snr_db=Distribution(uniform=(0, 5)), noises=noises)
-    source = own.source(Recording(tone(), RATE))
+    source = own.prepare_recording(Recording(tone(), RATE))
 
     drawn = [own.draw_perturbation(source, content(b"speech"), copy) for copy in range(1, 101)]
 
@@ -208,10 +208,10 @@ def test_a_row_with_everything_does_not_depend_on_the_rows_before_it():
 
     def alone(name, copy):
         own = RowEngine(engine().features, policy, data.__getitem__)
-        return own.augmented(own.source(Recording(signals[name], RATE)), draw(policy, name, copy)).tobytes()
+        return own.augmented(own.prepare_recording(Recording(signals[name], RATE)), draw(policy, name, copy)).tobytes()
 
     reused = RowEngine(engine().features, policy, data.__getitem__)
-    sources = {name: reused.source(Recording(signal, RATE)) for name, signal in signals.items()}
+    sources = {name: reused.prepare_recording(Recording(signal, RATE)) for name, signal in signals.items()}
     order = [keys[place] for place in np.random.default_rng(1).permutation(len(keys))]
     together = {
         (name, copy): reused.augmented(sources[name], draw(policy, name, copy)).tobytes() for name, copy in order
@@ -225,7 +225,7 @@ def test_a_silent_recording_is_refused_where_a_recorded_noise_is_asked_for():
     own = engine(data, recorded_snr_db=Distribution(uniform=(0, 1)), noises=noises)
 
     with pytest.raises(AudioError, match="silent"):
-        own.check(own.source(Recording(np.zeros(4_000, np.float32), RATE)))
+        own.check(own.prepare_recording(Recording(np.zeros(4_000, np.float32), RATE)))
 
 
 def test_an_engine_without_a_store_says_that_it_needs_one_and_a_lost_recording_is_named():

@@ -32,7 +32,7 @@ def word_in(samples, at):
 
 def engine_and_source(signal, augmentation=POLICY, **fields):
     engine = RowEngine(FeatureSpec(kind="waveform", rate=RATE, dtype="float32", **fields), augmentation)
-    return engine, engine.source(Recording(signal, RATE))
+    return engine, engine.prepare_recording(Recording(signal, RATE))
 
 
 @pytest.mark.parametrize("at", [0, 6_000, 16_000 - len(WORD)])
@@ -130,7 +130,7 @@ def test_a_view_tells_what_a_build_did_without_the_recordings_and_hears_it_with_
 
     copies = [row for row in range(len(view)) if view.copies[row]]
     engine = RowEngine(view.features, view.augmentation)
-    sources = {name: engine.load(store.source(name)) for name in set(view.contents)}
+    sources = {name: engine.load(store.original(name)) for name in set(view.contents)}
     told = {row: view.perturbation(row) for row in copies}
 
     drawn = {

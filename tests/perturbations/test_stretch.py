@@ -75,7 +75,7 @@ def test_a_stretch_keeps_the_level(stretching, factor):
 @pytest.mark.parametrize("samples", [1, 100, 2047, 2048, 5000])
 @pytest.mark.parametrize("factor", [0.25, 0.3, 1.0, 4.0])
 def test_every_stretch_has_its_length_and_finite_samples(stretching, samples, factor):
-    source = stretching.source(Recording(white(4096), RATE))
+    source = stretching.prepare_recording(Recording(white(4096), RATE))
     short = type(source)(white(samples), RATE, RATE)
 
     for semitones in (None, grid_semitones(pitch_steps(-2.0))):
@@ -86,7 +86,7 @@ def test_every_stretch_has_its_length_and_finite_samples(stretching, samples, fa
 
 
 def test_a_row_of_a_stretched_copy_has_the_frames_of_its_own_length(stretching):
-    source = stretching.source(Recording(white(24_000), RATE))
+    source = stretching.prepare_recording(Recording(white(24_000), RATE))
 
     assert [len(stretching.augmented(source, Perturbation(stretch=factor))) for factor in (0.5, 1.0, 2.0)] == [
         1 + (samples - 2048) // 512 for samples in (12_000, 24_000, 48_000)
@@ -97,8 +97,8 @@ def test_a_recording_whose_shortest_copy_has_no_window_is_refused_before_any_cop
     stretching = engine(stretch=Distribution(uniform=(0.5, 1.5)))
 
     with pytest.raises(AudioError, match="shorter than one window: 1500 samples"):
-        stretching.check(stretching.source(Recording(white(3000), RATE)))
-    stretching.check(stretching.source(Recording(white(4096), RATE)))
+        stretching.check(stretching.prepare_recording(Recording(white(3000), RATE)))
+    stretching.check(stretching.prepare_recording(Recording(white(4096), RATE)))
 
 
 def test_a_stretch_changes_no_bit_of_the_pitch_shifts_beside_it():
@@ -106,8 +106,8 @@ def test_a_stretch_changes_no_bit_of_the_pitch_shifts_beside_it():
     both = engine(semitones=Distribution(uniform=(-2, 2)), stretch=Distribution(uniform=(0.5, 2)))
     signal, wanted = white(30_000), Perturbation(semitones=grid_semitones(2299))
 
-    expected = plain.augmented(plain.source(Recording(signal, RATE)), wanted)
-    source = both.source(Recording(signal, RATE))
+    expected = plain.augmented(plain.prepare_recording(Recording(signal, RATE)), wanted)
+    source = both.prepare_recording(Recording(signal, RATE))
     for factor in (0.6, 1.9):
         both.augmented(source, Perturbation(stretch=nearest_factor(factor, 0.5, 2), semitones=grid_semitones(2000)))
         both.augmented(source, Perturbation(stretch=nearest_factor(factor, 0.5, 2)))

@@ -124,7 +124,7 @@ def test_rows_of_half_precision_differ_in_few_last_places():
 
 def test_rows_of_the_demo_corpus_agree(store):
     utterances = ingest_demo(store).utterances[::40]
-    recordings = [store.source(utterance.content) for utterance in utterances]
+    recordings = [store.original(utterance.content) for utterance in utterances]
 
     assert_within_tolerance(*both(*engines("mathworks", "mathworks", "dtype=float32"), recordings, 1))
 

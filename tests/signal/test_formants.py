@@ -39,7 +39,7 @@ def formant(signal):
 def shifted(signal, semitones, **policy):
     own = engine(features=FEATURES, semitones=SEMITONES, **policy)
     exact = grid_semitones(pitch_steps(semitones))
-    return own.waveform(own.source(Recording(signal, 16_000)), Perturbation(semitones=exact))
+    return own.waveform(own.prepare_recording(Recording(signal, 16_000)), Perturbation(semitones=exact))
 
 
 @pytest.mark.parametrize("semitones", [-4.0, 4.0])

@@ -35,7 +35,9 @@ ENGINES = {
 
 def shifted(signal, semitones, rate=16_000):
     exact = grid_semitones(pitch_steps(semitones))
-    return ENGINES[rate].waveform(ENGINES[rate].source(Recording(signal, rate)), Perturbation(semitones=exact))
+    return ENGINES[rate].waveform(
+        ENGINES[rate].prepare_recording(Recording(signal, rate)), Perturbation(semitones=exact)
+    )
 
 
 def interpolated(stretched, steps, samples):
@@ -95,7 +97,7 @@ def test_a_click_stays_where_it_is(place, semitones):
 
 @pytest.mark.parametrize("samples", [1, 2, 31, 100, 511, 2048, 4095, 40_000])
 def test_the_duration_is_kept_and_all_samples_are_finite(samples):
-    source = ENGINES[16_000].source(Recording(white(40_000), 16_000))
+    source = ENGINES[16_000].prepare_recording(Recording(white(40_000), 16_000))
 
     for semitones in (-2.0, 2.0, 24.0, -24.0):
         short = type(source)(white(samples), 16_000, 16_000)
@@ -136,7 +138,7 @@ def test_silence_stays_silent():
 def test_a_copy_depends_on_no_copy_before_it():
     own, signal = ENGINES[16_000], voice(seconds=1.0)
     alone = shifted(signal, 1.3)
-    source = own.source(Recording(signal, 16_000))
+    source = own.prepare_recording(Recording(signal, 16_000))
     for semitones in (24.0, -24.0, 2.0, -0.5):
         own.waveform(source, Perturbation(semitones=semitones))
 

@@ -48,8 +48,8 @@ def test_a_trimmed_row_is_the_row_of_the_trimmed_recording():
     cut, _ = librosa.effects.trim(signal, top_db=40)
     engines = [RowEngine(plain), RowEngine(trimming)]
 
-    expected = engines[0].clean(engines[0].source(Recording(cut, 16_000)))
-    found = engines[1].clean(engines[1].source(Recording(signal, 16_000)))
+    expected = engines[0].clean(engines[0].prepare_recording(Recording(cut, 16_000)))
+    found = engines[1].clean(engines[1].prepare_recording(Recording(signal, 16_000)))
 
     assert len(cut) < 20_000
     np.testing.assert_array_equal(found, expected)
