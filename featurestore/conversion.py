@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from featurestore.checksummed_json import canonical_json
 from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
-from featurestore.features import KINDS as FEATURES
+from featurestore.features import FEATURES
 from featurestore.features.kind import SpectralKind
-from featurestore.perturbations import KINDS
+from featurestore.perturbations import PERTURBATIONS
 from featurestore.showing import brief, counted, html_table, spelled_counts
 from featurestore.signal.mel import mel_corners
 from featurestore.typed_values import check_listed
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from featurestore.specs.features import FeatureSpec
     from featurestore.tables import Table
 
-SIDES = ("right", "left")
+PADDING_SIDES = ("right", "left")
 """Where padding goes: behind a row, or before it."""
 FUNCTIONALS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "mean": lambda frames: frames.mean(0),
@@ -155,7 +155,7 @@ def _drawn(view: View) -> dict[str, list[Any]]:
     applied = [view.perturbation(row) for row in range(len(view))]
     columns: dict[str, list[Any]] = {}
     for name in spec.distributions:
-        for field in (name, *(detail for detail, _ in KINDS[name].details)):
+        for field in (name, *(detail for detail, _ in PERTURBATIONS[name].details)):
             columns[field] = [getattr(one, field) if one and name in one.values else None for one in applied]
     for place, own in enumerate(spec.own):
         columns[own.function] = [one.own[place] if one else None for one in applied]
@@ -202,8 +202,8 @@ def to_numpy(view: View, pad: str | None, fill: float) -> NDArray[Any]:
 
 def _common_length(view: View, pad: str | None) -> int:
     """Return the frames of the longest row; `SpecError` if rows differ and are not to be padded."""
-    if pad is not None and pad not in SIDES:
-        raise UnknownNameError("side to pad", str(pad), SIDES)
+    if pad is not None and pad not in PADDING_SIDES:
+        raise UnknownNameError("side to pad", str(pad), PADDING_SIDES)
     shortest, longest = (int(end) for end in (view.frames.min(initial=2**31 - 1), view.frames.max(initial=0)))
     if pad is None and shortest < longest:
         raise SpecError(

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-KINDS = {
+SPECIAL_FILES = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -68,6 +68,6 @@ def _refuse_special(path: str | Path, status: os.stat_result) -> None:
     if kind != stat.S_IFREG:
         raise OSError(
             errno.EISDIR if kind == stat.S_IFDIR else errno.EINVAL,
-            f"it is {KINDS.get(kind, 'special')} and no file",
+            f"it is {SPECIAL_FILES.get(kind, 'special')} and no file",
             str(path),
         )

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from featurestore.errors import AudioError, FeatureStoreError, SpecError
-from featurestore.features import KINDS as FEATURES
+from featurestore.features import FEATURES
 from featurestore.features.kind import Transform
-from featurestore.perturbations import KINDS, RECORDINGS
+from featurestore.perturbations import PERTURBATIONS, RECORDINGS
 from featurestore.perturbations.policy_tables import CustomPerturbation
 from featurestore.segments import WHOLE, ReadBytes, Segment
 from featurestore.signal.arrays import LOUDEST, MAX_SECONDS, Row, Signal, counted_seconds
@@ -158,7 +158,7 @@ class RowEngine:
         """Return the augmentation spec if there is one and each of its perturbations is defined for the recording."""
         if self.augmentation is None:
             raise SpecError("no augmentation: an engine for augmented rows needs an augmentation spec.")
-        if recording.silent and any(KINDS[name].needs_sound for name in self.augmentation.distributions):
+        if recording.silent and any(PERTURBATIONS[name].needs_sound for name in self.augmentation.distributions):
             raise AudioError("the signal is silent: noise at a ratio to it, or a peak, cannot be set.")
         return self.augmentation
 
@@ -173,11 +173,11 @@ class RowEngine:
         for attempt in range(ATTEMPTS):
             found = draw(policy, content, copy, attempt)
             made = Copy(policy, recording, found, self._workspace)
-            moves = any(KINDS[name].moves for name in found.values)
+            moves = any(PERTURBATIONS[name].moves for name in found.values)
             if not moves or recording.silent or made.kept(window) >= LEAST_KEPT:
                 settled: dict[str, Any] = {}
                 for name, value in found.values.items():
-                    settled |= KINDS[name].settled(value, made)
+                    settled |= PERTURBATIONS[name].settled(value, made)
                 return Draw(found.changed(settled), first=not (attempt or settled))
         raise AudioError(
             f"copy {copy} loses its speech in each of {ATTEMPTS} draws: allow smaller shifts or stretches."
@@ -219,11 +219,11 @@ class RowEngine:
         """Return a copy whose signal may lie in a buffer that the next call overwrites."""
         copy = Copy(self._policy(recording), recording, perturbation, self._workspace)
         values = perturbation.values
-        _apply({name: value for name, value in values.items() if not KINDS[name].last}, copy)
+        _apply({name: value for name, value in values.items() if not PERTURBATIONS[name].last}, copy)
         for custom, key in zip(copy.policy.own, perturbation.own, strict=False):
             if key is not None:
                 copy.signal = apply_custom(custom, copy.signal, recording.rate, key)
-        _apply({name: value for name, value in values.items() if KINDS[name].last}, copy)
+        _apply({name: value for name, value in values.items() if PERTURBATIONS[name].last}, copy)
         if any(key is not None for key in perturbation.own):
             try:
                 self._check_length(recording.rate, len(copy.signal))
@@ -252,9 +252,9 @@ class RowEngine:
 
 def _apply(values: Mapping[str, float], copy: Copy) -> None:
     for name, value in values.items():
-        if KINDS[name].needs_sound and not copy.loudest and copy.energy == 0:
+        if PERTURBATIONS[name].needs_sound and not copy.loudest and copy.energy == 0:
             raise AudioError(f"no signal is left for {name}: the perturbations before it make the copy silent.")
-        KINDS[name].apply(value, copy)
+        PERTURBATIONS[name].apply(value, copy)
 
 
 def apply_custom(custom: CustomPerturbation, signal: Signal, rate: int, key: int) -> Signal:

@@ -16,7 +16,7 @@ MOST_TIMES = 1_000_000
 """How often an epoch can repeat rows of a label."""
 MONITORS = ("loss", "accuracy", "uar")
 """Metrics of the validation side that can be monitored."""
-SIDES = ("left", "right", "joined")
+PADDING_SIDES = ("left", "right", "joined")
 """Where a batch pads its clips; `joined` puts them one after the other instead."""
 CHOICES = {
     "optimiser": ("adam", "adamw", "sgd", "sgd-beta"),
@@ -24,7 +24,7 @@ CHOICES = {
     "keep_monitor": ("", *MONITORS),
     "normalisation": ("none", "training", "everything", "speaker", "utterance"),
     "normalisation_moments": ("auto", "band", "single"),
-    "padding": SIDES,
+    "padding": PADDING_SIDES,
     "batch_norm": ("population", "moving"),
     "keep": ("last", "best"),
     "monitor": MONITORS,

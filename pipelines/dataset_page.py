@@ -17,7 +17,7 @@ from featurestore.corpus.splits.leakage import REFUSED_KINDS, Leaks, LeakSearch
 from featurestore.corpus.splits.types import FIELD, Split
 from featurestore.datasets import DatasetRecord
 from featurestore.errors import DamagedObjectError, FeatureStoreError, MissingObjectError
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.features.kind import SpectralKind
 from featurestore.moving.licences import forbids_derivatives, may_pass_on
 from featurestore.pages.examples import chosen_paths, examples
@@ -194,7 +194,7 @@ def _fields(view: DatasetView) -> dict[str, dict[str, int]]:
 def _durations(view: DatasetView) -> tuple[dict[str, int], str]:
     """Count the recordings by duration, as their rows tell it."""
     spec = view.features
-    kind = KINDS[spec.kind]
+    kind = FEATURES[spec.kind]
     if spec.rate is None or not isinstance(kind, SpectralKind):
         return {}, "These rows do not tell how long the recordings are."
     frames = view.frames[view.copies == 0].astype(np.float64)

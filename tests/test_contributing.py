@@ -23,12 +23,12 @@ CHECKS = {
     """,
     "featurestore/features/energy.py": """
         import numpy as np
-        from featurestore.features import KINDS
+        from featurestore.features import FEATURES
         from featurestore.specs.features import FeatureSpec
         from featurestore.specs.row_spec import row_versions
         spec = FeatureSpec(kind="energy", piece=2)
         assert row_versions(spec, None)["energy"] == 1
-        row = KINDS["energy"].transform(spec, 16000)(np.ones(5, np.float32), 1.0, np.float32, None)
+        row = FEATURES["energy"].transform(spec, 16000)(np.ones(5, np.float32), 1.0, np.float32, None)
         assert row.tolist() == [[2.0], [2.0]]
     """,
     "models/networks/pooled.py": """

@@ -5,5 +5,5 @@ from __future__ import annotations
 from featurestore.features.kind import FeatureKind
 from featurestore.registry import kinds_in, registered
 
-KINDS: dict[str, FeatureKind] = registered(kinds_in(__name__, FeatureKind))
+FEATURES: dict[str, FeatureKind] = registered(kinds_in(__name__, FeatureKind))
 """Every kind by the name that `FeatureSpec.kind` gives it."""

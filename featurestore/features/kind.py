@@ -51,8 +51,8 @@ class Transform(Protocol):
 class FeatureKind(ABC):
     """A kind of features: the fields of its specs, what its rows depend on, and what computes them.
 
-    A subclass with a name in `featurestore/features` is one entry of `featurestore.features.KINDS`. Arrays and kernels
-    are imported in its methods: specs are read without them.
+    A subclass with a name in `featurestore/features` is one entry of `featurestore.features.FEATURES`. Arrays and
+    kernels are imported in its methods: specs are read without them.
     """
 
     name: ClassVar[str]

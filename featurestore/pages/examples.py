@@ -13,7 +13,7 @@ import numpy as np
 
 from featurestore.errors import AudioError, FeatureStoreError
 from featurestore.pages.pictures import MelPicture, drawing, mel_picture, range_of, signal_picture
-from featurestore.perturbations import KINDS
+from featurestore.perturbations import PERTURBATIONS
 from featurestore.signal.arrays import Signal
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def in_words(perturbation: Perturbation, own: Sequence[str] = ()) -> tuple[str, 
     own : sequence of str
         Names of the policy's own functions.
     """
-    said = [KINDS[name].words(value) for name, value in perturbation.values.items()]
+    said = [PERTURBATIONS[name].words(value) for name, value in perturbation.values.items()]
     said += [name for name, key in zip(own, perturbation.own, strict=False) if key is not None]
     return tuple(said) or ("nothing was drawn for it",)
 

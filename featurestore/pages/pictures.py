@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.errors import AudioError
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.signal.arrays import Float32, Float64, Signal
 from featurestore.specs.features import FeatureSpec
 
@@ -64,7 +64,7 @@ def signal_picture(signal: Signal, rate: int) -> MelPicture | None:
     spec = FeatureSpec(
         rate=rate, window_length=rate // 40, hop_length=rate // 100, fft_length=2 * (rate // 40), mels=80
     )
-    transform = KINDS["logmel"].transform(spec, rate)
+    transform = FEATURES["logmel"].transform(spec, rate)
     try:
         transform.check(len(signal))
     except AudioError:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from featurestore.perturbations.kind import PerturbationKind
 from featurestore.registry import kinds_in, registered
 
-KINDS: dict[str, PerturbationKind] = registered(
+PERTURBATIONS: dict[str, PerturbationKind] = registered(
     sorted(kinds_in(__name__, PerturbationKind), key=lambda kind: kind.place)
 )
 """Every kind by the field of a policy that asks for it."""
-RECORDINGS = {kind.name: kind.recordings for kind in KINDS.values() if kind.recordings}
+RECORDINGS = {kind.name: kind.recordings for kind in PERTURBATIONS.values() if kind.recordings}
 """Which field names the recordings that a perturbation takes in."""

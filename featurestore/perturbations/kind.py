@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class PerturbationKind(ABC):
     """A kind of perturbation: its range, what its rows depend on, and what it does to a copy.
 
-    A subclass in `featurestore/perturbations` is one entry of `featurestore.perturbations.KINDS`; its name is then a
-    field of policies, of `--set` and of what `DatasetView.perturbation` returns, and its docstring what `featurestore
-    fields` prints. Arrays and kernels are imported in its methods: specs are read without them.
+    A subclass in `featurestore/perturbations` is one entry of `featurestore.perturbations.PERTURBATIONS`; its name is
+    then a field of policies, of `--set` and of what `DatasetView.perturbation` returns, and its docstring what
+    `featurestore fields` prints. Arrays and kernels are imported in its methods: specs are read without them.
     """
 
     name: ClassVar[str]

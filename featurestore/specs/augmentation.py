@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.perturbations import KINDS, RECORDINGS
+from featurestore.perturbations import PERTURBATIONS, RECORDINGS
 from featurestore.perturbations.draws import CopyDraws
 from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings, read_table
 from featurestore.registry import declared, settle_fields
@@ -20,10 +20,12 @@ from featurestore.registry import declared, settle_fields
 
 @dataclass(frozen=True, slots=True)
 @declared({field: (Any, None, f"The recordings of `{name}`.") for name, field in RECORDINGS.items()})
-@declared({name: (type(value), value, meaning) for kind in KINDS.values() for name, value, meaning in kind.settings})
-@declared({name: (Any, None, kind.meaning) for name, kind in KINDS.items()})
+@declared(
+    {name: (type(value), value, meaning) for kind in PERTURBATIONS.values() for name, value, meaning in kind.settings}
+)
+@declared({name: (Any, None, kind.meaning) for name, kind in PERTURBATIONS.items()})
 class AugmentationSpec:
-    """Which perturbations the augmented copies get, in the order of `featurestore.perturbations.KINDS`.
+    """Which perturbations the augmented copies get, in the order of `featurestore.perturbations.PERTURBATIONS`.
 
     Each of them is a field that holds a `Distribution`, beside the settings and recordings that it declares. One that
     is None is absent and left out of the canonical form, so that a perturbation which is added later changes no
@@ -42,7 +44,7 @@ class AugmentationSpec:
 
     def __post_init__(self) -> None:
         settle_fields(self, "policy: ")
-        for name, kind in KINDS.items():
+        for name, kind in PERTURBATIONS.items():
             if name in self.distributions:
                 self.distributions[name].check(name, *kind.limits)
             kind.check(self)
@@ -50,7 +52,7 @@ class AugmentationSpec:
     @property
     def distributions(self) -> dict[str, Distribution]:
         """The perturbations that are present, by name, in the order in which they are applied."""
-        rules = {name: getattr(self, name) for name in KINDS}
+        rules = {name: getattr(self, name) for name in PERTURBATIONS}
         return {name: rule for name, rule in rules.items() if rule is not None}
 
     @property
@@ -94,8 +96,8 @@ class AugmentationSpec:
         document: dict[str, Any] = {"seed": self.seed}
         for name, distribution in self.distributions.items():
             document[name] = distribution.to_dict()
-            for setting, default, _ in KINDS[name].settings:
-                if setting not in KINDS[name].added or getattr(self, setting) != default:
+            for setting, default, _ in PERTURBATIONS[name].settings:
+                if setting not in PERTURBATIONS[name].added or getattr(self, setting) != default:
                     document[setting] = getattr(self, setting)
         for name, recordings in self.recordings.items():
             document[name] = recordings.to_dict()
@@ -124,7 +126,7 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
         if not isinstance(value, list | tuple):
             raise SpecError(f"own perturbations are a list of tables [[own]], not {value!r}.")
         return tuple(read_table(CustomPerturbation, "own", one, "'function' and 'version'") for one in value)
-    if name not in KINDS:
+    if name not in PERTURBATIONS:
         return value
     if name == "reverb" and isinstance(value, Mapping) and not {"uniform", "listed"} & value.keys():
         value = {**value, "listed": (1.0,)}  # a room is applied alone unless a share of it is asked for
@@ -132,10 +134,10 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
 
 
 @dataclass(frozen=True, slots=True)
-@declared({name: (Any, None, kind.meaning) for name, kind in KINDS.items()})
-@declared({name: (Any, default, "") for kind in KINDS.values() for name, default in kind.details})
+@declared({name: (Any, None, kind.meaning) for name, kind in PERTURBATIONS.items()})
+@declared({name: (Any, default, "") for kind in PERTURBATIONS.values() for name, default in kind.details})
 class Perturbation:
-    """What happens to one augmented copy: a value for each of `featurestore.perturbations.KINDS`, None if not applied.
+    """What happens to one augmented copy: a value for each of `PERTURBATIONS`, None if not applied.
 
     Values are those applied, exactly. Beside them: `noise_key` (of the noise stream, 64 bits), `noise` and `rir` (the
     sha256 of a recording) and `noise_position` (where in it the noise begins, in [0, 1)).
@@ -152,7 +154,7 @@ class Perturbation:
     @property
     def values(self) -> dict[str, float]:
         """The perturbations that are applied, by name, in their order."""
-        return {name: value for name, value in zip(KINDS, _values(self), strict=True) if value is not None}
+        return {name: value for name, value in zip(PERTURBATIONS, _values(self), strict=True) if value is not None}
 
     def changes(self, other: Perturbation) -> dict[str, Any]:
         """Return the fields in which another perturbation differs, with its values."""
@@ -164,7 +166,7 @@ class Perturbation:
         return dataclasses.replace(self, **changes) if changes else self
 
 
-_values = attrgetter(*KINDS)
+_values = attrgetter(*PERTURBATIONS)
 
 
 def draw(augmentation: AugmentationSpec, content: str, copy: int, attempt: int = 0) -> Perturbation:
@@ -178,10 +180,10 @@ def draw(augmentation: AugmentationSpec, content: str, copy: int, attempt: int =
     draws = CopyDraws(augmentation, content, copy, attempt)
     found: dict[str, Any] = {}
     for name, rule in augmentation.distributions.items():
-        value = draws.value(name, rule, moves=KINDS[name].moves)
+        value = draws.value(name, rule, moves=PERTURBATIONS[name].moves)
         if value is not None:
-            found[name] = KINDS[name].nearest(value, min(rule.values), max(rule.values))
-            found |= KINDS[name].draw_details(draws)
+            found[name] = PERTURBATIONS[name].nearest(value, min(rule.values), max(rule.values))
+            found |= PERTURBATIONS[name].draw_details(draws)
     if augmentation.own:
         found["own"] = tuple(draws.custom_key(place) for place in range(len(augmentation.own)))
     return Perturbation(**found)

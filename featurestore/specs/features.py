@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.registry import declared, settle_fields
 
 LONGEST_SECONDS = 3600.0
@@ -19,7 +19,9 @@ CHOICES = {
     "dtype": ("float16", "float32"),
     "decibels": (None, "absolute", "relative"),
 }
-SETTINGS = {name: (kind, default, meaning) for one in KINDS.values() for name, kind, default, meaning in one.settings}
+SETTINGS = {
+    name: (kind, default, meaning) for one in FEATURES.values() for name, kind, default, meaning in one.settings
+}
 """Fields that one kind has to itself: type, default and meaning."""
 ADDED = ("trim_db", "seconds", "decibels", "range_db", *SETTINGS)
 """Fields that are part of an address only where they are set: rows of the first stores lack them."""
@@ -36,7 +38,7 @@ class FeatureSpec:
     """
 
     kind: str = "logmel"
-    """The feature, a name in `KINDS`."""
+    """The feature, a name in `FEATURES`."""
     rate: int | None = None
     """Sampling rate in hertz that signals are resampled to; None keeps each file's own rate."""
     window: str = "hamming"
@@ -79,9 +81,9 @@ class FeatureSpec:
         def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UnknownNameError("kind", str(self.kind), KINDS)
-        kind = KINDS[self.kind]
+        if self.kind not in FEATURES:
+            raise UnknownNameError("kind", str(self.kind), FEATURES)
+        kind = FEATURES[self.kind]
         for field in dataclasses.fields(self):
             if field.name not in kind.all_fields and getattr(self, field.name) != field.default:
                 raise SpecError(_foreign(field.name, self.kind))
@@ -106,7 +108,7 @@ class FeatureSpec:
     @property
     def width(self) -> int:
         """Values of a frame: the bands of a row."""
-        return KINDS[self.kind].width(self)
+        return FEATURES[self.kind].width(self)
 
     def samples(self, rate: int) -> int | None:
         """Return the samples that `seconds` are at a sampling rate in hertz; None where lengths are kept."""
@@ -114,7 +116,7 @@ class FeatureSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of the kind as JSON values, those that were added later only where they are used."""
-        kept, document = KINDS[self.kind].all_fields, {}
+        kept, document = FEATURES[self.kind].all_fields, {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name in kept and (field.name not in ADDED or value != field.default):
@@ -137,7 +139,7 @@ class FeatureSpec:
         for name in fields:
             if name not in known:
                 raise UnknownNameError("feature field", name, known)
-            if kind in KINDS and name not in KINDS[kind].all_fields:
+            if kind in FEATURES and name not in FEATURES[kind].all_fields:
                 raise SpecError(_foreign(name, kind))
         try:
             return cls(**fields)
@@ -146,5 +148,5 @@ class FeatureSpec:
 
 
 def _foreign(field: str, kind: str) -> str:
-    owners = [name for name, known in KINDS.items() if field in known.all_fields]
+    owners = [name for name, known in FEATURES.items() if field in known.all_fields]
     return f"feature spec: {field!r} does not belong to kind {kind!r}, but to {', '.join(owners)}: leave it out."

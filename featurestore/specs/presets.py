@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.perturbations import KINDS, RECORDINGS
+from featurestore.perturbations import PERTURBATIONS, RECORDINGS
 from featurestore.perturbations.policy_tables import Distribution, Recordings, beside
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
@@ -150,7 +150,9 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 (any TOML-like scalar)
 
 def _with_augmentation(spec: AugmentationSpec, field: str, inner: str, text: str) -> AugmentationSpec:
     document = {name: getattr(spec, name) for name in AUGMENTATION_FIELDS}
-    known = DISTRIBUTION_FIELDS if field in KINDS else RECORDING_FIELDS if field in RECORDINGS.values() else None
+    known = (
+        DISTRIBUTION_FIELDS if field in PERTURBATIONS else RECORDING_FIELDS if field in RECORDINGS.values() else None
+    )
     if field == "own":
         raise SpecError("own perturbations are set in a policy file, as tables [[own]].")
     if inner and inner not in (known or ()):

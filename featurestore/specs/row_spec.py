@@ -15,8 +15,8 @@ from typing import Any
 
 from featurestore.checksummed_json import FORMAT, check_format, digest
 from featurestore.errors import MissingPackageError, SpecError, UnknownNameError
-from featurestore.features import KINDS
-from featurestore.perturbations import KINDS as PERTURBATIONS
+from featurestore.features import FEATURES
+from featurestore.perturbations import PERTURBATIONS
 from featurestore.registry import OPERATIONS, OPTIONAL
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
@@ -90,7 +90,7 @@ class RowSpec:
     @property
     def foreign(self) -> bool:
         """True if code of others computes rows, which may not expect several threads."""
-        return KINDS[self.features.kind].foreign or bool(self.functions)
+        return FEATURES[self.features.kind].foreign or bool(self.functions)
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -147,12 +147,12 @@ def row_versions(
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
     check_together(features, augmentation, engine)
-    used = ["decode", *KINDS[features.kind].shared]
+    used = ["decode", *FEATURES[features.kind].shared]
     used += [name for field, name in _PREPARATIONS.items() if getattr(features, field) is not None]
     if augmentation is not None:
         used.append("draw")
         used += ["own"] if augmentation.own else []
-    operations = {name: OPERATIONS[name] for name in used} | dict(KINDS[features.kind].versions)
+    operations = {name: OPERATIONS[name] for name in used} | dict(FEATURES[features.kind].versions)
     for name in augmentation.distributions if augmentation else ():
         operations |= PERTURBATIONS[name].versions
     versions: dict[str, str | int] = {name: number for name, (number, _) in operations.items()}
@@ -167,13 +167,13 @@ def check_together(features: FeatureSpec, augmentation: AugmentationSpec | None,
     """Refuse an augmentation or engine that features cannot have, with `SpecError`."""
     if augmentation is not None:
         for name in augmentation.distributions:
-            if PERTURBATIONS[name].bends and not KINDS[features.kind].warps:
+            if PERTURBATIONS[name].bends and not FEATURES[features.kind].warps:
                 raise SpecError(
                     f"{name} bends a frequency axis, and features of kind {features.kind!r} have none: "
                     f"choose another policy, or --set {name}=none."
                 )
             PERTURBATIONS[name].check_rows(augmentation)
-    if engine == TORCH and (not KINDS[features.kind].in_torch or features.decibels or features.seconds):
+    if engine == TORCH and (not FEATURES[features.kind].in_torch or features.decibels or features.seconds):
         raise SpecError(
             "the torch engine computes 'logmel' as natural logarithm and in full length only: "
             "leave --device out to compute these features on the processor."

@@ -21,7 +21,7 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from models.errors import TrainingError
 from models.layers.frames import RealFrames
-from models.training_spec import SIDES
+from models.training_spec import PADDING_SIDES
 
 TORCH_TYPES = {"float16": torch.float16, "float32": torch.float32}
 """Storage types of features."""
@@ -211,9 +211,10 @@ class Padding:
     """The model's time stride, frames."""
 
     def __post_init__(self) -> None:
-        if self.side not in SIDES or self.multiple < 1:
+        if self.side not in PADDING_SIDES or self.multiple < 1:
             raise ValueError(
-                f"side must be one of {', '.join(SIDES)} and multiple at least 1, not {self.side!r}, {self.multiple}"
+                f"side must be one of {', '.join(PADDING_SIDES)} and multiple at least 1, not {self.side!r}, "
+                f"{self.multiple}"
             )
 
     @property

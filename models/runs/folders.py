@@ -19,8 +19,8 @@ from models.figures.predictions import Predictions, pooled
 from models.runs.checkpoint import sweep
 from models.runs.records import predictions_name, read_predictions, read_side
 
-KINDS = {"fold": "fold-*", "seed": "seed-*"}
-"""What the runs of a folder differ in, and what their folders are called."""
+PART_FOLDERS = {"fold": "fold-*", "seed": "seed-*"}
+"""What the parts of a folder of runs differ in, and what their folders are called."""
 
 
 @contextmanager
@@ -72,7 +72,7 @@ class RunFolder:
         path = Path(path)
         if has_begun(path):
             return cls(path, "run")
-        for kind, pattern in KINDS.items():
+        for kind, pattern in PART_FOLDERS.items():
             parts = [part for part in path.glob(pattern) if part.is_dir()]
             if parts:
                 return cls(path, kind, tuple(sorted(parts, key=_number)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from featurestore.corpus.types import Corpus
 from featurestore.errors import BuildError
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.segments import segment_of
 from featurestore.shards.grouping import Part, PartPlan, plan_part
 from featurestore.specs.augmentation import AugmentationSpec
@@ -75,7 +75,7 @@ class BuildPlan:
 
     def seconds_to_compute(self, jobs: int, rate: Rate) -> float:
         """Estimate how long so many processes of the processor's own engine take, at a rate of the default features."""
-        speed = rate.rows_per_second / KINDS[self.spec.features.kind].cost * jobs
+        speed = rate.rows_per_second / FEATURES[self.spec.features.kind].cost * jobs
         return round(START_SECONDS + self.computed / speed, 1) if self.computed else 0.0
 
 
@@ -158,7 +158,7 @@ def _row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
     sizes = [size if seconds is None else 2 * rate * seconds for seconds, size in lengths] or [0]
     kept = features.rate or rate
     samples = float(np.mean(sizes)) / 2 * kept / rate
-    frames = max(1.0, (features.seconds or samples / kept) * KINDS[features.kind].pace(features, kept))
+    frames = max(1.0, (features.seconds or samples / kept) * FEATURES[features.kind].pace(features, kept))
     return frames * features.width * np.dtype(features.dtype).itemsize
 
 
@@ -168,4 +168,4 @@ def _mean_duration(features: FeatureSpec, augmentation: AugmentationSpec | None)
 
 
 def _rows_a_second(features: FeatureSpec) -> float:
-    return DEVELOPMENT.rows_per_second / KINDS[features.kind].cost
+    return DEVELOPMENT.rows_per_second / FEATURES[features.kind].cost

@@ -12,7 +12,7 @@ import numpy as np
 
 from featurestore.corpus.types import Corpus, Rejection
 from featurestore.errors import StoreBusyError
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.shards.record import ShardRecord
 from featurestore.signal.mel import mel_corners
 from featurestore.specs.features import FeatureSpec
@@ -115,7 +115,7 @@ def row_notes(corpus: Corpus, features: FeatureSpec, records: Iterable[ShardReco
     `records` are those of the corpus's rows; none for a dry run.
     """
     rate = features.rate or corpus.manifest.rate or 16_000
-    empty = empty_bands(features, rate) if "mels" in KINDS[features.kind].fields else 0
+    empty = empty_bands(features, rate) if "mels" in FEATURES[features.kind].fields else 0
     if empty:
         yield (
             f"{empty} of {features.mels} mel bands are narrower than the step between two bins at {rate:,} Hz and hold "

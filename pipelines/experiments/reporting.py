@@ -63,11 +63,11 @@ def report(
     from featurestore.store import open_store
     from models.reports.report import write_report
     from models.runs.checkpoint import write_atomically
-    from models.runs.folders import KINDS
+    from models.runs.folders import PART_FOLDERS
     from pipelines.dataset_page import dataset_page
 
     folder, against = Path(what), Path(baseline) if baseline else None
-    runs = (folder, *(one for pattern in KINDS.values() for one in folder.glob(pattern)))
+    runs = (folder, *(one for pattern in PART_FOLDERS.values() for one in folder.glob(pattern)))
     if len(folder.parts) > 1 or any((one / "config.json").is_file() for one in runs):
         sounds = _sounds(folder, store, examples, audio)
         return {"path": str(write_report(folder, Path(out) if out else None, baseline=against, sounds=sounds))}

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featurestore.perturbations import KINDS
+from featurestore.perturbations import PERTURBATIONS
 from featurestore.signal.interpolation import (
     FILTER_REACH,
     LEAD,
@@ -147,7 +147,7 @@ class PitchShifter:
 APPLIED = frozenset({"semitones", "shift_seconds", "snr_db", "gain_db", "vtlp_alpha", "peak"})
 """What this package does to a copy; VTLP in `log_mel`."""
 
-if {name for name, kind in KINDS.items() if kind.in_torch} != APPLIED:
+if {name for name, kind in PERTURBATIONS.items() if kind.in_torch} != APPLIED:
     raise TypeError("the perturbations that say they are done in torch are not those that are")
 
 

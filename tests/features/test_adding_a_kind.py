@@ -9,9 +9,9 @@ import pytest
 from added_files import with_files_in
 from demo_corpus import ROOT
 
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.features.kind import BASE, FeatureKind
-from featurestore.perturbations import KINDS as PERTURBATIONS
+from featurestore.perturbations import PERTURBATIONS
 from featurestore.registry import OPERATIONS, registered
 
 LEVEL = '''
@@ -105,11 +105,11 @@ def test_a_class_that_forgets_a_part_cannot_be_declared_and_the_part_is_named(pa
 )
 def test_a_name_or_an_operation_that_is_taken_cannot_be_registered_again(taken):
     with pytest.raises(TypeError, match="two kinds or operations"):
-        registered([*KINDS.values(), type("Twin", (FeatureKind,), WHOLE | taken)()])
+        registered([*FEATURES.values(), type("Twin", (FeatureKind,), WHOLE | taken)()])
 
 
 def test_shared_operations_have_versions_and_no_operation_of_a_kind_is_that_of_a_perturbation():
-    own = [{name for kind in kinds.values() for name in kind.versions} for kinds in (KINDS, PERTURBATIONS)]
+    own = [{name for kind in kinds.values() for name in kind.versions} for kinds in (FEATURES, PERTURBATIONS)]
 
-    assert {name for kind in KINDS.values() for name in kind.shared} <= OPERATIONS.keys()
+    assert {name for kind in FEATURES.values() for name in kind.shared} <= OPERATIONS.keys()
     assert own[0] & own[1] == set()

@@ -6,7 +6,7 @@ from real_recordings import voice
 
 from featurestore.checksummed_json import digest
 from featurestore.errors import AudioError, SpecError, UnknownNameError
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.perturbations.policy_tables import Distribution
 from featurestore.row_engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec
@@ -16,7 +16,7 @@ from featurestore.specs.row_spec import check_together, row_versions
 from pipelines.workers.engines import chosen_device
 
 OWN = {"kind": "function", "function": "module:name", "version": 1, "bands": 3}
-COMPUTED = [name for name in preset_names("features") if not KINDS[feature_preset(name).kind].foreign]
+COMPUTED = [name for name in preset_names("features") if not FEATURES[feature_preset(name).kind].foreign]
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_what_stood_before_there_were_kinds_keeps_its_canonical_form(features, e
     assert digest(features.to_dict())[:16] == expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FEATURES)
 def test_every_kind_names_a_class_that_computes_it(kind):
     features = FeatureSpec.from_dict(OWN if kind == "function" else {"kind": kind})
 
-    transform = KINDS[kind].transform(features, 16_000)
+    transform = FEATURES[kind].transform(features, 16_000)
 
     transform.check(16_000)
     with pytest.raises(AudioError):
@@ -50,7 +50,7 @@ def test_a_preset_comes_back_from_its_canonical_form_which_holds_the_fields_of_i
     document = features.to_dict()
 
     assert FeatureSpec.from_dict(document) == features
-    assert set(document) <= set(KINDS[features.kind].all_fields)
+    assert set(document) <= set(FEATURES[features.kind].all_fields)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_preset_comes_back_from_its_canonical_form_which_holds_the_fields_of_i
     ],
 )
 def test_a_field_of_another_kind_is_refused_and_its_owners_are_named(field, value, kind):
-    owner = next(name for name, known in KINDS.items() if field in known.all_fields)
+    owner = next(name for name, known in FEATURES.items() if field in known.all_fields)
 
     with pytest.raises(SpecError, match=rf"'{field}' does not belong to kind '{kind}', but to .*{owner}"):
         FeatureSpec(**{"kind": kind, field: value})

@@ -10,7 +10,7 @@ from featurestore.store import open_store
 from models.batches.loader import PadCollate, ViewDataset, batches
 from models.batches.samplers import BatchSampler
 from models.errors import TrainingError
-from models.training_spec import SIDES
+from models.training_spec import PADDING_SIDES
 
 WORKERS = [(None, 0), *((method, count) for method in ("fork", "spawn", "forkserver") for count in (1, 2))]
 """Start method and number of worker processes."""
@@ -20,7 +20,7 @@ class AllSides:
     """A collate function that pads the same rows on every side, so that one loader tries them all."""
 
     def __init__(self):
-        self.collates = [PadCollate(side, 16) for side in SIDES]
+        self.collates = [PadCollate(side, 16) for side in PADDING_SIDES]
 
     def __call__(self, request):
         return [collate(request) for collate in self.collates]

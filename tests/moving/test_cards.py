@@ -11,7 +11,7 @@ from tiny_corpus import build_here, tree
 from two_datasets import corpus_folder, two_datasets
 
 from featurestore.card import card_files
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
 from featurestore.moving.copying import pull, push
@@ -20,7 +20,7 @@ from featurestore.store import Store, open_store
 from pipelines.build.spec import DatasetSpec
 from pipelines.repair import repair
 
-COMPUTED = [name for name in preset_names("features") if not KINDS[feature_preset(name).kind].foreign]
+COMPUTED = [name for name in preset_names("features") if not FEATURES[feature_preset(name).kind].foreign]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from demo_corpus import ROOT
 
 import featurestore.perturbations
 from featurestore.errors import UnknownNameError
-from featurestore.perturbations import KINDS
+from featurestore.perturbations import PERTURBATIONS
 from featurestore.perturbations.kind import PerturbationKind
 from featurestore.registry import declared, registered
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
@@ -38,8 +38,8 @@ class Lowpass(PerturbationKind):
 '''
 
 NEWCOMER = """
-from featurestore.perturbations import KINDS
-assert list(KINDS)[list(KINDS).index("snr_db") + 1] == "lowpass_hz"
+from featurestore.perturbations import PERTURBATIONS
+assert list(PERTURBATIONS)[list(PERTURBATIONS).index("snr_db") + 1] == "lowpass_hz"
 
 import numpy as np
 from pipelines.experiments.settings import documented_fields
@@ -107,7 +107,7 @@ def test_a_name_or_an_operation_that_is_taken_cannot_be_registered_again(taken):
     twin = type("Twin", (PerturbationKind,), WHOLE | taken)()
 
     with pytest.raises(TypeError, match=next(iter(taken.values()))):
-        registered([*KINDS.values(), twin])
+        registered([*PERTURBATIONS.values(), twin])
 
 
 def test_two_declarations_of_one_field_are_refused():
@@ -133,12 +133,12 @@ def test_every_class_in_the_folder_is_registered():
         if isinstance(node, ast.ClassDef) and "PerturbationKind" in {ast.unparse(base) for base in node.bases}
     }
 
-    assert classes == {type(kind).__name__ for kind in KINDS.values()}
+    assert classes == {type(kind).__name__ for kind in PERTURBATIONS.values()}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", PERTURBATIONS)
 def test_each_perturbation_stands_in_its_versions_and_says_its_range(name):
-    kind = KINDS[name]
+    kind = PERTURBATIONS[name]
     low, high = kind.limits
     value = min(max(0.9, low), high)
     fields = {kind.recordings: {"contents": ["a" * 64]}} if kind.recordings else {}

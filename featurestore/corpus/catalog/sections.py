@@ -30,7 +30,7 @@ from featurestore.corpus.manifest import (
 )
 from featurestore.corpus.regex import compile_pattern
 from featurestore.corpus.sources.audio_files import ENCODINGS, RawFormat
-from featurestore.corpus.splits.leakage import KINDS as LEAK_KINDS
+from featurestore.corpus.splits.leakage import LEAK_KINDS
 from featurestore.corpus.splits.rules import SPLITS, is_rule
 from featurestore.errors import ManifestError
 

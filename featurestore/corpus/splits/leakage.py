@@ -22,7 +22,7 @@ from featurestore.segments import recording_of, segment_of
 
 MOST_NAMED = 12
 """Names that a message spells out before it only counts."""
-KINDS = ("speaker", "source", "recording", "audio", "sentence")
+LEAK_KINDS = ("speaker", "source", "recording", "audio", "sentence")
 REFUSED_KINDS = ("speaker", "source", "recording", "audio")
 """Kinds refused unless allowed; shared sentences are reported only, since most acted corpora repeat theirs."""
 
@@ -211,7 +211,7 @@ def check_leaks(
     split, utterances, sounds, heard
         As `leaks` takes them.
     allowed : collection of str
-        Kinds of `KINDS` that are reported only.
+        Kinds of `LEAK_KINDS` that are reported only.
     refused : collection of str
         Kinds that are refused otherwise.
 
@@ -240,14 +240,14 @@ def check_folds(
 ) -> list[Leaks]:
     """Return what `check_leaks` does for each of several splits of the same utterances, which are prepared once."""
     for kind in (*allowed, *refused):
-        if kind not in KINDS:
-            raise UnknownNameError("kind of leak", kind, KINDS)
+        if kind not in LEAK_KINDS:
+            raise UnknownNameError("kind of leak", kind, LEAK_KINDS)
     search = LeakSearch(utterances, sounds, heard)
     every = []
     for split in splits:
         found = search.leaks(split)
         every.append(found)
-        wrong = [kind for kind in KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
+        wrong = [kind for kind in LEAK_KINDS if found.by_kind[kind] and kind in refused and kind not in allowed]
         if wrong:
             what = "; ".join(f"{kind} ({found.some(kind)})" for kind in wrong)
             sides = [side for side in ("validation", "test") if "audio" in wrong and side in dict(found.noises)]
