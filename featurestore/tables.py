@@ -34,7 +34,7 @@ class Utterances(Sequence[Utterance]):
     """The utterances of a table: a column for each field, and an object for each that is asked for.
 
     Each column is a list with one value an utterance, in the order of the fields of `Utterance`; equal values of
-    `labels`, `label`, `speaker` and `text` are one object.
+    `fields`, `label`, `speaker` and `text` are one object.
     """
 
     def __init__(self, columns: Sequence[list[Any]]) -> None:
@@ -140,8 +140,8 @@ class Table:
 
 
 def _written(utterances: Utterances) -> Iterator[str]:
-    """Yield the canonical JSON of each utterance; a column is written at once."""
-    columns = [_texts_of(column) for name, column in zip(FIELDS, utterances.columns, strict=True) if name != "labels"]
+    """Yield the canonical JSON of each utterance; `labels` in it are its `fields`. A column is written at once."""
+    columns = [_texts_of(column) for name, column in zip(FIELDS, utterances.columns, strict=True) if name != "fields"]
     paths, contents, sizes, labels, speakers, texts = columns
     several = {fields: canonical_json(fields) for fields in set(utterances.fields)}
     fields_of = map(several.__getitem__, utterances.fields)
@@ -214,7 +214,10 @@ def _read_columns(data: bytes) -> tuple[bytes, Utterances] | None:
 
 def _read_objects(found: Iterable[dict[str, Any]]) -> Utterances:
     """Make utterances of JSON objects and check the types of all values."""
-    utterances = [Utterance(**{**one, "labels": tuple(map(tuple, one["labels"]))}) for one in found]
+    utterances = []
+    for one in found:
+        fields = tuple(map(tuple, one["labels"]))
+        utterances.append(Utterance(fields=fields, **{name: one[name] for name in one if name != "labels"}))
     for utterance in utterances:
         check_types(utterance)
     return Utterances.of(utterances)

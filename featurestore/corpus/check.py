@@ -119,7 +119,7 @@ class Completeness:
     @property
     def agreement(self) -> float | None:
         """Krippendorff's alpha of the raters; None where the corpus keeps no votes."""
-        return krippendorff_alpha([parse_votes(dict(one.labels).get("votes", "")) for one in self.corpus.utterances])
+        return krippendorff_alpha([parse_votes(dict(one.fields).get("votes", "")) for one in self.corpus.utterances])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -179,8 +179,8 @@ def check_completeness(
 def _contradictions(corpus: Corpus) -> Iterator[Rejection]:
     """Yield the recordings for which a list states a field (as `stated_FIELD`) that its other columns do not give."""
     for one in corpus.utterances:
-        fields = dict(one.labels)
-        for name, value in one.labels:
+        fields = dict(one.fields)
+        for name, value in one.fields:
             stated = name.removeprefix("stated_")
             if stated != name and fields.get(stated, value) != value:
                 reason = f"the list states the {stated} {value!r}, and its other columns give {fields[stated]!r}"
@@ -219,7 +219,7 @@ def _counts(scheme: str, expected: Expected, utterances: tuple[Utterance, ...]) 
 def _value(one: Utterance, field: str) -> str:
     if field == "speaker":
         return one.speaker or "unknown"
-    return one.label if field == "label" else dict(one.labels).get(field, "(not stated)")
+    return one.label if field == "label" else dict(one.fields).get(field, "(not stated)")
 
 
 def resembled_corpus(paths: Iterable[str], other_than: str = "") -> str | None:

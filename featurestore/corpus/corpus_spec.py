@@ -165,11 +165,11 @@ def _merged(name: str, parts: Sequence[Corpus]) -> Corpus:
 
 
 def _prefixed(corpus: str, one: Utterance) -> Utterance:
-    labels = (("corpus", corpus), *((field, value) for field, value in one.labels if field != "corpus"))
+    fields = (("corpus", corpus), *((field, value) for field, value in one.fields if field != "corpus"))
     return replace(
         one,
         path=f"{corpus}/{one.path}",
-        labels=labels,
+        fields=fields,
         speaker=None if one.speaker is None else f"{corpus}/{one.speaker}",
         text=None if one.text is None else f"{corpus}/{one.text}",
     )

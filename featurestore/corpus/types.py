@@ -32,8 +32,8 @@ class Utterance:
     also names the part of the recording, see `featurestore.segments`."""
     size: int
     """Bytes of the file."""
-    labels: tuple[tuple[str, str], ...]
-    """All label fields as `(field, value)`: of the label files, of the manifest's pattern, then those made of them."""
+    fields: tuple[tuple[str, str], ...]
+    """All fields as `(field, value)`: of the label files, of the manifest's pattern, then those made of them."""
     label: str
     """The class to predict."""
     speaker: str | None

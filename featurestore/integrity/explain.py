@@ -190,7 +190,7 @@ def _tables(old: Table, new: Table) -> Iterator[Difference]:
         yield from _most(changed, f"other {name}s changed")
     counts: Counter[str] = Counter()
     for pair in pairs:
-        before, after = ({**dict(one.labels), "text": one.text} for one in pair)
+        before, after = ({**dict(one.fields), "text": one.text} for one in pair)
         counts.update(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     yield from (Difference(f"recordings with another {name!r}", 0, counts[name]) for name in sorted(counts))
     paths: defaultdict[str, set[str]] = defaultdict(set)

@@ -124,7 +124,7 @@ def test_changed_data_of_another_tool_gives_its_recordings_or_one_of_our_errors(
             corpus = use(folder)
             assert len({one.path for one in corpus.utterances}) == len(corpus.utterances) <= 16
             assert all(is_content(one.content) for one in corpus.utterances)
-            assert all(sound(value) for one in corpus.utterances for _, value in one.labels)
+            assert all(sound(value) for one in corpus.utterances for _, value in one.fields)
 
 
 def link(source, target):

@@ -25,7 +25,7 @@ UTTERANCES = st.builds(
     path=TEXT,
     content=st.builds(lambda number, segment: f"{number:064x}{segment}", st.integers(0, 9), SEGMENTS),
     size=st.integers(0, 10**17),
-    labels=st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple),
+    fields=st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple),
     label=TEXT,
     speaker=st.none() | TEXT,
     text=st.none() | TEXT,

@@ -79,9 +79,9 @@ def test_the_sides_of_the_data_are_the_official_split(tmp_path, name):
 
 
 def test_traits_of_a_speaker_become_fields_of_the_recordings(tmp_path):
-    kaldi_fields = dict(load_corpus(kaldi(tmp_path / "k")).utterances[2].labels)
-    lhotse_fields = dict(load_corpus(lhotse(tmp_path / "l", packed=False)).utterances[2].labels)
-    database_fields = [dict(one.labels) for one in load_corpus(audformat(tmp_path / "a")).utterances]
+    kaldi_fields = dict(load_corpus(kaldi(tmp_path / "k")).utterances[2].fields)
+    lhotse_fields = dict(load_corpus(lhotse(tmp_path / "l", packed=False)).utterances[2].fields)
+    database_fields = [dict(one.fields) for one in load_corpus(audformat(tmp_path / "a")).utterances]
 
     assert kaldi_fields["gender"] == "m"
     assert "dur" not in kaldi_fields
@@ -160,7 +160,7 @@ def test_a_segmented_table_of_a_database_may_hold_whole_files(tmp_path):
     read = load_corpus(audformat(tmp_path, header, **{"db.turns.csv": whole}))
 
     assert [one.path for one in read.utterances] == [f"wav/u{one[0]}.wav" for one in RECORDINGS]
-    assert dict(read.utterances[0].labels)["mood"] == "m1"
+    assert dict(read.utterances[0].fields)["mood"] == "m1"
 
 
 def test_a_table_that_is_stored_in_another_way_is_named_with_the_way_out(tmp_path):

@@ -52,7 +52,7 @@ def test_the_same_name_in_two_releases_is_two_recordings_with_labels_of_their_ow
 
     corpus = load_corpus("aihub_emotion", folder)
 
-    twins = {one.path: dict(one.labels) for one in corpus.utterances if one.path.endswith("same.wav")}
+    twins = {one.path: dict(one.fields) for one in corpus.utterances if one.path.endswith("same.wav")}
     assert {path: (said["release"], said["sentence"], said["sex"]) for path, said in twins.items()} == {
         "4차년도/same.wav": ("4차년도", "하나", "male"),
         "5차년도/same.wav": ("5차년도", "둘", "female"),
@@ -68,7 +68,7 @@ def test_recordings_of_all_releases_in_one_folder_are_found_by_their_names(tmp_p
 
     found = checked("aihub_emotion", folder)
 
-    assert sorted(dict(one.labels)["release"] for one in found.corpus.utterances) == [
+    assert sorted(dict(one.fields)["release"] for one in found.corpus.utterances) == [
         "4차년도",
         "4차년도",
         "5차년도",

@@ -117,7 +117,7 @@ def test_a_manifest_that_reads_other_label_files_needs_the_source_again(tmp_path
     more = read_manifest(manifest_file(tmp_path, MANIFEST + '[[tables]]\nfiles = ["more.csv"]\n'))
 
     assert known_corpus(store, more) is None
-    assert dict(ingest(store, more, place, None).utterances[0].labels)["age"] == "31"
+    assert dict(ingest(store, more, place, None).utterances[0].fields)["age"] == "31"
 
 
 def test_a_damaged_label_file_of_the_store_is_mended_from_the_source(tmp_path):
@@ -161,7 +161,7 @@ def test_lists_give_their_members_a_side_by_path_whatever_folder_stands_before(t
 
     corpus = load_corpus(manifest_file(tmp_path, MANIFEST + LISTS), place)
 
-    assert [dict(one.labels)["split"] for one in corpus.utterances] == ["validation", "test"]
+    assert [dict(one.fields)["split"] for one in corpus.utterances] == ["validation", "test"]
 
 
 def test_a_table_path_can_give_fields_and_a_key_can_join_several_columns(tmp_path):

@@ -35,7 +35,7 @@ def test_emodb_has_its_published_number_of_files_for_each_label_and_speaker(emod
 def test_an_emodb_name_is_parsed_into_speaker_text_emotion_and_version(emodb):
     found = next(one for one in emodb.utterances if one.path == "wav/16a04Lc.wav")
 
-    assert dict(found.labels) == {"speaker": "16", "text": "a04", "emotion": "boredom", "version": "c"}
+    assert dict(found.fields) == {"speaker": "16", "text": "a04", "emotion": "boredom", "version": "c"}
     assert (found.label, found.speaker, found.text) == ("boredom", "16", "a04")
 
 

@@ -16,7 +16,7 @@ from pipelines.ingest.ingest import ingest
 
 
 def fields(corpus, path):
-    return dict(next(one for one in corpus.utterances if one.path == path).labels)
+    return dict(next(one for one in corpus.utterances if one.path == path).fields)
 
 
 @pytest.fixture(scope="module")

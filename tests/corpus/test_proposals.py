@@ -161,7 +161,7 @@ def test_sides_are_read_from_folders_and_brought_to_their_usual_names(tmp_path):
 
     corpus = propose_manifest(write(tmp_path, files)).corpus
 
-    assert {dict(one.labels)["split"] for one in corpus.utterances} == {"train", "validation", "test"}
+    assert {dict(one.fields)["split"] for one in corpus.utterances} == {"train", "validation", "test"}
     assert corpus.label_counts() == {"anger": 15, "sadness": 9}
 
 
@@ -206,7 +206,7 @@ def test_lists_of_sides_become_lists_of_the_manifest(tmp_path):
     lists = {"testing_list.txt": "yes/a0.wav\nno/a0.wav\n", "validation_list.txt": "yes/a1.wav\nno/a1.wav\n"}
 
     proposal = propose_manifest(write(tmp_path, {**words, **lists}))
-    sides = {one.path: dict(one.labels).get("split") for one in proposal.corpus.utterances}
+    sides = {one.path: dict(one.fields).get("split") for one in proposal.corpus.utterances}
 
     assert (sides["yes/a0.wav"], sides["no/a1.wav"], sides["no/a2.wav"]) == ("test", "validation", None)
 

@@ -20,7 +20,7 @@ def clips(count, labels=2, speakers=6, sessions=3):
             path=f"{i:03}.wav",
             content=f"{i:064x}",
             size=1,
-            labels=(("session", f"S{i % sessions}"), ("split", ("train", "validation", "test")[i % 3])),
+            fields=(("session", f"S{i % sessions}"), ("split", ("train", "validation", "test")[i % 3])),
             label=f"class{i % labels}",
             speaker=f"s{i % speakers}",
         )
@@ -77,7 +77,7 @@ def test_the_official_rule_takes_the_sides_that_the_corpus_comes_with():
 
     assert found.test == tuple(f"{i:03}.wav" for i in range(2, 30, 3))
     with pytest.raises(SplitError, match="goes by 'split' and a side is empty"):
-        split([dataclasses.replace(one, labels=()) for one in utterances], "official")
+        split([dataclasses.replace(one, fields=()) for one in utterances], "official")
 
 
 @pytest.mark.parametrize("name", ["stratified-2fold", "group-101fold"])

@@ -361,7 +361,7 @@ def test_a_field_of_a_supervision_that_is_called_as_times_are_is_a_label(tmp_pat
 
     corpus = load_corpus(folder)
 
-    assert {dict(one.labels)["custom_channel"] for one in corpus.utterances} == {"telephone"}
+    assert {dict(one.fields)["custom_channel"] for one in corpus.utterances} == {"telephone"}
 
 
 def test_metadata_with_segments_is_read_again_when_a_time_changes(tmp_path):

@@ -280,8 +280,8 @@ def test_folds_look_at_each_utterance_a_few_times_however_many_folds_there_are(n
             return self._speaker
 
         @property
-        def labels(self):
-            reads["labels"] += 1
+        def fields(self):
+            reads["fields"] += 1
             return (("session", f"S{int(self._speaker[1:]) // 2}"),)
 
     utterances = [Clip(number) for number in range(400)]

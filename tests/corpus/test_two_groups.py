@@ -63,7 +63,7 @@ def test_with_two_corpora_whole_speakers_of_the_one_that_trains_validate():
 
 
 def test_with_two_corpora_of_unknown_speakers_nobody_validates():
-    utterances = [clip(one.path, None, **dict(one.labels)) for one in two_corpora()]
+    utterances = [clip(one.path, None, **dict(one.fields)) for one in two_corpora()]
 
     assert [len(one.validation) for one in folds(utterances, "leave-one-corpus-out")] == [0, 0]
 

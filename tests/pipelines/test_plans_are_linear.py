@@ -75,6 +75,6 @@ def test_a_table_is_written_as_json_once():
     table = Table("demo", (Utterance("a.wav", "ab" * 32, 10, (("emotion", "joy"),), "joy", None),))
 
     assert table.to_bytes() is table.to_bytes()
-    assert json.loads(table.to_bytes())["utterances"] == [
-        dataclasses.asdict(table.utterances[0]) | {"labels": [["emotion", "joy"]]}
-    ]
+    written = dataclasses.asdict(table.utterances[0]) | {"labels": [["emotion", "joy"]]}
+    del written["fields"]
+    assert json.loads(table.to_bytes())["utterances"] == [written]

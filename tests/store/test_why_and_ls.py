@@ -33,7 +33,7 @@ def place(tmp_path_factory):
         utterances=(
             dataclasses.replace(first, label="sideways"),
             dataclasses.replace(second, speaker=None),
-            dataclasses.replace(third, path="moved.wav", labels=()),
+            dataclasses.replace(third, path="moved.wav", fields=()),
             *(dataclasses.replace(one, text="s1") for one in others),
         ),
         rejected=(Rejection("bad.wav", "truncated"),),

@@ -64,7 +64,7 @@ def label(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | N
                         path=part,
                         content=row.segment.content(file.content),
                         size=file.size,
-                        labels=tuple(parsed.items()),
+                        fields=tuple(parsed.items()),
                         label=parsed[rule.target],
                         speaker=parsed.get(rule.speaker) if rule.speaker else None,
                         text=parsed.get(rule.text) if rule.text else None,

@@ -81,7 +81,7 @@ def soft_labels(utterances: Iterable[Utterance], scheme: Scheme, classes: Sequen
     """
     field = scheme.target if scheme.votes else None
     rows = [
-        soft_label(_mapped_votes(one, dict(one.labels).get(field or "votes", ""), scheme.map), classes)
+        soft_label(_mapped_votes(one, dict(one.fields).get(field or "votes", ""), scheme.map), classes)
         for one in utterances
     ]
     return np.stack(rows) if rows else np.zeros((0, len(classes)), np.float32)
@@ -89,7 +89,7 @@ def soft_labels(utterances: Iterable[Utterance], scheme: Scheme, classes: Sequen
 
 def _class(one: Utterance, scheme: Scheme) -> str | None:
     """Return the class of an utterance; None if it takes no part."""
-    fields = dict(one.labels)
+    fields = dict(one.fields)
     if any(fields.get(field) not in values for field, values in scheme.where.items()):
         return None
     if scheme.votes is not None:

@@ -40,7 +40,7 @@ def fields_of_utterances(utterances: Iterable[SplitItem]) -> Fields:
     everyone = tuple(utterances)
     columns: dict[str, list[str | None]] = {"speaker": [one.speaker for one in everyone]}
     for one in everyone:
-        for field, value in getattr(one, "labels", ()):
+        for field, value in getattr(one, "fields", ()):
             if field != "speaker":
                 columns.setdefault(field, []).append(value)
     known = [[getattr(one, name, None) for one in everyone] for name in ("label", "speaker", "text")]

@@ -43,7 +43,7 @@ SIDE_BITS = {"train": 1, "validation": 2, "test": 4}
 
 
 class SplitItem(Protocol):
-    """What a split needs to know of an utterance; rules that go by other fields look at `labels` too."""
+    """What a split needs to know of an utterance; rules that go by other fields look at `fields` too."""
 
     @property
     def path(self) -> str:
@@ -197,14 +197,14 @@ def in_name_order(utterances: Iterable[SplitItem]) -> Sequence[SplitItem]:
 
 
 def field_of(one: SplitItem, name: str) -> str | None:
-    """Return a field of an utterance by name: `speaker`, `label`, or one of its label fields; None if it has none.
+    """Return a field of an utterance by name: `speaker`, `label`, or one of its `fields`; None if it has none.
 
-    `recording` is the recording that it is or is a segment of, where no label field has that name.
+    `recording` is the recording that it is or is a segment of, where no field has that name.
     """
     if name in ("speaker", "label"):
         value: str | None = getattr(one, name)
         return value
-    fields = dict(getattr(one, "labels", ()))
+    fields = dict(getattr(one, "fields", ()))
     return fields.get(name, recording_of(one.content) if name == "recording" else None)
 
 

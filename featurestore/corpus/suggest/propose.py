@@ -145,7 +145,7 @@ def sure_manifest(place: Path, limits: Limits | None = None) -> Manifest:
         note += ", the speaker too"
     else:
         note += "; the speaker is unknown: splits by speaker are refused, others may put one speaker on two sides"
-    sides = {dict(one.labels).get("split", "") for one in proposal.corpus.utterances}
+    sides = {dict(one.fields).get("split", "") for one in proposal.corpus.utterances}
     splits = usual_splits(sides, len(proposal.corpus.speaker_counts()))
     return replace(proposal.corpus.manifest, place=str(place), splits=splits, notes=(note,))
 
