@@ -18,7 +18,7 @@ from torch import nn
 from featurestore.corpus.splits.leakage import class_notes
 from models.batches.loader import Batch, Sides, ViewDataset
 from models.batches.normalisation import SCOPES, fit
-from models.batches.residence import reside, resolve_residence, row_bytes
+from models.batches.residence import reside, resolve_residence, view_bytes
 from models.batches.samplers import make_sampler
 from models.batches.spec_augment import SpecAugment
 from models.errors import TrainingError
@@ -108,7 +108,7 @@ class Trainer:
         data, *others = [ViewDataset(view, classes) for view in sides]  # the labels of all sides have to fit
         place = resolve_residence(spec, sides.train, execution.device)
         if place != "none":
-            size = row_bytes(sides.train) / 1e6
+            size = view_bytes(sides.train) / 1e6
             progress.stage(f"holding {len(data):,} rows ({size:,.0f} MB) in {place.upper()} memory")
         self.data = reside(data, place, execution.device)
         if spec.normalisation not in ("none", "utterance"):

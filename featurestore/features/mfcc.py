@@ -38,6 +38,6 @@ class Mfcc(SpectralKind):
 
     def transform(self, spec: Any, rate: int) -> Transform:  # noqa: ANN401
         """Return the cosine transform of the log-mel spectrogram."""
-        from featurestore.signal.log_power import Cepstrum
+        from featurestore.signal.cepstrum import Cepstrum
 
         return Cepstrum(spec, rate)

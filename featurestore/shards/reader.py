@@ -43,14 +43,14 @@ class ShardReader:
         layout = self.record.layout
         chunk, inside = divmod(start, CHUNK)
         last, end = divmod(start + len(out) - 1, CHUNK)
-        begin = inside * layout.row_bytes
-        raw = np.empty((last - chunk) * layout.stride + (end + 1) * layout.row_bytes - begin, np.uint8)
+        begin = inside * layout.frame_bytes
+        raw = np.empty((last - chunk) * layout.stride + (end + 1) * layout.frame_bytes - begin, np.uint8)
         version = self.storage.read(self.key, chunk * layout.stride + begin, raw)
         if version != self._version or self._verified.find(0, chunk, last + 1) >= 0:
             raw = self._verify(chunk, last)[begin:]
         while True:  # most rows lie in one chunk, or end in their second: each step here is felt
             taken = min(CHUNK - inside, len(out))
-            stop = taken * layout.row_bytes
+            stop = taken * layout.frame_bytes
             out[:taken] = raw[:stop].view(layout.dtype).reshape(taken, layout.bands)
             if taken == len(out):
                 return

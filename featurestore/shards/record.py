@@ -49,7 +49,7 @@ class Layout:
     dtype: str
 
     @property
-    def row_bytes(self) -> int:
+    def frame_bytes(self) -> int:
         """Bytes of one frame."""
         return self.bands * np.dtype(self.dtype).itemsize
 
@@ -61,7 +61,7 @@ class Layout:
     @property
     def chunk_bytes(self) -> int:
         """Bytes of one inner chunk without its checksum."""
-        return CHUNK * self.row_bytes
+        return CHUNK * self.frame_bytes
 
     @property
     def stride(self) -> int:

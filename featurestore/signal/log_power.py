@@ -1,10 +1,6 @@
-"""The logarithm of the power of a signal in bands, natural or in decibels, and its cosine transform (MFCC).
+"""The logarithm of the power of a signal in bands, natural or in decibels.
 
 Eight frames at a time go from samples to bands, so that they stay in the cache.
-
-References
-----------
-Davis and Mermelstein (1980), "Comparison of parametric representations for monosyllabic word recognition".
 """
 
 from __future__ import annotations
@@ -15,7 +11,7 @@ from numpy.typing import NDArray
 from featurestore.registry import Declared
 from featurestore.signal.arrays import Float32, Float64, Real, Signal
 from featurestore.signal.kernels.compiled import kernel
-from featurestore.signal.kernels.elementary import LN10, cosine_and_sine, log, natural_log
+from featurestore.signal.kernels.elementary import LN10, log, natural_log
 from featurestore.signal.kernels.fourier import (
     Tables,
     fourier_tables,
@@ -82,27 +78,25 @@ class LogPower:
         """Return log(power in the band + eps), or its decibels, array [frames, bands], float32."""
         hop, count = self.features.hop_length, frame_count(self.features, len(signal))
         padded = self._pad(signal, gain, count)
-        rows = np.empty((-(-count // LANES) * LANES, len(self._weights)), np.float32)
+        frames = np.empty((-(-count // LANES) * LANES, len(self._weights)), np.float32)
         below, share = np.zeros(0, np.int64), np.zeros(0)  # no positions: no warp
         if warping is not None:
             below, share = warp_positions(self.features.fft_length // 2 + 1, *warping, self._cut_off)
         if precision not in self._tables:
             self._tables[precision] = _Tables(self._window, self._weights, precision)
-        tables, flat, step = self._tables[precision], rows.reshape(-1), LANES * len(self._weights)
+        tables, flat, step = self._tables[precision], frames.reshape(-1), LANES * len(self._weights)
         window, bands, share = tables.window, tables.bands, share.astype(precision)
-        frames, powers, warped, sums = tables.frames, tables.powers, tables.warped, self._sums
+        work_space = windowed, powers, warped, sums = tables.windowed, tables.powers, tables.warped, self._sums
         if tables.twiddles is not None:
-            _write_rows(
-                padded, hop, window, tables.twiddles, bands, self._eps, below, share, frames, powers, warped, sums, flat
-            )
+            _write_frames(padded, hop, window, tables.twiddles, bands, self._eps, below, share, *work_space, flat)
         else:
             for group in range(len(flat) // step):
-                cut_frames(padded, group * LANES * hop, hop, window, frames)
-                scipy_power_spectra(frames, len(window), powers)
+                cut_frames(padded, group * LANES * hop, hop, window, windowed)
+                scipy_power_spectra(windowed, len(window), powers)
                 if warping is not None:
                     warp(powers, below, share, warped)
                 log_mel(powers if warping is None else warped, bands, self._eps, sums, flat, group * step)
-        return levels(rows[:count], self.features)
+        return levels(frames[:count], self.features)
 
     def _pad(self, signal: Signal, gain: np.float32, count: int) -> Signal:
         """Return the signal at its level between the zeros that frames at both ends reach into."""
@@ -124,7 +118,7 @@ class _Tables:
         self.window = window.astype(precision)
         self.bands = mel_bands(triangles, precision)
         self.twiddles = fourier_tables(length, precision) if is_power_of_two(length) else None
-        self.frames = np.empty(length * LANES, precision)
+        self.windowed = np.empty(length * LANES, precision)
         self.powers = np.empty(bins * LANES, precision)
         self.warped = np.empty(bins * LANES, precision)
 
@@ -141,8 +135,8 @@ def mel_bands(triangles: Float64, dtype: type[np.floating]) -> Bands:
 
 
 @kernel
-def log_mel(powers: Real, bands: Bands, eps: float, sums: Float32, rows: Float32, start: int) -> None:
-    """Write log(sum of weights * power + eps) of eight frames, from rows[start] on, each `mels` long.
+def log_mel(powers: Real, bands: Bands, eps: float, sums: Float32, frames: Float32, start: int) -> None:
+    """Write log(sum of weights * power + eps) of eight frames, from frames[start] on, each `mels` long.
 
     Parameters
     ----------
@@ -152,7 +146,7 @@ def log_mel(powers: Real, bands: Bands, eps: float, sums: Float32, rows: Float32
     eps : float
     sums : array [mels * 8], float32
         Work space.
-    rows : array, float32
+    frames : array, float32
         Overwritten from `start` on.
     """
     first, stop, offset, weights = bands
@@ -165,22 +159,22 @@ def log_mel(powers: Real, bands: Bands, eps: float, sums: Float32, rows: Float32
         store_narrow(sums, LANES * m, total + small)
     for i in range(len(sums)):
         sums[i] = natural_log(sums[i])
-    turn_rows(sums, len(first), rows, start)
+    transpose_lanes(sums, len(first), frames, start)
 
 
 @kernel
-def turn_rows(columns: Float32, width: int, rows: Float32, start: int) -> None:
-    """Write eight rows of `width` numbers one after the other; number m of row l stands at columns[8 m + l]."""
+def transpose_lanes(lanes: Float32, width: int, frames: Float32, start: int) -> None:
+    """Write eight frames of `width` numbers one after the other; number m of frame l stands at lanes[8 m + l]."""
     whole = width - width % LANES
     for m in range(0, whole, LANES):
-        store_rows(rows, start + m, width, transposed(load_rows(columns, LANES * m, LANES)))
+        store_rows(frames, start + m, width, transposed(load_rows(lanes, LANES * m, LANES)))
     for m in range(whole, width):
         for lane in range(LANES):
-            rows[start + lane * width + m] = columns[LANES * m + lane]
+            frames[start + lane * width + m] = lanes[LANES * m + lane]
 
 
 @kernel
-def _write_rows(
+def _write_frames(
     signal: Signal,
     hop: int,
     window: Real,
@@ -189,22 +183,22 @@ def _write_rows(
     eps: float,
     below: NDArray[np.int64],
     share: Real,
-    frames: Real,
+    windowed: Real,
     powers: Real,
     warped: Real,
     sums: Float32,
-    rows: Float32,
+    frames: Float32,
 ) -> None:
-    """Write all rows, frames [frames, mels] one after the other; without `below` nothing is warped."""
+    """Write all frames, array [frames * mels], one after the other; without `below` nothing is warped."""
     step = LANES * len(bands[0])
-    for group in range(len(rows) // step):
-        cut_frames(signal, group * LANES * hop, hop, window, frames)
-        power_spectra(frames, tables, powers)
+    for group in range(len(frames) // step):
+        cut_frames(signal, group * LANES * hop, hop, window, windowed)
+        power_spectra(windowed, tables, powers)
         if len(below) > 0:
             warp(powers, below, share, warped)
-            log_mel(warped, bands, eps, sums, rows, group * step)
+            log_mel(warped, bands, eps, sums, frames, group * step)
         else:
-            log_mel(powers, bands, eps, sums, rows, group * step)
+            log_mel(powers, bands, eps, sums, frames, group * step)
 
 
 def log_mel_power(features: Declared, rate: int) -> LogPower:
@@ -230,58 +224,3 @@ def levels(logarithms: Float32, features: Declared) -> Float32:
     if features.decibels == "relative":
         decibels -= highest
     return decibels
-
-
-class Cepstrum:
-    """The first coefficients of the orthonormal DCT-II of the log-mel spectrogram; calls as of `Transform`.
-
-    Parameters
-    ----------
-    features : FeatureSpec
-        With decibels, eps 1e-10 and a range of 80 dB these are `librosa.feature.mfcc`.
-    rate : int
-        Sampling rate of the signals in hertz.
-    """
-
-    def __init__(self, features: Declared, rate: int) -> None:
-        self._log_mel = log_mel_power(features, rate)
-        self.check = self._log_mel.check
-        self._basis = np.ascontiguousarray(cosines(features.width, features.mels).T)
-        self._totals = np.empty(features.width)
-
-    def __call__(
-        self, signal: Signal, gain: np.float32, precision: type[np.floating], warping: tuple[float, float] | None
-    ) -> Float32:
-        """Return the coefficients, array [frames, coefficients], float32."""
-        log_mel = self._log_mel(signal, gain, precision, warping)
-        row = np.empty((len(log_mel), len(self._totals)), np.float32)
-        _project(log_mel, self._basis, self._totals, row)
-        return row
-
-
-def cosines(coefficients: int, mels: int) -> Float64:
-    """Return the rows of the orthonormal DCT-II, array [coefficients, mels].
-
-    Row k is sqrt(2 / M) cos(pi k (2 m + 1) / (2 M)); row 0 is divided by sqrt(2).
-    """
-    k, m = np.arange(coefficients)[:, None], np.arange(mels)[None, :]
-    angles = k * (2 * m + 1) % (4 * mels) / (4 * mels)
-    basis: Float64 = np.sqrt(2 / mels) * cosine_and_sine(angles)[0]
-    basis[0] /= np.sqrt(2)
-    return basis
-
-
-@kernel
-def _project(log_mel: Float32, basis: Float64, totals: Float64, row: Float32) -> None:
-    """Write log_mel @ basis, with basis [mels, coefficients]; each sum has one order, whatever the number of frames.
-
-    A coefficient has a place of its own in `totals`, so that the inner loop fills the lanes of the processor and no sum
-    is split.
-    """
-    for frame in range(len(log_mel)):
-        totals[:] = 0.0
-        for m in range(len(basis)):
-            for k in range(basis.shape[1]):
-                totals[k] += log_mel[frame, m] * basis[m, k]
-        for k in range(basis.shape[1]):
-            row[frame, k] = totals[k]

@@ -28,7 +28,7 @@ PIECE = 64 * 2**20
 """Bytes that are read before they are sent to a GPU."""
 
 
-def row_bytes(view: FeatureView) -> int:
+def view_bytes(view: FeatureView) -> int:
     """Return the bytes of all rows of a view."""
     return int(view.frames.sum(dtype=np.int64)) * view.bands * np.dtype(view.features.dtype).itemsize
 
@@ -46,12 +46,12 @@ def available_ram() -> int:
 
 def fits_in_ram(view: FeatureView) -> bool:
     """Tell whether all rows of a view fit into RAM with a margin."""
-    return row_bytes(view) <= RAM_SHARE * available_ram()
+    return view_bytes(view) <= RAM_SHARE * available_ram()
 
 
 def fits_on_gpu(view: FeatureView, device: torch.device) -> bool:
     """Tell whether all rows of a view fit into the free memory of a GPU with a margin."""
-    return device.type == "cuda" and row_bytes(view) <= GPU_SHARE * torch.cuda.mem_get_info(device)[0]
+    return device.type == "cuda" and view_bytes(view) <= GPU_SHARE * torch.cuda.mem_get_info(device)[0]
 
 
 def resolve_shuffle(spec: TrainingSpec, view: FeatureView) -> str:
@@ -86,7 +86,7 @@ def resolve_residence(spec: TrainingSpec, view: FeatureView, device: torch.devic
     fits = {"none": True, "ram": fits_in_ram(view), "gpu": fits_on_gpu(view, device)}
     if not fits[spec.residence]:
         raise TrainingError(
-            f"dataset {view.name}: {row_bytes(view) / 1e9:,.1f} GB of rows do not fit into the free memory "
+            f"dataset {view.name}: {view_bytes(view) / 1e9:,.1f} GB of rows do not fit into the free memory "
             f"({spec.residence}): use '--set residence=none'."
         )
     return spec.residence

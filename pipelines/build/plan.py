@@ -71,7 +71,7 @@ class BuildPlan:
         for part in self.parts:
             share = _mean_duration(self.spec.features, part.part.spec.augmentation)
             rows += share * sum(task.shard.rows for task in part.tasks)
-        return int(rows * _row_bytes(self.corpus, self.spec.features))
+        return int(rows * _mean_row_bytes(self.corpus, self.spec.features))
 
     def seconds_to_compute(self, jobs: int, rate: Rate) -> float:
         """Estimate how long so many processes of the processor's own engine take, at a rate of the default features."""
@@ -139,7 +139,7 @@ def bundles_of(store: Store, plan: BuildPlan) -> list[Bundle]:
         if not part.tasks:
             continue
         spec = part.part.spec
-        held = BUNDLE_BYTES / _row_bytes(plan.corpus, features) / _mean_duration(features, spec.augmentation)
+        held = BUNDLE_BYTES / _mean_row_bytes(plan.corpus, features) / _mean_duration(features, spec.augmentation)
         limit = int(min(held, BUNDLE_SECONDS * _rows_a_second(features)))
         for members, group in groupby(part.tasks, key=lambda task: task.shard.members):
             tasks = tuple(group)
@@ -151,7 +151,7 @@ def bundles_of(store: Store, plan: BuildPlan) -> list[Bundle]:
     return sorted(bundles, key=lambda bundle: -bundle.rows)
 
 
-def _row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
+def _mean_row_bytes(corpus: Corpus, features: FeatureSpec) -> float:
     """Estimate the bytes of an average row from the sizes of 16-bit mono recordings at the corpus's rate."""
     rate = corpus.manifest.rate or features.rate or 16_000
     lengths = [(segment_of(one.content).seconds, one.size) for one in corpus.utterances]

@@ -15,7 +15,7 @@ from real_recordings import command_files, emodb_files, voice, wav
 from featurestore.perturbations.policy_tables import Distribution
 from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
-from featurestore.signal.log_power import cosines
+from featurestore.signal.cepstrum import cosines
 from featurestore.signal.spectrum import warped_frequency
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.presets import feature_preset

@@ -70,7 +70,7 @@ def test_frames_behind_the_last_row_read_as_nan_not_as_silence():
 
     data = layout.encode([np.zeros((3, 8), np.float16)])
 
-    behind = data[3 * layout.row_bytes : layout.chunk_bytes].view(np.float16)
+    behind = data[3 * layout.frame_bytes : layout.chunk_bytes].view(np.float16)
     assert np.isnan(behind).all()
 
 
