@@ -233,9 +233,9 @@ def _quality(view: DatasetView, store: Store, *, asked: bool, jobs: int | None) 
 
 def _splits(view: DatasetView, store: Store, name: str) -> Iterator[dict[str, Any]]:
     """Describe every split that fits the dataset, with its leaks."""
-    heard = view.augmentation.inputs if view.augmentation else ()
+    mixed_in = view.augmentation.inputs if view.augmentation else ()
     everything = tuple(view.table.utterances)
-    search = LeakSearch(everything, view.sounds, heard)
+    search = LeakSearch(everything, view.sounds, mixed_in)
     for row in list_splits(store, name):
         split = row["split"].replace("Nfold", "5fold")
         if FIELD in split:
@@ -248,7 +248,7 @@ def _splits(view: DatasetView, store: Store, name: str) -> Iterator[dict[str, An
         except FeatureStoreError as error:
             yield {"name": split, "description": row["description"], "sides": str(error), "verdict": "", "sound": True}
             continue
-        looked = search if chosen.scheme is None else LeakSearch(utterances, view.sounds, heard)
+        looked = search if chosen.scheme is None else LeakSearch(utterances, view.sounds, mixed_in)
         found = [looked.leaks(one) for one in made]
         declared = list(chosen.protocol.leaks) if chosen.protocol else []
         yield {

@@ -129,8 +129,8 @@ def prepare(
         voters = store.view(experiment.votes_name) if experiment.vote.policy else None
     else:
         view, voters = _built(store, experiment, source, jobs, every_fold, listener)
-    heard = view.augmentation.inputs if view.augmentation else ()
-    return prepare_rows(experiment, view, voters, every_fold=every_fold, heard=heard)
+    mixed_in = view.augmentation.inputs if view.augmentation else ()
+    return prepare_rows(experiment, view, voters, every_fold=every_fold, mixed_in=mixed_in)
 
 
 def prepare_rows(
@@ -139,18 +139,18 @@ def prepare_rows(
     voters: DatasetView | None = None,
     *,
     every_fold: bool = False,
-    heard: Sequence[str] = (),
+    mixed_in: Sequence[str] = (),
 ) -> Prepared:
     """Split rows that exist; a split that leaks is refused.
 
     Parameters
     ----------
-    heard : sequence of str
+    mixed_in : sequence of str
         The contents of noises and rooms that training copies hold.
     """
     view = view.under(experiment.split.name)
     voters = voters and voters.under(experiment.split.name)
-    splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, heard)
+    splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, mixed_in)
     return Prepared(experiment, view, voters, splits, leaks)
 
 
@@ -159,11 +159,11 @@ def _chosen_splits(
     utterances: Sequence[Any],
     every_fold: bool,
     sounds: Mapping[str, str] | None = None,
-    heard: Sequence[str] = (),
+    mixed_in: Sequence[str] = (),
 ) -> tuple[tuple[Split, ...], tuple[dict[str, Any], ...]]:
     """Return the splits and the leaks that were found; an undeclared one is a `LeakError`.
 
-    `sounds` are those of recordings, by path; `heard` the contents of noises and rooms that training copies hold.
+    `sounds` are those of recordings, by content; `mixed_in` the contents of noises and rooms that training copies hold.
     """
     from featurestore.corpus.protocols import folds
     from featurestore.corpus.protocols import split as split_named
@@ -173,7 +173,7 @@ def _chosen_splits(
     find: Callable[..., Any] = folds if every_fold else split_named
     found = find(utterances, chosen.name, seed=chosen.seed)
     splits = tuple(found[: chosen.first_folds or None]) if every_fold else (found,)
-    shared = check_folds(splits, utterances, chosen.allow_leak, sounds=sounds, heard=heard)
+    shared = check_folds(splits, utterances, chosen.allow_leak, sounds=sounds, mixed_in=mixed_in)
     return splits, tuple(
         {
             "declared": list(chosen.allow_leak),
@@ -204,7 +204,7 @@ def _built(
 
     def check_split(spec: DatasetSpec) -> None:
         """Raise what `_chosen_splits` raises, before anything is computed."""
-        _chosen_splits(experiment, utterances, every_fold, heard=spec.policy.inputs if spec.policy else ())
+        _chosen_splits(experiment, utterances, every_fold, mixed_in=spec.policy.inputs if spec.policy else ())
 
     def built(spec: DatasetSpec, name: str, check: Callable[[DatasetSpec], None] = lambda _: None) -> DatasetView:
         """Build a dataset and return its view."""

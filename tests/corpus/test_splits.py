@@ -152,10 +152,10 @@ def test_a_noise_in_training_copies_that_is_a_test_recording_is_a_leak_of_audio(
     noises = {one.path: one.content for one in utterances}
 
     with pytest.raises(LeakError, match=r"noises of the policy are recordings of the test side.*--allow-leak audio"):
-        check_leaks(found, utterances, ["speaker"], heard=[noises["003.wav"]])
+        check_leaks(found, utterances, ["speaker"], mixed_in=[noises["003.wav"]])
     with pytest.raises(LeakError, match="recordings of the validation and test side"):
-        check_leaks(found, utterances, ["speaker"], heard=noises.values())
-    allowed = check_leaks(found, utterances, ["speaker", "audio"], heard=[noises["003.wav"]])
+        check_leaks(found, utterances, ["speaker"], mixed_in=noises.values())
+    allowed = check_leaks(found, utterances, ["speaker", "audio"], mixed_in=[noises["003.wav"]])
     assert allowed.named("audio") == ("003.wav = a noise of the policy",)
     assert "003.wav = a noise of the policy" in allowed.verdict
 
@@ -165,7 +165,7 @@ def test_a_noise_that_sounds_as_a_test_recording_does_is_a_leak_and_one_of_the_t
     found = Split("own", train=("000.wav",), validation=("001.wav",), test=("002.wav",))
     contents = [one.content for one in utterances]
 
-    assert check_leaks(found, utterances, heard=[contents[0], "e" * 64]).by_kind["audio"] == ()
+    assert check_leaks(found, utterances, mixed_in=[contents[0], "e" * 64]).by_kind["audio"] == ()
     sounds = {contents[2]: "hiss", "e" * 64: "hiss"}
     assert leaks(found, utterances, sounds, ["e" * 64]).noises == (("test", "002.wav"),)
 
@@ -295,10 +295,10 @@ def test_folds_look_at_each_utterance_a_few_times_however_many_folds_there_are(n
 
 def test_a_search_of_several_splits_finds_what_each_search_alone_finds():
     utterances = clips(60)
-    search = LeakSearch(utterances, heard=[utterances[7].content])
+    search = LeakSearch(utterances, mixed_in=[utterances[7].content])
 
     for one in (*folds(utterances, "loso"), split(utterances, "shuffled"), Split("own", ("x", "000.wav"), ("x",), ())):
-        assert search.leaks(one) == leaks(one, utterances, heard=[utterances[7].content])
+        assert search.leaks(one) == leaks(one, utterances, mixed_in=[utterances[7].content])
     assert search.leaks(Split("own", ("x", "000.wav"), ("x",), ())).shared_sources == ("x",)
 
 
@@ -329,7 +329,7 @@ def test_leaks_lacking_classes_and_sizes_of_folds_look_paths_up_a_few_times_howe
     assert Path.lookups.total() <= 12 * len(utterances)
 
 
-def plain_leaks(split, utterances, heard):
+def plain_leaks(split, utterances, mixed_in):
     """The leaks of a split, found value by value with sets, as their definitions say."""
     sides = {side: set(paths) for side, paths in split.sides.items()}
 
@@ -356,7 +356,7 @@ def plain_leaks(split, utterances, heard):
                 (side, one.path)
                 for side in ("validation", "test")
                 for one in utterances
-                if one.path in sides[side] and {one.content, one.content.partition(".")[0]} & {*heard}
+                if one.path in sides[side] and {one.content, one.content.partition(".")[0]} & {*mixed_in}
             )
         ),
         unknown_speakers=len(
@@ -378,12 +378,12 @@ SIDE = st.lists(PATHS, max_size=6)
     st.lists(st.tuples(SIDE, SIDE, SIDE), min_size=1, max_size=3),
     st.lists(CONTENTS, max_size=1),
 )
-def test_leaks_of_any_splits_are_those_that_sets_of_values_give(utterances, splits, heard):
-    search = LeakSearch(utterances, heard=heard)
+def test_leaks_of_any_splits_are_those_that_sets_of_values_give(utterances, splits, mixed_in):
+    search = LeakSearch(utterances, mixed_in=mixed_in)
 
     for sides in splits:
         one = Split("own", *sides)
-        assert search.leaks(one) == plain_leaks(one, utterances, heard)
+        assert search.leaks(one) == plain_leaks(one, utterances, mixed_in)
 
 
 @settings(max_examples=40, deadline=None)

@@ -242,7 +242,7 @@ def test_a_recording_that_is_a_noise_of_the_policy_is_told_where_its_segments_ar
     split = Split("own", paths[:1], (), paths[-1:])
 
     with pytest.raises(LeakError, match="a noise of the policy"):
-        check_leaks(split, view.table.utterances, heard=[recording_of(view.contents[-1])])
+        check_leaks(split, view.table.utterances, mixed_in=[recording_of(view.contents[-1])])
 
 
 def test_the_sides_that_a_run_keeps_are_a_split_of_segments(tmp_path, built):

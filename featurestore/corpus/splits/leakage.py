@@ -42,8 +42,8 @@ class Leaks:
     """`shared_audio` for people: `a.wav = b.flac`."""
     noises: tuple[tuple[str, str], ...] = ()
     """Recordings (side, path) of the validation and test sides that the policy mixes into training copies."""
-    heard: bool = False
-    """Whether audio was compared by what the features hear of it; else by the bytes of the files alone."""
+    compared_by_features: bool = False
+    """Whether audio was compared by the rows of its features; else by the bytes of the files alone."""
     shared_sentences: tuple[str, ...] = ()
     """Spoken sentences on two sides, where the corpus names them."""
     unknown_speakers: int = 0
@@ -66,7 +66,7 @@ class Leaks:
         found = [f"{len(names)} {kind}s ({self.some(kind)})" for kind, names in self.by_kind.items() if names]
         said = f"on more than one side: {'; '.join(found)}" if found else "nothing is shared between the sides"
         unknown = f"; the speakers of {self.unknown_speakers} utterances are unknown" if self.unknown_speakers else ""
-        return f"{said}{unknown}{'' if self.heard else '; audio was compared by the bytes of the files alone'}"
+        return f"{said}{unknown}{'' if self.compared_by_features else '; audio was compared by the bytes of the files alone'}"
 
     def named(self, kind: str) -> tuple[str, ...]:
         """Return what is shared of one kind in words that a user knows: identical audio by its paths."""
@@ -124,24 +124,24 @@ class LeakSearch:
         self,
         utterances: Iterable[SplitItem],
         sounds: Mapping[str, str] | None = None,
-        heard: Collection[str] = (),
+        mixed_in: Collection[str] = (),
     ) -> None:
-        known = sounds or {}
-        mixed_in = {name for content in heard for name in (content, known.get(content, content))}
-        self._heard = sounds is not None
+        sound_of = sounds or {}
+        noises = {name for content in mixed_in for name in (content, sound_of.get(content, content))}
+        self._compared_by_features = sounds is not None
         self._items = list(utterances)
-        self._paths = tuple(sorted({one.path for one in self._items}))
+        self._paths = tuple(sorted({item.path for item in self._items}))
         numbers = {path: number for number, path in enumerate(self._paths)}
-        self._path_of = np.array([numbers[one.path] for one in self._items], np.int64)
-        self._unknown = np.unique([numbers[one.path] for one in self._items if one.speaker is None]).astype(np.int64)
-        self._speakers = Values(one.speaker for one in self._items)
-        self._sentences = Values(getattr(one, "text", None) for one in self._items)
-        recordings = [recording_of(one.content) for one in self._items]
-        self._recordings = Values(recordings)
-        heard_as = [known.get(one.content, one.content) for one in self._items]
-        self._sounds = Values(heard_as)
-        names = zip(recordings, heard_as, strict=True)
-        self._noises = [number for number, both in enumerate(names) if not mixed_in.isdisjoint(both)]
+        self._path_of = np.array([numbers[item.path] for item in self._items], np.int64)
+        self._unknown = np.unique([numbers[item.path] for item in self._items if item.speaker is None]).astype(np.int64)
+        self._speakers = Values(item.speaker for item in self._items)
+        self._sentences = Values(getattr(item, "text", None) for item in self._items)
+        item_recordings = [recording_of(item.content) for item in self._items]
+        self._recordings = Values(item_recordings)
+        item_sounds = [sound_of.get(item.content, item.content) for item in self._items]
+        self._sounds = Values(item_sounds)
+        names = zip(item_recordings, item_sounds, strict=True)
+        self._noises = [number for number, both in enumerate(names) if not noises.isdisjoint(both)]
 
     def leaks(self, split: Split) -> Leaks:
         """Find what the sides of one split share."""
@@ -165,7 +165,7 @@ class LeakSearch:
                     if of_items[number] & SIDE_BITS[side]
                 )
             ),
-            heard=self._heard,
+            compared_by_features=self._compared_by_features,
             shared_sentences=self._sentences.shared(of_items),
             unknown_speakers=int(np.count_nonzero(of_paths[self._unknown])),
         )
@@ -179,7 +179,7 @@ def leaks(
     split: Split,
     utterances: Iterable[SplitItem],
     sounds: Mapping[str, str] | None = None,
-    heard: Collection[str] = (),
+    mixed_in: Collection[str] = (),
 ) -> Leaks:
     """Find what the sides of a split share; for several splits of the same utterances `LeakSearch` is faster.
 
@@ -190,10 +190,10 @@ def leaks(
         The utterances that the split was made of, with `path`, `content`, `label`, `speaker`, and `text` if known.
     sounds : mapping of content to name, optional
         Identifies equal sound in files that differ (`DatasetView.sounds`); without it bytes are compared.
-    heard : collection of str
+    mixed_in : collection of str
         Contents that training copies take in besides their own, such as the noises of the policy.
     """
-    return LeakSearch(utterances, sounds, heard).leaks(split)
+    return LeakSearch(utterances, sounds, mixed_in).leaks(split)
 
 
 def check_leaks(
@@ -202,13 +202,13 @@ def check_leaks(
     allowed: Collection[str] = (),
     refused: Collection[str] = REFUSED_KINDS,
     sounds: Mapping[str, str] | None = None,
-    heard: Collection[str] = (),
+    mixed_in: Collection[str] = (),
 ) -> Leaks:
     """Refuse a split that leaks, unless the kind of leak is allowed by name.
 
     Parameters
     ----------
-    split, utterances, sounds, heard
+    split, utterances, sounds, mixed_in
         As `leaks` takes them.
     allowed : collection of str
         Kinds of `LEAK_KINDS` that are reported only.
@@ -227,7 +227,7 @@ def check_leaks(
     UnknownNameError
         If `allowed` or `refused` names no kind of leak.
     """
-    return check_folds([split], utterances, allowed, refused, sounds, heard)[0]
+    return check_folds([split], utterances, allowed, refused, sounds, mixed_in)[0]
 
 
 def check_folds(
@@ -236,13 +236,13 @@ def check_folds(
     allowed: Collection[str] = (),
     refused: Collection[str] = REFUSED_KINDS,
     sounds: Mapping[str, str] | None = None,
-    heard: Collection[str] = (),
+    mixed_in: Collection[str] = (),
 ) -> list[Leaks]:
     """Return what `check_leaks` does for each of several splits of the same utterances, which are prepared once."""
     for kind in (*allowed, *refused):
         if kind not in LEAK_KINDS:
             raise UnknownNameError("kind of leak", kind, LEAK_KINDS)
-    search = LeakSearch(utterances, sounds, heard)
+    search = LeakSearch(utterances, sounds, mixed_in)
     every = []
     for split in splits:
         found = search.leaks(split)
