@@ -66,7 +66,8 @@ class Leaks:
         found = [f"{len(names)} {kind}s ({self.some(kind)})" for kind, names in self.by_kind.items() if names]
         said = f"on more than one side: {'; '.join(found)}" if found else "nothing is shared between the sides"
         unknown = f"; the speakers of {self.unknown_speakers} utterances are unknown" if self.unknown_speakers else ""
-        return f"{said}{unknown}{'' if self.compared_by_features else '; audio was compared by the bytes of the files alone'}"
+        by_bytes = "" if self.compared_by_features else "; audio was compared by the bytes of the files alone"
+        return f"{said}{unknown}{by_bytes}"
 
     def named(self, kind: str) -> tuple[str, ...]:
         """Return what is shared of one kind in words that a user knows: identical audio by its paths."""
