@@ -21,7 +21,7 @@ from featurestore.checksummed_json import (
 from featurestore.corpus.types import ListedFile
 from featurestore.errors import DamagedObjectError, SpecError
 from featurestore.segments import recording_of
-from featurestore.shards.grouping import Part
+from featurestore.shards.parts import Part
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage.protocol import DATASET_NAME, Storage, checked_key

@@ -11,13 +11,13 @@ import hashlib
 import json
 import operator
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, overload
 
 from featurestore.checksummed_json import FORMAT, canonical_json, check_format, parsed, reading
-from featurestore.corpus.types import Rejection, Utterance
+from featurestore.corpus.types import Corpus, Rejection, Utterance
 from featurestore.errors import DamagedObjectError
 from featurestore.segments import segment_of
 from featurestore.typed_values import check_types
@@ -90,6 +90,12 @@ class Table:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "utterances", Utterances.of(self.utterances))
+
+    @classmethod
+    def of(cls, corpus: Corpus, rejected: Mapping[str, str]) -> Table:
+        """Return the table of a dataset of a corpus; `rejected` has the reasons of bad recordings, by content."""
+        utterances, manifest = Utterances.of(corpus.utterances), corpus.manifest
+        return cls(corpus.name, utterances, corpus.rejections(rejected), manifest.licence, manifest.citation)
 
     @cached_property
     def id(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from featurestore.datasets import DatasetRecord, dataset_digest
 from featurestore.errors import DamagedObjectError
 from featurestore.shards.commit import commit_shard
-from featurestore.shards.grouping import PartPlan, PlannedShard, plan_part
+from featurestore.shards.parts import PartPlan, PlannedShard, plan_part
 from featurestore.store import Store
 from pipelines.build.tasks import gather_rows
 

@@ -27,7 +27,7 @@ from featurestore.shards.record import data_key
 from featurestore.store import Store
 from featurestore.view import DatasetView
 from pipelines.audio_check import check_audio
-from pipelines.build_command import build_options
+from pipelines.build_options import build_options
 from pipelines.splits import list_splits, manifests_of
 
 COPIES = 3

@@ -36,7 +36,7 @@ from featurestore.integrity.collect import marked
 from featurestore.integrity.verify import FOREIGN, verify
 from featurestore.row_index import index_bytes, index_key
 from featurestore.shards.commit import encode_shard
-from featurestore.shards.grouping import Part, PlannedShard, canonical_shards, plan_part
+from featurestore.shards.parts import Part, PlannedShard, canonical_shards, plan_part
 from featurestore.shards.record import ShardRecord, data_key, record_key
 from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.storage.folder_lock import MARK

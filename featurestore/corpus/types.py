@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from featurestore.corpus.manifest import Manifest
@@ -86,6 +87,11 @@ class Corpus:
             ("notes", " ".join(self.notes)),
         ]
         return html_table(f"{self.name}: {counted(len(self.utterances), 'utterance')}", lines)
+
+    def rejections(self, reasons: Mapping[str, str]) -> tuple[Rejection, ...]:
+        """Return all files that did not become rows, sorted by path; `reasons` are those of utterances, by content."""
+        of_audio = (Rejection(one.path, reasons[one.content]) for one in self.utterances if one.content in reasons)
+        return tuple(sorted((*self.rejected, *self.unlabelled, *of_audio), key=lambda rejection: rejection.path))
 
     def label_counts(self) -> dict[str, int]:
         """Return the number of utterances of each class, sorted by class."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from featurestore.datasets import DatasetRecord
 from featurestore.segments import brief
-from featurestore.shards.grouping import Part
+from featurestore.shards.parts import Part
 from featurestore.store import Store
 from featurestore.tables import Table
 

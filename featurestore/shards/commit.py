@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestore.errors import DamagedObjectError
-from featurestore.shards.grouping import PlannedShard
+from featurestore.shards.parts import PlannedShard
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import Layout, Remarks, ShardRecord, data_key, record_key, row_checksum
 from featurestore.storage.protocol import Storage

@@ -12,7 +12,7 @@ from featurestore.corpus.types import Corpus
 from featurestore.errors import BuildError
 from featurestore.features import FEATURES
 from featurestore.segments import segment_of
-from featurestore.shards.grouping import Part, PartPlan, plan_part
+from featurestore.shards.parts import Part, PartPlan, plan_part
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from featurestore.checksummed_json import canonical_json, digest, parsed, reading
-from featurestore.corpus.types import Corpus, Rejection
 from featurestore.errors import FeatureStoreError, TooLongError
 from featurestore.segments import is_content
 from featurestore.signal.arrays import MAX_SECONDS
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store
-from featurestore.tables import Table, Utterances
 
 
 def known_rejects(store: Store, spec: RowSpec, max_seconds: float = MAX_SECONDS) -> dict[str, str]:
@@ -44,24 +42,6 @@ def _remember(store: Store, spec: RowSpec, content: str, found: Mapping[str, Any
     key = f"{_folder(spec)}/{content}.json"
     if not store.storage.put_if_absent(key, data) and store.storage.get(key) != data:
         store.storage.replace(key, data)
-
-
-def rejections(corpus: Corpus, rejected: Mapping[str, str]) -> tuple[Rejection, ...]:
-    """Return all files of a corpus that did not become rows, sorted by path; `rejected` has reasons by content."""
-    of_audio = (
-        Rejection(utterance.path, rejected[utterance.content])
-        for utterance in corpus.utterances
-        if utterance.content in rejected
-    )
-    aside = (*corpus.rejected, *corpus.unlabelled, *of_audio)
-    return tuple(sorted(aside, key=lambda rejection: rejection.path))
-
-
-def dataset_table(corpus: Corpus, rejected: Mapping[str, str]) -> Table:
-    """Return the table of a dataset of a corpus."""
-    manifest = corpus.manifest
-    utterances = Utterances.of(corpus.utterances)
-    return Table(corpus.name, utterances, rejections(corpus, rejected), manifest.licence, manifest.citation)
 
 
 def _folder(spec: RowSpec) -> str:

@@ -21,12 +21,13 @@ from featurestore.errors import BuildError, FeatureStoreError, MissingObjectErro
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.row_spec import CPU
 from featurestore.store import Store
+from featurestore.tables import Table
 from pipelines.build.cluster_crew import ClusterCrew
 from pipelines.build.dispatch import BundleCounts, Crew, DeviceCrew, LocalCrew, run_bundles
 from pipelines.build.plan import BuildPlan, bundles_of, plan_before, plan_build
 from pipelines.build.policy_inputs import with_inputs
 from pipelines.build.rate import known_rate
-from pipelines.build.rejects import dataset_table, rejections, remember_length, remember_reject
+from pipelines.build.rejects import remember_length, remember_reject
 from pipelines.build.report import BuildReport, Progress, Silent, held_shared, row_notes, wait_for_leases
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
@@ -169,7 +170,7 @@ def _report(
         computed=plan.computed + plan.copied - copied,
         copied=copied,
         reused=plan.reused,
-        rejected=rejections(plan.corpus, plan.rejected),
+        rejected=plan.corpus.rejections(plan.rejected),
         bytes_written=counts.bytes_written if counts else 0,
         seconds=time.monotonic() - started,
         to_compute=plan.computed,
@@ -187,7 +188,7 @@ def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
     parts = tuple(part.part for part in plan.parts if part.part.contents)
     records = [store.record(address) for address in plan.addresses]
     record = DatasetRecord(parts, plan.addresses, dataset_digest(parts, records))
-    store.publish(record, dataset_table(plan.corpus, plan.rejected), name)
+    store.publish(record, Table.of(plan.corpus, plan.rejected), name)
     return record
 
 

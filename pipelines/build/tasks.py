@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featurestore.errors import AudioError, BuildError, FeatureStoreError, TooLongError
 from featurestore.segments import recording_of, segment_of
 from featurestore.shards.commit import commit_shard
-from featurestore.shards.grouping import PlannedShard, ShardTask
+from featurestore.shards.parts import PlannedShard, ShardTask
 from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import Remark, Remarks, row_checksum
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS, MAX_SECONDS

@@ -22,7 +22,7 @@ from featurestore.errors import AudioError, DamagedObjectError, FeatureStoreErro
 from featurestore.perturbations.policy_tables import Distribution
 from featurestore.quality.measures import measure
 from featurestore.shards.commit import commit_shard
-from featurestore.shards.grouping import PlannedShard
+from featurestore.shards.parts import PlannedShard
 from featurestore.shards.reader import ShardReader
 from featurestore.shards.record import ShardRecord, data_key
 from featurestore.signal.guarded import GuardedDecoder

@@ -8,7 +8,7 @@ import pytest
 from featurestore.checksummed_json import canonical_json, digest, sealed
 from featurestore.datasets import DatasetRecord
 from featurestore.errors import DamagedObjectError
-from featurestore.shards.grouping import Part
+from featurestore.shards.parts import Part
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import CPU, RowSpec
 

@@ -17,7 +17,7 @@ from featurestore.errors import DamagedOriginError, FeatureStoreError, StorageEr
 from featurestore.integrity.verify import verify
 from featurestore.moving.copying import pull, push
 from featurestore.shards.commit import encode_shard
-from featurestore.shards.grouping import PlannedShard
+from featurestore.shards.parts import PlannedShard
 from featurestore.shards.reader import decode_rows, read_object
 from featurestore.shards.record import data_key, record_key
 from featurestore.store import Store, open_store

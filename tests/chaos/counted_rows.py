@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from featurestore.shards import commit
-from featurestore.shards.grouping import PlannedShard
+from featurestore.shards.parts import PlannedShard
 from featurestore.storage.protocol import Storage
 from pipelines.build import tasks
 

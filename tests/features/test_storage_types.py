@@ -13,7 +13,7 @@ from featurestore.integrity.verify import check_shard
 from featurestore.perturbations.policy_tables import Distribution
 from featurestore.row_engine import RowEngine
 from featurestore.shards.commit import commit_shard
-from featurestore.shards.grouping import PlannedShard
+from featurestore.shards.parts import PlannedShard
 from featurestore.signal.arrays import is_finite
 from featurestore.signal.kernels.rounding import stored
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation

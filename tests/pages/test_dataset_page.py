@@ -17,7 +17,7 @@ from featurestore.pages.examples import chosen_paths, in_words
 from featurestore.specs.augmentation import Perturbation
 from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import open_store
-from pipelines.build_command import build_options
+from pipelines.build_options import build_options
 from pipelines.dataset_page import dataset_page
 from pipelines.experiments.listener import Silent
 

@@ -9,7 +9,7 @@ from tiny_corpus import recipe, write_corpus
 
 from featurestore.corpus.catalog import find_manifest
 from featurestore.corpus.types import Utterance
-from featurestore.shards.grouping import Part, canonical_shards, plan_part
+from featurestore.shards.parts import Part, canonical_shards, plan_part
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.store import open_store

@@ -17,7 +17,7 @@ from featurestore.errors import DamagedObjectError, MissingObjectError, StoreToo
 from featurestore.integrity.verify import verify
 from featurestore.perturbations.policy_tables import Distribution
 from featurestore.shards.commit import commit_shard, encode_shard
-from featurestore.shards.grouping import PlannedShard
+from featurestore.shards.parts import PlannedShard
 from featurestore.shards.reader import ShardReader, decode_rows
 from featurestore.shards.record import CHUNK, Layout, ShardRecord, data_key, record_key
 from featurestore.specs.augmentation import AugmentationSpec

@@ -7,7 +7,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurestore.shards.grouping import AUGMENTED_ENDING, blocks, groups
+from featurestore.shards.parts import AUGMENTED_ENDING, blocks, groups
 
 
 def contents(count: int) -> list[str]:

@@ -117,7 +117,7 @@ def test_verify_computes_a_sample_again(featurestore, demo):
 def test_verify_reports_rows_that_come_out_differently(copy):
     from featurestore.integrity.verify import recompute
     from featurestore.shards.commit import encode_shard
-    from featurestore.shards.grouping import PlannedShard
+    from featurestore.shards.parts import PlannedShard
     from featurestore.shards.record import data_key, record_key
 
     store = open_store(copy)

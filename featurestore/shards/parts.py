@@ -1,4 +1,4 @@
-"""Which rows share a shard, by content alone, and which shards exist already: what a build has to write."""
+"""The parts of a dataset: which of their rows share a shard, and which shards exist, give rows, or must be written."""
 
 from __future__ import annotations
 
