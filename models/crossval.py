@@ -20,14 +20,14 @@ from models.runs.checkpoint import write_json
 from models.runs.folders import fold_folder, has_begun, hold_run, pooled_summary
 from models.runs.run import RunConfig
 from models.training import train
-from models.training_loop import Progress, Silence
+from models.training_loop import SilentTraining, TrainingProgress
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """Python's variable that leaves the working directory out of `sys.path`; `-P` for processes that others start."""
 
 
 def train_fold(
-    sides: Sides, config: RunConfig, folder: Path, device: str, progress: Progress | None = None
+    sides: Sides, config: RunConfig, folder: Path, device: str, progress: TrainingProgress | None = None
 ) -> dict[str, Any]:
     """Train a fold, or resume it; return its result, or `run` and `error`, so that other folds need not wait."""
     try:
@@ -51,7 +51,7 @@ def cross_validate(
     jobs: int = 1,
     executor: Executor | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
 ) -> dict[str, Any]:
     """Train and test on every fold, into `folder/fold-01`, `folder/fold-02` and so on.
 
@@ -92,7 +92,7 @@ def cross_validate(
     if not resume and any(has_begun(run) for run in folders):
         raise RunError(f"run folder {folder} holds folds: resume it, or choose another folder.")
     tasks = [(fold, describe(fold), run, device) for fold, run in zip(sides, folders, strict=True)]
-    progress, outcomes = progress or Silence(), []
+    progress, outcomes = progress or SilentTraining(), []
     folder.mkdir(parents=True, exist_ok=True)
     with hold_run(folder):
         for number, outcome in enumerate(_outcomes(tasks, jobs, executor, progress), start=1):
@@ -119,7 +119,10 @@ def together(folder: Path, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]
 
 
 def _outcomes(
-    tasks: Sequence[tuple[Sides, RunConfig, Path, str]], jobs: int, executor: Executor | None, progress: Progress
+    tasks: Sequence[tuple[Sides, RunConfig, Path, str]],
+    jobs: int,
+    executor: Executor | None,
+    progress: TrainingProgress,
 ) -> Iterator[dict[str, Any]]:
     """Yield the outcome of each fold in their order."""
     if executor is not None:

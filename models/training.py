@@ -25,7 +25,7 @@ from models.runs.folders import has_begun, hold_run
 from models.runs.making import describe_making
 from models.runs.records import read_result
 from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
-from models.training_loop import Progress, Silence, Trainer
+from models.training_loop import SilentTraining, Trainer, TrainingProgress
 from models.training_spec import TrainingSpec
 
 
@@ -117,7 +117,7 @@ def train(
     *,
     device: str = "auto",
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
     ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Train a model into a run folder and return its result.
@@ -163,7 +163,7 @@ def train(
         with generators, arithmetic(execution.device, config.training.precision):
             # the stride keeps a rank's dropout apart from that of another run's seed
             torch.manual_seed(config.training.seed + ranks.rank * 1_000_003)
-            shown = progress if progress and ranks.first else Silence()
+            shown = progress if progress and ranks.first else SilentTraining()
             return Trainer(sides, config, folder, execution, shown, ranks).run()
 
 
@@ -175,7 +175,7 @@ def train_seeds(
     *,
     device: str = "auto",
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
     ranks: Ranks = ALONE,
 ) -> list[dict[str, Any]]:
     """Train once for every seed, into `folder/seed-N`; with `resume`, finished seeds are read and not trained."""

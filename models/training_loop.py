@@ -63,7 +63,7 @@ class StepReport:
     """Estimate for the remaining steps of all epochs, without validation."""
 
 
-class Progress(Protocol):
+class TrainingProgress(Protocol):
     """Receives the reports of a training; the command line prints them, a notebook may plot them."""
 
     def step(self, report: StepReport) -> None:
@@ -76,8 +76,8 @@ class Progress(Protocol):
         """Take a line about what begins now, such as the final evaluation."""
 
 
-class Silence:
-    """Progress that reports nothing."""
+class SilentTraining:
+    """Progress of a training that nobody watches."""
 
     def step(self, report: StepReport) -> None:
         """Ignore a step."""
@@ -98,7 +98,7 @@ class Trainer:
         config: RunConfig,
         folder: Path,
         execution: Execution,
-        progress: Progress,
+        progress: TrainingProgress,
         ranks: Ranks = ALONE,
     ) -> None:
         self.sides, self.config, self.folder, self.ranks = sides, config, folder, ranks

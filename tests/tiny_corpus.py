@@ -17,7 +17,7 @@ from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import Store
 from pipelines.build.plan import BuildPlan, bundles_of, plan_build
 from pipelines.build.rejects import remember_length, remember_reject
-from pipelines.build.report import Silent, wait_for_leases
+from pipelines.build.report import SilentBuild, wait_for_leases
 from pipelines.build.run import publish_plan
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import run_bundle
@@ -82,7 +82,7 @@ def build_here(
                     remember_reject(store, bundle.spec, content, reason)
                 for content, seconds in receipt.long:
                     remember_length(store, bundle.spec, content, seconds)
-                wait_for_leases(store, receipt.leased, Silent())
+                wait_for_leases(store, receipt.leased, SilentBuild())
             plan = plan_build(store, corpus, wanted)
         digest = publish_plan(store, plan, name).digest
         store.storage.sweep()

@@ -41,7 +41,7 @@ from featurestore.store import Store
 AT_A_TIME = 6
 """Objects that are on their way together where one of the stores is reached by requests."""
 
-Progress = Callable[[int, int | None], None]
+CopyProgress = Callable[[int, int | None], None]
 """Gets the bytes that were copied so far, and all that have to be."""
 
 
@@ -76,7 +76,7 @@ def push(
     sources: bool = True,
     corpus: bool = False,
     redistribute: bool = False,
-    progress: Progress = lambda *_: None,
+    progress: CopyProgress = lambda *_: None,
 ) -> Copied:
     """Copy a dataset to another store; what stands there already is not sent again.
 
@@ -127,7 +127,7 @@ def pull(
     name: str | None = None,
     sources: bool = True,
     corpus: bool = False,
-    progress: Progress = lambda *_: None,
+    progress: CopyProgress = lambda *_: None,
 ) -> Copied:
     """Copy a dataset from another store, which may be a stranger's.
 
@@ -192,7 +192,7 @@ def _copy(
     *,
     sources: bool,
     corpus: bool,
-    progress: Progress,
+    progress: CopyProgress,
     notes: list[str],
     index: bool = False,
 ) -> Copied:
@@ -248,7 +248,7 @@ class _Copy:
 
     origin: Origin
     target: Store
-    progress: Progress
+    progress: CopyProgress
     written: int = 0
     sent: int = 0
     standing: int = 0

@@ -12,7 +12,7 @@ from featurestore.errors import BuildError, FeatureStoreError
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
 from featurestore.trusted_code import trusted_function
-from pipelines.build.report import Progress, now_and_then
+from pipelines.build.report import BuildProgress, now_and_then
 from pipelines.build.tasks import Bundle, Receipt, UnfitWorkerError, refuse_other_versions, run_bundle
 from pipelines.workers.cluster import GONE, SchedulerLostError
 from pipelines.workers.local_workers import WorkerDiedError
@@ -57,13 +57,13 @@ class ClusterCrew:
     client : distributed.Client
     bundles : sequence of Bundle
         All of one store, which is held while they run.
-    progress : Progress
+    progress : BuildProgress
         Hears which workers are left out, and why.
     """
 
     threads = MOST_THREADS
 
-    def __init__(self, client: Client, bundles: Sequence[Bundle], progress: Progress) -> None:
+    def __init__(self, client: Client, bundles: Sequence[Bundle], progress: BuildProgress) -> None:
         self._client, self._progress = client, progress
         self._storage = open_store(bundles[0].store_uri).storage
         self._specs = tuple({bundle.spec.id: bundle.spec for bundle in bundles}.values())

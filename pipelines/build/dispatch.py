@@ -17,7 +17,7 @@ from featurestore.segments import segment_of
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
 from pipelines.build.rejects import remember_reject
-from pipelines.build.report import Progress
+from pipelines.build.report import BuildProgress
 from pipelines.build.tasks import Bundle, Receipt, run_bundle
 from pipelines.workers.engines import lent_engine, open_engine
 from pipelines.workers.local_workers import LocalWorkers, WorkerDiedError
@@ -67,7 +67,7 @@ class Crew(Protocol):
         """Abandon bundles in flight, so that no thread waits for them."""
 
 
-def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: Progress, counts: BundleCounts) -> None:
+def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: BuildProgress, counts: BundleCounts) -> None:
     """Have bundles computed, in their order, as many at a time as the crew can.
 
     Those that wait when workers die over one are left for the next round of the build.
@@ -177,7 +177,7 @@ def _probe(bundle: Bundle, content: str) -> None:
 class LocalCrew:
     """Local worker processes."""
 
-    def __init__(self, workers: LocalWorkers, jobs: int, progress: Progress) -> None:
+    def __init__(self, workers: LocalWorkers, jobs: int, progress: BuildProgress) -> None:
         self.threads = jobs
         self.stop = workers.end
         self._workers, self._progress = workers, progress

@@ -27,7 +27,7 @@ FIRST_LINE, NEXT_LINE = 2.0, 10.0
 """Seconds of waiting before it is reported, and between reports after that."""
 
 
-class Progress(Protocol):
+class BuildProgress(Protocol):
     """What is called as a build goes on, to report its progress."""
 
     def begin(self, rows: int, reused: int) -> None:
@@ -43,8 +43,8 @@ class Progress(Protocol):
         """Finish, whatever happened."""
 
 
-class Silent:
-    """Progress that nobody watches."""
+class SilentBuild:
+    """Progress of a build that nobody watches."""
 
     def begin(self, rows: int, reused: int) -> None:
         """Do nothing."""
@@ -60,7 +60,7 @@ class Silent:
 
 
 @contextmanager
-def held_shared(store: Store, progress: Progress) -> Iterator[None]:
+def held_shared(store: Store, progress: BuildProgress) -> Iterator[None]:
     """Hold a store among other builders while the body runs, as soon as no collection or repair has it alone."""
     tell = now_and_then(progress)
     with ExitStack() as held:
@@ -74,7 +74,7 @@ def held_shared(store: Store, progress: Progress) -> Iterator[None]:
         yield
 
 
-def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -> None:
+def wait_for_leases(store: Store, leased: Collection[str], progress: BuildProgress) -> None:
     """Wait until another builder has ended one of the shards that it is at, gives it up, or has no heartbeat."""
     if not leased:
         return
@@ -95,7 +95,7 @@ def wait_for_leases(store: Store, leased: Collection[str], progress: Progress) -
     store.storage.sweep()  # so that leases of a holder that was watched here are free to workers too
 
 
-def now_and_then(progress: Progress) -> Callable[[str], None]:
+def now_and_then(progress: BuildProgress) -> Callable[[str], None]:
     """Return what reports that somebody waits, though not each time that it is called."""
     due = time.monotonic() + FIRST_LINE
 

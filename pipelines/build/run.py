@@ -28,7 +28,7 @@ from pipelines.build.plan import BuildPlan, bundles_of, plan_before, plan_build
 from pipelines.build.policy_inputs import with_inputs
 from pipelines.build.rate import known_rate
 from pipelines.build.rejects import remember_length, remember_reject
-from pipelines.build.report import BuildReport, Progress, Silent, held_shared, row_notes, wait_for_leases
+from pipelines.build.report import BuildProgress, BuildReport, SilentBuild, held_shared, row_notes, wait_for_leases
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
 from pipelines.ingest.fetch import Fetcher, silent
@@ -60,7 +60,7 @@ def build(
     device: str = "cpu",
     dry_run: bool = False,
     check: Callable[[DatasetSpec], None] = lambda _: None,
-    progress: Progress | None = None,
+    progress: BuildProgress | None = None,
     workers: Workers | None = None,
 ) -> BuildReport:
     """Store all rows of a dataset and publish it under a name, by default the corpus's.
@@ -110,7 +110,7 @@ def build(
         if plan.computed:
             spec.check_code()
         former = _digest_of(store, name)
-        running = _RunningBuild(store, workers, device, progress or Silent())
+        running = _RunningBuild(store, workers, device, progress or SilentBuild())
         plan, digest = running.publish(plan, name)
     counts, records = running.counts, [store.record(address) for address in plan.addresses]
     done = plan_before(store, plan, counts.written)
@@ -199,7 +199,7 @@ class _RunningBuild:
     store: Store
     workers: Workers
     device: str
-    progress: Progress
+    progress: BuildProgress
     counts: BundleCounts = field(default_factory=BundleCounts)
 
     def publish(self, plan: BuildPlan, name: str) -> tuple[BuildPlan, str]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from models.training_loop import Progress as TrainingProgress
-    from pipelines.build.report import Progress as BuildProgress
+    from models.training_loop import TrainingProgress
+    from pipelines.build.report import BuildProgress
 
 
 class Listener(Protocol):
@@ -38,15 +38,15 @@ class Silent:
 
     def build(self, corpus: str) -> BuildProgress:
         """Ignore a build."""
-        from pipelines.build.report import Silent
+        from pipelines.build.report import SilentBuild
 
-        return Silent()
+        return SilentBuild()
 
     def training(self, title: str) -> TrainingProgress:
         """Ignore a training."""
-        from models.training_loop import Silence
+        from models.training_loop import SilentTraining
 
-        return Silence()
+        return SilentTraining()
 
 
 SILENT = Silent()

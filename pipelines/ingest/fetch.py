@@ -22,7 +22,7 @@ import platformdirs
 
 from featurestore.corpus.manifest import Archive, Manifest
 from featurestore.errors import ChecksumMismatchError, DownloadError, SourceError
-from pipelines.ingest.http_transfer import ADVICE, Patience, Progress, fill
+from pipelines.ingest.http_transfer import ADVICE, DownloadProgress, Patience, fill
 
 Tell = Callable[[str], None]
 Pin = tuple[str, str]
@@ -47,7 +47,7 @@ class Fetcher:
     """
 
     def __init__(
-        self, tell: Tell, progress: Progress, *, trust_first: bool = False, folder: Path | None = None
+        self, tell: Tell, progress: DownloadProgress, *, trust_first: bool = False, folder: Path | None = None
     ) -> None:
         self.tell = tell
         self.progress = progress
@@ -106,7 +106,7 @@ def silent(done: int, total: int | None) -> None:
 def download(
     archive: Archive,
     folder: str | Path,
-    progress: Progress = silent,
+    progress: DownloadProgress = silent,
     *,
     trust_first: bool = False,
     patience: Patience | None = None,
@@ -185,7 +185,7 @@ def _pin(archive: Archive, folder: Path, trust_first: bool) -> Pin | None:
     )
 
 
-def _fetch(archive: Archive, target: Path, pin: Pin | None, progress: Progress, patience: Patience) -> None:
+def _fetch(archive: Archive, target: Path, pin: Pin | None, progress: DownloadProgress, patience: Patience) -> None:
     """Fetch into the part file, check, publish; a resumed file with the wrong checksum is fetched once from scratch."""
     with _part_file(target) as part:
         if pin is None:

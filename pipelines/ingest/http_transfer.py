@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import requests
     from requests.adapters import HTTPAdapter
 
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 """Called with the bytes fetched so far and all bytes, or None where the size is unknown."""
 
 ADVICE = "Without a network, fetch the archive elsewhere and give it with --source."
@@ -62,7 +62,13 @@ class _BrokenOffError(Exception):
 
 
 def fill(
-    url: str, size: int | None, part: BufferedRandom, progress: Progress, patience: Patience, *, checked: bool = True
+    url: str,
+    size: int | None,
+    part: BufferedRandom,
+    progress: DownloadProgress,
+    patience: Patience,
+    *,
+    checked: bool = True,
 ) -> None:
     """Append to a file what is missing of a URL's body, asking again from where a connection broke off.
 
@@ -115,7 +121,7 @@ class Transfer:
     url: str
     size: int | None
     part: BufferedRandom
-    progress: Progress
+    progress: DownloadProgress
     patience: Patience
     checked: bool
     version: str = ""

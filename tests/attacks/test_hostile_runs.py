@@ -16,7 +16,7 @@ from tiny_corpus import build_here, file_name, recipe, write_corpus
 
 from featurestore.store import open_store
 from models.training import train
-from models.training_loop import Silence
+from models.training_loop import SilentTraining
 from pipelines.experiments.prepare import prepare
 from pipelines.experiments.settings import chosen_experiment
 
@@ -58,7 +58,7 @@ COMMANDS = {
 """What is run on a folder of each kind."""
 
 
-class Stop(Silence):
+class Stop(SilentTraining):
     """Progress that ends a training in its second epoch, as a kill would."""
 
     def step(self, report):

@@ -8,7 +8,7 @@ from array_view import ArrayView
 
 from models.batches.loader import Sides
 from models.training import configure
-from models.training_loop import Silence
+from models.training_loop import SilentTraining
 from models.training_spec import TrainingSpec
 
 CLASSES = ("calm", "loud", "sharp")
@@ -41,7 +41,7 @@ def history_of(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-class StopIn(Silence):
+class StopIn(SilentTraining):
     """Progress that ends a training as an error would, in the first report of an epoch."""
 
     def __init__(self, epoch):

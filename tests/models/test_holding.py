@@ -15,7 +15,7 @@ from models.errors import RunError
 from models.runs.folders import hold_run
 from models.runs.run import start_run
 from models.training import train
-from models.training_loop import Silence
+from models.training_loop import SilentTraining
 
 HERE = Path(__file__).parent
 CHILD = """
@@ -30,7 +30,7 @@ with hold_run(Path({folder!r})):
 """
 
 
-class Second(Silence):
+class Second(SilentTraining):
     """Progress that starts another training in the folder after the first step of one."""
 
     def __init__(self, sides, folder):

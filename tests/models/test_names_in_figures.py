@@ -10,7 +10,7 @@ from matplotlib import font_manager
 from models.reports.plots import fonts_for, write_confusion
 from models.runs.run import load_run
 from models.training import train
-from models.training_loop import Silence
+from models.training_loop import SilentTraining
 from models.training_state import CHECKPOINT
 
 COUNTS = np.array([[3, 1], [0, 4]])
@@ -61,7 +61,7 @@ def test_in_an_image_a_class_that_no_font_can_draw_goes_by_its_number(tmp_path):
     assert (tmp_path / "unknown.png").read_bytes() == (tmp_path / "numbered.png").read_bytes()
 
 
-class Obstacle(Silence):
+class Obstacle(SilentTraining):
     """Puts a folder where a figure is to be written, as soon as the training is over."""
 
     def __init__(self, folder):

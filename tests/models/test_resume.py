@@ -11,7 +11,7 @@ import torch
 
 from models.runs.run import load_run
 from models.training import train
-from models.training_loop import Silence
+from models.training_loop import SilentTraining
 
 HERE = Path(__file__).parent
 TIMES = ("seconds", "clips_per_second", "run")
@@ -22,11 +22,11 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
 from array_view import SPEC, some_view
 from models.batches.loader import Sides
-from models.training_loop import Silence
+from models.training_loop import SilentTraining
 from models.training import configure, train
 from models.training_spec import TrainingSpec
 
-class Pause(Silence):
+class Pause(SilentTraining):
     def step(self, report):
         if report.epoch == 2:
             print("in the second epoch", flush=True)
@@ -39,7 +39,7 @@ train(sides, config, Path({folder!r}), device="cpu", progress=Pause())
 """
 
 
-class StopAfter(Silence):
+class StopAfter(SilentTraining):
     """Progress that ends a training as an error would, at a given epoch."""
 
     def __init__(self, epoch):

@@ -13,10 +13,10 @@ from models.errors import CheckpointError
 from models.reports.report import render_report
 from models.runs.run import load_run
 from models.training import train
-from models.training_loop import Silence
+from models.training_loop import SilentTraining
 
 
-class Heard(Silence):
+class Heard(SilentTraining):
     """Progress that keeps the notes that it is told."""
 
     def __init__(self):

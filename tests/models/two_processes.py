@@ -19,7 +19,7 @@ from small_training import small_config, small_sides  # noqa: E402
 
 from models.optimisation.distributed import joined  # noqa: E402
 from models.training import train  # noqa: E402
-from models.training_loop import Silence  # noqa: E402
+from models.training_loop import SilentTraining  # noqa: E402
 
 SPEC = {
     "checkpoint_minutes": 1e-9,
@@ -34,7 +34,7 @@ SECONDS = 200
 """A process that hangs is ended after this."""
 
 
-class Die(Silence):
+class Die(SilentTraining):
     """Progress that ends the process without a word at the end of the second epoch, past a checkpoint within it."""
 
     def step(self, report):

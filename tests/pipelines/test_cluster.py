@@ -22,7 +22,7 @@ from pipelines.build import cluster_crew
 from pipelines.build.cluster_crew import WINDOW, ClusterCrew, run_checked
 from pipelines.build.dispatch import BundleCounts, run_bundles
 from pipelines.build.plan import bundles_of, plan_build
-from pipelines.build.report import Silent
+from pipelines.build.report import SilentBuild
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, run_bundle
@@ -71,7 +71,7 @@ def test_a_worker_of_another_version_is_named_and_writes_nothing(store, bundles,
     with worker(scheduler, "--preload", str(tmp_path / "old_version.py")), connect(scheduler) as client:
         client.wait_for_workers(1, timeout=240)
         with pytest.raises(BuildError, match=r"no worker can take part; tcp://127.* \(mel 1 in place of \d+\)"):
-            run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
+            run_bundles(ClusterCrew(client, bundles, SilentBuild()), bundles, SilentBuild(), BundleCounts())
 
     assert store.storage.children("shards") == []
 
@@ -87,7 +87,7 @@ def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bun
     with worker(scheduler, before=(*MOUNTS, line)), connect(scheduler) as client:
         client.wait_for_workers(1, timeout=240)
         with pytest.raises(BuildError, match="is not the store that this build writes"):
-            run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
+            run_bundles(ClusterCrew(client, bundles, SilentBuild()), bundles, SilentBuild(), BundleCounts())
 
     assert list((tmp_path / "own").rglob("zarr.json")) == []
 
@@ -139,7 +139,7 @@ def test_a_scheduler_that_ends_is_one_line(bundles):
     with connect(cluster.scheduler_address) as client:
         cluster.close()
         with pytest.raises(BuildError, match="scheduler is gone"):
-            run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
+            run_bundles(ClusterCrew(client, bundles, SilentBuild()), bundles, SilentBuild(), BundleCounts())
 
 
 def test_a_scheduler_that_wants_certificates_is_one_line():
@@ -157,7 +157,7 @@ def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store, clus
     assert len(bundles) > 2 * WINDOW + 2
     tally = BundleCounts()
     with connect(cluster) as client:
-        run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), tally)
+        run_bundles(ClusterCrew(client, bundles, SilentBuild()), bundles, SilentBuild(), tally)
 
     assert tally.computed == sum(bundle.rows for bundle in bundles)
 
@@ -172,4 +172,4 @@ def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(bundles, mon
         Client(cluster) as client,
         pytest.raises(BuildError, match=r"scheduler has no workers.* run the same command again"),
     ):
-        run_bundles(ClusterCrew(client, bundles, Silent()), bundles, Silent(), BundleCounts())
+        run_bundles(ClusterCrew(client, bundles, SilentBuild()), bundles, SilentBuild(), BundleCounts())
