@@ -22,7 +22,7 @@ from featurestore.corpus.types import Utterance
 from featurestore.errors import FeatureStoreError, UnknownNameError, nearest_name
 from featurestore.store import Store
 from pipelines.ingest.fetch import Fetcher
-from pipelines.ingest.ingest import ingest_spec
+from pipelines.ingest.ingest import ReadOptions, ingest_spec
 
 
 def list_splits(store: Store, name: str) -> list[dict[str, str]]:
@@ -64,7 +64,7 @@ def describe_split(
         corpus, everything, sounds = view.table.corpus, tuple(view.table.utterances), view.sounds
     else:
         spec = find_corpus_spec(name)
-        ingested = ingest_spec(store, spec, source, fetcher, write=False)
+        ingested = ingest_spec(store, spec, source, fetcher, ReadOptions(write=False))
         for text in ingested.notes:
             fetcher.tell(f"note: {text}")
         corpus, everything = ingested.name, ingested.utterances

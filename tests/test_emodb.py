@@ -22,6 +22,7 @@ from featurestore.view import DatasetView
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
+from pipelines.workers.cluster import Workers
 
 FILES = 40
 COPIES = 30
@@ -43,7 +44,10 @@ def store(folder, tmp_path_factory, cluster) -> Store:
     built = open_store(tmp_path_factory.mktemp("store"))
     corpus = ingest(built, find_manifest("emodb"), folder, no_download)
     report = build(
-        built, corpus, DatasetSpec(feature_preset("mathworks"), policy("mathworks"), COPIES), scheduler=cluster
+        built,
+        corpus,
+        DatasetSpec(feature_preset("mathworks"), policy("mathworks"), COPIES),
+        workers=Workers(scheduler=cluster),
     )
     assert (report.clean, report.augmented, report.rejected) == (FILES, FILES * COPIES, ())
     return built

@@ -16,6 +16,7 @@ from featurestore.store import Store, open_store
 from featurestore.view import DatasetView
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
+from pipelines.workers.cluster import Workers
 
 COPIES = 4
 
@@ -27,7 +28,7 @@ def store(tmp_path_factory, cluster) -> Store:
         built,
         ingest_demo(built),
         DatasetSpec(feature_preset("mathworks"), policy("mathworks"), COPIES),
-        scheduler=cluster,
+        workers=Workers(scheduler=cluster),
     )
     return built
 

@@ -9,12 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from featurestore.corpus.corpus_spec import CorpusSpec
 from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.protocols import find_split
-from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.corpus.types import Corpus
 from featurestore.datasets import DatasetRecord, check_dataset_name, dataset_digest, dataset_name
 from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, SourceError, StorageError
@@ -32,7 +30,7 @@ from pipelines.build.report import BuildProgress, BuildReport, SilentBuild, held
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
 from pipelines.ingest.fetch import Fetcher, silent
-from pipelines.ingest.ingest import ingest_spec
+from pipelines.ingest.ingest import AS_USUAL, ReadOptions, ingest_spec
 from pipelines.workers.cluster import SchedulerLostError, Workers
 from pipelines.workers.engines import chosen_device, engine_of
 
@@ -52,16 +50,12 @@ def build(
     name: str | None = None,
     source: str | None = None,
     fetcher: Fetcher | None = None,
-    limits: Limits | None = None,
-    rehash: bool = False,
-    jobs: int | None = None,
-    scheduler: str | None = None,
-    allow_unencrypted: bool = False,
+    reading: ReadOptions = AS_USUAL,
+    workers: Workers | None = None,
     device: str = "cpu",
     dry_run: bool = False,
     check: Callable[[DatasetSpec], None] = lambda _: None,
     progress: BuildProgress | None = None,
-    workers: Workers | None = None,
 ) -> BuildReport:
     """Store all rows of a dataset and publish it under a name, by default the corpus's.
 
@@ -72,10 +66,10 @@ def build(
     ----------
     corpus : Corpus or CorpusSpec
         The labelled recordings, which the store's `sources/` hold; or what `find_corpus_spec` returns, which is read.
-    source, fetcher, limits, rehash
+    source, fetcher, reading
         Where a corpus is read from, as `ingest_spec` takes them; a dry run, which plans and estimates, downloads none.
-    jobs, scheduler, allow_unencrypted, workers
-        As `Workers` takes them, or workers that were started already and end with the build.
+    workers : Workers, optional
+        They end with the build; by default one local process for each core.
     device : str
         `cpu`, or with torch `cuda`, `cuda:N`, `auto` or (for testing) `torch-cpu`: other bits, and keys of their own.
     check : callable
@@ -84,7 +78,7 @@ def build(
     name = check_dataset_name(name or dataset_name(corpus.name))
     if spec.split is not None:
         find_split(spec.split)  # a name that does not exist is reported before anything is read
-    with workers or Workers(jobs, scheduler, allow_unencrypted=allow_unencrypted) as workers:
+    with workers or Workers() as workers:
         device = chosen_device(device, spec.features, spec.policy)
         if workers.scheduler is not None and device != CPU:
             raise BuildError(
@@ -94,15 +88,10 @@ def build(
         check(spec)
         if isinstance(corpus, CorpusSpec):
             warm = partial(workers.prepare, partial(warm_worker, spec.features, spec.policy))
-            before_reading = (lambda: None) if dry_run or device != CPU else warm
+            before_reading = reading.before_reading if dry_run or device != CPU else warm
+            reading = dataclasses.replace(reading, write=not dry_run, before_reading=before_reading)
             fetcher, fetch = fetcher or Fetcher(lambda _: None, silent), _refuse_download if dry_run else None
-            how: dict[str, Any] = {
-                "write": not dry_run,
-                "before_reading": before_reading,
-                "limits": limits,
-                "rehash": rehash,
-            }
-            corpus = ingest_spec(store, corpus, source, fetcher, fetch=fetch, **how)
+            corpus = ingest_spec(store, corpus, source, fetcher, reading, fetch=fetch)
         started = time.monotonic()
         plan = plan_build(store, corpus, spec)
         if dry_run:

@@ -74,7 +74,7 @@ def measure_speed(
     from pipelines.build.tasks import warm_worker
     from pipelines.ingest.fetch import Fetcher, silent
     from pipelines.ingest.ingest import ingest_spec
-    from pipelines.workers.cluster import default_jobs
+    from pipelines.workers.cluster import Workers, default_jobs
 
     features, augmentation = feature_preset("mathworks"), policy("mathworks")
     jobs = jobs or default_jobs()
@@ -87,7 +87,7 @@ def measure_speed(
             store = Store(LocalStorage(Path(place, f"{len(measured)}")))
             corpus = ingest_spec(store, find_corpus_spec("demo"), None, Fetcher(tell, silent))
             started = time.monotonic()
-            report = build(store, corpus, DatasetSpec(features, augmentation, copies), jobs=jobs)
+            report = build(store, corpus, DatasetSpec(features, augmentation, copies), workers=Workers(jobs))
             measured.append((report.computed, time.monotonic() - started))
         sound = sum(one.size for one in corpus.utterances) / len(corpus.utterances) / 2 / (corpus.manifest.rate or 1)
     start, rate = _start_and_rate(measured)

@@ -64,13 +64,17 @@ def build(
         Of the dataset; else the corpus's.
     store : Store, str or Path, optional
         A store or where it is; the default one if there is none.
-    source, limits, rehash
-        Where the corpus is, and how it is read, see `pipelines.ingest.ingest.ingest_spec`.
+    source : str or Path, optional
+        Where the corpus is: an archive, a folder or a URL; else what the store has, or a download.
+    limits, rehash
+        How it is read, see `pipelines.ingest.ingest.ReadOptions`.
     max_seconds : float
         Reject longer recordings, 600 to 86,400 s.
     trust_first_download : bool
         Accept a download without a known checksum.
-    jobs, scheduler, allow_unencrypted, device, dry_run, workers
+    jobs, scheduler, allow_unencrypted, workers
+        Where rows are computed, as `pipelines.workers.cluster.Workers` takes them; or workers that end with the build.
+    device, dry_run
         See `pipelines.build.run.build`.
 
     Returns
@@ -91,6 +95,8 @@ def build(
     from pipelines.build.spec import DatasetSpec
     from pipelines.experiments.recipe import DatasetChoice, Experiment, SplitChoice, read_recipe
     from pipelines.ingest.fetch import Fetcher
+    from pipelines.ingest.ingest import ReadOptions
+    from pipelines.workers.cluster import Workers
 
     check_listed("settings", settings, "['mels=64']")
     if recipe is not None:
@@ -125,13 +131,9 @@ def build(
         name=name,
         source=None if source is None else str(source),
         fetcher=Fetcher(listener.notice, listener.download(), trust_first=trust_first_download),
-        limits=limits,
-        rehash=rehash,
-        jobs=jobs,
-        scheduler=scheduler,
-        allow_unencrypted=allow_unencrypted,
+        reading=ReadOptions(limits, rehash=rehash),
+        workers=workers or Workers(jobs, scheduler, allow_unencrypted=allow_unencrypted),
         device=device,
         dry_run=dry_run,
         progress=listener.build(spec.name),
-        workers=workers,
     )

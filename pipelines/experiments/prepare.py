@@ -197,6 +197,7 @@ def _built(
     from pipelines.build.run import build
     from pipelines.ingest.fetch import Fetcher
     from pipelines.ingest.ingest import ingest_spec
+    from pipelines.workers.cluster import Workers
 
     choice = find_corpus_spec(experiment.dataset.corpus)
     corpus = ingest_spec(store, choice, str(source) if source else None, Fetcher(listener.notice, listener.download()))
@@ -209,7 +210,7 @@ def _built(
     def built(spec: DatasetSpec, name: str, check: Callable[[DatasetSpec], None] = lambda _: None) -> DatasetView:
         """Build a dataset and return its view."""
         progress = listener.build(corpus.name)
-        report = build(store, corpus, spec, name=name, jobs=jobs, check=check, progress=progress)
+        report = build(store, corpus, spec, name=name, workers=Workers(jobs), check=check, progress=progress)
         for rejection in report.rejected:
             listener.notice(f"rejected: {rejection.path}: {rejection.reason}")
         listener.notice(f"{name}: {report.computed:,} rows computed, {report.reused + report.copied:,} reused")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,16 +28,34 @@ Fetch = Callable[[Manifest], Path]
 """Downloads a corpus and returns its archive."""
 
 
+def _nothing() -> None:
+    """Prepare nothing."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How the recordings of a corpus are read."""
+
+    limits: Limits | None = None
+    """How many files are looked at, and how large one may be. One that the store holds already is rejected as well if
+    it is larger, so that a dataset does not depend on what was built before."""
+    rehash: bool = False
+    """Whether all files of a folder are read again, whatever their times say."""
+    write: bool = True
+    """Whether originals are kept in the store, and it remembers the corpus."""
+    before_reading: Callable[[], None] = _nothing
+    """Called if recordings have to be read, so that what comes next can be prepared meanwhile."""
+
+
+AS_USUAL = ReadOptions()
+
+
 def ingest(
     store: Store,
     manifest: Manifest,
     source: str | Path | None,
     fetch: Fetch,
-    *,
-    write: bool = True,
-    before_reading: Callable[[], None] = lambda: None,
-    limits: Limits | None = None,
-    rehash: bool = False,
+    options: ReadOptions = AS_USUAL,
 ) -> Corpus:
     """Identify and label the recordings of a corpus, and keep the originals in the store's `sources/`.
 
@@ -50,15 +68,7 @@ def ingest(
         Archive or folder; None takes what the store has, else synthesises or downloads.
     fetch : callable
         Downloads the corpus where nothing else helps.
-    write : bool
-        False reads only: nothing is kept.
-    before_reading : callable
-        Called if the recordings have to be read, so that what comes next can be prepared meanwhile.
-    limits : Limits, optional
-        How many files are looked at, and how large one may be. One that the store holds already is rejected as well if
-        it is larger, so that a dataset does not depend on what was built before.
-    rehash : bool
-        Read all files of a folder again, whatever their times say.
+    options : ReadOptions, optional
 
     Raises
     ------
@@ -73,13 +83,13 @@ def ingest(
         origin = _archive_checksum(place)
         listing = known.listing(origin) if origin else None
         if listing is None:
-            opened = corpus_source(manifest, place, limits)
-            if write and isinstance(opened, FolderSource):
-                files = _read_folder(store, opened, manifest, before_reading, rehash=rehash)
+            opened = corpus_source(manifest, place, options.limits)
+            if options.write and isinstance(opened, FolderSource):
+                files = _read_folder(store, opened, manifest, options)
                 known.remember(files, "")
                 return _with_utterances(with_unread(label(manifest, files, store.original), opened), opened)
-            before_reading()
-            if write:
+            options.before_reading()
+            if options.write:
                 files = _read(store, opened, manifest)
                 known.remember(files, "" if opened.unread else origin)  # unread files are reported the next time too
                 corpus = label(manifest, files, store.original)
@@ -87,7 +97,7 @@ def ingest(
                 files, label_files = read_source(opened, manifest)  # the label files are held in memory
                 corpus = label(manifest, files, label_files.__getitem__)
             return _with_utterances(with_unread(corpus, opened), opened)
-    limits = limits or Limits()
+    limits = options.limits or Limits()
     small = tuple(file for file in listing if file.size <= limits.member_bytes)
     large = [Rejection(file.path, f"it is {limits.too_large}") for file in listing if file.size > limits.member_bytes]
     corpus = label(manifest, small, store.original)
@@ -124,18 +134,16 @@ def _read(store: Store, source: Source, manifest: Manifest) -> Listing:
     return _whole_listing(store, source, manifest, files)
 
 
-def _read_folder(
-    store: Store, source: FolderSource, manifest: Manifest, before_reading: Callable[[], None], *, rehash: bool
-) -> Listing:
+def _read_folder(store: Store, source: FolderSource, manifest: Manifest, options: ReadOptions) -> Listing:
     """Identify the recordings and label files of a folder and keep them; those known from an earlier look stay unread.
 
     The file itself becomes the original that is kept, by a link, unless that has to be other bytes: headerless audio
     gets a header.
     """
-    index = FolderIndex(source, manifest.reading, rehash=rehash)
+    index = FolderIndex(source, manifest.reading, rehash=options.rehash)
     changed, same = index.members(manifest.wants, set(store.storage.children("sources")))
     if changed:
-        before_reading()
+        options.before_reading()
     read: list[ListedFile] = []
     for path, data in source.read_each(changed):
         kept = manifest.recording(path, data)
@@ -229,12 +237,9 @@ def ingest_spec(
     spec: CorpusSpec,
     source: str | None,
     fetcher: Fetcher,
+    options: ReadOptions = AS_USUAL,
     *,
     fetch: Fetch | None = None,
-    write: bool = True,
-    before_reading: Callable[[], None] = lambda: None,
-    limits: Limits | None = None,
-    rehash: bool = False,
 ) -> Corpus:
     """Identify, label and keep the recordings of every corpus of a spec, then select and relabel them.
 
@@ -246,10 +251,9 @@ def ingest_spec(
         Archive, folder or URL; for several corpora `NAME=PLACE,NAME=PLACE`.
     fetcher : Fetcher
         Downloads what is given as a URL, and by default what is not given at all.
+    options : ReadOptions, optional
     fetch : callable, optional
         Stands in for the fetcher's download of a corpus.
-    write, before_reading, limits, rehash
-        As `ingest` takes them.
 
     Raises
     ------
@@ -258,15 +262,7 @@ def ingest_spec(
     SplitError
         If the scheme leaves none.
     """
-    read = partial(
-        ingest,
-        store,
-        fetch=fetch or fetcher.archive,
-        write=write,
-        before_reading=before_reading,
-        limits=limits,
-        rehash=rehash,
-    )
+    read = partial(ingest, store, fetch=fetch or fetcher.archive, options=options)
     places = zip(spec.manifests, spec.sources(source), strict=True)
     return spec.corpus([read(manifest, fetcher.local(place, manifest)) for manifest, place in places])
 

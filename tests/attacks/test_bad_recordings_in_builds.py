@@ -82,7 +82,12 @@ def test_files_that_hang_or_crash_their_decoder_are_rejected_and_the_rest_is_bui
     both = ingest(store, find_manifest(str(tmp_path / "few.toml")), tmp_path / "few", no_download)
 
     with LocalCluster(n_workers=1, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None) as here:
-        report = build(store, both, DatasetSpec(feature_preset("mathworks"), None, 0), scheduler=here.scheduler_address)
+        report = build(
+            store,
+            both,
+            DatasetSpec(feature_preset("mathworks"), None, 0),
+            workers=Workers(scheduler=here.scheduler_address),
+        )
 
     reasons = {one.path: one.reason for one in report.rejected}
     assert reasons["c_up_98.flac"] == "the decoder crashed (SIGSEGV)."

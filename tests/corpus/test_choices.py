@@ -18,6 +18,7 @@ from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.fetch import Fetcher
 from pipelines.ingest.ingest import corpus_of_store, ingest_spec
+from pipelines.workers.cluster import Workers
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,8 @@ def built(tmp_path_factory):
     store = open_store(tmp_path_factory.mktemp("choices") / "store")
     fetcher = Fetcher(print, lambda done, total: None)
     recipe = DatasetSpec(feature_preset("mathworks"))
-    whole = build(store, ingest_spec(store, find_corpus_spec("demo"), None, fetcher), recipe, jobs=1)
-    part = build(store, ingest_spec(store, find_corpus_spec("demo/4class"), None, fetcher), recipe, jobs=1)
+    whole = build(store, ingest_spec(store, find_corpus_spec("demo"), None, fetcher), recipe, workers=Workers(1))
+    part = build(store, ingest_spec(store, find_corpus_spec("demo/4class"), None, fetcher), recipe, workers=Workers(1))
     return store, whole, part
 
 

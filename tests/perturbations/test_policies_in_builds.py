@@ -25,6 +25,7 @@ from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
 from pipelines.repair import repair
+from pipelines.workers.cluster import Workers
 
 NUMBERS = range(1, 6)
 COPIES = 3
@@ -96,7 +97,7 @@ def test_rows_are_the_same_for_one_process_and_for_workers_in_any_order(store, f
     other = open_store(tmp_path / "other")
     corpus = ingest(other, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
 
-    report = build(other, corpus, noisy(other, place), scheduler=cluster)
+    report = build(other, corpus, noisy(other, place), workers=Workers(scheduler=cluster))
 
     assert report.digest == digest
     assert report.computed == computed == len(NUMBERS) * (1 + COPIES)

@@ -21,7 +21,8 @@ from featurestore.store import Store, open_store
 from pipelines.build.report import BuildReport
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
-from pipelines.ingest.ingest import ingest
+from pipelines.ingest.ingest import ReadOptions, ingest
+from pipelines.workers.cluster import Workers
 
 MANIFEST = """
 name = "few"
@@ -66,11 +67,11 @@ def folder(tmp_path: Path) -> Path:
 
 def build_folder(store: Store, folder: Path, wanted: DatasetSpec, cluster: str, **options: object) -> BuildReport:
     corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
-    return build(store, corpus, wanted, scheduler=cluster, **options)
+    return build(store, corpus, wanted, workers=Workers(scheduler=cluster), **options)
 
 
 def test_a_build_makes_one_clean_row_and_n_copies_of_each_recording(store, cluster):
-    report = build(store, ingest_demo(store), recipe(3), scheduler=cluster)
+    report = build(store, ingest_demo(store), recipe(3), workers=Workers(scheduler=cluster))
 
     assert (report.clean, report.augmented) == (120, 360)
     assert counts(report) == (480, 0, 0)
@@ -146,9 +147,9 @@ def test_a_renamed_file_and_new_labels_compute_nothing(store, folder, cluster):
 
 def test_one_side_of_a_split_of_a_full_build_writes_nothing(store, cluster):
     corpus = ingest_demo(store)
-    build(store, corpus, recipe(4), scheduler=cluster)
+    build(store, corpus, recipe(4), workers=Workers(scheduler=cluster))
 
-    report = build(store, corpus, recipe(4, split="shuffled"), scheduler=cluster)
+    report = build(store, corpus, recipe(4, split="shuffled"), workers=Workers(scheduler=cluster))
 
     trained = len(recipe(4, split="shuffled").augmented_paths(corpus))
     assert 0 < trained < 120
@@ -157,10 +158,10 @@ def test_one_side_of_a_split_of_a_full_build_writes_nothing(store, cluster):
 
 def test_a_full_build_after_one_side_of_a_split_computes_the_other_side_only(store, cluster):
     corpus = ingest_demo(store)
-    build(store, corpus, recipe(4, split="shuffled"), scheduler=cluster)
+    build(store, corpus, recipe(4, split="shuffled"), workers=Workers(scheduler=cluster))
     trained = len(recipe(4, split="shuffled").augmented_paths(corpus))
 
-    report = build(store, corpus, recipe(4), scheduler=cluster)
+    report = build(store, corpus, recipe(4), workers=Workers(scheduler=cluster))
 
     assert report.computed == 4 * (120 - trained)
 
@@ -187,7 +188,7 @@ def test_one_and_two_local_workers_give_the_same_shards_to_the_bit(tmp_path, fol
     for jobs in (1, 2):
         store = open_store(tmp_path / f"jobs-{jobs}")
         corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
-        build(store, corpus, recipe(30), jobs=jobs)
+        build(store, corpus, recipe(30), workers=Workers(jobs))
         trees.append({key: store.storage.get(key) for key, _ in store.storage.walk("shards")})
 
     assert trees[0] == trees[1]
@@ -208,7 +209,9 @@ def test_a_dry_run_tells_what_a_build_then_does_and_writes_nothing(store, folder
 
 def test_a_dry_run_of_an_empty_store_makes_no_folder(tmp_path, folder):
     store = open_store(tmp_path / "nothing")
-    corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download, write=False)
+    corpus = ingest(
+        store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download, ReadOptions(write=False)
+    )
 
     report = build(store, corpus, recipe(10), dry_run=True)
 
@@ -311,7 +314,7 @@ def test_a_damaged_original_is_named_and_never_becomes_rows(store, folder, clust
     original.write_bytes(b"other bytes")
 
     with pytest.raises(DamagedObjectError, match=content):
-        build(store, corpus, recipe(1), scheduler=cluster)
+        build(store, corpus, recipe(1), workers=Workers(scheduler=cluster))
 
 
 def test_a_missing_original_is_named(store, folder, cluster):
@@ -320,7 +323,7 @@ def test_a_missing_original_is_named(store, folder, cluster):
     (Path(store.uri) / "sources" / content).unlink()
 
     with pytest.raises(MissingObjectError, match=content):
-        build(store, corpus, recipe(1), scheduler=cluster)
+        build(store, corpus, recipe(1), workers=Workers(scheduler=cluster))
 
 
 def test_a_build_that_does_not_fit_on_the_disk_is_refused_before_it_writes(store, folder):
@@ -343,7 +346,7 @@ def test_a_scheduler_on_another_machine_needs_encryption(store, folder):
     corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
 
     with pytest.raises(BuildError, match="use tls"):
-        build(store, corpus, recipe(1), scheduler="tcp://192.0.2.1:8786")
+        build(store, corpus, recipe(1), workers=Workers(scheduler="tcp://192.0.2.1:8786"))
 
 
 def test_a_store_that_has_seen_a_corpus_needs_no_source_again(store, folder, cluster):
@@ -352,4 +355,4 @@ def test_a_store_that_has_seen_a_corpus_needs_no_source_again(store, folder, clu
 
     corpus = ingest(store, manifest, None, no_download)
 
-    assert build(store, corpus, recipe(1), scheduler=cluster).digest == first.digest
+    assert build(store, corpus, recipe(1), workers=Workers(scheduler=cluster)).digest == first.digest

@@ -8,6 +8,7 @@ from tiny_corpus import recipe, write_corpus
 from featurestore.corpus.catalog import find_manifest
 from pipelines.build.run import build
 from pipelines.ingest.ingest import ingest
+from pipelines.workers.cluster import Workers
 
 
 def test_rows_of_a_fresh_store_are_all_computed_although_some_recordings_are_cut(store, tmp_path):
@@ -16,10 +17,10 @@ def test_rows_of_a_fresh_store_are_all_computed_although_some_recordings_are_cut
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
 
-    report = build(store, corpus, recipe(1), jobs=1)
+    report = build(store, corpus, recipe(1), workers=Workers(1))
 
     assert len(report.rejected) == 24
     assert (report.clean, report.augmented) == (72, 72)
     assert (report.computed, report.copied, report.reused) == (144, 0, 0)
-    again = build(store, corpus, recipe(1), jobs=1)
+    again = build(store, corpus, recipe(1), workers=Workers(1))
     assert (again.computed, again.copied, again.reused) == (0, 0, 144)

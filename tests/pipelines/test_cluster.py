@@ -94,11 +94,11 @@ def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bun
 
 def test_a_worker_of_many_threads_computes_the_rows_of_one(store, tmp_path):
     wanted = DatasetSpec(feature_preset("mathworks"), policy("mathworks"), 5)
-    alone = build(store, ingest_demo(store), wanted, jobs=1)
+    alone = build(store, ingest_demo(store), wanted, workers=Workers(1))
     other = open_store(tmp_path / "other")
 
     with LocalCluster(n_workers=1, threads_per_worker=4, host="127.0.0.1", dashboard_address="127.0.0.1:0") as here:
-        together = build(other, ingest_demo(other), wanted, scheduler=here.scheduler_address)
+        together = build(other, ingest_demo(other), wanted, workers=Workers(scheduler=here.scheduler_address))
 
     assert together.digest == alone.digest
 

@@ -27,6 +27,7 @@ from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import gather_rows
 from pipelines.ingest.ingest import ingest
 from pipelines.repair import repair
+from pipelines.workers.cluster import Workers
 from pipelines.workers.engines import chosen_device, open_engine
 
 DEVICE = "torch-cpu"
@@ -55,7 +56,7 @@ def counts(report: BuildReport) -> tuple[int, int, int]:
 
 
 def test_a_build_on_a_device_stands_beside_that_of_the_processor(store, folder, cluster):
-    first = build_folder(store, folder, 2, "cpu", scheduler=cluster, name="own")
+    first = build_folder(store, folder, 2, "cpu", workers=Workers(scheduler=cluster), name="own")
 
     report = build_folder(store, folder, 2, name="other")
 
@@ -71,7 +72,7 @@ def test_a_build_on_a_device_stands_beside_that_of_the_processor(store, folder, 
 
 
 def test_the_engine_is_told_as_the_difference_of_two_datasets(store, folder, cluster):
-    build_folder(store, folder, 1, "cpu", scheduler=cluster, name="own")
+    build_folder(store, folder, 1, "cpu", workers=Workers(scheduler=cluster), name="own")
     build_folder(store, folder, 1, name="other")
 
     found = {one.field: (one.old, one.new) for one in compare_datasets(store, "own", "other")}
@@ -173,17 +174,17 @@ def test_an_unknown_device_is_refused(name):
 
 def test_a_scheduler_and_a_device_exclude_each_other(store, folder):
     with pytest.raises(BuildError, match="exclude each other"):
-        build_folder(store, folder, 1, scheduler="tcp://127.0.0.1:1")
+        build_folder(store, folder, 1, workers=Workers(scheduler="tcp://127.0.0.1:1"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
 def test_a_build_on_a_gpu_agrees_with_the_processor_and_with_itself(tmp_path, store, folder, cluster):
-    build_folder(store, folder, 8, "cpu", scheduler=cluster, name="own")
+    build_folder(store, folder, 8, "cpu", workers=Workers(scheduler=cluster), name="own")
 
     report = build_folder(store, folder, 8, "cuda", name="other")
 
     own, other = store.view("own"), store.view("other")
     for row in range(len(own)):
         np.testing.assert_allclose(own[row][0], other[row][0], **NEARLY)
-    assert build_folder(open_store(tmp_path / "again"), folder, 8, "cuda", jobs=1).digest == report.digest
+    assert build_folder(open_store(tmp_path / "again"), folder, 8, "cuda", workers=Workers(1)).digest == report.digest
     assert recompute(store, 20, "other", open_engine).drifted == ()

@@ -11,7 +11,7 @@ from featurestore.corpus.catalog import find_manifest
 from featurestore.corpus.sources.open import FolderSource
 from featurestore.store import open_store
 from pipelines.ingest.folder_index import SETTLED
-from pipelines.ingest.ingest import ingest
+from pipelines.ingest.ingest import ReadOptions, ingest
 
 NOW = time.time_ns
 LONG_AGO = time.time_ns() - 10**15
@@ -40,7 +40,7 @@ def corpus(tmp_path):
 
 def take(store, folder, **options):
     """Ingest a folder; return what its recordings hold, by path."""
-    corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download, **options)
+    corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download, ReadOptions(**options))
     return {one.path: one.content for one in corpus.utterances}
 
 

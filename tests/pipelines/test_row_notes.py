@@ -19,6 +19,7 @@ from pipelines.build.report import empty_bands
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
+from pipelines.workers.cluster import Workers
 
 
 @pytest.mark.parametrize("scale", ["htk", "slaney"])
@@ -51,7 +52,7 @@ def test_the_empty_bands_are_those_of_which_no_triangle_holds_a_bin(scale, mels,
 def built(store, folder, *settings):
     features, _ = override(dataclasses.replace(recipe(0).features), None, settings)
     corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
-    return build(store, corpus, DatasetSpec(features, None, 0), name="tiny", jobs=1).notes
+    return build(store, corpus, DatasetSpec(features, None, 0), name="tiny", workers=Workers(1)).notes
 
 
 def test_a_build_names_empty_bands_silent_recordings_and_rates_below_the_features_each_time(tmp_path):
