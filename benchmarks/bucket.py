@@ -25,8 +25,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import torch
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
@@ -38,7 +36,7 @@ from featurestore.storage import open_storage  # noqa: E402
 from featurestore.storage.bucket_requests import Requests  # noqa: E402
 from featurestore.store import open_store  # noqa: E402
 from featurestore.view import DatasetView  # noqa: E402
-from models.batches.loader import Padding, ViewDataset, prefetched  # noqa: E402
+from models.batches.loader import PadCollate, ViewDataset, ahead, batches  # noqa: E402
 from models.batches.samplers import make_sampler  # noqa: E402
 from models.training_spec import TrainingSpec  # noqa: E402
 
@@ -83,7 +81,7 @@ def epoch(view: DatasetView, number: int) -> dict[str, float]:
     order = list(sampler)
     begun, used = time.perf_counter(), time.process_time()
     data.expect(row for batch in order for row in batch)
-    with closing(prefetched(data, order, Padding(), torch.device("cpu"))) as feed:
+    with closing(ahead(batches(data, order, PadCollate()))) as feed:
         rows = sum(len(batch.labels) for batch in feed)
     passed, used = time.perf_counter() - begun, time.process_time() - used
     return {"rows_per_second": rows / passed, "cpu": 1000 * used / rows}

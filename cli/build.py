@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,13 +100,13 @@ def build(
     **options: Any,  # noqa: ANN401 (as the function takes them)
 ) -> int:
     """Compute the features of CORPUS and store them; rows that the store already has are reused."""
+    from featurestore.storage import names_dataset
     from pipelines.workers.cluster import Workers
 
     if corpus is None and recipe is None:
         raise click.UsageError("nothing to build: give a CORPUS ('featurestore corpora') or --recipe NAME.")
     with Workers(jobs, scheduler, allow_unencrypted=allow_unencrypted) as workers:
-        reference = f"{place}/refs/{(name or corpus or '').replace('/', '-')}.json"
-        if not (dry_run or device != "cpu" or os.path.exists(reference)):  # noqa: PTH110 (any text)
+        if not (dry_run or device != "cpu" or names_dataset(place, name or corpus or "")):
             workers.start()  # they are probably needed, and import meanwhile what this process does not need
         from featurestore.store import open_store
         from pipelines import experiments

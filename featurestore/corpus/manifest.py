@@ -318,7 +318,8 @@ class Manifest:
     licence_url: str = ""
     citation: str = ""
     splits: tuple[str, ...] = ("shuffled",)
-    """Names of the splits that make sense for this corpus, the usual one first."""
+    """Splits that results on this corpus are usually given for, in this order; `featurestore splits` finds all that
+    fit."""
     generator: str | None = None
     """Name of the synthesiser that makes the corpus; None for recordings."""
     archives: tuple[Archive, ...] = ()

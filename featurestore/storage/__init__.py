@@ -62,6 +62,16 @@ def default_place() -> str:
     return platformdirs.user_cache_dir("featurestore")
 
 
+def names_dataset(place: str, corpus: str) -> bool:
+    """Tell at a glance whether a folder is a store that names a dataset, by its name or that of its corpus.
+
+    The store is not opened, and one that is elsewhere is not asked: of that the answer is False.
+    """
+    own = place.rpartition(BASE)[0] or place
+    folder = unquote(urlsplit(own).path) if own.startswith("file://") else own
+    return os.path.exists(f"{folder}/refs/{corpus.replace('/', '-')}.json")  # noqa: PTH110 (any text)
+
+
 def layered_place(place: str, base: str | None) -> str:
     """Return the address of a store with its base: the given one, else `FEATURESTORE_BASE`, else none."""
     base = base or os.environ.get("FEATURESTORE_BASE")

@@ -342,19 +342,12 @@ def ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item, None, No
 def prefetched(
     dataset: ViewDataset, order: Iterable[Sequence[int]], padding: Padding, device: torch.device, depth: int = DEPTH
 ) -> Generator[Batch, None, None]:
-    """Yield the batches of an order on the device, as `batches` makes them, some steps ahead.
+    """Yield the batches of an order on a GPU, as `batches` makes them, some steps ahead.
 
-    For a GPU the thread reads into pinned memory and starts the copy on a stream of its own; the model's stream waits
-    for the copy, no processor does. A batch is valid until the next one is taken.
+    A thread reads into pinned memory and starts the copy on a stream of its own; the model's stream waits for the copy,
+    no processor does. A batch is valid until the next one is taken.
     """
-    pinned = device.type == "cuda"
-    collates = [PadCollate(padding.side, padding.multiple, reused=True, pinned=pinned) for _ in range(depth + 2)]
-    if device.type != "cuda":
-        made = (collate(dataset.__getitems__(rows)) for rows, collate in zip(order, itertools.cycle(collates)))
-        with closing(ahead(made, depth)) as ready:
-            for batch in ready:
-                yield batch.to(device)
-        return
+    collates = [PadCollate(padding.side, padding.multiple, reused=True, pinned=True) for _ in range(depth + 2)]
     with closing(ahead(uploads(dataset, order, collates, device), depth)) as copied:
         for batch, done in copied:
             current = torch.cuda.current_stream(device)

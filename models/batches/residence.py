@@ -103,7 +103,7 @@ class RamDataset(ViewDataset):
     """A dataset whose rows lie in RAM; `DamagedObjectError` if a chunk of them is damaged."""
 
     def __init__(self, dataset: ViewDataset) -> None:
-        self.view, self.classes, self.targets = dataset.view, dataset.classes, dataset.targets
+        super().__init__(dataset.view, dataset.classes)
         self._ends = np.cumsum(self.view.frames, dtype=np.int64)
         frames = int(self._ends[-1]) if len(self._ends) else 0
         self._rows = np.empty((frames, self.view.bands), np.dtype(self.view.features.dtype))
@@ -146,7 +146,7 @@ class DeviceDataset(ViewDataset):
     """A dataset whose rows lie on a device, where batches are gathered; `DamagedObjectError` if a chunk is damaged."""
 
     def __init__(self, dataset: ViewDataset, device: torch.device) -> None:
-        self.view, self.classes, self.targets = dataset.view, dataset.classes, dataset.targets
+        super().__init__(dataset.view, dataset.classes)
         self.device = device
         order = shard_by_shard(self.view)
         frames = self.view.frames[order].astype(np.int64)

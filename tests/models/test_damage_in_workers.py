@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError
 from featurestore.shards.record import data_key
 from featurestore.store import open_store
-from models.batches.loader import PadCollate, Padding, ViewDataset, prefetched
+from models.batches.loader import PadCollate, ViewDataset, ahead, batches
 from models.batches.residence import DeviceDataset, RamDataset
 
 LINE = r"^shards/\S+ is damaged \(checksum of chunk 0 does not match\)\. Run 'featurestore repair' to mend it\.$"
@@ -62,7 +62,7 @@ def test_damage_in_the_prefetching_thread_is_the_one_line(damaged):
     order = [list(range(first, first + 4)) for first in range(0, len(data), 4)]
 
     with pytest.raises(DamagedObjectError, match=LINE):
-        list(prefetched(data, order, Padding("left", 16), CPU))
+        list(ahead(batches(data, order, PadCollate("left", 16))))
 
 
 @pytest.mark.parametrize("hold", [RamDataset, lambda data: DeviceDataset(data, CPU)])

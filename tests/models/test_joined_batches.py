@@ -10,7 +10,7 @@ from test_residence import same
 from test_waiting import META, Crossings
 
 from models import MODELS, build_model
-from models.batches.loader import PadCollate, Padding, Sides, ViewDataset, prefetched
+from models.batches.loader import PadCollate, Padding, Sides, ViewDataset, ahead, batches
 from models.batches.normalisation import SCOPES, fit
 from models.batches.residence import DeviceDataset, RamDataset
 from models.batches.spec_augment import SpecAugment
@@ -69,7 +69,7 @@ def test_held_and_prefetched_rows_give_the_same_joined_batches_bit_for_bit(rows)
 
     assert same(DeviceDataset(dataset, CPU).gather(rows, padding), expected)
     assert same(PadCollate("joined", 16)(RamDataset(dataset).__getitems__(rows)).to(CPU), expected)
-    assert same(next(prefetched(dataset, [rows], padding, CPU)), expected)
+    assert same(next(ahead(batches(dataset, [rows], PadCollate("joined", 16)))).to(CPU), expected)
 
 
 @pytest.mark.parametrize("moments", ["band", "single"])

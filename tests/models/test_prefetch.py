@@ -12,7 +12,7 @@ import torch
 from array_view import some_view
 
 from featurestore.errors import DamagedObjectError
-from models.batches.loader import PadCollate, Padding, ViewDataset, ahead, batches, prefetched
+from models.batches.loader import PadCollate, ViewDataset, ahead, batches
 from models.batches.samplers import BatchSampler
 
 CPU = torch.device("cpu")
@@ -55,7 +55,8 @@ def test_prefetched_batches_are_those_that_are_read_here(side, dtype):
 
     count = 0
     read = batches(dataset, order, PadCollate(side, 16))
-    for found, made in zip(prefetched(dataset, order, Padding(side, 16), CPU), read, strict=True):
+    prepared = (batch.to(CPU) for batch in ahead(batches(dataset, order, PadCollate(side, 16))))
+    for found, made in zip(prepared, read, strict=True):
         expected = made.to(CPU)
         assert torch.equal(found.features, expected.features)
         assert found.features.dtype == torch.float32
