@@ -17,7 +17,7 @@ from featurestore.errors import AudioError, FeatureStoreError, SpecError
 from featurestore.features import FEATURES
 from featurestore.features.kind import Transform
 from featurestore.perturbations import PERTURBATIONS, RECORDINGS
-from featurestore.perturbations.policy_tables import CustomPerturbation
+from featurestore.perturbations.policy_tables import OwnPerturbation
 from featurestore.segments import WHOLE, ReadBytes, Segment
 from featurestore.signal.arrays import LOUDEST, MAX_SECONDS, Row, Signal, counted_seconds
 from featurestore.signal.audio import Recording, resample
@@ -220,9 +220,9 @@ class RowEngine:
         copy = Copy(self._policy(recording), recording, perturbation, self._workspace)
         values = perturbation.values
         _apply({name: value for name, value in values.items() if not PERTURBATIONS[name].last}, copy)
-        for custom, key in zip(copy.policy.own, perturbation.own, strict=False):
+        for own, key in zip(copy.policy.own, perturbation.own, strict=False):
             if key is not None:
-                copy.signal = apply_custom(custom, copy.signal, recording.rate, key)
+                copy.signal = apply_own(own, copy.signal, recording.rate, key)
         _apply({name: value for name, value in values.items() if PERTURBATIONS[name].last}, copy)
         if any(key is not None for key in perturbation.own):
             try:
@@ -257,23 +257,23 @@ def _apply(values: Mapping[str, float], copy: Copy) -> None:
         PERTURBATIONS[name].apply(value, copy)
 
 
-def apply_custom(custom: CustomPerturbation, signal: Signal, rate: int, key: int) -> Signal:
+def apply_own(own: OwnPerturbation, signal: Signal, rate: int, key: int) -> Signal:
     """Return what a user's function makes of a copy of a signal, array [time], with `key` for its random numbers.
 
     `SpecError` if its module is not trusted, it fails, or what it returns is no signal.
     """
     rng = np.random.Generator(np.random.Philox(key=key))
     try:
-        found = trusted_function(custom.function)(signal.copy(), rate, rng, **custom.settings)
+        found = trusted_function(own.function)(signal.copy(), rate, rng, **own.settings)
     except FeatureStoreError:
         raise
     except (Exception, SystemExit) as error:  # sys.exit() would end the worker, for every recording
         reason = str(error).partition("\n")[0]
-        raise SpecError(f"perturbation {custom.function!r} failed with {type(error).__name__}: {reason}.") from error
+        raise SpecError(f"perturbation {own.function!r} failed with {type(error).__name__}: {reason}.") from error
     fault = _fault(found)
     if fault:
         raise SpecError(
-            f"perturbation {custom.function!r} returned {fault}: it must return an array [time] of finite float32."
+            f"perturbation {own.function!r} returned {fault}: it must return an array [time] of finite float32."
         )
     return np.ascontiguousarray(found)
 

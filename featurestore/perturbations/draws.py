@@ -58,11 +58,11 @@ class CopyDraws:
         place = (self.copy - 1) % count if chosen.per == "turn" else which * count >> 64
         return chosen.contents[place], _unit(where)
 
-    def custom_key(self, place: int) -> int | None:
+    def own_key(self, place: int) -> int | None:
         """Return the key of a user's function's random numbers; None if it is not applied to this copy."""
-        custom = self.policy.own[place]
-        decision, key = self.words(f"own/{place}/{custom.function}", shared=custom.per == "copy")
-        return key if _unit(decision) < custom.probability else None
+        own = self.policy.own[place]
+        decision, key = self.words(f"own/{place}/{own.function}", shared=own.per == "copy")
+        return key if _unit(decision) < own.probability else None
 
 
 def _unit(word: int) -> float:

@@ -124,7 +124,7 @@ class Recordings:
 
 
 @dataclass(frozen=True, slots=True)
-class CustomPerturbation:
+class OwnPerturbation:
     """A function `function(signal, rate, rng, **settings)` that returns the perturbed signal.
 
     It gets array [time] in float32, samples a second, and a `numpy.random.Generator` that is keyed by seed, content

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from featurestore.errors import SpecError, UnknownNameError
 from featurestore.perturbations import PERTURBATIONS, RECORDINGS
 from featurestore.perturbations.draws import CopyDraws
-from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings, read_table
+from featurestore.perturbations.policy_tables import Distribution, OwnPerturbation, Recordings, read_table
 from featurestore.registry import declared, settle_fields
 
 
@@ -34,7 +34,7 @@ class AugmentationSpec:
 
     seed: int = 0
     """Chooses the draws; equal seeds give equal copies on every machine."""
-    own: tuple[CustomPerturbation, ...] = ()
+    own: tuple[OwnPerturbation, ...] = ()
     """Functions of the user, applied in this order after the gain."""
 
     if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _field(name: str, value: Any) -> Any:  # noqa: ANN401 (checked here)
     if name == "own":
         if not isinstance(value, list | tuple):
             raise SpecError(f"own perturbations are a list of tables [[own]], not {value!r}.")
-        return tuple(read_table(CustomPerturbation, "own", one, "'function' and 'version'") for one in value)
+        return tuple(read_table(OwnPerturbation, "own", one, "'function' and 'version'") for one in value)
     if name not in PERTURBATIONS:
         return value
     if name == "reverb" and isinstance(value, Mapping) and not {"uniform", "listed"} & value.keys():
@@ -185,5 +185,5 @@ def draw(augmentation: AugmentationSpec, content: str, copy: int, attempt: int =
             found[name] = PERTURBATIONS[name].nearest(value, min(rule.values), max(rule.values))
             found |= PERTURBATIONS[name].draw_details(draws)
     if augmentation.own:
-        found["own"] = tuple(draws.custom_key(place) for place in range(len(augmentation.own)))
+        found["own"] = tuple(draws.own_key(place) for place in range(len(augmentation.own)))
     return Perturbation(**found)

@@ -11,7 +11,7 @@ from distributed import LocalCluster
 
 from featurestore.corpus.catalog import find_manifest
 from featurestore.errors import BuildError
-from featurestore.perturbations.policy_tables import CustomPerturbation
+from featurestore.perturbations.policy_tables import OwnPerturbation
 from featurestore.signal import guarded
 from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
@@ -182,7 +182,7 @@ def test_workers_that_die_whatever_they_read_end_the_build_with_one_line(corpus,
 
 DEADLY = "import os\ndef row(signal, rate):\n    os._exit(0)\ndef louder(signal, rate, rng):\n    os._exit(0)\n"
 DEADLY_FEATURE = FeatureSpec(kind="function", function="deadly_code:row", version=1, bands=1)
-DEADLY_POLICY = AugmentationSpec(own=(CustomPerturbation("deadly_code:louder", 1),))
+DEADLY_POLICY = AugmentationSpec(own=(OwnPerturbation("deadly_code:louder", 1),))
 
 
 @pytest.mark.parametrize(

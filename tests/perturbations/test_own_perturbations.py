@@ -13,7 +13,7 @@ from tiny_corpus import build_here, recipe, write_corpus
 from featurestore.errors import SpecError
 from featurestore.integrity.explain import compare_datasets, explain_build
 from featurestore.integrity.verify import recompute, verify
-from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution
+from featurestore.perturbations.policy_tables import Distribution, OwnPerturbation
 from featurestore.signal.audio import Recording
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.presets import policy
@@ -69,7 +69,7 @@ def module(tmp_path, monkeypatch):
 
 
 def own(module, name="crackle", version=1, **settings):
-    return CustomPerturbation(f"{module}:{name}", version, settings=settings)
+    return OwnPerturbation(f"{module}:{name}", version, settings=settings)
 
 
 def test_a_function_gets_signal_rate_and_a_generator_keyed_by_content_and_copy(module):

@@ -10,7 +10,7 @@ from scipy import stats
 
 from featurestore.checksummed_json import digest
 from featurestore.errors import SpecError, UnknownNameError
-from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings
+from featurestore.perturbations.policy_tables import Distribution, OwnPerturbation, Recordings
 from featurestore.row_engine import RowEngine
 from featurestore.signal.audio import Recording
 from featurestore.signal.spectrum import warped_frequency
@@ -27,7 +27,7 @@ POLICY = AugmentationSpec(
     noises=NOISES,
     reverb=Distribution(0.3, (0.2, 1)),
     rirs=RIRS,
-    own=(CustomPerturbation("voices:telephone", 1, probability=0.25), CustomPerturbation("voices:telephone", 2)),
+    own=(OwnPerturbation("voices:telephone", 1, probability=0.25), OwnPerturbation("voices:telephone", 2)),
 )
 CONTENTS = [f"{number:064x}" for number in range(100)]
 GOLDEN_OWN = "[[null, 10969708798274559500], [602328652918980340, 7821658470523566431]]"

@@ -8,7 +8,7 @@ import torch
 from perturbations.sounds import FEATURES, wav, white
 
 from featurestore.errors import SpecError
-from featurestore.perturbations.policy_tables import CustomPerturbation, Distribution, Recordings
+from featurestore.perturbations.policy_tables import Distribution, OwnPerturbation, Recordings
 from featurestore.row_engine import RowEngine
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation
 from featurestore.specs.row_spec import RowSpec
@@ -20,7 +20,7 @@ REFUSED = {
     "stretch": {"stretch": Distribution(uniform=(0.9, 1.1))},
     "reverb": {"reverb": Distribution(listed=(1,)), "rirs": SOME},
     "recorded_snr_db": {"recorded_snr_db": Distribution(listed=(1,)), "noises": SOME},
-    "own": {"own": (CustomPerturbation("a:b", 1),)},
+    "own": {"own": (OwnPerturbation("a:b", 1),)},
 }
 
 

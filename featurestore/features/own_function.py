@@ -27,7 +27,7 @@ MOST_BANDS = 8192
 MOST_FRAMES = 2**24
 
 
-class CustomFunction(FeatureKind):
+class OwnFunction(FeatureKind):
     """What a function of the user returns."""
 
     name, fields = "function", BASE
