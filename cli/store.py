@@ -102,14 +102,19 @@ def forget(dataset: str, store: Store, as_json: bool) -> None:
     "target",
     required=True,
     metavar="FORMAT",
-    help="csv, hdf5, kaldi, parquet, wav, webdataset for a dataset; onnx, torchscript for a run.",
+    help="csv, hdf5, huggingface, kaldi, lhotse, parquet, wav, webdataset for a dataset; onnx, torchscript for a run.",
 )
-@click.option("--out", required=True, type=click.Path(), help="File to write; of kaldi, wav, webdataset the folder.")
+@click.option(
+    "--out", required=True, type=click.Path(), help="File to write; the folder, but for csv, hdf5, parquet and models."
+)
+@click.option("--split", metavar="NAME", help="Keep the sides of this split apart, in huggingface and lhotse.")
 @store_option
 @json_option
-def export(dataset: str, target: str, out: str, store: Store, as_json: bool) -> None:
+def export(dataset: str, target: str, out: str, split: str | None, store: Store, as_json: bool) -> None:
     """Write DATASET, or the model of the folder RUN with its normalisation, in another format."""
     if target in ("onnx", "torchscript"):
+        if split is not None:
+            raise click.UsageError("--split belongs to a dataset, not to a model.")
         from models.exports import export_model
         from models.runs.run import load_run
 
@@ -121,12 +126,13 @@ def export(dataset: str, target: str, out: str, store: Store, as_json: bool) -> 
             click.echo(f"{run.config.model} in {out}")
         return
     from pipelines.exports import export as write
-    from pipelines.exports import licence_note
+    from pipelines.exports import leak_note, licence_note
 
     view = store.view(dataset)
-    rows = write(view, target, Path(out))
-    if note := licence_note(view, target):
-        notice(f"note: {note}")
+    rows = write(view, target, Path(out), split)
+    for note in (licence_note(view, target), leak_note(view, split) if split else ""):
+        if note:
+            notice(f"note: {printable(note)}")
     if as_json:
         print_json({"rows": rows, "path": out})
     else:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from featurestore.checksummed_json import canonical_json
-from featurestore.errors import StorageError, UnknownNameError
+from featurestore.corpus.protocols import split as find_split
+from featurestore.corpus.splits.leakage import leaks
+from featurestore.errors import SpecError, StorageError, UnknownNameError
 from featurestore.files import sync_folder
 from featurestore.moving.licences import may_pass_on
 from featurestore.registry import formats_in
@@ -40,6 +42,17 @@ Files = Iterator[tuple[str, Iterable[bytes]]]
 
 
 @dataclass(frozen=True)
+class Sides:
+    """The sides of a split that an export keeps apart."""
+
+    split: str
+    views: Mapping[str, DatasetView]
+    """The rows of `train`, `validation` and `test`; a side without rows is left out."""
+    leaks: str
+    """What is on more than one side, in one sentence."""
+
+
+@dataclass(frozen=True)
 class FolderFormat:
     """How a dataset is written to a folder, in which `dataset.json` says what it is."""
 
@@ -48,11 +61,19 @@ class FolderFormat:
     """Called with the path that the folder gets when it is whole; equal bytes for equal datasets."""
     recordings: bool = False
     """Whether it holds sound that can be listened to."""
+    split_files: Callable[[DatasetView, Path, Sides], Files] | None = None
+    """As `files`, with the sides of a split kept apart; None for a format that has no sides."""
 
-    def described(self, view: DatasetView, out: Path) -> Files:
+    def described(self, view: DatasetView, out: Path, sides: Sides | None = None) -> Files:
         """Yield all files."""
-        yield from self.files(view, out)
-        yield "dataset.json", (canonical_json({**attributes(view), "rows": len(view)}).encode(), b"\n")
+        said: dict[str, object] = {**attributes(view), "rows": len(view)}
+        if sides is None or self.split_files is None:
+            yield from self.files(view, out)
+        else:
+            yield from self.split_files(view, out, sides)
+            rows = {side: len(of_side) for side, of_side in sides.views.items()}
+            said |= {"split": sides.split, "sides": rows, "leaks": sides.leaks}
+        yield "dataset.json", (canonical_json(said).encode(), b"\n")
 
 
 Format = FileFormat | FolderFormat
@@ -75,17 +96,25 @@ def formats() -> dict[str, Format]:
     return formats_in(__name__)
 
 
-def export(view: DatasetView, to: str, out: Path) -> int:
+def export(view: DatasetView, to: str, out: Path, split: str | None = None) -> int:
     """Write a dataset to a file or folder of another format, read it back, and return its number of rows.
 
     It appears whole or not at all. One that holds the dataset already is left as it is.
 
+    Parameters
+    ----------
+    split : str, optional
+        Keep the sides of this split apart: training takes the augmented copies if there are any, validation and test
+        take copy 0. A split that leaks is written too, and the export says what it shares.
+
     Raises
     ------
     UnknownNameError
-        If there is no such format.
+        If there is no such format or split.
     SpecError
-        If the rows' names, signals or parameters cannot be given in this format.
+        If the rows' names, signals or parameters cannot be given in this format, or it has no sides.
+    SplitError
+        If the split gives folds or does not fit the corpus.
     MissingPackageError
         If the format needs a package that is not installed.
     StorageError
@@ -94,17 +123,38 @@ def export(view: DatasetView, to: str, out: Path) -> int:
     known = formats()
     if to not in known:
         raise UnknownNameError("export format", to, known)
-    target = known[to]
+    target, sides = known[to], None
+    if split is not None:
+        view, sides = _sides(view, known, to, split)
     try:
         if not out.exists():
-            _publish(view, target, out)
-        elif not _holds(view, target, out, out):
+            _publish(view, target, out, sides)
+        elif not _holds(view, target, out, out, sides):
             raise StorageError(f"{str(out)!r} exists and does not hold this dataset: give --out another path.")
     except OSError as error:
         raise StorageError(f"cannot write {str(out)!r}: {error.strerror or error}.") from error
     except UnicodeEncodeError as error:
         raise StorageError(f"cannot write {str(out)!r}: {error.object!r:.80} is no text in UTF-8.") from error
-    return len(view)
+    return len(view) if sides is None else sum(map(len, sides.views.values()))
+
+
+def _sides(view: DatasetView, known: Mapping[str, Format], to: str, name: str) -> tuple[DatasetView, Sides]:
+    """Return the rows that take part in a split, and its sides."""
+    with_sides = [one.name for one in known.values() if isinstance(one, FolderFormat) and one.split_files]
+    if to not in with_sides:
+        raise SpecError(f"the format {to} has no sides: leave --split out, or export to {' or '.join(with_sides)}.")
+    view = view.under(name)
+    split = find_split(view.table.utterances, name)
+    views = dict(zip(("train", "validation", "test"), view.sides(split), strict=True))
+    shared = leaks(split, view.table.utterances, view.sounds).verdict
+    return view, Sides(split.name, {side: of_side for side, of_side in views.items() if len(of_side)}, shared)
+
+
+def leak_note(view: DatasetView, split: str) -> str:
+    """Return what is on more than one side of a split that an export keeps apart; nothing if nothing is."""
+    chosen = view.under(split)
+    found = leaks(find_split(chosen.table.utterances, split), chosen.table.utterances, chosen.sounds)
+    return found.verdict if any(found.by_kind.values()) else ""
 
 
 def licence_note(view: DatasetView, to: str) -> str:
@@ -157,23 +207,23 @@ def _holds_files(folder: Path, files: Files) -> bool:
     return names == {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
-def _holds(view: DatasetView, target: Format, place: Path, out: Path) -> bool:
+def _holds(view: DatasetView, target: Format, place: Path, out: Path, sides: Sides | None = None) -> bool:
     if isinstance(target, FolderFormat):
-        return place.is_dir() and _holds_files(place, target.described(view, out))
+        return place.is_dir() and _holds_files(place, target.described(view, out, sides))
     return place.is_file() and target.holds(view, place)
 
 
-def _publish(view: DatasetView, target: Format, out: Path) -> None:
+def _publish(view: DatasetView, target: Format, out: Path, sides: Sides | None = None) -> None:
     """Write beside the place, sync, read back and move there; remove what is left if that fails."""
     part = _unfinished(out)
     with _alone_in(part) if isinstance(target, FolderFormat) else _alone(part) as file:
         try:
             if isinstance(target, FolderFormat):
-                _write_files(part, target.described(view, out))
+                _write_files(part, target.described(view, out, sides))
             elif file is not None:
                 target.write(view, file)
                 os.fsync(file.fileno())
-            if not _holds(view, target, part, out):
+            if not _holds(view, target, part, out, sides):
                 raise StorageError(f"{str(out)!r} did not read back as written: is the disk faulty? Nothing was kept.")
             os.replace(part, out)  # noqa: PTH105 (same folder: atomic)
         except BaseException:

@@ -17,7 +17,7 @@ def to_parquet(view: DatasetView, out: IO[bytes]) -> None:
     Texts are strings, counts int64, keys of noise uint64, parameters float64; what a row does not have is null.
     """
     arrow, parquet = library("pyarrow", "export"), library("pyarrow.parquet", "export")
-    schema = _schema(view)
+    schema = schema_of(view)
     with parquet.ParquetWriter(out, schema) as writer:
         for block in blocks(view):
             writer.write_table(arrow.Table.from_pydict(block, schema))
@@ -28,7 +28,7 @@ def in_parquet(view: DatasetView, path: Path) -> bool:
     arrow, parquet = library("pyarrow", "export"), library("pyarrow.parquet", "export")
     try:
         with parquet.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(_schema(view), check_metadata=True):
+            if not file.schema_arrow.equals(schema_of(view), check_metadata=True):
                 return False
             expected = list(range(file.num_row_groups))
             for group, block in enumerate(blocks(view)):
@@ -39,7 +39,7 @@ def in_parquet(view: DatasetView, path: Path) -> bool:
         return False
 
 
-def _schema(view: DatasetView) -> Any:  # noqa: ANN401 (a schema of Arrow)
+def schema_of(view: DatasetView) -> Any:  # noqa: ANN401 (a schema of Arrow)
     """Return the type of each column: that of its values in any block."""
     arrow = library("pyarrow", "export")
     kinds: dict[str, set[type]] = {}

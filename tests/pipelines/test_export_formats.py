@@ -21,6 +21,8 @@ from pipelines import exports
 from pipelines.exports import FolderFormat, export, formats, licence_note, rows
 
 FOLDERS = tuple(name for name, one in formats().items() if isinstance(one, FolderFormat))
+NEEDS = {"parquet": "pyarrow", "huggingface": "pyarrow"}
+"""Packages without which a format cannot be written."""
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,7 @@ def test_csv_is_the_table_that_pandas_has(view, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("to", FOLDERS)
 def test_a_folder_that_stands_is_done_and_any_other_is_not_touched(view, tmp_path, to):
+    pytest.importorskip(NEEDS.get(to, "numpy"))
     out = tmp_path / "x"
     export(view, to, out)
     before = {name: (out / name).stat().st_mtime_ns for name in files_in(out)}
@@ -115,8 +118,7 @@ def test_a_folder_that_stands_is_done_and_any_other_is_not_touched(view, tmp_pat
 
 @pytest.mark.parametrize("to", sorted(set(formats()) - {"hdf5"}))
 def test_every_changed_byte_that_means_something_is_seen(view, tmp_path, to):
-    if to == "parquet":
-        pytest.importorskip("pyarrow")
+    pytest.importorskip(NEEDS.get(to, "numpy"))
     out = tmp_path / "x"
     export(view, to, out)
     for name in sorted(files_in(out))[:6] if out.is_dir() else [""]:
