@@ -35,6 +35,7 @@ COMMANDS = {
     "gc": "cli.store",
     "info": "cli.store",
     "ls": "cli.store",
+    "matrix": "cli.experiments",
     "models": "cli.catalogs",
     "policies": "cli.catalogs",
     "predict": "cli.runs",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from featurestore import conversion
 from featurestore.corpus import protocols
+from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.protocols import labelled_under
 from featurestore.corpus.splits.types import SIDE_BITS
 from featurestore.datasets import DatasetRecord, Reference
@@ -27,6 +28,7 @@ from featurestore.specs.row_spec import RowSpec
 from featurestore.tables import Table, Utterances
 
 if TYPE_CHECKING:
+    from featurestore.corpus.manifest import Scheme
     from featurestore.corpus.splits.types import Split
     from featurestore.datasets import ReadableStore
     from featurestore.row_engine import RowEngine
@@ -304,7 +306,14 @@ class DatasetView:
 
         `SplitError` if it is a protocol of another corpus, or its scheme leaves nothing.
         """
-        chosen = Utterances.of(labelled_under(name, self.table.utterances, self.table.corpus))
+        return self._taking(Utterances.of(labelled_under(name, self.table.utterances, self.table.corpus)))
+
+    def under_scheme(self, scheme: Scheme) -> DatasetView:
+        """Return the rows that take part in a label scheme, with its classes; `SplitError` if it leaves nothing."""
+        return self._taking(Utterances.of(under_scheme(self.table.utterances, scheme)))
+
+    def _taking(self, chosen: Utterances) -> DatasetView:
+        """Return the rows of some utterances of the table, with the labels that these have."""
         if chosen == self.table.utterances:
             return self
         places = {path: place for place, path in enumerate(chosen.paths)}

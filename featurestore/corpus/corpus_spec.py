@@ -153,7 +153,7 @@ def _parts(text: str) -> tuple[list[str], str]:
 
 def _merged(name: str, parts: Sequence[Corpus]) -> Corpus:
     """Return several corpora as one; paths, speakers and sentences begin with the corpus."""
-    utterances = (_prefixed(part.name, one) for part in parts for one in part.utterances)
+    utterances = (prefixed(part.name, one) for part in parts for one in part.utterances)
     return Corpus(
         name,
         _merged_manifest(name, [part.manifest for part in parts]),
@@ -164,7 +164,8 @@ def _merged(name: str, parts: Sequence[Corpus]) -> Corpus:
     )
 
 
-def _prefixed(corpus: str, one: Utterance) -> Utterance:
+def prefixed(corpus: str, one: Utterance) -> Utterance:
+    """Return an utterance whose path, speaker and sentence begin with its corpus, so that no other corpus has them."""
     fields = (("corpus", corpus), *((field, value) for field, value in one.fields if field != "corpus"))
     return replace(
         one,

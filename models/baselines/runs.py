@@ -77,13 +77,15 @@ class Fitted:
 
 
 class Baseline:
-    """A baseline on the clean rows of a view; their functionals are computed once, for all splits.
+    """A baseline on the clean rows of views; their functionals are computed once, for all splits.
 
     Parameters
     ----------
     view : FeatureView
         One row of each recording.
     spec : BaselineSpec
+    others : FeatureView
+        Further datasets with the same features, whose rows are on sides too.
 
     Raises
     ------
@@ -91,20 +93,24 @@ class Baseline:
         If the normalisation is `speaker` and a row has none, or `utterance` and rows are single frames.
     """
 
-    def __init__(self, view: FeatureView, spec: BaselineSpec) -> None:
-        if spec.normalisation == "utterance" and functional_names(view) is FRAME:
+    def __init__(self, view: FeatureView, spec: BaselineSpec, *others: FeatureView) -> None:
+        self.spec = spec
+        self._known = {one.name: (self._scaled(one), _places(one)) for one in (view, *others)}
+
+    def _scaled(self, view: FeatureView) -> Matrix:
+        """Return the values of all rows of a view, `[rows, values]`, as far as they need no training side."""
+        scope = self.spec.normalisation
+        if scope == "speaker":
+            speakers_of(view)
+        if scope == "utterance" and functional_names(view) is FRAME:
             raise TrainingError(
                 f"dataset {view.name}: each row is a single frame, which has no deviation over time. Normalise by "
                 "training, speaker or none."
             )
-        if spec.normalisation == "speaker":
-            speakers_of(view)
-        self.spec = spec
-        self._values: Matrix = by_scope(view_functionals(view), view.speakers, spec.normalisation)
-        self._place = {path: row for row, path in enumerate(view.paths)}
+        return by_scope(view_functionals(view), view.speakers, scope)
 
-    def fit(self, sides: Sides) -> Fitted:
-        """Fit on the training side and label all sides.
+    def fit(self, sides: Sides, regularisation: float | None = None) -> Fitted:
+        """Fit on the training side and label all sides; the regularisation given takes the place of the spec's.
 
         Raises
         ------
@@ -115,7 +121,12 @@ class Baseline:
         parts = [self._rows(view, classes) for view in sides]
         try:
             logits, choice = classify(
-                self.spec.model, parts[0], parts, len(classes), self.spec.normalisation, self.spec.regularisation
+                self.spec.model,
+                parts[0],
+                parts,
+                len(classes),
+                self.spec.normalisation,
+                regularisation or self.spec.regularisation,
             )
         except TrainingError as error:
             raise TrainingError(f"dataset {sides.train.name}: {error}") from error
@@ -128,8 +139,13 @@ class Baseline:
     def _rows(self, view: FeatureView, classes: Sequence[str]) -> Rows:
         number = {name: place for place, name in enumerate(classes)}
         labels = np.array([number[label] for label in view.labels.tolist()], np.int64)
-        rows = np.array([self._place[path] for path in view.paths], np.int64)
-        return Rows(self._values[rows], labels, tuple(view.speakers))
+        values, place = self._known[view.name]
+        rows = np.array([place[path] for path in view.paths], np.int64)
+        return Rows(values[rows], labels, tuple(view.speakers))
+
+
+def _places(view: FeatureView) -> dict[str, int]:
+    return {path: row for row, path in enumerate(view.paths)}
 
 
 def configure_baseline(

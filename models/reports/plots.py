@@ -147,6 +147,27 @@ def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = 
     return figure
 
 
+def matrix_figure(values: Sequence[Sequence[float | None]], names: Sequence[str], title: str = "") -> Figure:
+    """Draw shares `[train, test]` of 0 to 1 between datasets, shaded by their size; a dash where there is none."""
+    size = 2.6 + 0.9 * len(names)
+    figure = _figure(size + 0.6, size)
+    axes = figure.subplots()
+    shares = np.array([[np.nan if value is None else value for value in row] for row in values], float)
+    edges = np.arange(len(names) + 1) - 0.5
+    axes.pcolormesh(edges, edges, np.ma.masked_invalid(shares), cmap="Blues", vmin=0, vmax=1)
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
+    for (row, column), share in np.ndenumerate(shares):
+        said = "–" if np.isnan(share) else f"{share:.3f}"
+        axes.text(column, row, said, ha="center", va="center", color="white" if share > 0.55 else "#333333")
+    places = range(len(names))
+    for tick in (*axes.set_xticks(places, names, rotation=45, ha="right"), *axes.set_yticks(places, names)):
+        tick.label1.set(parse_math=False)
+    _plain(axes, "tested on", "trained on")
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
 def gradient_norms_figure(history: History) -> Figure:
     """Draw the norm of each layer's gradient over a training on a logarithmic axis: pale in single steps, then means.
 

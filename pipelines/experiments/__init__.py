@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from pipelines.experiments.baselines import baseline
 from pipelines.experiments.building import build
+from pipelines.experiments.cross_corpus import matrix
 from pipelines.experiments.evaluation import compare, ensemble, evaluate, predict
 from pipelines.experiments.listener import Listener, Silent
 from pipelines.experiments.published import reproduce
@@ -32,6 +33,7 @@ __all__ = [
     "crossval",
     "ensemble",
     "evaluate",
+    "matrix",
     "predict",
     "report",
     "reproduce",

@@ -76,7 +76,7 @@ def baseline(
     where = Path(folder or free_folder(f"{view.name}-{model}-{split}".replace("/", "-")))
     if where.exists() and (not where.is_dir() or any(where.iterdir())):
         raise RunError(f"run folder {where} exists: give another '--run'.")
-    prepared = _prepared(view, spec, split, allow_leak)
+    prepared = prepared_baseline(view, spec, split, allow_leak)
     progress, fitted = listener.training(where.name), []
     fitting = Baseline(prepared.view, spec)
     for number, sides in enumerate(prepared.all_sides, start=1):
@@ -85,7 +85,7 @@ def baseline(
     return _written(where, prepared, spec, fitted)
 
 
-def _prepared(view: DatasetView, spec: BaselineSpec, split: str, allow_leak: Sequence[str]) -> Prepared:
+def prepared_baseline(view: DatasetView, spec: BaselineSpec, split: str, allow_leak: Sequence[str]) -> Prepared:
     """Return the clean rows of a view on all sides of a split, whose validation side trains."""
     from featurestore.corpus.protocols import NO_VALIDATION
     from pipelines.experiments.prepare import prepare_rows

@@ -230,7 +230,21 @@ def test_the_help_of_every_command_shows_an_example(command):
 
 @pytest.mark.parametrize(
     "name",
-    ["baseline", "build", "compare", "crossval", "ensemble", "evaluate", "predict", "reproduce", "train", "tune"],
+    [
+        *(
+            "baseline",
+            "build",
+            "compare",
+            "crossval",
+            "ensemble",
+            "evaluate",
+            "matrix",
+            "predict",
+            "reproduce",
+            "train",
+        ),
+        "tune",
+    ],
 )
 def test_options_are_parameters_of_the_function_of_the_same_name(name):
     import featurestore as library

@@ -156,7 +156,7 @@ ASKED = {
     "pull": ["pull demo {0}/copy --as again"],
     "forget": ["forget demo"],
 }
-SLOW = {"baseline", "crossval", "tune"}
+SLOW = {"baseline", "crossval", "matrix", "tune"}
 """Held against the page where they are tested, since they train for long."""
 
 

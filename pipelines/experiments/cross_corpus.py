@@ -1,0 +1,431 @@
+"""Cross-corpus results: trained on each of several datasets, tested on each, under the classes that they share."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.experiments.listener import SILENT, Listener
+
+if TYPE_CHECKING:
+    from featurestore.corpus.types import Utterance
+    from featurestore.errors import SplitError
+    from featurestore.store import Store
+    from featurestore.view import DatasetView
+    from models.baselines.runs import BaselineSpec
+    from models.figures.predictions import Predictions
+    from pipelines.experiments.prepare import Prepared
+    from pipelines.experiments.recipe import Experiment
+
+RECORD = "matrix.json"
+COLUMNS = ("train", "test", "split", "items", "uar", "uar_low", "uar_high", "accuracy", "macro_f1", "chance", "none")
+
+
+def matrix(
+    datasets: Sequence[str],
+    *,
+    model: str | None = None,
+    recipe: str | None = None,
+    scheme: str = "emotions",
+    split: str = "loso",
+    normalisation: str | None = None,
+    regularisation: float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    settings: Sequence[str] = (),
+    allow_leak: Sequence[str] = (),
+    store: Store | str | Path | None = None,
+    folder: str | Path | None = None,
+    device: str = "auto",
+    listener: Listener = SILENT,
+) -> dict[str, Any]:
+    """Train on each dataset and test on each, under the classes that all of them have.
+
+    Off the diagonal, all recordings of one dataset train and all of another test. On it, a dataset's own split decides.
+    Nothing is chosen on a validation side off the diagonal, so settings that need one are refused.
+
+    Parameters
+    ----------
+    datasets : sequence of str
+        Two or more datasets of the store with the same features.
+    model : str, optional
+        A baseline (`svm-linear`, `svm-rbf`, `logistic`) on functionals of the clean rows, or a network; the recipe's,
+        else `svm-linear`.
+    recipe : str, optional
+        Name or file of the recipe of a network.
+    scheme : str
+        Label scheme for any corpus, which gives equal emotions equal names; of its classes those count that all
+        datasets have.
+    split : str
+        Of the diagonal: one split, or one with folds.
+    normalisation : str, optional
+        As of `baseline` or of a training; `speaker` sees the test speakers' features (transductive).
+    regularisation : float, optional
+        Of a baseline: `C`, chosen by inner folds over training speakers if it is not given.
+    epochs, batch_size, seed, settings
+        Of a network: what differs from the recipe, as `train` takes them.
+    allow_leak : sequence of str
+        Kinds of leak to accept, also between datasets.
+    folder : str or Path, optional
+        Where predictions, tables, figure and trained networks go; `runs/NAME-NUMBER` if there is none. A folder of the
+        same matrix is continued.
+
+    Returns
+    -------
+    dict
+        `run`, `datasets`, `classes`, `scheme`, `split`, `model`, `normalisation` and `cells`, a list with `train`,
+        `test`, `split`, and what `evaluate` returns of the test items with `chance`, or with `none`, the reason why a
+        cell has no figures.
+
+    Raises
+    ------
+    FeatureStoreError
+        If datasets have other features, fewer than two common classes or, beyond `allow_leak`, shared audio, recordings
+        or speakers; or if no cell can be computed.
+    """
+    from featurestore.errors import SpecError
+    from featurestore.store import open_store
+    from pipelines.experiments.training import free_folder
+
+    if len(datasets) < 2 or len(set(datasets)) < len(datasets):
+        raise SpecError("a matrix needs two datasets or more, each named once.")
+    store = open_store(store)
+    views = common_views([store.view(name) for name in datasets], scheme)
+    own = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "settings": tuple(settings)}
+    chosen = _chosen(store, views, model, recipe, split, normalisation, regularisation, tuple(allow_leak), own)
+    where = Path(folder or free_folder(f"matrix-{chosen.model}"))
+    record = {
+        "datasets": [view.name for view in views],
+        "classes": list(views[0].classes),
+        "scheme": scheme,
+        "split": split,
+        **chosen.described(),
+    }
+    _begin(where, {**record, "rows": [f"{view.digest}@{view.table_id}" for view in views]})
+    cells = list(_cells(chosen.begun(where, device, listener), views, where))
+    result = {"run": str(where), **record, "cells": cells}
+    _write(where, result)
+    return result
+
+
+def common_views(views: Sequence[DatasetView], scheme: str) -> list[DatasetView]:
+    """Return the rows of datasets under the classes of a scheme that all of them have.
+
+    Raises
+    ------
+    SplitError
+        If they have fewer than two classes in common.
+    TrainingError
+        If their features differ.
+    """
+    from featurestore.corpus.labels.schemes import find_scheme
+    from featurestore.corpus.manifest import Scheme
+    from featurestore.errors import SplitError
+    from models.errors import TrainingError
+
+    for view in views[1:]:
+        if view.features != views[0].features:
+            raise TrainingError(
+                f"datasets {views[0].name} and {view.name} have other features ('featurestore why {views[0].name} "
+                f"--against {view.name}' says which): build them alike."
+            )
+    renamed = [view.under_scheme(find_scheme(scheme)) for view in views]
+    common = sorted(set.intersection(*(set(view.classes) for view in renamed)))
+    if len(common) < 2:
+        known = "; ".join(f"{view.name}: {', '.join(view.classes)[:200]}" for view in renamed)
+        raise SplitError(f"the datasets have fewer than two classes in common under scheme {scheme!r} ({known}).")
+    return [view.under_scheme(Scheme(scheme, keep=tuple(common))) for view in renamed]
+
+
+def cross_leaks(train: DatasetView, test: DatasetView, allowed: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what two datasets share, as a run records it; `LeakError` if that is not allowed.
+
+    Audio is compared by clean rows, so the same sound counts in any container. Speakers, paths and sentences are those
+    of a corpus: only datasets of one corpus share them.
+    """
+    from featurestore.corpus.splits.leakage import check_leaks
+    from featurestore.corpus.splits.types import Split
+
+    sides = [list(_with_corpus(view)) for view in (train, test)]
+    paths = [[one.path for one in side] for side in sides]
+    heard = train.augmentation.inputs if train.augmentation else ()
+    found = check_leaks(
+        Split(f"{train.name} on {test.name}", paths[0], (), paths[1]),
+        [one for side in sides for one in side],
+        allowed,
+        sounds={**train.sounds, **test.sounds},
+        heard=heard,
+    )
+    named = {kind: list(found.named(kind)) for kind, names in found.by_kind.items() if names}
+    return {"declared": sorted(allowed), "found": named}
+
+
+def _with_corpus(view: DatasetView) -> Iterator[Utterance]:
+    """Yield a dataset's utterances, named so that those of other corpora differ; merged corpora name theirs already."""
+    from featurestore.corpus.corpus_spec import prefixed
+    from featurestore.datasets import corpora_of
+
+    corpora = corpora_of(view.table.corpus)
+    for one in view.table.utterances:
+        yield one if len(corpora) > 1 else prefixed(corpora[0], one)
+
+
+@dataclass
+class Baselines:
+    """Cells of a baseline."""
+
+    views: Sequence[DatasetView]
+    spec: BaselineSpec
+    own_splits: Mapping[str, Prepared | SplitError]
+    _chosen: dict[str, float] = field(default_factory=dict)
+    """The regularisation by training dataset: it depends on nothing else."""
+
+    @property
+    def model(self) -> str:
+        """The name of the classifier."""
+        return self.spec.model
+
+    def described(self) -> dict[str, Any]:
+        """Return what the figures depend on besides rows and sides."""
+        return {"model": self.model, "normalisation": self.spec.described(), "settings": self.spec.settings(())}
+
+    def begun(self, where: Path, device: str, listener: Listener) -> Baselines:
+        """Compute the functionals of all datasets."""
+        from models.baselines.runs import Baseline
+
+        self._fitting = Baseline(self.views[0], self.spec, *self.views[1:])
+        self._progress = listener.training(where.name)
+        return self
+
+    def own(self, view: DatasetView) -> Predictions:
+        """Return the predictions for the test items of a dataset's own split, of all folds together."""
+        from models.figures.predictions import pooled
+
+        self._progress.stage(f"{view.name} by its own split")
+        sides = _sides(self.own_splits[view.name]).all_sides
+        return pooled([self._fitting.fit(one).evaluations["test"].predictions for one in sides])
+
+    def across(self, train: DatasetView, test: DatasetView) -> Predictions:
+        """Return the predictions for all of one dataset by what was fitted on all of another."""
+        from models.batches.loader import Sides
+
+        self._progress.stage(f"{train.name} on {test.name}")
+        fit = self._fitting.fit(Sides(train, train[:0], test), self._chosen.get(train.name))
+        self._chosen[train.name] = fit.choice.regularisation
+        return fit.evaluations["test"].predictions
+
+
+@dataclass
+class Networks:
+    """Cells of a network: a training for each dataset, and those of its own split."""
+
+    experiments: Mapping[str, Experiment]
+    own_splits: Mapping[str, Prepared | SplitError]
+    leaks: Mapping[str, Mapping[str, Any]]
+    """What each training dataset shares with any other."""
+
+    @property
+    def model(self) -> str:
+        """The name of the network."""
+        return next(iter(self.experiments.values())).model
+
+    def described(self) -> dict[str, Any]:
+        """Return what the figures depend on besides rows and sides."""
+        from models.batches.normalisation import describe_normalisation
+        from models.training_spec import TrainingSpec
+
+        first = next(iter(self.experiments.values()))
+        training = TrainingSpec.from_dict(first.training)
+        return {
+            "model": first.model,
+            "normalisation": describe_normalisation(training),
+            "settings": {"model": dict(first.model_settings), "training": training.to_dict()},
+        }
+
+    def begun(self, where: Path, device: str, listener: Listener) -> Networks:
+        """Take the folder of the trainings."""
+        self._where, self._device, self._listener = where, device, listener
+        return self
+
+    def own(self, view: DatasetView) -> Predictions:
+        """Train by a dataset's own split, or continue; return the predictions for its test items."""
+        from models.runs.folders import RunFolder
+        from pipelines.experiments.prepare import train_prepared
+
+        run = self._where / view.name
+        how: dict[str, Any] = {"device": self._device, "listener": self._listener}
+        train_prepared(_sides(self.own_splits[view.name]), run, f"{view.name} by its own split", **how)
+        return RunFolder.of(run).predictions("test")[0]
+
+    def across(self, train: DatasetView, test: DatasetView) -> Predictions:
+        """Train on all of one dataset, once, or continue; return the predictions for all of another."""
+        from featurestore.corpus.splits.types import Split
+        from models.batches.loader import Sides
+        from models.evaluation import evaluate_run
+        from models.runs.folders import has_begun
+        from models.runs.run import load_run
+        from models.training import configure
+        from models.training import train as fit
+        from models.training_spec import TrainingSpec
+
+        run, experiment = self._where / f"{train.name}-all", self.experiments[train.name]
+        whole = Split(f"all of {train.name}", train.table.utterances.paths, (), ())
+        sides = Sides(*train.sides(whole, clean_in_training=experiment.split.clean_in_training))
+        config = configure(
+            sides,
+            experiment.model,
+            TrainingSpec.from_dict(experiment.training),
+            settings=experiment.model_settings,
+            split=whole.name,
+            leaks=self.leaks[train.name],
+            recipe=experiment.to_dict(),
+        )
+        shown = self._listener.training(whole.name)
+        fit(sides, config, run, device=self._device, resume=has_begun(run), progress=shown)
+        return evaluate_run(load_run(run), test.select(test.copies == 0), self._device).predictions
+
+
+def _chosen(
+    store: Store,
+    views: Sequence[DatasetView],
+    model: str | None,
+    recipe: str | None,
+    split: str,
+    normalisation: str | None,
+    regularisation: float | None,
+    allow_leak: tuple[str, ...],
+    own: Mapping[str, Any],
+) -> Baselines | Networks:
+    """Return what computes the cells; leaks, on the diagonal or off it, are refused before anything is computed."""
+    from featurestore.errors import SpecError
+    from models.baselines.runs import BaselineSpec
+    from models.runs.run import BASELINES
+    from pipelines.experiments.baselines import prepared_baseline
+    from pipelines.experiments.prepare import prepare_rows
+    from pipelines.experiments.settings import chosen_experiment
+
+    model = model or (None if recipe else BASELINES[0])
+    if model in BASELINES:
+        given = [name for name, value in {"recipe": recipe, **own}.items() if value not in (None, ())]
+        if given:
+            raise SpecError(f"{given[0]} is of networks, and {model} is a baseline: leave it out, or name a network.")
+        spec = BaselineSpec(str(model), normalisation or "training", regularisation)
+        clean = [view.select(view.copies == 0) for view in views]
+        _leaks(clean, allow_leak)
+        return Baselines(clean, spec, _own_splits(clean, lambda view: prepared_baseline(view, spec, split, allow_leak)))
+    if regularisation is not None:
+        raise SpecError(f"regularisation is of baselines, and {model or recipe} is a network: leave it out.")
+    settings = (*own["settings"], *([f"training.normalisation={normalisation}"] if normalisation else []))
+    changes = {**own, "settings": settings, "model": model, "split": split, "allow_leak": allow_leak}
+    experiments = {view.name: chosen_experiment(store, view.name, recipe, **changes) for view in views}
+
+    def prepared(view: DatasetView) -> Prepared:
+        """Return the rows of a dataset on all sides of its own split."""
+        heard = view.augmentation.inputs if view.augmentation else ()
+        return prepare_rows(experiments[view.name], view, every_fold=True, heard=heard)
+
+    return Networks(experiments, _own_splits(views, prepared), _leaks(views, allow_leak))
+
+
+def _own_splits(
+    views: Sequence[DatasetView], prepared: Callable[[DatasetView], Prepared]
+) -> dict[str, Prepared | SplitError]:
+    """Return the sides of each dataset's own split, or why it has none; `LeakError` if they leak."""
+    from featurestore.errors import LeakError, SplitError
+
+    found: dict[str, Prepared | SplitError] = {}
+    for view in views:
+        try:
+            found[view.name] = prepared(view)
+        except LeakError:
+            raise
+        except SplitError as error:
+            found[view.name] = error
+    return found
+
+
+def _sides(own: Prepared | SplitError) -> Prepared:
+    if isinstance(own, Exception):
+        raise own
+    return own
+
+
+def _leaks(views: Sequence[DatasetView], allowed: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what each training dataset shares with the others; `LeakError` if that is not allowed."""
+    shared = {}
+    for train in views:
+        found: dict[str, list[str]] = {}
+        for test in views:
+            if test is not train:
+                for kind, names in cross_leaks(train, test, allowed)["found"].items():
+                    found[kind] = sorted({*found.get(kind, ()), *names})
+        shared[train.name] = {"declared": sorted(allowed), "found": found}
+    return shared
+
+
+def _cells(classifier: Baselines | Networks, views: Sequence[DatasetView], where: Path) -> Iterator[dict[str, Any]]:
+    """Yield the cells, row by row; `TrainingError` if none of them can be computed."""
+    from featurestore.errors import SplitError
+    from models.errors import TrainingError
+    from models.evaluation import Evaluation
+    from models.figures.metrics import chance
+    from models.runs.records import write_predictions
+
+    reasons = []
+    for train in views:
+        for test in views:
+            own = train is test
+            names = {"train": train.name, "test": test.name, "split": "own" if own else "all"}
+            try:
+                found = classifier.own(test) if own else classifier.across(train, test)
+            except (
+                SplitError,
+                TrainingError,
+            ) as error:  # a corpus of few speakers, say: the other cells are worth having
+                reasons.append(str(error))
+                yield {**names, "none": str(error)}
+                continue
+            write_predictions(where / f"{train.name}-on-{test.name}.csv", found)
+            yield {**names, **Evaluation(None, found).summary(), "chance": chance(found.confusion, found.classes)}
+    if len(reasons) == len(views) ** 2:
+        raise TrainingError(f"no cell of the matrix can be computed: {reasons[0]}")
+
+
+def _begin(where: Path, settings: Mapping[str, Any]) -> None:
+    """Make the folder, or take one of the same matrix; `RunError` if it holds anything else."""
+    from models.errors import RunError
+    from models.runs.checkpoint import read_json, write_json
+
+    record = where / RECORD
+    if record.is_file():
+        if read_json(record).get("begun") != settings:
+            raise RunError(f"run folder {where} holds another matrix: give another '--run'.")
+    elif where.exists() and (not where.is_dir() or any(where.iterdir())):
+        raise RunError(f"run folder {where} exists and holds no matrix: give another '--run'.")
+    else:
+        where.mkdir(parents=True, exist_ok=True)
+        write_json(record, {"begun": settings})
+
+
+def _write(where: Path, result: Mapping[str, Any]) -> None:
+    """Write the result as JSON, as a table with a line for each cell, and as a figure."""
+    from models.reports.plots import matrix_figure, write_figure
+    from models.runs.checkpoint import read_json, write_atomically, write_json
+
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for cell in result["cells"]:
+        low, high = (cell.get("interval") or {}).get("uar") or ("", "")
+        guessed = cell["chance"]["uar"] if "chance" in cell else ""
+        writer.writerow({**cell, "uar_low": low, "uar_high": high, "chance": guessed})
+    write_atomically(where / "matrix.csv", lines.getvalue().encode("utf-8", "surrogateescape"))
+    names = result["datasets"]
+    values = [[one.get("uar") for one in result["cells"] if one["train"] == name] for name in names]
+    write_figure(matrix_figure(values, names, f"UAR (UA), {result['model']}"), where / "matrix")
+    write_json(where / RECORD, {**read_json(where / RECORD), **result})
