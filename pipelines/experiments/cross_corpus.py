@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,8 @@ if TYPE_CHECKING:
     from featurestore.errors import SplitError
     from featurestore.store import Store
     from featurestore.view import DatasetView
-    from models.baselines.runs import BaselineSpec
-    from models.figures.predictions import Predictions
+    from pipelines.experiments.matrix_cells import Baselines, Networks
     from pipelines.experiments.prepare import Prepared
-    from pipelines.experiments.recipe import Experiment
 
 RECORD = "matrix.json"
 COLUMNS = ("train", "test", "split", "items", "uar", "uar_low", "uar_high", "accuracy", "macro_f1", "chance", "none")
@@ -153,13 +150,13 @@ def cross_leaks(train: DatasetView, test: DatasetView, allowed: Sequence[str] = 
 
     sides = [list(_with_corpus(view)) for view in (train, test)]
     paths = [[one.path for one in side] for side in sides]
-    heard = train.augmentation.inputs if train.augmentation else ()
+    mixed_in = train.augmentation.inputs if train.augmentation else ()
     found = check_leaks(
         Split(f"{train.name} on {test.name}", paths[0], (), paths[1]),
         [one for side in sides for one in side],
         allowed,
         sounds={**train.sounds, **test.sounds},
-        heard=heard,
+        mixed_in=mixed_in,
     )
     named = {kind: list(found.named(kind)) for kind, names in found.by_kind.items() if names}
     return {"declared": sorted(allowed), "found": named}
@@ -173,121 +170,6 @@ def _with_corpus(view: DatasetView) -> Iterator[Utterance]:
     corpora = corpora_of(view.table.corpus)
     for one in view.table.utterances:
         yield one if len(corpora) > 1 else prefixed(corpora[0], one)
-
-
-@dataclass
-class Baselines:
-    """Cells of a baseline."""
-
-    views: Sequence[DatasetView]
-    spec: BaselineSpec
-    own_splits: Mapping[str, Prepared | SplitError]
-    _chosen: dict[str, float] = field(default_factory=dict)
-    """The regularisation by training dataset: it depends on nothing else."""
-
-    @property
-    def model(self) -> str:
-        """The name of the classifier."""
-        return self.spec.model
-
-    def described(self) -> dict[str, Any]:
-        """Return what the figures depend on besides rows and sides."""
-        return {"model": self.model, "normalisation": self.spec.described(), "settings": self.spec.settings(())}
-
-    def begun(self, where: Path, device: str, listener: Listener) -> Baselines:
-        """Compute the functionals of all datasets."""
-        from models.baselines.runs import Baseline
-
-        self._fitting = Baseline(self.views[0], self.spec, *self.views[1:])
-        self._progress = listener.training(where.name)
-        return self
-
-    def own(self, view: DatasetView) -> Predictions:
-        """Return the predictions for the test items of a dataset's own split, of all folds together."""
-        from models.figures.predictions import pooled
-
-        self._progress.stage(f"{view.name} by its own split")
-        sides = _sides(self.own_splits[view.name]).all_sides
-        return pooled([self._fitting.fit(one).evaluations["test"].predictions for one in sides])
-
-    def across(self, train: DatasetView, test: DatasetView) -> Predictions:
-        """Return the predictions for all of one dataset by what was fitted on all of another."""
-        from models.batches.loader import Sides
-
-        self._progress.stage(f"{train.name} on {test.name}")
-        fit = self._fitting.fit(Sides(train, train[:0], test), self._chosen.get(train.name))
-        self._chosen[train.name] = fit.choice.regularisation
-        return fit.evaluations["test"].predictions
-
-
-@dataclass
-class Networks:
-    """Cells of a network: a training for each dataset, and those of its own split."""
-
-    experiments: Mapping[str, Experiment]
-    own_splits: Mapping[str, Prepared | SplitError]
-    leaks: Mapping[str, Mapping[str, Any]]
-    """What each training dataset shares with any other."""
-
-    @property
-    def model(self) -> str:
-        """The name of the network."""
-        return next(iter(self.experiments.values())).model
-
-    def described(self) -> dict[str, Any]:
-        """Return what the figures depend on besides rows and sides."""
-        from models.batches.normalisation import describe_normalisation
-        from models.training_spec import TrainingSpec
-
-        first = next(iter(self.experiments.values()))
-        training = TrainingSpec.from_dict(first.training)
-        return {
-            "model": first.model,
-            "normalisation": describe_normalisation(training),
-            "settings": {"model": dict(first.model_settings), "training": training.to_dict()},
-        }
-
-    def begun(self, where: Path, device: str, listener: Listener) -> Networks:
-        """Take the folder of the trainings."""
-        self._where, self._device, self._listener = where, device, listener
-        return self
-
-    def own(self, view: DatasetView) -> Predictions:
-        """Train by a dataset's own split, or continue; return the predictions for its test items."""
-        from models.runs.folders import RunFolder
-        from pipelines.experiments.prepare import train_prepared
-
-        run = self._where / view.name
-        how: dict[str, Any] = {"device": self._device, "listener": self._listener}
-        train_prepared(_sides(self.own_splits[view.name]), run, f"{view.name} by its own split", **how)
-        return RunFolder.of(run).predictions("test")[0]
-
-    def across(self, train: DatasetView, test: DatasetView) -> Predictions:
-        """Train on all of one dataset, once, or continue; return the predictions for all of another."""
-        from featurestore.corpus.splits.types import Split
-        from models.batches.loader import Sides
-        from models.evaluation import evaluate_run
-        from models.runs.folders import has_begun
-        from models.runs.run import load_run
-        from models.training import configure
-        from models.training import train as fit
-        from models.training_spec import TrainingSpec
-
-        run, experiment = self._where / f"{train.name}-all", self.experiments[train.name]
-        whole = Split(f"all of {train.name}", train.table.utterances.paths, (), ())
-        sides = Sides(*train.sides(whole, clean_in_training=experiment.split.clean_in_training))
-        config = configure(
-            sides,
-            experiment.model,
-            TrainingSpec.from_dict(experiment.training),
-            settings=experiment.model_settings,
-            split=whole.name,
-            leaks=self.leaks[train.name],
-            recipe=experiment.to_dict(),
-        )
-        shown = self._listener.training(whole.name)
-        fit(sides, config, run, device=self._device, resume=has_begun(run), progress=shown)
-        return evaluate_run(load_run(run), test.select(test.copies == 0), self._device).predictions
 
 
 def _chosen(
@@ -306,6 +188,7 @@ def _chosen(
     from models.baselines.runs import BaselineSpec
     from models.runs.run import BASELINES
     from pipelines.experiments.baselines import prepared_baseline
+    from pipelines.experiments.matrix_cells import Baselines, Networks
     from pipelines.experiments.prepare import prepare_rows
     from pipelines.experiments.settings import chosen_experiment
 
@@ -326,8 +209,8 @@ def _chosen(
 
     def prepared(view: DatasetView) -> Prepared:
         """Return the rows of a dataset on all sides of its own split."""
-        heard = view.augmentation.inputs if view.augmentation else ()
-        return prepare_rows(experiments[view.name], view, every_fold=True, heard=heard)
+        mixed_in = view.augmentation.inputs if view.augmentation else ()
+        return prepare_rows(experiments[view.name], view, every_fold=True, mixed_in=mixed_in)
 
     return Networks(experiments, _own_splits(views, prepared), _leaks(views, allow_leak))
 
@@ -347,12 +230,6 @@ def _own_splits(
         except SplitError as error:
             found[view.name] = error
     return found
-
-
-def _sides(own: Prepared | SplitError) -> Prepared:
-    if isinstance(own, Exception):
-        raise own
-    return own
 
 
 def _leaks(views: Sequence[DatasetView], allowed: Sequence[str]) -> dict[str, dict[str, Any]]:
