@@ -64,8 +64,8 @@ def stretched_samples(samples: int, factor: float) -> int:
 def synthesis_steps(factor: float, reading: int) -> int:
     """Return the steps by which a signal lasts longer that is then read reading / 2048 times as fast.
 
-    One synthesis so gives pitch and duration: the pitch is reading / 2048 exactly, the duration to one part in 4096
-    before the end is cut or filled to `stretched_samples`.
+    A single synthesis thus sets pitch and duration: the pitch is reading / 2048 exactly, the duration is right to one
+    part in 4096 before the end is cut or filled to `stretched_samples`.
     """
     return max(1, round(stretch_steps(factor) * reading / PITCH_GRID))
 

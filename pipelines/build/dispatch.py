@@ -1,6 +1,6 @@
 """Dispatch of bundles to a crew that computes them: local worker processes, a cluster's workers, or a device.
 
-Dask's threaded scheduler sends them, and each of its threads waits for one.
+Dask's threaded scheduler hands them out; each of its threads waits for one.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class Crew(Protocol):
 
 
 def run_bundles(crew: Crew, bundles: Sequence[Bundle], progress: BuildProgress, counts: BundleCounts) -> None:
-    """Have bundles computed, in their order, as many at a time as the crew can.
+    """Have bundles computed in their order, as many at a time as the crew can.
 
-    Those that wait when workers die over one are left for the next round of the build.
+    Once workers have died over one, those that wait are left for the next round of the build.
 
     Raises
     ------
@@ -130,10 +130,10 @@ def _without_culprits(crew: Crew, bundle: Bundle) -> Receipt:
 
 
 def isolate_culprits(bundle: Bundle) -> tuple[tuple[str, str], ...]:
-    """Find the recordings of a bundle that kill the process reading them, and record them as rejected.
+    """Find the recordings of a bundle that kill the process which reads them, and record them as rejected.
 
-    Decoders run in their own processes (`featurestore.signal.guarded`), so this is the second line of defence, for
-    crashes after decoding. It does not use the build's own workers, since a cluster may lose one for good.
+    Decoders run in processes of their own (`featurestore.signal.guarded`), so this is the second line of defence, for
+    crashes after decoding. It uses local processes, since a cluster may lose a worker for good.
 
     Returns
     -------

@@ -22,22 +22,22 @@ from pipelines.build.tasks import lease_name
 NAMED = 3
 """Files that a note names."""
 POLL = 0.1
-"""Seconds between looks at what others are at."""
+"""Seconds between looks at what other builders do."""
 FIRST_LINE, NEXT_LINE = 2.0, 10.0
 """Seconds of waiting before it is reported, and between reports after that."""
 
 
 class BuildProgress(Protocol):
-    """What is called as a build goes on, to report its progress."""
+    """Receives the progress of a build."""
 
     def begin(self, rows: int, reused: int) -> None:
-        """Start: rows to write, and rows already stored."""
+        """Begin: so many rows are to be written, and so many are stored already."""
 
     def advance(self, rows: int) -> None:
         """Report that so many more rows are written."""
 
     def tell(self, text: str) -> None:
-        """Report what the build waits for, or does without."""
+        """Report in one line what the build waits for, or does without."""
 
     def end(self) -> None:
         """Finish, whatever happened."""
@@ -61,7 +61,7 @@ class SilentBuild:
 
 @contextmanager
 def held_shared(store: Store, progress: BuildProgress) -> Iterator[None]:
-    """Hold a store among other builders while the body runs, as soon as no collection or repair has it alone."""
+    """Share a store with other builders while the body runs; wait first until no collection or repair has locked it."""
     tell = now_and_then(progress)
     with ExitStack() as held:
         while True:
@@ -75,7 +75,7 @@ def held_shared(store: Store, progress: BuildProgress) -> Iterator[None]:
 
 
 def wait_for_leases(store: Store, leased: Collection[str], progress: BuildProgress) -> None:
-    """Wait until another builder has ended one of the shards that it is at, gives it up, or has no heartbeat."""
+    """Wait until another builder finishes one of its shards, gives it up, or has lost its heartbeat."""
     if not leased:
         return
     tell = now_and_then(progress)
@@ -92,11 +92,11 @@ def wait_for_leases(store: Store, leased: Collection[str], progress: BuildProgre
             f"its heartbeat is {one.silence:.0f} s old"
         )
         time.sleep(POLL)
-    store.storage.sweep()  # so that leases of a holder that was watched here are free to workers too
+    store.storage.sweep()  # so that workers too find the leases of a dead holder free
 
 
 def now_and_then(progress: BuildProgress) -> Callable[[str], None]:
-    """Return what reports that somebody waits, though not each time that it is called."""
+    """Return a function that reports a wait, but only every few seconds, however often it is called."""
     due = time.monotonic() + FIRST_LINE
 
     def tell(text: str) -> None:
@@ -183,7 +183,7 @@ class BuildReport:
     to_compute: int = 0
     estimated_bytes: int = 0
     estimated_seconds: float | None = 0.0
-    """None where another engine than that of the processor computes: how fast it is depends on the device."""
+    """None where a device computes: how fast it is, is unknown."""
     estimated_by: str = ""
     """Who measured the rate behind `estimated_seconds`."""
     free_bytes: int | None = None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
@@ -71,9 +72,11 @@ def build(
     workers : Workers, optional
         They end with the build; by default one local process for each core.
     device : str
-        `cpu`, or with torch `cuda`, `cuda:N`, `auto` or (for testing) `torch-cpu`: other bits, and keys of their own.
+        `cpu`, or with torch `cuda`, `cuda:N`, `auto` or (for testing) `torch-cpu`, whose rows differ in their last bits
+        and are stored under separate keys.
     check : callable
-        Is given the spec, its noises and rooms named by their bytes, before rows are computed, and may refuse them.
+        Called before rows are computed with the spec, its noises and rooms named by their bytes; it raises to refuse
+        them.
     """
     name = check_dataset_name(name or dataset_name(corpus.name))
     if spec.split is not None:
@@ -134,7 +137,7 @@ def _report(
 ) -> BuildReport:
     """Say what a plan comes to, or came to with records and counts of it; `former` is what the name stood for.
 
-    A plan of what was done is that of the end as seen from the start (`plan_before`), so that its rows add up.
+    After a build, pass the plan as it would have been before it (`plan_before`), so that its rows add up.
     """
     notes = [*plan.corpus.notes, *row_notes(plan.corpus, plan.spec.features, records)]
     if former is not None and former != digest:
@@ -181,6 +184,16 @@ def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
     return record
 
 
+class _Outcome(Enum):
+    """What came of running bundles once."""
+
+    ALL_RAN = auto()
+    OTHERS_HAVE_SHARDS = auto()
+    """Other builders had leased some shards, and were waited for."""
+    SCHEDULER_LOST = auto()
+    """The scheduler was lost, and is back."""
+
+
 @dataclass
 class _RunningBuild:
     """What computes the rows of a build, and what it has done so far."""
@@ -201,7 +214,7 @@ class _RunningBuild:
             left = PATIENCE
             while True:
                 if plan.computed or plan.copied:
-                    plan = self._write(plan)
+                    plan = self.write_missing_rows(plan)
                 try:
                     return plan, publish_plan(self.store, plan, name).digest
                 except MissingObjectError:  # a shard was taken away since it was planned: it is built again
@@ -210,8 +223,8 @@ class _RunningBuild:
                         raise
                     plan = plan_build(self.store, plan.corpus, plan.spec)
 
-    def _write(self, plan: BuildPlan) -> BuildPlan:
-        """Run all tasks of a plan; recordings that turn out bad are dropped and the rest is planned again."""
+    def write_missing_rows(self, plan: BuildPlan) -> BuildPlan:
+        """Run all tasks of a plan and return it as done; bad recordings are dropped and the rest is planned again."""
         store, free, needed = self.store, self.store.storage.free_bytes(), plan.bytes_to_write
         if free is not None and free < needed:
             raise StorageError(
@@ -224,17 +237,11 @@ class _RunningBuild:
             with self.workers:
                 losses = 0
                 while bundles:
-                    try:
-                        waited, lost = self._run(bundles, plan.spec), False
-                    except SchedulerLostError:
-                        waited = lost = True
-                        if losses == MOST_LOSSES:
-                            raise
-                        self.workers.await_scheduler(self.progress.tell)
+                    outcome = self._run_or_await_scheduler(bundles, plan.spec, losses)
                     plan = plan_build(store, plan.corpus, plan.spec)
                     before, bundles = bundles, bundles_of(store, plan)
-                    losses = losses + 1 if lost and bundles == before else 0
-                    if bundles == before and not waited:
+                    losses = losses + 1 if outcome is _Outcome.SCHEDULER_LOST and bundles == before else 0
+                    if outcome is _Outcome.ALL_RAN and bundles == before:
                         shards = sum(len(bundle.tasks) for bundle in bundles)
                         raise BuildError(
                             f"workers have finished {shards:,} shards, but {store.uri} holds none of them: check that "
@@ -246,8 +253,21 @@ class _RunningBuild:
             store.storage.sweep()  # what killed workers left
         return plan
 
-    def _run(self, bundles: Sequence[Bundle], spec: DatasetSpec) -> bool:
-        """Run bundles once each and remember rejects; return whether other builders were waited for."""
+    def _run_or_await_scheduler(self, bundles: Sequence[Bundle], spec: DatasetSpec, losses: int) -> _Outcome:
+        """Run bundles once each; if the scheduler is lost, wait until it is back.
+
+        It may be lost `MOST_LOSSES` times in a row, then `SchedulerLostError` is raised.
+        """
+        try:
+            return self._run(bundles, spec)
+        except SchedulerLostError:
+            if losses == MOST_LOSSES:
+                raise
+            self.workers.await_scheduler(self.progress.tell)
+            return _Outcome.SCHEDULER_LOST
+
+    def _run(self, bundles: Sequence[Bundle], spec: DatasetSpec) -> _Outcome:
+        """Run bundles once each, remember rejects, and wait for shards that other builders have leased."""
         crew: Crew
         if self.device != CPU:
             specs = [bundle.spec for bundle in bundles]
@@ -264,6 +284,6 @@ class _RunningBuild:
         for row_spec, content, seconds in counts.long:
             remember_length(self.store, row_spec, content, seconds)
         wait_for_leases(self.store, counts.leased, self.progress)
-        waited = bool(counts.leased)
+        outcome = _Outcome.OTHERS_HAVE_SHARDS if counts.leased else _Outcome.ALL_RAN
         counts.rejected, counts.long, counts.leased = [], [], []
-        return waited
+        return outcome

@@ -1,7 +1,6 @@
-"""The work of a task: gather the rows of a few shards that share their sources, and commit each shard.
+"""The work of a task: gather the rows of a few shards of the same recordings, and commit each shard.
 
-Rows are copied from donors where they stand, and else computed, from as many sources at a time as the engine is best
-given.
+Rows are copied from donor shards that hold them, otherwise computed, in batches of the engine's preferred size.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ MOST_SECONDS_TOGETHER = 60.0
 
 
 class UnfitWorkerError(BuildError):
-    """What is said of a process that would write other rows than the client's, or write them elsewhere."""
+    """Raised when a worker would compute other rows than the client, or write to another store."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Receipt:
     """(content, seconds) of recordings longer than `MAX_SECONDS`; where they are longer than the bundle's, no shard was
     written."""
     leased: tuple[str, ...] = ()
-    """Addresses of shards that another builder is at."""
+    """Addresses of shards that another builder is writing."""
 
 
 def run_bundle(
@@ -82,7 +81,7 @@ def run_bundle(
     store: Store | None = None,
     engine: Engine | None = None,
 ) -> Receipt:
-    """Write the shards of a bundle that do not stand yet and that no other builder is at.
+    """Write the shards of a bundle that do not exist yet and that no other builder has leased.
 
     Idempotent: another task may do the same at the same time, and a killed one leaves nothing that counts.
 
@@ -91,11 +90,11 @@ def run_bundle(
     bundle : Bundle
         What to write.
     before_commit : callable
-        Called once between computing and writing, and may refuse the latter.
+        Called once between computing and writing; it raises to prevent the writing.
     store : Store, optional
         The bundle's store, if it is open already.
     engine : Engine, optional
-        What computes its rows; by default one that is kept from task to task.
+        Computes its rows; by default one that is kept from task to task.
     """
     store = store or open_store(bundle.store_uri)
     with store.storage.hold(exclusive=False):
@@ -153,7 +152,7 @@ def lease_name(address: str) -> str:
 
 
 def gather_rows(store: Store, shard: PlannedShard, donors: Iterable[str]) -> tuple[list[Row], Remarks]:
-    """Return the rows of one shard in stored order, copies of donors' where they are sound, and remarks on them.
+    """Return the rows of one shard in stored order, copied from sound donors or computed, and remarks on them.
 
     Raises
     ------
@@ -213,7 +212,7 @@ class _GatheredRows:
     def collect(self) -> list[tuple[str, str]]:
         """Gather all rows; return (content, reason) of the recordings that cannot be used.
 
-        Where there are any, or any that is too long, rows are missing, and none may be taken.
+        If there are any, or one is too long, rows are missing: take none.
         """
         rejected: list[tuple[str, str]] = []
         whole = True

@@ -65,7 +65,7 @@ class TorchEngine:
     """
 
     recordings_at_once = 64
-    """Enough rows to fill batches of similar length."""
+    """Preferred number of recordings per call of `rows`: enough for batches of similar length."""
 
     def __init__(self, features: FeatureSpec, augmentation: AugmentationSpec | None, device: torch.device) -> None:
         check_together(features, augmentation, TORCH)
