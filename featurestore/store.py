@@ -30,7 +30,7 @@ from featurestore.showing import MOST_COUNTS, counted, html_table
 from featurestore.specs.row_spec import RowSpec
 from featurestore.storage import default_place, layered_place, open_storage
 from featurestore.storage.layered import LayeredStorage
-from featurestore.storage.protocol import DATASET_NAME, Storage
+from featurestore.storage.protocol import DATASET_NAME, Storage, put
 from featurestore.tables import Table
 
 if TYPE_CHECKING:
@@ -199,18 +199,13 @@ class Store:
             if not self.has_shard(address):
                 raise MissingObjectError(address)
         reference = Reference(check_dataset_name(name), record.id, table.id, table.corpus, without)
-        self._heal(record.key, record.to_bytes())
-        self._heal(index_key(record.id), index_bytes(self.index(record)))
-        self._heal(table.key, table.to_bytes())
+        put(self.storage, record.key, record.to_bytes())
+        put(self.storage, index_key(record.id), index_bytes(self.index(record)))
+        put(self.storage, table.key, table.to_bytes())
         for key in (reference.root, reference.key) if named else (reference.root,):
             if not self.storage.exists(key) or self.storage.get(key) != reference.to_bytes():
                 self.storage.replace(key, reference.to_bytes())
         return reference
-
-    def _heal(self, key: str, data: bytes) -> None:
-        """Put an object whose bytes follow from its key, in place of damaged ones too."""
-        if not self.storage.put_if_absent(key, data) and self.storage.get(key) != data:
-            self.storage.replace(key, data)
 
     def forget(self, name: str) -> Reference:
         """Remove a dataset's name, or a nameless dataset; its shards stay until garbage is collected.

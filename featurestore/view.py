@@ -155,7 +155,7 @@ class DatasetView:
         return self._index
 
     def expect(self, rows: Iterable[int]) -> None:
-        """Let a storage that fetches shards whole begin with those of rows that are read next, in this order."""
+        """Tell a storage that fetches whole shards which rows are read next, in this order, so that it can begin."""
         if not self.random_access:
             numbers, first = np.unique(self.shards[np.fromiter(rows, np.int64)], return_index=True)
             self._shards.expect(numbers[np.argsort(first)].tolist())
@@ -213,7 +213,7 @@ class DatasetView:
 
     def describe(self) -> dict[str, Any]:
         """Return what the dataset is made of, as JSON values; labels and speakers are counted over recordings."""
-        clean = self.select(self.copies == 0)
+        clean, frames = self.select(self.copies == 0), self.frames
         return {
             "dataset": self.name,
             "digest": self.digest,
@@ -222,11 +222,7 @@ class DatasetView:
             "citation": self.table.citation,
             "rows": len(self),
             "copies": int(self.copies.max()),
-            "frames": {
-                "min": int(self.frames.min()),
-                "median": float(np.median(self.frames)),
-                "max": int(self.frames.max()),
-            },
+            "frames": {"min": int(frames.min()), "median": float(np.median(frames)), "max": int(frames.max())},
             "labels": dict(sorted(Counter(clean.labels.tolist()).items())),
             "speakers": dict(sorted(Counter(speaker or "unknown" for speaker in clean.speakers).items())),
             "features": self.features.to_dict(),
@@ -244,21 +240,19 @@ class DatasetView:
         return draw(record.spec.augmentation, self.contents[row], copy).changed(remark)
 
     def waveform(self, row: int) -> NDArray[np.float32]:
-        """Return the exact signal that a row was computed from, `array [time]`, synthesised again from its source.
+        """Return the exact signal that a row was computed from, `array [time]`, synthesised again from its recording.
 
         It has the length that the features give every clip, if they give one. A VTLP warp acts on the spectrogram and
         is not in the signal. `SpecError` if this installation has other versions of what computed the row.
         """
         _check_versions(self._shards[self.shards[row]].record.spec)
-        return self._engine.waveform(self._source(row), self.perturbation(row))
+        return self._engine.waveform(self._recording(row), self.perturbation(row))
 
     def rate(self, row: int) -> int:
         """Return the samples a second of a row's signal."""
-        if self.features.rate is not None:
-            return self.features.rate
-        return self._source(row).rate
+        return self.features.rate or self._recording(row).rate
 
-    def _source(self, row: int) -> DecodedRecording:
+    def _recording(self, row: int) -> DecodedRecording:
         """Return a row's recording, decoded; the last one is kept, as the copies of a recording follow each other."""
         content = self.contents[row]
         if self._decoded is None or self._decoded[0] != content:

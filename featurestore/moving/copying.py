@@ -35,7 +35,7 @@ from featurestore.errors import (
 from featurestore.moving.licences import forbids_derivatives, may_pass_on
 from featurestore.moving.origin import CorpusListing, Origin
 from featurestore.shards.record import data_key, record_key
-from featurestore.storage.protocol import INDEX, KEY
+from featurestore.storage.protocol import INDEX, KEY, put
 from featurestore.store import Store
 
 AT_A_TIME = 6
@@ -323,10 +323,7 @@ class _Copy:
         return [len(data)]
 
     def _put(self, key: str, data: bytes) -> None:
-        """Write an object, in place of one with other bytes: without a record, or cut short, that was no data."""
-        storage = self.target.storage
-        if not storage.put_if_absent(key, data) and storage.get(key) != data:
-            storage.replace(key, data)
+        put(self.target.storage, key, data)  # what has other bytes has no record, or was cut short: it is no data
 
     def publish_corpora(self, corpora: Iterable[CorpusListing]) -> None:
         """Write the listings of corpora, and names for them where there are none."""
@@ -358,8 +355,7 @@ class _Copy:
         storage = self.target.storage
         objects = [[key, size] for key, size in storage.walk() if KEY.fullmatch(key) and key != INDEX]
         data = sealed({"format": FORMAT, "objects": objects})
-        if not storage.put_if_absent(INDEX, data) and storage.get(INDEX) != data:
-            storage.replace(INDEX, data)
+        self._put(INDEX, data)
 
     def _lacks(self) -> tuple[str, ...]:
         """Return what the dataset is without in the target; one that was whole there stays so."""

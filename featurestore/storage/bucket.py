@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -20,7 +19,7 @@ from featurestore.storage.bucket_holders import holders_in
 from featurestore.storage.bucket_listings import Listings, listed_folder
 from featurestore.storage.bucket_requests import ChangedError, Found, Requests
 from featurestore.storage.fetch_ahead import AHEAD, FetchAhead
-from featurestore.storage.folder_lock import MARK, refuse_newer
+from featurestore.storage.folder_lock import LARGEST_MARK, MARK, refuse_newer
 from featurestore.storage.object_cache import ObjectCache, copy_name
 from featurestore.storage.protocol import (
     FOLDER,
@@ -42,16 +41,16 @@ MOST_OPEN = 64
 KEPT = re.compile(r"shards/[0-9a-f]{16}/[0-9a-f]{32}/zarr\.json|(datasets|tables|listings)/.*")
 """Objects beside shards' data of which a copy is kept: their bytes follow from their keys."""
 FIRST = 1000
-"""Objects that are looked at to see what lies in a place that has no marker."""
+"""Most objects that are listed to see what lies in a place without a marker."""
 PATIENCE = 5
-"""Times that a name may be replaced by others while it is replaced here."""
+"""Times that `replace` tries again because another writer was faster."""
 
 
 class BucketStorage:
     """Objects below a prefix of a bucket.
 
-    Every write but a removal is conditional: on there being no object, or on the ETag of the one that was seen. A
-    service that does not honour that is refused before the first write.
+    Every write but a removal is conditional: there must be no object, or the one with the ETag that was seen. A service
+    that ignores such conditions is refused before the first write.
 
     Parameters
     ----------
@@ -60,7 +59,7 @@ class BucketStorage:
     cache : ObjectCache, optional
         Where copies are kept; by default as set in the environment.
     requests : Requests, optional
-        What sends requests, where that is another service than one of buckets.
+        Sends the requests; given where the service is not one of buckets.
     """
 
     def __init__(self, uri: str, cache: ObjectCache | None = None, requests: Requests | None = None) -> None:
@@ -71,7 +70,7 @@ class BucketStorage:
         self._start()
 
     def _start(self) -> None:
-        """Know nothing of the bucket yet, in this process."""
+        """Begin with no knowledge of the bucket in this process."""
         self._process = os.getpid()
         self._listings = Listings(self._requests)
         self._open: OrderedDict[str, _Copy] = OrderedDict()
@@ -94,13 +93,7 @@ class BucketStorage:
 
     def is_store(self) -> bool:
         """Return whether there is a store: a marker or, without one, an object with a digest in its name."""
-        try:
-            mark, _ = self._requests.get(MARKER, 1000)
-        except (FileNotFoundError, DamagedObjectError):
-            mark = b""
-        if mark != MARK:
-            refuse_newer(mark)
-        return mark == MARK or any(map(names_content, self._requests.entries("", FIRST)))
+        return has_marker(self._requests) or any(map(names_content, self._requests.entries("", FIRST)))
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes: those of records from the copy of its present version."""
@@ -122,7 +115,7 @@ class BucketStorage:
         return data
 
     def read(self, key: str, start: int, out: Buffer) -> Version:
-        """Fill a buffer from the object's copy; the first few parts of one that has none are read by themselves."""
+        """Fill a buffer from the object's copy; without one, its first few parts are requested one by one."""
         copy = self._copy(key)
         found = copy.found if copy else self._parts[key].found
         if start + len(out) > found.size:
@@ -153,11 +146,11 @@ class BucketStorage:
         return found.size
 
     def exists(self, key: str) -> bool:
-        """Return whether there is an object of this key; what a listing lacks is looked for by itself."""
+        """Return whether there is an object of this key; one that a listing lacks is asked for by its key."""
         return self._listings.find(checked_key(key)) is not None
 
     def put_if_absent(self, key: str, data: Data, *, durable: bool = True) -> bool:
-        """Publish an object if there is none; return whether it was written. Services make all of it durable."""
+        """Publish an object if there is none; return whether it was written. A bucket is durable in any case."""
         del durable
         if key.startswith("sources/") and key in self._listings.below("sources"):
             return False  # so that known recordings are not sent again
@@ -178,7 +171,7 @@ class BucketStorage:
         return self.put_if_absent(key, data)
 
     def replace(self, key: str, data: Data) -> None:
-        """Publish an object in place of the one that is there, if it is still the one that was looked at."""
+        """Publish an object in place of the one that is there, unless that has changed since it was looked at."""
         self._begin()
         for _ in range(PATIENCE):
             found = self._requests.head(checked_key(key))
@@ -212,7 +205,7 @@ class BucketStorage:
         yield from ((key, found[key].size) for key in sorted(found) if not key.startswith("tmp/"))
 
     def changed(self, prefix: str) -> tuple[int, ...]:
-        """Return what differs once a name one level below a prefix has been made, replaced or removed."""
+        """Return a value that changes when a name one level below a prefix is made, replaced or removed."""
         found = self._requests.entries(prefix)
         stamp = hashlib.sha256(repr(sorted(found.items())).encode()).digest()
         return (int.from_bytes(stamp[:8], "big"),)
@@ -222,7 +215,7 @@ class BucketStorage:
         return None
 
     def sweep(self) -> int:
-        """Return 0: nothing in a bucket is unfinished. Signs and leases that lapsed go with the next collection."""
+        """Return 0: no write is left unfinished. Expired heartbeats and leases are removed by the next collection."""
         return 0
 
     def modified(self, key: str) -> float:
@@ -237,7 +230,7 @@ class BucketStorage:
         """Hold the bucket, by a heartbeat in it that is renewed meanwhile."""
         self._begin()
         with holders_in(self._requests).hold(exclusive=exclusive):
-            self._listings.clear()  # what was removed before nobody was let in is not believed to exist
+            self._listings.clear()  # they may list what a collection removed while this process waited
             yield
 
     def heartbeat(self) -> str:
@@ -249,7 +242,7 @@ class BucketStorage:
         return holders_in(self._requests).has_heartbeat(name)
 
     def claim(self, name: str) -> bool:
-        """Take a lease: an object that is made conditionally, and taken over once it is not renewed any more."""
+        """Take a lease: an object that is created conditionally, and taken over once it is no longer renewed."""
         return holders_in(self._requests).claim(name)
 
     def holder(self, name: str) -> Holder | None:
@@ -261,7 +254,7 @@ class BucketStorage:
         holders_in(self._requests).release(name)
 
     def fresh(self) -> BucketStorage:
-        """Return the same bucket without copies, so that what is checked are its own bytes."""
+        """Return the same bucket without copies, to check the bucket's own bytes."""
         return BucketStorage(self.uri, ObjectCache(self._cache.folder, 0))
 
     def expect(self, keys: Iterable[str]) -> None:
@@ -270,7 +263,7 @@ class BucketStorage:
             self._ahead.extend(key for key in keys if key not in self._open)
 
     def distrust(self, key: str) -> bool:
-        """Drop the copy of an object whose bytes are not sound; return whether reading again can help: once."""
+        """Drop the copy of an object whose bytes are not sound; return whether to read it again, which helps once."""
         with self._lock:
             again = key not in self._distrusted
             self._distrusted.add(key)
@@ -293,7 +286,7 @@ class BucketStorage:
         return copy_name(self._place, key, f"{found.e_tag} {found.size}")
 
     def _copy(self, key: str) -> _Copy | None:
-        """Return the open copy of an object; None if a part of it is to be read alone, which `_parts` then counts."""
+        """Return the open copy of an object; None if only a part of it is to be requested, which `_parts` counts."""
         if self._process != os.getpid():
             self._start()  # a fork has none of its parent's threads, which may have held locks
         copy = self._open.get(key)
@@ -322,7 +315,7 @@ class BucketStorage:
         return copy
 
     def _fetch(self, key: str) -> bool:
-        """Keep a copy of an object if there is none; return whether there is one. Reading reports what went wrong."""
+        """Make a copy of an object if there is none; return whether there is one. The read reports any error."""
         if not threading.main_thread().is_alive():
             return False  # nobody waits any more
         with suppress(FeatureStoreError, FileNotFoundError):
@@ -342,7 +335,7 @@ class BucketStorage:
             self._parts.pop(key, None)
 
     def _begin(self) -> None:
-        """Before the first write, make sure that this is a store or may become one, on a service that can hold it."""
+        """Before the first write, make sure that this is or may become a store, and that the service can hold one."""
         if self._place in _begun:
             return
         if not self.is_store():
@@ -351,37 +344,28 @@ class BucketStorage:
                     raise StorageError(
                         f"{self.uri} is no store and holds other objects ({key!r:.200}): give --store another prefix."
                     )
-        self._refuse_overwriting()
+        self._requests.refuse_overwriting()
         self._swap(MARKER, MARK, None)
         _begun.add(self._place)
 
-    def _refuse_overwriting(self) -> None:
-        """Try on an object of no meaning whether the service honours conditions; `StorageError` if it does not."""
-        key = f"tmp/canary/{secrets.token_hex(8)}"
-        first = self._requests.swap(key, b"first", None)
-        try:
-            second = self._requests.swap(key, b"second", None)
-            third = self._requests.swap(key, b"third", '"0123456789abcdef0123456789abcdef"')
-            left, _ = self._requests.get(key, 100)
-            if first is None or second is not None or third is not None or left != b"first":
-                raise StorageError(
-                    f"{self.uri}: the service writes over objects that it was told to keep (it does not honour "
-                    "If-None-Match and If-Match), so builders would destroy each other's work: use one that does."
-                )
-            if self._requests.swap(key, b"last", first) is None:
-                raise StorageError(
-                    f"{self.uri}: the service refuses to replace an object by its ETag (If-Match): use one that can."
-                )
-        finally:
-            self._requests.delete(key)
+
+def has_marker(requests: Requests) -> bool:
+    """Return whether a place has the marker of a store; `StoreTooNewError` if it is that of a newer format."""
+    try:
+        mark, _ = requests.get(MARKER, LARGEST_MARK)
+    except (FileNotFoundError, DamagedObjectError):
+        return False
+    if mark != MARK:
+        refuse_newer(mark)
+    return mark == MARK
 
 
 _begun: set[str] = set()
-"""Places of which this process has made sure that they are stores."""
+"""Places that this process knows to be stores."""
 
 
 class _Parts:
-    """An object of which parts are read by themselves."""
+    """An object that is read part by part, and how many parts were."""
 
     def __init__(self, found: Found) -> None:
         self.found = found
@@ -389,7 +373,7 @@ class _Parts:
 
 
 class _Copy:
-    """An open copy of an object, closed once nothing uses it any more."""
+    """An open copy of an object, closed when nothing uses it any more."""
 
     def __init__(self, handle: int, found: Found) -> None:
         self.handle = handle

@@ -1,9 +1,9 @@
 """Who works in a bucket: heartbeats and leases as small objects, renewed by their process, judged by one clock.
 
-`tmp/holders/WRITER.shared` is the heartbeat of a build, `tmp/holders/WRITER.alone` of a collection or repair. Who
-enters writes its own heartbeat first and reads the others' then, so that of two at least one sees the other: a service
-lists what was written before. `tmp/leases/NAME` names who computes a shard. Times are the service's, compared with
-that of its own heartbeat; a clock of this machine only measures how long ago that was.
+`tmp/holders/WRITER.shared` is the heartbeat of a build, `tmp/holders/WRITER.alone` that of a collection or repair. A
+process that enters writes its own heartbeat before it reads the others', so that of two at least one sees the other: a
+service lists what was written before. `tmp/leases/NAME` names who computes a shard. Times are the service's, compared
+with that of the process's own heartbeat; a clock of this machine only measures how long ago that was.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PERIOD = 30.0
 SILENCE = 90.0
 """Seconds without a renewal, by the service's clock, after which a process counts as gone."""
 LOOK = 2.0
-"""Seconds for which an answer about a lease is taken again: waiting builds ask ten times a second."""
+"""Seconds for which an answer about a lease is reused: waiting builds ask ten times a second."""
 HOLDERS, LEASES = "tmp/holders", "tmp/leases"
 SHARED, ALONE = "shared", "alone"
 _HEARTBEAT = re.compile(rf"{HOLDERS}/(?P<writer>{WRITER.pattern})\.({SHARED}|{ALONE})")
@@ -70,7 +70,7 @@ class Holders:
         Raises
         ------
         StoreBusyError
-            If somebody holds it, and one of both is to have it alone.
+            If somebody else holds it and either needs it alone.
         """
         with self._lock:
             if self._users and (exclusive or self._kind == ALONE):
@@ -87,7 +87,7 @@ class Holders:
                     self._leave()
 
     def check(self) -> None:
-        """Refuse to write on after a heartbeat of this process has lapsed: others may have taken it for gone.
+        """Refuse to go on writing once this process's heartbeat has expired: others may have taken it for gone.
 
         Raises
         ------
@@ -105,14 +105,14 @@ class Holders:
         return any(self.requests.head(f"{HOLDERS}/{writer}.{kind}") for kind in (SHARED, ALONE))
 
     def claim(self, name: str) -> bool:
-        """Take a lease that is free: there is none, or it was not renewed for long."""
+        """Take a lease if it is free: there is none, or it has expired."""
         key = f"{LEASES}/{name}"
         e_tag = self.requests.swap(key, self._body(0), None)
         if e_tag is None:
             held = self._read(key)
             ours = held is not None and held[0].startswith(self.writer) and name not in self._leases
             if held is None or not (ours or self._age(held[1]) > SILENCE):
-                return False  # one that this process could not give back is its own
+                return False  # a lease that this process failed to give back is still its own
             e_tag = self.requests.swap(key, self._body(0), held[1].e_tag)
         if e_tag is None:
             return False
@@ -138,19 +138,19 @@ class Holders:
             lease = self._leases.pop(name, None)
         if lease is None:
             return
-        with suppress(FeatureStoreError):  # one that is left lapses
+        with suppress(FeatureStoreError):  # a lease that is left expires
             held = self._read(f"{LEASES}/{name}")
             if held is not None and held[0].startswith(self.writer):  # whichever renewal of it stands
                 self.requests.delete(f"{LEASES}/{name}")
 
     def _enter_unless_refused(self, kind: str) -> None:
-        """Enter, or refuse again what was refused a moment ago: builds that wait ask ten times a second."""
+        """Enter; a refusal is repeated for a moment without asking: waiting builds ask ten times a second."""
         since, before = self._refusals.get(kind, (-LOOK, ""))
         if _now() - since < LOOK:
             raise StoreBusyError(before)
         try:
             if kind == SHARED and self._own_time:
-                self._refuse_others(kind)  # without a heartbeat, which would refuse who waits to be alone
+                self._refuse_others(kind)  # with no heartbeat yet, which would refuse a process that waits to be alone
             self._enter(kind)
         except StoreBusyError as error:
             self._refusals[kind] = _now(), str(error)
@@ -178,14 +178,14 @@ class Holders:
     def _leave(self) -> None:
         self._ended.set()
         if self._beating is not None:
-            self._beating.join()  # a renewal that is under way would come after the removal
+            self._beating.join()  # or a renewal under way would come after the removal
         self._ended = threading.Event()
         for name in list(self._leases):
             self.release(name)
         self._withdraw()
 
     def _withdraw(self) -> None:
-        with suppress(FeatureStoreError):  # one that is left lapses
+        with suppress(FeatureStoreError):  # a heartbeat that is left expires
             self.requests.delete(self._key)
 
     @property
@@ -193,7 +193,7 @@ class Holders:
         return f"{HOLDERS}/{self.writer}.{self._kind}"
 
     def _write_heartbeat(self) -> None:
-        """Write or renew its own heartbeat, and learn from it what time the service has."""
+        """Write or renew this process's heartbeat, and learn the service's time from it."""
         before = _now()
         self.requests.put(self._key, self.writer.encode())
         found = self.requests.head(self._key)
@@ -201,7 +201,7 @@ class Holders:
             self._service_time, self._own_time = found.modified, before
 
     def _refuse_others(self, kind: str) -> list[str]:
-        """Refuse what cannot be at the same time as others; return the heartbeats of processes that are gone."""
+        """Refuse to enter beside processes that exclude this kind; return the heartbeats of those that are gone."""
         gone = []
         for key, found in self.requests.entries(HOLDERS).items():
             match = _HEARTBEAT.fullmatch(key)
@@ -215,7 +215,7 @@ class Holders:
         return gone
 
     def _age(self, found: Found) -> float:
-        """Return for how many seconds an object has not been written, by the service's clock."""
+        """Return the seconds since an object was written, by the service's clock."""
         if not self._own_time:
             self._write_heartbeat()
             if not self._users:
@@ -230,7 +230,7 @@ class Holders:
         return data.decode("ascii", errors="replace"), found
 
     def _body(self, renewals: int) -> bytes:
-        """Return the bytes of a lease: each renewal has other bytes, and so another ETag, which nobody can mistake."""
+        """Return the bytes of a lease: each renewal has other bytes, and so an ETag of its own."""
         return f"{self.writer} {renewals}".encode()
 
     def _keep_renewing(self, ended: threading.Event) -> None:
@@ -242,7 +242,7 @@ class Holders:
                     self._renew(name, lease)
 
     def _renew(self, name: str, lease: _Lease) -> None:
-        """Renew a lease, unless its work seems to hang; one that is another's by now is forgotten."""
+        """Renew a lease unless its work seems to hang; forget one that another process has taken."""
         if lease.renewals * PERIOD > LONGEST_LEASE:
             return
         e_tag = self.requests.swap(f"{LEASES}/{name}", self._body(lease.renewals + 1), lease.e_tag)
@@ -263,23 +263,23 @@ def _busy(uri: str, kind: str, who: str) -> str:
 
 
 def _now() -> float:
-    """Return seconds of a clock that nobody sets and that goes on while the machine sleeps."""
+    """Return the seconds of a clock that cannot be set and runs on while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 _holders: dict[str, Holders] = {}
-"""What this process has in each bucket."""
+"""The heartbeats and leases of this process, by bucket."""
 _lock = threading.Lock()
 
 
 def holders_in(requests: Requests) -> Holders:
-    """Return what this process has in a bucket, one for all who open it."""
+    """Return this process's heartbeats and leases in a bucket, the same object for all who open it."""
     with _lock:
         return _holders.setdefault(f"{requests.endpoint} {requests.uri}", Holders(requests))
 
 
 def _forget() -> None:
-    """Give a fork no part in its parent's heartbeats."""
+    """Drop the parent's heartbeats and leases in a fork."""
     global _lock
     _lock = threading.Lock()
     _holders.clear()

@@ -1,4 +1,4 @@
-"""Which objects a bucket has: one listing names a thousand of them, and is believed for a moment."""
+"""Which objects a bucket has: one listing names a thousand of them, and is trusted for a moment."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from featurestore.storage.bucket_requests import Found, Requests
 
 LISTED = ("shards", "sources", "rejects")
-"""Kinds of which there are so many that one listing is asked for instead of each object."""
+"""Kinds with so many objects that they are listed instead of being asked for one by one."""
 LISTING_LIFE = 1.0
-"""Seconds for which a listing is believed of what it holds, and at least ten times as long as it took."""
+"""Seconds for which the objects in a listing are trusted, or ten times as long as the listing took."""
 
 
 def listed_folder(key: str) -> str:
@@ -30,7 +30,7 @@ class _Listing:
 
     @property
     def is_young(self) -> bool:
-        """Whether it can still be believed."""
+        """Whether it can still be trusted."""
         return time.monotonic() < self._until
 
 
@@ -45,8 +45,8 @@ class Listings:
     def find(self, key: str) -> Found | None:
         """Return what the service reports of an object; None if there is none.
 
-        Objects of the `LISTED` kinds are found in a listing; what it lacks is looked for by itself, since somebody may
-        have written it after that.
+        Objects of the `LISTED` kinds are found in a listing; one that it lacks is asked for by its key, as it may have
+        been written since.
         """
         asked = time.monotonic()
         listing = self._of(listed_folder(key)) if key.partition("/")[0] in LISTED else None
@@ -58,7 +58,7 @@ class Listings:
     def find_kept(self, key: str) -> Found | None:
         """Return what a listing of any age reports of an object that is read; else as `find`.
 
-        Its bytes are checked against its record, and one that is another by now is asked for anew: see
+        Its bytes are checked against its record, and one that was replaced since is asked for again: see
         `BucketStorage.distrust`.
         """
         if key.partition("/")[0] not in LISTED:
@@ -80,7 +80,7 @@ class Listings:
             return listing
 
     def keep(self, objects: Mapping[str, Found], begun: float) -> None:
-        """Keep what a request that began at this time of the monotonic clock, in seconds, has listed."""
+        """Keep what a request has listed that began at this time of the monotonic clock, in seconds."""
         folders: dict[str, dict[str, Found]] = {}
         for key, found in objects.items():
             if key.partition("/")[0] in LISTED:

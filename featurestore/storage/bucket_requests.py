@@ -1,7 +1,7 @@
 """Requests to object storage: bounded retries, conditional writes whose outcome is always known, errors in one line.
 
-obstore sends them; what it would retry by itself is retried here, where a write whose answer was lost can be read
-back and compared.
+obstore sends them. Retries are made here and not by obstore, since here a write whose answer was lost can be read back
+and compared.
 """
 
 from __future__ import annotations
@@ -9,40 +9,38 @@ from __future__ import annotations
 import os
 import random
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 from featurestore.errors import DamagedObjectError, MissingPackageError, StorageError
+from featurestore.storage.bucket_address import ENDPOINTS, credentials, parse_uri
 from featurestore.storage.protocol import Data
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
-    from obstore.store import S3Store
+    from obstore.store import ClientConfig, S3Store
 
 ATTEMPTS = 10
 """Times that a request is sent before its failure is an error."""
-FIRST_PAUSE = 0.1
 FEW_ATTEMPTS = 2
-"""The same where the last request failed for good: work that is broken off would end slowly otherwise."""
-LONGEST_PAUSE = 5.0
-"""Seconds between attempts: twice as many each time, of which a random share is waited."""
-CONNECT_SECONDS = "10s"
-SILENT_SECONDS = "60s"
-"""How long a connection may take to be made, and then be silent."""
+"""The same after a request that failed in all attempts: otherwise work that is given up would end slowly."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Bounds of the seconds between attempts, which double each time; a random share of them is waited."""
+CONNECT_SECONDS, SILENT_SECONDS = "10s", "60s"
+"""How long a connection may take to be made, and how long it may be silent."""
 PASSING = {408, 409, 425, 429, *range(500, 600)}
-"""Statuses after which the same request may succeed: overload, throttling, conflicts of writers at the same time."""
+"""Statuses after which the same request may succeed: overload, throttling, conflicts between writers."""
 
 LASTING = ("Content-Length Header missing", "error following redirect")
-"""What no further attempt changes."""
+"""Messages of failures that no further attempt mends."""
 INSTANCE = "169.254.169.254"
-"""Who is asked for credentials last: a machine in the cloud knows its own, any other one has none then."""
+"""The last place to ask for credentials, which only machines in the cloud have."""
 
 _processes: list[int] = []
-"""The process that sent the first request, after which its forks can send none."""
+"""The process that sent the first request; its forks can send none."""
 Value = TypeVar("Value")
 
 
@@ -69,13 +67,13 @@ class Found(NamedTuple):
 
 
 class ChangedError(Exception):
-    """The object is not the one that was asked for any more."""
+    """The object has been replaced or removed since it was looked at."""
 
 
 class Requests:
-    """What is asked of one bucket below one prefix.
+    """Requests to one bucket below one prefix.
 
-    `lists_all` says that a listing has all that stands there; of a web server's index nobody knows.
+    `lists_all` says that a listing is complete; the index of a web server may not be.
 
     Parameters
     ----------
@@ -97,7 +95,7 @@ class Requests:
         self.ranged = True
         """Whether the service sends parts of an object."""
         self._failing = False
-        """Whether the last request failed for good."""
+        """Whether the last request failed in all attempts."""
 
     @property
     def service(self) -> S3Store:
@@ -153,7 +151,7 @@ class Requests:
             return None
 
     def entries(self, prefix: str, most: int | None = None) -> dict[str, Found]:
-        """Return all objects below a folder, or the first of them; a thousand come with each request."""
+        """Return all objects below a folder, or the first `most`; each request lists a thousand."""
         import obstore
 
         def listed() -> dict[str, Found]:
@@ -181,8 +179,8 @@ class Requests:
     def swap(self, key: str, data: Data, e_tag: str | None) -> str | None:
         """Write an object in place of the one with an ETag, or if there is none; return its own ETag.
 
-        None if there is another object. An answer that was lost leaves no doubt: what is there is read back and
-        compared, and a conflict with another writer, of which nobody knows who won, is tried again.
+        None if there is another object. The outcome is always known: after a lost answer the object is read back and
+        compared, and after a conflict between writers, whose winner is unknown, the write is tried again.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -210,8 +208,28 @@ class Requests:
             time.sleep(pause)
         raise StorageError(self._gave_up("writing", key, reason))
 
+    def refuse_overwriting(self) -> None:
+        """Try on an object of no meaning whether the service honours conditional writes; `StorageError` if not."""
+        key = f"tmp/canary/{secrets.token_hex(8)}"
+        first = self.swap(key, b"first", None)
+        try:
+            second = self.swap(key, b"second", None)
+            third = self.swap(key, b"third", '"0123456789abcdef0123456789abcdef"')
+            left, _ = self.get(key, 100)
+            if first is None or second is not None or third is not None or left != b"first":
+                raise StorageError(
+                    f"{self.uri}: the service writes over objects that it was told to keep (it does not honour "
+                    "If-None-Match and If-Match), so builders would destroy each other's work: use one that does."
+                )
+            if self.swap(key, b"last", first) is None:
+                raise StorageError(
+                    f"{self.uri}: the service refuses to replace an object by its ETag (If-Match): use one that can."
+                )
+        finally:
+            self.delete(key)
+
     def put(self, key: str, data: Data) -> None:
-        """Write an object in place of any other; for what only this process writes."""
+        """Write an object in place of any other; only for objects that no other process writes."""
         import obstore
 
         self._tried("writing", key, lambda: obstore.put(self.service, key, bytes(data), use_multipart=False))
@@ -233,7 +251,7 @@ class Requests:
             return False
 
     def _tried(self, doing: str, key: str, call: Callable[[], Value]) -> Value:
-        """Return what a request returns, sent again after a pause while its failure may pass."""
+        """Return what a request returns; after a failure that may pass, pause and send it again."""
         reason = ""
         for pause in self._pauses():
             try:
@@ -291,7 +309,7 @@ class Requests:
             ) from error
 
     def _pauses(self) -> Iterator[float]:
-        """Yield the seconds to wait after each attempt: twice as many each time, by chance, so that many spread."""
+        """Yield the seconds to wait after each attempt: random, so that clients spread, and doubling in the mean."""
         for attempt in range(FEW_ATTEMPTS if self._failing else ATTEMPTS):
             yield random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))
 
@@ -303,7 +321,7 @@ class Requests:
         )
 
     def _reason(self, error: Exception) -> str:
-        """Say in a few words what went wrong, without addresses, which may be signed."""
+        """Say in a few words what went wrong, without URLs, which may hold signatures."""
         text = str(error)
         status = re.search(r"status code: (\d{3}[^:\n]*)", text)
         code = re.search(r"<Code>(\w{1,60})</Code>", text)
@@ -326,75 +344,25 @@ def _service(uri: str, endpoint: str) -> S3Store:
     return S3Store(
         bucket,
         prefix=prefix or None,
-        client_options={
-            "allow_http": endpoint.startswith("http://"),
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": SILENT_SECONDS,
-            "timeout": "1h",
-        },
+        client_options=client_options(endpoint, "1h"),
         retry_config={"max_retries": 0},
-        credential_provider=_profile(uri),
+        credential_provider=credentials(uri),
         endpoint=endpoint or None,
     )
 
 
+def client_options(address: str, longest: str) -> ClientConfig:
+    """Return the limits of a client's connections; http is allowed if the address says so."""
+    return {
+        "allow_http": address.startswith("http://"),
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": SILENT_SECONDS,
+        "timeout": longest,
+    }
+
+
 class _CutShortError(Exception):
     """An answer that ended early."""
-
-
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-"""Variables that name another service than that of AWS, first the one that counts most."""
-BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-PREFIX = re.compile(r"([A-Za-z0-9_.=+-]+(/[A-Za-z0-9_.=+-]+)*)?")
-
-
-def parse_uri(uri: str) -> tuple[str, str]:
-    """Return bucket and prefix of `s3://BUCKET/PREFIX`.
-
-    Raises
-    ------
-    StorageError
-        If it has another form or a password in it, which is not repeated.
-    """
-    parts = urlsplit(uri)
-    if "@" in parts.netloc:
-        raise StorageError(
-            "a store's URI holds no user and no password, since it is kept in records: give them by AWS_PROFILE, or "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        )
-    prefix = parts.path.strip("/")
-    sound = BUCKET.fullmatch(parts.netloc) and PREFIX.fullmatch(prefix) and not parts.query and not parts.fragment
-    if not sound or any(set(part) == {"."} for part in prefix.split("/") if part):
-        raise StorageError(
-            f"{uri!r:.200} is no store in a bucket: write s3://BUCKET/PREFIX, the prefix of letters, digits and any "
-            "of -_.=+ and /."
-        )
-    return parts.netloc, prefix
-
-
-def _profile(uri: str) -> Any:  # noqa: ANN401 (obstore's protocol)
-    """Return what gets credentials from a profile; None where the environment has them, or no profile is there."""
-    if os.environ.get("AWS_ACCESS_KEY_ID") and not os.environ.get("AWS_PROFILE"):
-        return None
-    named = os.environ.get("AWS_PROFILE")
-    files = ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config")
-    if not named and not any(Path(os.environ.get(name, usual)).expanduser().exists() for name, usual in files):
-        return None
-    try:
-        import boto3
-        import botocore.exceptions
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{uri}: profiles of AWS are read by boto3 (Apache-2.0): pip install 'featurestore[s3]', or set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        ) from error
-    try:
-        return Boto3CredentialProvider(boto3.Session())
-    except (botocore.exceptions.BotoCoreError, ValueError) as error:
-        if not named:
-            return None
-        raise StorageError(f"{uri}: the profile AWS_PROFILE={named} gives no credentials: check ~/.aws.") from error
 
 
 def _found(entry: ObjectMeta) -> Found:

@@ -14,7 +14,7 @@ FETCHERS = 6
 
 
 class FetchAhead:
-    """What is on its way, and what is to follow.
+    """The objects that are being fetched, and those that follow.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class FetchAhead:
         self._lock = threading.Lock()
 
     def extend(self, keys: Iterable[str]) -> None:
-        """Fetch these after what is expected already."""
+        """Fetch these objects after those that are expected already."""
         with self._lock:
             for key in keys:
                 if key not in self._known:
@@ -40,7 +40,7 @@ class FetchAhead:
         self._go_on()
 
     def wait_for(self, key: str) -> None:
-        """Wait until an object that is on its way has come; those before it that have come were passed over."""
+        """Wait until an object that is being fetched has come; forget earlier ones, which were not asked for."""
         with self._lock:
             self._known.discard(key)
             coming = self._coming.get(key)

@@ -21,15 +21,15 @@ _UNSUPPORTED = (errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.EN
 
 @contextmanager
 def hold_folder(folder: Path, *, exclusive: bool) -> Iterator[None]:
-    """Hold a folder while the body runs; the system lets go of it when the process ends, however that happens.
+    """Hold a folder while the body runs; the system releases it when the process ends, however that happens.
 
-    The lock is on the folder itself, so that no lock file lies in the store. Nobody waits for it here. Some network
-    file systems cannot lock a folder: there the grace period of a collection is what protects running builds.
+    The lock is on the folder itself, so that no lock file lies in the store. It is not waited for. Some network file
+    systems cannot lock a folder: there only the grace period of a collection protects running builds.
 
     Raises
     ------
     StoreBusyError
-        If somebody holds it, and one of both is to have it alone.
+        If somebody else holds it and either needs it alone.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -83,7 +83,7 @@ def is_store(root: Path) -> bool:
 
 
 def check_may_begin(root: Path) -> None:
-    """Refuse to begin a store where anything lies but what a build leaves that was killed as it began.
+    """Refuse to begin a store where other files lie than a build leaves that was killed as it began.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def check_may_begin(root: Path) -> None:
 
 
 def _entries(root: Path, folder: str, *, foreign: bool = False) -> Iterator[tuple[str, bool]]:
-    """Yield what lies below a folder of a store, and whether it is a folder; links are none and are not followed."""
+    """Yield what lies below a folder of a store, and whether it is a folder; links count as files."""
     try:
         found = list(os.scandir(root / folder))
     except (FileNotFoundError, NotADirectoryError):

@@ -11,14 +11,14 @@ from featurestore.storage.protocol import Buffer, Data, Storage, Version
 from featurestore.storage.writers import Holder
 
 BASE = "?base="
-"""Between the two addresses in the address of a layered storage."""
+"""Stands between the two addresses in that of a layered storage."""
 
 
 class LayeredStorage:
-    """The objects of two storages; all that is written, listed for checks, or deleted is the upper one's.
+    """The objects of two storages; only the upper one is written to, deleted from, and listed for checks.
 
-    An object that the base holds is not written again. One that is replaced is in the upper storage from then
-    on and hides the base's.
+    An object that the base holds is not written again. A replaced one lies in the upper storage from then on and hides
+    the base's.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class LayeredStorage:
         return self.own.walk(prefix)
 
     def changed(self, prefix: str) -> tuple[int, ...]:
-        """Return what differs once a name below a prefix of either has changed."""
+        """Return values that change when a name below a prefix of either changes."""
         return (*self.own.changed(prefix), *self.base.changed(prefix))
 
     def modified(self, key: str) -> float:
@@ -112,11 +112,11 @@ class LayeredStorage:
         return self.own.sweep()
 
     def fresh(self) -> LayeredStorage:
-        """Return both without what is kept of them."""
+        """Return both without their copies."""
         return LayeredStorage(self.own.fresh(), self.base.fresh())
 
     def expect(self, keys: Iterable[str]) -> None:
-        """Begin to fetch objects from where they are."""
+        """Begin to fetch objects from the storage that holds them."""
         borrowed: list[str] = []
         owned: list[str] = []
         for key in keys:
@@ -125,7 +125,7 @@ class LayeredStorage:
         self.base.expect(borrowed)
 
     def distrust(self, key: str) -> bool:
-        """Drop what is kept of an object, from where it is."""
+        """Drop the copy of an object in the storage that holds it."""
         return (self.own if self.own.exists(key) else self.base).distrust(key)
 
     def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:

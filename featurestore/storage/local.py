@@ -45,10 +45,8 @@ class LocalStorage:
     def __init__(self, root: Path, *, links: bool = True) -> None:
         self.root = root.absolute()
         self._links = links
-        self._begun = False
-        """Whether it has been made sure that this is a store."""
-        self._was_store = False
-        """Whether a store was seen here: if it is gone later, it was moved or unmounted."""
+        self._begun = self._was_store = False
+        """Whether writing has begun, and whether a store was seen here: if so, and it is gone, it was moved."""
         self._keep_open()
         with self._explained(""):
             if not stat.S_ISDIR(mode_of(self.root) or stat.S_IFDIR):
@@ -198,7 +196,7 @@ class LocalStorage:
                     yield from self.walk(key)
 
     def changed(self, prefix: str) -> tuple[int, int]:
-        """Return what differs once a name one level below a prefix has been made, replaced or removed."""
+        """Return values that change when a name one level below a prefix is made, replaced or removed."""
         with self._explained(prefix):
             try:
                 status = (self.root / prefix).stat()
@@ -231,7 +229,6 @@ class LocalStorage:
 
     def distrust(self, key: str) -> bool:
         """Return False: what was read is what lies there."""
-        del key
         return False
 
     @contextmanager
@@ -265,13 +262,13 @@ class LocalStorage:
             self._writers.heartbeat() as writer,
             self._temporary(writer.encode("ascii"), durable=False) as temporary,
         ):
-            if lease.exists() and self._writers.holder(name) is None:  # looked at again: it may be another's by now
+            if lease.exists() and self._writers.holder(name) is None:  # checked again: it may have been taken since
                 lease.unlink(missing_ok=True)
             try:
                 os.link(temporary, lease)
             except FileExistsError:
                 return False
-            except OSError:  # no hard links here: the last one has it
+            except OSError:  # no hard links here: the last to write has it
                 temporary.replace(lease)
             return True
 
@@ -281,7 +278,7 @@ class LocalStorage:
 
     def release(self, name: str) -> None:
         """Give a lease back."""
-        with suppress(OSError):  # one that is left is free once this process has ended
+        with suppress(OSError):  # a lease that is left is free once this process has ended
             self._writers.lease(name).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
@@ -292,7 +289,7 @@ class LocalStorage:
         return path
 
     def _target(self, key: str, *, durable: bool) -> Path:
-        """Return the path for an object, in a folder that is no link and is made if need be, but not the root."""
+        """Return the path for an object; its folder is made if need be, but not the root, and may be no link."""
         target = self._path(key)
         self._refuse_links(target.parent)
         missing = list(itertools.takewhile(lambda path: not path.is_dir(), (target.parent, *target.parent.parents)))
@@ -390,7 +387,7 @@ class LocalStorage:
 
 
 class _Descriptor:
-    """An open file, closed once nothing uses it any more; another thread may still read when it is let go of."""
+    """An open file, closed when nothing uses it any more; a thread may still read after it has left the cache."""
 
     def __init__(self, path: Path) -> None:
         self.number = open_regular(path)

@@ -1,8 +1,8 @@
 """Copies of a bucket's objects on this machine: whole, checksummed, shared by processes, and of bounded size.
 
-A copy is a file with the object's bytes, then their crc32c. Its name has the object's ETag in it, so an object that
-was replaced has no copy. It appears by rename, complete or not at all, and is checked by each process that opens it;
-one that is damaged is removed. Those that were used least recently make room for new ones.
+A copy is a file with the object's bytes, then their crc32c. Its name depends on the object's ETag, so an object that
+was replaced has no copy. It appears by rename, complete or not at all, and each process that opens it checks it; a
+damaged one is removed. The least recently used ones make room for new ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_SIZE = 20 * 10**9
 """Bytes of all copies together."""
 CRC_BYTES = 4
 PIECE = 2**20
-"""Bytes of which the checksum is taken at a time."""
+"""Bytes that are read at a time for the checksum."""
 NAME = re.compile(r"[0-9a-f]{40}")
 UNFINISHED = re.compile(r"[0-9a-f]{40}\.\d+-\d+\.part")
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
@@ -58,7 +58,7 @@ class ObjectCache:
         Raises
         ------
         StorageError
-            If the size is none.
+            If the size cannot be read.
         """
         import platformdirs
 
@@ -93,7 +93,7 @@ class ObjectCache:
         return None
 
     def has(self, name: str, size: int) -> bool:
-        """Return whether there is a copy of the right size; whether it is sound is seen when it is opened."""
+        """Return whether there is a copy of the right size; opening it shows whether it is sound."""
         try:
             return (self.folder / name).stat().st_size == size + CRC_BYTES
         except OSError:
@@ -109,7 +109,7 @@ class ObjectCache:
         return data if len(data) == size else None
 
     def put(self, name: str, data: bytes) -> bool:
-        """Keep a copy; return whether it was: not if it is too large, or the disk is full or refuses it."""
+        """Keep a copy; return whether it was kept: not if it is too large, or cannot be written."""
         needed = len(data) + CRC_BYTES
         if needed > self.most_bytes:
             return False

@@ -18,7 +18,7 @@ MARKER = "featurestore.json"
 """The object that marks a folder as a store."""
 
 INDEX = "objects.json"
-"""The object that says what a store held when a dataset was last pushed to it, for those that cannot list it."""
+"""The object that lists what a store held when a dataset was last pushed to it, for servers that list nothing."""
 
 DATASET_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}"
 
@@ -75,7 +75,7 @@ def is_part(path: str) -> bool:
 
 
 def names_content(key: str) -> bool:
-    """Return whether a key makes its folder a store: it has a digest in it, not just a name that somebody chose."""
+    """Return whether a key proves that its folder is a store: it has a digest in it, not only a chosen name."""
     return bool(KEY.fullmatch(key)) and bool(re.search(r"[0-9a-f]{32}", key))
 
 
@@ -86,17 +86,23 @@ def largest(key: str) -> int:
     return LARGEST.get(key.partition("/")[0], LARGEST_RECORD)
 
 
+def put(storage: Storage, key: str, data: Data) -> None:
+    """Make an object hold these bytes: publish it if there is none, replace one that holds others."""
+    if not storage.put_if_absent(key, data) and storage.get(key) != data:
+        storage.replace(key, data)
+
+
 Buffer = NDArray[np.uint8]
 Data = bytes | bytearray | memoryview
 
 
 class Version(NamedTuple):
-    """What distinguishes an object from another that has taken its place."""
+    """Distinguishes an object from one that has taken its place."""
 
     size: int
     """Bytes of the object."""
     mark: tuple[int, ...]
-    """Differs where the bytes may."""
+    """Differs if the bytes may differ."""
 
 
 class Storage(Protocol):
@@ -121,7 +127,7 @@ class Storage(Protocol):
         """Return an object's bytes; `MissingObjectError` if there is none, `DamagedObjectError` if it is too large."""
 
     def read(self, key: str, start: int, out: Buffer) -> Version:
-        """Fill a buffer with an object's bytes from a position on; return which version of the object they are of.
+        """Fill a buffer with an object's bytes from a position on; return the version of the object.
 
         `MissingObjectError` if there is none, `DamagedObjectError` if it ends before.
         """
@@ -148,10 +154,10 @@ class Storage(Protocol):
         """Return the sorted names one level below a prefix, of objects and of what lies between."""
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Yield all that lies below a prefix with sizes in bytes, sorted: keys, and what is no part of a store."""
+        """Yield all that lies below a prefix with sizes in bytes, sorted: keys, and files that are no objects."""
 
     def changed(self, prefix: str) -> tuple[int, ...]:
-        """Return what differs once a name one level below a prefix has been made, replaced or removed."""
+        """Return values that change when a name one level below a prefix is made, replaced or removed."""
 
     def free_bytes(self) -> int | None:
         """Return the space left, or None where that is unknown."""
@@ -163,30 +169,30 @@ class Storage(Protocol):
         """Return when an object was written under its key, in seconds since 1970."""
 
     def fresh(self) -> Storage:
-        """Return the same storage without what this process and machine keep of it, to check its own bytes."""
+        """Return the same storage without the copies that this process and machine keep, to check its own bytes."""
 
     def expect(self, keys: Iterable[str]) -> None:
-        """Begin to fetch objects that are read next, in this order, where reading means fetching."""
+        """Begin to fetch objects that are read next, in this order, if they are remote."""
 
     def distrust(self, key: str) -> bool:
-        """Drop what is kept of an object whose bytes are not sound; return whether it should be read once more."""
+        """Drop the copy of an object whose bytes are not sound; return whether to read it once more."""
 
     def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
         """Hold the storage while a body runs: builders share it, gc and repair have it alone.
 
-        `StoreBusyError` if somebody holds it, and one of both is to have it alone.
+        `StoreBusyError` if somebody else holds it and either needs it alone.
         """
 
     def heartbeat(self) -> str:
         """Return the name of this process's heartbeat while it holds the storage."""
 
     def has_heartbeat(self, name: str) -> bool:
-        """Return whether this heartbeat is here, and so whether both processes see the same storage."""
+        """Return whether this heartbeat is here: whether its process and this one see the same storage."""
 
     def claim(self, name: str) -> bool:
-        """Take a lease of some work while holding the storage, so that others do something else meanwhile.
+        """Take a lease on some work while holding the storage, so that others do something else meanwhile.
 
-        Return whether it was free. Leases save work and nothing else: one of a process that is gone is free.
+        Return whether it was free. Leases only save work: that of a process that is gone is free.
         """
 
     def holder(self, name: str) -> Holder | None:

@@ -1,7 +1,7 @@
 """A store on a web server, which is only read: any server of static files, or a repository of the Hugging Face Hub.
 
-Such a server lists nothing. What stands there is told by `objects.json`, which `push` leaves in a store; without it a
-dataset is found by its name, and everything else by the records that name it.
+Such a server lists nothing. Its objects are listed in `objects.json`, which `push` leaves in a store; without it a
+dataset is found by its name, and everything else by the records that refer to it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from featurestore.checksummed_json import reading, unsealed
-from featurestore.errors import DamagedObjectError, MissingPackageError, StorageError
-from featurestore.storage.bucket import BucketStorage
-from featurestore.storage.bucket_requests import CONNECT_SECONDS, SILENT_SECONDS, Found, Requests, refuse_forks
-from featurestore.storage.folder_lock import MARK, refuse_newer
+from featurestore.errors import MissingPackageError, StorageError
+from featurestore.storage.bucket import BucketStorage, has_marker
+from featurestore.storage.bucket_requests import Found, Requests, client_options, refuse_forks
 from featurestore.storage.object_cache import ObjectCache
-from featurestore.storage.protocol import FOLDER, INDEX, KEY, MARKER, Buffer, Data, Version, is_part, largest
+from featurestore.storage.protocol import INDEX, KEY, Buffer, Data, Version, largest
 from featurestore.storage.writers import Holder
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ PATH = re.compile(r"(/[A-Za-z0-9_.=+~-]+)*")
 
 
 class WebRequests(Requests):
-    """What is asked of a web server: the reading half of `Requests`, whose retries and errors it shares.
+    """Requests to a web server: the reading half of `Requests`, with the same retries and errors.
 
     Redirects are followed ten times at most, and never from https to http.
     """
@@ -80,7 +79,7 @@ class WebRequests(Requests):
         return data[start:stop]
 
     def index(self) -> dict[str, Found] | None:
-        """Return what the store says that it holds; None if it does not say so."""
+        """Return the objects that the store's index lists; None if it has no index."""
         if time.monotonic() > self._until:
             try:
                 data, _ = self.get(INDEX, largest(INDEX))
@@ -130,13 +129,7 @@ class WebStorage:
 
     def is_store(self) -> bool:
         """Return whether there is a store's marker."""
-        try:
-            mark, _ = self._requests.get(MARKER, 1000)
-        except (FileNotFoundError, DamagedObjectError):
-            return False
-        if mark != MARK:
-            refuse_newer(mark)
-        return mark == MARK
+        return has_marker(self._requests)
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes."""
@@ -151,20 +144,18 @@ class WebStorage:
         return self._read.size(key)
 
     def exists(self, key: str) -> bool:
-        """Return whether an object stands under this key."""
+        """Return whether there is an object of this key."""
         return self._read.exists(key)
 
     def children(self, prefix: str) -> list[str]:
         """Return the sorted names one level below a prefix, by the index; `StorageError` if there is none."""
-        if not FOLDER.fullmatch(prefix):
-            raise DamagedObjectError(prefix, "no folder of a store is called so")
         self._require_index()
-        return [name for name in self._requests.folders(prefix) if is_part(f"{prefix}/{name}".lstrip("/"))]
+        return self._read.children(prefix)
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield what lies below a prefix, by the index; `StorageError` if there is none."""
         self._require_index()
-        return ((key, found.size) for key, found in sorted(self._requests.entries(prefix).items()))
+        return self._read.walk(prefix)
 
     def changed(self, prefix: str) -> tuple[int, ...]:
         """Return nothing: nobody watches a web server."""
@@ -184,7 +175,7 @@ class WebStorage:
         return 0
 
     def fresh(self) -> WebStorage:
-        """Return the same without copies on this machine."""
+        """Return the same storage without copies on this machine."""
         return WebStorage(self.uri, ObjectCache(self._cache.folder, 0))
 
     def expect(self, keys: Iterable[str]) -> None:
@@ -215,7 +206,7 @@ class WebStorage:
         self._refuse(key)
 
     def hold(self, *, exclusive: bool) -> AbstractContextManager[None]:
-        """Refuse: only who writes holds a storage."""
+        """Refuse: a storage is held only to write."""
         del exclusive
         self._refuse()
 
@@ -266,12 +257,7 @@ def _service(uri: str) -> HTTPStore:
         ) from error
     return HTTPStore(
         uri,
-        client_options={
-            "allow_http": uri.startswith("http://"),
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": SILENT_SECONDS,
-            "timeout": LONGEST_REQUEST,
-        },
+        client_options=client_options(uri, LONGEST_REQUEST),
         retry_config={"max_retries": 0},
     )
 

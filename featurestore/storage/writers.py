@@ -115,7 +115,7 @@ class Writers:
         return self.folder / f"{LEASE}{name}"
 
     def holder(self, name: str) -> Holder | None:
-        """Return who holds a lease; None if it is free: there is none, its holder is gone, or takes too long."""
+        """Return who holds a lease; None if there is none, or its holder is gone or takes too long."""
         lease = self.lease(name)
         try:
             writer = lease.read_text(encoding="ascii", errors="replace")
@@ -127,7 +127,7 @@ class Writers:
         return Holder(match["host"], int(match["pid"]), silence) if match and silence is not None else None
 
     def _silence(self, writer: str) -> float | None:
-        """Return for how long a writer has had no heartbeat while it was watched; None if it is gone."""
+        """Return for how many seconds a watched heartbeat has not changed; None if its writer is gone."""
         if any(heartbeat.writer == writer for heartbeat in _heartbeats.values()):
             return 0.0
         try:
@@ -180,7 +180,7 @@ class _Heartbeat:
         while not self._ended.wait(BEAT):
             with suppress(OSError):
                 os.utime(self._handle)
-                if not self._path.exists():  # somebody has taken this process for gone: it was stopped
+                if not self._path.exists():  # this process was stopped, and others took it for gone
                     handle, self._handle = self._handle, self._make()
                     os.close(handle)
 
@@ -217,7 +217,7 @@ def _own_heartbeat(folder: Path) -> _Heartbeat:
 
 
 def _forget_heartbeats() -> None:
-    """Give a fork no part in the heartbeats of its parent, whose locks it would keep."""
+    """Drop the parent's heartbeats in a fork, which would otherwise keep their locks."""
     global _lock  # a thread of the parent may have held it
     _lock = threading.RLock()
     for heartbeat in _heartbeats.values():

@@ -11,6 +11,7 @@ from featurestore.errors import FeatureStoreError, TooLongError
 from featurestore.segments import is_content
 from featurestore.signal.arrays import MAX_SECONDS
 from featurestore.specs.row_spec import RowSpec
+from featurestore.storage.protocol import put
 from featurestore.store import Store
 
 
@@ -39,9 +40,7 @@ def too_long(seconds: float, most: float) -> str:
 def _remember(store: Store, spec: RowSpec, content: str, found: Mapping[str, Any]) -> None:
     body = {"spec": spec.id[:16], "content": content, **found}
     data = canonical_json({**body, "seal": digest(body)}).encode("ascii")
-    key = f"{_folder(spec)}/{content}.json"
-    if not store.storage.put_if_absent(key, data) and store.storage.get(key) != data:
-        store.storage.replace(key, data)
+    put(store.storage, f"{_folder(spec)}/{content}.json", data)
 
 
 def _folder(spec: RowSpec) -> str:

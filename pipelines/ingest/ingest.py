@@ -20,6 +20,7 @@ from featurestore.corpus.sources.types import Source
 from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
 from featurestore.datasets import CorpusReference, Listing, listing_key, listing_object, parse_listing
 from featurestore.errors import FeatureStoreError, SourceError
+from featurestore.storage.protocol import put
 from featurestore.store import Store
 from pipelines.ingest.fetch import Fetcher
 from pipelines.ingest.folder_index import FolderIndex
@@ -224,9 +225,7 @@ class _Known:
         """Keep a listing under its checksum, and point the corpus at it."""
         storage = self._store.storage
         checksum, body = listing_object(listing)
-        key = listing_key(checksum)
-        if not storage.put_if_absent(key, body) and storage.get(key) != body:
-            storage.replace(key, body)
+        put(storage, listing_key(checksum), body)
         reference = CorpusReference(self._corpus, checksum, origin, self._reading).to_bytes()
         if not storage.exists(self._key) or storage.get(self._key) != reference:
             storage.replace(self._key, reference)
