@@ -12,9 +12,10 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def _completing(names: Callable[[click.Context], Iterable[str]]) -> Complete:
-    """Return what completes names that begin as the word does; what cannot be read has none."""
+    """Return a completion of names; where they cannot be read it offers none."""
 
     def complete(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+        """Return the names that begin as the word does."""
         from featurestore.errors import FeatureStoreError
 
         with suppress(FeatureStoreError, OSError):
@@ -51,6 +52,7 @@ def _models(_: click.Context) -> Iterable[str]:
 
 def _presets(kind: str) -> Callable[[click.Context], Iterable[str]]:
     def names(_: click.Context) -> Iterable[str]:
+        """Return the names of the presets."""
         from featurestore.specs.presets import preset_names
 
         return preset_names(kind)

@@ -46,6 +46,7 @@ class DatedLines:
         shown = -1
 
         def show(done: int, total: int | None) -> None:
+            """Write a line if another tenth has come."""
             nonlocal shown
             if total and int(TENTHS * done / total) != shown:
                 shown = int(TENTHS * done / total)
@@ -68,15 +69,18 @@ class _DatedBuild:
         self._rows = self._done = 0
 
     def begin(self, rows: int, reused: int) -> None:
+        """Write how many rows are to be written."""
         self._rows = rows
         self._line(f"{self._label}: {rows:,} rows to write, {reused:,} already in the store")
 
     def advance(self, rows: int) -> None:
+        """Write a line if another tenth of the rows is written."""
         before, self._done = self._done, self._done + rows
         if self._rows and TENTHS * before // self._rows != TENTHS * self._done // self._rows:
             self._line(f"{self._label}: {self._done:,} of {self._rows:,} rows written")
 
     def tell(self, text: str) -> None:
+        """Write what the build waits for, or does without."""
         self._line(f"{self._label}: {text}")
 
     def end(self) -> None:
@@ -91,6 +95,7 @@ class _DatedTraining:
         """Write nothing: epochs are enough."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
+        """Write the figures of a finished epoch."""
         train, validation = record["train"], record["validation"]
         self._line(
             f"{self._label}: epoch {record['epoch']}: training loss {figure(train['loss'])}, accuracy "
@@ -99,6 +104,7 @@ class _DatedTraining:
         )
 
     def stage(self, text: str) -> None:
+        """Write what begins now."""
         self._line(f"{self._label}: {text}")
 
 
@@ -110,6 +116,7 @@ class _Several:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:  # noqa: ANN401
+            """Call the method of each; return what passes further calls on to all that they returned."""
             found = [getattr(one, name)(*arguments) for one in self._ones]
             return None if found[0] is None else _Several(*found)
 

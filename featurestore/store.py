@@ -137,25 +137,25 @@ class Store:
         """
         name, _, table = name.partition("@")
         if re.fullmatch(DATASET_NAME, name) and self.storage.exists(f"refs/{name}.json"):
-            found = [self._named(name)]
+            references = [self._named(name)]
         else:
             ids = self.dataset_ids() if len(name) >= SHORTEST_PREFIX else []
-            roots = [one for one in ids if one.startswith(name) or self.dataset(one).digest.startswith(name)]
-            if not roots:
+            datasets = [id_ for id_ in ids if id_.startswith(name) or self.dataset(id_).digest.startswith(name)]
+            if not datasets:
                 self.require(name)
                 advice = f"'featurestore ls' lists the datasets of {self.uri}."
                 raise UnknownNameError("dataset", name, self.names(), advice)
-            found = [one for one in map(self._named, self.names()) if one.dataset in roots]
-            if not table and len({self.dataset(one).digest for one in roots}) > 1:
+            references = [known for known in map(self._named, self.names()) if known.dataset in datasets]
+            if not table and len({self.dataset(dataset).digest for dataset in datasets}) > 1:
                 raise SpecError(f"{name!r} is the beginning of several digests: give more digits.")
-            if not table and len({one.table for one in found}) > 1:  # labels are not part of a digest
-                names = " and ".join(sorted(one.name for one in found))
+            if not table and len({reference.table for reference in references}) > 1:  # labels are in no digest
+                names = " and ".join(sorted(reference.name for reference in references))
                 raise SpecError(f"{name!r} is the digest of {names}, whose labels differ: give one of these names.")
-            found += map(self._root, roots)
-        if table and found[0].table != table:
-            exact = (one for one in found if one.table == table)  # none, if no name has those labels any more
-            return next(exact, dataclasses.replace(found[0], table=table, corpus=""))
-        return found[0]
+            references += map(self._root, datasets)
+        if table and references[0].table != table:  # no reference has it, if no name has those labels any more
+            exact = (reference for reference in references if reference.table == table)
+            return next(exact, dataclasses.replace(references[0], table=table, corpus=""))
+        return references[0]
 
     def _named(self, name: str) -> Reference:
         return self._reference(f"refs/{name}.json")

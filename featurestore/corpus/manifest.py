@@ -318,8 +318,7 @@ class Manifest:
     licence_url: str = ""
     citation: str = ""
     splits: tuple[str, ...] = ("shuffled",)
-    """Splits that results on this corpus are usually given for, in this order; `featurestore splits` finds all that
-    fit."""
+    """Splits that results are usually given for, the commonest first; `featurestore splits` finds all that fit."""
     generator: str | None = None
     """Name of the synthesiser that makes the corpus; None for recordings."""
     archives: tuple[Archive, ...] = ()

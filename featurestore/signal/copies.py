@@ -57,6 +57,7 @@ class Copy:
 
     @signal.setter
     def signal(self, signal: Signal) -> None:
+        """Put a changed signal in place of the last; what was known of that is forgotten."""
         self._signal = signal
         self.loudest: np.float32 | None = None
         """The largest absolute sample, where whoever made the signal knows it."""

@@ -68,6 +68,7 @@ class WebRequests(Requests):
         options: GetOptions = {"range": (start, stop)}
 
         def part() -> bytes:
+            """Read the part once; `_CutShortError` if the answer ends early."""
             return self._complete(obstore.get(self.service, key, options=options).bytes(), stop - start)
 
         if self.ranged:

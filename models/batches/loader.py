@@ -313,6 +313,7 @@ def ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item, None, No
     over = threading.Event()
 
     def make() -> None:
+        """Put items into the queue, then what ended them: an error, or None."""
         last: BaseException | None = None
         try:
             for item in items:

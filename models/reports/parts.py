@@ -28,6 +28,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a table of figures; one of words if its columns have no names, where a tuple is a list of lines."""
 
     def cell(value: Any) -> str:  # noqa: ANN401 (text, a number or lines)
+        """Return a value as HTML."""
         if isinstance(value, tuple):
             lines = (f"<b>{escape(line)}</b>" if isinstance(line, Changed) else escape(line) for line in value)
             return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"

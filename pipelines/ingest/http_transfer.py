@@ -242,6 +242,7 @@ class Watch:
 
             class Connection(pool.ConnectionCls):  # type: ignore[misc, name-defined]
                 def connect(self) -> None:
+                    """Connect, and note the socket."""
                     super().connect()
                     sockets.append(self.sock)
 
@@ -249,10 +250,12 @@ class Watch:
 
         class Adapter(HTTPAdapter):
             def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+                """Make the manager of direct connections, with watched pools."""
                 super().init_poolmanager(*args, **kwargs)
                 self.poolmanager.pool_classes_by_scheme = pools
 
             def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:  # noqa: ANN401
+                """Return the manager of connections by a proxy, with watched pools."""
                 manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
                 manager.pool_classes_by_scheme = pools
                 return manager

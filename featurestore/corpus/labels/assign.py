@@ -52,31 +52,31 @@ def label(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | N
         reason = _fault(manifest, path) or difference(manifest.index.get(path), file)
         for row in [RecordingFields(WHOLE, {})] if reason else beside.fields_of(path):
             part = row.segment.path(path)
-            taken = f"its path is that of a part of {path!r}" if part != path and part in files else None
-            parsed = reason or taken or parse_label(rule, pattern, path, row if beside.rows else None)
-            if parsed is None:
+            clash = f"its path is that of a part of {path!r}" if part != path and part in files else None
+            fields = reason or clash or parse_label(rule, pattern, path, row if beside.rows else None)
+            if fields is None:
                 unlabelled.append(Rejection(shown(part), _without_label(manifest)))
-            elif isinstance(parsed, str):
-                rejected.append(Rejection(shown(part), parsed))
+            elif isinstance(fields, str):
+                rejected.append(Rejection(shown(part), fields))
             else:
                 utterances.append(
                     Utterance(
                         path=part,
                         content=row.segment.content(file.content),
                         size=file.size,
-                        fields=tuple(parsed.items()),
-                        label=parsed[rule.target],
-                        speaker=parsed.get(rule.speaker) if rule.speaker else None,
-                        text=parsed.get(rule.text) if rule.text else None,
+                        fields=tuple(fields.items()),
+                        label=fields[rule.target],
+                        speaker=fields.get(rule.speaker) if rule.speaker else None,
+                        text=fields.get(rule.text) if rule.text else None,
                     )
                 )
-    utterances.sort(key=lambda one: one.path)
+    utterances.sort(key=lambda utterance: utterance.path)
     if rule.join_speakers:
         utterances, joined = _with_joined_speakers(utterances)
         notes += joined
     notes += (*manifest.notes, *count_notes(manifest, files), *_missing_notes(rejected, rule.target))
     if beside.rows and rule.target not in (*pattern.groupindex, *rule.codes):
-        notes += tuple(_doubtful_classes(rule.target, Counter(one.label for one in utterances)))
+        notes += tuple(_doubtful_classes(rule.target, Counter(utterance.label for utterance in utterances)))
     notes += (*_duplicates(utterances), *orphan_notes(beside, files))
     return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
 
