@@ -15,7 +15,7 @@ import numpy as np
 from featurestore.checksummed_json import canonical_json
 from featurestore.conversion import metadata
 from featurestore.errors import SpecError
-from featurestore.features import KINDS
+from featurestore.features import FEATURES
 from featurestore.features.kind import SpectralKind
 from featurestore.view import DatasetView
 from pipelines.exports import Files, FolderFormat, Sides
@@ -49,7 +49,7 @@ def _files(view: DatasetView, out: Path, sides: Sides | None) -> Files:
     SpecError
         If there is no constant step between the frames of a row.
     """
-    if not isinstance(KINDS[view.features.kind], SpectralKind):
+    if not isinstance(FEATURES[view.features.kind], SpectralKind):
         raise SpecError(
             f"Lhotse needs a constant step between frames, which {view.features.kind} does not have: export to hdf5 or "
             "webdataset."
