@@ -18,13 +18,11 @@ from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.protocols import labelled_under
 from featurestore.corpus.splits.types import SIDE_BITS
 from featurestore.datasets import DatasetRecord, Reference
-from featurestore.errors import SpecError
 from featurestore.row_index import RowIndex, locate_rows
 from featurestore.segments import segment_of
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS
 from featurestore.specs.augmentation import AugmentationSpec, Perturbation, draw
 from featurestore.specs.features import FeatureSpec
-from featurestore.specs.row_spec import RowSpec
 from featurestore.tables import Table, Utterances
 
 if TYPE_CHECKING:
@@ -235,7 +233,7 @@ class DatasetView:
         copy, record = int(self._index.copy[row]), self._shards[self.shards[row]].record
         if copy == 0 or record.spec.augmentation is None:
             return None
-        _check_versions(record.spec, ("draw",))
+        record.spec.check_same_versions(("draw",))
         remark = record.remark_of.get(record.row_index(self.contents[row], copy), {})
         return draw(record.spec.augmentation, self.contents[row], copy).changed(remark)
 
@@ -245,7 +243,7 @@ class DatasetView:
         It has the length that the features give every clip, if they give one. A VTLP warp acts on the spectrogram and
         is not in the signal. `SpecError` if this installation has other versions of what computed the row.
         """
-        _check_versions(self._shards[self.shards[row]].record.spec)
+        self._shards[self.shards[row]].record.spec.check_same_versions()
         return self._engine.waveform(self._recording(row), self.perturbation(row))
 
     def rate(self, row: int) -> int:
@@ -392,15 +390,3 @@ class DatasetView:
         chosen = set(paths)
         known = np.array([path in chosen for path in self.table.utterances.paths], dtype=bool)
         return self.select(known[self._index.utterance] & (self.copies > 0))
-
-
-def _check_versions(spec: RowSpec, names: Collection[str] | None = None) -> None:
-    """Refuse rows of other versions of operations and libraries than are here, with `SpecError`."""
-    here = dict(spec.renewed().versions)
-    other = [
-        f"{name} {version} (here {here.get(name)})"
-        for name, version in spec.versions
-        if here.get(name) != version and (names is None or name in names)
-    ]
-    if other:
-        raise SpecError(f"the row was computed with {', '.join(other)}: build the dataset again to recover its signal.")

@@ -7,7 +7,7 @@ Nothing heavy is imported: the versions of libraries are read from their metadat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -66,6 +66,24 @@ class RowSpec:
             If it lacks a package that the features need.
         """
         return RowSpec.current(self.features, self.augmentation, self.engine)
+
+    def differing_versions(self) -> dict[str, tuple[str | int | None, str | int | None]]:
+        """Return the operations and libraries of which this installation has another version: (of the spec, here)."""
+        wanted, here = dict(self.versions), dict(self.renewed().versions)
+        names = sorted(wanted.keys() | here.keys())
+        return {name: (wanted.get(name), here.get(name)) for name in names if wanted.get(name) != here.get(name)}
+
+    def check_same_versions(self, names: Collection[str] | None = None) -> None:
+        """Refuse with `SpecError` rows that other versions (of the named operations, else of any) have computed."""
+        other = [
+            f"{name} {wanted} (here {here})"
+            for name, (wanted, here) in self.differing_versions().items()
+            if wanted is not None and (names is None or name in names)
+        ]
+        if other:
+            raise SpecError(
+                f"the row was computed with {', '.join(other)}: build the dataset again to recover its signal."
+            )
 
     @property
     def computable(self) -> bool:

@@ -134,14 +134,11 @@ def _write_shards(
 
 def refuse_other_versions(spec: RowSpec) -> None:
     """Refuse a spec that this installation computes otherwise, with an `UnfitWorkerError` that names what differs."""
-    here = RowSpec.current(spec.features, spec.augmentation, spec.engine)
-    if here.id == spec.id:
+    if spec.renewed().id == spec.id:
         return
-    ours, wanted = dict(here.versions), dict(spec.versions)
     differing = ", ".join(
-        f"{name} {ours.get(name, 'none')} in place of {wanted.get(name, 'none')}"
-        for name in sorted(ours.keys() | wanted.keys())
-        if ours.get(name) != wanted.get(name)
+        f"{name} {'none' if here is None else here} in place of {'none' if wanted is None else wanted}"
+        for name, (wanted, here) in spec.differing_versions().items()
     )
     raise UnfitWorkerError(f"it has other versions ({differing}): install the same on all machines.")
 
