@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featurestore.datasets import CALLED, SOURCES, DatasetRecord, Reference, check_dataset_name
+from featurestore.datasets import (
+    CALLED,
+    SOURCES,
+    CorpusReference,
+    DatasetRecord,
+    Listing,
+    Reference,
+    check_dataset_name,
+    listing_key,
+    parse_listing,
+)
 from featurestore.errors import (
     DamagedObjectError,
     FeatureStoreError,
@@ -174,6 +184,16 @@ class Store:
     def index(self, record: DatasetRecord) -> Places:
         """Find every row of a dataset in the records of its shards; `DamagedObjectError` if some are not there."""
         return index_of(record, {address: self.record(address) for address in record.addresses})
+
+    def corpus(self, name: str) -> CorpusReference:
+        """Return which listing a corpus has; `MissingObjectError` if the store does not know the corpus."""
+        key = f"refs/corpora/{name}.json"
+        return CorpusReference.from_bytes(key, self.storage.get(key))
+
+    def listing(self, checksum: str) -> Listing:
+        """Return the recordings and label files of a corpus by the checksum of their listing."""
+        key = listing_key(checksum)
+        return parse_listing(key, self.storage.get(key))
 
     def table(self, table: str) -> Table:
         """Return a table by its id."""

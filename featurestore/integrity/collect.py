@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from featurestore.datasets import CorpusReference, listing_key, parse_listing
+from featurestore.datasets import listing_key
 from featurestore.row_index import index_key
 from featurestore.segments import recording_of
 from featurestore.shards.record import data_key, record_key
@@ -140,10 +140,9 @@ def marked(store: Store) -> set[str]:
         needed.add(table.key)
         contents.update(table.utterances.contents)
     for name in store.storage.children("refs/corpora"):
-        key = f"refs/corpora/{name}"
-        listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
-        needed.add(listing)
-        contents |= {file.content for file in parse_listing(listing, store.storage.get(listing))}
+        listing = store.corpus(name.removesuffix(".json")).listing
+        needed.add(listing_key(listing))
+        contents |= {file.content for file in store.listing(listing)}
     needed |= {f"cards/{name}/{file}" for name in store.names() for file in CARD}
     notes = (key for key, _ in store.storage.walk("rejects"))
     needed |= {key for key in notes if key.rpartition("/")[2].removesuffix(".json") in contents}

@@ -18,13 +18,11 @@ from featurestore.datasets import (
     CALLED,
     LISTING,
     SOURCES,
-    CorpusReference,
     DatasetRecord,
     Reference,
     corpora_of,
     dataset_digest,
     listing_key,
-    parse_listing,
 )
 from featurestore.errors import DamagedObjectError, FeatureStoreError, LeftOutError, StorageError, StoreTooNewError
 from featurestore.row_index import index_bytes, index_key
@@ -135,14 +133,14 @@ def _check(store: Store, key: str, findings: Findings) -> None:
             Table.from_bytes(key, store.storage.get(key))
         case ["sources", content]:
             store.original(content)
-        case ["listings", _]:
-            parse_listing(key, store.storage.get(key))
+        case ["listings", name]:
+            store.listing(name.removesuffix(".json"))
         case ["rejects", *_]:
             _check_reject(store, key)
-        case ["refs", "corpora", _]:
-            listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
-            _check_exist(store, [listing], key)
-            contents = {file.content for file in parse_listing(listing, store.storage.get(listing))}
+        case ["refs", "corpora", name]:
+            listing = store.corpus(name.removesuffix(".json")).listing
+            _check_exist(store, [listing_key(listing)], key)
+            contents = {file.content for file in store.listing(listing)}
             _check_exist(store, (f"sources/{content}" for content in sorted(contents)), key)
         case ["refs", *_]:
             _check_reference(store, key)

@@ -123,8 +123,7 @@ class Origin:
         found = []
         with self.checked():
             for corpus in corpora_of(self.table.corpus):
-                key = f"refs/corpora/{corpus}.json"
-                reference = CorpusReference.from_bytes(key, self.store.storage.get(key))
+                reference = self.store.corpus(corpus)
                 body = self.store.storage.get(listing_key(reference.listing))
                 files = parse_listing(listing_key(reference.listing), body)
                 found.append(CorpusListing(reference, body, files))

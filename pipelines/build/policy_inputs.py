@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.corpus.sources.audio_files import is_audio
 from featurestore.corpus.sources.open import open_source
-from featurestore.datasets import CorpusReference, listing_key, parse_listing
 from featurestore.errors import AudioError, FeatureStoreError, SourceError, SpecError
 from featurestore.perturbations.policy_tables import MOST_RECORDINGS, Recordings
 from featurestore.store import Store
@@ -91,10 +90,8 @@ def _found(store: Store, name: str, chosen: Recordings) -> Iterator[tuple[str, b
         return is_audio(path) and fnmatch.fnmatchcase(f"/{path}".casefold(), f"*/{chosen.files}".casefold())
 
     if chosen.corpus:
-        key = f"refs/corpora/{chosen.corpus}.json"
         try:
-            listing = listing_key(CorpusReference.from_bytes(key, store.storage.get(key)).listing)
-            files = parse_listing(listing, store.storage.get(listing))
+            files = store.listing(store.corpus(chosen.corpus).listing)
         except FeatureStoreError as error:
             raise SpecError(
                 f"{name}: the store does not know corpus {chosen.corpus!r}: build it once with 'featurestore build "
