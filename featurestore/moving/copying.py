@@ -1,8 +1,8 @@
 """`push` and `pull`: a dataset copied from store to store, by content, verified, and resumed where it was broken off.
 
 Data comes first, then records, the name last: a copy that is killed leaves objects that nothing names, which the next
-copy finds and garbage collection removes. Everything is checked before it is written, and the dataset's digest is
-computed once more from the records that arrived before its name is.
+copy finds and garbage collection removes. Everything is checked before it is written, and before the name is written
+the dataset's digest is computed again from the records that arrived.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from featurestore.storage.protocol import INDEX, KEY, put
 from featurestore.store import Store
 
 AT_A_TIME = 6
-"""Objects that are on their way together where one of the stores is reached by requests."""
+"""Objects that are copied at a time if one of the stores is remote."""
 
 CopyProgress = Callable[[int, int | None], None]
 """Gets the bytes that were copied so far, and all that have to be."""
@@ -95,7 +95,7 @@ def push(
     corpus : bool
         Also copy the listing of its corpus with all files of that, so that a build there needs no source.
     redistribute : bool
-        The licence, or the other place, allows to pass the recordings on, although the manifest does not say so.
+        Copy the recordings although the manifest does not say that they may be passed on: the user vouches for it.
     progress : callable
         Gets the bytes that were copied so far, and all that have to be.
 
@@ -131,9 +131,9 @@ def pull(
 ) -> Copied:
     """Copy a dataset from another store, which may be a stranger's.
 
-    Nothing there is believed: objects are read up to the size that their kind can have, links are not followed, every
-    byte is held against names, checksums and the dataset's digest, and the name is published last. What no reader can
-    check is whether the rows are those of the recordings; `verify --recompute` computes some of them again.
+    Nothing there is trusted: objects are read up to the size that their kind can have, links are not followed, every
+    byte is compared with names, checksums and the dataset's digest, and the name is published last. No reader can check
+    whether the rows are those of the recordings; `verify --recompute` computes some of them again.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def pull(
     sources : bool
         False leaves the originals out.
     corpus : bool
-        Also take over which files the corpus has, so that builds here need no source. They then believe that list.
+        Also take over which files the corpus has, so that builds here need no source. They then trust that list.
     progress : callable
         Gets the bytes that were copied so far, and all that have to be.
 
@@ -290,7 +290,7 @@ class _Copy:
             return False
 
     def run(self) -> None:
-        """Copy what is missing, some objects at a time where they travel by requests; shards come first."""
+        """Copy what is missing, several objects at a time if a store is remote; shards come first."""
         near = self.origin.store.storage.random_access and self.target.storage.random_access
         for copy, names in ((self._copy_shard, self._shards), (self._copy_original, list(self._originals))):
             if near:
@@ -351,14 +351,14 @@ class _Copy:
         return without
 
     def publish_index(self) -> None:
-        """Say in one object what the target holds, for those that cannot list it."""
+        """List in one object what the target holds, for servers that list nothing."""
         storage = self.target.storage
         objects = [[key, size] for key, size in storage.walk() if KEY.fullmatch(key) and key != INDEX]
         data = sealed({"format": FORMAT, "objects": objects})
         self._put(INDEX, data)
 
     def _lacks(self) -> tuple[str, ...]:
-        """Return what the dataset is without in the target; one that was whole there stays so."""
+        """Return what the dataset lacks in the target; a copy that was whole before stays whole."""
         storage = self.target.storage
         corpora = corpora_of(self.origin.table.corpus)
         there = {

@@ -27,7 +27,7 @@ def may_pass_on(licence: str) -> bool:
 
 
 def forbids_derivatives(licence: str) -> bool:
-    """Tell whether the licence of a corpus forbids to pass on what was made from its recordings, as features are."""
+    """Tell whether the licence of a corpus forbids passing on what was made from its recordings, such as features."""
     return any(NO_DERIVATIVES.search(part) for part in _parts(licence))
 
 

@@ -53,7 +53,7 @@ class Origin:
     dataset : str
         Its name, or the beginning of its digest.
     own : bool
-        Whether the store is the user's own, with links in it that are followed.
+        Whether the store is the user's own; then links in it are followed.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class Origin:
 
     @property
     def name(self) -> str:
-        """What it is called there: one that has no name any more, by its digest."""
+        """Its name there, or the beginning of its digest if it has no name any more."""
         with self.checked():
             named = self.store.storage.exists(self.reference.key)
             named = named and self.store.reference(self.reference.name).dataset == self.record.id
@@ -112,7 +112,7 @@ class Origin:
             return data
 
     def size(self, key: str) -> int:
-        """Return how many bytes an object says that it has."""
+        """Return how many bytes an object has, as the store says."""
         with self.checked():
             return self.store.storage.size(key)
 
@@ -131,7 +131,7 @@ class Origin:
 
     @contextmanager
     def checked(self) -> Iterator[None]:
-        """Say of damage in the origin where it is and what to do about it."""
+        """Turn damage in the origin into an error that says where it is and what to do about it."""
         try:
             yield
         except DamagedObjectError as error:

@@ -1,7 +1,7 @@
-"""What a policy needs besides the corpus, noises and room responses, seen to before a build.
+"""The noises and room responses that a policy needs besides the corpus, read before a build.
 
 A policy names a place. Its recordings are read once, checked, and kept in the store's `sources/`; from then on the
-policy names them by their bytes, so that workers, repairs and listening need no place any more.
+policy names them by their bytes, so that workers and repairs do not need the place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def with_inputs(store: Store, spec: DatasetSpec, *, write: bool = True) -> Datas
     Parameters
     ----------
     write : bool
-        False keeps nothing, and does not ask whether the store has kept what the policy names already: for a dry run.
+        False is for a dry run: nothing is kept, and the store need not hold what the policy already names by its bytes.
 
     Raises
     ------

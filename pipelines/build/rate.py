@@ -47,7 +47,7 @@ def known_rate() -> Rate:
 
 
 def remember_rate(rows_per_second: float) -> None:
-    """Keep what was measured on this machine; where it cannot be kept, it is not."""
+    """Keep what was measured on this machine, if the file can be written."""
     date = datetime.now(UTC).date().isoformat()
     body = {"date": date, "format": FORMAT, "machine": platform.node(), "rows_per_second": rows_per_second}
     with suppress(OSError):

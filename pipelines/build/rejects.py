@@ -28,12 +28,12 @@ def remember_reject(store: Store, spec: RowSpec, content: str, reason: str) -> N
 
 
 def remember_length(store: Store, spec: RowSpec, content: str, seconds: float) -> None:
-    """Keep how long a recording beyond `MAX_SECONDS` is, read or not: the limit of each build decides what follows."""
+    """Keep the length of a recording beyond `MAX_SECONDS`, read or not: each build's own limit decides about it."""
     _remember(store, spec, content, {"reason": "", "seconds": seconds})
 
 
 def too_long(seconds: float, most: float) -> str:
-    """Say what is done about a recording that is too long."""
+    """Return why a recording is rejected that is too long, and what to do about it."""
     return f"{TooLongError(seconds, most)} Raise it with --max-duration {math.ceil(seconds)}, or cut the recording."
 
 
@@ -48,9 +48,9 @@ def _folder(spec: RowSpec) -> str:
 
 
 def _read(store: Store, spec: RowSpec, content: str, max_seconds: float) -> str | None:
-    """Return a kept reason; None if the note is damaged, which costs one more try and nothing else.
+    """Return a kept reason; None if the note is damaged, which costs no more than another try.
 
-    So does one from before lengths were kept, which would outlive a raised limit.
+    A note from before lengths were kept is ignored too: it would outlive a raised limit.
     """
     try:
         key = f"{_folder(spec)}/{content}.json"

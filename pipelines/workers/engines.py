@@ -82,7 +82,7 @@ def lent_engine(spec: RowSpec, store_uri: str) -> Iterator[Engine]:
     """Lend an engine to one thread at a time, with the tables, buffers and decoded noises that it had in earlier tasks.
 
     A worker of a cluster has as many threads as its cores by default, and an engine's buffers are for one of them.
-    What is computed by code of others, which may not expect threads, runs in one thread at a time.
+    Functions of the user, which may not be thread-safe, run in one thread at a time.
     """
     key = _EngineKey(spec.id, store_uri, spec)
     with _one_thread if spec.foreign else nullcontext():
@@ -99,14 +99,14 @@ def lent_engine(spec: RowSpec, store_uri: str) -> Iterator[Engine]:
 
 
 def forget_engines() -> None:
-    """Let go of all engines that are kept."""
+    """Drop all engines that are kept."""
     with _lock:
         _idle.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class _EngineKey:
-    """An engine by the address of its rows: to Python specs are equal whose settings are 1, 1.0 and True."""
+    """Names an engine by the address of its rows: Python takes specs for equal whose settings are 1, 1.0 and True."""
 
     spec_id: str
     store_uri: str

@@ -57,7 +57,10 @@ class LocalWorkers:
         os.environ[KERNELS_NOT_KEPT] = "1"  # it loads the kernels and tells it
 
     def prepare(self, task: Callable[[], None]) -> None:
-        """Say what all workers should find done; only the first call counts. It must be importable there."""
+        """Have a task run once before workers are forked, so that all find it done; only the first call counts.
+
+        It must be importable there.
+        """
         if not self._prepared:
             self._prepared = True
             message = pickle.dumps((sys.path, pickle.dumps(task)))
