@@ -150,7 +150,9 @@ class Store:
             references = [self._named(name)]
         else:
             ids = self.dataset_ids() if len(name) >= SHORTEST_PREFIX else []
-            datasets = [id_ for id_ in ids if id_.startswith(name) or self.dataset(id_).digest.startswith(name)]
+            datasets = [
+                dataset for dataset in ids if dataset.startswith(name) or self.dataset(dataset).digest.startswith(name)
+            ]
             if not datasets:
                 self.require(name)
                 advice = f"'featurestore ls' lists the datasets of {self.uri}."
