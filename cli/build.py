@@ -58,7 +58,7 @@ MOST_LISTED = 20
 )
 @file_limit_options
 @max_duration_option
-@click.option("--split", help="Augment only one side of this split.")
+@click.option("--split", shell_complete=completion.splits_or_paths, help="Augment only one side of this split.")
 @click.option(
     "--side",
     type=click.Choice(["train", "validation", "test"]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli import completion
 from cli.console import (
     DownloadProgress,
     notice,
@@ -89,7 +90,7 @@ def corpora(context: click.Context, as_json: bool, markdown: bool) -> None:
 
 
 @corpora.command(epilog="Example: featurestore corpora show emodb")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.corpora)
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show the manifest of corpus NAME."""
@@ -139,7 +140,7 @@ def _speakers(manifest: Manifest) -> str:
 
 
 @corpora.command(epilog="Example: featurestore corpora check emodb --source download.zip")
-@click.argument("name", metavar="NAME|FOLDER")
+@click.argument("name", metavar="NAME|FOLDER", shell_complete=completion.corpora_or_paths)
 @source_option
 @click.option("--quality", is_flag=True, help="Also decode every recording and report levels, noise and clipping.")
 @file_limit_options

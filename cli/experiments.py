@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: featurestore train --recipe mathworks --source download.zip")
 @experiment_options
-@click.option("--split", help="speakers, loso/03, emodb/mathworks, sides.tsv, ... Default: the recipe's.")
+@click.option(
+    "--split",
+    shell_complete=completion.splits_or_paths,
+    help="speakers, loso/03, emodb/mathworks, sides.tsv, ... Default: the recipe's.",
+)
 @training_options
 @click.option("--seeds", type=click.IntRange(1), help="Train this many times, with seeds 0, 1, ...")
 @click.option("--resume", type=click.Path(file_okay=False), metavar="RUN", help="Continue an interrupted run.")
@@ -99,7 +103,11 @@ def _print_training(result: dict[str, Any]) -> None:
     epilog="Example: featurestore crossval emodb --split loso --jobs 2;  featurestore crossval --resume runs/x-001"
 )
 @experiment_options
-@click.option("--split", help="A split with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.")
+@click.option(
+    "--split",
+    shell_complete=completion.splits_or_paths,
+    help="A split with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.",
+)
 @training_options
 @change_option
 @click.option("--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; an existing one is resumed.")
@@ -141,7 +149,13 @@ def crossval(resume: str | None, as_json: bool, **options: Any) -> None:  # noqa
     "featurestore compare runs/emodb-loso-001 runs/emodb-svm-linear-loso-001"
 )
 @click.argument("dataset", shell_complete=completion.datasets)
-@click.option("--split", default="loso", show_default=True, help="One split, or one with folds; validation trains too.")
+@click.option(
+    "--split",
+    default="loso",
+    shell_complete=completion.splits_or_paths,
+    show_default=True,
+    help="One split, or one with folds; validation trains too.",
+)
 @click.option(
     "--model", type=click.Choice(["svm-linear", "svm-rbf", "logistic"]), default="svm-linear", show_default=True
 )

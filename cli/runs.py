@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli import completion
 from cli.console import Terminal, figure, notice, print_json, print_table, printable, say
 from cli.options import device_option, json_option, store_option, trust_code_option
 from featurestore.errors import ExitCode
@@ -19,6 +21,7 @@ MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F
 """As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
 
 TWO = ("accuracy", "uar")
+page_option = click.option("--page", type=click.Path(dir_okay=False), metavar="FILE", help="Also write an HTML page.")
 PER_CLASS = ("precision", "recall", "f1", "support")
 
 
@@ -127,10 +130,11 @@ def evaluate(run: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (
 
 @click.command(
     epilog="Example: featurestore compare runs/demo-001 runs/demo-002;  "
-    "featurestore compare runs/emodb-loso-001 runs/emodb-loso-002 --json"
+    "featurestore compare runs/a runs/b runs/c --page comparison.html"
 )
 @click.argument("first", metavar="RUN", type=click.Path())
 @click.argument("second", metavar="RUN", type=click.Path())
+@click.argument("others", metavar="[RUN...]", nargs=-1, type=click.Path())
 @click.option("--side", type=click.Choice(["validation", "test"]), default="test", show_default=True)
 @click.option(
     "--unit",
@@ -141,25 +145,27 @@ def evaluate(run: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (
 )
 @click.option("--permutations", type=click.IntRange(100, 10_000_000), default=10_000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random exchanges.")
+@page_option
 @json_option
-def compare(first: str, second: str, side: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Test whether two runs differ, by exchanging their predictions for the same items.
+def compare(first: str, second: str, others: tuple[str, ...], side: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Test whether runs differ, by exchanging their predictions for the same items.
 
     A RUN is a run folder, a folder with the folds of a cross-validation or with several seeds, or a CSV file of
-    'evaluate --predictions'. A small p-value means that equally good models would seldom differ as much.
+    'evaluate --predictions'. A small p-value means that equally good models would seldom differ as much. Of more than
+    two runs, every pair is tested, and p-values are corrected by Holm's method.
     """
     from pipelines import experiments
 
-    found = experiments.compare(first, second, side=side, **options)
+    found = experiments.compare(first, second, *others, side=side, **options)
     if as_json:
         print_json(found)
+    elif others:
+        _print_pairs(found)
     else:
         _print_comparison(first, second, side, found)
 
 
-def _print_comparison(first: str, second: str, side: str, found: dict[str, Any]) -> None:
-    from models.figures.intervals import intervals_in_words
-
+def _print_comparison(first: str, second: str, side: str, found: Mapping[str, Any]) -> None:
     click.echo(f"first:  {first}\nsecond: {second}")
     columns = (f"{side} side", "first", "second", "difference", "95 % interval", "p-value")
     rows = [
@@ -173,6 +179,35 @@ def _print_comparison(first: str, second: str, side: str, found: dict[str, Any])
         for name in TWO
     ]
     print_table(columns, rows, numbers=columns[1:])
+    _say_how(found)
+
+
+def _print_pairs(found: Mapping[str, Any]) -> None:
+    names, pairs = found["runs"], found["pairs"]
+    for place, name in enumerate(names, start=1):
+        say(f"{place}: {printable(name)}")
+    columns = (f"{found['side']} side", "runs", "difference", "95 % interval", "p-value", "Holm")
+    rows = [
+        [
+            MEASURES[name],
+            f"{one} - {other}",
+            f"{pair[name]['difference']:+.4f}",
+            between(pair[name]["interval"], "+.3f"),
+            f"{pair[name]['p_value']:.4f}",
+            f"{pair[name]['p_holm']:.4f}",
+        ]
+        for name in TWO
+        for (one, other), pair in zip(combinations(range(1, 1 + len(names)), 2), pairs, strict=True)
+    ]
+    print_table(columns, rows, numbers=columns[2:])
+    say(f"Holm: p-values corrected for {len(pairs)} pairs, for each measure alone")
+    _say_how(pairs[0])
+
+
+def _say_how(found: Mapping[str, Any]) -> None:
+    """Say what was exchanged, how often, and what intervals are over."""
+    from models.figures.intervals import intervals_in_words
+
     reason = f" ({found['reason']})" if found["reason"] else ""
     click.echo(f"{found['items']:,} items; {found['clusters']:,} {found['unit']} exchanged{reason}")
     how = f"all {found['permutations']:,}" if found["exact"] else f"{found['permutations']:,} random"
@@ -189,15 +224,16 @@ def _print_comparison(first: str, second: str, side: str, found: dict[str, Any])
 @click.option(
     "--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write its predictions as CSV, for 'compare'."
 )
+@page_option
 @json_option
-def ensemble(members: tuple[str, ...], side: str, out: str | None, as_json: bool) -> None:
+def ensemble(members: tuple[str, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
     """Let several runs label the same items together, by the mean of their probabilities.
 
     A RUN is what 'compare' takes; each seed of a folder is a member, and folds are pooled first.
     """
     from pipelines import experiments
 
-    found = experiments.ensemble(members, side=side, out=out)
+    found = experiments.ensemble(members, **options)
     if as_json:
         print_json(found)
         return
@@ -278,7 +314,7 @@ def _most_likely(answer: dict[str, Any]) -> str:
 @click.command(
     epilog="Example: featurestore report emodb --examples 20;  featurestore report runs/mathworks-001 --out page.html"
 )
-@click.argument("what", metavar="DATASET|RUN", type=click.Path())
+@click.argument("what", metavar="DATASET|RUN", type=click.Path(), shell_complete=completion.datasets_or_paths)
 @click.option(
     "--out", type=click.Path(dir_okay=False), help="File to write. Default: DATASET.html, or report.html in the RUN."
 )
@@ -287,7 +323,8 @@ def _most_likely(answer: dict[str, Any]) -> str:
     type=click.IntRange(0, 500),
     default=8,
     show_default=True,
-    help="Recordings to look at and listen to: of a DATASET with their first copies, of a RUN its worst mistakes.",
+    help="Recordings to look at and listen to: of a DATASET with their first copies, of a RUN its worst mistakes, and "
+    "one of each cell of its confusion matrix.",
 )
 @click.option(
     "--audio/--no-audio",
@@ -299,6 +336,13 @@ def _most_likely(answer: dict[str, Any]) -> str:
     type=click.Path(file_okay=False),
     metavar="FOLDER",
     help="Compare a RUN with this run of 'featurestore baseline' on the same test items.",
+)
+@click.option("--folds", is_flag=True, help="Also write the page of each fold of a RUN, and link to them.")
+@click.option(
+    "--figures",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Also write every figure of a RUN there: PNG, SVG, PDF, and its numbers as CSV.",
 )
 @click.option("--quality", is_flag=True, help="Decode all recordings of a DATASET and list what deserves a look.")
 @store_option
@@ -314,5 +358,7 @@ def report(what: str, store: Store, as_json: bool, **options: Any) -> None:  # n
     found = experiments.report(what, store=store, listener=Terminal(), **options)
     if as_json:
         print_json(found)
-    else:
-        click.echo(found["path"])
+        return
+    click.echo(found["path"])
+    if "figures" in found:
+        click.echo(f"{len(found['figures'])} files in {options['figures']}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli import completion
 from cli.console import (
     DownloadProgress,
     json_text,
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: featurestore splits emodb --split loso --source download.zip")
-@click.argument("name", metavar="CORPUS|DATASET")
-@click.option("--split", help="mathworks, loso, group-5fold, emodb/loso, sides.tsv, ... Default: list all.")
+@click.argument("name", metavar="CORPUS|DATASET", shell_complete=completion.datasets_and_corpora)
+@click.option(
+    "--split",
+    shell_complete=completion.splits_or_paths,
+    help="mathworks, loso, group-5fold, emodb/loso, sides.tsv, ... Default: list all.",
+)
 @source_option
 @seed_option
 @store_option

@@ -96,7 +96,7 @@ def forget(dataset: str, store: Store, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: featurestore export emodb --to hdf5 --out emodb.h5")
-@click.argument("dataset", metavar="DATASET|RUN", shell_complete=completion.datasets)
+@click.argument("dataset", metavar="DATASET|RUN", shell_complete=completion.datasets_or_paths)
 @click.option(
     "--to",
     "target",

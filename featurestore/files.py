@@ -1,11 +1,14 @@
-"""Files as they should be read, regular ones alone (a pipe blocks, a device never ends), and folders made durable."""
+"""Files: regular ones alone are read (a pipe blocks, a device never ends); what is written is whole and lasts."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+import uuid
 from pathlib import Path
+
+from featurestore.errors import StorageError
 
 SPECIAL_FILES = {
     stat.S_IFIFO: "a pipe",
@@ -61,6 +64,28 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it holds either its old bytes or the new ones, whatever happens.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written, for want of space or permission; the old one is kept.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = "no space left" if error.errno == errno.ENOSPC else error.strerror
+        raise StorageError(f"{path}: cannot be written ({reason}). Make room or choose another folder.") from error
 
 
 def _refuse_special(path: str | Path, status: os.stat_result) -> None:

@@ -132,10 +132,11 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """Return the device in words, such as `cpu (2 threads)`."""
+    """Return the device in words, such as `cpu (2 threads)` and `cpu (1 thread)`."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"cpu ({threads} thread{'s' if threads > 1 else ''})"
 
 
 def computes_in_bfloat16(precision: str, device: torch.device) -> bool:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.errors import AudioError, SourceError, SpecError
+from featurestore.files import write_atomically
 from models.batches.loader import Batch
 from models.batches.normalisation import fit_unknown_speaker
 from models.errors import CheckpointError
 from models.execution import Execution
-from models.runs.checkpoint import write_atomically
 from models.runs.run import Run
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from featurestore.corpus.splits.leakage import class_notes
+from featurestore.files import write_atomically
 from models.batches.loader import Batch, Sides, ViewDataset
 from models.batches.normalisation import SCOPES, fit
 from models.batches.residence import reside, resolve_residence, view_bytes
@@ -32,7 +33,7 @@ from models.optimisation.losses import make_loss
 from models.optimisation.optimisers import make_optimiser, set_rate
 from models.optimisation.schedules import ScheduleStep, best_epoch, rate_factor, stale_epochs
 from models.reports.plots import figures_of, write_confusion, write_figure
-from models.runs.checkpoint import write_atomically, write_json
+from models.runs.checkpoint import write_json
 from models.runs.records import predictions_name, write_predictions, write_sides
 from models.runs.run import RunConfig, write_model
 from models.training_spec import TrainingSpec

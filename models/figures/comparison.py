@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,61 @@ def compare(
             for place, name in enumerate(TRACKED)
         },
     }
+
+
+def compare_pairs(
+    runs: Sequence[Sequence[Predictions]],
+    names: Sequence[str],
+    **how: Any,  # noqa: ANN401 (as `compare` takes it)
+) -> list[dict[str, Any]]:
+    """Compare each run with each later one, with p-values corrected for the number of pairs.
+
+    Parameters
+    ----------
+    runs : sequence of sequence of Predictions
+        Each as `compare` takes one.
+    names : sequence of str
+        Of the runs.
+    **how
+        `unit`, `permutations` and `seed`, as `compare` takes them.
+
+    Returns
+    -------
+    list of dict
+        What `compare` returns, with the names as `first_run` and `second_run`; each measure has `p_holm` too.
+    """
+    found = [
+        {
+            "first_run": names[one],
+            "second_run": names[other],
+            **compare(runs[one], runs[other], names=(names[one], names[other]), **how),
+        }
+        for one, other in combinations(range(len(runs)), 2)
+    ]
+    for measure in TRACKED:
+        for pair, p_value in zip(found, holm([pair[measure]["p_value"] for pair in found]), strict=True):
+            pair[measure]["p_holm"] = p_value
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number, in their order.
+
+    Rejecting those below 0.05 rejects a true hypothesis, one or more, in at most 5 % of all cases.
+
+    References
+    ----------
+    S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(order), 0, -1)
+    corrected = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1)
+    return [float(p_value) for p_value in corrected[np.argsort(order)]]
 
 
 def ensemble(members: Sequence[Predictions], names: Sequence[str]) -> Predictions:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LISTED = 60
 """Recordings that a cell of the confusion matrix lists; the others are counted."""
+MOST_HEARD = 40
+"""Recordings behind cells of the confusion matrix that get a picture and sound, beside the worst mistakes."""
 BINS = 10
 """Of the calibration curve, as many as Guo et al. (2017) have for small test sets."""
 
@@ -33,7 +35,7 @@ class Sounds:
 
     view: DatasetView
     shown: int
-    """Recordings that get them."""
+    """Worst mistakes that get them; so does one recording of each cell of the confusion matrix."""
     audio: bool
 
 
@@ -72,6 +74,7 @@ def item_parts(
         for number, name in enumerate(classes)
     ]
     supports = {name: figures["per_class"][name] for name in classes}
+    worst, heard = ([], []) if predictions is None else _shown_items(predictions, sounds)
     return render_part(
         "items.html",
         side=side,
@@ -83,7 +86,8 @@ def item_parts(
         listed=None if predictions is None else _listed(predictions, side),
         speakers=[] if predictions is None else speaker_rows(predictions),
         calibration=None if predictions is None else _calibration(predictions),
-        worst=[] if predictions is None else _worst(predictions, sounds),
+        worst=worst,
+        heard=heard,
         worst_note="" if sounds else "Pictures and sounds are left out: the dataset is not in this store.",
     )
 
@@ -183,14 +187,25 @@ def _probabilities(predictions: Predictions, item: int) -> str:
     return ", ".join(f"{predictions.classes[place]} {values[place]:.2f}" for place in order.tolist())
 
 
-def _worst(predictions: Predictions, sounds: Sounds | None) -> list[dict[str, Any]]:
-    """Return the mistakes with the highest probability, with pictures and sounds where the dataset is at hand."""
+def _shown_items(predictions: Predictions, sounds: Sounds | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the mistakes with the highest probability, and what else can be heard: one item of each cell.
+
+    Both come with pictures and sounds where the dataset is at hand; without it there is nothing of the latter.
+    """
     answered = _of_answer(predictions)
-    wrong = np.flatnonzero(predictions.labels != predictions.predicted)
-    order = wrong[np.argsort(-answered[wrong], kind="stable")][: sounds.shown if sounds else 8].tolist()
-    shown = _examples(sounds, [predictions.paths[item] for item in order]) if sounds else {}
-    return [
-        {
+    likeliest = np.argsort(-answered, kind="stable")
+    wrong = predictions.labels != predictions.predicted
+    worst = likeliest[wrong[likeliest]][: sounds.shown if sounds else 8].tolist()
+    heard: list[int] = []
+    if sounds:
+        cells = predictions.labels[likeliest] * len(predictions.classes) + predictions.predicted[likeliest]
+        firsts = likeliest[np.unique(cells, return_index=True)[1]]
+        by_need = firsts[np.argsort(~wrong[firsts], kind="stable")]  # mistakes before right answers
+        heard = [item for item in by_need.tolist() if item not in worst][:MOST_HEARD]
+    shown = _examples(sounds, [predictions.paths[item] for item in (*worst, *heard)]) if sounds else {}
+
+    def described(item: int) -> dict[str, Any]:
+        return {
             "number": item,
             "path": _called(predictions, item),
             "label": predictions.classes[predictions.labels[item]],
@@ -200,8 +215,8 @@ def _worst(predictions: Predictions, sounds: Sounds | None) -> list[dict[str, An
             "speaker": predictions.speakers[item] or "unknown",
             "example": shown.get(predictions.paths[item]),
         }
-        for item in order
-    ]
+
+    return [described(item) for item in worst], [described(item) for item in heard]
 
 
 def _examples(sounds: Sounds, paths: Sequence[str]) -> dict[str, Example]:

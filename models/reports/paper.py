@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -72,18 +72,6 @@ def latex(figures: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         interval = f" [{bounds[0]:.3f}, {bounds[1]:.3f}]" if bounds else ""
         lines.append(rf"\multicolumn{{4}}{{l}}{{{_tex(shown)}}} & {_number(figures[name])}{interval} \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}"])
-
-
-def collapsed(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    """Say so if nearly all answers are one class: 95 % of at least ten; nothing otherwise."""
-    answers = [sum(row[place] for row in confusion) for place in range(len(classes))]
-    most, items = max(answers, default=0), sum(answers)
-    if items < 10 or most < 0.95 * items or len(classes) < 2:
-        return ""
-    return (
-        f"The model has collapsed: {most} of {items} answers are {classes[answers.index(most)]}. Its accuracy is that "
-        "of a constant answer; look at the learning rate, the normalisation and the curves."
-    )
 
 
 def _number(value: float | None) -> str:

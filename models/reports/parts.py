@@ -24,8 +24,11 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"<p class='{kind}'>{escape(text)}</p>" if kind else f"<p>{escape(text)}</p>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table of figures; one of words if its columns have no names, where a tuple is a list of lines."""
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], kind: str = "") -> str:
+    """Return a table of figures; one of `words` if its columns have no names. A tuple is a list of lines.
+
+    `kind` is a class of the style sheet in place of those.
+    """
 
     def cell(value: Any) -> str:  # noqa: ANN401 (text, a number or lines)
         """Return a value as HTML."""
@@ -39,8 +42,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         f"<tr><th>{escape(str(row[0]))}</th>" + "".join(f"<td>{cell(value)}</td>" for value in row[1:]) + "</tr>"
         for row in rows
     )
-    kind = " class='words'" if not any(head) else ""
-    return f"<div class='wide'><table{kind}><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
+    named = kind or ("" if any(head) else "words")
+    shown = f" class='{named}'" if named else ""
+    return f"<div class='wide'><table{shown}><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
 
 
 def drawing(svgs: str | Sequence[str], caption: str) -> str:

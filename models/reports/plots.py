@@ -20,19 +20,21 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
 from matplotlib.ticker import MaxNLocator
 
+from featurestore.files import write_atomically
 from models.figures.metrics import DISPLAY, Confusion
-from models.runs.checkpoint import write_atomically
 
 History: TypeAlias = Sequence[Mapping[str, Any]]
 """The record of each epoch, as in `metrics.jsonl`."""
 TRAIN, VALIDATION = "#3b6ea5", "#c8553d"
+FORMS = ("png", "svg", "pdf")
+"""Files that a figure can be; a run folder holds the first two."""
 PLACEHOLDER = "Last Resort"
 """The font that draws a box for every letter that there is."""
 
 
 def training_figure(history: History) -> Figure:
     """Draw loss and accuracy over epochs: training with the loss of single batches, validation after each epoch."""
-    figure = _figure(8.0, 3.4)
+    figure = new_figure(8.0, 3.4)
     loss, accuracy = figure.subplots(1, 2)
     _draw_training(loss, accuracy, history)
     _legend_above(figure, accuracy)
@@ -41,7 +43,7 @@ def training_figure(history: History) -> Figure:
 
 def training_panels(history: History) -> tuple[Figure, Figure]:
     """Draw what `training_figure` shows as two figures, which a page can put one below the other."""
-    panels = _figure(4.4, 3.4), _figure(4.4, 3.4)
+    panels = new_figure(4.4, 3.4), new_figure(4.4, 3.4)
     axes = [panel.subplots() for panel in panels]
     _draw_training(axes[0], axes[1], history)
     for panel, drawn in zip(panels, axes, strict=True):
@@ -57,11 +59,11 @@ def page_panels(history: History) -> tuple[Figure, ...]:
 
 def learning_rate_figure(history: History) -> Figure:
     """Draw the learning rate of the last step of each epoch."""
-    figure = _figure(4.4, 3.4)
+    figure = new_figure(4.4, 3.4)
     axes = figure.subplots()
     rates = [np.nan if record.get("learning_rate") is None else record["learning_rate"] for record in history]
     axes.plot([record["epoch"] for record in history], rates, color=TRAIN, marker="o", markersize=4)
-    _plain(axes, "epoch", "learning rate")
+    plain_axes(axes, "epoch", "learning rate")
     _whole_epochs(axes)
     axes.set_ylim(bottom=0)
     return figure
@@ -100,7 +102,7 @@ def _draw_training(loss: Axes, accuracy: Axes, history: History) -> None:
         for side, label, colour in (("train", "training", TRAIN), ("validation", "validation", VALIDATION)):
             values = [np.nan if record[side][name] is None else record[side][name] for record in history]
             axes.plot(epochs, values, color=colour, marker="o", markersize=4, label=label)
-        _plain(axes, "epoch", shown)
+        plain_axes(axes, "epoch", shown)
         _whole_epochs(axes)
     loss.set_ylim(bottom=0)
     accuracy.set_ylim(0, 1)
@@ -129,7 +131,7 @@ def _reported_steps(history: History, entry: str) -> list[tuple[float, Any]]:
 def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = "") -> Figure:
     """Draw counts `[true, predicted]`, shaded by the share of each true class."""
     size = 2.2 + 0.52 * len(classes)
-    figure = _figure(size + 0.6, size)
+    figure = new_figure(size + 0.6, size)
     axes = figure.subplots()
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     edges = np.arange(len(classes) + 1) - 0.5
@@ -142,7 +144,7 @@ def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = 
     places, fonts = range(len(classes)), list(fonts_for("".join(classes)))
     for tick in (*axes.set_xticks(places, classes, rotation=45, ha="right"), *axes.set_yticks(places, classes)):
         tick.label1.set(parse_math=False, fontfamily=fonts)  # a name may hold dollar signs
-    _plain(axes, "predicted", "true")
+    plain_axes(axes, "predicted", "true")
     axes.set_title(title, fontsize=10)
     return figure
 
@@ -177,7 +179,7 @@ def gradient_norms_figure(history: History) -> Figure:
     """
     records = [record for record in history if record.get("gradient_norms")]
     layers = list(records[0]["gradient_norms"]) if records else []
-    figure = _figure(8.0, max(3.2, 0.22 * len(layers)))
+    figure = new_figure(8.0, max(3.2, 0.22 * len(layers)))
     axes = figure.subplots()
     epochs, steps = [record["epoch"] for record in records], _reported_steps(records, "gradient_norm_steps")
     for number, layer in enumerate(layers):
@@ -188,7 +190,7 @@ def gradient_norms_figure(history: History) -> Figure:
         axes.plot(epochs, means, color=colour, marker="o", markersize=3, label=layer)
     axes.set_yscale("log", nonpositive="mask")
     _whole_epochs(axes)
-    _plain(axes, "epoch", "norm of the gradient")
+    plain_axes(axes, "epoch", "norm of the gradient")
     figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure
 
@@ -224,13 +226,15 @@ def figures_of(history: History) -> list[TrainingFigure]:
     return [one for one in TRAINING_FIGURES if not one.needs or any(record.get(one.needs) for record in history)]
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of so many inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _plain(axes: Axes, x: str, y: str) -> None:
+def plain_axes(axes: Axes, x: str, y: str) -> None:
+    """Name the axes, and draw no lines that show nothing."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)
@@ -290,21 +294,29 @@ def figure_svg(figure: Figure, title: str = "", description: str = "") -> str:
     return svg.replace("<svg", "<svg role='img'", 1).replace(">", f">{said}", 1)
 
 
-def write_figure(figure: Figure, path: Path, image: Figure | None = None) -> None:
-    """Write a figure as `path.svg` and `path.png`; `image` replaces it in the latter."""
-    pixels, drawn = io.BytesIO(), image or figure
-    with _quiet_fonts():
-        drawn.savefig(pixels, format="png", dpi=150)
-    drawn.set_layout_engine("none")  # it is laid out, which takes as long as drawing it
-    write_atomically(path.with_suffix(".png"), pixels.getvalue())
+def write_figure(figure: Figure, path: Path, image: Figure | None = None, forms: Sequence[str] = FORMS[:2]) -> None:
+    """Write a figure as `path.png`, `path.svg` and the like; `image` replaces it where letters are drawn here.
+
+    Its text stays text in an SVG file, and its letters can be edited in a PDF file. Equal figures give equal files.
+    """
+    drawn = image or figure
+    for form, settings in (("png", {"dpi": 150}), ("pdf", {"metadata": {"CreationDate": None}})):
+        if form in forms:
+            file = io.BytesIO()
+            with rc_context({"pdf.fonttype": 42}), _quiet_fonts():
+                drawn.savefig(file, format=form, **settings)
+            write_atomically(path.with_suffix(f".{form}"), file.getvalue())
+            drawn.set_layout_engine("none")  # it is laid out, which takes as long as drawing it
     write_atomically(path.with_suffix(".svg"), figure_svg(figure).encode())
 
 
-def write_confusion(confusion: Confusion, classes: Sequence[str], title: str, path: Path) -> None:
-    """Write a confusion matrix; in the image, a class whose name no font here can draw is shown by its number."""
+def write_confusion(
+    confusion: Confusion, classes: Sequence[str], title: str, path: Path, forms: Sequence[str] = FORMS[:2]
+) -> None:
+    """Write a confusion matrix; where letters are drawn here, a class whose name no font has is shown by its number."""
     drawable = [
         f"class {number}" if _without(name, *fonts_for(name).values()) else name
         for number, name in enumerate(classes, start=1)
     ]
     image = None if drawable == list(classes) else confusion_figure(confusion, drawable, title)
-    write_figure(confusion_figure(confusion, classes, title), path, image)
+    write_figure(confusion_figure(confusion, classes, title), path, image, forms)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import re
 import stat
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from featurestore.checksummed_json import canonical_json, parsed
-from featurestore.errors import StorageError
+from featurestore.files import write_atomically
 from models.errors import CheckpointError
 
 METADATA = "featurestore"
@@ -30,33 +28,7 @@ PICKLE_HEADS = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 LONGEST_HEADER = 100_000_000
 """Bytes of a header that safetensors reads at most."""
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}")
-"""The temporary names of `write_atomically`."""
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it holds either its old bytes or the new ones, whatever happens.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written, for want of space or permission; the old one is kept.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # else the new name may be gone after a loss of power
-        finally:
-            os.close(folder)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = "no space left" if error.errno == errno.ENOSPC else error.strerror
-        raise StorageError(f"{path}: cannot be written ({reason}). Make room or choose another folder.") from error
+"""The temporary names of `featurestore.files.write_atomically`."""
 
 
 def sweep(folder: Path) -> None:

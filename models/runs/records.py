@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from featurestore.checksummed_json import parsed
+from featurestore.files import write_atomically
 from featurestore.typed_values import typed
 from models.batches.loader import FeatureView
 from models.errors import CheckpointError
 from models.figures.metrics import TRACKED
 from models.figures.predictions import Predictions
-from models.runs.checkpoint import read_json, regular, write_atomically
+from models.runs.checkpoint import read_json, regular
 
 SIDES_FILE = "sides.csv"
 """A table of sides as `--split` takes one, with what identifies each recording in further columns."""

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from pipelines.experiments.baselines import baseline
 from pipelines.experiments.building import build
+from pipelines.experiments.comparing import compare, ensemble
 from pipelines.experiments.cross_corpus import matrix
-from pipelines.experiments.evaluation import compare, ensemble, evaluate, predict
+from pipelines.experiments.evaluation import evaluate, predict
 from pipelines.experiments.listener import Listener, Silent
 from pipelines.experiments.published import reproduce
 from pipelines.experiments.reporting import report

@@ -1,4 +1,4 @@
-"""Trained runs: evaluated, but never on what they were trained on; compared; used to label audio files."""
+"""Trained runs: evaluated, but never on what they were trained on; used to label audio files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pipelines.experiments.listener import SILENT, Listener
 if TYPE_CHECKING:
     from featurestore.store import Store
     from featurestore.view import DatasetView
-    from models.figures.predictions import Predictions
     from models.runs.records import SideRecordings
     from models.runs.run import Run
     from pipelines.experiments.recipe import Experiment
@@ -81,83 +80,6 @@ def evaluate(
         except StorageError as error:
             listener.notice(f"note: {error}")
     return {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary()}
-
-
-def compare(
-    first: str | Path,
-    second: str | Path,
-    *,
-    side: str = "test",
-    unit: str = "auto",
-    permutations: int = 10_000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Test whether two runs differ, by exchanging their predictions for the same items.
-
-    Parameters
-    ----------
-    first, second : str or Path
-        A run folder, a folder with the folds of a cross-validation or with several seeds, or a CSV file that
-        `evaluate` wrote.
-    side : str
-        `validation` or `test`; a CSV file has only one.
-    unit, permutations, seed
-        As `models.figures.comparison.compare` takes them.
-
-    Returns
-    -------
-    dict
-        `runs`, `side` and what `models.figures.comparison.compare` returns: differences with intervals and p-values.
-    """
-    from models.figures.comparison import compare
-
-    names = str(first), str(second)
-    one, other = (_predictions(name, side) for name in names)
-    found = compare(one, other, unit=unit, permutations=permutations, seed=seed, names=names)
-    return {"runs": list(names), "side": side, **found}
-
-
-def ensemble(members: Iterable[str | Path], *, side: str = "test", out: str | Path | None = None) -> dict[str, Any]:
-    """Let several runs label the same items together, each by its class probabilities, of which the mean counts.
-
-    Parameters
-    ----------
-    members : iterable of str or Path
-        What `compare` takes; every seed of a folder is a member. Folds of a cross-validation are pooled first.
-    side : str
-        `validation` or `test`; a CSV file has only one.
-    out : str or Path, optional
-        Also write the predictions as a CSV file, which `compare` takes.
-
-    Returns
-    -------
-    dict
-        `members` (their names and metrics), `side`, and what `evaluate` returns about a side.
-
-    Raises
-    ------
-    RunError
-        If there are fewer than two members, or they did not label the same items.
-    """
-    from models.evaluation import Evaluation
-    from models.figures import metrics
-    from models.figures.comparison import ensemble
-    from models.runs.records import write_predictions
-
-    found = [(str(name), one) for name in members for one in _predictions(str(name), side)]
-    together = ensemble([one for _, one in found], [name for name, _ in found])
-    if out is not None:
-        write_predictions(Path(out), together)
-    alone = [{"run": name, **metrics.tracked(one.confusion, None)} for name, one in found]
-    return {"members": alone, "side": side, **Evaluation(None, together).summary()}
-
-
-def _predictions(name: str, side: str) -> list[Predictions]:
-    """Return the predictions of a run folder, one for each seed, or those of a CSV file."""
-    from models.runs.folders import RunFolder
-    from models.runs.records import read_predictions
-
-    return [read_predictions(Path(name))] if Path(name).is_file() else RunFolder.of(name).predictions(side)
 
 
 def predict(

@@ -20,6 +20,8 @@ def report(
     examples: int = 8,
     audio: bool | None = None,
     quality: bool = False,
+    folds: bool = False,
+    figures: str | Path | None = None,
     jobs: int | None = None,
     store: Store | None = None,
     listener: Listener = SILENT,
@@ -35,11 +37,16 @@ def report(
     baseline : str or path, optional
         Run folder of a baseline on the same test items, with which a run's page compares it.
     examples : int
-        Recordings that can be looked at and listened to: of a dataset with their copies, of a run its worst mistakes.
+        Recordings that can be looked at and listened to: of a dataset with their copies, of a run its worst mistakes;
+        so can one of each cell of a run's confusion matrix.
     audio : bool, optional
         Whether their sound is part of the page; by default where the licence lets recordings be passed on.
     quality : bool
         Decode every recording of the dataset and list what deserves a look.
+    folds : bool
+        Also write the page of each fold or seed of a run's folder, which the page of all links to.
+    figures : str or path, optional
+        A folder into which every figure of a run is written as well: PNG, SVG, PDF, and its numbers as CSV.
     jobs : int, optional
         Processes that decode for `quality`.
     store : Store, optional
@@ -50,7 +57,7 @@ def report(
     Returns
     -------
     dict
-        `path`, and for a dataset `bytes`.
+        `path`; for a dataset `bytes`, and with `figures` their paths.
 
     Raises
     ------
@@ -60,22 +67,16 @@ def report(
         If there is neither such a run nor such a dataset.
     """
     from featurestore.errors import SpecError
+    from featurestore.files import write_atomically
     from featurestore.store import open_store
-    from models.reports.report import write_report
-    from models.runs.checkpoint import write_atomically
-    from models.runs.folders import PART_FOLDERS
     from pipelines.dataset_page import dataset_page
 
-    folder, against = Path(what), Path(baseline) if baseline else None
-    runs = (folder, *(one for pattern in PART_FOLDERS.values() for one in folder.glob(pattern)))
-    if len(folder.parts) > 1 or any((one / "config.json").is_file() for one in runs):
-        sounds = _sounds(folder, store, examples, audio)
-        return {"path": str(write_report(folder, Path(out) if out else None, baseline=against, sounds=sounds))}
-    opened = store or open_store()
-    if folder.exists() and str(what) not in opened.names():  # the error says what a run folder holds
-        return {"path": str(write_report(folder, Path(out) if out else None, baseline=against))}
-    if against is not None:
-        raise SpecError(f"a baseline is compared with a run, and {str(what)!r} is a dataset: give its run folder.")
+    folder, opened = Path(what), store or open_store()
+    if _holds_run(folder) or (folder.exists() and str(what) not in opened.names()):
+        return _report_run(folder, out, baseline, folds, figures, _sounds(folder, opened, examples, audio))
+    for name, given in (("baseline", baseline), ("figures", figures), ("folds", folds)):
+        if given:
+            raise SpecError(f"{name!r} is for the page of a run, and {str(what)!r} is a dataset: give a run folder.")
     text = dataset_page(opened, str(what), shown=examples, audio=audio, quality=quality, jobs=jobs).encode()
     path = Path(out) if out else Path(f"{what}.html")
     listener.notice(f"{path}: {len(text) / 1e6:.1f} MB, {examples} examples")
@@ -83,11 +84,34 @@ def report(
     return {"path": str(path), "bytes": len(text)}
 
 
-def _sounds(folder: Path, store: Store | None, examples: int, audio: bool | None) -> Sounds | None:
+def _holds_run(folder: Path) -> bool:
+    """Tell a run folder, or one of folds or seeds, from the name of a dataset; without torch, which takes seconds."""
+    parts = (folder, *folder.glob("fold-*"), *folder.glob("seed-*"))
+    return len(folder.parts) > 1 or any((one / "config.json").is_file() for one in parts)
+
+
+def _report_run(
+    folder: Path,
+    out: str | Path | None,
+    baseline: str | Path | None,
+    folds: bool,
+    figures: str | Path | None,
+    sounds: Sounds | None,
+) -> dict[str, Any]:
+    from models.reports.figure_files import write_figures
+    from models.reports.report import write_report
+
+    against = Path(baseline) if baseline else None
+    path = write_report(folder, Path(out) if out else None, baseline=against, sounds=sounds, folds=folds)
+    if figures is None:
+        return {"path": str(path)}
+    return {"path": str(path), "figures": [str(one) for one in write_figures(folder, Path(figures))]}
+
+
+def _sounds(folder: Path, store: Store, examples: int, audio: bool | None) -> Sounds | None:
     """Return the dataset of a run, if the store has it and examples are wanted."""
     from featurestore.errors import FeatureStoreError
     from featurestore.moving.licences import forbids_derivatives, may_pass_on
-    from featurestore.store import open_store
     from models.reports.items import Sounds
     from models.runs.folders import RunFolder
     from models.runs.run import read_config
@@ -95,7 +119,7 @@ def _sounds(folder: Path, store: Store | None, examples: int, audio: bool | None
     try:
         dataset = read_config(RunFolder.of(folder).runs()[0]).dataset
         table = f"@{dataset['table']}" if dataset.get("table") else ""
-        view = (store or open_store()).view(f"{dataset['digest']}{table}")
+        view = store.view(f"{dataset['digest']}{table}")
     except FeatureStoreError:  # the page says that the dataset is not at hand; what is wrong with a run is found below
         return None
     licence = view.table.licence

@@ -38,10 +38,19 @@ def completed(monkeypatch, store, line):
         ("featurestore build demo --features etie", ["etienne"]),
         ("featurestore train --recipe mat", ["mathworks"]),
         ("featurestore train --model keren-b", ["keren-baseline"]),
+        ("featurestore corpora show emod", ["emodb", "emodb2"]),
+        ("featurestore splits ti", ["tiny"]),
+        ("featurestore splits emodb --split emodb/l", ["emodb/loso"]),
+        ("featurestore report t", ["tiny"]),
     ],
 )
 def test_names_are_completed(monkeypatch, store, line, expected):
     assert completed(monkeypatch, store, line) == expected
+
+
+def test_where_no_name_fits_the_shell_completes_files(monkeypatch, store):
+    for command in ("report", "compare"):
+        assert completed(monkeypatch, store, f"featurestore {command} runs/") == ["runs/"]
 
 
 def test_a_place_that_is_no_store_completes_nothing(monkeypatch, tmp_path):

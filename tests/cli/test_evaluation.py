@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import opened
 from command_line import error_line, featurestore
 
 from models.runs.records import read_predictions
@@ -122,6 +123,31 @@ def test_a_cross_validation_is_gone_on_with_and_reported(place):
     assert max(map(len, again.stdout.splitlines()[:-1])) <= 80
     page = json.loads(featurestore("report", folder, "--json").stdout)["path"]
     assert "Mean and deviation over 3 folds" in Path(page).read_text()
+
+
+def test_a_click_on_any_cell_plays_one_of_its_recordings(place):
+    page = place / "heard.html"
+    written = featurestore("report", place / "run", "--examples", 1, "--out", page, store=place / "store")
+    assert written.returncode == 0, written.stderr
+
+    with opened(page) as tab:
+        for matrix in tab.locator("[data-confusion]").all():
+            for cell in matrix.locator("button:not([disabled])").all():
+                cell.click()
+                shown = matrix.locator(".behind:visible details[open]")
+                assert shown.locator("svg.clip").count() == 1
+                duration = shown.locator("audio").evaluate(
+                    "async (one) => { one.muted = true; await one.play(); one.pause(); return one.duration; }"
+                )
+                assert 0.5 < duration < 5
+
+
+def test_options_for_a_run_are_refused_for_a_dataset(place):
+    for option in (["--figures", place / "figures"], ["--folds"]):
+        result = featurestore("report", "demo-short", *option, store=place / "store")
+
+        assert result.returncode == 1
+        assert "is a dataset: give a run folder" in error_line(result)
 
 
 @pytest.mark.parametrize(

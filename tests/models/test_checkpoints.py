@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from featurestore.errors import SpecError, StorageError
+from featurestore.files import write_atomically
 from models.errors import CheckpointError, DamagedCheckpointError, RunError
 from models.prediction import predict
-from models.runs.checkpoint import read_tensors, write_atomically, write_tensors
+from models.runs.checkpoint import read_tensors, write_tensors
 from models.runs.run import load_run
 
 

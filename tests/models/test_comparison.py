@@ -4,10 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from browser import opened
 from said import said, simulated
 
 from models.errors import RunError
-from models.figures.comparison import compare, sign_flip_test
+from models.figures.comparison import compare, compare_pairs, holm, sign_flip_test
+from models.reports.comparing import render_comparison
 
 LABELS = [0, 0, 0, 1, 1, 2, 2, 2, 2, 2]
 
@@ -142,3 +144,47 @@ def test_intervals_of_differences_cover_the_true_difference():
         covered += bounds is not None and bounds[0] <= 0.15 <= bounds[1]
 
     assert covered / trials >= 0.90
+
+
+def test_p_values_are_corrected_step_by_step():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+
+
+def three_runs():
+    """Make two runs that are alike, and one that is worse."""
+    one = simulated(np.random.default_rng(4), 8, 12, share=0.8)
+    worse = np.where(np.arange(len(one)) % 3, one.predicted, (one.labels + 1) % 3)
+    return [[one], [one], [said(one.labels, worse, speakers=one.speakers)]]
+
+
+def test_every_pair_of_runs_is_compared_and_corrected_for_all_of_them():
+    runs = three_runs()
+    found = compare_pairs(runs, ["a", "b", "c"])
+
+    assert [(pair["first_run"], pair["second_run"]) for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    alone = compare(runs[0], runs[2])
+    assert found[1]["uar"]["difference"] == alone["uar"]["difference"] == found[2]["uar"]["difference"]
+    for measure in ("accuracy", "uar"):
+        plain = [pair[measure]["p_value"] for pair in found]
+        assert plain[1] == alone[measure]["p_value"]
+        assert [pair[measure]["p_holm"] for pair in found] == holm(plain)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_comparison_is_a_page_that_fits_a_phone(tmp_path, scheme):
+    names, runs = ["<a>", "b", "c"], three_runs()
+    for name in names:
+        (tmp_path / name).write_text("")
+    places = [str(tmp_path / name) for name in names]
+    page = tmp_path / "page.html"
+    page.write_text(render_comparison(places, "test", runs, compare_pairs(runs, places)))
+
+    assert "<a>" not in page.read_text()
+    with opened(page, viewport={"width": 390, "height": 800}, color_scheme=scheme) as tab:
+        assert tab.locator(".differences tbody tr").count() == 6
+        axis = tab.locator(".zero").first.bounding_box()
+        dot = tab.locator(".zero .dot").first.bounding_box()
+        assert dot["x"] + dot["width"] / 2 == pytest.approx(axis["x"] + axis["width"] / 2, abs=1)  # a and b are equal
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390

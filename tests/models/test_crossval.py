@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from models.crossval import cross_validate
 from models.errors import RunError, TrainingError
 from models.evaluation import evaluate_run
 from models.figures.comparison import compare
+from models.reports.figure_files import write_figures
 from models.reports.report import write_report
 from models.runs.folders import RunFolder
 from models.runs.run import load_run
@@ -175,6 +177,34 @@ def test_a_folder_of_folds_is_one_page(whole, tmp_path):
                   "macro avg", "No leak between sides was found", "normalisation"):  # fmt: skip
         assert words in text
     assert f"{whole[1]['pooled']['uar']:.4f}" in text
+
+
+def test_the_page_of_folds_names_whom_each_was_tested_on_and_links_to_their_pages(whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path / "folds")
+    text = write_report(tmp_path / "folds", tmp_path / "alone.html").read_text()
+    linked = write_report(tmp_path / "folds", folds=True).read_text()
+
+    for names in (sorted(set(fold_side(fold, 2).speakers)) for fold in range(3)):
+        assert f"<td>{', '.join(names)}</td>" in text
+    assert "href" not in text.partition("</table>")[0].partition("<table")[2]
+    assert re.findall(r'href="(fold[^"]*)"', linked) == [f"fold-0{number}/report.html" for number in (1, 2, 3)]
+    assert (tmp_path / "folds" / "fold-03" / "report.html").is_file()
+    (tmp_path / "pages").mkdir()
+    assert (
+        'href="../folds/fold-01/report.html"'
+        in write_report(tmp_path / "folds", tmp_path / "pages" / "all.html").read_text()
+    )
+
+
+def test_figures_of_folds_are_files_with_their_numbers(whole, tmp_path):
+    files = {path.name: path for path in write_figures(whole[0], tmp_path / "figures")}
+
+    names = ("calibration-test", "confusion-test", "folds", "recall-test", "speakers-test")
+    assert list(files) == [f"{name}.{form}" for name in names for form in ("csv", "pdf", "png", "svg")]
+    lines = files["folds.csv"].read_text().splitlines()
+    assert lines[0] == "fold,accuracy,uar"
+    assert [float(line.split(",")[2]) for line in lines[1:]] == [one["test"]["uar"] for one in whole[1]["folds"]]
+    assert len(files["speakers-test.csv"].read_text().splitlines()) == 13
 
 
 def test_a_run_that_has_not_ended_is_named_on_the_page_and_left_out(whole, tmp_path):

@@ -10,10 +10,11 @@ from browser import opened
 
 from models.figures.predictions import Predictions
 from models.reports import plots
+from models.reports.figure_files import write_figures
 from models.reports.items import calibration_bins, item_parts, speaker_rows
-from models.reports.paper import collapsed
 from models.reports.parts import leak_verdict, settings
 from models.reports.plots import gradient_norms_figure, training_figure, training_panels
+from models.reports.remarks import collapsed
 from models.reports.report import render_report, write_report
 
 
@@ -184,6 +185,25 @@ def test_a_confusion_matrix_is_also_csv():
     found = re.search(r"data:text/csv;base64,([^\"]+)", item_parts(figures, "test", "Confusion"))
 
     assert base64.b64decode(found[1]).decode().splitlines() == ["true,calm,loud", "calm,3,1", "loud,0,2"]
+
+
+def test_every_figure_of_a_run_is_also_png_svg_pdf_and_csv(finished, tmp_path):
+    run = finished[2]
+    files = {path.name: path.read_bytes() for path in write_figures(run.folder, tmp_path / "new" / "figures")}
+
+    forms = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<svg"}
+    names = {"training", *(f"{kind}-{side}" for kind in ("calibration", "confusion", "recall", "speakers")
+                           for side in ("test", "validation"))}  # fmt: skip
+    assert set(files) == {f"{name}.{form}" for name in names for form in (*forms, "csv")}
+    for name in names:
+        for form, beginning in forms.items():
+            assert files[f"{name}.{form}"].startswith(beginning)
+    counts = [line.split(",")[1:] for line in files["confusion-test.csv"].decode().splitlines()[1:]]
+    assert [list(map(int, line)) for line in counts] == run.summary["test"]["confusion"]
+    epochs = files["training.csv"].decode().splitlines()
+    assert epochs[0].split(",")[:3] == ["epoch", "train loss", "train accuracy"]
+    assert float(epochs[-1].split(",")[4]) == run.history[-1]["validation"]["loss"]
+    assert len(epochs) == 1 + len(run.history)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

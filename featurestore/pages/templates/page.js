@@ -43,7 +43,7 @@ for (const matrix of document.querySelectorAll("[data-confusion]")) {
       if (kept) {
         const shown = kept.cloneNode(true);
         shown.removeAttribute("id");
-        shown.open = items.length <= 3;
+        shown.open = !panel.querySelector("details[open]");
         panel.append(shown);
       } else {
         panel.append(element("p", `${item.path}, speaker ${item.speaker}: ${item.said}`));
