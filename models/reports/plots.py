@@ -152,7 +152,7 @@ def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = 
 def matrix_figure(values: Sequence[Sequence[float | None]], names: Sequence[str], title: str = "") -> Figure:
     """Draw shares `[train, test]` of 0 to 1 between datasets, shaded by their size; a dash where there is none."""
     size = 2.6 + 0.9 * len(names)
-    figure = _figure(size + 0.6, size)
+    figure = new_figure(size + 0.6, size)
     axes = figure.subplots()
     shares = np.array([[np.nan if value is None else value for value in row] for row in values], float)
     edges = np.arange(len(names) + 1) - 0.5
@@ -165,7 +165,7 @@ def matrix_figure(values: Sequence[Sequence[float | None]], names: Sequence[str]
     places = range(len(names))
     for tick in (*axes.set_xticks(places, names, rotation=45, ha="right"), *axes.set_yticks(places, names)):
         tick.label1.set(parse_math=False)
-    _plain(axes, "tested on", "trained on")
+    plain_axes(axes, "tested on", "trained on")
     axes.set_title(title, fontsize=10)
     return figure
 

@@ -291,8 +291,9 @@ def _begin(where: Path, settings: Mapping[str, Any]) -> None:
 
 def _write(where: Path, result: Mapping[str, Any]) -> None:
     """Write the result as JSON, as a table with a line for each cell, and as a figure."""
+    from featurestore.files import write_atomically
     from models.reports.plots import matrix_figure, write_figure
-    from models.runs.checkpoint import read_json, write_atomically, write_json
+    from models.runs.checkpoint import read_json, write_json
 
     lines = io.StringIO()
     writer = csv.DictWriter(lines, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")

@@ -76,7 +76,7 @@ def report(
         return _report_run(folder, out, baseline, folds, figures, _sounds(folder, opened, examples, audio))
     for name, given in (("baseline", baseline), ("figures", figures), ("folds", folds)):
         if given:
-            raise SpecError(f"{name!r} is for the page of a run, and {str(what)!r} is a dataset: give a run folder.")
+            raise SpecError(f"{name!r} is for the page of a run, and {str(what)!r} is a dataset: give its run folder.")
     text = dataset_page(opened, str(what), shown=examples, audio=audio, quality=quality, jobs=jobs).encode()
     path = Path(out) if out else Path(f"{what}.html")
     listener.notice(f"{path}: {len(text) / 1e6:.1f} MB, {examples} examples")

@@ -147,7 +147,7 @@ def test_options_for_a_run_are_refused_for_a_dataset(place):
         result = featurestore("report", "demo-short", *option, store=place / "store")
 
         assert result.returncode == 1
-        assert "is a dataset: give a run folder" in error_line(result)
+        assert "is a dataset: give its run folder" in error_line(result)
 
 
 @pytest.mark.parametrize(
