@@ -32,6 +32,8 @@ from cli.runs import MEASURES, print_chance, print_runs, print_sides, print_summ
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipelines.experiments.recipe import Recipe
+
 
 @click.command(epilog="Example: featurestore train --recipe mathworks --source download.zip")
 @experiment_options
@@ -318,6 +320,7 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
 @source_option
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Trainings of each row.")
 @click.option("--full", is_flag=True, help="Train as published, for hours. Default: the recipe's reduced setting.")
+@click.option("--plan", is_flag=True, help="Print what would be trained and for how long; train nothing.")
 @click.option("--row", "rows", multiple=True, metavar="ROW", help="Only this row; repeatable.")
 @click.option("--show", is_flag=True, help="Print the results that come with the repository; train nothing.")
 @click.option("--keep", type=click.Path(dir_okay=False), metavar="FILE", help="Also add the results to this file.")
@@ -331,11 +334,12 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
 def reproduce(recipe: str, corpus: str | None, show: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Train the rows of the table published for recipe NAME, and print its results next to ours.
 
-    Rerun an interrupted command to resume it. The reduced setting only shows that everything works; its results mean
-    nothing.
+    Rerun an interrupted command to resume it. The reduced setting tells a network that learns from one that does not;
+    its results are no reproduction.
     """
     from pipelines import experiments
-    from pipelines.experiments.published import committed_results
+    from pipelines.experiments.kept_results import committed_results
+    from pipelines.experiments.recipe import read_recipe
 
     if show:
         lines = committed_results(recipe, corpus, options["listener"])
@@ -343,18 +347,66 @@ def reproduce(recipe: str, corpus: str | None, show: bool, as_json: bool, **opti
         lines = experiments.reproduce(recipe, corpus=corpus, **options)
     if as_json:
         print_json(lines)
-        return
-    columns = ("row", "metric", "published", "ours", "runs")
-    table = []
-    for line in lines:
-        pairs = ((line["published"], line["published_deviation"]), (line["ours"], line["deviation"]))
-        figures = [
-            figure(value, ".4f") + (f" +- {deviation:.4f}" if deviation is not None else "")
-            for value, deviation in pairs
+    elif options["plan"] and not show:
+        _print_plan(lines)
+    else:
+        _print_results(lines, read_recipe(recipe))
+
+
+def _print_plan(lines: list[dict[str, Any]]) -> None:
+    """Print what `reproduce` would train."""
+    columns = ("row", "protocol", "folds", "seeds", "epochs", "clips", "rows", "clips/s", "hours")
+    table = [
+        [
+            *(line["row"], line["protocol"], line["folds"] or "-", line["seeds"], line["epochs"]),
+            figure(line["clips"], ","),
+            "in the store" if line["cached"] else "to compute",
+            *(figure(line["clips_per_second"], ".0f"), figure(line["hours"], ".2f")),
         ]
-        table.append([line["row"], line["metric"], *figures, line["runs"]])
-    print_table(columns, table, numbers=columns[2:])
-    conditions = {(one["corpus"], one["protocol"], one["published_corpus"], one["setting"]) for one in lines}
-    for trained_on, protocol, published_on, setting in sorted(conditions):
-        theirs = "" if published_on == trained_on else f"; published on {published_on}"
-        notice(f"ours: {trained_on}, {protocol}, {setting} setting{theirs}")
+        for line in lines
+    ]
+    print_table(columns, table, numbers=(*columns[2:6], *columns[7:]))
+    known = [line["hours"] for line in lines if line["hours"] is not None]
+    if len(known) < len(lines):
+        notice("the rows to compute come first: build them, or train one row, and plan again")
+    notice(f"at most {sum(known):.1f} hours here, as one step of each network was timed now")
+
+
+def _print_results(lines: list[dict[str, Any]], recipe: Recipe) -> None:
+    """Print published results beside ours, and under the table what both are of."""
+    columns = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "p", "runs", "setting")
+    table, why = [], []
+    for line in lines:
+        interval, baseline = line.get("interval"), line.get("baseline") or {}
+        setting = line["setting"].upper() if line["setting"] == "reduced" else line["setting"]
+        table.append(
+            [
+                *(line["row"], line["metric"]),
+                with_deviation(line["published"], line["published_deviation"]),
+                with_deviation(line["ours"], line["deviation"]),
+                f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "-",
+                *(figure(line.get("chance"), ".2f"), figure(baseline.get("figure"), ".4f")),
+                *(figure(baseline.get("p_corrected"), ".3f"), line["runs"], setting or "-"),
+            ]
+        )
+        why += [f"no figure of ours on {line['corpus']}: {line['why']}"] if line.get("why") else []
+    print_table(columns, table, numbers=columns[2:-1])
+    for text in (*dict.fromkeys(why), *dict.fromkeys(map(_condition, (one for one in lines if one["runs"])))):
+        notice(text)
+    notice("95 %: over speakers. baseline: linear SVM on functionals of the same rows; p: that ours equals it (Holm)")
+    for text in (*filter(None, [recipe.deviation]), *recipe.departures):
+        notice(f"note: {text}")
+
+
+def with_deviation(value: float | None, deviation: float | None) -> str:
+    """Return a figure, with its deviation where it has one."""
+    return figure(value, ".4f") + (f" +- {deviation:.4f}" if deviation is not None else "")
+
+
+def _condition(line: dict[str, Any]) -> str:
+    """Return on what a result of ours was measured, in words."""
+    theirs = line.get("published_corpus")
+    task = f", {line['classes']} classes ({line['task']})" if line.get("classes") else ""
+    over = f", +- over {line['deviation_over']}" if line.get("deviation_over") else ""
+    published = f"; published on {theirs}" if theirs and theirs != line["corpus"].partition("/")[0] else ""
+    return f"ours: {line['corpus']}, {line['protocol']}{task}, {line['setting']} setting{over}{published}"

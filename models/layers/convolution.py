@@ -284,8 +284,8 @@ class LocalFeatureBlock(nn.Module):
         Zeros on both sides of each axis; `(k - 1) / 2` keeps an image's size.
     activation : callable
         Rises monotonically, value by value.
-    norm : bool
-        False leaves the batch norm out.
+    norm : callable or None
+        Makes the batch norm from its number of channels; None leaves it out.
 
     References
     ----------
@@ -301,13 +301,13 @@ class LocalFeatureBlock(nn.Module):
         *,
         padding: tuple[int, ...],
         activation: Callable[[Tensor], Tensor],
-        norm: bool = True,
+        norm: Callable[[int], MaskedBatchNorm] | None = MaskedBatchNorm,
     ) -> None:
         super().__init__()
         flat = len(kernel) == 1
         convolution = nn.Conv1d if flat else nn.Conv2d
         self.conv = convolution(inputs, outputs, kernel, padding=padding)  # type: ignore[arg-type]
-        self.norm = MaskedBatchNorm(outputs) if norm else None
+        self.norm = None if norm is None else norm(outputs)
         self.pool, self.activation = pool, activation
         self._maximum: Callable[..., Tensor] = F.max_pool1d if flat else F.max_pool2d
 

@@ -45,7 +45,7 @@ class DigitsBase(nn.Module):
         self.softmax = softmax
         self.blocks = nn.Sequential(
             *(
-                LocalFeatureBlock(*pair, (3, 3), (2, 2), padding=(2, 2), activation=F.relu, norm=False)
+                LocalFeatureBlock(*pair, (3, 3), (2, 2), padding=(2, 2), activation=F.relu, norm=None)
                 for pair in pairwise(BASE_CHANNELS)
             )
         )

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import Tensor, nn
 
 from featurestore.errors import SpecError
-from models.layers.convolution import LocalFeatureBlock
+from models.layers.convolution import LocalFeatureBlock, MaskedBatchNorm
 from models.layers.frames import check_sizes, clips_of_length
 from models.layers.initialisation import draw_as_keras
 from models.layers.recurrent import without_autocast
@@ -26,6 +26,8 @@ TIME_POOLS = {"original": (2, 4, 4, 4), "dense": (2, 4, 4, 4), "modified": (2, 2
 """Pooling along time by variant. The source says only that the modified network pools less along the frames."""
 NAMES = {"original": "zhao-2d", "dense": "zhao-2d-dense", "modified": "zhao-2d-modified"}
 WAVE_POOL = 4
+NORMS = {False: MaskedBatchNorm, True: partial(MaskedBatchNorm, eps=1e-3, momentum=0.01)}
+"""Batch norm with PyTorch's constants, and with those of Keras, which writes its momentum as 0.99."""
 
 
 class Zhao2d(nn.Module):
@@ -42,6 +44,8 @@ class Zhao2d(nn.Module):
         Units of the LSTM, or of each dense layer; the paper has 256.
     frames : int
         Frames that every clip is cut or lengthened to; the source has 251.
+    keras_batch_norm : bool
+        Batch norm with Keras' constants (momentum 0.99, eps 1e-3), as in the source, in place of PyTorch's.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Zhao2d(nn.Module):
         variant: str = "original",
         hidden: int = 256,
         frames: int = 251,
+        keras_batch_norm: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -61,7 +66,7 @@ class Zhao2d(nn.Module):
         self.frames = frames
         self.blocks = nn.Sequential(
             *(
-                LocalFeatureBlock(*pair, (3, 3), pool, padding=(1, 1), activation=F.elu)
+                LocalFeatureBlock(*pair, (3, 3), pool, padding=(1, 1), activation=F.elu, norm=NORMS[keras_batch_norm])
                 for pair, pool in zip(
                     pairwise(CHANNELS), zip(BAND_POOLS, TIME_POOLS[variant], strict=True), strict=True
                 )
@@ -95,6 +100,8 @@ class Zhao1d(nn.Module):
         Units of the LSTM.
     samples : int
         Samples that every clip is cut or lengthened to, at least 256; 128,000 are the source's 8 s at 16 kHz.
+    keras_batch_norm : bool
+        As in `Zhao2d`.
     """
 
     def __init__(
@@ -104,6 +111,7 @@ class Zhao1d(nn.Module):
         *,
         hidden: int = 256,
         samples: int = 128_000,
+        keras_batch_norm: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -112,7 +120,9 @@ class Zhao1d(nn.Module):
         self.samples = samples
         self.blocks = nn.Sequential(
             *(
-                LocalFeatureBlock(*pair, (3,), (WAVE_POOL,), padding=(1,), activation=F.elu)
+                LocalFeatureBlock(
+                    *pair, (3,), (WAVE_POOL,), padding=(1,), activation=F.elu, norm=NORMS[keras_batch_norm]
+                )
                 for pair in pairwise(CHANNELS)
             )
         )
@@ -152,7 +162,7 @@ CARD = ModelCard(
     input="zhao: log-mel rows [251, 128]",
     source="2D CNN LSTM for SER implementation, 2021, after Zhao, Mao and Chen 2019",
     parameters=656_839,
-    settings=("hidden", "frames"),
+    settings=("hidden", "frames", "keras_batch_norm"),
 )
 NETWORKS = {
     "zhao-2d": CARD,
@@ -164,6 +174,6 @@ NETWORKS = {
         source="Zhao, Mao and Chen, Speech emotion recognition using deep 1D & 2D CNN LSTM networks, 2019",
         parameters=484_423,
         bands=1,
-        settings=("hidden", "samples"),
+        settings=("hidden", "samples", "keras_batch_norm"),
     ),
 }

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from pipelines.experiments.kept_results import keep_results
 from pipelines.experiments.listener import SILENT, Listener
-from pipelines.experiments.prepare import Prepared, mean_figure, prepare, train_prepared
+from pipelines.experiments.prepare import prepare, train_prepared
 from pipelines.experiments.settings import recipe_on
 
 if TYPE_CHECKING:
     from featurestore.store import Store
-    from pipelines.experiments.recipe import PublishedRow, Recipe
-
-
-COMMITTED = Path(__file__).resolve().parents[1] / "recipes" / "results.json"
-"""Results that were measured in full: in a checkout a link to `docs/results.json`, in an installation a file."""
+    from pipelines.experiments.recipe import Experiment, PublishedRow, Recipe
 
 
 def reproduce(
@@ -30,6 +26,7 @@ def reproduce(
     seeds: int = 1,
     full: bool = False,
     rows: Sequence[str] = (),
+    plan: bool = False,
     keep: str | Path | None = None,
     folder: str | Path | None = None,
     device: str = "auto",
@@ -39,6 +36,8 @@ def reproduce(
     """Train the rows of a recipe's published table and return each published result next to ours.
 
     The same call resumes an interrupted one: trainings are in `folder/ROW/seed-N`, and those that have ended are read.
+    Rows that are the same experiment are trained once, in the folder of the first of them. A baseline (functionals and
+    a linear SVM, `models.baselines`) is fitted on the same sides, and every row is tested against it.
 
     Parameters
     ----------
@@ -49,119 +48,74 @@ def reproduce(
     corpus : str, optional
         Train on this corpus; each row's own if there is none.
     seeds, full, rows
-        Trainings of each row; whether to train as published, for hours, and not in the recipe's reduced setting, whose
-        figures mean nothing; the names of the rows to train, all if there are none.
+        Trainings of each row; whether to train as published, for hours, and not in the recipe's reduced setting, which
+        tells a network that learns from one that does not, and no more; the names of the rows to train, all if there
+        are none.
+    plan : bool
+        Train nothing, and return what would be trained, see `pipelines.experiments.planning.planned`.
     keep, folder : str or Path, optional
         A JSON file that gets the lines, beside the folder's `results.json`; and that folder.
 
     Returns
     -------
     list of dict
-        A line for each published result: `row, metric, published, ours, deviation, runs, corpus, protocol` and more.
+        A line for each result, as `pipelines.experiments.row_figures.measured_lines` returns it.
     """
     from featurestore.corpus.protocols import find_split
     from featurestore.store import open_store
+    from pipelines.experiments.planning import planned
     from pipelines.experiments.recipe import read_recipe
+    from pipelines.experiments.row_figures import baseline_of, corrected, measured_lines
 
     known = recipe_on(read_recipe(recipe), corpus, listener)
     store, setting = open_store(store), "full" if full else "reduced"
     where = Path(folder or Path("runs") / "-".join(filter(None, ("reproduce", known.name, corpus, setting))))
+    chosen = chosen_rows(known, corpus, rows, full=full)
+    if plan:
+        return planned(store, chosen, known, where, seeds=seeds, jobs=jobs, device=device, listener=listener)
     lines: list[dict[str, Any]] = []
-    for row in _chosen_rows(known, corpus, rows, full):
-        experiment = known.experiment(corpus or row.corpus, row, reduced=not full)
+    for row, experiment, name in chosen:
         every_fold = find_split(experiment.split.name).folds
         prepared = prepare(store, experiment, source=source, every_fold=every_fold, listener=listener)
         trainings = []
         for seed in range(seeds):
-            run = where / re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-") / f"seed-{seed}"
             how: dict[str, Any] = {"seed": seed, "device": device, "jobs": jobs, "listener": listener}
+            run = where / name / f"seed-{seed}"
             trainings.append(train_prepared(prepared, run, f"{row.name}, seed {seed}", **how))
-        same_folds = experiment.dataset.corpus.partition("/")[0] == row.corpus and not experiment.split.first_folds
-        metrics = [metric for metric in row.published if same_folds or not metric.startswith("fold ")]
-        found = [{**_line(row, metric, trainings, prepared), "setting": setting} for metric in metrics]
+        baseline = baseline_of(prepared, where / "baselines", listener)
+        task = known.task(corpus or row.corpus, row)
+        found = measured_lines(row, task, prepared, trainings, where / name, baseline)
+        lines = corrected([*lines, *({**line, "setting": setting} for line in found)])
         for file in (where / "results.json", *([keep] if keep else [])):
-            keep_results(Path(file), known.name, found)
-        lines += found
+            keep_results(Path(file), known.name, lines)
     return lines
 
 
-def committed_results(recipe: str, corpus: str | None = None, listener: Listener = SILENT) -> list[dict[str, Any]]:
-    """Return the lines of a recipe that are kept in the repository; `SpecError` if there are none."""
-    from featurestore.errors import SpecError
-    from pipelines.experiments.recipe import read_recipe
+def chosen_rows(
+    recipe: Recipe, corpus: str | None, names: Sequence[str] = (), *, full: bool = True
+) -> list[tuple[PublishedRow, Experiment, str]]:
+    """Return the rows to train with their experiments and the names of their folders, which equal experiments share.
 
-    name = recipe_on(read_recipe(recipe), corpus, listener).name
-    lines = kept_results(COMMITTED).get(name, {}).get("rows", [])
-    if not lines:
-        raise SpecError(f"no results of recipe {name!r} are kept here yet: train it without --show.")
-    return list(lines)
-
-
-def _chosen_rows(recipe: Recipe, corpus: str | None, names: Sequence[str], full: bool) -> list[PublishedRow]:
-    """Return the rows to train: those of the corpus if the table has any, else those of the recipe's own corpus."""
+    Rows are those of the corpus if the table has any; else those of the recipe's own corpus, one of each experiment,
+    since two tasks of the published corpus can be one on another. Without a corpus, all that were published.
+    """
     from featurestore.errors import SpecError, UnknownNameError
 
     rows = list(recipe.rows())
     if not rows:
         raise SpecError(f"recipe {recipe.name!r} has no [[rows]] of a published table.")
-    if corpus is not None:
-        first: dict[str, PublishedRow] = {}
-        for row in rows:  # one of each experiment: two tasks of the published corpus can be one on another
-            if row.corpus == recipe.corpus:
-                first.setdefault(str(recipe.experiment(corpus, row, reduced=not full).to_dict()), row)
-        rows = [row for row in rows if row.corpus == corpus] or list(first.values())
+    own = [row for row in rows if row.corpus == corpus]
+    if corpus is None:
+        wanted = [row for row in rows if row.published]
+    else:
+        wanted = own or [row for row in rows if row.corpus == recipe.corpus]
+    found, folders = [], dict[str, str]()
+    for row in wanted:
+        experiment = recipe.experiment(corpus or row.corpus, row, reduced=not full)
+        same, name = str(experiment.to_dict()), re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
+        if same not in folders or corpus is None or own:
+            found.append((row, experiment, folders.setdefault(same, name)))
     for name in names:
-        if name not in {row.name for row in rows}:
-            raise UnknownNameError("row", name, [row.name for row in rows])
-    return [row for row in rows if not names or row.name in names]
-
-
-def _line(row: PublishedRow, metric: str, trainings: list[list[dict[str, Any]]], prepared: Prepared) -> dict[str, Any]:
-    """Return a published result next to ours; the deviation is that of seeds, or with one seed of folds."""
-    measured = metric
-    if metric.startswith("fold "):
-        _, number, measured = metric.split(" ", 2)
-        trainings = [[results[int(number) - 1]] for results in trainings]
-    by_seed = [mean_figure(results, measured) for results in trainings]
-    spread = by_seed if len(by_seed) > 1 else [mean_figure([result], measured) for result in trainings[0]]
-    published, deviation = row.published[metric]
-    return {
-        "row": row.name,
-        "metric": metric,
-        "published": published,
-        "published_deviation": deviation,
-        "published_corpus": row.corpus,
-        "ours": fmean(by_seed),
-        "deviation": stdev(spread) if len(spread) > 1 else None,
-        "runs": sum(map(len, trainings)),
-        "corpus": prepared.experiment.dataset.corpus,
-        "protocol": prepared.experiment.split.name,
-        "dataset_digest": prepared.view.digest,
-        "device": trainings[0][0]["device"],
-    }
-
-
-def kept_results(path: Path) -> dict[str, Any]:
-    """Return the lines that a JSON file keeps, `{recipe: {"rows": [...]}}`; empty where there is no file yet."""
-    from models.runs.checkpoint import read_json
-
-    return dict(read_json(path)) if path.is_file() else {}
-
-
-def keep_results(path: Path, name: str, lines: list[dict[str, Any]]) -> None:
-    """Put lines of a recipe in the place of those of the same row, metric, corpus and setting."""
-    from featurestore.typed_values import typed
-    from models.errors import CheckpointError
-    from models.runs.checkpoint import write_json
-
-    document = kept_results(path)
-    system = typed(document.setdefault(name, {}), dict, f"{path}: {name}", CheckpointError)
-    rows = typed(system.get("rows", []), tuple[dict[str, Any], ...], f"{path}: rows of {name}", CheckpointError)
-    new = {_place(line) for line in lines}
-    system["rows"] = [*(line for line in rows if _place(line) not in new), *lines]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, document)
-
-
-def _place(line: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(line.get(name)) for name in ("row", "metric", "corpus", "protocol", "setting"))
+        if name not in {row.name for row, _, _ in found}:
+            raise UnknownNameError("row", name, [row.name for row, _, _ in found])
+    return [one for one in found if not names or one[0].name in names]

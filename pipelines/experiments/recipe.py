@@ -21,7 +21,8 @@ DEFAULT_MODEL = "mathworks-cnn-lstm"
 SIDES = ("", "train", "validation", "test")
 TABLES = ("dataset", "split", "model", "training", "vote")
 """Tables that describe an experiment; a corpus, a row and the reduced setting may change any of them."""
-KEYS = ("title", "source", *TABLES, "published", "corpora", "reduced", "rows", "tune")
+TEXTS = ("title", "source", "task", "deviation")
+KEYS = (*TEXTS, "departures", *TABLES, "published", "corpora", "reduced", "rows", "tune")
 Plain: TypeAlias = bool | int | float | str
 """What a setting of a model can be."""
 
@@ -180,13 +181,19 @@ def _section(kind: type[Any], where: str, table: Any) -> Any:  # noqa: ANN401 (o
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One row of a published table: what was trained, and its results."""
+    """One row of a published table: what was trained, and its results; or a row of our own beside them."""
 
     name: str
     corpus: str
     """Corpus of the published results."""
+    task: str
+    """What the classes are; figures of two tasks do not compare."""
+    note: str
+    """What a reader has to know about this row; may be empty."""
     published: Mapping[str, tuple[float, float | None]]
     """Value and deviation by metric, such as `test uar`; the deviation is None where none was published."""
+    metrics: tuple[str, ...]
+    """Those published, then others to measure."""
     changes: Mapping[str, Mapping[str, Any]]
     """What differs from the recipe, by table."""
 
@@ -209,6 +216,21 @@ class Recipe:
         return tuple(dict.fromkeys((self.corpus, *self.document.get("corpora", {}))))
 
     @property
+    def departures(self) -> tuple[str, ...]:
+        """Where the recipe does otherwise than its source, or the source leaves something open."""
+        return tuple(" ".join(text.split()) for text in self.document.get("departures", ()))
+
+    @property
+    def deviation(self) -> str:
+        """What the published deviations are of, in words."""
+        return str(self.document.get("deviation", ""))
+
+    def task(self, corpus: str, row: PublishedRow) -> str:
+        """Return what the classes of a row are on a corpus; empty where the recipe does not say."""
+        own = row.task if corpus == row.corpus else ""
+        return str(self.document.get("corpora", {}).get(corpus, {}).get("task", own))
+
+    @property
     def space(self) -> Mapping[str, Any]:
         """What `tune` searches: a rule by the name of a field."""
         return dict(self.document.get("tune", {}))
@@ -217,13 +239,16 @@ class Recipe:
         """Yield the rows of the published table, in the source's order."""
         for entry in self.document.get("rows", ()):
             where = f"[[rows]] of recipe {self.name!r}"
-            _check_part(entry, ("name", "corpus", "published", *TABLES), where)
-            if "name" not in entry or not entry.get("published"):
-                raise SpecError(f"{where}: a row needs a name and published results.")
-            published = typed(entry["published"], dict, f"{where}: published")
+            _check_part(entry, ("name", "corpus", "task", "note", "metrics", "published", *TABLES), where)
+            if "name" not in entry or not (entry.get("published") or entry.get("metrics")):
+                raise SpecError(f"{where}: a row needs a name, and published results or metrics.")
+            published = typed(entry.get("published", {}), dict, f"{where}: published")
             figures = {metric: _figure(value, f"{where}: {metric}") for metric, value in published.items()}
-            name, on = (typed(entry.get(key, self.corpus), str, f"{where}: {key}") for key in ("name", "corpus"))
-            yield PublishedRow(name, on, figures, {table: entry[table] for table in TABLES if table in entry})
+            defaults = {"name": "", "corpus": self.corpus, "task": self.document.get("task", ""), "note": ""}
+            texts = {key: typed(entry.get(key, default), str, f"{where}: {key}") for key, default in defaults.items()}
+            others = typed(entry.get("metrics", []), tuple[str, ...], f"{where}: metrics")
+            changes = {table: entry[table] for table in TABLES if table in entry}
+            yield PublishedRow(**texts, published=figures, metrics=(*figures, *others), changes=changes)
 
     def experiment(
         self, corpus: str | None = None, row: PublishedRow | None = None, *, reduced: bool = False
@@ -282,8 +307,12 @@ def read_recipe(name: str) -> Recipe:
     if "corpus" not in document.get("dataset", {}):
         raise SpecError(f"{where} has no [dataset] with a corpus.")
     recipe.experiment()
+    for text in TEXTS:
+        typed(document.get(text, ""), str, f"{where}: {text}")
+    typed(document.get("departures", []), tuple[str, ...], f"{where}: departures")
     for corpus, changes in document.get("corpora", {}).items():
-        _check_part(changes, TABLES, f"[corpora.{corpus}]")
+        _check_part(changes, (*TABLES, "task"), f"[corpora.{corpus}]")
+        typed(changes.get("task", ""), str, f"[corpora.{corpus}]: task")
         recipe.experiment(corpus)
     _check_part(document.get("reduced", {}), TABLES, "[reduced]")
     recipe.experiment(reduced=True)

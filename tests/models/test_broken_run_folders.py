@@ -15,7 +15,7 @@ from models.runs.checkpoint import read_tensors, write_tensors
 from models.runs.folders import pooled_summary
 from models.training import train
 from models.training_state import CHECKPOINT, seal
-from pipelines.experiments.published import keep_results
+from pipelines.experiments.kept_results import keep_results
 from pipelines.experiments.recipe import DatasetChoice, Experiment
 from pipelines.experiments.search import Search
 from pipelines.experiments.training import recorded_folds, recorded_run

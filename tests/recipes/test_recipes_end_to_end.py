@@ -12,10 +12,10 @@ from cli.main import run
 
 CASES = [
     ("digits", "speech_commands_v1", ("BaseModel", "ParallelNet")),
-    ("etienne", "iemocap", ("8 kHz, oversampling, VTLP",)),
-    ("zhao", "aihub_emotion", ("modified, Korean",)),
-    ("keren", "fau_aibo", ("table I, 2 classes, CLSTM", "table I, 5 classes, standard")),
-    ("keren", "agender", ("table II, gender, log mel, CBLSTM", "table III, age, log mel, standard")),
+    ("etienne", "iemocap", ("8 kHz oversampling VTLP",)),
+    ("zhao", "aihub_emotion", ("Korean modified",)),
+    ("keren", "fau_aibo", ("table I 2 classes CLSTM", "table I 5 classes standard")),
+    ("keren", "agender", ("table II gender log mel CBLSTM", "table III age log mel standard")),
 ]
 
 

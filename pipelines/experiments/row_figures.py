@@ -1,0 +1,201 @@
+"""What a row of a published table gave: its figures with an interval, chance, and a baseline that it is tested against.
+
+Whether a row is above its baseline by more than chance is tested by exchanging the answers of the two, see
+`models.figures.comparison`. A table has many rows, of which some would be by luck: its p-values are corrected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean, median, stdev
+from typing import TYPE_CHECKING, Any
+
+from pipelines.experiments.prepare import Prepared, mean_figure
+
+if TYPE_CHECKING:
+    from models.figures.predictions import Predictions
+    from pipelines.experiments.listener import Listener
+    from pipelines.experiments.recipe import PublishedRow
+
+BASELINE = "svm-linear"
+TESTED = ("accuracy", "uar")
+"""Measures that have an interval and a test."""
+
+
+def measured_lines(
+    row: PublishedRow,
+    task: str,
+    prepared: Prepared,
+    trainings: Sequence[Sequence[dict[str, Any]]],
+    folder: Path,
+    baseline: Path,
+) -> list[dict[str, Any]]:
+    """Return a line for each result of a row: what was published, and what our runs gave.
+
+    Parameters
+    ----------
+    task : str
+        What our classes are. A published result stands beside ours only if it is of the same task.
+    trainings : sequence of sequence of dict
+        Results by seed, and by fold of a protocol with folds.
+    folder : Path
+        Holds the runs, `seed-0` and so on.
+    baseline : Path
+        Run of a baseline on the same sides.
+
+    Returns
+    -------
+    list of dict
+        `row, metric, task, classes, published, published_deviation, published_corpus, ours, deviation, runs, corpus,
+        protocol, dataset_digest, device, note`, and
+
+        - `chance`: of accuracy, what always answering the most frequent class gives; of UAR, one over the classes;
+        - `deviation_over`: `seeds` or `folds`, what the deviation is of;
+        - `interval`: 95 %, over speakers, of all test items together; None where there are too few speakers;
+        - `baseline`: `model`, `normalisation`, its `figure`, `difference` (ours minus its), the `p_value` of that over
+          `exchanged` (speakers or items), and `p_corrected` (Holm) over the rows of a table;
+        - `seconds` and `clips_per_second` of the trainings.
+    """
+    experiment = prepared.experiment
+    on = experiment.dataset.corpus.partition("/")[0]
+    by_fold = on == row.corpus and not experiment.split.first_folds
+    beside = task == row.task if task or row.task else on == row.corpus
+    described = {
+        "row": row.name,
+        "task": task,
+        "published_corpus": row.corpus if row.published and beside else None,
+        "corpus": experiment.dataset.corpus,
+        "protocol": experiment.split.name,
+        "dataset_digest": prepared.view.digest,
+        "device": trainings[0][0]["device"],
+        "seconds": round(sum(result["seconds"] for results in trainings for result in results), 1),
+        "clips_per_second": median(result["clips_per_second"] for results in trainings for result in results),
+        "note": row.note,
+        "why": None,
+    }
+    runs = [folder / f"seed-{seed}" for seed in range(len(trainings))]
+    lines = []
+    for metric in row.metrics:
+        if metric.startswith("fold ") and not by_fold:
+            continue
+        published, deviation = row.published.get(metric, (None, None)) if beside else (None, None)
+        judged = _judged(metric, runs, baseline)
+        figures = {"published": published, "published_deviation": deviation, **_ours(metric, trainings), **judged}
+        lines.append({"row": row.name, "metric": metric, **described, **figures})
+    return lines
+
+
+def _ours(metric: str, trainings: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the mean over seeds and folds; its deviation is that of seeds, or with one seed of folds."""
+    fold, measured = fold_of(metric)
+    chosen = [[results[fold - 1]] if fold else results for results in trainings]
+    by_seed = [mean_figure(list(results), measured) for results in chosen]
+    by_fold = [mean_figure([result], measured) for result in chosen[0]]
+    spread, over = (by_seed, "seeds") if len(by_seed) > 1 else (by_fold, "folds")
+    several = len(spread) > 1
+    return {
+        "ours": fmean(by_seed),
+        "deviation": stdev(spread) if several else None,
+        "deviation_over": over if several else None,
+        "runs": sum(map(len, chosen)),
+    }
+
+
+def _judged(metric: str, runs: Sequence[Path], baseline: Path) -> dict[str, Any]:
+    """Return classes, chance, interval and the test against the baseline, from the predictions of all items."""
+    from models.figures.intervals import intervals
+    from models.figures.metrics import chance
+    from models.runs.folders import RunFolder
+
+    fold, measured = fold_of(metric)
+    side, _, measure = measured.partition(" ")
+    found = [one for run in runs for one in RunFolder.of(run).predictions(side)]
+    by_chance = chance(found[0].confusion, found[0].classes)
+    tested = measure in TESTED and not fold
+    return {
+        "classes": len(found[0].classes),
+        "chance": by_chance.get(measure),
+        "interval": intervals(found)["interval"][measure] if tested else None,
+        "baseline": _against(found, baseline, side, measure) if tested else None,
+    }
+
+
+def _against(found: Sequence[Predictions], baseline: Path, side: str, measure: str) -> dict[str, Any]:
+    """Return the baseline's figure and the test of ours against it, recording by recording."""
+    import numpy as np
+
+    from models.figures.comparison import compare
+    from models.runs.folders import RunFolder
+    from models.runs.run import read_config
+
+    opened = RunFolder.of(baseline)
+    ours, theirs = (  # copies that voted, or a warped one that validates, stand for their recording
+        [dataclasses.replace(one, copies=np.zeros_like(one.copies)) for one in runs]
+        for runs in (found, opened.predictions(side))
+    )
+    result = compare(ours, theirs, names=("the row", f"its baseline {baseline}"))
+    config = read_config(opened.runs()[0])
+    return {
+        "model": config.model,
+        "normalisation": config.training.normalisation,
+        "figure": result[measure]["second"],
+        "difference": result[measure]["difference"],
+        "p_value": result[measure]["p_value"],
+        "p_corrected": None,
+        "exchanged": result["unit"],
+    }
+
+
+def fold_of(metric: str) -> tuple[int, str]:
+    """Return the number of the fold that a metric is of, 0 for all, and the metric, such as `test uar`."""
+    if not metric.startswith("fold "):
+        return 0, metric
+    _, number, measured = metric.split(" ", 2)
+    return int(number), measured
+
+
+def corrected(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return lines whose p-values are corrected over the rows of one metric, corpus, protocol and setting."""
+    from models.figures.comparison import holm
+
+    lines, tables = list(lines), defaultdict[tuple[Any, ...], list[int]](list)
+    for place, line in enumerate(lines):
+        if line.get("baseline"):
+            tables[tuple(line[name] for name in ("metric", "corpus", "protocol", "setting"))].append(place)
+    for places in tables.values():
+        found = holm([lines[place]["baseline"]["p_value"] for place in places])
+        for place, value in zip(places, found, strict=True):
+            lines[place] = {**lines[place], "baseline": {**lines[place]["baseline"], "p_corrected": value}}
+    return lines
+
+
+def baseline_of(prepared: Prepared, folder: Path, listener: Listener) -> Path:
+    """Return the run of a baseline on the clean rows of an experiment's sides; fitted unless `folder` holds it.
+
+    It trains on the training side alone, as a network does, and normalises as it does where it can.
+    """
+    from featurestore.checksummed_json import digest
+    from models.baselines.runs import SCOPES, Baseline, BaselineSpec, configure_baseline, write_baseline
+    from models.runs.folders import fold_folder
+
+    experiment = prepared.experiment
+    scope = experiment.training.get("normalisation", "training")
+    spec = BaselineSpec(BASELINE, scope if scope in SCOPES and scope != "none" else "training")
+    split = dataclasses.replace(experiment.split, clean_in_training=False, validation_copy=0)
+    training = {"normalisation": spec.normalisation, "class_weights": "balanced"}
+    own = dataclasses.replace(experiment, split=split, model=BASELINE, model_settings={}, training=training)
+    clean = prepared.view.select(prepared.view.copies == 0)
+    rows = dataclasses.replace(prepared, experiment=own, view=clean, voters=None)
+    identity = digest([clean.digest, clean.table_id, own.to_dict()["split"], spec.normalisation])[:12]
+    several, run = len(rows.splits) > 1, folder / identity
+    runs = [fold_folder(run, number) if several else run for number in range(1, len(rows.splits) + 1)]
+    if all((one / "summary.json").is_file() for one in runs):
+        return run
+    listener.notice(f"baseline: {BASELINE} on functionals, normalised by {spec.normalisation}")
+    fitting = Baseline(clean, spec)
+    for sides, one in zip(rows.all_sides, runs, strict=True):
+        write_baseline(one, fitting.fit(sides), configure_baseline(sides, spec, **rows.origin(sides)))
+    return run
