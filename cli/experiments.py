@@ -25,6 +25,7 @@ from cli.options import (
     store_option,
     training_options,
     trust_code_option,
+    validate_option,
 )
 from cli.progress import progress_options
 from cli.runs import MEASURES, print_chance, print_runs, print_sides, print_summary
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     shell_complete=completion.splits_or_paths,
     help="speakers, loso/03, emodb/mathworks, sides.tsv, ... Default: the recipe's.",
 )
+@validate_option
 @training_options
 @click.option("--seeds", type=click.IntRange(1), help="Train this many times, with seeds 0, 1, ...")
 @click.option("--resume", type=click.Path(file_okay=False), metavar="RUN", help="Continue an interrupted run.")
@@ -110,6 +112,7 @@ def _print_training(result: dict[str, Any]) -> None:
     shell_complete=completion.splits_or_paths,
     help="A split with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.",
 )
+@validate_option
 @training_options
 @change_option
 @click.option("--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; an existing one is resumed.")
@@ -374,23 +377,24 @@ def _print_plan(lines: list[dict[str, Any]]) -> None:
 
 def _print_results(lines: list[dict[str, Any]], recipe: Recipe) -> None:
     """Print published results beside ours, and under the table what both are of."""
-    columns = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "p", "runs", "setting")
+    columns = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "runs")
     table, why = [], []
     for line in lines:
-        interval, baseline = line.get("interval"), line.get("baseline") or {}
-        setting = line["setting"].upper() if line["setting"] == "reduced" else line["setting"]
+        interval, baseline = line["interval"], line["baseline"]
+        reduced = " REDUCED" if line["setting"] == "reduced" else ""
         table.append(
             [
                 *(line["row"], line["metric"]),
                 with_deviation(line["published"], line["published_deviation"]),
-                with_deviation(line["ours"], line["deviation"]),
+                with_deviation(line["ours"], line["deviation"]) + reduced,
                 f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "-",
-                *(figure(line.get("chance"), ".2f"), figure(baseline.get("figure"), ".4f")),
-                *(figure(baseline.get("p_corrected"), ".3f"), line["runs"], setting or "-"),
+                figure(line["chance"], ".2f"),
+                f"{baseline['figure']:.2f} (p {baseline['p_corrected']:.3f})" if baseline else "-",
+                line["runs"],
             ]
         )
-        why += [f"no figure of ours on {line['corpus']}: {line['why']}"] if line.get("why") else []
-    print_table(columns, table, numbers=columns[2:-1])
+        why += [f"no figure of ours on {line['corpus']}: {line['why']}"] if line["why"] else []
+    print_table(columns, table, numbers=columns[2:])
     for text in (*dict.fromkeys(why), *dict.fromkeys(map(_condition, (one for one in lines if one["runs"])))):
         notice(text)
     notice("95 %: over speakers. baseline: linear SVM on functionals of the same rows; p: that ours equals it (Holm)")
@@ -405,8 +409,8 @@ def with_deviation(value: float | None, deviation: float | None) -> str:
 
 def _condition(line: dict[str, Any]) -> str:
     """Return on what a result of ours was measured, in words."""
-    theirs = line.get("published_corpus")
-    task = f", {line['classes']} classes ({line['task']})" if line.get("classes") else ""
-    over = f", +- over {line['deviation_over']}" if line.get("deviation_over") else ""
+    theirs = line["published_corpus"]
+    task = f", {line['classes']} classes ({line['task']})" if line["classes"] else ""
+    over = f", +- over {line['deviation_over']}" if line["deviation_over"] else ""
     published = f"; published on {theirs}" if theirs and theirs != line["corpus"].partition("/")[0] else ""
     return f"ours: {line['corpus']}, {line['protocol']}{task}, {line['setting']} setting{over}{published}"

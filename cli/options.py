@@ -159,6 +159,11 @@ device_option = click.option(
 leak_option = click.option(
     "--allow-leak", multiple=True, type=click.Choice(LEAKS), help="Allow sides to share this; repeatable."
 )
+validate_option = click.option(
+    "--validate",
+    type=click.Choice(["none"]),
+    help="none: the validation side of the split trains too, as with SPLIT-no-validation.",
+)
 change_option = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field, as in split.name=loso; repeatable."
 )

@@ -258,21 +258,6 @@ def sign_flip_test(
     return (1 + as_large) / (1 + permutations), False
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number: rejecting those up to 0.05 errs once or more in 5 % of tables.
-
-    References
-    ----------
-    S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
-    """
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(order), 0, -1)
-    rising = np.minimum(np.maximum.accumulate(np.asarray(p_values, np.float64)[order] * factors), 1.0)
-    found = np.empty(len(order))
-    found[order] = rising
-    return [float(one) for one in found]
-
-
 def _difference_intervals(
     ours: Sequence[Predictions], theirs: Sequence[Predictions]
 ) -> tuple[dict[str, list[float]], dict[str, Any]]:

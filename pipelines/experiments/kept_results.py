@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
 
 COMMITTED = Path(__file__).resolve().parents[1] / "recipes" / "results.json"
 """Results that come with the package: in a checkout a link to `docs/results.json`, in an installation a file."""
+
+NOTHING: Mapping[str, Any] = {
+    **dict.fromkeys(("row", "metric", "task", "corpus", "protocol", "dataset_digest", "device", "setting", "note"), ""),
+    **dict.fromkeys(("classes", "chance", "published", "published_deviation", "published_corpus")),
+    **dict.fromkeys(
+        ("ours", "deviation", "deviation_over", "interval", "baseline", "seconds", "clips_per_second", "why")
+    ),
+    **dict.fromkeys(("runs", "seeds"), 0),
+}
+"""A line of which nothing is known; earlier versions kept fewer of its values."""
 
 
 def committed_results(
@@ -43,10 +54,10 @@ def committed_results(
         for metric in row.metrics:
             places = [place for place, line in enumerate(kept) if (line["row"], line["metric"]) == (row.name, metric)]
             used.update(places)
-            lines += [{**unmeasured(known, row, metric), "why": None, **kept[place]} for place in places]
+            lines += [{**NOTHING, "task": row.task, "note": row.note, **kept[place]} for place in places]
             if not places and metric in row.published and corpus in (None, row.corpus):
                 lines.append(unmeasured(known, row, metric))
-    lines += [line for place, line in enumerate(kept) if place not in used]
+    lines += [{**NOTHING, **line} for place, line in enumerate(kept) if place not in used]
     if not lines:
         raise SpecError(f"no results of recipe {known.name!r} are kept here yet: train it without --show.")
     return corrected(lines)
@@ -59,27 +70,15 @@ def unmeasured(recipe: Recipe, row: PublishedRow, metric: str) -> dict[str, Any]
     published, deviation = row.published.get(metric, (None, None))
     manifest = find_manifest(row.corpus)
     return {
+        **NOTHING,
         "row": row.name,
         "metric": metric,
         "task": row.task,
-        "classes": None,
-        "chance": None,
         "published": published,
         "published_deviation": deviation,
         "published_corpus": row.corpus,
-        "ours": None,
-        "deviation": None,
-        "deviation_over": None,
-        "interval": None,
-        "runs": 0,
         "corpus": row.corpus,
         "protocol": recipe.experiment(row=row).split.name,
-        "baseline": None,
-        "dataset_digest": "",
-        "device": "",
-        "seconds": None,
-        "clips_per_second": None,
-        "setting": "",
         "note": row.note,
         "why": "not run yet" if manifest.downloadable else f"{manifest.title} is not at hand: {manifest.licence}",
     }

@@ -49,8 +49,8 @@ def measured_lines(
     Returns
     -------
     list of dict
-        `row, metric, task, classes, published, published_deviation, published_corpus, ours, deviation, runs, corpus,
-        protocol, dataset_digest, device, note`, and
+        `row, metric, task, classes, published, published_deviation, published_corpus, ours, deviation, runs, seeds,
+        corpus, protocol, dataset_digest, device, note`, and
 
         - `chance`: of accuracy, what always answering the most frequent class gives; of UAR, one over the classes;
         - `deviation_over`: `seeds` or `folds`, what the deviation is of;
@@ -101,6 +101,7 @@ def _ours(metric: str, trainings: Sequence[Sequence[dict[str, Any]]]) -> dict[st
         "deviation": stdev(spread) if several else None,
         "deviation_over": over if several else None,
         "runs": sum(map(len, chosen)),
+        "seeds": len(chosen),
     }
 
 

@@ -32,6 +32,7 @@ def chosen_experiment(
     model: str | None = None,
     copies: int | None = None,
     split: str | None = None,
+    validate: str | None = None,
     allow_leak: Sequence[str] = (),
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -49,6 +50,8 @@ def chosen_experiment(
         A dataset of the store; a name or file of a recipe; another corpus for it.
     model, split : str, optional
         Another network; another split or protocol.
+    validate : str, optional
+        `none`: the validation side of the split trains too, as with `SPLIT-no-validation`.
     copies : int, optional
         Augmented copies of each recording.
     allow_leak : sequence of str
@@ -65,15 +68,19 @@ def chosen_experiment(
     UnknownNameError
         If the recipe, the dataset or a field does not exist.
     """
-    from featurestore.errors import SpecError
+    from featurestore.corpus.protocols import NO_VALIDATION
+    from featurestore.errors import SpecError, UnknownNameError
     from featurestore.typed_values import check_listed
 
+    if validate not in (None, "none"):
+        raise UnknownNameError("value of validate", str(validate), ["none"], "Leave it out to validate.")
     check_listed("settings", settings, "['epochs=3']")
     check_listed("allow_leak", allow_leak, "['speaker']")
     experiment = _base(store, dataset, recipe, corpus, listener)
+    name = split or experiment.split.name
     changed = dataclasses.replace(
         experiment.split,
-        name=split or experiment.split.name,
+        name=name if validate is None or NO_VALIDATION in name else f"{name}{NO_VALIDATION}",
         allow_leak=tuple(sorted({*experiment.split.allow_leak, *allow_leak})),
     )
     given = {"epochs": epochs, "batch_size": batch_size, "seed": seed}

@@ -38,6 +38,7 @@ def train(
     model: str | None = None,
     copies: int | None = None,
     split: str | None = None,
+    validate: str | None = None,
     allow_leak: Sequence[str] = (),
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -61,7 +62,7 @@ def train(
         A dataset of the store. With a recipe, its rows take the place of the recipe's.
     recipe : str, optional
         Name or file of a recipe, see `featurestore recipes`.
-    corpus, model, copies, split, allow_leak, epochs, batch_size, seed, settings
+    corpus, model, copies, split, validate, allow_leak, epochs, batch_size, seed, settings
         What differs from the recipe, see `pipelines.experiments.settings.chosen_experiment`.
     store, source, jobs
         The store or where it is, the default one if there is none; where the corpus is; worker processes of a build.
@@ -92,7 +93,7 @@ def train(
     ranks, store = ranks or ALONE, open_store(store)
     changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}
     changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    changes |= {"settings": settings}
+    changes |= {"settings": settings, "validate": validate}
     if resume:
         _refuse_changes(dataset=dataset, recipe=recipe, **changes)
         before = recorded_run(Path(resume))
@@ -146,6 +147,7 @@ def crossval(
     model: str | None = None,
     copies: int | None = None,
     split: str | None = None,
+    validate: str | None = None,
     allow_leak: Sequence[str] = (),
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -187,7 +189,7 @@ def crossval(
     store = open_store(store)
     changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}
     changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    changes |= {"settings": settings}
+    changes |= {"settings": settings, "validate": validate}
     if scheduler:
         check_scheduler(scheduler, allow_unencrypted=allow_unencrypted)  # before a build that may take minutes
     if resume:

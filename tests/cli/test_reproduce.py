@@ -14,6 +14,8 @@ import pytest
 from command_line import ENVIRONMENT, error_line, featurestore
 from demo_corpus import ROOT
 
+from pipelines.experiments.recipe import read_recipe
+
 RECIPE = """
 title = "A table of two rows"
 [dataset]
@@ -36,6 +38,11 @@ published = { "test uar" = [0.9, 0.02], "validation accuracy" = 0.8 }
 name = "folds"
 split = { name = "loso", first_folds = 2 }
 published = { "test accuracy" = 0.5 }
+[[rows]]
+name = "folds of another table"
+split = { name = "loso", first_folds = 2 }
+published = { "test uar" = 0.4 }
+metrics = ["test accuracy"]
 [tune]
 learning_rate = { low = 0.0001, high = 0.1, log = true }
 batch_size = { choices = [16, 64] }
@@ -70,13 +77,16 @@ def test_every_published_figure_stands_beside_ours(lines):
         ("Slow & steady", "test uar", 0.9),
         ("Slow & steady", "validation accuracy", 0.8),
         ("folds", "test accuracy", 0.5),
+        ("folds of another table", "test uar", 0.4),
+        ("folds of another table", "test accuracy", None),
     ]
-    keys = {"row", "metric", "published", "ours", "deviation", "runs", "corpus", "protocol", "setting"}
+    keys = {"row", "metric", "published", "ours", "deviation", "runs", "corpus", "protocol", "baseline", "setting"}
     for line in lines:
         assert keys <= line.keys()
         assert 0 <= line["ours"] <= 1
         assert line["setting"] == "reduced"
-    assert [line["runs"] for line in lines] == [1, 1, 2]
+    assert [line["runs"] for line in lines] == [1, 1, 2, 2, 2]
+    assert [line["deviation_over"] for line in lines] == [None, None, "folds", "folds", "folds"]
     assert lines[2]["protocol"] == "loso"
     assert lines[2]["deviation"] is not None
 
@@ -87,6 +97,43 @@ def test_the_figures_are_those_of_the_runs(place, lines):
 
     assert len(found) == 2
     assert lines[2]["ours"] == pytest.approx(sum(found) / 2)
+
+
+def test_one_experiment_in_two_rows_is_trained_once(place, lines):
+    assert lines[2]["ours"] == lines[4]["ours"]
+    assert not (place / "runs" / "folds-of-another-table").exists()
+
+
+def test_a_row_is_told_beside_chance_and_a_baseline_on_the_same_items(place, lines):
+    *_, fold = sorted((place / "runs" / "baselines").glob("*/fold-*"))
+    summary = json.loads((fold / "summary.json").read_text())
+
+    for line in lines:
+        assert line["chance"] == pytest.approx(0.25)  # four classes, equally many of each
+        baseline = line["baseline"]
+        assert baseline["difference"] == pytest.approx(line["ours"] - baseline["figure"])
+        assert 0 < baseline["p_value"] <= baseline["p_corrected"] <= 1
+    assert summary["result"]["model"] == "svm-linear"
+    assert lines[2]["baseline"]["p_corrected"] == min(1, 2 * lines[2]["baseline"]["p_value"])  # two rows of the table
+
+
+def test_a_plan_tells_what_is_left_to_train_and_trains_nothing(place, lines):
+    how = ("--run", place / "runs")
+    told = run(place, "reproduce", place / "table.toml", "--plan", "--seeds", 2, *how)
+    planned = {line["row"]: line for line in json.loads(told.stdout)}
+
+    folds, other = planned["folds"], planned["folds of another table"]
+    assert (folds["folds"], folds["seeds"], folds["epochs"], folds["ended"]) == (2, 2, 1, 2)
+    assert folds["cached"]
+    assert folds["clips"] == 2 * sum(split["train"] for split in trained_on(place / "runs" / "folds" / "seed-0"))
+    assert folds["hours"] > 0
+    assert (other["trained_with"], other["hours"]) == ("folds", 0.0)
+    assert not (place / "runs" / "folds" / "seed-1").exists()
+
+
+def trained_on(folder: Path) -> list[dict[str, int]]:
+    """Return the rows of each side of each fold."""
+    return [json.loads(path.read_text())["rows"] for path in sorted(folder.glob("fold-*/config.json"))]
 
 
 def test_the_same_command_again_trains_nothing(place, lines):
@@ -100,6 +147,45 @@ def test_results_are_kept_once_a_row_under_the_name_of_the_recipe(place, lines):
     reproduced(place)
 
     assert json.loads((place / "kept.json").read_text())["table"]["rows"] == lines
+
+
+def test_another_task_has_no_published_figure(place, lines, tmp_path):
+    (tmp_path / "table.toml").write_text(
+        RECIPE.replace('title = "A table of two rows"', 'task = "five of others"').replace(
+            "[reduced]", '[corpora.demo]\ntask = "four of ours"\n[reduced]'
+        )
+    )
+
+    result = run(place, "reproduce", tmp_path / "table.toml", "--row", "folds", "--run", place / "runs")
+    (line,) = json.loads(result.stdout)
+
+    assert (line["task"], line["classes"], line["published"]) == ("four of ours", 4, None)
+    assert line["ours"] == lines[2]["ours"]
+
+
+@pytest.mark.parametrize("name", ["mathworks", "digits", "etienne", "zhao", "keren"])
+def test_every_published_figure_is_shown_beside_ours_or_beside_why_there_is_none(name):
+    published = [(row.name, metric) for row in read_recipe(name).rows() for metric in row.published]
+    lines = json.loads(featurestore("reproduce", name, "--show", "--json").stdout)
+
+    assert [found for found in published if found not in {(line["row"], line["metric"]) for line in lines}] == []
+    for line in lines:
+        assert (line["ours"] is None) == (line["runs"] == 0) == bool(line["why"])
+
+
+def test_the_page_of_results_is_written_from_what_was_measured():
+    benchmarks = ROOT / "benchmarks"
+    code = "import results_page as page; print(page.results_page(page.NOTES.read_text('utf-8'), page.RESULTS), end='')"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**ENVIRONMENT, "PYTHONPATH": f"{benchmarks}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+
+    written = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert written == result.stdout, "run: python benchmarks/results_page.py"
 
 
 def test_the_results_of_the_repository_are_shown_without_training():

@@ -72,3 +72,15 @@ def test_only_the_first_eight_seconds_count():
 
     assert torch.equal(whole, cut)
     assert not torch.allclose(cut, model(wave[:, :500], torch.tensor([500])), atol=1e-6)
+
+
+def test_batch_norm_has_the_constants_of_keras_where_it_is_asked_for_and_those_of_pytorch_elsewhere():
+    images, moved = torch.randn(2, 128, 128, generator=torch.Generator().manual_seed(1)), {}
+    for keras in (False, True):
+        model = build_model("zhao-2d", 7, 128, frames=128, keras_batch_norm=keras).train()
+        model(images, torch.tensor([128, 128]))
+        norms = [block.norm for block in model.blocks]
+        moved[keras] = norms[0].running_mean
+        assert {norm.eps for norm in norms} == {1e-3 if keras else 1e-5}
+
+    torch.testing.assert_close(moved[False], 10 * moved[True])  # a batch weighs 1 - 0.9, and 1 - 0.99

@@ -9,6 +9,7 @@ import pytest
 from featurestore.corpus.corpus_spec import find_corpus_spec
 from featurestore.corpus.protocols import find_split
 from featurestore.errors import SpecError, UnknownNameError
+from pipelines.experiments.published import chosen_rows
 from pipelines.experiments.recipe import Experiment, Recipe, read_recipe, recipe_names
 from pipelines.experiments.search import check_rule
 
@@ -63,6 +64,61 @@ def test_bands_of_agender_end_at_half_the_rate_of_its_recordings_with_and_withou
     assert {(one.rate, one.high_hz, one.window_length, one.hop_length) for one in log_mel} == {(8_000, 4_000, 200, 80)}
     assert len(found) - len(log_mel) == 16  # openSMILE's descriptors, at the rate of the recording
     assert recipe.experiment("fau_aibo").specs()[0].high_hz == 8_000
+
+
+def test_bands_of_digits_end_at_half_the_rate_of_the_recordings_of_fsdd():
+    recipe = read_recipe("digits")
+
+    for row in recipe.rows():
+        assert recipe.experiment("fsdd", row).specs()[0].high_hz == 4_000
+    assert recipe.experiment().specs()[0].high_hz is None
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_recipe_says_in_words_where_it_departs_from_its_source(name):
+    recipe = read_recipe(name)
+
+    assert len(recipe.departures) >= 4
+    assert all(text.endswith(".") and "\n" not in text for text in recipe.departures)
+    assert all(row.task for row in recipe.rows())
+    assert not [row.name for row in recipe.rows() if "," in row.name]
+
+
+def test_each_network_of_digits_is_trained_on_its_softmax_as_published_and_on_logits():
+    recipe = read_recipe("digits")
+    rows = {row.name: recipe.experiment(row=row).model_settings.get("softmax", False) for row in recipe.rows()}
+
+    assert len(rows) == 6
+    assert all(softmax is not name.endswith("on logits") for name, softmax in rows.items())
+
+
+def test_networks_of_zhao_have_the_batch_norm_of_keras_in_every_row():
+    recipe = read_recipe("zhao")
+
+    for row in recipe.rows():
+        assert recipe.experiment(row=row).model_settings == {"keras_batch_norm": True}
+        assert recipe.experiment(row=row).training["batch_norm"] == "moving"
+
+
+def test_rows_of_two_tables_that_are_one_experiment_share_their_runs():
+    folders = {row.name: folder for row, _, folder in chosen_rows(read_recipe("keren"), None)}
+
+    assert folders["table IV 2 classes cell last"] == folders["table I 2 classes CLSTM"]
+    assert folders["table IV 5 classes cell last"] == folders["table I 5 classes CLSTM"]
+    assert folders["table IV age cell max"] == folders["table III age log mel CLSTM"]
+    assert folders["table IV gender cell max"] == folders["table II gender log mel CLSTM"]
+    assert len(folders) - len(set(folders.values())) == 4
+
+
+def test_no_published_figure_stands_beside_another_task():
+    keren, digits = read_recipe("keren"), read_recipe("digits")
+    on_emodb = [row for row, _, _ in chosen_rows(keren, "emodb")]
+
+    assert len(on_emodb) == 10
+    assert not any(row.published for row in on_emodb)
+    assert {keren.task("emodb", row) for row in on_emodb} == {"seven emotions"}
+    assert {digits.task("fsdd", row) for row in digits.rows()} == {row.task for row in digits.rows()}
+    assert {keren.task("ravdess", row) for row in keren.rows()} == {""}  # nobody said what it would be
 
 
 def test_the_five_systems_are_recipes():
@@ -161,6 +217,8 @@ def test_an_unknown_key_of_a_part_that_is_not_used_is_an_error_all_the_same(tmp_
     [
         ('split = { name = "shuffled" }', 'split = { nam = "shuffled" }', "did you mean 'name'"),
         ('published = { "test accuracy" = 0.6 }', "", "published results"),
+        ('split = { name = "mathworks" }', "task = 3", "task must be a string"),
+        ('name = "small"', 'name = "small"\nmetrics = "test uar"', "metrics must be a list"),
         ('corpus = "demo"', "", "no \\[dataset\\] with a corpus"),
         ('split = { name = "mathworks" }', "copies = 3", "key of \\[corpora.emodb\\]"),
     ],
@@ -187,6 +245,7 @@ DEMO = '[dataset]\ncorpus = "demo"\ncopies = 2\n'
         ("corpora = 3", "", "corpora must be a table"),
         ("tune = 3", "", "tune must be a table"),
         ("title = 3", "", "title must be a string"),
+        ("departures = [3]", "", "departures: each value must be a string"),
         ("", "[corpora]\nemodb = 3", "corpora.emodb. must be a table"),
         ("", "[reduced]\ntraining = 3", "training must be a table"),
         ("", "[split]\nallow_leak = true", "allow_leak must be a list, not True"),

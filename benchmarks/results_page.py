@@ -1,0 +1,126 @@
+"""The page of results, from what was measured.
+
+    python benchmarks/results_page.py
+
+`docs/results.md` is `benchmarks/results_notes.md` with tables in the place of its marks, `{{ table RECIPE }}` and
+`{{ seeds RECIPE }}`, written from `docs/results.json`, which `featurestore reproduce NAME --full --keep
+docs/results.json` adds to. The notes hold no figure that the tables have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from featurestore.errors import SpecError
+from models.runs.checkpoint import write_atomically
+from pipelines.experiments.kept_results import committed_results, kept_results
+from pipelines.experiments.recipe import read_recipe
+
+HERE = Path(__file__).resolve().parent
+NOTES, RESULTS, PAGE = HERE / "results_notes.md", HERE.parent / "docs/results.json", HERE.parent / "docs/results.md"
+MARK = re.compile(r"^\{\{ (table|seeds) (\w+) \}\}$", re.MULTILINE)
+COLUMNS = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "p", "runs", "measured on")
+
+
+def results_page(notes: str, results: Path) -> str:
+    """Return the page; `SpecError` if a mark names a recipe without results."""
+    written = {"table": lambda name: table(name, results), "seeds": lambda name: seeds(name, results)}
+    return MARK.sub(lambda mark: written[mark[1]](mark[2]), notes)
+
+
+def table(recipe: str, results: Path) -> str:
+    """Return every published result beside ours or beside why there is none, how ours came about, and departures."""
+    known, lines = read_recipe(recipe), committed_results(recipe, file=results)
+    measured = [line for line in lines if line["runs"]]
+    parts = [grid(COLUMNS, map(_cells, lines)), *_told(lines), *map(_run_by, _trainings(measured, recipe))]
+    departures = [f"- {text}" for text in known.departures]
+    if departures:
+        parts.append("\n".join(["Where this departs from the source, or the source leaves it open:", "", *departures]))
+    return "\n\n".join(parts)
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows))
+
+
+def _cells(line: Mapping[str, Any]) -> list[str]:
+    interval, baseline = line["interval"], line["baseline"] or {}
+    where = f"{line['corpus']} {line['protocol']}" if line["runs"] else "not measured"
+    reduced = ", REDUCED" if line["setting"] == "reduced" else ""
+    return [
+        *(line["row"], line["metric"]),
+        _figure(line["published"], line["published_deviation"]),
+        _figure(line["ours"], line["deviation"]),
+        f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
+        *(_figure(line["chance"], digits=2), _figure(baseline.get("figure"))),
+        *(_figure(baseline.get("p_corrected"), digits=3), str(line["runs"] or ""), where + reduced),
+    ]
+
+
+def _figure(value: float | None, deviation: float | None = None, digits: int = 4) -> str:
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}" + (f" +- {deviation:.4f}" if deviation is not None else "")
+
+
+def _told(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return, a paragraph each, why rows were not measured, and notes on rows."""
+    lacking = {line["corpus"]: line["why"] for line in lines if line["why"]}
+    notes = {line["row"]: line["note"] for line in lines if line["note"]}
+    return [
+        *(f"Not measured on `{corpus}`: {why.rstrip('.')}." for corpus, why in lacking.items()),
+        *(["\n".join(f"- {row}: {note}." for row, note in notes.items())] if notes else []),
+    ]
+
+
+def _trainings(lines: Iterable[Mapping[str, Any]], recipe: str) -> list[dict[str, Any]]:
+    """Return, for each corpus, protocol and setting, the command that measured it, and what it cost."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        if line["seconds"] is None:  # measured before cost was kept
+            continue
+        place = (line["corpus"], line["protocol"], line["setting"])
+        corpus = str(line["corpus"]).partition("/")[0]
+        full = " --full" if line["setting"] == "full" else ""
+        command = f"featurestore reproduce {recipe} --corpus {corpus}{full} --seeds {line['seeds']}"
+        one = found.setdefault(place, {"command": command, "line": line, "seconds": {}})
+        one["seconds"][line["row"]] = line["seconds"]
+    return list(found.values())
+
+
+def _run_by(one: Mapping[str, Any]) -> str:
+    line, seconds = one["line"], sum(one["seconds"].values())
+    over = f" `+-` of ours is over {line['deviation_over']}." if line["deviation_over"] else ""
+    return (
+        f"`{one['command']}`: {line['classes']} classes ({line['task']}); {line['device']}, one thread, "
+        f"{seconds / 60:,.0f} minutes in training, on a machine that others used; dataset digest "
+        f"`{line['dataset_digest'][:12]}`.{over}"
+    )
+
+
+def seeds(recipe: str, results: Path) -> str:
+    """Return a table of the single trainings that are kept in full, and their mean and deviation."""
+    details = kept_results(results)[recipe]["details"]
+    columns = [(side, measure) for side in ("validation", "test") for measure in ("accuracy", "uar")]
+    rows = [[f"seed {run['seed']}", *(_figure(run[side][name]) for side, name in columns)] for run in details["runs"]]
+    spread = [details["statistics"][f"{side}_{name}"] for side, name in columns]
+    rows.append(["mean and deviation", *(_figure(one["mean"], one["deviation"]) for one in spread)])
+    heads = [f"{side} {'UAR' if name == 'uar' else name}" for side, name in columns]
+    cost = (run["seconds"] for run in details["runs"])
+    told = f"{details['runs'][0]['device']}; {min(cost := list(cost)):,.0f} to {max(cost):,.0f} s a run."
+    return f"{grid(['run', *heads], rows)}\n\n`{details['command']}`. {told}"
+
+
+def main() -> None:
+    """Write the page."""
+    if not NOTES.is_file():
+        raise SpecError(f"{NOTES} is missing: the page is written in a checkout.")
+    write_atomically(PAGE, results_page(NOTES.read_text(encoding="utf-8"), RESULTS).encode())
+
+
+if __name__ == "__main__":
+    main()
