@@ -52,7 +52,7 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
     where = f"{line['corpus']} {line['protocol']}" if line["runs"] else "not measured"
     reduced = ", REDUCED" if line["setting"] == "reduced" else ""
     return [
-        *(line["row"], line["metric"]),
+        *(line["row"], line["metric"].replace("uar", "UAR")),
         _figure(line["published"], line["published_deviation"]),
         _figure(line["ours"], line["deviation"]),
         f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",

@@ -371,8 +371,9 @@ def _print_plan(lines: list[dict[str, Any]]) -> None:
     print_table(columns, table, numbers=(*columns[2:6], *columns[7:]))
     known = [line["hours"] for line in lines if line["hours"] is not None]
     if len(known) < len(lines):
-        notice("the rows to compute come first: build them, or train one row, and plan again")
-    notice(f"at most {sum(known):.1f} hours here, as one step of each network was timed now")
+        notice("a dash: not known before the corpus is read (--source), or a row of this network was trained")
+    if known:
+        notice(f"at most {sum(known):.1f} hours of training, at the rate of one step timed now, or of the kept results")
 
 
 def _print_results(lines: list[dict[str, Any]], recipe: Recipe) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from pipelines.experiments.listener import Listener
 
 if TYPE_CHECKING:
     from featurestore.store import Store
+    from models.batches.loader import Sides
     from pipelines.experiments.prepare import Prepared
     from pipelines.experiments.recipe import Experiment, PublishedRow, Recipe
 
@@ -25,12 +28,13 @@ def planned(
     recipe: Recipe,
     folder: Path,
     *,
+    source: str | Path | None,
     seeds: int,
     jobs: int,
     device: str,
     listener: Listener,
 ) -> list[dict[str, Any]]:
-    """Return what each row would train, before anything is built or trained.
+    """Return what each row would train; nothing is written.
 
     Parameters
     ----------
@@ -38,54 +42,113 @@ def planned(
         As `pipelines.experiments.published.chosen_rows` returns them.
     folder : Path
         Where the runs are or will be.
+    source : str or Path, optional
+        Where the corpus is; it is read where the store does not have the rows yet.
 
     Returns
     -------
     list of dict
         `row, corpus, protocol, folds, seeds, epochs` (the most; training can stop earlier), `clips` (trained in all
         epochs, folds and seeds), `dataset`, `cached` (whether its rows are in the store), `ended` (finished trainings),
-        `trained_with` (the row that it shares its runs with, if any), `clips_per_second` (of a training step timed now)
-        and `hours` left, at most; None of what only the corpus can tell while its rows are not in the store.
+        `trained_with` (the row that it shares its runs with, if any), `clips_per_second` (of a training step timed now;
+        of the kept results where the rows are not in the store) and `hours` left, at most. None of what is not known.
     """
     from featurestore.corpus.protocols import find_split
-    from pipelines.experiments.prepare import prepare_rows
+    from pipelines.experiments.kept_results import COMMITTED, kept_results
 
+    kept = kept_results(COMMITTED).get(recipe.name, {}).get("rows", [])
+    rates = {line["row"]: line.get("clips_per_second") for line in kept}
     lines, first = [], dict[str, str]()
     for row, experiment, name in rows:
-        cached = _cached(store, experiment)
-        split = find_split(experiment.split.name)
-        known: dict[str, Any] = {
-            "folds": None if split.folds else 1,
-            "clips": None,
-            "clips_per_second": None,
-            "hours": None,
-        }
-        ended = len(
-            [one for pattern in ("", "fold-*/") for one in (folder / name).glob(f"seed-*/{pattern}summary.json")]
-        )
-        shared = first.setdefault(name, row.name)
+        cached, shared = _cached(store, experiment), first.setdefault(name, row.name)
+        ended = sum(1 for pattern in ("", "fold-*/") for _ in (folder / name).glob(f"seed-*/{pattern}summary.json"))
+        counts: list[Counts] | None = None
+        rate = rates.get(row.name)
         if cached:
-            voters = store.view(experiment.votes_name) if experiment.vote.policy else None
-            view = store.view(experiment.dataset_name)
-            prepared = prepare_rows(experiment, view, voters, every_fold=split.folds)
-            known = _cost(prepared, seeds, jobs, ended, device) if shared == row.name else {**known, "hours": 0.0}
-            known["folds"] = len(prepared.splits)
-        listener.notice(f"{row.name}: {'rows are in the store' if cached else 'rows are to be computed first'}")
+            prepared = _stored(store, experiment, every_fold=find_split(experiment.split.name).folds)
+            counts = [Counts.of_sides(experiment, sides) for sides in prepared.all_sides]
+            rate = measured_rate(prepared, device) if shared == row.name else rate
+        elif source is not None:
+            counts = _read_counts(store, experiment, str(source), listener)
         lines.append(
             {
                 "row": row.name,
                 "corpus": experiment.dataset.corpus,
                 "protocol": experiment.split.name,
+                "folds": counts and len(counts),
                 "seeds": seeds,
                 "epochs": int(experiment.training["epochs"]),
+                "clips": counts and seeds * sum(one.trained for one in counts),
                 "dataset": experiment.dataset_name,
                 "cached": cached,
                 "ended": ended,
                 "trained_with": None if shared == row.name else shared,
-                **known,
+                "clips_per_second": rate and round(rate, 1),
+                "hours": _hours(counts, rate, seeds, jobs, ended) if shared == row.name else 0.0,
             }
         )
     return lines
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Clips that pass through the network in the training of one fold."""
+
+    trained: int
+    evaluated: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, recordings: int, rows: int, validation: int, test: int) -> Counts:
+        """Return those of all epochs: of a training side of so many recordings and rows, and of the other sides."""
+        epochs, share = int(experiment.training["epochs"]), int(experiment.training.get("copies_per_epoch", 0))
+        return cls(epochs * (share * recordings if share else rows), epochs * validation + test)
+
+    @classmethod
+    def of_sides(cls, experiment: Experiment, sides: Sides) -> Counts:
+        """Return those of rows in a store."""
+        train, validation, test = sides
+        return cls.of(experiment, len(set(train.paths)), len(train), len(validation), len(test))
+
+
+def _stored(store: Store, experiment: Experiment, *, every_fold: bool) -> Prepared:
+    """Return an experiment on the rows that the store has."""
+    from pipelines.experiments.prepare import prepare_rows
+
+    voters = store.view(experiment.votes_name) if experiment.vote.policy else None
+    return prepare_rows(experiment, store.view(experiment.dataset_name), voters, every_fold=every_fold)
+
+
+def _read_counts(store: Store, experiment: Experiment, source: str, listener: Listener) -> list[Counts]:
+    """Return the counts of each fold from the recordings of a source, whose rows are not computed yet."""
+    from featurestore.corpus.corpus_spec import find_corpus_spec
+    from featurestore.corpus.protocols import find_split, folds, labelled_under, split
+    from pipelines.ingest.fetch import Fetcher
+    from pipelines.ingest.ingest import ingest_spec
+
+    chosen, copies = experiment.split, experiment.dataset.copies
+    fetcher = Fetcher(listener.notice, listener.download())
+    corpus = ingest_spec(store, find_corpus_spec(experiment.dataset.corpus), source, fetcher, write=False)
+    utterances = labelled_under(chosen.name, corpus.utterances, corpus.name)
+    several = find_split(chosen.name).folds
+    found = (
+        folds(utterances, chosen.name, seed=chosen.seed) if several else (split(utterances, chosen.name, chosen.seed),)
+    )
+    each = (copies or 1) + (chosen.clean_in_training and copies > 0)
+    sizes = ([len(getattr(one, side)) for side in ("train", "validation", "test")] for one in found)
+    votes = experiment.vote.copies or 1
+    return [
+        Counts.of(experiment, train, train * each, validation, test * votes)
+        for train, validation, test in itertools.islice(sizes, chosen.first_folds or None)
+    ]
+
+
+def _hours(counts: Sequence[Counts] | None, rate: float | None, seeds: int, jobs: int, ended: int) -> float | None:
+    """Return the hours of the trainings that are left, folds in parallel."""
+    if not counts or not rate:
+        return None
+    clips = sum(one.trained + FORWARD_SHARE * one.evaluated for one in counts)
+    left = max(1 - ended / (seeds * len(counts)), 0.0)
+    return round(seeds * left * clips / rate / 3600 / min(jobs, len(counts)), 3)
 
 
 def _cached(store: Store, experiment: Experiment) -> bool:
@@ -101,25 +164,6 @@ def _cached(store: Store, experiment: Experiment) -> bool:
         if view.features != spec.features or copies != spec.copies or (copies and view.augmentation != spec.policy):
             return False
     return True
-
-
-def _cost(prepared: Prepared, seeds: int, jobs: int, ended: int, device: str) -> dict[str, Any]:
-    """Return clips, their rate, and the hours of the trainings of a row that are left."""
-    training = prepared.experiment.training
-    epochs, share = int(training["epochs"]), int(training.get("copies_per_epoch", 0))
-    clips = evaluated = 0
-    for train, validation, test in prepared.all_sides:
-        recordings = len(set(train.paths))
-        clips += epochs * (share * recordings if share else len(train))
-        evaluated += epochs * len(validation) + len(test)
-    rate = measured_rate(prepared, device)
-    left = 1 - ended / (seeds * len(prepared.splits))
-    seconds = seeds * max(left, 0.0) * (clips + FORWARD_SHARE * evaluated) / rate
-    return {
-        "clips": seeds * clips,
-        "clips_per_second": round(rate, 1),
-        "hours": round(seconds / 3600 / min(jobs, len(prepared.splits)), 3),
-    }
 
 
 def measured_rate(prepared: Prepared, device: str) -> float:

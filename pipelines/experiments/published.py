@@ -72,7 +72,8 @@ def reproduce(
     where = Path(folder or Path("runs") / "-".join(filter(None, ("reproduce", known.name, corpus, setting))))
     chosen = chosen_rows(known, corpus, rows, full=full)
     if plan:
-        return planned(store, chosen, known, where, seeds=seeds, jobs=jobs, device=device, listener=listener)
+        asked: dict[str, Any] = {"seeds": seeds, "jobs": jobs, "device": device, "listener": listener}
+        return planned(store, chosen, known, where, source=source, **asked)
     lines: list[dict[str, Any]] = []
     for row, experiment, name in chosen:
         every_fold = find_split(experiment.split.name).folds
