@@ -390,7 +390,7 @@ def _print_results(lines: list[dict[str, Any]], recipe: Recipe) -> None:
                 with_deviation(line["ours"], line["deviation"]) + reduced,
                 f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "-",
                 figure(line["chance"], ".2f"),
-                f"{baseline['figure']:.2f} (p {baseline['p_corrected']:.3f})" if baseline else "-",
+                f"{baseline['figure']:.2f} (p {baseline['p_corrected']:.4f})" if baseline else "-",
                 line["runs"],
             ]
         )
@@ -411,7 +411,8 @@ def with_deviation(value: float | None, deviation: float | None) -> str:
 def _condition(line: dict[str, Any]) -> str:
     """Return on what a result of ours was measured, in words."""
     theirs = line["published_corpus"]
-    task = f", {line['classes']} classes ({line['task']})" if line["classes"] else ""
+    named = f" ({line['task']})" if line["task"] else ""
+    task = f", {line['classes']} classes{named}" if line["classes"] else ""
     over = f", +- over {line['deviation_over']}" if line["deviation_over"] else ""
     published = f"; published on {theirs}" if theirs and theirs != line["corpus"].partition("/")[0] else ""
     return f"ours: {line['corpus']}, {line['protocol']}{task}, {line['setting']} setting{over}{published}"
