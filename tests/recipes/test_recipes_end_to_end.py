@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import spoken_copies
 
 from cli.main import run
+from pipelines.experiments.recipe import recipe_text
 
 CASES = [
     ("digits", "speech_commands_v1", ("BaseModel", "ParallelNet")),
@@ -29,22 +31,29 @@ def reproduced(request, tmp_path_factory):
 
 
 def reproduce(folder: Path, name: str, corpus: str, rows: tuple[str, ...], source: Path) -> list[dict]:
-    """Run `reproduce` in this process and return its lines."""
+    """Run `reproduce` in this process, with one epoch, and return its lines."""
+    before, reduced, after = recipe_text(name).partition("[reduced]")
+    recipe = folder / f"{name}.toml"
+    recipe.write_text(before + reduced + re.sub(r"epochs = \d+", "epochs = 1", after, count=1))
     asked = [part for row in rows for part in ("--row", row)]
     place = ["--store", str(folder / "store"), "--run", str(folder / "runs"), "--keep", str(folder / "kept.json")]
-    code = run(["reproduce", name, "--corpus", corpus, "--source", str(source), *asked, *place])
+    code = run(["reproduce", str(recipe), "--corpus", corpus, "--source", str(source), *asked, *place])
     assert code == 0
     return json.loads((folder / "kept.json").read_text())[name]["rows"]
 
 
 def test_a_recipe_runs_from_recordings_to_its_table(reproduced):
-    _, corpus, rows, lines, _ = reproduced
+    name, corpus, rows, lines, _ = reproduced
 
     assert {line["row"] for line in lines} == set(rows)
     for line in lines:
-        assert line["corpus"].partition("/")[0] == line["published_corpus"] == corpus
+        assert line["corpus"].partition("/")[0] == corpus
         assert 0 <= line["ours"] <= 1
-        assert 0 < line["published"] <= 1
+        if name == "zhao":  # five classes in the source, all seven here
+            assert (line["published"], line["published_corpus"]) == (None, None)
+        else:
+            assert 0 < line["published"] <= 1
+            assert line["published_corpus"] == corpus
 
 
 def test_each_training_says_what_it_was(reproduced):
