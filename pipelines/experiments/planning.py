@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,12 @@ from pipelines.experiments.listener import Listener
 
 if TYPE_CHECKING:
     from featurestore.store import Store
-    from models.batches.loader import Sides
+    from models.batches.loader import FeatureView, Sides
     from pipelines.experiments.prepare import Prepared
     from pipelines.experiments.recipe import Experiment, PublishedRow, Recipe
 
 FORWARD_SHARE = 1 / 3
 """Cost of a clip that is only evaluated, in clips trained: a step's backward pass costs about two forward passes."""
-TIMED_STEPS = 2
 
 
 def planned(
@@ -67,7 +65,7 @@ def planned(
         if cached:
             prepared = _stored(store, experiment, every_fold=find_split(experiment.split.name).folds)
             counts = [Counts.of_sides(experiment, sides) for sides in prepared.all_sides]
-            rate = measured_rate(prepared, device) if shared == row.name else rate
+            rate = measured_rate(experiment, prepared.all_sides[0].train, device) if shared == row.name else rate
         elif source is not None:
             counts = _read_counts(store, experiment, str(source), listener)
         lines.append(
@@ -166,28 +164,12 @@ def _cached(store: Store, experiment: Experiment) -> bool:
     return True
 
 
-def measured_rate(prepared: Prepared, device: str) -> float:
+def measured_rate(experiment: Experiment, train: FeatureView, device: str) -> float:
     """Return the clips per second of a training step on this machine now, with clips of the median length."""
     import numpy as np
-    import torch
-    import torch.nn.functional as F  # noqa: N812 (the usual name)
 
-    from models.execution import choose_device
-    from models.networks import build_model
+    from models.step_rate import step_rate
 
-    experiment, train = prepared.experiment, prepared.all_sides[0].train
     batch, frames = int(experiment.training.get("batch_size", 32)), int(np.median(train.frames))
-    place = choose_device(device)
-    model = (
-        build_model(experiment.model, len(train.classes), train.bands, **experiment.model_settings).to(place).train()
-    )
-    features = torch.zeros(batch, frames, train.bands, device=place)
-    lengths, labels = torch.full((batch,), frames), torch.zeros(batch, dtype=torch.long, device=place)
-    best = float("inf")
-    for _ in range(1 + TIMED_STEPS):
-        began = time.perf_counter()
-        F.cross_entropy(model(features, lengths), labels).backward()
-        if place.type == "cuda":
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - began)
-    return batch / best
+    shape = {"classes": len(train.classes), "bands": train.bands, "frames": frames, "batch": batch}
+    return step_rate(experiment.model, experiment.model_settings, **shape, device=device)
