@@ -32,7 +32,7 @@ def step_rate(
     seconds = []
     for _ in range(1 + TIMED_STEPS):
         began = time.perf_counter()
-        F.cross_entropy(model(features, lengths), labels).backward()
+        F.cross_entropy(model(features, lengths), labels).backward()  # type: ignore[no-untyped-call]
         if place.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)

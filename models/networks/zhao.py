@@ -5,6 +5,7 @@ Clips have one length: longer ones are cut, shorter ones end in silence, see `mo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -26,7 +27,10 @@ TIME_POOLS = {"original": (2, 4, 4, 4), "dense": (2, 4, 4, 4), "modified": (2, 2
 """Pooling along time by variant. The source says only that the modified network pools less along the frames."""
 NAMES = {"original": "zhao-2d", "dense": "zhao-2d-dense", "modified": "zhao-2d-modified"}
 WAVE_POOL = 4
-NORMS = {False: MaskedBatchNorm, True: partial(MaskedBatchNorm, eps=1e-3, momentum=0.01)}
+NORMS: Mapping[bool, Callable[[int], MaskedBatchNorm]] = {
+    False: MaskedBatchNorm,
+    True: partial(MaskedBatchNorm, eps=1e-3, momentum=0.01),
+}
 """Batch norm with PyTorch's constants, and with those of Keras, which writes its momentum as 0.99."""
 
 

@@ -121,11 +121,11 @@ def _read_counts(store: Store, experiment: Experiment, source: str, listener: Li
     from featurestore.corpus.corpus_spec import find_corpus_spec
     from featurestore.corpus.protocols import find_split, folds, labelled_under, split
     from pipelines.ingest.fetch import Fetcher
-    from pipelines.ingest.ingest import ingest_spec
+    from pipelines.ingest.ingest import ReadOptions, ingest_spec
 
     chosen, copies = experiment.split, experiment.dataset.copies
     fetcher = Fetcher(listener.notice, listener.download())
-    corpus = ingest_spec(store, find_corpus_spec(experiment.dataset.corpus), source, fetcher, write=False)
+    corpus = ingest_spec(store, find_corpus_spec(experiment.dataset.corpus), source, fetcher, ReadOptions(write=False))
     utterances = labelled_under(chosen.name, corpus.utterances, corpus.name)
     several = find_split(chosen.name).folds
     found = (
