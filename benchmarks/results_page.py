@@ -57,7 +57,7 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
         _figure(line["ours"], line["deviation"]),
         f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
         *(_figure(line["chance"], digits=2), _figure(baseline.get("figure"))),
-        *(_figure(baseline.get("p_corrected")), str(line["runs"] or ""), where + reduced),
+        *(_figure(baseline.get("p_holm")), str(line["runs"] or ""), where + reduced),
     ]
 
 

@@ -390,7 +390,7 @@ def _print_results(lines: list[dict[str, Any]], recipe: Recipe) -> None:
                 with_deviation(line["ours"], line["deviation"]) + reduced,
                 f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "-",
                 figure(line["chance"], ".2f"),
-                f"{baseline['figure']:.2f} (p {baseline['p_corrected']:.4f})" if baseline else "-",
+                f"{baseline['figure']:.2f} (p {baseline['p_holm']:.4f})" if baseline else "-",
                 line["runs"],
             ]
         )

@@ -56,7 +56,7 @@ def measured_lines(
         - `deviation_over`: `seeds` or `folds`, what the deviation is of;
         - `interval`: 95 %, over speakers, of all test items together; None where there are too few speakers;
         - `baseline`: `model`, `normalisation`, its `figure`, `difference` (ours minus its), the `p_value` of that over
-          `exchanged` (speakers or items), and `p_corrected` (Holm) over the rows of a table;
+          `exchanged` (speakers or items), and `p_holm` (Holm) over the rows of a table;
         - `seconds` and `clips_per_second` of the trainings.
     """
     experiment = prepared.experiment
@@ -145,7 +145,7 @@ def _against(found: Sequence[Predictions], baseline: Path, side: str, measure: s
         "figure": result[measure]["second"],
         "difference": result[measure]["difference"],
         "p_value": result[measure]["p_value"],
-        "p_corrected": None,
+        "p_holm": None,
         "exchanged": result["unit"],
     }
 
@@ -169,7 +169,7 @@ def corrected(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for places in tables.values():
         found = holm([lines[place]["baseline"]["p_value"] for place in places])
         for place, value in zip(places, found, strict=True):
-            lines[place] = {**lines[place], "baseline": {**lines[place]["baseline"], "p_corrected": value}}
+            lines[place] = {**lines[place], "baseline": {**lines[place]["baseline"], "p_holm": value}}
     return lines
 
 

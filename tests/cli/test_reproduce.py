@@ -112,9 +112,9 @@ def test_a_row_is_told_beside_chance_and_a_baseline_on_the_same_items(place, lin
         assert line["chance"] == pytest.approx(0.25)  # four classes, equally many of each
         baseline = line["baseline"]
         assert baseline["difference"] == pytest.approx(line["ours"] - baseline["figure"])
-        assert 0 < baseline["p_value"] <= baseline["p_corrected"] <= 1
+        assert 0 < baseline["p_value"] <= baseline["p_holm"] <= 1
     assert summary["result"]["model"] == "svm-linear"
-    assert lines[2]["baseline"]["p_corrected"] == min(1, 2 * lines[2]["baseline"]["p_value"])  # two rows of the table
+    assert lines[2]["baseline"]["p_holm"] == min(1, 2 * lines[2]["baseline"]["p_value"])  # two rows of the table
 
 
 def test_a_plan_tells_what_is_left_to_train_and_trains_nothing(place, lines):
