@@ -5,7 +5,8 @@
 A pair is one local build and one by a scheduler and workers that run already, as a group's cluster does, each into a
 new store. Counted are the user and system time of all processes of either: of the command and the workers that it
 forks, or of the command, the scheduler and the workers from before the build to its end. What starting the cluster
-took, and its first build, in which workers import what they need, are printed apart.
+took, and its first build, in which workers import what they need, are printed apart. Scheduler and workers have the
+settings of docs/examples/cluster/dask.yaml, or Dask's with --default-settings.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 JOBS = 2
+SETTINGS = Path(__file__).resolve().parent.parent / "docs" / "examples" / "cluster" / "dask.yaml"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -46,9 +49,10 @@ def build(place: Path, source: Path, copies: int, *options: str) -> tuple[float,
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, found[1]
 
 
-def start(place: Path) -> tuple[str, list[subprocess.Popen[bytes]]]:
+def start(place: Path, settings: dict[str, str]) -> tuple[str, list[subprocess.Popen[bytes]]]:
     """Start a scheduler and its workers; return its address and all processes."""
-    dask, quiet = [sys.executable, "-m", "dask"], {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    dask = [sys.executable, "-m", "dask"]
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | settings}
     file = place / "scheduler.json"
     own = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
     processes = [subprocess.Popen([*dask, "scheduler", "--port", "0", *own], cwd=place, **quiet)]
@@ -69,24 +73,26 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True, help="Emo-DB's download.zip")
     parser.add_argument("--copies", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--default-settings", action="store_true", help="leave Dask's settings as they are")
     options = parser.parse_args()
     source = options.source.absolute()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         build(place, source, options.copies, "--jobs", str(JOBS))  # compiles what is not yet
-        address, processes = start(place)
+        address, processes = start(place, {} if options.default_settings else {"DASK_CONFIG": str(SETTINGS)})
         try:
             pids = [process.pid for process in processes]
             print(f"starting {JOBS} workers and a scheduler: {used(pids):.1f} s", flush=True)
             pairs, digests = [], set()
             for number in range(options.pairs + 1):
                 local, first = build(place, source, options.copies, "--jobs", str(JOBS))
-                before = used(pids)
+                before = [used([pid]) for pid in pids]
                 command, second = build(place, source, options.copies, "--scheduler", address)
-                cluster = command + used(pids) - before
+                scheduler, *workers = (used([pid]) - then for pid, then in zip(pids, before, strict=True))
+                cluster = command + scheduler + sum(workers)
                 digests |= {first, second}
                 what = f"pair {number}" if number else "first build of the cluster's workers"
-                share = f"{cluster / local:.2f} times local ({command:.1f} s in the command)"
+                share = f"{cluster / local:.2f} times local (command {command:.1f}, scheduler {scheduler:.1f})"
                 print(f"{what}: local {local:.1f} s, cluster {cluster:.1f} s, {share}", flush=True)
                 pairs += [(local, cluster)] * bool(number)
         finally:

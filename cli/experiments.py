@@ -18,6 +18,7 @@ from cli.options import (
     device_option,
     experiment_options,
     fold_jobs_option,
+    fold_scheduler_option,
     json_option,
     leak_option,
     refuse_changes,
@@ -120,11 +121,7 @@ def _print_training(result: dict[str, Any]) -> None:
     "--resume", type=click.Path(file_okay=False), metavar="FOLDER", help="Continue an interrupted cross-validation."
 )
 @fold_jobs_option("With --scheduler, its number of workers applies instead.")
-@click.option(
-    "--scheduler",
-    metavar="ADDRESS",
-    help="Train folds on a running Dask cluster, whose workers see store and run folder at the same paths.",
-)
+@fold_scheduler_option
 @allow_unencrypted_option
 @trust_code_option
 @store_option
@@ -285,7 +282,9 @@ def matrix(datasets: tuple[str, ...], as_json: bool, **options: Any) -> None:  #
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Fix a field at a value; repeatable.")
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trials.")
 @device_option
-@fold_jobs_option("Trials follow one another.")
+@fold_jobs_option("Trials follow one another. With --scheduler, its number of workers applies instead.")
+@fold_scheduler_option
+@allow_unencrypted_option
 @trust_code_option
 @store_option
 @progress_options

@@ -219,6 +219,15 @@ def fold_jobs_option(others: str) -> Callable[[Command], Command]:
     )
 
 
+def fold_scheduler_option(command: Command) -> Command:
+    """Add `--scheduler` to a command that trains folds."""
+    return click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Train folds on a running Dask cluster, whose workers see store and run folder at the same paths.",
+    )(command)
+
+
 def allow_unencrypted_option(command: Command) -> Command:
     """Add `--allow-unencrypted`."""
     return click.option(

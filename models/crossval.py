@@ -12,7 +12,7 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
-from featurestore.errors import FeatureStoreError
+from featurestore.errors import BuildError, FeatureStoreError
 from models.batches.loader import FeatureView, Sides
 from models.errors import RunError, TrainingError
 from models.figures.metrics import spread
@@ -82,6 +82,8 @@ def cross_validate(
     ------
     TrainingError
         If there are no folds or, after all others have ended, if one failed.
+    BuildError
+        Whatever an executor raises that can train none of them any more.
     RunError
         If the folder holds folds and `resume` was not asked for, or another cross-validation is using it.
     """
@@ -130,6 +132,8 @@ def _outcomes(
         for future, (_, _, folder, _) in zip(futures, tasks, strict=True):
             try:
                 yield future.result()
+            except BuildError:  # no worker is left for any of them
+                raise
             except Exception as error:  # its worker died; other folds are on other workers
                 yield _failed(folder, error)
     elif jobs == 1:

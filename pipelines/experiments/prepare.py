@@ -13,6 +13,7 @@ from pipelines.experiments.listener import SILENT, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from featurestore.corpus.splits.types import Split
     from featurestore.store import Store
@@ -228,11 +229,13 @@ def train_prepared(
     seed: int | None = None,
     device: str = "auto",
     jobs: int = 1,
+    executor: Executor | None = None,
     listener: Listener = SILENT,
 ) -> list[dict[str, Any]]:
     """Train into the folder `run`, or the folds into folders in it; return the result of each training.
 
-    Progress is shown under `title`; `seed` takes the place of the recipe's, and `jobs` folds are trained at a time.
+    Progress is shown under `title`; `seed` takes the place of the recipe's, and `jobs` folds are trained at a time, or
+    all on an executor.
     """
     from models.crossval import cross_validate
     from models.runs.folders import has_begun
@@ -240,9 +243,8 @@ def train_prepared(
 
     how: dict[str, Any] = {"device": device, "progress": listener.training(title)}
     if len(prepared.splits) > 1:
-        found = cross_validate(
-            prepared.all_sides, partial(prepared.describe, seed=seed), run, jobs=jobs, resume=run.exists(), **how
-        )
+        how |= {"jobs": jobs, "executor": executor, "resume": run.exists()}
+        found = cross_validate(prepared.all_sides, partial(prepared.describe, seed=seed), run, **how)
         return list(found["folds"])
     sides = prepared.all_sides[0]
     return [train(sides, prepared.describe(sides, seed=seed), run, resume=has_begun(run), **how)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.prepare import mean_figure, prepare, train_prepared
 from pipelines.experiments.settings import chosen_experiment, with_settings
+from pipelines.experiments.training import fold_executor
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pipelines.experiments.prepare import Prepared
     from pipelines.experiments.recipe import Experiment
 
+SEARCH = "search.json"
+"""Says in a folder what is searched there."""
 FAILURE = "failure"
 """Attribute of a trial that gave no value: the reason."""
 OBJECTIVES = ("validation accuracy", "validation uar", "validation loss")
@@ -41,6 +44,8 @@ def tune(
     folder: str | Path | None = None,
     device: str = "auto",
     jobs: int = 1,
+    scheduler: str | None = None,
+    allow_unencrypted: bool = False,
     listener: Listener = SILENT,
 ) -> dict[str, Any]:
     """Search a recipe's settings: train it with many, and return which validate best.
@@ -65,6 +70,8 @@ def tune(
         Of all trials; `runs/tune-RECIPE` if there is none.
     jobs : int
         Folds trained at a time; trials follow one another.
+    scheduler, allow_unencrypted
+        A Dask cluster that trains the folds of each trial, as `crossval` takes it; the split must have folds.
 
     Returns
     -------
@@ -72,19 +79,31 @@ def tune(
         `run, objective, best, trials`; each trial has `trial, value, settings`, and one that failed has no value.
     """
     from featurestore.corpus.protocols import find_split
+    from featurestore.errors import SpecError
     from featurestore.store import open_store
     from pipelines.experiments.recipe import read_recipe
+    from pipelines.workers.cluster import check_scheduler
 
     store = open_store(store)
+    if scheduler:
+        check_scheduler(scheduler, allow_unencrypted=allow_unencrypted)
     experiment = chosen_experiment(
         store, None, recipe, corpus, split=split, epochs=epochs, settings=settings, listener=listener
     )
     held = {setting.partition("=")[0].strip() for setting in settings}
     space = {field: rule for field, rule in read_recipe(recipe).space.items() if field not in held}
     run = Path(folder or Path("runs") / f"tune-{experiment.name}")
+    run = run.absolute() if scheduler else run  # workers have folders of their own
     search = Search(experiment, space, run, objective, seed)
     every_fold = find_split(experiment.split.name).folds
-    found = search.run(store, trials, source=source, device=device, jobs=jobs, every_fold=every_fold, listener=listener)
+    if scheduler and not every_fold:
+        raise SpecError(
+            f"--scheduler trains the folds of a trial, and split {experiment.split.name!r} has none: trials follow one "
+            "another, since each learns from those before it. Leave it out, or give a split with folds, such as loso."
+        )
+    how: dict[str, Any] = {"device": device, "jobs": jobs, "every_fold": every_fold, "listener": listener}
+    how |= {"scheduler": scheduler, "allow_unencrypted": allow_unencrypted}
+    found = search.run(store, trials, source=source, **how)
     return {"run": str(run), "objective": objective, "best": best_first(found, objective)[0], "trials": found}
 
 
@@ -128,14 +147,18 @@ class Search:
         device: str = "auto",
         jobs: int = 1,
         every_fold: bool = False,
+        scheduler: str | None = None,
+        allow_unencrypted: bool = False,
         listener: Listener = SILENT,
     ) -> list[dict[str, Any]]:
         """Run trials until so many have ended; return them all, those that failed without a value."""
         from models.errors import TrainingError
+        from pipelines.workers.cluster import AGAIN
 
         optuna = optuna_library()
         states = optuna.trial.TrialState
         study = self._study()
+        on_cluster: dict[str, Any] = {"device": device, "allow_unencrypted": allow_unencrypted, "listener": listener}
 
         def ended() -> list[FrozenTrial]:
             """Return the trials that came to an end, with a value or with a reason why there is none."""
@@ -152,10 +175,10 @@ class Search:
             self._check_sides(prepared)
             name = f"trial-{number:03d}"
             title = f"{name}: {', '.join(settings)}"
+            how: dict[str, Any] = {"device": device, "jobs": jobs, "listener": listener}
             try:
-                results = train_prepared(
-                    prepared, self.folder / name, title, device=device, jobs=jobs, listener=listener
-                )
+                with fold_executor(scheduler, prepared, self.folder / SEARCH, AGAIN, **on_cluster) as executor:
+                    results = train_prepared(prepared, self.folder / name, title, executor=executor, **how)
             except TrainingError as error:
                 listener.notice(f"{name} failed: {error}")
                 trial.set_user_attr(FAILURE, str(error))
@@ -169,7 +192,7 @@ class Search:
         from models.errors import CheckpointError, RunError
         from models.runs.checkpoint import read_json, write_json
 
-        optuna, file, log = optuna_library(), self.folder / "search.json", self.folder / "trials.log"
+        optuna, file, log = optuna_library(), self.folder / SEARCH, self.folder / "trials.log"
         named = {"space": dict(self.space), "objective": self.objective, "seed": self.seed}
         document = json.loads(json.dumps({"experiment": self.experiment.to_dict(), **named}))
         if not file.exists():
@@ -198,7 +221,7 @@ class Search:
         from models.errors import RunError
         from models.runs.checkpoint import read_json, write_json
 
-        file = self.folder / "search.json"
+        file = self.folder / SEARCH
         document, sides = read_json(file), prepared.side_digests()
         if "sides" not in document:
             write_json(file, {**document, "sides": sides})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -210,9 +210,15 @@ def crossval(
     if not (where / FOLDS).is_file():
         where.mkdir(parents=True, exist_ok=True)
         write_json(where / FOLDS, {"recipe": experiment.to_dict(), "dataset": describe_dataset(prepared.view)})
+    command = f"featurestore crossval --resume {where}"
+    if scheduler:
+        command += f" --scheduler {scheduler}"
+    on_cluster = {"device": device, "allow_unencrypted": allow_unencrypted}
     with (
-        _executor(scheduler, allow_unencrypted) as executor,
-        _naming_command(f"featurestore crossval --resume {where}"),
+        _naming_command(command),
+        fold_executor(
+            scheduler, prepared, where / FOLDS, f"resume with '{command}'", listener, **on_cluster
+        ) as executor,
     ):
         how |= {"executor": executor, "progress": listener.training(where.name)}
         return cross_validate(prepared.all_sides, prepared.describe, where, **how)
@@ -236,26 +242,20 @@ def recorded_folds(store: Store, run: Path) -> tuple[Experiment, str]:
     return _recorded_experiment(record.get("recipe"), file), dataset_of(store, described)
 
 
-@contextmanager
-def _executor(scheduler: str | None, allow_unencrypted: bool) -> Iterator[Executor | None]:
-    """Connect to a cluster for what sends folds to it; None without one.
-
-    Torch's generator belongs to a process, so two folds in one process would draw from each other's.
-    """
-    from featurestore.errors import BuildError
-    from pipelines.workers.cluster import connect
-
+def fold_executor(
+    scheduler: str | None,
+    prepared: Prepared,
+    file: Path,
+    go_on: str,
+    listener: Listener,
+    **how: Any,  # noqa: ANN401 (of `cluster_folds`)
+) -> AbstractContextManager[Executor | None]:
+    """Return what trains folds on a cluster, see `cluster_folds`; none without a scheduler."""
     if scheduler is None:
-        yield None
-        return
-    with connect(scheduler, allow_unencrypted=allow_unencrypted) as client:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        if any(worker["nthreads"] > 1 for worker in workers):
-            raise BuildError(
-                f"a worker of {scheduler!r} has several threads, but a process trains one fold at a time: start "
-                "workers with '--nthreads 1'."
-            )
-        yield client.get_executor(pure=False)
+        return nullcontext()
+    from pipelines.experiments.cluster_folds import cluster_folds
+
+    return cluster_folds(scheduler, prepared.view, file, tell=listener.notice, go_on=go_on, **how)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 JOBS_VARIABLE, MOST_JOBS = "FEATURESTORE_JOBS", 1024
-GONE = "the Dask scheduler is gone: start it again, then run the same command again to continue."
+AGAIN = "run the same command again to continue"
 CONNECT_PATIENCE = 15
 """Seconds within which a scheduler has to answer at its address."""
 SCHEDULER_PATIENCE = 60.0
@@ -34,6 +34,9 @@ SETTINGS = {"distributed.admin.tick.limit": "1h", "distributed.comm.retry.count"
 
 class SchedulerLostError(BuildError):
     """The scheduler ended, or cannot be reached any more, while it was at work."""
+
+    def __init__(self, go_on: str = AGAIN) -> None:
+        super().__init__(f"the Dask scheduler is gone: start it again, then {go_on}.")
 
 
 def available_cores() -> int:
@@ -131,7 +134,7 @@ class Workers:
                 self.client()
             except BuildError as error:
                 if time.monotonic() >= until:
-                    raise SchedulerLostError(GONE) from error
+                    raise SchedulerLostError from error
                 time.sleep(0.1)
 
     def __enter__(self) -> Self:

@@ -86,7 +86,8 @@ class Chaos:
                     self.kill(*moments.pop(0)[1])
                     before = len(self.noted())
                 time.sleep(0.01)
-            output, errors = command.communicate(timeout=PATIENCE)
+            output, errors = _end(command)
+            sys.stderr.write(f"{time.strftime('%X')} run ended with {command.returncode}: {errors}\n")
             if command.returncode == 0:
                 return dict(json.loads(output))
             last = errors.splitlines()[-1]
@@ -105,6 +106,15 @@ class Chaos:
         self.counts.update({f"rows {what}": number for what, number in found.items()})
         sys.stderr.write(f"{json.dumps(self.counts)}\n")  # so far; seen with -s
         return found
+
+
+def _end(command: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for the end of a command, and return what it printed; a failure that shows it if that takes too long."""
+    try:
+        return command.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        command.kill()
+        raise AssertionError("the command does not end: " + " ".join(command.communicate())) from None
 
 
 @pytest.fixture(scope="module")

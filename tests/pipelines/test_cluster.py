@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from demo_corpus import ROOT, ingest_demo, no_download
 from distributed import Client, LocalCluster
-from tiny_corpus import recipe, write_corpus
+from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.corpus.catalog import find_manifest
 from featurestore.errors import BuildError
+from featurestore.integrity.verify import verify
 from featurestore.specs.presets import feature_preset, policy
 from featurestore.store import Store, open_store
-from pipelines.build import cluster_crew
 from pipelines.build.cluster_crew import WINDOW, ClusterCrew, run_checked
 from pipelines.build.dispatch import BundleCounts, run_bundles
 from pipelines.build.plan import bundles_of, plan_build
@@ -27,6 +27,7 @@ from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, run_bundle
 from pipelines.ingest.ingest import ingest
+from pipelines.workers import cluster_workers
 from pipelines.workers.cluster import Workers, connect
 
 MOUNTS = ("unshare", "--mount", "sh", "-c")
@@ -44,9 +45,9 @@ def bundles(store: Store, tmp_path: Path) -> list[Bundle]:
 
 
 @contextmanager
-def worker(scheduler: str, *options: str, before: Sequence[str] = ()) -> Iterator[None]:
+def worker(scheduler: str, *options: str, nthreads: int = 1, before: Sequence[str] = ()) -> Iterator[None]:
     """Run a Dask worker, in a shell line of its own if `before` gives one to put the command into."""
-    command = [sys.executable, "-m", "dask", "worker", scheduler, "--host", "127.0.0.1", "--nthreads", "1"]
+    command = [sys.executable, "-m", "dask", "worker", scheduler, "--host", "127.0.0.1", "--nthreads", str(nthreads)]
     command += ["--no-dashboard", "--no-nanny", *options]
     if before:
         command = [*before[:-1], before[-1].format(" ".join(command))]
@@ -86,7 +87,7 @@ def test_a_worker_that_sees_another_store_is_named_and_writes_nothing(store, bun
 
     with worker(scheduler, before=(*MOUNTS, line)), connect(scheduler) as client:
         client.wait_for_workers(1, timeout=240)
-        with pytest.raises(BuildError, match="is not the store that this build writes"):
+        with pytest.raises(BuildError, match="is not the store of this command"):
             run_bundles(ClusterCrew(client, bundles, SilentBuild()), bundles, SilentBuild(), BundleCounts())
 
     assert list((tmp_path / "own").rglob("zarr.json")) == []
@@ -103,11 +104,24 @@ def test_a_worker_of_many_threads_computes_the_rows_of_one(store, tmp_path):
     assert together.digest == alone.digest
 
 
+def test_a_build_in_a_bucket_has_the_digest_of_one_in_a_folder(store, scheduler, place, tmp_path):
+    folder = write_corpus(tmp_path / "tiny", range(1, 5))
+    alone, rows = build_here(store, folder, recipe(4))
+    bucket = open_store(place)
+    corpus = ingest(bucket, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
+
+    with worker(scheduler):  # with the credentials of this process
+        report = build(bucket, corpus, recipe(4), scheduler=scheduler)
+
+    assert (report.digest, report.computed) == (alone, rows)
+    assert verify(bucket).damaged == []
+
+
 def test_a_worker_that_no_longer_sees_the_store_of_the_client_refuses_before_it_writes(store, bundles, cluster):
     with connect(cluster) as client:
         answer = client.submit(run_checked, bundles[0], "host-1-0123456789ab").result()
 
-    assert answer.reason.endswith("is not the store that this build writes")
+    assert answer.reason.endswith("is not the store of this command")
     assert store.storage.children("shards") == []
 
 
@@ -163,7 +177,7 @@ def test_one_pass_runs_every_bundle_of_a_list_longer_than_the_window(store, clus
 
 
 def test_a_build_whose_workers_are_gone_for_good_ends_with_one_line(bundles, monkeypatch):
-    monkeypatch.setattr(cluster_crew, "WORKER_PATIENCE", 2)
+    monkeypatch.setattr(cluster_workers, "WORKER_PATIENCE", 2)
     cluster = LocalCluster(
         n_workers=0, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
     )

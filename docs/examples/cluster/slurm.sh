@@ -13,7 +13,7 @@ set -euo pipefail
 store=/shared/features                        # seen by all nodes under this path; or s3://BUCKET/PREFIX
 source /shared/venv/bin/activate              # one installation for all nodes
 source "$HOME/.dask-tls/environment.sh"       # written by: certificates.sh "$HOME/.dask-tls"
-export OMP_NUM_THREADS=1 DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False
+export OMP_NUM_THREADS=1 DASK_CONFIG=/shared/dask.yaml    # beside this script in the documentation
 
 address="tls://$(hostname):8786"
 dask scheduler --protocol tls --port 8786 --no-dashboard &
