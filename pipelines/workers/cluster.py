@@ -156,7 +156,8 @@ def connect(scheduler: str, *, allow_unencrypted: bool = False) -> Iterator[Clie
     import dask
     from distributed import Client
 
-    loggers = [logging.getLogger(name) for name in ("distributed.client", "distributed.core", "distributed.comm")]
+    names = ("distributed.client", "distributed.core", "distributed.comm", "asyncio")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     with dask.config.set(SETTINGS):
         for logger in loggers:
