@@ -126,6 +126,21 @@ def evaluate(run: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (
         return
     click.echo(f"{run} on {result['dataset']}, side: {result['side']}")
     print_summary(result)
+    if result["sex"]["sexes"]:
+        click.echo()
+        _print_sexes(result["sex"])
+
+
+def _print_sexes(found: Mapping[str, Any]) -> None:
+    """Print accuracy and UAR of each sex and of their difference, with intervals."""
+    groups = {**found["sexes"], **({found["difference"]["of"]: found["difference"]} if found["difference"] else {})}
+    columns = ("sex", "speakers", "items", *(name for measure in TWO for name in (MEASURES[measure], "95 % interval")))
+    rows = []
+    for name, one in groups.items():
+        form = "+.3f" if "of" in one else ".3f"
+        cells = [cell for key in TWO for cell in (figure(one[key]["value"], form), between(one[key]["interval"], form))]
+        rows.append([name, one.get("speakers", ""), one.get("items", ""), *cells])
+    print_table(columns, rows, numbers=columns[1:])
 
 
 @click.command(

@@ -16,8 +16,9 @@ from featurestore import conversion
 from featurestore.corpus import protocols
 from featurestore.corpus.labels.schemes import under_scheme
 from featurestore.corpus.protocols import labelled_under
+from featurestore.corpus.speakers import sexes_of
 from featurestore.corpus.splits.types import SIDE_BITS
-from featurestore.datasets import DatasetRecord, Reference
+from featurestore.datasets import DatasetRecord, Reference, corpora_of
 from featurestore.row_index import RowIndex, locate_rows
 from featurestore.segments import segment_of
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS
@@ -187,6 +188,11 @@ class DatasetView:
     def speakers(self) -> tuple[str | None, ...]:
         """Speaker of each row; None where it is unknown."""
         return tuple(map(self.table.utterances.speakers.__getitem__, self._index.utterance.tolist()))
+
+    @cached_property
+    def sexes(self) -> dict[str, str]:
+        """The sex of each speaker of whom the corpus says it, such as `female` or `male`."""
+        return sexes_of(corpora_of(self.table.corpus), self.table.utterances)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

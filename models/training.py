@@ -68,6 +68,7 @@ def configure(
         recipe=dict(recipe or {}),
         versions=library_versions(),
         made=describe_making(sides.train),
+        sexes=dict(getattr(sides.train, "sexes", {})),
     )
 
 

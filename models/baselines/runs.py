@@ -168,6 +168,7 @@ def configure_baseline(
         recipe=dict(recipe),
         versions=library_versions(),
         made=describe_making(sides.train),
+        sexes=dict(getattr(sides.train, "sexes", {})),
     )
 
 

@@ -176,10 +176,14 @@ def described(runs: Sequence[Sequence[Predictions]], clusters: Clusters, none: d
     }
 
 
+def interval_of(spread: Spread) -> list[float]:
+    """Return the interval of a share, `[low, high]`; it is symmetric on the scale of log odds, so within 0 and 1."""
+    middle, half = logit(spread.value), spread.half_width / (spread.value * (1 - spread.value))
+    return [float(expit(middle - half)), float(expit(middle + half))]
+
+
 def intervals(runs: Sequence[Predictions]) -> dict[str, Any]:
     """Return the 95 % intervals of accuracy, UAR and macro F1 of a run, or of the mean over seeds on the same items.
-
-    They are symmetric on the scale of log odds, so they stay within 0 and 1.
 
     Parameters
     ----------
@@ -197,8 +201,7 @@ def intervals(runs: Sequence[Predictions]) -> dict[str, Any]:
     spreads, none = spreads_of(runs, clusters, [slice(len(runs))], [1])
     found: dict[str, list[float] | None] = dict.fromkeys(MEASURES)
     for name, spread in spreads.items():
-        middle, half = logit(spread.value), spread.half_width / (spread.value * (1 - spread.value))
-        found[name] = [float(expit(middle - half)), float(expit(middle + half))]
+        found[name] = interval_of(spread)
     return {"interval": found, "interval_over": described([runs], clusters, none)}
 
 

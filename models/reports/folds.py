@@ -79,7 +79,7 @@ def render_folder(folder: RunFolder, out: Path, against: Sequence[str] = (), sou
         _run_table(folder, ended, results, together, out),
         *against,
         leak_verdict(_all_leaks(configs)),
-        *_item_parts(folder, summary, sounds),
+        *_item_parts(folder, summary, sounds, {name: sex for one in configs for name, sex in one.sexes.items()}),
         *([paper_parts(config, summary, summary, len(ended))] if folder.kind == "fold" and summary["items"] else []),
         "<h2 id='making'>How they were made</h2>",
         paragraph(f"As the first of the {word}; times are of all.", "note"),
@@ -150,7 +150,9 @@ def pooled_items(folder: RunFolder) -> Predictions | None:
     return found[0] if folder.kind == "fold" and len(found) == 1 else None
 
 
-def _item_parts(folder: RunFolder, summary: Mapping[str, Any], sounds: Sounds | None) -> Iterator[str]:
+def _item_parts(
+    folder: RunFolder, summary: Mapping[str, Any], sounds: Sounds | None, sexes: Mapping[str, str]
+) -> Iterator[str]:
     """Describe the test items: of all folds put together, or of all seeds, which have the same."""
     found: Mapping[str, Any] = summary
     heading, note = "All test items together", "The folds' test items, pooled."
@@ -167,4 +169,5 @@ def _item_parts(folder: RunFolder, summary: Mapping[str, Any], sounds: Sounds | 
         yield from remarks(summary)
         yield measure_table(summary, found)
         yield class_table(summary)
-        yield item_parts(summary, "test", "Confusion on the test side, all put together", pooled_items(folder), sounds)
+        caption = "Confusion on the test side, all put together"
+        yield item_parts(summary, "test", caption, pooled_items(folder), sounds, sexes)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from featurestore.errors import FeatureStoreError
 from featurestore.pages.examples import Example, examples
 from featurestore.pages.template import render_part
+from models.figures.groups import by_sex, by_speaker
+from models.figures.metrics import DISPLAY, TRACKED
 
 if TYPE_CHECKING:
     from featurestore.view import DatasetView
@@ -45,6 +47,7 @@ def item_parts(
     caption: str,
     predictions: Predictions | None = None,
     sounds: Sounds | None = None,
+    sexes: Mapping[str, str] | None = None,
 ) -> str:
     """Return what is known of the items of a side as HTML.
 
@@ -60,6 +63,8 @@ def item_parts(
         Of each item; without them there is the confusion matrix alone.
     sounds : Sounds, optional
         The dataset, where it is at hand.
+    sexes : mapping, optional
+        Sex by speaker, where it is known.
     """
     classes, counts = list(figures["classes"]), np.array(figures["confusion"], np.int64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -73,6 +78,7 @@ def item_parts(
         }
         for number, name in enumerate(classes)
     ]
+    groups = None if predictions is None else by_sex(predictions, sexes or {})
     supports = {name: figures["per_class"][name] for name in classes}
     worst, heard = ([], []) if predictions is None else _shown_items(predictions, sounds)
     return render_part(
@@ -82,9 +88,13 @@ def item_parts(
         classes=classes,
         matrix=matrix,
         csv=base64.b64encode(confusion_csv(counts, classes).encode()).decode(),
-        recalls=[(name, one["support"], one["recall"]) for name, one in supports.items() if one["recall"] is not None],
+        recalls=[
+            (name, one["support"], one["recall"], None) for name, one in supports.items() if one["recall"] is not None
+        ],
         listed=None if predictions is None else _listed(predictions, side),
-        speakers=[] if predictions is None else speaker_rows(predictions),
+        sexes=groups,
+        sex_rows=[] if groups is None else sex_rows(groups),
+        speakers=[] if predictions is None else _speaker_dots(predictions, sexes or {}),
         calibration=None if predictions is None else _calibration(predictions),
         worst=worst,
         heard=heard,
@@ -103,12 +113,23 @@ def confusion_csv(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
 
 def speaker_rows(predictions: Predictions) -> list[tuple[str, int, float]]:
     """Return each speaker with the number of clips and the share of them that is labelled right, sorted by name."""
-    right = predictions.labels == predictions.predicted
-    speakers = np.array([speaker or "unknown" for speaker in predictions.speakers])
+    return [(one["speaker"], one["items"], one["accuracy"]) for one in by_speaker(predictions, {})]
+
+
+def _speaker_dots(predictions: Predictions, sexes: Mapping[str, str]) -> list[tuple[str, int, float, list[float]]]:
+    """Return what `speaker_rows` does, with the sex in the name, and the interval of the share."""
     return [
-        (str(name), int((speakers == name).sum()), float(right[speakers == name].mean()))
-        for name in np.unique(speakers)
+        (one["speaker"] + (f" ({one['sex']})" if one["sex"] else ""), one["items"], one["accuracy"], one["interval"])
+        for one in by_speaker(predictions, sexes)
     ]
+
+
+def sex_rows(groups: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Return UAR, accuracy and the recall of each class, each for both sexes and their difference."""
+    columns = [*groups["sexes"].values(), *([groups["difference"]] if groups["difference"] else [])]
+    classes = list(columns[0]["recall"]) if columns else []
+    rows = [(DISPLAY[name], [column[name] for column in columns]) for name in TRACKED]
+    return rows + [(f"recall of {name}", [column["recall"][name] for column in columns]) for name in classes]
 
 
 def calibration_bins(predictions: Predictions) -> tuple[float, list[tuple[int, float, float]]]:

@@ -199,7 +199,7 @@ def _side_parts(run: Run | BaselineRun, side: str, sounds: Sounds | None) -> Ite
     yield measure_table(figures, _found(run.folder, side))
     yield class_table(figures)
     known = read_predictions(kept) if kept.is_file() and not vote else None
-    yield item_parts(figures, side, f"Confusion on the {side} side", known, sounds)
+    yield item_parts(figures, side, f"Confusion on the {side} side", known, sounds, run.config.sexes)
 
 
 def _found(folder: Path, side: str = "test") -> Mapping[str, Any]:

@@ -75,6 +75,8 @@ class RunConfig:
     versions: Mapping[str, str] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
     """What `models.runs.making.describe_making` returned when it began; older runs record none."""
+    sexes: Mapping[str, str] = field(default_factory=dict)
+    """The sex of each speaker of the dataset of whom it is known; older runs record none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -121,7 +123,9 @@ class RunConfig:
         """Return what a result depends on: not versions, who made it, the recipe's text or what is recorded twice."""
         dataset = {name: value for name, value in self.dataset.items() if name != "table"}  # see `start_run`
         document = {**self.to_dict(), "training": self.training_settings(), "dataset": dataset}
-        left_out = {"versions", "made", "recipe", "normalisation", "trained_on"} | (set() if self.items else {"items"})
+        left_out = {"versions", "made", "sexes", "recipe", "normalisation", "trained_on"} | (
+            set() if self.items else {"items"}
+        )
         return {name: value for name, value in document.items() if name not in left_out}
 
     @property

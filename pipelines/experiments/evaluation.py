@@ -60,11 +60,13 @@ def evaluate(
     Returns
     -------
     dict
-        `dataset, side, loss` and the metrics of the predictions, such as `accuracy`, `uar` and `per_class`.
+        `dataset, side, loss` and the metrics of the predictions, such as `accuracy`, `uar` and `per_class`; `sex` and
+        `speakers`, those of each sex and speaker, as `models.figures.groups` returns them.
     """
     from featurestore.errors import StorageError
     from featurestore.store import open_store
     from models.evaluation import evaluate_run
+    from models.figures.groups import by_sex, by_speaker
     from models.runs.records import predictions_name, write_predictions
     from models.runs.run import load_run
 
@@ -79,7 +81,11 @@ def evaluate(
             write_predictions(path, evaluation.predictions)
         except StorageError as error:
             listener.notice(f"note: {error}")
-    return {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary()}
+    groups = {
+        "sex": by_sex(evaluation.predictions, rows.view.sexes),
+        "speakers": by_speaker(evaluation.predictions, rows.view.sexes),
+    }
+    return {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary(), **groups}
 
 
 def predict(

@@ -67,6 +67,7 @@ def test_reports_of_a_baseline_say_how_it_was_made_and_name_no_epochs(place):
         assert result.returncode == 0, result.stderr
         assert words in text
         assert "class_weights = balanced" in text
+        assert "<h3>Recall by sex</h3>" in text
         assert "epochs" not in text
         assert "learning_rate" not in text
 
