@@ -48,6 +48,7 @@ COMMANDS = {
     "reproduce": "cli.experiments",
     "show": "cli.show",
     "splits": "cli.splits",
+    "track": "cli.track",
     "train": "cli.experiments",
     "tune": "cli.experiments",
     "verify": "cli.store",

@@ -128,6 +128,7 @@ ASKED = {
     "export": ["export demo --to hdf5 --out {0}/demo.h5"],
     "export RUN": ["export {0}/run --to torchscript --out {0}/model.pt"],
     "show": ["show demo m1_s1_neu.wav"],
+    "track": ["track {0}/run --to tensorboard --out {0}/tracked"],
     "why": ["why demo --against demo"],
     "verify": ["verify", "verify --recompute 1"],
     "repair": ["repair"],
