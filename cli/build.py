@@ -101,7 +101,7 @@ def build(
 ) -> int:
     """Compute the features of CORPUS and store them; rows that the store already has are reused."""
     from featurestore.storage import names_dataset
-    from pipelines.workers.cluster import Workers
+    from pipelines.workers.pool import Workers
 
     if corpus is None and recipe is None:
         raise click.UsageError("nothing to build: give a CORPUS ('featurestore corpora') or --recipe NAME.")

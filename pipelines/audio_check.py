@@ -19,7 +19,7 @@ from featurestore.segments import WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS
 from featurestore.signal.guarded import GuardedDecoder
 from pipelines.build.rejects import too_long
-from pipelines.workers.cluster import available_cores
+from pipelines.workers.pool import available_cores
 
 WINDOW = 4
 """Files in memory for each worker."""

@@ -22,7 +22,7 @@ from featurestore.view import DatasetView
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
-from pipelines.workers.cluster import Workers
+from pipelines.workers.pool import Workers
 
 FILES = 40
 COPIES = 30

@@ -16,7 +16,7 @@ from featurestore.store import Store, open_store
 from featurestore.view import DatasetView
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
-from pipelines.workers.cluster import Workers
+from pipelines.workers.pool import Workers
 
 COPIES = 4
 

@@ -13,8 +13,8 @@ from featurestore.store import open_store
 from featurestore.trusted_code import trusted_function
 from pipelines.build.report import BuildProgress, now_and_then
 from pipelines.build.tasks import Bundle, Receipt, UnfitWorkerError, refuse_other_versions, run_bundle
-from pipelines.workers.cluster import AGAIN
 from pipelines.workers.cluster_workers import ClusterWorkers, Refusal
+from pipelines.workers.scheduler import AGAIN
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -32,8 +32,9 @@ from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
 from pipelines.ingest.fetch import Fetcher, silent
 from pipelines.ingest.ingest import AS_USUAL, ReadOptions, ingest_spec
-from pipelines.workers.cluster import SchedulerLostError, Workers
 from pipelines.workers.engines import chosen_device, engine_of
+from pipelines.workers.pool import Workers
+from pipelines.workers.scheduler import SchedulerLostError
 
 PATIENCE = 5
 """Times that a build plans again because shards vanished under it."""

@@ -16,7 +16,7 @@ from featurestore.errors import FeatureStoreError
 from featurestore.storage import BASE, LocalStorage, open_storage
 from featurestore.storage.folder_lock import TEMPORARY
 from pipelines.doctor.findings import NOTE, OK, PROBLEM, Finding
-from pipelines.workers.cluster import available_cores
+from pipelines.workers.pool import available_cores
 
 EMODB_BYTES = 880_000_000
 """What Emo-DB with 75 copies takes in the default features (README), rounded up."""

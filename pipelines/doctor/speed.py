@@ -74,7 +74,7 @@ def measure_speed(
     from pipelines.build.tasks import warm_worker
     from pipelines.ingest.fetch import Fetcher, silent
     from pipelines.ingest.ingest import ingest_spec
-    from pipelines.workers.cluster import Workers, default_jobs
+    from pipelines.workers.pool import Workers, default_jobs
 
     features, augmentation = feature_preset("mathworks"), policy("mathworks")
     jobs = jobs or default_jobs()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from featurestore.corpus.sources.archive_safety import Limits
     from featurestore.store import Store
     from pipelines.build.report import BuildReport
-    from pipelines.workers.cluster import Workers
+    from pipelines.workers.pool import Workers
 
 
 def build(
@@ -73,7 +73,7 @@ def build(
     trust_first_download : bool
         Accept a download without a known checksum.
     jobs, scheduler, allow_unencrypted, workers
-        Where rows are computed, as `pipelines.workers.cluster.Workers` takes them; or workers that end with the build.
+        Where rows are computed, as `pipelines.workers.pool.Workers` takes them; or workers that end with the build.
     device, dry_run
         See `pipelines.build.run.build`.
 
@@ -96,7 +96,7 @@ def build(
     from pipelines.experiments.recipe import DatasetChoice, Experiment, SplitChoice, read_recipe
     from pipelines.ingest.fetch import Fetcher
     from pipelines.ingest.ingest import ReadOptions
-    from pipelines.workers.cluster import Workers
+    from pipelines.workers.pool import Workers
 
     check_listed("settings", settings, "['mels=64']")
     if recipe is not None:

@@ -198,7 +198,7 @@ def _built(
     from pipelines.build.run import build
     from pipelines.ingest.fetch import Fetcher
     from pipelines.ingest.ingest import ingest_spec
-    from pipelines.workers.cluster import Workers
+    from pipelines.workers.pool import Workers
 
     choice = find_corpus_spec(experiment.dataset.corpus)
     corpus = ingest_spec(store, choice, str(source) if source else None, Fetcher(listener.notice, listener.download()))

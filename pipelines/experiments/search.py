@@ -82,7 +82,7 @@ def tune(
     from featurestore.errors import SpecError
     from featurestore.store import open_store
     from pipelines.experiments.recipe import read_recipe
-    from pipelines.workers.cluster import check_scheduler
+    from pipelines.workers.scheduler import check_scheduler
 
     store = open_store(store)
     if scheduler:
@@ -153,7 +153,7 @@ class Search:
     ) -> list[dict[str, Any]]:
         """Run trials until so many have ended; return them all, those that failed without a value."""
         from models.errors import TrainingError
-        from pipelines.workers.cluster import AGAIN
+        from pipelines.workers.scheduler import AGAIN
 
         optuna = optuna_library()
         states = optuna.trial.TrialState

@@ -184,7 +184,7 @@ def crossval(
         As `models.crossval.cross_validate` returns it.
     """
     from featurestore.store import open_store
-    from pipelines.workers.cluster import check_scheduler
+    from pipelines.workers.scheduler import check_scheduler
 
     store = open_store(store)
     changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}

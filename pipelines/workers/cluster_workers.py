@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurestore.errors import BuildError, FeatureStoreError
-from pipelines.workers.cluster import SchedulerLostError
 from pipelines.workers.local_workers import WorkerDiedError
+from pipelines.workers.scheduler import SchedulerLostError
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -25,8 +25,8 @@ from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
 from pipelines.workers import local_workers
-from pipelines.workers.cluster import Workers
 from pipelines.workers.engines import forget_engines
+from pipelines.workers.pool import Workers
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -18,7 +18,7 @@ from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.fetch import Fetcher
 from pipelines.ingest.ingest import corpus_of_store, ingest_spec
-from pipelines.workers.cluster import Workers
+from pipelines.workers.pool import Workers
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
 from pipelines.repair import repair
-from pipelines.workers.cluster import Workers
+from pipelines.workers.pool import Workers
 
 NUMBERS = range(1, 6)
 COPIES = 3

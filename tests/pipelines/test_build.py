@@ -22,7 +22,7 @@ from pipelines.build.report import BuildReport
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ReadOptions, ingest
-from pipelines.workers.cluster import Workers
+from pipelines.workers.pool import Workers
 
 MANIFEST = """
 name = "few"

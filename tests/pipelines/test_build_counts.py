@@ -8,7 +8,7 @@ from tiny_corpus import recipe, write_corpus
 from featurestore.corpus.catalog import find_manifest
 from pipelines.build.run import build
 from pipelines.ingest.ingest import ingest
-from pipelines.workers.cluster import Workers
+from pipelines.workers.pool import Workers
 
 
 def test_rows_of_a_fresh_store_are_all_computed_although_some_recordings_are_cut(store, tmp_path):

@@ -28,7 +28,8 @@ from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, run_bundle
 from pipelines.ingest.ingest import ingest
 from pipelines.workers import cluster_workers
-from pipelines.workers.cluster import Workers, connect
+from pipelines.workers.pool import Workers
+from pipelines.workers.scheduler import connect
 
 MOUNTS = ("unshare", "--mount", "sh", "-c")
 OLD_VERSION = """

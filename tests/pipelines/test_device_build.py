@@ -27,8 +27,8 @@ from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import gather_rows
 from pipelines.ingest.ingest import ingest
 from pipelines.repair import repair
-from pipelines.workers.cluster import Workers
 from pipelines.workers.engines import chosen_device, open_engine
+from pipelines.workers.pool import Workers
 
 DEVICE = "torch-cpu"
 NEARLY = {"rtol": 1e-3, "atol": 1e-3}

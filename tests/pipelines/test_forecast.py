@@ -8,7 +8,7 @@ from command_line import ENVIRONMENT, error_line, featurestore
 from featurestore.errors import BuildError
 from pipelines.build import rate
 from pipelines.build.rate import DEVELOPMENT, known_rate, remember_rate
-from pipelines.workers.cluster import Workers, available_cores
+from pipelines.workers.pool import Workers, available_cores
 
 
 @pytest.fixture

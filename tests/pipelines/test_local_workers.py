@@ -18,8 +18,8 @@ from demo_corpus import ROOT
 from featurestore.errors import BuildError, UnknownNameError
 from featurestore.specs.presets import feature_preset
 from pipelines.workers import local_workers
-from pipelines.workers.cluster import Workers
 from pipelines.workers.local_workers import LocalWorkers, WorkerDiedError
+from pipelines.workers.pool import Workers
 
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for left processes")
 

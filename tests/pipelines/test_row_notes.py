@@ -19,7 +19,7 @@ from pipelines.build.report import empty_bands
 from pipelines.build.run import build
 from pipelines.build.spec import DatasetSpec
 from pipelines.ingest.ingest import ingest
-from pipelines.workers.cluster import Workers
+from pipelines.workers.pool import Workers
 
 
 @pytest.mark.parametrize("scale", ["htk", "slaney"])
