@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import completion
-from cli.console import figure, notice, print_json, print_table, printable, say
+from cli.console import figure, notice, print_json, print_table, say
 from cli.options import (
     allow_unencrypted_option,
     change_option,
@@ -198,68 +198,6 @@ def baseline(as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the fun
     click.echo()
     print_chance(result["chance"])
     say(f"written to {result['run']}; 'featurestore compare RUN {result['run']}' tests a network against it")
-
-
-@click.command(
-    epilog="Example: featurestore matrix emodb ravdess --normalisation speaker;  "
-    "featurestore matrix emodb ravdess --recipe best --split speakers"
-)
-@click.argument("datasets", nargs=-1, required=True, metavar="DATASET...", shell_complete=completion.datasets)
-@click.option(
-    "--model",
-    shell_complete=completion.models,
-    help="svm-linear, svm-rbf or logistic, on functionals of clean rows, or a network. Default: the recipe's, else "
-    "svm-linear.",
-)
-@click.option("--recipe", metavar="NAME|FILE", shell_complete=completion.recipes, help="Settings of a network.")
-@click.option(
-    "--scheme", default="emotions", show_default=True, help="Labels; classes that not all datasets have are left out."
-)
-@click.option("--split", default="loso", show_default=True, help="Of the diagonal: one split, or one with folds.")
-@click.option(
-    "--normalisation",
-    type=click.Choice(["training", "speaker", "utterance", "none"]),
-    help="speaker sees the features of the test speakers (transductive). Default: training, or the recipe's.",
-)
-@click.option(
-    "--regularisation",
-    type=click.FloatRange(0, min_open=True),
-    metavar="C",
-    help="Of a baseline. Default: chosen by inner folds over the training speakers.",
-)
-@training_options
-@change_option
-@click.option(
-    "--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; one of the same matrix is continued."
-)
-@trust_code_option
-@store_option
-@progress_options
-@json_option
-def matrix(datasets: tuple[str, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as the function takes them)
-    """Train on each DATASET and test on each other one, under the classes that all of them have.
-
-    On the diagonal a dataset's own split decides; elsewhere all of one trains and all of another tests. The run folder
-    gets a table (JSON, CSV), a figure, and the predictions of each cell, which 'compare' takes.
-    """
-    from pipelines import experiments
-
-    result = experiments.matrix(datasets, **options)
-    if as_json:
-        print_json(result)
-        return
-    cells = {(cell["train"], cell["test"]): cell for cell in result["cells"]}
-    names = [printable(name) for name in result["datasets"]]
-    rows = [
-        [shown, *(figure(cells[name, test].get("uar"), ".4f") for test in result["datasets"])]
-        for shown, name in zip(names, result["datasets"], strict=True)
-    ]
-    print_table(("UAR (UA), trained on", *names), rows, numbers=names)
-    click.echo(f"classes: {', '.join(map(printable, result['classes']))}; chance {1 / len(result['classes']):.4f}")
-    for cell in result["cells"]:
-        if "none" in cell:
-            notice(f"note: {cell['train']} on {cell['test']}: {cell['none']}")
-    say(f"written to {result['run']}: matrix.json, matrix.csv, matrix.svg and the predictions of each cell")
 
 
 @click.command(epilog="Example: featurestore tune --recipe zhao --trials 20 --source download.zip")

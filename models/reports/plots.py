@@ -170,6 +170,22 @@ def matrix_figure(values: Sequence[Sequence[float | None]], names: Sequence[str]
     return figure
 
 
+def curve_figure(
+    values: Sequence[int], means: Sequence[float], bounds: Sequence[Sequence[float] | None], x: str
+) -> Figure:
+    """Draw a learning curve: the UAR at each value, with its interval where there is one."""
+    figure = new_figure(5.0, 3.4)
+    axes = figure.subplots()
+    axes.plot(values, means, color=TRAIN, marker="o", markersize=4)
+    for value, interval in zip(values, bounds, strict=True):
+        if interval is not None:
+            axes.plot([value, value], interval, color=TRAIN, linewidth=1.2, alpha=0.5)
+    axes.set_ylim(0, 1)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    plain_axes(axes, x, DISPLAY["uar"])
+    return figure
+
+
 def gradient_norms_figure(history: History) -> Figure:
     """Draw the norm of each layer's gradient over a training on a logarithmic axis: pale in single steps, then means.
 

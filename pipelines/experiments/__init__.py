@@ -18,6 +18,7 @@ from pipelines.experiments.baselines import baseline
 from pipelines.experiments.building import build
 from pipelines.experiments.comparing import compare, ensemble
 from pipelines.experiments.cross_corpus import matrix
+from pipelines.experiments.curves import curve
 from pipelines.experiments.evaluation import evaluate, predict
 from pipelines.experiments.listener import Listener, Silent
 from pipelines.experiments.published import reproduce
@@ -32,6 +33,7 @@ __all__ = [
     "build",
     "compare",
     "crossval",
+    "curve",
     "ensemble",
     "evaluate",
     "matrix",

@@ -103,7 +103,7 @@ def matrix(
         "split": split,
         **chosen.described(),
     }
-    _begin(where, {**record, "rows": [f"{view.digest}@{view.table_id}" for view in views]})
+    begin_folder(where, RECORD, {**record, "rows": [f"{view.digest}@{view.table_id}" for view in views]})
     cells = list(_cells(chosen.begun(where, device, listener), views, where))
     result = {"run": str(where), **record, "cells": cells}
     _write(where, result)
@@ -260,10 +260,7 @@ def _cells(classifier: Baselines | Networks, views: Sequence[DatasetView], where
             names = {"train": train.name, "test": test.name, "split": "own" if own else "all"}
             try:
                 found = classifier.own(test) if own else classifier.across(train, test)
-            except (
-                SplitError,
-                TrainingError,
-            ) as error:  # a corpus of few speakers, say: the other cells are worth having
+            except (SplitError, TrainingError) as error:  # few speakers, say: the other cells are worth having
                 reasons.append(str(error))
                 yield {**names, "none": str(error)}
                 continue
@@ -273,20 +270,23 @@ def _cells(classifier: Baselines | Networks, views: Sequence[DatasetView], where
         raise TrainingError(f"no cell of the matrix can be computed: {reasons[0]}")
 
 
-def _begin(where: Path, settings: Mapping[str, Any]) -> None:
-    """Make the folder, or take one of the same matrix; `RunError` if it holds anything else."""
+def begin_folder(where: Path, record: str, settings: Mapping[str, Any]) -> None:
+    """Make a folder whose file `record` says what it is for, or take one of the same settings to continue it.
+
+    `RunError` if it holds anything else.
+    """
     from models.errors import RunError
     from models.runs.checkpoint import read_json, write_json
 
-    record = where / RECORD
-    if record.is_file():
-        if read_json(record).get("begun") != settings:
-            raise RunError(f"run folder {where} holds another matrix: give another '--run'.")
+    file = where / record
+    if file.is_file():
+        if read_json(file).get("begun") != settings:
+            raise RunError(f"run folder {where} was begun with other data or settings: give another '--run'.")
     elif where.exists() and (not where.is_dir() or any(where.iterdir())):
-        raise RunError(f"run folder {where} exists and holds no matrix: give another '--run'.")
+        raise RunError(f"run folder {where} exists and has no {record}: give another '--run'.")
     else:
         where.mkdir(parents=True, exist_ok=True)
-        write_json(record, {"begun": settings})
+        write_json(file, {"begun": settings})
 
 
 def _write(where: Path, result: Mapping[str, Any]) -> None:

@@ -158,7 +158,7 @@ ASKED = {
     "pull": ["pull demo {0}/copy --as again"],
     "forget": ["forget demo"],
 }
-SLOW = {"baseline", "crossval", "matrix", "tune"}
+SLOW = {"baseline", "crossval", "curve", "matrix", "tune"}
 """Held against the page where they are tested, since they train for long."""
 
 

@@ -3,56 +3,25 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from command_line import error_line, featurestore
 from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from spoken_corpora import built, spoken
 from test_json_schemas import SCHEMAS, differences
-from tiny_corpus import RATE, build_here
 
-from featurestore.corpus.catalog import find_manifest
 from featurestore.errors import LeakError, SpecError, SplitError
-from featurestore.specs.presets import feature_preset
 from featurestore.store import open_store
 from models.baselines.functionals import functionals
 from models.errors import RunError, TrainingError
 from models.runs.records import read_predictions
-from pipelines.build.spec import DatasetSpec
 from pipelines.experiments import matrix
-
-HERTZ = {"joy": 500, "happy": 520, "sad": 380, "sadness": 370, "fear": 1500}
-MEL8 = DatasetSpec(dataclasses.replace(feature_preset("keren"), mels=8))
-
-
-def spoken(store, folder, name, speakers, words, seed):
-    """Build a corpus of tones in noise, whose pitch is that of the word and whose level is that of the speaker."""
-    generator, place = np.random.default_rng(seed), folder / name
-    place.mkdir(parents=True)
-    for speaker in speakers:
-        level = generator.uniform(0.02, 0.07)
-        for word in words:
-            for take in range(4):
-                pitch = HERTZ[word] * generator.uniform(0.7, 1.4)
-                tone = np.sin(2 * np.pi * pitch * np.arange(RATE // 5) / RATE) + generator.normal(0, 0.5, RATE // 5)
-                soundfile.write(place / f"{speaker}_{word}_{take}.wav", level * tone, RATE)
-    (folder / f"{name}.toml").write_text(
-        f"name = '{name}'\ntitle = '{name}'\nlicence = 'CC0'\n[labels]\ntarget = 'emotion'\n"
-        "pattern = '(?P<speaker>[a-z])_(?P<emotion>[a-z]+)_\\d+\\.wav'\n"
-    )
-    built(store, folder, name, name)
-
-
-def built(store, folder, corpus, name, mels=8):
-    features = dataclasses.replace(feature_preset("keren"), mels=mels)
-    build_here(store, folder / corpus, DatasetSpec(features), name, find_manifest(str(folder / f"{corpus}.toml")))
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +108,7 @@ def test_what_cannot_be_compared_is_refused_by_name(store, tmp_path):
         with pytest.raises(error, match=words):
             matrix(datasets, **how, store=store, folder=tmp_path / "run")
     (tmp_path / "mine.txt").write_text("no matrix")
-    with pytest.raises(RunError, match="holds no matrix"):
+    with pytest.raises(RunError, match=r"has no matrix\.json"):
         matrix(["one", "two"], store=store, folder=tmp_path)
 
 
@@ -177,4 +146,4 @@ def test_a_network_is_trained_once_a_dataset_and_a_matrix_is_continued_by_the_sa
     assert sorted(file.parent.name for file in weights) == ["one", "one-all", "two", "two-all"]
     assert again.stdout == first.stdout
     assert {file: file.stat().st_mtime_ns for file in weights} == weights
-    assert "holds another matrix" in error_line(other)
+    assert "other data or settings" in error_line(other)
