@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from featurestore.corpus.sources.open import FolderSource
 from featurestore.corpus.sources.types import Source
 from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
 from featurestore.datasets import CorpusReference, Listing, listing_key, listing_object, parse_listing
-from featurestore.errors import FeatureStoreError, SourceError
+from featurestore.errors import FeatureStoreError, SourceError, StoreBusyError
 from featurestore.storage.protocol import put
 from featurestore.store import Store
 from pipelines.ingest.fetch import Fetcher
@@ -128,7 +128,7 @@ def known_corpus(store: Store, manifest: Manifest) -> Corpus | None:
 def _read(store: Store, source: Source, manifest: Manifest) -> Listing:
     """Identify every recording and label file of a source and keep it."""
     files: list[ListedFile] = []
-    for path, data in source.iterate(manifest.wants):
+    for path, data in _held(store, source.iterate(manifest.wants)):
         kept = manifest.recording(path, data)
         files.append(identified_file(path, kept))
         _keep(store, files[-1], kept)
@@ -146,7 +146,7 @@ def _read_folder(store: Store, source: FolderSource, manifest: Manifest, options
     if changed:
         options.before_reading()
     read: list[ListedFile] = []
-    for path, data in source.read_each(changed):
+    for path, data in _held(store, source.read_each(changed)):
         kept = manifest.recording(path, data)
         file = identified_file(path, kept)
         read.append(file)
@@ -165,6 +165,16 @@ def _whole_listing(store: Store, source: Source, manifest: Manifest, files: list
         files.append(identified_file(path, data))
         _keep(store, files[-1], data)
     return tuple(sorted(files, key=lambda file: file.path))
+
+
+def _held(store: Store, files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yield files that were read, and hold the store from the first one on, so that all share a heartbeat."""
+    with ExitStack() as held:
+        for number, file in enumerate(files):
+            if not number:
+                with suppress(StoreBusyError):  # gc spares what is new; then each original has a heartbeat of its own
+                    held.enter_context(store.storage.hold(exclusive=False))
+            yield file
 
 
 def _keep(store: Store, file: ListedFile, data: bytes) -> None:
