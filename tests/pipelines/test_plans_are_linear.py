@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 
 from demo_corpus import no_download
 from tiny_corpus import recipe, write_corpus
@@ -12,6 +13,7 @@ from featurestore.corpus.types import Utterance
 from featurestore.shards.parts import Part, canonical_shards, plan_part
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import CPU, RowSpec
+from featurestore.storage import writers
 from featurestore.store import open_store
 from featurestore.tables import Table
 from pipelines.build.plan import bundles_of, plan_build
@@ -56,6 +58,31 @@ class StandingShard:
     def members(self):
         self.asked += 1
         return self.shard.members
+
+
+def test_many_originals_take_no_more_heartbeats_than_few(tmp_path, monkeypatch):
+    made, new_writer = [], writers.new_writer
+    monkeypatch.setattr(writers, "new_writer", lambda: made.append(new_writer()) or made[-1])
+    counts = {}
+    for files in (2, 40):
+        made.clear()
+        folder, store = write_corpus(tmp_path / f"c{files}", range(1, files + 1)), open_store(tmp_path / str(files))
+        archive = shutil.make_archive(str(folder), "zip", folder)
+        ingest(store, find_manifest(str(folder.with_suffix(".toml"))), archive, no_download)
+        assert len(store.storage.children("sources")) == files
+        counts[files] = len(made)
+
+    assert counts[40] == counts[2]
+
+
+def test_originals_are_kept_while_a_collection_has_the_store(tmp_path):
+    folder, store = write_corpus(tmp_path / "corpus", (1, 2)), open_store(tmp_path / "store")
+    archive = shutil.make_archive(str(folder), "zip", folder)
+
+    with store.storage.hold(exclusive=True):
+        corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), archive, no_download)
+
+    assert [len(store.source(one.content)) for one in corpus.utterances] == [one.size for one in corpus.utterances]
 
 
 def test_shards_that_stand_as_planned_are_known_by_their_address_alone():
