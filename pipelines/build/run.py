@@ -102,9 +102,10 @@ def build(
             return _report(plan, name, started, jobs=workers.jobs, free=store.storage.free_bytes())
         if plan.computed:
             spec.check_code()
-        former = _digest_of(store, name)
+        before = _dataset_of(store, name)
         running = _RunningBuild(store, workers, device, progress or SilentBuild())
         plan, digest = running.publish(plan, name)
+        former = _digest_of(store, before) if before and before != _dataset_of(store, name) else digest
     counts, records = running.counts, [store.record(address) for address in plan.addresses]
     done = plan_before(store, plan, counts.written)
     return _report(done, name, started, records=records, counts=counts, digest=digest, former=former)
@@ -117,10 +118,17 @@ def _refuse_download(manifest: Manifest) -> Path:
     )
 
 
-def _digest_of(store: Store, name: str) -> str | None:
-    """Return the digest of the dataset that a name stands for; None if there is none that can be read."""
+def _dataset_of(store: Store, name: str) -> str | None:
+    """Return the id of the dataset that a name stands for; None if there is none that can be read."""
     with suppress(FeatureStoreError):
-        return store.dataset(store.reference(name).dataset).digest if name in store.names() else None
+        return store.reference(name).dataset if name in store.names() else None
+    return None
+
+
+def _digest_of(store: Store, dataset: str) -> str | None:
+    """Return the digest of a dataset; None if its record cannot be read."""
+    with suppress(FeatureStoreError):
+        return store.dataset(dataset).digest
     return None
 
 
