@@ -41,10 +41,18 @@ def parent_socket() -> socket.socket:
     return socket.socket(fileno=int(sys.argv[2]))
 
 
+def activity(pid: int) -> tuple[str, int | None]:
+    """Return the state of a process, such as `R` for running, and the ticks of processor time that it has used.
+
+    Empty and None where the system does not report them.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        return fields[0], int(fields[11]) + int(fields[12])
+    except (OSError, IndexError, ValueError):
+        return "", None
+
+
 def is_stopped(pid: int) -> bool:
     """Return whether a process is stopped (SIGSTOP, a debugger); False where the system does not report it."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state in "Tt"
+    return activity(pid)[0] in ("T", "t")

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from featurestore.child_process import parent_socket, start_child
+from featurestore.child_process import activity, parent_socket, start_child
 from featurestore.errors import AudioError, TooLongError
 from featurestore.segments import SECOND, WHOLE, Segment
 from featurestore.signal.arrays import MAX_SECONDS
@@ -35,7 +35,8 @@ from featurestore.signal.audio import Recording, decode_segments
 from featurestore.signal.containers.wav import is_plain_wav
 
 PATIENCE = 60.0
-"""Seconds on the clock after which a decoder that waits for something is stopped; `CPU_SECONDS` stops what computes."""
+"""Seconds without computing after which a decoder that waits for something is stopped; `CPU_SECONDS` stops what
+computes, so that a busy machine rejects no file."""
 CPU_SECONDS = 4
 """Processor time for `MAX_SECONDS` of sound; of 48 kHz Opus, the slowest, they take about two seconds."""
 SLOWEST_BYTES = 1_000
@@ -167,16 +168,20 @@ class _Child:
 
     def ask(self, question: dict[str, Any], data: bytes, patience: float) -> tuple[dict[str, Any], bytearray]:
         """Send a question with its file, and return the answer; `_Ended` if there is none."""
-        late = threading.Event()
+        late, answered = threading.Event(), threading.Event()
 
-        def stop() -> None:
-            """End the child, whose patience is over."""
-            late.set()
-            self.process.kill()
+        def watch() -> None:
+            """End the child once it has computed nothing for so long."""
+            before = activity(self.process.pid)[1]
+            while not answered.wait(patience):
+                state, spent = activity(self.process.pid)
+                if state != "R" and spent in (before, None):
+                    late.set()
+                    self.process.kill()
+                    return
+                before = spent
 
-        timer = threading.Timer(patience, stop)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=watch, name="decoder", daemon=True).start()
         try:
             self._channel.write(json.dumps(question).encode() + b"\n")
             self._channel.write(data)
@@ -197,7 +202,7 @@ class _Child:
         else:
             return fields, body
         finally:
-            timer.cancel()
+            answered.set()
 
     def end(self, *, kill: bool = False) -> int:
         """Close the socket, which ends the process, and return its exit code."""

@@ -82,7 +82,7 @@ def test_originals_are_kept_while_a_collection_has_the_store(tmp_path):
     with store.storage.hold(exclusive=True):
         corpus = ingest(store, find_manifest(str(folder.with_suffix(".toml"))), archive, no_download)
 
-    assert [len(store.source(one.content)) for one in corpus.utterances] == [one.size for one in corpus.utterances]
+    assert [len(store.original(one.content)) for one in corpus.utterances] == [one.size for one in corpus.utterances]
 
 
 def test_shards_that_stand_as_planned_are_known_by_their_address_alone():

@@ -37,7 +37,11 @@ def hostile_tasks(monkeypatch):
         "def wait(data, max_seconds): time.sleep(3600)\n"
         "def crash(data, max_seconds): os.kill(os.getpid(), 11)\n"
         "def eat(data, max_seconds): return {'held': len(bytearray(4 * 2**30))}, b''\n"
-        "d.hang, d.wait, d.crash, d.eat = hang, wait, crash, eat\n"
+        "def work(data, max_seconds):\n"
+        "    while time.process_time() < end: pass\n"
+        "    return {}, b''\n"
+        "end = time.process_time() + 0.8\n"
+        "d.hang, d.wait, d.crash, d.eat, d.work = hang, wait, crash, eat, work\n"
         "d.serve()"
     )
     monkeypatch.setattr(guarded, "_START", start)
@@ -68,6 +72,10 @@ def test_a_bad_decoder_is_stopped_and_the_next_file_is_decoded(hostile_tasks, fl
 
     decoder._patience = 60
     assert len(decoder.decode(flac).signal) == 16_000
+
+
+def test_a_decoder_that_computes_is_not_stopped_however_slow_the_machine(hostile_tasks, flac):
+    assert GuardedDecoder(patience=0.2).call("featurestore.signal.guarded:work", flac) == ({"bytes": 0}, b"")
 
 
 def test_a_child_that_somebody_kills_is_replaced_and_no_file_is_rejected_for_it(flac):
