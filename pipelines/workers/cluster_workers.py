@@ -23,6 +23,8 @@ LOOK = 1.0
 """Seconds between looks at which workers are there."""
 TASK_LOOK = 5.0
 """Seconds between looks at whether the workers that a task was given to are still there."""
+NOT_YET = (TimeoutError, UnboundLocalError)
+"""What Dask raises where an answer is not there in time; the latter if it is just being fetched (distributed#8514)."""
 
 
 class Refusal(NamedTuple):
@@ -144,13 +146,16 @@ class ClusterWorkers:
 
     def _await(self, future: Future, workers: set[str], waiting: Callable[[int], None]) -> tuple[Any, bool]:
         """Wait for a task; return what came of it, and whether it was lost as all workers that it was given to left."""
+        patience = TASK_LOOK
         try:
             while True:
                 try:
-                    return future.result(timeout=TASK_LOOK), False
-                except TimeoutError:
+                    return future.result(timeout=patience), False
+                except NOT_YET:
                     if future.status == "error":
-                        raise  # of the task; one that has ended well may be on its way
+                        return future.result(timeout=ANSWER_PATIENCE), False  # raises the error of the task
+                    if future.status == "finished":
+                        patience *= 2  # what it returns is on its way
                 if not workers & self._look().keys():
                     return None, True
                 waiting(len(self._fit))
@@ -220,7 +225,7 @@ class ClusterWorkers:
             found: dict[str, dict[str, dict[str, int]]] = self._client.sync(
                 identity, n_workers=-1, callback_timeout=ANSWER_PATIENCE
             )
-        except (OSError, TimeoutError) as error:
+        except (OSError, *NOT_YET) as error:
             raise lost from error
         return found
 

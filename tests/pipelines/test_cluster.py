@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,6 +156,27 @@ def test_a_scheduler_that_ends_is_one_line(bundles):
         cluster.close()
         with pytest.raises(BuildError, match="scheduler is gone"):
             run_bundles(ClusterCrew(client, bundles, SilentBuild()), bundles, SilentBuild(), BundleCounts())
+
+
+class SlowToArrive:
+    """What takes longer to unpickle than one look at a task lasts."""
+
+    def __reduce__(self):
+        return _arrive, ()
+
+
+def _arrive() -> str:
+    time.sleep(0.2)
+    return "here"
+
+
+def test_a_result_that_is_long_on_its_way_is_waited_for(cluster, monkeypatch):
+    monkeypatch.setattr(cluster_workers, "TASK_LOOK", 0.02)
+    with connect(cluster) as client:
+        how = {"tell": print, "wait": print, "window": 1, "go_on": "go on"}
+        workers = cluster_workers.ClusterWorkers(client, lambda: str, **how)
+
+        assert workers.run(SlowToArrive, waiting=lambda _: None) == "here"
 
 
 def test_a_scheduler_that_wants_certificates_is_one_line():
