@@ -75,9 +75,9 @@ def matrix(
     Returns
     -------
     dict
-        `run`, `datasets`, `classes`, `scheme`, `split`, `model`, `normalisation` and `cells`, a list with `train`,
-        `test`, `split`, and what `evaluate` returns of the test items with `chance`, or with `none`, the reason why a
-        cell has no figures.
+        `run`, `datasets`, `classes`, `scheme`, `split`, `model`, `normalisation`, `settings`, `leaks` (what each shares
+        with any other, where that is allowed) and `cells`, a list with `train`, `test`, `split`, and the figures of the
+        test items with `chance`, or `none`, the reason why a cell has no figures.
 
     Raises
     ------
@@ -87,25 +87,56 @@ def matrix(
     """
     from featurestore.errors import SpecError
     from featurestore.store import open_store
+    from pipelines.experiments.baselines import prepared_baseline
+    from pipelines.experiments.classifiers import (
+        chosen_baseline,
+        describe_baseline,
+        describe_network,
+        with_normalisation,
+    )
+    from pipelines.experiments.matrix_cells import Baselines, Networks
+    from pipelines.experiments.prepare import prepare_rows
+    from pipelines.experiments.settings import chosen_experiment
     from pipelines.experiments.training import free_folder
 
     if len(datasets) < 2 or len(set(datasets)) < len(datasets):
         raise SpecError("a matrix needs two datasets or more, each named once.")
     store = open_store(store)
     views = common_views([store.view(name) for name in datasets], scheme)
-    own = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "settings": tuple(settings)}
-    chosen = _chosen(store, views, model, recipe, split, normalisation, regularisation, tuple(allow_leak), own)
-    where = Path(folder or free_folder(f"matrix-{chosen.model}"))
+    of_networks = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "settings": tuple(settings)}
+    spec = chosen_baseline(model, recipe, normalisation, regularisation, of_networks)
+    if spec is not None:
+        views, described = [view.select(view.copies == 0) for view in views], describe_baseline(spec, views[0])
+    else:
+        changes = with_normalisation(of_networks, normalisation) | {"model": model, "split": split}
+        changes |= {"allow_leak": tuple(allow_leak)}
+        experiments = {view.name: chosen_experiment(store, view.name, recipe, **changes) for view in views}
+        described = describe_network(experiments[views[0].name])
+    leaks = {train.name: _leaks(train, views, allow_leak) for train in views}
+
+    def on_own_sides(view: DatasetView) -> Prepared:
+        """Return the rows of a dataset on all sides of its own split."""
+        if spec is not None:
+            return prepared_baseline(view, spec, split, allow_leak)
+        mixed_in = view.augmentation.inputs if view.augmentation else ()
+        return prepare_rows(experiments[view.name], view, every_fold=True, mixed_in=mixed_in)
+
+    own_splits = _own_splits(views, on_own_sides)
+    where = Path(folder or free_folder(f"matrix-{described['model']}"))
     record = {
         "datasets": [view.name for view in views],
         "classes": list(views[0].classes),
         "scheme": scheme,
         "split": split,
-        **chosen.described(),
+        **described,
+        "leaks": leaks,
     }
     begin_folder(where, RECORD, {**record, "rows": [f"{view.digest}@{view.table_id}" for view in views]})
-    cells = list(_cells(chosen.begun(where, device, listener), views, where))
-    result = {"run": str(where), **record, "cells": cells}
+    if spec is not None:
+        cells: Baselines | Networks = Baselines(views, spec, own_splits, listener.training(where.name))
+    else:
+        cells = Networks(views, experiments, own_splits, leaks, where, device, listener)
+    result = {"run": str(where), **record, "cells": list(_tested(cells, where))}
     _write(where, result)
     return result
 
@@ -172,49 +203,6 @@ def _with_corpus(view: DatasetView) -> Iterator[Utterance]:
         yield one if len(corpora) > 1 else prefixed(corpora[0], one)
 
 
-def _chosen(
-    store: Store,
-    views: Sequence[DatasetView],
-    model: str | None,
-    recipe: str | None,
-    split: str,
-    normalisation: str | None,
-    regularisation: float | None,
-    allow_leak: tuple[str, ...],
-    own: Mapping[str, Any],
-) -> Baselines | Networks:
-    """Return what computes the cells; leaks, on the diagonal or off it, are refused before anything is computed."""
-    from featurestore.errors import SpecError
-    from models.baselines.runs import BaselineSpec
-    from models.runs.run import BASELINES
-    from pipelines.experiments.baselines import prepared_baseline
-    from pipelines.experiments.matrix_cells import Baselines, Networks
-    from pipelines.experiments.prepare import prepare_rows
-    from pipelines.experiments.settings import chosen_experiment
-
-    model = model or (None if recipe else BASELINES[0])
-    if model in BASELINES:
-        given = [name for name, value in {"recipe": recipe, **own}.items() if value not in (None, ())]
-        if given:
-            raise SpecError(f"{given[0]} is of networks, and {model} is a baseline: leave it out, or name a network.")
-        spec = BaselineSpec(str(model), normalisation or "training", regularisation)
-        clean = [view.select(view.copies == 0) for view in views]
-        _leaks(clean, allow_leak)
-        return Baselines(clean, spec, _own_splits(clean, lambda view: prepared_baseline(view, spec, split, allow_leak)))
-    if regularisation is not None:
-        raise SpecError(f"regularisation is of baselines, and {model or recipe} is a network: leave it out.")
-    settings = (*own["settings"], *([f"training.normalisation={normalisation}"] if normalisation else []))
-    changes = {**own, "settings": settings, "model": model, "split": split, "allow_leak": allow_leak}
-    experiments = {view.name: chosen_experiment(store, view.name, recipe, **changes) for view in views}
-
-    def prepared(view: DatasetView) -> Prepared:
-        """Return the rows of a dataset on all sides of its own split."""
-        mixed_in = view.augmentation.inputs if view.augmentation else ()
-        return prepare_rows(experiments[view.name], view, every_fold=True, mixed_in=mixed_in)
-
-    return Networks(experiments, _own_splits(views, prepared), _leaks(views, allow_leak))
-
-
 def _own_splits(
     views: Sequence[DatasetView], prepared: Callable[[DatasetView], Prepared]
 ) -> dict[str, Prepared | SplitError]:
@@ -232,21 +220,18 @@ def _own_splits(
     return found
 
 
-def _leaks(views: Sequence[DatasetView], allowed: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return what each training dataset shares with the others; `LeakError` if that is not allowed."""
-    shared = {}
-    for train in views:
-        found: dict[str, list[str]] = {}
-        for test in views:
-            if test is not train:
-                for kind, names in cross_leaks(train, test, allowed)["found"].items():
-                    found[kind] = sorted({*found.get(kind, ()), *names})
-        shared[train.name] = {"declared": sorted(allowed), "found": found}
-    return shared
+def _leaks(train: DatasetView, views: Sequence[DatasetView], allowed: Sequence[str]) -> dict[str, Any]:
+    """Return what a training dataset shares with the others; `LeakError` if that is not allowed."""
+    found: dict[str, list[str]] = {}
+    for test in views:
+        if test is not train:
+            for kind, names in cross_leaks(train, test, allowed)["found"].items():
+                found[kind] = sorted({*found.get(kind, ()), *names})
+    return {"declared": sorted(allowed), "found": found}
 
 
-def _cells(classifier: Baselines | Networks, views: Sequence[DatasetView], where: Path) -> Iterator[dict[str, Any]]:
-    """Yield the cells, row by row; `TrainingError` if none of them can be computed."""
+def _tested(cells: Baselines | Networks, where: Path) -> Iterator[dict[str, Any]]:
+    """Yield the figures of each cell, row by row; `TrainingError` if there are none at all."""
     from featurestore.errors import SplitError
     from models.errors import TrainingError
     from models.evaluation import Evaluation
@@ -254,19 +239,19 @@ def _cells(classifier: Baselines | Networks, views: Sequence[DatasetView], where
     from models.runs.records import write_predictions
 
     reasons = []
-    for train in views:
-        for test in views:
+    for train in cells.views:
+        for test in cells.views:
             own = train is test
             names = {"train": train.name, "test": test.name, "split": "own" if own else "all"}
             try:
-                found = classifier.own(test) if own else classifier.across(train, test)
+                found = cells.own(test) if own else cells.across(train, test)
             except (SplitError, TrainingError) as error:  # few speakers, say: the other cells are worth having
                 reasons.append(str(error))
                 yield {**names, "none": str(error)}
                 continue
             write_predictions(where / f"{train.name}-on-{test.name}.csv", found)
             yield {**names, **Evaluation(None, found).summary(), "chance": chance(found.confusion, found.classes)}
-    if len(reasons) == len(views) ** 2:
+    if len(reasons) == len(cells.views) ** 2:
         raise TrainingError(f"no cell of the matrix can be computed: {reasons[0]}")
 
 

@@ -14,10 +14,12 @@ from pipelines.experiments.listener import SILENT, Listener
 if TYPE_CHECKING:
     from featurestore.corpus.splits.types import Split
     from featurestore.store import Store
+    from models.baselines.runs import BaselineSpec
     from models.figures.predictions import Predictions
     from pipelines.experiments.prepare import Prepared
 
 OVER = ("speakers", "copies")
+RECORD = "curve.json"
 COLUMNS = ("value", "draws", "rows", "uar", "uar_low", "uar_high", "uar_deviation", "accuracy", "accuracy_deviation")
 Tested = Callable[["Prepared", int, int], "Predictions"]
 """The predictions for all test items, from sides, a value of the curve and a seed."""
@@ -95,38 +97,42 @@ def curve(
     """
     from featurestore.errors import SpecError, UnknownNameError
     from featurestore.store import open_store
-    from models.runs.run import BASELINES
+    from pipelines.experiments.baselines import prepared_baseline
+    from pipelines.experiments.classifiers import (
+        chosen_baseline,
+        describe_baseline,
+        describe_network,
+        with_normalisation,
+    )
     from pipelines.experiments.cross_corpus import begin_folder
+    from pipelines.experiments.prepare import prepare
+    from pipelines.experiments.settings import chosen_experiment
     from pipelines.experiments.training import free_folder
 
     if over not in OVER:
         raise UnknownNameError("axis of a learning curve", over, OVER)
     if draws < 1:
         raise SpecError(f"a learning curve needs one draw or more, not {draws}.")
-    model = model or (None if recipe else BASELINES[0])
-    own: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "settings": tuple(settings)}
-    opened = open_store(store)
-    if model in BASELINES:
+    store = open_store(store)
+    of_networks = {"epochs": epochs, "batch_size": batch_size, "settings": tuple(settings)}
+    spec = chosen_baseline(model, recipe, normalisation, regularisation, of_networks)
+    if spec is not None:
         if over == "copies":
-            raise SpecError(
-                f"a curve over copies needs a network: {model} sees clean rows alone. Name a model or recipe."
-            )
-        given = [name for name, value in {"recipe": recipe, **own}.items() if value not in (None, ())]
-        if given:
-            raise SpecError(f"{given[0]} is of networks, and {model} is a baseline: leave it out, or name a network.")
-        prepared, described = _baseline(opened, dataset, model, split, normalisation, regularisation, allow_leak)
+            raise SpecError(f"a curve over copies needs a network, since {spec.model} sees clean rows alone: name one.")
+        prepared = prepared_baseline(store.view(dataset), spec, split, allow_leak)
+        described = describe_baseline(spec, prepared.view)
     else:
-        if regularisation is not None:
-            raise SpecError(f"regularisation is of baselines, and {model or recipe} is a network: leave it out.")
-        own |= {"model": model, "split": split, "allow_leak": tuple(allow_leak)}
-        prepared, described = _network(opened, dataset, recipe, normalisation, own, listener)
+        changes = with_normalisation(of_networks, normalisation) | {"model": model, "split": split}
+        experiment = chosen_experiment(store, dataset, recipe, **changes, allow_leak=tuple(allow_leak))
+        prepared = prepare(store, experiment, dataset=dataset, every_fold=True, listener=listener)
+        described = describe_network(experiment)
     wanted = _values(prepared, over, values)
     where = Path(folder or free_folder(f"{prepared.view.name}-{described['model']}-{over}"))
     record = {"dataset": prepared.view.name, "over": over, "split": split, **described}
     begun = {**record, "seed": seed or 0, "rows": f"{prepared.view.digest}@{prepared.view.table_id}"}
-    begin_folder(where, "curve.json", begun)
-    if model in BASELINES:
-        tested = _fitted(prepared, model, normalisation, regularisation, listener.training(where.name).stage)
+    begin_folder(where, RECORD, begun)
+    if spec is not None:
+        tested = _fitted(prepared, spec, listener.training(where.name).stage)
     else:
         tested = _trained(where, over, {"device": device, "jobs": jobs, "listener": listener})
     seeds = range(seed or 0, (seed or 0) + draws)
@@ -217,59 +223,12 @@ def _point(prepared: Prepared, over: str, value: int, seeds: Sequence[int], test
     return {"value": value, "rows": rows, "runs": found, **spread(found), **intervals(runs)}
 
 
-def _baseline(
-    store: Store,
-    dataset: str,
-    model: str,
-    split: str,
-    normalisation: str | None,
-    regularisation: float | None,
-    allow_leak: Sequence[str],
-) -> tuple[Prepared, dict[str, Any]]:
-    from models.baselines.runs import BaselineSpec
-    from pipelines.experiments.baselines import prepared_baseline
-
-    spec = BaselineSpec(model, normalisation or "training", regularisation)
-    described = {"model": model, "normalisation": spec.described(), "settings": spec.settings(())}
-    return prepared_baseline(store.view(dataset), spec, split, allow_leak), described
-
-
-def _network(
-    store: Store,
-    dataset: str,
-    recipe: str | None,
-    normalisation: str | None,
-    own: Mapping[str, Any],
-    listener: Listener,
-) -> tuple[Prepared, dict[str, Any]]:
-    from models.batches.normalisation import describe_normalisation
-    from models.training_spec import TrainingSpec
-    from pipelines.experiments.prepare import prepare
-    from pipelines.experiments.settings import chosen_experiment
-
-    more = [f"training.normalisation={normalisation}"] if normalisation else []
-    experiment = chosen_experiment(store, dataset, recipe, **{**own, "settings": (*own["settings"], *more)})
-    training = TrainingSpec.from_dict(experiment.training)
-    described = {
-        "model": experiment.model,
-        "normalisation": describe_normalisation(training),
-        "settings": {"model": dict(experiment.model_settings), "training": training.to_dict()},
-    }
-    return prepare(store, experiment, dataset=dataset, every_fold=True, listener=listener), described
-
-
-def _fitted(
-    prepared: Prepared,
-    model: str,
-    normalisation: str | None,
-    regularisation: float | None,
-    stage: Callable[[str], None],
-) -> Tested:
+def _fitted(prepared: Prepared, spec: BaselineSpec, stage: Callable[[str], None]) -> Tested:
     """Return what fits a baseline; the functionals of all rows are computed once."""
-    from models.baselines.runs import Baseline, BaselineSpec
+    from models.baselines.runs import Baseline
     from models.figures.predictions import pooled
 
-    fitting = Baseline(prepared.view, BaselineSpec(model, normalisation or "training", regularisation))
+    fitting = Baseline(prepared.view, spec)
 
     def tested(sides: Prepared, value: int, seed: int) -> Predictions:
         """Fit on each training side; return the predictions for the test items of all."""
@@ -325,4 +284,4 @@ def _write(where: Path, result: Mapping[str, Any]) -> None:
         f"training {result['over']}",
     )
     write_figure(drawn, where / "curve")
-    write_json(where / "curve.json", {**read_json(where / "curve.json"), **result})
+    write_json(where / RECORD, {**read_json(where / RECORD), **result})

@@ -33,6 +33,7 @@ def store(tmp_path_factory):
     spoken(found, folder, "alone", "a", ("joy", "fear"), 3)
     built(found, folder, "two", "again")
     built(found, folder, "two", "other", mels=9)
+    built(found, folder, "one", "copied", copies=2)
     return found
 
 
@@ -85,6 +86,14 @@ def test_table_figure_and_predictions_say_what_the_result_says(found):
         assert float(line["uar"]) == one["uar"]
         assert kept.confusion.tolist() == one["confusion"]
         assert f"{one['uar']:.3f}" in (folder / "matrix.svg").read_text()
+
+
+def test_copies_change_nothing_for_a_baseline_which_sees_clean_rows_alone(store, found, tmp_path):
+    copied = matrix(["copied", "two"], regularisation=0.01, store=store, folder=tmp_path / "run")
+
+    for train, test in (("copied", "two"), ("two", "copied"), ("copied", "copied")):
+        expected = cell(found, *("one" if name == "copied" else name for name in (train, test)))
+        assert cell(copied, train, test)["confusion"] == expected["confusion"]
 
 
 def test_equal_audio_in_two_datasets_is_refused_before_anything_is_written(store, tmp_path):
