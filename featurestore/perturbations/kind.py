@@ -24,7 +24,7 @@ class PerturbationKind(ABC):
     """
 
     name: ClassVar[str]
-    """Field of a policy for how it is drawn."""
+    """Field of a policy that holds its `Distribution`."""
     place: ClassVar[int]
     """Its place in the order in which perturbations are applied, see `featurestore.perturbations`."""
     unit: ClassVar[str]
@@ -44,7 +44,7 @@ class PerturbationKind(ABC):
     recordings: ClassVar[str | None] = None
     """Field of a policy that names recordings which copies take in."""
     details: ClassVar[tuple[tuple[str, Any], ...]] = ()
-    """Further fields of what was drawn, each with its default."""
+    """Further fields of a `Perturbation`, each with its default."""
     needs_sound: ClassVar[bool] = False
     """Whether it is not defined for silence."""
     moves: ClassVar[bool] = False
@@ -89,11 +89,11 @@ class PerturbationKind(ABC):
         return value
 
     def draw_details(self, draws: CopyDraws) -> Mapping[str, Any]:
-        """Return the `details` of a copy."""
+        """Draw the `details` of a copy."""
         return {}
 
     def settled(self, value: float, copy: Copy) -> Mapping[str, Any]:
-        """Return fields of what was drawn that cannot be applied to this copy as they are, with what is applied."""
+        """Return the fields of its perturbation that cannot be applied to this copy as drawn, with what is applied."""
         return {}
 
     @abstractmethod
