@@ -1,4 +1,4 @@
-"""The store: shards, datasets, tables, sources and the names for them, behind one object."""
+"""The store: shards, datasets, tables, originals and the names for them, behind one object."""
 
 from __future__ import annotations
 
