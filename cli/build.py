@@ -136,14 +136,14 @@ def _print(report: BuildReport) -> None:
     rows = f"{report.clean:,} clean + {report.augmented:,} augmented rows"
     work = f"{report.computed:,} computed, {report.copied:,} copied, {report.reused:,} reused"
     if report.dry:
-        click.echo(f"{report.dataset}: {rows}: would be {work}")
+        say(f"{report.dataset}: {rows}: would be {work}")
         seconds, free = report.estimated_seconds, report.free_bytes
         time = "; the time that torch takes is unknown" if seconds is None else f" and {seconds:g} s"
         room = "" if free is None else f" of {size(free)} that are free"
-        click.echo(f"about {size(report.estimated_bytes)}{room}{time}; nothing was written")
+        say(f"about {size(report.estimated_bytes)}{room}{time}; nothing was written")
         if seconds:
             say(f"the rate was measured {report.estimated_by}")
         return
-    click.echo(f"{report.dataset}: {rows} of {report.utterances:,} utterances")
-    click.echo(f"{work}; {size(report.bytes_written)} written in {report.seconds:.1f} s")
+    say(f"{report.dataset}: {rows} of {report.utterances:,} utterances")
+    say(f"{work}; {size(report.bytes_written)} written in {report.seconds:.1f} s")
     click.echo(f"digest {report.digest}")

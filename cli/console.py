@@ -1,4 +1,4 @@
-"""What the commands print: results on standard output, notices and progress on standard error."""
+"""What the commands print: results on standard output, notices on standard error."""
 
 from __future__ import annotations
 
@@ -9,23 +9,16 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from models.training_loop import StepReport
 
 LEAST_TEXT = 20
 """Columns that the last one of a table keeps, however wide the others are."""
 LONGEST_PATH = 28
 """Columns of a path in a table that is too wide."""
-LEAST_LABEL = 8
-"""Columns that the label of a progress line keeps; a line with less room for it is wrapped."""
-CLEAR = "\r\x1b[K"
-"""Takes a terminal back to the start of its line, which is empty then."""
 
 
 def printable(text: str) -> str:
@@ -47,8 +40,9 @@ def json_text(value: Any) -> str:  # noqa: ANN401
 
 
 def notice(text: str) -> None:
-    """Print a line on standard error."""
-    click.echo(printable(text), err=True)
+    """Print a line on standard error; on a terminal it is wrapped between words."""
+    text = printable(text)
+    click.echo(wrapped(text, terminal_width()) if sys.stderr and sys.stderr.isatty() else text, err=True)
 
 
 def print_some(kind: str, lines: Sequence[str], most: int, *, err: bool = True, rest: str = "") -> None:
@@ -68,8 +62,8 @@ def columns_to_fit(*, err: bool = False) -> int | None:
 
 
 def terminal_width() -> int:
-    """Return the columns of the terminal, 60 at least; 80 where there is none."""
-    return max(60, shutil.get_terminal_size().columns)
+    """Return the columns of the terminal, 40 at least; 80 where there is none."""
+    return max(40, shutil.get_terminal_size().columns)
 
 
 def wrapped(text: str, width: int) -> str:
@@ -135,7 +129,9 @@ def some_names(names: Sequence[str], width: int) -> str:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = (), paths: Iterable[str] = ()
 ) -> None:
-    """Print a plain table as wide as its content; on a narrower terminal the last column is wrapped.
+    """Print a plain table as wide as its content; on a narrower terminal text is wrapped.
+
+    First that is the last column, then also the widest of the others that has several words in a cell.
 
     Parameters
     ----------
@@ -150,13 +146,22 @@ def print_table(
     width = columns_to_fit()
     if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
         most = [min(LONGEST_PATH, own) if name in cut else own for name, own in zip(columns, widths, strict=True)]
-        room = max(LEAST_TEXT, width - sum(most[:-1]) - 2 * len(most[:-1]))
-        heads = [[shorten_middle(*pair) for pair in zip(line[:-1], most, strict=False)] for line in lines]
-        texts = [textwrap.wrap(line[-1], room, break_on_hyphens=False) or [""] for line in lines]
+        most[-1] = max(LEAST_TEXT, width - sum(most[:-1]) - 2 * len(most[:-1]))
+        over = sum(most) + 2 * (len(most) - 1) - width
+        words = [max(map(len, " ".join(column).split()), default=0) for column in zip(*lines, strict=True)]
+        texts = [
+            place for place, name in enumerate(columns[:-1]) if name not in right | cut and words[place] < widths[place]
+        ]
+        if over > 0 and texts:
+            widest = max(texts, key=most.__getitem__)
+            most[widest] = max(words[widest], most[widest] - over)
         lines = [
-            [*(head if first else [""] * len(head)), text]
-            for head, parts in zip(heads, texts, strict=True)
-            for first, text in zip([True, *[False] * len(parts)], parts, strict=False)
+            list(cells)
+            for line in lines
+            for cells in zip_longest(
+                *(_fitted(cell, own, name in cut) for cell, own, name in zip(line, most, columns, strict=True)),
+                fillvalue="",
+            )
         ]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -165,6 +170,11 @@ def print_table(
             for cell, width, column in zip(line, widths, columns, strict=True)
         ]
         click.echo("  ".join(cells).rstrip())
+
+
+def _fitted(cell: str, width: int, cut: bool) -> list[str]:
+    """Return the lines of a cell of so many columns: one that is cut in its middle, or as many as it takes."""
+    return [shorten_middle(cell, width)] if cut else textwrap.wrap(cell, width, break_on_hyphens=False) or [""]
 
 
 def print_card(fields: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> None:
@@ -210,142 +220,24 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def duration(seconds: float) -> str:
+    """Write a time for people.
+
+    Examples
+    --------
+    >>> duration(45.2), duration(150), duration(9000)
+    ('45 s', '2.5 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def timestamp() -> str:
+    """Return date and time, which a line begins with where no terminal shows it."""
+    return datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+
+
 def figure(value: float | None, form: str = ".3f") -> str:
     """Return a value as text; a dash where there is none, as for a side without rows."""
     return "-" if value is None else format(value, form)
-
-
-class RowProgress:
-    """A bar with rate and remaining time on standard error; plain lines where that is no terminal."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-
-    def begin(self, rows: int, reused: int) -> None:
-        """Show the bar."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        stored = f", {reused:,} already in the store" if reused else ""
-        console.print(f"{self.label}: {rows:,} rows to write{stored}", highlight=False)
-        rate = TextColumn("{task.fields[rate]}")
-        columns = (BarColumn(bar_width=24), MofNCompleteColumn(), rate, TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task("rows", total=rows, rate="")
-        self._bar.start()
-
-    def advance(self, rows: int) -> None:
-        """Count rows that are written."""
-        if self._bar is None or self._task is None:
-            return
-        task = self._bar.tasks[0]
-        speed = f"{(task.completed + rows) / task.elapsed:,.0f} rows/s" if task.elapsed else ""
-        self._bar.update(self._task, advance=rows, rate=speed)
-
-    def tell(self, text: str) -> None:
-        """Print a line, above the bar where there is one."""
-        if self._bar is None:
-            notice(text)
-        else:
-            self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
-
-    def end(self) -> None:
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.stop()
-
-
-class DownloadProgress:
-    """Bytes so far on standard error: one line that renews itself on a terminal, a line for each tenth elsewhere."""
-
-    def __init__(self) -> None:
-        self._tenth = -1
-
-    def __call__(self, done: int, total: int | None) -> None:
-        """Show how far a download is."""
-        share = f" of {size(total)} ({done / total:.0%})" if total else ""
-        if sys.stderr.isatty():
-            click.echo(f"\r{size(done)}{share}   ", err=True, nl=done == total)
-        elif total and int(10 * done / total) != self._tenth:
-            self._tenth = int(10 * done / total)
-            click.echo(f"{size(done)}{share}", err=True)
-
-
-class TrainingProgress:
-    """A line that renews itself on a terminal, a line for each epoch everywhere."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self._terminal = bool(sys.stderr and sys.stderr.isatty())
-        self._shown = False
-
-    def step(self, report: StepReport) -> None:
-        """Renew the line, with as much of it as the terminal has room for."""
-        if not self._terminal:
-            return
-        where = f"epoch {report.epoch}/{report.epochs}, step {report.step:,}/{report.steps:,}"
-        loss, left = f"loss {report.loss:.3f}", f"{report.seconds_left / 60:.1f} min left"
-        speed = f"{report.clips_per_second:,.0f} clips/s"
-        lines = [
-            ", ".join(parts) for parts in ((where, loss, speed, left), (where, loss, left), (where, left), (where,))
-        ]
-        width = shutil.get_terminal_size().columns - 1  # a full line would begin another
-        click.echo(f"{CLEAR}{_first_fitting(lines, width)[:width]}", err=True, nl=False)
-        self._shown = True
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Print a finished epoch: its metrics and last learning rate, as far as there is room."""
-        train, validation = record["train"], record["validation"]
-        loss, accuracy = figure(train["loss"]), figure(train["accuracy"])
-        validated, uar = figure(validation["accuracy"]), figure(validation["uar"])
-        lines = [
-            f": epoch {record['epoch']}: {figures}; rate {record['learning_rate']:.3g}"
-            for figures in (
-                f"training loss {loss}, accuracy {accuracy}; validation accuracy {validated}, UAR {uar}",
-                f"loss {loss}, accuracy {accuracy}; validation accuracy {validated}, UAR {uar}",
-                f"loss {loss}, accuracy {accuracy}; validation {validated}, UAR {uar}",
-                f"loss {loss}; validation {validated}, UAR {uar}",
-            )
-        ]
-        room = (columns_to_fit(err=True) or 0) - len(lines[-1])
-        brief = shorten_middle(self.label, room) if room >= LEAST_LABEL else self.label
-        self._say_one_of([*(self.label + line for line in lines), brief + lines[-1]])
-
-    def stage(self, text: str) -> None:
-        """Print what begins."""
-        self._say_one_of([printable(f"{self.label}: {text}")])
-
-    def _say_one_of(self, lines: list[str]) -> None:
-        """Print the first of some lines that fits, or wrap the last one, in the place of the one that renews itself."""
-        if self._shown:
-            click.echo(CLEAR, err=True, nl=False)
-            self._shown = False
-        width = columns_to_fit(err=True)
-        say(lines[0] if width is None else _first_fitting(lines, width), err=True)
-
-
-def _first_fitting(lines: Sequence[str], width: int) -> str:
-    return next((line for line in lines if len(line) <= width), lines[-1])
-
-
-class Terminal:
-    """Prints the progress of experiments on standard error; a `pipelines.experiments.Listener`."""
-
-    def notice(self, text: str) -> None:
-        """Print a remark."""
-        notice(text)
-
-    def download(self) -> DownloadProgress:
-        """Show a download."""
-        return DownloadProgress()
-
-    def build(self, corpus: str) -> RowProgress:
-        """Show a build."""
-        return RowProgress(corpus)
-
-    def training(self, title: str) -> TrainingProgress:
-        """Show a training."""
-        return TrainingProgress(title)

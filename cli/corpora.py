@@ -11,7 +11,7 @@ import click
 
 from cli import completion
 from cli.console import (
-    DownloadProgress,
+    columns_to_fit,
     notice,
     print_card,
     print_json,
@@ -29,6 +29,7 @@ from cli.options import (
     source_option,
     store_option,
 )
+from cli.terminal import Terminal
 from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 FEW, SEVERAL = 3, 10
 """Paths of missing and extra files, and files with reasons, that are listed before they are only counted."""
+SHORT_LICENCE = 18
+"""Columns of a licence in a list; `corpora show` has it all."""
 MOST_COUNTS = 12
 """Counts that differ which are all shown."""
 
@@ -81,9 +84,11 @@ def corpora(context: click.Context, as_json: bool, markdown: bool) -> None:
         return
     columns = ("corpus", "files", "rate", "classes", "speakers", "fetch", "licence")
     lines = []
-    for row in rows:  # of 80 columns: a dash where a figure is unknown, long licences cut
+    for row in rows:  # a dash where a figure is unknown; on a terminal of 80 columns long licences are cut
         fetch = "made" if row["generated"] else "yes" if row["downloadable"] else "no"
-        licence = textwrap.shorten(str(row["licence"]), 18, placeholder=" …")
+        licence = str(row["licence"])
+        if columns_to_fit() is not None:
+            licence = textwrap.shorten(licence, SHORT_LICENCE, placeholder=" …")
         shown = {**row, "fetch": fetch, "licence": licence}
         lines.append(["-" if shown[column] is None else shown[column] for column in columns])
     print_table(columns, lines, numbers=columns[1:5])
@@ -164,7 +169,8 @@ def check(
     from pipelines.corpus_check import check_corpus
     from pipelines.ingest.fetch import Fetcher
 
-    fetcher = Fetcher(notice, DownloadProgress())
+    terminal = Terminal()
+    fetcher = Fetcher(notice, terminal.download(), reading=terminal.reading)
     found = check_corpus(name, source, store, fetcher, limits, max_seconds, quality=quality)
     report = found.report
     if quality and found.audio:
@@ -202,7 +208,7 @@ def _print_check(report: dict[str, Any], place: str) -> None:
         shown = []
     if len(shown) < len(differences):
         more = "more " if shown else ""
-        click.echo(f"{len(differences) - len(shown):,} {more}counts differ from a complete copy{rest}")
+        say(f"{len(differences) - len(shown):,} {more}counts differ from a complete copy{rest}")
     if report.get("looks_like"):
         say_resemblance(report["looks_like"], place)
     kinds = ("missing", "extra", "mismatched", "rejected", "differences")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import completion
-from cli.console import DownloadProgress, notice, print_json, printable, size
+from cli.console import notice, print_json, printable, size
 from cli.options import json_option, store_option
+from cli.terminal import CountProgress
 
 if TYPE_CHECKING:
     from featurestore.moving.copying import Copied
@@ -60,7 +61,7 @@ def push(
         sources=not without,
         corpus=corpus,
         redistribute=redistribute,
-        progress=DownloadProgress(),
+        progress=CountProgress("copied"),
     )
     _print(done, as_json=as_json)
 
@@ -86,7 +87,7 @@ def pull(dataset: str, other: str, name: str | None, without: bool, corpus: bool
     from featurestore.moving.copying import pull as copy
 
     done = copy(
-        store, dataset, _opened(other), name=name, sources=not without, corpus=corpus, progress=DownloadProgress()
+        store, dataset, _opened(other), name=name, sources=not without, corpus=corpus, progress=CountProgress("copied")
     )
     _print(done, as_json=as_json)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from cli.console import Terminal, figure, printable, size
+from cli.console import columns_to_fit, figure, printable, size, timestamp
+from cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from models.training_loop import StepReport
@@ -32,9 +32,8 @@ class DatedLines:
 
     def line(self, text: str) -> None:
         """Write one line, at once."""
-        now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
         stream = self._stream or sys.stderr
-        stream.write(f"{now} {printable(text)}\n")
+        stream.write(f"{timestamp()} {printable(text)}\n")
         stream.flush()
 
     def notice(self, text: str) -> None:
@@ -43,14 +42,21 @@ class DatedLines:
 
     def download(self) -> Callable[[int, int | None], None]:
         """Write a line for each tenth of a download."""
+        return self._tenths(lambda done, total: f"downloaded {size(done)} of {size(total)}")
+
+    def reading(self, corpus: str) -> Callable[[int, int | None], None]:
+        """Write a line for each tenth of the files of a corpus."""
+        return self._tenths(lambda done, total: f"{corpus}: read {done:,} of {total:,} files")
+
+    def _tenths(self, text: Callable[[int, int], str]) -> Callable[[int, int | None], None]:
         shown = -1
 
         def show(done: int, total: int | None) -> None:
             """Write a line if another tenth has come."""
             nonlocal shown
-            if total and int(TENTHS * done / total) != shown:
-                shown = int(TENTHS * done / total)
-                self.line(f"downloaded {size(done)} of {size(total)}")
+            if total and TENTHS * done // total != shown:
+                shown = TENTHS * done // total
+                self.line(text(done, total))
 
         return show
 
@@ -145,7 +151,7 @@ def progress_options(command: Command) -> Command:
         click.option(
             "--log", type=click.File("a", encoding="utf-8", lazy=False), help="Also append dated lines to a file."
         ),
-        click.option("--verbose", is_flag=True, help="Show progress as dated lines, as --log writes them."),
+        click.option("--verbose", is_flag=True, help="Show progress as dated lines, as in a pipe and with --log."),
         click.option("--quiet", is_flag=True, help="Show no progress; errors and results remain."),
     ):
         listened = option(listened)
@@ -157,6 +163,7 @@ def _listener(*, quiet: bool, verbose: bool, log: TextIO | None) -> Listener:
 
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other.")
-    shown: Any = Silent() if quiet else DatedLines() if verbose else Terminal()
+    plain = verbose or columns_to_fit(err=True) is None
+    shown: Any = Silent() if quiet else DatedLines() if plain else Terminal()
     listener: Listener = shown if log is None else _Several(shown, DatedLines(log))
     return listener

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import completion
-from cli.console import Terminal, figure, notice, print_json, print_table, printable, say
+from cli.console import figure, notice, print_json, print_table, printable, say
 from cli.options import device_option, json_option, store_option, trust_code_option
+from cli.terminal import Terminal
 from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:

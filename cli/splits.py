@@ -9,7 +9,6 @@ import click
 
 from cli import completion
 from cli.console import (
-    DownloadProgress,
     json_text,
     notice,
     print_card,
@@ -21,6 +20,7 @@ from cli.console import (
     terminal_width,
 )
 from cli.options import json_option, seed_option, source_option, store_option
+from cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from featurestore.store import Store
@@ -49,7 +49,9 @@ def splits(name: str, split: str | None, source: str | None, seed: int | None, s
         else:
             print_card({row["split"]: row["description"] for row in rows})
         return
-    document, by_sound = describe_split(store, name, split, source, seed or 0, Fetcher(notice, DownloadProgress()))
+    terminal = Terminal()
+    fetcher = Fetcher(notice, terminal.download(), reading=terminal.reading)
+    document, by_sound = describe_split(store, name, split, source, seed or 0, fetcher)
     if as_json:
         for piece in _json_pieces(document, {}):
             click.echo(piece, nl=False)

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import completion
-from cli.console import notice, print_card, print_json, print_table, printable, size
+from cli.console import (
+    columns_to_fit,
+    notice,
+    print_card,
+    print_json,
+    print_table,
+    printable,
+    say,
+    shorten_middle,
+    size,
+)
 from cli.options import file_limit_options, json_option, source_option, store_option, trust_code_option
+from cli.terminal import CountProgress
 from featurestore.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,7 +30,7 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 20
 WIDEST_CORPUS = 20
-"""Characters of a corpus in a list; more are cut, and `info` has them all."""
+"""Columns of a corpus in a list on a terminal; `info` has all of it."""
 
 
 @click.command(epilog="Example: featurestore ls")
@@ -40,7 +51,7 @@ def ls(store: Store, as_json: bool) -> int:
         table = [
             (
                 row["dataset"],
-                row["corpus"] if len(row["corpus"]) <= WIDEST_CORPUS else f"{row['corpus'][: WIDEST_CORPUS - 1]}…",
+                row["corpus"] if columns_to_fit() is None else shorten_middle(row["corpus"], WIDEST_CORPUS),
                 f"{row['rows']:,}",
                 size(row["bytes"]),
                 size(row["shared_bytes"]),
@@ -149,7 +160,7 @@ def verify(dataset: str | None, recompute: int, store: Store, as_json: bool) -> 
     """Check every byte of the store, or of DATASET; exit code 4 if anything is damaged."""
     from featurestore.integrity.verify import verify as check
 
-    findings = check(store, dataset)
+    findings = check(store, dataset, CountProgress("checked", "objects"))
     document: dict[str, object] = {
         "shards": findings.shards,
         "rows": findings.rows,
@@ -165,7 +176,7 @@ def verify(dataset: str | None, recompute: int, store: Store, as_json: bool) -> 
         verdict = "no damage"
         if findings.damaged:
             verdict = f"{len(findings.damaged):,} damaged objects; 'featurestore repair' repairs what it can"
-        click.echo(f"{findings.shards:,} shards, {findings.rows:,} rows: {verdict}")
+        say(f"{findings.shards:,} shards, {findings.rows:,} rows: {verdict}")
     return ExitCode.DAMAGE if findings.damaged else 0
 
 
@@ -198,7 +209,7 @@ def repair(dataset: str | None, source: str | None, store: Store, as_json: bool,
     """Repair what is damaged, in the store or in DATASET; exit code 4 if something cannot be repaired."""
     from pipelines.repair import repair as mend
 
-    repairs = mend(store, dataset, source, limits)
+    repairs = mend(store, dataset, source, limits, CountProgress("checked", "objects"))
     if as_json:
         left = [{"object": key, "reason": reason} for key, reason in repairs.left]
         print_json({"repaired": list(repairs.repaired), "damaged": left})
@@ -207,7 +218,7 @@ def repair(dataset: str | None, source: str | None, store: Store, as_json: bool,
             notice(f"repaired: {key}")
         for key, reason in repairs.left:
             notice(f"still damaged: {key}: {reason}")
-        click.echo(f"{len(repairs.repaired):,} objects repaired, {len(repairs.left):,} still damaged")
+        say(f"{len(repairs.repaired):,} objects repaired, {len(repairs.left):,} still damaged")
     return ExitCode.DAMAGE if repairs.left else 0
 
 
@@ -239,7 +250,7 @@ def gc(delete: bool, grace: float, compact: bool, store: Store, as_json: bool) -
         print_json({"objects": len(found.objects), "bytes": found.bytes, "deleted": deleted})
         return
     verb = "removed" if delete else "can be removed with --delete"
-    click.echo(f"{len(found.objects):,} objects, {size(found.bytes)}: {verb}")
+    say(f"{len(found.objects):,} objects, {size(found.bytes)}: {verb}")
     if found.young:
         notice(f"{found.young:,} more are younger than {grace:g} days and are kept (--grace)")
 

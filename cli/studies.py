@@ -108,7 +108,7 @@ def matrix(datasets: tuple[str, ...], as_json: bool, **options: Any) -> None:  #
         for shown, name in zip(names, result["datasets"], strict=True)
     ]
     print_table(("UAR (UA), trained on", *names), rows, numbers=names)
-    click.echo(f"classes: {', '.join(map(printable, result['classes']))}; chance {1 / len(result['classes']):.4f}")
+    say(f"classes: {', '.join(map(printable, result['classes']))}; chance {1 / len(result['classes']):.4f}")
     for cell in result["cells"]:
         if "none" in cell:
             notice(f"note: {cell['train']} on {cell['test']}: {cell['none']}")

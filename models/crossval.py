@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
@@ -97,9 +98,16 @@ def cross_validate(
     progress, outcomes = progress or SilentTraining(), []
     folder.mkdir(parents=True, exist_ok=True)
     with hold_run(folder):
+        ended = {run for run in folders if (run / "summary.json").is_file()}
+        if ended:
+            progress.stage(f"{len(ended)} of {len(tasks)} folds have been trained already")
+        begun = time.monotonic()
         for number, outcome in enumerate(_outcomes(tasks, jobs, executor, progress), start=1):
-            progress.stage(f"fold {number} of {len(tasks)}: {_outcome_line(outcome)}")
             outcomes.append(outcome)
+            trained, left = (sum(run not in ended for run in part) for part in (folders[:number], folders[number:]))
+            minutes = (time.monotonic() - begun) / max(trained, 1) * left / 60
+            about = f"; about {minutes:.0f} min left" if trained and minutes >= 1 else ""
+            progress.stage(f"fold {number} of {len(tasks)}: {_outcome_line(outcome)}{about}")
         result = together(folder, outcomes)
         write_json(folder / "crossval.json", result)
     _refuse_failures(folder, result["failed"], len(result["folds"]))

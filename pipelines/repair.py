@@ -66,7 +66,11 @@ class Repairs:
 
 
 def repair(
-    store: Store, dataset: str | None = None, source: str | Path | None = None, limits: Limits | None = None
+    store: Store,
+    dataset: str | None = None,
+    source: str | Path | None = None,
+    limits: Limits | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> Repairs:
     """Find all damage and mend what can be mended.
 
@@ -79,6 +83,8 @@ def repair(
         Archive or folder that holds recordings whose originals are damaged.
     limits : Limits, optional
         Of that source.
+    progress : callable, optional
+        As `verify` takes it; objects are checked before and after they are mended.
 
     Raises
     ------
@@ -95,13 +101,13 @@ def repair(
         seen: dict[str, str] = {}
         advice: dict[str, str] = {}
         for _ in range(ROUNDS):
-            damaged = dict(verify(store, dataset).damaged)
+            damaged = dict(verify(store, dataset, progress).damaged)
             new = {key: reason for key, reason in damaged.items() if seen.get(key) != reason}
             seen |= damaged
             if not new:
                 break
             advice |= _mend_all(Store(store.storage), damaged, opened)
-        damaged = dict(verify(store, dataset).damaged)
+        damaged = dict(verify(store, dataset, progress).damaged)
         for record in _sound(store, "datasets", store.dataset):
             key = index_key(record.id)
             with suppress(FeatureStoreError):  # its shards are damaged, and named as such

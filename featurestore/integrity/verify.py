@@ -52,7 +52,9 @@ class Findings:
     """(object, reason), sorted by object."""
 
 
-def verify(store: Store, dataset: str | None = None, advance: Callable[[int], None] = lambda _: None) -> Findings:
+def verify(
+    store: Store, dataset: str | None = None, progress: Callable[[int, int | None], None] | None = None
+) -> Findings:
     """Check every object of a store, or those of one dataset.
 
     A shard is a pure function of its rows: each row is compared with its checksum, and the rows encoded again must
@@ -64,8 +66,8 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
         What to check.
     dataset : str, optional
         Name or digest prefix; only its records, shards and sources are checked.
-    advance : callable
-        Gets the bytes of each object that was checked.
+    progress : callable, optional
+        Is told how many objects have been checked, and of how many; they are counted first.
 
     Raises
     ------
@@ -77,8 +79,8 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
     store.require(dataset)
     store = Store(store.storage.fresh())  # what was read before may have changed since
     findings = Findings()
-    keys = store.storage.walk() if dataset is None else _dataset_keys(store, dataset, findings)
-    for key, size in keys:
+    total = None if progress is None else sum(1 for _ in _keys(store, dataset, Findings()))
+    for done, key in enumerate(_keys(store, dataset, findings), start=1):
         try:
             _check(store, key, findings)
         except DamagedObjectError as error:
@@ -87,12 +89,20 @@ def verify(store: Store, dataset: str | None = None, advance: Callable[[int], No
             if isinstance(error, StorageError) and not isinstance(error, StoreTooNewError):
                 raise
             findings.damaged.append((key, str(error)))
-        advance(size)
+        if progress is not None:
+            progress(done, total)
     findings.damaged = sorted(dict(reversed(findings.damaged)).items())  # the first reason for each object
     return findings
 
 
-def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple[str, int]]:
+def _keys(store: Store, dataset: str | None, findings: Findings) -> Iterator[str]:
+    """Yield the keys of all objects, or of what a dataset consists of; a record that cannot be read is a finding."""
+    if dataset is None:
+        return (key for key, _ in store.storage.walk())
+    return _dataset_keys(store, dataset, findings)
+
+
+def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[str]:
     """Yield the keys of what a dataset consists of; a record that cannot be read is a finding."""
     try:
         reference = store.reference(name)
@@ -101,15 +111,15 @@ def _dataset_keys(store: Store, name: str, findings: Findings) -> Iterator[tuple
     except DamagedObjectError as error:
         findings.damaged.append((error.key, error.reason))
         return
-    yield f"refs/datasets/{record.id}.json", 0
-    yield record.key, len(record.to_bytes())
+    yield f"refs/datasets/{record.id}.json"
+    yield record.key
     if store.storage.exists(index_key(record.id)):
-        yield index_key(record.id), 0
-    yield table.key, len(table.to_bytes())
+        yield index_key(record.id)
+    yield table.key
     for address in record.addresses:
-        yield record_key(address), 0
+        yield record_key(address)
     for content in () if SOURCES in store.lacks(record.id) else record.originals:
-        yield f"sources/{content}", 0
+        yield f"sources/{content}"
 
 
 def _check(store: Store, key: str, findings: Findings) -> None:

@@ -124,13 +124,14 @@ def build(
         max_seconds=max_seconds,
     )
     spec = find_corpus_spec(corpus or chosen.corpus, limits)
+    fetcher = Fetcher(listener.notice, listener.download(), reading=listener.reading, trust_first=trust_first_download)
     return build_rows(
         open_store(store),
         spec,
         rows,
         name=name,
         source=None if source is None else str(source),
-        fetcher=Fetcher(listener.notice, listener.download(), trust_first=trust_first_download),
+        fetcher=fetcher,
         reading=ReadOptions(limits, rehash=rehash),
         workers=workers or Workers(jobs, scheduler, allow_unencrypted=allow_unencrypted),
         device=device,

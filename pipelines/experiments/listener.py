@@ -19,6 +19,9 @@ class Listener(Protocol):
     def download(self) -> Callable[[int, int | None], None]:
         """Return what receives the progress of a download: bytes so far, and of how many, if that is known."""
 
+    def reading(self, corpus: str) -> Callable[[int, int | None], None]:
+        """Return what receives how many files of a corpus have been read, and of how many, if that is known."""
+
     def build(self, corpus: str) -> BuildProgress:
         """Return what receives the progress of a build."""
 
@@ -34,6 +37,10 @@ class Silent:
 
     def download(self) -> Callable[[int, int | None], None]:
         """Ignore a download."""
+        return lambda _done, _total: None
+
+    def reading(self, corpus: str) -> Callable[[int, int | None], None]:
+        """Ignore how far a corpus is read."""
         return lambda _done, _total: None
 
     def build(self, corpus: str) -> BuildProgress:

@@ -201,7 +201,8 @@ def _built(
     from pipelines.workers.pool import Workers
 
     choice = find_corpus_spec(experiment.dataset.corpus)
-    corpus = ingest_spec(store, choice, str(source) if source else None, Fetcher(listener.notice, listener.download()))
+    fetcher = Fetcher(listener.notice, listener.download(), reading=listener.reading)
+    corpus = ingest_spec(store, choice, str(source) if source else None, fetcher)
     utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)
 
     def check_split(spec: DatasetSpec) -> None:

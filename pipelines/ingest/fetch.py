@@ -40,6 +40,8 @@ class Fetcher:
         Is given one line before a first download starts, with the licence and the citation.
     progress : callable
         Is told the bytes so far and all bytes (None if unknown).
+    reading : callable
+        For the name of a corpus, returns what is told the files that have been read so far, and of how many.
     trust_first : bool
         Accept an archive whose checksum nobody has published, and pin what came.
     folder : path, optional
@@ -47,10 +49,17 @@ class Fetcher:
     """
 
     def __init__(
-        self, tell: Tell, progress: DownloadProgress, *, trust_first: bool = False, folder: Path | None = None
+        self,
+        tell: Tell,
+        progress: DownloadProgress,
+        *,
+        reading: Callable[[str], DownloadProgress] = lambda _: silent,
+        trust_first: bool = False,
+        folder: Path | None = None,
     ) -> None:
         self.tell = tell
         self.progress = progress
+        self.reading = reading
         self.trust_first = trust_first
         self.folder = folder or Path(platformdirs.user_cache_dir("featurestore")) / "downloads"
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from featurestore.corpus.corpus_spec import CorpusSpec
@@ -22,8 +21,9 @@ from featurestore.datasets import CorpusReference, Listing, listing_key, listing
 from featurestore.errors import FeatureStoreError, SourceError, StoreBusyError
 from featurestore.storage.protocol import put
 from featurestore.store import Store
-from pipelines.ingest.fetch import Fetcher
+from pipelines.ingest.fetch import Fetcher, silent
 from pipelines.ingest.folder_index import FolderIndex
+from pipelines.ingest.http_transfer import DownloadProgress
 
 Fetch = Callable[[Manifest], Path]
 """Downloads a corpus and returns its archive."""
@@ -46,6 +46,8 @@ class ReadOptions:
     """Whether originals are kept in the store, and it remembers the corpus."""
     before_reading: Callable[[], None] = _nothing
     """Called if recordings have to be read, so that what comes next can be prepared meanwhile."""
+    progress: DownloadProgress = silent
+    """Is told the files that have been read so far and, where that is known, of how many."""
 
 
 AS_USUAL = ReadOptions()
@@ -91,7 +93,7 @@ def ingest(
                 return _with_utterances(with_unread(label(manifest, files, store.original), opened), opened)
             options.before_reading()
             if options.write:
-                files = _read(store, opened, manifest)
+                files = _read(store, opened, manifest, options.progress)
                 known.remember(files, "" if opened.unread else origin)  # unread files are reported the next time too
                 corpus = label(manifest, files, store.original)
             else:
@@ -125,13 +127,15 @@ def known_corpus(store: Store, manifest: Manifest) -> Corpus | None:
     return None if listing is None else label(manifest, listing, store.original)
 
 
-def _read(store: Store, source: Source, manifest: Manifest) -> Listing:
+def _read(store: Store, source: Source, manifest: Manifest, progress: DownloadProgress) -> Listing:
     """Identify every recording and label file of a source and keep it."""
     files: list[ListedFile] = []
+    expected = manifest.expected.files or 0
     for path, data in _held(store, source.iterate(manifest.wants)):
         kept = manifest.recording(path, data)
         files.append(identified_file(path, kept))
         _keep(store, files[-1], kept)
+        progress(len(files), max(len(files), expected) if expected else None)
     return _whole_listing(store, source, manifest, files)
 
 
@@ -154,6 +158,7 @@ def _read_folder(store: Store, source: FolderSource, manifest: Manifest, options
             _keep(store, file, kept)
         elif store.storage.adopt(f"sources/{file.content}", source.folder / path):
             index.link(path)
+        options.progress(len(same) + len(read), len(same) + len(changed))
     index.remember(changed, read)
     return _whole_listing(store, source, manifest, [*same, *read])
 
@@ -271,9 +276,11 @@ def ingest_spec(
     SplitError
         If the scheme leaves none.
     """
-    read = partial(ingest, store, fetch=fetch or fetcher.archive, options=options)
-    places = zip(spec.manifests, spec.sources(source), strict=True)
-    return spec.corpus([read(manifest, fetcher.local(place, manifest)) for manifest, place in places])
+    parts = []
+    for manifest, place in zip(spec.manifests, spec.sources(source), strict=True):
+        watched = replace(options, progress=fetcher.reading(manifest.name))
+        parts.append(ingest(store, manifest, fetcher.local(place, manifest), fetch or fetcher.archive, watched))
+    return spec.corpus(parts)
 
 
 def corpus_of_store(store: Store, spec: CorpusSpec) -> Corpus | None:

@@ -4,10 +4,11 @@ import io
 import re
 
 import pytest
-from command_line import featurestore
+from command_line import ENVIRONMENT, featurestore
 from tiny_corpus import write_corpus
 
 from cli.progress import DatedLines, _Several
+from cli.terminal import CountProgress
 from pipelines.experiments import Silent
 
 DATED = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d ")
@@ -85,3 +86,44 @@ def test_a_training_and_a_download_are_dated_lines_too():
     assert lines[1].startswith("run: epoch 1: training loss 0.500, accuracy 0.250; validation accuracy 0.250, UAR -")
     assert lines[2] == "downloaded 0 B of 100.0 kB"
     assert len(lines) == 2 + 11
+    reading = listener.reading("emodb")
+    for done in range(1, 536):
+        reading(done, 535)
+    assert DATED.sub("", stream.getvalue().splitlines()[-1]) == "emodb: read 535 of 535 files"
+    assert len(stream.getvalue().splitlines()) == 2 + 11 + 11
+
+
+def test_what_is_counted_has_a_rate_and_the_time_that_is_left():
+    clock = iter(range(100))
+    progress = CountProgress("checked", "objects", now=lambda: next(clock))
+
+    progress(1, 500)
+    assert progress.line(1, 500, 2) == "checked 1 of 500 objects (0%)"
+    assert progress.line(101, 500, 11) == "checked 101 of 500 objects (20%), 10/s, 40 s left"
+    assert progress.line(2, 500, 101) == "checked 2 of 500 objects (0%), 0.01/s, 13.8 h left"
+    assert progress.line(101, None, 11) == "checked 101 objects, 10/s"
+    assert CountProgress("copied", now=lambda: next(clock)).line(0, 3_000_000, 60) == "copied 0 B of 3.0 MB (0%)"
+
+
+def test_a_pipe_gets_a_dated_line_every_ten_seconds(capsys):
+    clock = iter(range(0, 1000, 3))
+    progress = CountProgress("checked", "objects", now=lambda: next(clock))
+
+    for done in range(1, 9):
+        progress(done, 8)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert [DATED.sub("", line).split(" (")[0] for line in lines] == [
+        "checked 4 of 8 objects", "checked 8 of 8 objects"
+    ]  # fmt: skip
+    assert all(DATED.match(line) for line in lines)
+
+
+def test_without_a_width_progress_is_dated_lines(corpus, tmp_path, monkeypatch):
+    monkeypatch.delitem(ENVIRONMENT, "COLUMNS")
+
+    result = build(corpus, tmp_path / "store")
+
+    assert all(DATED.match(line) for line in result.stderr.splitlines())
+    assert "tiny: read 6 of 6 files" in result.stderr
+    assert "tiny: 6 of 6 rows written" in result.stderr

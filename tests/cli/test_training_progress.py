@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from cli.console import CLEAR, TrainingProgress
+from cli.console import print_table
+from cli.terminal import CLEAR, TrainingProgress
 from models.training_loop import StepReport
 
 EPOCH = {
@@ -107,3 +108,25 @@ def test_each_command_says_what_its_number_of_jobs_is():
         assert told[name].startswith("Folds trained in parallel, each in its own process if above 1. ")
         assert others in told[name]
         assert told[name].endswith("Builds use all cores.")
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_table_wraps_text_and_breaks_no_word(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    names = ["best", "parallel-networks"]
+    title = "CNN, CNN-LSTM and parallel networks on the ten digits of Speech Commands"
+
+    print_table(("name", "title", "corpora"), [(name, title, "speech_commands_v1, fsdd") for name in names])
+
+    shown = capsys.readouterr().out
+    assert columns < 80 or max(map(len, shown.splitlines())) <= columns
+    for word in (*names, *title.split(), "speech_commands_v1,", "fsdd"):
+        assert word in shown.split()
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_its_content(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    print_table(("name", "title"), [("a", "long " * 60)])
+
+    assert max(map(len, capsys.readouterr().out.splitlines())) > 250

@@ -101,7 +101,7 @@ def main() -> None:
             if line and not line.startswith("#"):
                 image.step(*line.split(maxsplit=1))
         image.run(
-            f"du --summarize --human-readable {folder}/opt/venv {folder}/opt/venv/lib/python*/site-packages/torch"
+            f"cd {folder}/opt/venv && du --summarize --count-links --human-readable . lib/python*/site-packages/torch"
         )
         image.run("python -X importtime -c 'import featurestore' 2>&1 | tail --lines=1")
         for command in COMMANDS:
