@@ -1,7 +1,7 @@
 """The pages of the demo corpus as pictures, on a screen in both schemes, on a phone and on paper, for docs/pages.md.
 
     python benchmarks/screenshots.py                 # builds, trains and reports in a temporary folder
-    python benchmarks/screenshots.py --pages FOLDER  # draws dataset.html and run.html of a folder
+    python benchmarks/screenshots.py --pages FOLDER  # draws the pages of a folder: dataset.html, run.html, ...
 
 It needs `pip install 'featurestore[browser]'` and Chromium; where one is missing it says so and does nothing. The demo
 corpus is synthesised, so pictures of it can be passed on.
@@ -43,8 +43,14 @@ SHOTS = (
     ("run", "dark", "h3"),
     ("run", "phone", "h3"),
     ("run", "print", "#making"),
+    ("folds", "light", ""),
+    ("folds", "phone", ""),
+    ("comparison", "dark", ""),
+    ("comparison", "phone", ""),
 )
 """Page, view, and the element that a picture begins with; its top if there is none."""
+CLICKED = {("run", "dark"): ".matrix button:not([disabled])"}
+"""What is clicked before a picture is taken."""
 
 
 def reason_not_to() -> str:
@@ -60,16 +66,20 @@ def write_pages(folder: Path) -> None:
     """Build, train and report the demo corpus with the commands that anybody would use."""
 
     def featurestore(*words: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "cli", *words, "--store", "store"], cwd=folder, env=environment, check=True
-        )
+        subprocess.run([sys.executable, "-m", "cli", *words], cwd=folder, env=environment, check=True)
 
     tree = str(Path(__file__).resolve().parents[1])
-    environment = {**os.environ, "PYTHONPATH": tree}
+    environment = {**os.environ, "PYTHONPATH": tree, "FEATURESTORE_HOME": str(folder / "store")}
     featurestore("build", "demo", "--augment", "4")
     featurestore("train", "--recipe", "demo", "--run", "demo-run")
     featurestore("report", "demo", "--examples", "4", "--out", "dataset.html")
     featurestore("report", "demo-run", "--out", "run.html")
+    baselines = [f"baseline-{name}" for name in ("svm-linear", "svm-rbf", "logistic")]
+    for run in baselines:
+        model = run.removeprefix("baseline-")
+        featurestore("baseline", "demo", "--split", "loso", "--model", model, "--run", run)
+    featurestore("report", baselines[0], "--out", "folds.html")
+    featurestore("compare", *baselines, "--page", "comparison.html")
 
 
 def pictures(pages: Path) -> Iterator[tuple[str, bytes]]:
@@ -85,6 +95,8 @@ def pictures(pages: Path) -> Iterator[tuple[str, bytes]]:
             tab.goto((pages / f"{page}.html").resolve().as_uri())
             if view == "print":
                 tab.emulate_media(media="print")
+            if (page, view) in CLICKED:
+                tab.locator(CLICKED[page, view]).first.click()
             top = tab.locator(place).first.bounding_box()["y"] - 16 if place else 0
             yield f"{page}-{view}.png", cropped(tab.screenshot(full_page=True), top, VIEWS[view]["viewport"]["height"])
             tab.close()
@@ -102,7 +114,7 @@ def cropped(png: bytes, top: float, height: int) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pages", type=Path, help="folder with dataset.html and run.html; default: made anew")
+    parser.add_argument("--pages", type=Path, help="folder with the pages; default: made anew")
     parser.add_argument("--out", type=Path, default=PICTURES)
     options = parser.parse_args()
     if missing := reason_not_to():

@@ -51,11 +51,12 @@ def html_table(title: str, lines: Iterable[tuple[str, object]]) -> str:
     """
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{_text(name)}</th>'
-        f'<td style="text-align:left">{_text(value)}</td></tr>'
+        f'<td style="text-align:left; overflow-wrap:anywhere">{_text(value)}</td></tr>'
         for name, value in lines
         if value not in (None, "")
     )
-    return f'<table><caption style="text-align:left"><b>{_text(title)}</b></caption><tbody>{rows}</tbody></table>'
+    caption = f'<caption style="text-align:left; white-space:nowrap"><b>{_text(title)}</b></caption>'
+    return f"<table>{caption}<tbody>{rows}</tbody></table>"
 
 
 def _text(value: object) -> str:

@@ -20,6 +20,7 @@ from featurestore.typed_values import check_fields, typed
 from models.batches.loader import FeatureView
 from models.batches.normalisation import Normalisation, describe_normalisation
 from models.errors import CheckpointError, DamagedCheckpointError, RunError
+from models.figures.metrics import DISPLAY, TRACKED
 from models.networks import MODELS, build_model
 from models.runs.checkpoint import (
     PICKLES,
@@ -182,7 +183,9 @@ class Run:
     def _lines(self) -> list[tuple[str, object]]:
         """Return what there is to see of a run, the most important first."""
         test = self.summary.get("test") or {}
-        figures = [f"{name} {test[name]:.3f}" for name in ("uar", "accuracy") if isinstance(test.get(name), float)]
+        figures = [
+            f"{DISPLAY[name]} {test[name]:.3f}" for name in reversed(TRACKED) if isinstance(test.get(name), float)
+        ]
         return [
             ("model", self.config.model),
             ("dataset", self.config.dataset["name"]),
