@@ -6,7 +6,8 @@ import io
 from pathlib import Path
 
 from featurestore.conversion import library
-from models.runs.checkpoint import regular, write_atomically
+from featurestore.files import write_atomically
+from models.runs.checkpoint import regular
 from models.trackers import TrackedRun, Tracker
 
 FILE = "events.out.tfevents.featurestore"
