@@ -17,7 +17,7 @@ from featurestore.corpus.sources.audio_files import RawFormat
 from featurestore.corpus.sources.open import FolderSource
 from featurestore.corpus.sources.types import Source
 from featurestore.corpus.types import Corpus, ListedFile, Rejection, identified_file
-from featurestore.datasets import CorpusReference, Listing, listing_key, listing_object, parse_listing
+from featurestore.datasets import CorpusReference, Listing, listing_key, listing_object
 from featurestore.errors import FeatureStoreError, SourceError, StoreBusyError
 from featurestore.storage.protocol import put
 from featurestore.store import Store
@@ -191,9 +191,8 @@ def reread(store: Store, source: Source, contents: set[str]) -> set[str]:
     """Put originals in place of damaged or missing ones, from a source that holds them; return which were found."""
     formats: set[RawFormat] = set()  # as corpora declare headerless audio, of which recordings are kept with a header
     for name in store.storage.children("refs/corpora"):
-        key = f"refs/corpora/{name}"
         with suppress(FeatureStoreError, TypeError):
-            raw = CorpusReference.from_bytes(key, store.storage.get(key)).reading.get("raw")
+            raw = store.corpus(name.removesuffix(".json")).reading.get("raw")
             formats |= {RawFormat(**raw)} if raw else set()
     found: set[str] = set()
     for path, data in source.iterate():
@@ -224,16 +223,14 @@ class _Known:
 
     def listing(self, origin: str | None = None) -> Listing | None:
         """Return the listing, if the store has one (from this archive) and holds all its recordings."""
-        storage = self._store.storage
         try:
-            reference = CorpusReference.from_bytes(self._key, storage.get(self._key))
+            reference = self._store.corpus(self._corpus)
             if (origin is not None and reference.origin != origin) or reference.reading != self._reading:
                 return None
-            key = listing_key(reference.listing)
-            listing = parse_listing(key, storage.get(key))
+            listing = self._store.listing(reference.listing)
         except FeatureStoreError:  # nothing known: the source is read
             return None
-        kept = set(storage.children("sources"))
+        kept = set(self._store.storage.children("sources"))
         return listing if all(file.content in kept for file in listing) else None
 
     def remember(self, listing: Listing, origin: str) -> None:
