@@ -24,6 +24,23 @@ def mounts() -> bool:
     return bool(shutil.which("unshare")) and not subprocess.run(["unshare", "-m", "true"], check=False).returncode
 
 
+@pytest.mark.parametrize(("folder", "kept"), [("site-packages", "cache/numba"), ("checkout", "checkout/featurestore")])
+def test_an_installation_keeps_kernels_where_pip_need_not_remove_them(tmp_path, folder, kept):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "featurestore").symlink_to(ROOT / "featurestore")
+    code = "from featurestore.signal.kernels.level import energy; print(energy._cache.cache_path)"
+    paths = [str(tmp_path / folder), *(path for path in sys.path if path.endswith(("site-packages", "deps")))]
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"PYTHONPATH": os.pathsep.join(paths), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(tmp_path / kept))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1_500)  # on a busy machine kernels compile for minutes
 @pytest.mark.skipif(not mounts(), reason="needs a user who may mount")

@@ -11,14 +11,17 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
 from numba.extending import register_jitable
 
 from featurestore.signal import KERNELS_NOT_KEPT
 
+INSTALLED = "site-packages" in Path(__file__).parts or "dist-packages" in Path(__file__).parts
+"""Whether pip put this file where it is."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -37,8 +40,18 @@ def kernel(function: Function) -> Function:
     return cast("Function", compiled)
 
 
+class _Place(CompileResultCacheImpl):
+    """Where machine code is kept: beside the code of a checkout; in an installation pip would leave it behind there."""
+
+    _locator_classes = [  # noqa: RUF012 (as numba has them)
+        one for one in CompileResultCacheImpl._locator_classes if one is not InTreeCacheLocator or not INSTALLED
+    ]
+
+
 class _Kept(FunctionCache):
     """Machine code in files; one that cannot be read or written costs another compilation and nothing else."""
+
+    _impl_class = _Place
 
     def load_overload(self, *arguments: Any) -> Any:  # noqa: ANN401 (of numba)
         """Return kept machine code, or None."""
