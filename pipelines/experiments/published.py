@@ -48,9 +48,8 @@ def reproduce(
     corpus : str, optional
         Train on this corpus; each row's own if there is none.
     seeds, full, rows
-        Trainings of each row; whether to train as published, for hours, and not in the recipe's reduced setting, which
-        tells a network that learns from one that does not, and no more; the names of the rows to train, all if there
-        are none.
+        Trainings of each row; whether to train as published, for hours, and not in the recipe's reduced setting of few
+        epochs, whose results are to be read against chance; the names of the rows to train, all if there are none.
     plan : bool
         Train nothing, and return what would be trained, see `pipelines.experiments.planning.planned`.
     keep, folder : str or Path, optional

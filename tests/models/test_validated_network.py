@@ -6,11 +6,13 @@ import torch
 from small_training import MODEL as NAME
 from small_training import SETTINGS, StopIn, history_of, small_sides
 from small_training import SPEC as SMALL
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from models.batches.loader import ViewDataset
 from models.evaluation import evaluate_run
 from models.execution import Execution
 from models.layers.convolution import MaskedBatchNorm
+from models.networks.etienne import EtienneCnnBlstm
 from models.optimisation.schedules import best_epoch
 from models.runs.run import load_run
 from models.training import configure, train
@@ -86,3 +88,20 @@ def test_a_training_that_measures_before_each_validation_goes_on_exactly(tmp_pat
 
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run")]
     assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(("normalises", "passes"), [(False, 1), (True, 2)])
+def test_a_network_without_batch_norm_is_not_run_to_measure_it(tmp_path, normalises, passes):
+    sides, forwards = small_sides(), []
+    settings = {**SETTINGS, "batch_norm": normalises}
+    spec = TrainingSpec.from_dict({**SMALL, "batch_norm": "population", "keep": "best"})
+
+    def count(module, _):
+        if isinstance(module, EtienneCnnBlstm) and module.training:
+            forwards.append(module)
+
+    with register_module_forward_pre_hook(count):
+        train(sides, configure(sides, NAME, spec, settings=settings, split="made-up"), tmp_path / "run", device="cpu")
+
+    steps = -(-len(sides.train) // spec.batch_size)
+    assert len(forwards) == spec.epochs * steps * passes
