@@ -336,6 +336,8 @@ def _print_results(lines: list[dict[str, Any]], recipe: Recipe) -> None:
     for text in (*dict.fromkeys(why), *dict.fromkeys(map(_condition, (one for one in lines if one["runs"])))):
         notice(text)
     notice("95 %: over speakers. baseline: linear SVM on functionals of the same rows; p: that ours equals it (Holm)")
+    if any(line["baseline"] and line["baseline"]["exchanged"] == "items" for line in lines):
+        notice("p is too small where fewer than six speakers are judged: their recordings are exchanged one by one")
     for text in (*filter(None, [recipe.deviation]), *recipe.departures):
         notice(f"note: {text}")
 
