@@ -274,8 +274,8 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
 def reproduce(recipe: str, corpus: str | None, show: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Train the rows of the table published for recipe NAME, and print its results next to ours.
 
-    Rerun an interrupted command to resume it. The reduced setting takes few epochs: read its results against chance, not
-    against the source.
+    Rerun an interrupted command to resume it. The reduced setting takes few epochs: read its results against chance,
+    not against the source.
     """
     from pipelines import experiments
     from pipelines.experiments.kept_results import committed_results
