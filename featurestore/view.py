@@ -192,7 +192,8 @@ class DatasetView:
     @cached_property
     def sexes(self) -> dict[str, str]:
         """The sex of each speaker of whom the corpus says it, such as `female` or `male`."""
-        return sexes_of(corpora_of(self.table.corpus), self.table.utterances)
+        utterances = self.table.utterances
+        return sexes_of(corpora_of(self.table.corpus), utterances.speakers, utterances.fields)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from scipy.stats import norm, t
 from sklearn.metrics import recall_score
 
 from featurestore.corpus.speakers import sexes_of
-from featurestore.corpus.types import Utterance
 from models.figures.groups import by_sex, by_speaker
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions
@@ -101,16 +100,22 @@ def test_where_no_sex_is_known_there_are_no_groups(answers):
     assert by_sex(answers, {}) == {"sexes": {}, "difference": None, "unknown": len(answers)}
 
 
-def said(speaker, **fields):
-    return Utterance("x.wav", "0" * 64, 1, tuple(fields.items()), "joy", speaker, None)
+def sexes(corpora, *recordings):
+    return sexes_of(corpora, [name for name, _ in recordings], [tuple(fields.items()) for _, fields in recordings])
 
 
 def test_the_sex_of_a_speaker_is_that_of_the_manifest_else_of_a_field_that_all_recordings_share():
-    assert sexes_of(("emodb",), [said("03"), said("08"), said("none")]) == {"03": "male", "08": "female"}
-    assert sexes_of(("emodb", "ravdess"), [said("emodb/03"), said("ravdess/02")]) == {
+    assert sexes(("emodb",), ("03", {}), ("08", {}), ("none", {})) == {"03": "male", "08": "female"}
+    assert sexes(("emodb", "ravdess"), ("emodb/03", {}), ("ravdess/02", {})) == {
         "emodb/03": "male",
         "ravdess/02": "female",
     }
-    mixed = [said("a", sex="F"), said("a", sex="f"), said("b", gender="male"), said("c", sex="m"), said("c", sex="f")]
-    assert sexes_of(("mine",), mixed) == {"a": "female", "b": "male"}
-    assert sexes_of(("mine",), [said(None, sex="F")]) == {}
+    mixed = [
+        ("a", {"sex": "F"}),
+        ("a", {"sex": "f"}),
+        ("b", {"gender": "male"}),
+        ("c", {"sex": "m"}),
+        ("c", {"sex": "f"}),
+    ]
+    assert sexes(("mine",), *mixed) == {"a": "female", "b": "male"}
+    assert sexes(("mine",), (None, {"sex": "F"})) == {}
