@@ -142,7 +142,7 @@ def test_another_process_computes_the_same_bits(tmp_path):
     (tmp_path / "voice.wav").write_bytes(voice())
     program = (
         "import sys, hashlib, pathlib\n"
-        "from tests.test_rows import MATHWORKS, POLICY, RowEngine, draw\n"
+        "from tests.test_row_engine import MATHWORKS, POLICY, RowEngine, draw\n"
         "engine = RowEngine(MATHWORKS, POLICY)\n"
         "source = engine.load(pathlib.Path(sys.argv[1]).read_bytes())\n"
         "rows = [engine.augmented(source, draw(POLICY, 'x', copy)).tobytes() for copy in (3, 1, 2)]\n"
