@@ -16,7 +16,7 @@ help:
 	@echo "make chaos                       the long attacks on the store's promises (docs/reliability.md), half an hour"
 	@echo "make package                     the steps of the Dockerfile as plain commands, in an empty environment"
 	@echo "make bench SOURCE=download.zip   time everything against other tools and write docs/performance.md"
-	@echo "make docs                        write docs/corpora.md from the manifests"
+	@echo "make docs                        write docs/corpora.md from the manifests, and build the site into site/"
 	@echo "STORE=folder                     where features are kept (default: the user's cache folder)"
 
 $(READY): pyproject.toml constraints.txt
@@ -62,6 +62,8 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/featurestore corpora --markdown > corpora.md.part
 	mv corpora.md.part docs/corpora.md
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -10,7 +10,9 @@ import runpy
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from demo_corpus import ROOT
@@ -31,14 +33,16 @@ def _warmed() -> None:
         multiprocessing.forkserver.ensure_running()
 
 
-def featurestore(*arguments: object, store: Path | None = None) -> subprocess.CompletedProcess[str]:
+def featurestore(
+    *arguments: object, store: Path | None = None, folder: Path = ROOT, environment: Mapping[str, str] = ENVIRONMENT
+) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, which is forked from one that has imported the libraries."""
     words = [str(argument) for argument in arguments]
-    environment = {**ENVIRONMENT, **({"FEATURESTORE_HOME": str(store)} if store else {})}
+    environment = {**environment, **({"FEATURESTORE_HOME": str(store)} if store else {})}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         paths = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (out, err)]
         _warmed()
-        process = _warm.Process(target=_run, args=(words, environment, paths))
+        process = _warm.Process(target=_run, args=(words, folder, environment, paths))
         process.start()
         process.join(240)
         if process.is_alive():
@@ -52,10 +56,31 @@ def featurestore(*arguments: object, store: Path | None = None) -> subprocess.Co
     return done
 
 
-def _run(words: list[str], environment: dict[str, str], paths: list[str]) -> None:
-    os.chdir(ROOT)
+def called(function: Callable[..., Any], *arguments: object, folder: Path) -> Any:
+    """Return what a function returns, called in such a process, in a folder that has a store."""
+    receiver, sender = _warm.Pipe(duplex=False)
+    environment = {**ENVIRONMENT, "FEATURESTORE_HOME": str(folder / "store")}
+    _warmed()
+    process = _warm.Process(target=_call, args=(sender, function, arguments, folder, environment))
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()  # EOFError, after its traceback, if the function raises
+    finally:
+        process.join()
+
+
+def _call(sender: Any, function: Callable[..., Any], arguments: Any, folder: Path, environment: Any) -> None:
+    os.chdir(folder)
+    os.environ.update(environment)
+    sender.send(function(*arguments))
+
+
+def _run(words: list[str], folder: Path, environment: dict[str, str], paths: list[str]) -> None:
+    os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[:0] = [str(folder / place) for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
     for number, path in enumerate([os.devnull, *paths]):
         handle = os.open(path, os.O_RDWR)
         os.dup2(handle, number)

@@ -96,7 +96,7 @@ PROSE = (
     "README.md",
     "CONTRIBUTING.md",
     "featurestore/DESIGN.md",
-    *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")),
+    *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
 )
 QUOTED = re.compile(r"`([^`\s]+)`|\]\(([^)#\s]+)")
 OURS = re.compile(
