@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import click
 import pytest
@@ -16,6 +17,10 @@ import yaml
 from command_line import ENVIRONMENT, featurestore
 from demo_corpus import ROOT
 from documentation import PAGES, commands, differs, write_files
+
+from featurestore.errors import FeatureStoreError
+from pipelines.experiments.recipe import read_recipe
+from pipelines.experiments.settings import with_settings
 
 SITE = ROOT / "mkdocs.yml"
 LINK = re.compile(r"\]\((?!https?://|mailto:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
@@ -137,7 +142,7 @@ def mistake(words: list[str]) -> str:
     """Return what is wrong with a command, as far as can be said without running it."""
     program, *rest = words or ["."]
     if program == "featurestore":
-        return usage_error(rest)
+        return usage_error(rest) or setting_error(rest)
     if program == "dask":
         from distributed.cli import dask_scheduler, dask_worker
 
@@ -174,6 +179,20 @@ def usage_error(words: list[str]) -> str:
     except click.UsageError as error:
         missing_file = isinstance(getattr(getattr(error, "param", None), "type", None), click.Path | click.File)
         return "" if missing_file else error.format_message()
+    return ""
+
+
+def setting_error(words: list[str]) -> str:
+    """Return what is wrong with the fields that a command changes of a recipe."""
+    settings = [value for word, value in pairwise(words) if word == "--set"]
+    recipes = [value for word, value in pairwise(words) if word == "--recipe"]
+    if not settings or not recipes:
+        return ""
+    pytest.importorskip("torch")
+    try:
+        with_settings(read_recipe(recipes[0]).experiment(), settings)
+    except FeatureStoreError as error:
+        return str(error)
     return ""
 
 
