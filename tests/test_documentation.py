@@ -10,6 +10,7 @@ import sys
 import tomllib
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import click
 import pytest
@@ -77,6 +78,15 @@ def leaves(value):
     else:
         for item in value.values() if isinstance(value, dict) else value:
             yield from leaves(item)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/systems/")])
+def test_the_page_of_a_published_system_tells_all_that_its_recipe_does_otherwise(page):
+    told = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+
+    missing = [text for text in read_recipe(Path(page).stem).departures if " ".join(text.split()) not in told]
+
+    assert missing == []
 
 
 @pytest.fixture(scope="module")
