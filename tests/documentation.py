@@ -27,7 +27,7 @@ ABSENT = {
     r"(FOLDER|RUN|NAME|AUDIO|OTHER|STORE|CORPUS)(/.*)?": "what stands for something of the reader's",
     r"(emodb|ravdess|iemocap|fau_aibo|agender|aihub_emotion|speech_commands_v[12]|fsdd)\b.*": "a corpus to download",
     r"(mathworks|zhao|digits|etienne|keren|best)": "a recipe on such a corpus",
-    r"runs/(emodb|mathworks|network|svm|etienne|keren|zhao|digits|best).*": "a run on such a corpus",
+    r"runs/(?!demo).*": "a run on another corpus",
     r"(.*=)?(download\.zip|recordings/|/corpora/.*|my_?corpus\.toml|IEMOCAP_full_release)": "files of the reader's",
     r"(.*=)?(s3|https|tls|tcp)://.*": "a network",
     r"/(media|mnt|shared|data|scratch)/.*|SHARED": "another disk",
