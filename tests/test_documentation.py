@@ -230,7 +230,8 @@ def test_every_command_runs_and_prints_what_its_page_shows(pages, tmp_path):
 def run_in(folder, command):
     """Run a command in a folder with a store of its own."""
     added = SHORTER.get(command.words[1], ())
-    environment = {**ENVIRONMENT, "FEATURESTORE_HOME": str(folder / "store"), "PYTHONPATH": str(folder)}
+    place = {"FEATURESTORE_HOME": str(folder / "store"), "PYTHONPATH": str(folder)}
+    environment = {**ENVIRONMENT, **place, "COLUMNS": "160"}  # no line of a page is wrapped
     result = featurestore(*command.words[1:], *added, folder=folder, environment=environment)
     if command.redirected:
         (folder / command.redirected).write_text(result.stdout, encoding="utf-8")
