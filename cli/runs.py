@@ -262,7 +262,8 @@ def ensemble(members: tuple[str, ...], as_json: bool, **options: Any) -> None:  
 
 @click.command(
     epilog="Example: featurestore predict runs/mathworks-001 recording.wav;  "
-    "featurestore predict runs/mathworks-001 talk.wav --window 3 --hop 1 --out timeline.csv"
+    "featurestore predict runs/mathworks-001 talk.wav --window 3 --hop 1 --page talk.html;  "
+    "sox in.wav -t wav - | featurestore predict runs/emodb-loso-001 -"
 )
 @click.argument("run", type=click.Path())
 @click.argument("files", nargs=-1, required=True, type=click.Path())
@@ -273,6 +274,15 @@ def ensemble(members: tuple[str, ...], as_json: bool, **options: Any) -> None:  
     "--hop", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time between the starts of two windows."
 )
 @click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write a table FILE.csv or FILE.json.")
+@click.option(
+    "--page",
+    type=click.Path(dir_okay=False),
+    metavar="FILE.html",
+    help="Write a page with the probabilities over time and, inside it, the recordings to listen to.",
+)
+@click.option(
+    "--ffmpeg", is_flag=True, help="Let the ffmpeg of this machine convert M4A, MP4, WebM, AMR, AAC and WMA first."
+)
 @device_option
 @trust_code_option
 @json_option
@@ -282,10 +292,13 @@ def predict(
     window: float | None,
     hop: float | None,
     out: str | None,
-    device: str,
     as_json: bool,
+    **options: Any,  # noqa: ANN401 (as the function takes them)
 ) -> int:
     """Label audio FILES, or all audio in folders, with RUN's model; exit code 3 if some could not be read.
+
+    FILES may be -, for one audio file on standard input. RUN may be a folder of folds or seeds: the mean of their
+    probabilities answers.
 
     A model expects clips like those it was trained on: for long recordings, give a --window of about their length.
     """
@@ -295,7 +308,7 @@ def predict(
         raise click.UsageError("--hop needs --window.")
     if out is not None and not out.endswith((".csv", ".json")):
         raise click.UsageError("--out needs a file name that ends in .csv or .json.")
-    answers = experiments.predict(run, files, window=window, hop=hop, out=out, device=device)
+    answers = experiments.predict(run, files, window=window, hop=hop, out=out, **options)
     if as_json:
         print_json(answers)
     else:

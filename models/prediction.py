@@ -7,8 +7,10 @@ import io
 import json
 import math
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +21,51 @@ from numpy.typing import NDArray
 from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.errors import AudioError, SourceError, SpecError
 from featurestore.files import write_atomically
+from featurestore.signal import ffmpeg as foreign
 from models.batches.loader import Batch
 from models.batches.normalisation import fit_unknown_speaker
-from models.errors import CheckpointError
+from models.errors import CheckpointError, RunError
 from models.execution import Execution
-from models.runs.run import Run
+from models.runs.folders import RunFolder
+from models.runs.run import Run, load_run
 
 if TYPE_CHECKING:
     from featurestore.row_engine import RowEngine
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+LARGEST = Limits().member_bytes
+STANDARD_INPUT = Path("/dev/stdin")
+"""Shown as `-`."""
+
+
+def load_members(folder: Path | str) -> list[Run]:
+    """Open a run, or all runs of a folder of folds or seeds, which answer together.
+
+    Raises
+    ------
+    RunError
+        If one has not ended, or they have different classes or features.
+    """
+    try:
+        parts = RunFolder.of(folder).runs()
+    except RunError:
+        parts = [Path(folder)]  # opening it says what it is
+    runs = [load_run(part) for part in parts]
+    check_alike(runs)
+    return runs
+
+
+def check_alike(runs: Sequence[Run]) -> None:
+    """Raise `RunError` where runs have different classes or features."""
+    for run in runs[1:]:
+        for what in ("classes", "features"):
+            if getattr(run.config, what) != getattr(runs[0].config, what):
+                raise RunError(f"{run.folder} and {runs[0].folder} have different {what}: they cannot answer together.")
 
 
 @torch.no_grad()
-def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") -> list[dict[str, Any]]:
-    """Label clips of features: a list of `label` and `probabilities` by class name.
+def predict(run: Run | Sequence[Run], features: Iterable[NDArray[Any]], device: str = "auto") -> list[dict[str, Any]]:
+    """Label clips of features: a list of `label` and `probabilities` by class name; of several runs their mean.
 
     If the model normalises each speaker, the clips are taken to be of one unknown speaker, and every answer notes it
     under `normalised_as`.
@@ -48,26 +80,40 @@ def predict(run: Run, features: Iterable[NDArray[Any]], device: str = "auto") ->
     SpecError
         If an array has another number of bands than the model was trained on, or no frames.
     """
-    execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
-    model = execution.place(run.model).eval()
-    normalisation, remark = run.normalisation, {}
-    if normalisation is not None and normalisation.kind == "speaker":
-        features = [_checked(clip, run.config.bands) for clip in features]
-        normalisation = fit_unknown_speaker(features, run.config.bands, single=normalisation.single)
+    runs = [run] if isinstance(run, Run) else run
+    config, remark = runs[0].config, {}
+    if any(one.normalisation is not None and one.normalisation.kind == "speaker" for one in runs):
+        features = [_checked(clip, config.bands) for clip in features]
         remark = {"normalised_as": f"one unknown speaker (clips measured together: {len(features)})"}
-    normalise = normalisation.normaliser(execution.device) if normalisation else None
+    members = [_member(one, features, device) for one in runs]
     answers = []
     for clip in features:
-        values = torch.from_numpy(np.ascontiguousarray(_checked(clip, run.config.bands)))[None]
-        batch = Batch(values, torch.tensor([len(clip)]), torch.tensor([0]), torch.tensor([0])).to(execution.device)
+        values = torch.from_numpy(np.ascontiguousarray(_checked(clip, config.bands)))[None]
+        batch = Batch(values, torch.tensor([len(clip)]), torch.tensor([0]), torch.tensor([0]))
+        shares = np.mean([member(batch) for member in members], axis=0)
+        answers.append({**_answer(shares, config.classes), **remark})
+    return answers
+
+
+def _member(run: Run, features: Iterable[NDArray[Any]], device: str) -> Callable[[Batch], NDArray[np.float64]]:
+    """Return what gives the probabilities of a run for a batch of one clip, array [classes]."""
+    execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
+    model, normalisation = execution.place(run.model).eval(), run.normalisation
+    if normalisation is not None and normalisation.kind == "speaker":
+        normalisation = fit_unknown_speaker(list(features), run.config.bands, single=normalisation.single)
+    normalise = normalisation.normaliser(execution.device) if normalisation else None
+
+    def probabilities(batch: Batch) -> NDArray[np.float64]:
+        batch = batch.to(execution.device)
         logits = execution.logits(model, normalise(batch) if normalise else batch)
-        shares = logits.softmax(1)[0].cpu().double().numpy()
+        shares: NDArray[np.float64] = logits.softmax(1)[0].cpu().double().numpy()
         if not np.isfinite(shares).all():
             raise CheckpointError(
                 f"run {run.folder}: its answer is not a number, its weights are too large. Train again."
             )
-        answers.append({**_answer(shares, run.config.classes), **remark})
-    return answers
+        return shares
+
+    return probabilities
 
 
 def _checked(clip: NDArray[Any], bands: int) -> NDArray[Any]:
@@ -93,9 +139,15 @@ class Piece:
 
 
 def predict_files(
-    run: Run, paths: Sequence[Path], device: str = "auto", *, window: float | None = None, hop: float | None = None
+    run: Run | Sequence[Run],
+    paths: Sequence[Path],
+    device: str = "auto",
+    *,
+    window: float | None = None,
+    hop: float | None = None,
+    ffmpeg: bool = False,
 ) -> list[dict[str, Any]]:
-    """Label audio files of any rate and number of channels.
+    """Label audio files of any rate and number of channels, by a run or the mean probabilities of several.
 
     If the model normalises speakers, all files are taken to be of one speaker, see `predict`. A file that cannot be
     read, is too short for one frame, or is silent has a `reason` in place of a label; the others are labelled.
@@ -107,6 +159,8 @@ def predict_files(
         whole recording gets one label.
     hop : float, optional
         Seconds from one window to the next; by default windows do not overlap.
+    ffmpeg : bool
+        Let ffmpeg convert M4A, WebM, AMR and the like, see `featurestore.signal.ffmpeg`.
 
     Returns
     -------
@@ -126,36 +180,41 @@ def predict_files(
 
     if not all(value is None or 0 < value < math.inf for value in (window, hop)):
         raise SpecError("window and hop are numbers of seconds above 0.")
-    engine = RowEngine(run.config.features)
+    runs = [run] if isinstance(run, Run) else run
+    engine = RowEngine(runs[0].config.features)
     found: dict[Path, list[Piece] | AudioError] = {}
 
     def clips() -> Iterator[NDArray[Any]]:
         """Yield the features of what can be labelled, and keep why the rest cannot."""
         for path in dict.fromkeys(paths):
             try:
-                pieces = file_pieces(engine, path, window, hop)
+                pieces = file_pieces(engine, path, window, hop, ffmpeg=ffmpeg)
             except AudioError as error:
                 found[path] = error
                 continue
             found[path] = [piece for piece, _ in pieces]
             yield from (features for _, features in pieces if features is not None)
 
-    answers = iter(predict(run, clips(), device))
+    answers = iter(predict(runs, clips(), device))
     refused = [error for error in found.values() if isinstance(error, AudioError)]
     if len(refused) == len(found):
         raise refused[0]
-    labelled = {path: _file_answer(run, one, answers, in_windows=window is not None) for path, one in found.items()}
-    return [{"file": str(path), **labelled[path]} for path in paths]
+    labelled = {path: _file_answer(runs, one, answers, in_windows=window is not None) for path, one in found.items()}
+    return [{"file": _shown(path), **labelled[path]} for path in paths]
+
+
+def _shown(path: Path) -> str:
+    return "-" if path == STANDARD_INPUT else str(path)
 
 
 def _file_answer(
-    run: Run, pieces: Sequence[Piece] | AudioError, answers: Iterator[dict[str, Any]], *, in_windows: bool
+    runs: Sequence[Run], pieces: Sequence[Piece] | AudioError, answers: Iterator[dict[str, Any]], *, in_windows: bool
 ) -> dict[str, Any]:
     """Combine the answers to the pieces of one file, or give the reason why it has none."""
     if isinstance(pieces, AudioError):
         return {"label": None, "probabilities": {}, "outside": [], "reason": str(pieces)}
     found = [next(answers) if piece.frames else {"label": None, "probabilities": {}} for piece in pieces]
-    outside, known = [], run.config.trained_on.get("frames")  # older runs record none
+    outside, known = [], _trained_frames(runs)
     frames = [piece.frames for piece in pieces if piece.frames]
     if known and not known[0] <= min(frames) <= max(frames) <= known[1]:
         counts = f"{min(frames):,}" if min(frames) == max(frames) else f"{min(frames):,} to {max(frames):,}"
@@ -168,25 +227,35 @@ def _file_answer(
     ]
     labelled = [one for one in found if one["label"] is not None]
     shares = np.mean([list(one["probabilities"].values()) for one in labelled], axis=0)
-    whole = {**labelled[0], **_answer(shares, run.config.classes)}
+    whole = {**labelled[0], **_answer(shares, runs[0].config.classes)}
     return {**whole, "outside": outside, "timeline": timeline}
 
 
-def audio_files(places: Iterable[str | Path]) -> list[Path]:
-    """Return files as they are named, and of folders all audio files in them; `SourceError` if a folder has none."""
+def _trained_frames(runs: Sequence[Run]) -> tuple[int, int] | None:
+    """Return the frames of the shortest and the longest clip of the trainings; None where older runs record none."""
+    known = [run.config.trained_on["frames"] for run in runs if run.config.trained_on.get("frames")]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+
+
+def audio_files(places: Iterable[str | Path], *, ffmpeg: bool = False) -> list[Path]:
+    """Return files as they are named, and of folders all audio files in them; `SourceError` if a folder has none.
+
+    The text `-` is standard input; `ffmpeg` also finds what only ffmpeg reads.
+    """
     files: list[Path] = []
-    for place in map(Path, places):
+    suffixes = (*AUDIO, *(foreign.SUFFIXES if ffmpeg else ()))
+    for place in (STANDARD_INPUT if one == "-" else Path(one) for one in places):
         inside = (
-            sorted(file for file in place.rglob("*") if file.suffix.lower() in AUDIO) if place.is_dir() else [place]
+            sorted(file for file in place.rglob("*") if file.suffix.lower() in suffixes) if place.is_dir() else [place]
         )
         if not inside:
-            raise SourceError(f"no audio file ({', '.join(AUDIO)}) in {str(place)!r}.")
+            raise SourceError(f"no audio file ({', '.join(suffixes)}) in {str(place)!r}.")
         files += inside
     return files
 
 
 def file_pieces(
-    engine: RowEngine, path: Path, window: float | None = None, hop: float | None = None
+    engine: RowEngine, path: Path, window: float | None = None, hop: float | None = None, *, ffmpeg: bool = False
 ) -> list[tuple[Piece, NDArray[Any] | None]]:
     """Compute the features of an audio file, whole or window by window, as a dataset's clean rows have them.
 
@@ -198,7 +267,7 @@ def file_pieces(
         If the file cannot be read, is too short for one frame, or is silent from start to end.
     """
     try:
-        recording = engine.load(_recorded(path))
+        recording = engine.load(recorded(path, ffmpeg=ffmpeg))
         count = len(recording.signal)
         length = count if window is None else min(count, max(1, round(window * recording.rate)))
         step = max(1, round((hop or window or 1.0) * recording.rate))
@@ -211,24 +280,45 @@ def file_pieces(
             place = first / recording.rate, (first + length) / recording.rate
             pieces.append((Piece(*place, 0 if features is None else len(features)), features))
     except AudioError as error:
-        raise AudioError(f"{path}: {error}") from error
+        raise AudioError(f"{_shown(path)}: {error}") from error
     except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise AudioError(f"{_shown(path)}: cannot be read ({error.strerror}).") from error
     if not any(piece.frames for piece, _ in pieces):
-        raise AudioError(f"{path}: silent: all its samples are the same, so there is nothing to label.")
+        raise AudioError(f"{_shown(path)}: silent: all its samples are the same, so there is nothing to label.")
     return pieces
 
 
-def _recorded(path: Path) -> bytes:
-    """Return the bytes of a regular file, of at most as many as a corpus may have in one; `AudioError` otherwise."""
-    if not stat.S_ISREG(path.stat().st_mode):  # a device has no end, and a pipe may have no writer
+def recorded(path: Path, *, ffmpeg: bool = False) -> bytes:
+    """Return the bytes of a regular file or of standard input, of at most as many as a corpus may have in one.
+
+    Raises
+    ------
+    AudioError
+        If it is larger, no regular file, or one that ffmpeg has to convert and does not, or must not.
+    """
+    if path == STANDARD_INPUT:
+        data = _standard_input()
+    elif stat.S_ISREG(path.stat().st_mode):  # a device has no end, and a pipe may have no writer
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+    else:
         raise AudioError("not a regular file. Give audio files, or folders of them.")
-    largest = Limits().member_bytes
-    with path.open("rb") as stream:
-        data = stream.read(largest + 1)
-    if len(data) > largest:
-        raise AudioError(f"larger than {largest:,} bytes. Cut it into clips.")
-    return data
+    if len(data) > LARGEST:
+        raise AudioError(f"larger than {LARGEST:,} bytes. Cut it into clips.")
+    kind = foreign.format_of(data)
+    if kind is None:
+        return data
+    if not ffmpeg:
+        raise AudioError(f"of the format {kind}, which only ffmpeg reads: give --ffmpeg, or convert it to WAV or FLAC.")
+    return foreign.converted(data)
+
+
+@cache
+def _standard_input() -> bytes:
+    """Read standard input, once for all who need it."""
+    if sys.stdin.isatty():
+        raise AudioError("standard input is a terminal: pipe an audio file into it.")
+    return sys.stdin.buffer.read(LARGEST + 1)
 
 
 def write_answers(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:

@@ -95,31 +95,46 @@ def predict(
     window: float | None = None,
     hop: float | None = None,
     out: str | Path | None = None,
+    page: str | Path | None = None,
+    ffmpeg: bool = False,
     device: str = "auto",
 ) -> list[dict[str, Any]]:
     """Label audio files, and all audio in folders, with a run's model.
 
     Parameters
     ----------
+    run : str or Path
+        A run's folder, or one with folds or seeds, which answer together by their mean probabilities.
     files : str or Path, or an iterable of them
-        Files of any rate and number of channels, or folders of them.
+        Files of any rate and number of channels, or folders of them; the text `-` is standard input.
     window, hop : float, optional
         Label windows of this many seconds, and seconds from one to the next.
     out : str or Path, optional
         Also write a table, `FILE.csv` or `FILE.json`.
+    page : str or Path, optional
+        Also write an HTML page with the probabilities over time and the recordings to listen to.
+    ffmpeg : bool
+        Let the user's ffmpeg convert what libsndfile does not read: M4A, WebM, AMR and the like.
 
     Returns
     -------
     list of dict
         As `models.prediction.predict_files` returns it; a file that cannot be read has a `reason` and no label.
     """
-    from models.prediction import audio_files, predict_files, write_answers
-    from models.runs.run import load_run
+    from featurestore.signal.ffmpeg import program
+    from models.prediction import audio_files, load_members, predict_files, write_answers
 
+    if ffmpeg:
+        program()  # refused before anything is read, where there is none
     places = [files] if isinstance(files, str | Path) else files
-    answers = predict_files(load_run(run), audio_files(places), device, window=window, hop=hop)
+    members, found = load_members(run), audio_files(places, ffmpeg=ffmpeg)
+    answers = predict_files(members, found, device, window=window, hop=hop, ffmpeg=ffmpeg)
     if out is not None:
         write_answers(Path(out), answers)
+    if page is not None:
+        from models.reports.timeline import write_timelines
+
+        write_timelines(Path(page), members, found, answers, ffmpeg=ffmpeg)
     return answers
 
 

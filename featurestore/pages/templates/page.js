@@ -53,3 +53,25 @@ for (const matrix of document.querySelectorAll("[data-confusion]")) {
     panel.hidden = false;
   });
 }
+// Where the player is on a timeline; a click on the lanes moves it there.
+for (const timeline of document.querySelectorAll("[data-timeline]")) {
+  const player = timeline.querySelector("audio");
+  const lanes = timeline.querySelector(".lanes");
+  const head = timeline.querySelector(".head");
+  const seconds = Number(timeline.dataset.timeline);
+  if (!player) continue;
+  const strip = () => timeline.querySelector(".strip").getBoundingClientRect();
+  const move = () => {
+    const box = strip();
+    const left = box.left - lanes.getBoundingClientRect().left;
+    head.style.left = `${left + Math.min(player.currentTime / seconds, 1) * box.width}px`;
+    head.hidden = false;
+  };
+  player.addEventListener("timeupdate", move);
+  window.addEventListener("resize", () => head.hidden || move());
+  lanes.addEventListener("click", (event) => {
+    const box = strip();
+    player.currentTime = Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)) * seconds;
+    move();
+  });
+}
