@@ -146,7 +146,9 @@ def test_a_click_on_a_lane_moves_the_player_there(folds, talk, tmp_path, width):
     runs, page = load_members(folds), tmp_path / "talk.html"
     write_timelines(page, runs, [talk], predict_files(runs, [talk], "cpu", window=1.0), ffmpeg=False)
 
-    with opened(page, viewport={"width": width, "height": 900}) as shown:
+    with opened(
+        page, viewport={"width": width, "height": 900}, color_scheme="dark" if width == 360 else "light"
+    ) as shown:
         assert shown.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         box = shown.locator(".strip").first.bounding_box()
         shown.mouse.click(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
