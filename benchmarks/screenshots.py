@@ -97,6 +97,7 @@ def pictures(pages: Path) -> Iterator[tuple[str, bytes]]:
                 tab.emulate_media(media="print")
             if (page, view) in CLICKED:
                 tab.locator(CLICKED[page, view]).first.click()
+                tab.evaluate("scrollTo(0, 0)")
             top = tab.locator(place).first.bounding_box()["y"] - 16 if place else 0
             yield f"{page}-{view}.png", cropped(tab.screenshot(full_page=True), top, VIEWS[view]["viewport"]["height"])
             tab.close()

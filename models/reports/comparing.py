@@ -130,8 +130,8 @@ def _differences(measure: str, names: Sequence[str], pairs: Sequence[Mapping[str
             {
                 "first": one,
                 "second": other,
-                "difference": f"{found['difference']:+.4f}",
-                "interval": f"{low:+.3f} to {high:+.3f}" if found["interval"] else "–",
+                "difference": _signed(found["difference"], 4),
+                "interval": f"{_signed(low, 3)} to {_signed(high, 3)}" if found["interval"] else "–",
                 "p": f"{found['p_value']:.4f}",
                 "p_holm": f"{found['p_holm']:.4f}",
                 "likely": found["p_holm"] < LIKELY,
@@ -149,6 +149,11 @@ def _differences(measure: str, names: Sequence[str], pairs: Sequence[Mapping[str
         several=len(pairs) > 1,
         csv=b64encode(_csv(measure, pairs).encode()).decode(),
     )
+
+
+def _signed(value: float, digits: int) -> str:
+    """Return a difference with its sign, a minus and not a hyphen."""
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _csv(measure: str, pairs: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,9 @@ def test_every_picture_is_shown_and_small():
     text = (ROOT / "docs" / "pages.md").read_text(encoding="utf-8")
     shown = re.findall(r"\]\(pictures/([^)]+)\)", text)
     script = (ROOT / "benchmarks" / "screenshots.py").read_text(encoding="utf-8")
-    drawn = [f"{page}-{view}.png" for page, view in re.findall(r'\("(dataset|run)", "(\w+)", ', script)]
+    drawn = [
+        f"{page}-{view}.png" for page, view in re.findall(r'\("(dataset|run|folds|comparison)", "(\w+)", ', script)
+    ]
 
     assert sorted(shown) == sorted(drawn) == sorted(path.name for path in PICTURES.iterdir())
     for path in PICTURES.iterdir():
