@@ -9,9 +9,11 @@ import pytest
 from featurestore.corpus.corpus_spec import find_corpus_spec
 from featurestore.corpus.protocols import find_split
 from featurestore.errors import SpecError, UnknownNameError
+from featurestore.store import open_store
 from pipelines.experiments.published import chosen_rows
 from pipelines.experiments.recipe import Experiment, Recipe, read_recipe, recipe_names
 from pipelines.experiments.search import check_rule
+from pipelines.experiments.settings import chosen_experiment
 
 SYSTEMS = ("digits", "etienne", "keren", "mathworks", "zhao")
 OWN = """
@@ -96,8 +98,10 @@ def test_networks_of_zhao_have_the_batch_norm_of_keras_in_every_row():
     recipe = read_recipe("zhao")
 
     for row in recipe.rows():
-        assert recipe.experiment(row=row).model_settings == {"keras_batch_norm": True}
-        assert recipe.experiment(row=row).training["batch_norm"] == "moving"
+        experiment = recipe.experiment(row=row)
+        assert experiment.model_settings == {"keras_batch_norm": True}
+        assert experiment.training["batch_norm"] == "moving"
+        assert experiment.training["patience"] == (0 if "without early stopping" in row.name else 8)
 
 
 def test_rows_of_two_tables_that_are_one_experiment_share_their_runs():
@@ -119,6 +123,18 @@ def test_no_published_figure_stands_beside_another_task():
     assert {keren.task("emodb", row) for row in on_emodb} == {"seven emotions"}
     assert {digits.task("fsdd", row) for row in digits.rows()} == {row.task for row in digits.rows()}
     assert {keren.task("ravdess", row) for row in keren.rows()} == {""}  # nobody said what it would be
+
+
+def test_validate_none_names_the_split_whose_validation_side_trains(tmp_path):
+    store = open_store(tmp_path / "store")
+    given = [("zhao", None), ("zhao", "loso"), ("best", None), ("zhao", "loso/03")]
+    found = [chosen_experiment(store, None, recipe, split=split, validate="none") for recipe, split in given]
+
+    assert [one.split.name for one in found] == [
+        *("shuffled-no-validation", "loso-no-validation", "loso-no-validation", "loso/03-no-validation")
+    ]
+    with pytest.raises(UnknownNameError, match="'all'"):
+        chosen_experiment(store, None, "zhao", validate="all")
 
 
 def test_the_five_systems_are_recipes():
