@@ -132,6 +132,8 @@ def commands(folder: Path, files: int, copies: int = 0) -> dict[str, Callable[[]
             str(folder / source),
             "--augment",
             str(copies),
+            "--max-files",
+            str(max(250_000, 2 * files)),
         ]
         return measured("-m", "cli", "build", str(folder / "many.toml"), *chosen, *more, *store)
 
