@@ -21,6 +21,8 @@ PAGES = tuple(
     )
 )
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
+DATED = re.compile(r"\d{4}-\d\d-\d\d \d\d:")
+"""Progress, which a terminal shows as a bar."""
 FILE = re.compile(r"# (?P<name>[\w/-]+\.\w+)\n")
 
 ABSENT = {
@@ -114,7 +116,7 @@ def differs(shown: tuple[str, ...], printed: str) -> list[str]:
 
     Whole numbers and words have to agree. Fractions are those of one machine or one training, so any fits.
     """
-    lines = [line for line in printed.splitlines() if line.strip()]
+    lines = [line for line in printed.splitlines() if line.strip() and not DATED.match(line)]
     wanted = {line: pattern(line) for line in shown if line.strip() not in ("...", "")}
     missing = [line for line, form in wanted.items() if not any(form.fullmatch(one) for one in lines)]
     if "..." in shown:
