@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from featurestore.errors import BuildError, FeatureStoreError
 from models.batches.loader import FeatureView, Sides
 from models.errors import RunError, TrainingError
-from models.figures.metrics import spread
+from models.figures.metrics import mean_and_deviation
 from models.runs.checkpoint import write_json
 from models.runs.folders import fold_folder, has_begun, hold_run, pooled_summary
 from models.runs.run import RunConfig
@@ -121,7 +121,7 @@ def together(folder: Path, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]
     return {
         "run": str(folder),
         "folds": done,
-        **spread([one["test"] for one in done]),
+        **mean_and_deviation([one["test"] for one in done]),
         **{name: pooled and pooled[name] for name in ("interval", "interval_over")},
         "pooled": pooled,
         "failed": [outcome for outcome in outcomes if "error" in outcome],

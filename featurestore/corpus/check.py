@@ -48,7 +48,7 @@ VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".flv", ".mpg", ".mpe
 
 
 def fault_of(data: bytes) -> str | None:
-    """Return why a file's first bytes are no audio that is read; None if they may be."""
+    """Return why a file's first bytes are not supported audio; None if they may be."""
     try:
         container_of(data)
     except AudioError as error:

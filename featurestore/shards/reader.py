@@ -2,7 +2,7 @@
 
 zarr-python opens the same objects (a test compares the two) but spends a millisecond on each read; this reader takes
 a row's bytes from the file. Each inner chunk's crc32c is checked the first time it is read, and remembered. Files are
-read and not mapped: one that is cut short under a map ends a process without a word.
+read and not mapped: one that is cut short under a map ends a process silently.
 """
 
 from __future__ import annotations

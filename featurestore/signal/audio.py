@@ -176,9 +176,7 @@ class _Wanted:
             below = "is silent"
             if self.mixed_energy:
                 below = f"lies {10 * math.log10(self.energy / self.mixed_energy):.0f} dB below them"
-            return AudioError(
-                f"its channels cancel: their mean {below}, as where one is turned over. Name one channel."
-            )
+            return AudioError(f"its channels cancel: their mean {below}, as if one were inverted. Name one channel.")
         return Recording(self.signal, int(file.samplerate), file.channels)
 
 

@@ -111,7 +111,7 @@ def chance(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def spread(figures: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
+def mean_and_deviation(figures: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
     """Return mean and standard deviation (n - 1) of each measure over runs or folds.
 
     They have no interval here: seeds differ for other reasons than speakers do, and folds share training data. See

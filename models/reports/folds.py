@@ -58,7 +58,7 @@ def render_folder(folder: RunFolder, out: Path, against: Sequence[str] = (), sou
     ended, word = ended_runs(folder), WORDS[folder.kind]
     configs, results = [read_config(run) for run in ended], [read_result(run) for run in ended]
     config, summary = configs[0], pooled_summary(ended)
-    together = metrics.spread([result["test"] for result in results])
+    together = metrics.mean_and_deviation([result["test"] for result in results])
     lead = ", ".join(
         f"{metrics.DISPLAY[name]} {mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
         for (name, mean), deviation in zip(together["mean"].items(), together["deviation"].values(), strict=True)

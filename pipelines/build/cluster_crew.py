@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from featurestore.errors import FeatureStoreError
-from featurestore.specs.row_spec import RowSpec
 from featurestore.store import open_store
-from featurestore.trusted_code import trusted_function
 from pipelines.build.report import BuildProgress, now_and_then
-from pipelines.build.tasks import Bundle, Receipt, UnfitWorkerError, refuse_other_versions, run_bundle
+from pipelines.build.tasks import Bundle, Receipt, run_bundle
 from pipelines.workers.cluster_workers import ClusterWorkers, Refusal
+from pipelines.workers.fitness import UnfitWorkerError, fault_of_worker, refuse_other_store
 from pipelines.workers.scheduler import AGAIN
 
 if TYPE_CHECKING:
     from distributed import Client
 
-STORE_PATIENCE = 5.0
-"""Seconds within which a network file system shows a worker what the client has just written."""
 WINDOW = 2
 """Bundles in flight for each thread of a worker: one that is computed, and one that lies ready."""
 MOST_THREADS = 1024
@@ -84,29 +80,6 @@ def run_checked(bundle: Bundle, heartbeat: str) -> Receipt | Refusal:
     from distributed import get_worker
 
     try:
-        return run_bundle(bundle, before_commit=lambda: _refuse_other_store(bundle.store_uri, heartbeat))
+        return run_bundle(bundle, before_commit=lambda: refuse_other_store(bundle.store_uri, heartbeat))
     except UnfitWorkerError as error:
         return Refusal(get_worker().address, str(error).rstrip("."))
-
-
-def fault_of_worker(specs: Sequence[RowSpec], store_uri: str, heartbeat: str) -> str:
-    """Say why this worker may not take part in work on a store; an empty text if it may."""
-    try:
-        for spec in specs:
-            refuse_other_versions(spec)
-            for function in spec.functions:
-                trusted_function(function)
-        _refuse_other_store(store_uri, heartbeat)
-    except FeatureStoreError as error:
-        return str(error).rstrip(".")
-    return ""
-
-
-def _refuse_other_store(store_uri: str, heartbeat: str) -> None:
-    """Raise `UnfitWorkerError` unless the client's heartbeat is in what this worker finds at a URI."""
-    storage = open_store(store_uri).storage
-    until = time.monotonic() + STORE_PATIENCE
-    while not storage.has_heartbeat(heartbeat):
-        if time.monotonic() > until:
-            raise UnfitWorkerError(f"what it finds at {store_uri} is not the store of this command.")
-        time.sleep(0.1)

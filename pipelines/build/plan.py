@@ -68,9 +68,9 @@ class BuildPlan:
     def bytes_to_write(self) -> int:
         """Bytes that the tasks will write, estimated."""
         rows = 0.0
-        for part in self.parts:
-            share = _mean_duration(self.spec.features, part.part.spec.augmentation)
-            rows += share * sum(task.shard.rows for task in part.tasks)
+        for planned in self.parts:
+            share = _mean_duration(self.spec.features, planned.part.spec.augmentation)
+            rows += share * sum(task.shard.rows for task in planned.tasks)
         return int(rows * _mean_row_bytes(self.corpus, self.spec.features))
 
     def seconds_to_compute(self, jobs: int, rate: Rate) -> float:
@@ -125,8 +125,8 @@ def plan_before(store: Store, plan: BuildPlan, written: Collection[str]) -> Buil
     if not written:
         return plan
     parts = tuple(
-        plan_part(part.part, [record for record in store.records(part.part.spec)[0] if record.address not in written])
-        for part in plan.parts
+        plan_part(planned.part, [one for one in store.records(planned.part.spec)[0] if one.address not in written])
+        for planned in plan.parts
     )
     return replace(plan, parts=parts)
 
@@ -135,13 +135,13 @@ def bundles_of(store: Store, plan: BuildPlan) -> list[Bundle]:
     """Put tasks with the same members together, within bounds of memory and time; the largest come first."""
     bundles: list[Bundle] = []
     features = plan.spec.features
-    for part in plan.parts:
-        if not part.tasks:
+    for planned in plan.parts:
+        if not planned.tasks:
             continue
-        spec = part.part.spec
+        spec = planned.part.spec
         held = BUNDLE_BYTES / _mean_row_bytes(plan.corpus, features) / _mean_duration(features, spec.augmentation)
         limit = int(min(held, BUNDLE_SECONDS * _rows_a_second(features)))
-        for members, group in groupby(part.tasks, key=lambda task: task.shard.members):
+        for members, group in groupby(planned.tasks, key=lambda task: task.shard.members):
             tasks = tuple(group)
             size = max(1, limit // tasks[0].shard.rows)
             bundles.extend(

@@ -186,7 +186,7 @@ def _report(
 
 def publish_plan(store: Store, plan: BuildPlan, name: str) -> DatasetRecord:
     """Publish the dataset of a plan whose shards all exist; return its record."""
-    parts = tuple(part.part for part in plan.parts if part.part.contents)
+    parts = tuple(planned.part for planned in plan.parts if planned.part.contents)
     records = [store.record(address) for address in plan.addresses]
     record = DatasetRecord(parts, plan.addresses, dataset_digest(parts, records))
     store.publish(record, Table.of(plan.corpus, plan.rejected), name)

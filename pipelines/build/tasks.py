@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from featurestore.errors import AudioError, BuildError, FeatureStoreError, TooLongError
+from featurestore.errors import AudioError, FeatureStoreError, TooLongError
 from featurestore.segments import recording_of, segment_of
 from featurestore.shards.commit import commit_shard
 from featurestore.shards.parts import PlannedShard, ShardTask
@@ -26,6 +26,7 @@ from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import RowSpec
 from featurestore.store import Store, open_store
 from pipelines.workers.engines import lent_engine
+from pipelines.workers.fitness import refuse_other_versions
 
 if TYPE_CHECKING:
     from featurestore.row_engine import Engine
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 Row = NDArray[Any]
 MOST_SECONDS_TOGETHER = 60.0
 """Seconds of segments of one recording that are decoded together."""
-
-
-class UnfitWorkerError(BuildError):
-    """Raised when a worker would compute other rows than the client, or write to another store."""
 
 
 @dataclass(frozen=True)
@@ -130,17 +127,6 @@ def _write_shards(
     refuse_other_versions(bundle.spec)  # an installation may be replaced under a worker that lives on
     written = sum(commit_shard(store.storage, task.shard, *rows.of(task.shard)) for task in wanted)
     return Receipt(rows.computed, rows.copied, written, tuple(task.shard.address for task in wanted), long=long)
-
-
-def refuse_other_versions(spec: RowSpec) -> None:
-    """Refuse a spec that this installation computes otherwise, with an `UnfitWorkerError` that names what differs."""
-    if spec.renewed().id == spec.id:
-        return
-    differing = ", ".join(
-        f"{name} {'none' if here is None else here} in place of {'none' if wanted is None else wanted}"
-        for name, (wanted, here) in spec.differing_versions().items()
-    )
-    raise UnfitWorkerError(f"it has other versions ({differing}): install the same on all machines.")
 
 
 def lease_name(address: str) -> str:

@@ -15,8 +15,8 @@ from models.errors import TrainingError
 from models.execution import choose_device
 from models.runs.run import library_versions
 from models.training_loop import SilentTraining, StepReport
-from pipelines.build.cluster_crew import fault_of_worker
 from pipelines.workers.cluster_workers import ClusterWorkers
+from pipelines.workers.fitness import fault_of_worker
 from pipelines.workers.local_workers import WorkerDiedError
 from pipelines.workers.scheduler import connect
 

@@ -211,7 +211,7 @@ def _restricted(prepared: Prepared, over: str, value: int, seed: int) -> Prepare
 def _point(prepared: Prepared, over: str, value: int, seeds: Sequence[int], tested: Tested) -> dict[str, Any]:
     """Train at one value, once for each seed, and put the results together."""
     from models.figures.intervals import intervals
-    from models.figures.metrics import spread, tracked
+    from models.figures.metrics import mean_and_deviation, tracked
 
     runs, found, rows = [], [], 0
     for seed in seeds:
@@ -220,7 +220,7 @@ def _point(prepared: Prepared, over: str, value: int, seeds: Sequence[int], test
         runs.append(tested(sides, value, seed))
         figures = tracked(runs[-1].confusion, None)
         found.append({"seed": seed, "accuracy": figures["accuracy"], "uar": figures["uar"]})
-    return {"value": value, "rows": rows, "runs": found, **spread(found), **intervals(runs)}
+    return {"value": value, "rows": rows, "runs": found, **mean_and_deviation(found), **intervals(runs)}
 
 
 def _fitted(prepared: Prepared, spec: BaselineSpec, stage: Callable[[str], None]) -> Tested:

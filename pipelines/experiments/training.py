@@ -113,7 +113,7 @@ def _train(prepared: Prepared, run: Path, seeds: int | None, resume: bool, how: 
     """Train once, or once for each of several seeds and put the results together."""
     from models.errors import RunError
     from models.figures.intervals import intervals
-    from models.figures.metrics import spread
+    from models.figures.metrics import mean_and_deviation
     from models.runs.checkpoint import write_json
     from models.runs.folders import hold_run, run_predictions
     from models.training import train, train_seeds
@@ -136,7 +136,12 @@ def _train(prepared: Prepared, run: Path, seeds: int | None, resume: bool, how: 
         how["ranks"].broadcast(begin)
     results = train_seeds(sides, config, run, list(range(seeds)), resume=True, **how)
     predictions = [run_predictions(Path(result["run"]), "test") for result in results]
-    return {"run": str(run), "runs": results, **spread([one["test"] for one in results]), **intervals(predictions)}
+    return {
+        "run": str(run),
+        "runs": results,
+        **mean_and_deviation([one["test"] for one in results]),
+        **intervals(predictions),
+    }
 
 
 def crossval(

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as reference
 
 from models.figures import metrics
-from models.figures.metrics import spread
+from models.figures.metrics import mean_and_deviation
 
 BY_HAND = np.array([[3, 1], [2, 2]])
 
@@ -53,8 +53,8 @@ def test_an_empty_side_has_no_figures():
     assert [summary[name] for name in ("accuracy", "uar", "macro_f1")] == [None, None, None]
 
 
-def test_spread_gives_mean_and_deviation():
-    several = spread([{"accuracy": 0.5, "uar": 0.4}, {"accuracy": 0.7, "uar": None}])
+def test_runs_have_a_mean_and_deviation():
+    several = mean_and_deviation([{"accuracy": 0.5, "uar": 0.4}, {"accuracy": 0.7, "uar": None}])
 
     assert several["mean"] == {"accuracy": pytest.approx(0.6), "uar": 0.4}
     assert several["deviation"]["accuracy"] == pytest.approx(np.sqrt(0.02))

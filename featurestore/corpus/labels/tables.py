@@ -2,7 +2,7 @@
 
 Quotes are those of RFC 4180: a field that begins with one ends at the next before a delimiter or the end of
 the line, and holds two for one. A quote that nothing closes is a sign like any other. Each row has as many fields as
-the first, so that no quote and no lost delimiter moves a value to another column or another row without a word.
+the first, so that no quote and no lost delimiter moves a value to another column or another row silently.
 """
 
 from __future__ import annotations

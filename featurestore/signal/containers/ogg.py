@@ -1,6 +1,6 @@
 """Ogg: whether all pages of a stream are there, and FLAC taken out of it.
 
-libvorbis and libopus pass over pages that are damaged or missing, and what they hold is then missing without a word.
+libvorbis and libopus pass over pages that are damaged or missing, and what they hold is then missing silently.
 Pages after RFC 3533, section 6; FLAC in Ogg after RFC 9639, section 10.1.
 """
 
