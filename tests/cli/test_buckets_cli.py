@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from command_line import error_line
+from command_line import ENVIRONMENT, error_line
 from command_line import featurestore as command
 from demo_corpus import ROOT
 
@@ -34,14 +35,9 @@ SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "A
 
 
 @pytest.fixture
-def featurestore(place, monkeypatch):
+def featurestore(place):
     """Run a command whose environment names the server."""
-    import command_line
-
-    monkeypatch.setattr(
-        command_line, "ENVIRONMENT", {**command_line.ENVIRONMENT, **{name: os.environ[name] for name in SETTINGS}}
-    )
-    return command
+    return partial(command, environment={**ENVIRONMENT, **{name: os.environ[name] for name in SETTINGS}})
 
 
 RANKS = """

@@ -13,7 +13,15 @@ from bucket_server import use
 from faulty_proxy import faulty
 
 from featurestore.errors import DamagedObjectError, MissingObjectError, StorageError, StoreBusyError
-from featurestore.storage import LocalStorage, Storage, bucket, bucket_holders, bucket_requests, open_storage
+from featurestore.storage import (
+    LocalStorage,
+    Storage,
+    bucket,
+    bucket_address,
+    bucket_holders,
+    bucket_requests,
+    open_storage,
+)
 from featurestore.storage.bucket import BucketStorage
 from featurestore.storage.object_cache import ObjectCache
 from featurestore.storage.protocol import MARKER
@@ -26,6 +34,16 @@ RECORD = f"shards/{'0' * 16}/{'0' * 32}/zarr.json"
 @pytest.fixture
 def storage(place: str) -> Storage:
     return open_storage(place)
+
+
+def test_where_no_endpoint_is_named_the_bucket_is_at_amazon(place, monkeypatch):
+    for name in bucket_address.ENDPOINTS:
+        monkeypatch.delenv(name, raising=False)
+
+    service = bucket_requests.Requests("s3://elsewhere/store").service
+
+    assert "endpoint" not in service.config
+    assert service.config["bucket"] == "elsewhere"
 
 
 def test_a_bucket_and_a_folder_answer_the_same_calls_alike(storage, tmp_path):
