@@ -235,6 +235,7 @@ class LocalStorage:
     def hold(self, *, exclusive: bool) -> Iterator[None]:
         """Hold the folder, which is made if need be, and keep a heartbeat meanwhile."""
         self._begin()
+        self._check_still_there()
         with ExitStack() as held:
             with self._explained(""):
                 held.enter_context(hold_folder(self.root, exclusive=exclusive))

@@ -113,7 +113,7 @@ def test_a_build_in_a_bucket_has_the_digest_of_one_in_a_folder(store, scheduler,
     corpus = ingest(bucket, find_manifest(str(folder.with_suffix(".toml"))), folder, no_download)
 
     with worker(scheduler):  # with the credentials of this process
-        report = build(bucket, corpus, recipe(4), scheduler=scheduler)
+        report = build(bucket, corpus, recipe(4), workers=Workers(scheduler=scheduler))
 
     assert (report.digest, report.computed) == (alone, rows)
     assert verify(bucket).damaged == []
