@@ -146,7 +146,7 @@ def _hours(counts: Sequence[Counts] | None, rate: float | None, seeds: int, jobs
         return None
     clips = sum(one.trained + FORWARD_SHARE * one.evaluated for one in counts)
     left = max(1 - ended / (seeds * len(counts)), 0.0)
-    return round(seeds * left * clips / rate / 3600 / min(jobs, len(counts)), 3)
+    return float(f"{seeds * left * clips / rate / 3600 / min(jobs, len(counts)):.3g}")
 
 
 def _cached(store: Store, experiment: Experiment) -> bool:

@@ -31,7 +31,7 @@ def measured_lines(
     prepared: Prepared,
     trainings: Sequence[Sequence[dict[str, Any]]],
     folder: Path,
-    baseline: Path,
+    baseline: Path | None,
 ) -> list[dict[str, Any]]:
     """Return a line for each result of a row: what was published, and what our runs gave.
 
@@ -43,8 +43,8 @@ def measured_lines(
         Results by seed, and by fold of a protocol with folds.
     folder : Path
         Holds the runs, `seed-0` and so on.
-    baseline : Path
-        Run of a baseline on the same sides.
+    baseline : Path, optional
+        Run of a baseline on the same sides; without one, rows are not tested.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def _ours(metric: str, trainings: Sequence[Sequence[dict[str, Any]]]) -> dict[st
     }
 
 
-def _judged(metric: str, runs: Sequence[Path], baseline: Path) -> dict[str, Any]:
+def _judged(metric: str, runs: Sequence[Path], baseline: Path | None) -> dict[str, Any]:
     """Return classes, chance, interval and the test against the baseline, from the predictions of all items."""
     from models.figures.intervals import intervals
     from models.figures.metrics import chance
@@ -120,7 +120,7 @@ def _judged(metric: str, runs: Sequence[Path], baseline: Path) -> dict[str, Any]
         "classes": len(found[0].classes),
         "chance": by_chance.get(measure),
         "interval": intervals(found)["interval"][measure] if tested else None,
-        "baseline": _against(found, baseline, side, measure) if tested else None,
+        "baseline": _against(found, baseline, side, measure) if tested and baseline else None,
     }
 
 
@@ -173,13 +173,15 @@ def corrected(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return lines
 
 
-def baseline_of(prepared: Prepared, folder: Path, listener: Listener) -> Path:
+def baseline_of(prepared: Prepared, folder: Path, listener: Listener) -> Path | None:
     """Return the run of a baseline on the clean rows of an experiment's sides; fitted unless `folder` holds it.
 
-    It trains on the training side alone, as a network does, and normalises as it does where it can.
+    It trains on the training side alone, as a network does, and normalises as it does where it can. None, with a
+    notice, where none can be fitted, such as without known speakers to choose its regularisation by.
     """
     from featurestore.checksummed_json import digest
     from models.baselines.runs import SCOPES, Baseline, BaselineSpec, configure_baseline, write_baseline
+    from models.errors import TrainingError
     from models.runs.folders import fold_folder
 
     experiment = prepared.experiment
@@ -197,6 +199,10 @@ def baseline_of(prepared: Prepared, folder: Path, listener: Listener) -> Path:
         return run
     listener.notice(f"baseline: {BASELINE} on functionals, normalised by {spec.normalisation}")
     fitting = Baseline(clean, spec)
-    for sides, one in zip(rows.all_sides, runs, strict=True):
-        write_baseline(one, fitting.fit(sides), configure_baseline(sides, spec, **rows.origin(sides)))
+    try:
+        for sides, one in zip(rows.all_sides, runs, strict=True):
+            write_baseline(one, fitting.fit(sides), configure_baseline(sides, spec, **rows.origin(sides)))
+    except TrainingError as error:
+        listener.notice(f"no baseline stands beside these rows: {error}")
+        return None
     return run

@@ -113,10 +113,10 @@ def container_of(data: bytes) -> str:
     if start and data[start : start + 4] == b"fLaC":
         return "flac"
     if start and data[start : start + 4] in _WAVES:
-        raise AudioError("not a supported audio file: a WAV file behind an ID3 tag; remove the tag.")
+        raise AudioError("not an audio file that can be read: a WAV file behind an ID3 tag; remove the tag.")
     if start or frame_header(data[:4]):
         return "mp3"
-    raise AudioError(f"not a supported audio file: {_likeness(data)}.")
+    raise AudioError(f"not an audio file that can be read: {_likeness(data)}.")
 
 
 def _likeness(data: bytes) -> str:

@@ -75,7 +75,7 @@ def prepare_mpeg(data: bytes) -> Prepared:
     start = _first_frame(data)
     first = frame_header(data[start : start + 4])
     if first is None:
-        raise AudioError("not a supported audio file: it begins as MP3 does, but holds no MPEG frames.")
+        raise AudioError("not an audio file that can be read: it begins as MP3 does, but holds no MPEG frames.")
     frame = data[start : start + first.size]
     announced: int | None = None
     tag = frame[first.tag_position : first.tag_position + 12]
