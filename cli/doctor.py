@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 WIDEST_NAME = 10
 
 
-@click.command(epilog="Example: featurestore doctor --seconds 0")
+@click.command(epilog="Example: featurestore doctor --no-benchmark")
 @click.option(
-    "--seconds",
-    type=click.FloatRange(0, 600),
-    default=10.0,
+    "--benchmark/--no-benchmark",
+    default=True,
     show_default=True,
-    help="Time for the benchmark, after the kernels are loaded or compiled; 0 leaves it out.",
+    help="Measure how fast it builds, for 5 seconds or more.",
 )
 @click.option(
     "--jobs",
@@ -31,11 +30,11 @@ WIDEST_NAME = 10
 )
 @place_option
 @json_option
-def doctor(seconds: float, jobs: int | None, place: str, as_json: bool) -> int:
+def doctor(benchmark: bool, jobs: int | None, place: str, as_json: bool) -> int:
     """Check this installation and this machine, and measure how fast it builds; exit code 1 if something is broken."""
     from pipelines.doctor import examine
 
-    found = examine(place, seconds=seconds, jobs=jobs, found=(lambda _: None) if as_json else _print, tell=notice)
+    found = examine(place, benchmark=benchmark, jobs=jobs, found=(lambda _: None) if as_json else _print, tell=notice)
     if as_json:
         print_json(found.to_dict())
     elif not found.sound:

@@ -14,7 +14,7 @@ from featurestore.storage import BASE, LocalStorage, default_place, layered_plac
 from pipelines.build.rate import remember_rate
 from pipelines.doctor import installation, machine
 from pipelines.doctor.findings import NOTE, OK, PROBLEM, Finding
-from pipelines.doctor.speed import SECONDS, Speed, measure_speed
+from pipelines.doctor.speed import Speed, measure_speed
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Examination:
 def examine(
     place: str | None = None,
     *,
-    seconds: float = SECONDS,
+    benchmark: bool = True,
     jobs: int | None = None,
     found: Callable[[Finding], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
@@ -57,8 +57,8 @@ def examine(
     ----------
     place : str, optional
         Address of the store, which need not exist yet; the default store's if there is none.
-    seconds : float
-        Time for the benchmark; 0 leaves it out. It is left out too where a check has found a problem.
+    benchmark : bool
+        Whether to measure the rate too; it is left out anyway where a check has found a problem.
     jobs : int, optional
         Worker processes of the benchmark; as `Workers` takes them.
     found, tell : callable
@@ -69,10 +69,10 @@ def examine(
     for one in _checks(place):
         findings.append(one)
         found(one)
-    if not seconds or any(one.state == PROBLEM for one in findings):
+    if not benchmark or any(one.state == PROBLEM for one in findings):
         return Examination(tuple(findings), None)
     busy = machine.busy()
-    speed = measure_speed(_folder_beside(place), seconds, jobs, tell)
+    speed = measure_speed(_folder_beside(place), jobs=jobs, tell=tell)
     if not busy:
         remember_rate(speed.emodb_rows_per_second)
     text = (

@@ -133,7 +133,7 @@ ASKED = {
     "verify": ["verify", "verify --recompute 1"],
     "repair": ["repair"],
     "gc": ["gc"],
-    "doctor": ["doctor --seconds 0"],
+    "doctor": ["doctor --no-benchmark"],
     "corpora": ["corpora"],
     "corpora show": ["corpora show demo", "corpora show emodb", "corpora show iemocap"],
     "corpora check": ["corpora check {0}/recordings", "corpora check {0}/recordings --quality"],

@@ -7,7 +7,7 @@ from command_line import featurestore
 
 from featurestore.storage import open_storage
 from pipelines.doctor import examine, installation, machine, measure_speed
-from pipelines.doctor.speed import _copies, _start_and_rate
+from pipelines.doctor.speed import _start_and_rate
 
 
 def by_name(findings):
@@ -17,7 +17,7 @@ def by_name(findings):
 def test_a_sound_machine_is_sound_and_nothing_is_left_where_it_was_tried(tmp_path):
     told = []
 
-    found = examine(str(tmp_path / "new" / "store"), seconds=0, found=told.append)
+    found = examine(str(tmp_path / "new" / "store"), benchmark=False, found=told.append)
 
     assert found.sound, [one for one in found.findings if one.state == "problem"]
     assert told == list(found.findings)
@@ -90,31 +90,21 @@ def test_a_package_of_another_version_than_the_tested_one_is_worth_a_note(monkey
     )
 
 
-def test_the_benchmark_builds_once_where_no_time_is_left_and_leaves_nothing(tmp_path):
-    speed = measure_speed(tmp_path, 0.01, jobs=1, tell=lambda _: None)
+def test_the_benchmark_builds_the_demo_corpus_twice_and_leaves_nothing(tmp_path):
+    speed = measure_speed(tmp_path, copies=2, jobs=1, tell=lambda _: None)
 
-    assert (speed.rows, speed.emodb_rows, speed.jobs) == (600, 40_660, 1)
-    assert speed.emodb_seconds > 0
+    assert (speed.rows, speed.emodb_rows, speed.jobs) == (120 + 360, 40_660, 1)
+    assert speed.emodb_seconds > speed.emodb_rows * 2.7 / speed.sound_per_second  # seconds of sound a recording
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_second_build_fills_the_time_that_the_first_one_leaves():
-    measured = []
-    copies = _copies(measured, 10.0)
-
-    first = next(copies)
-    measured.append((120 * (1 + first), 1.0))
-
-    assert (first, list(copies)) == (4, [4 + 5 * 8])
-
-
 @pytest.mark.parametrize(
-    ("measured", "expected"),
+    ("small", "large", "expected"),
     [
-        ([(600, 2.0), (6600, 8.0)], (1.4, 1000.0)),
-        ([(600, 2.0)], (0.0, 300.0)),
-        ([(600, 2.0), (6600, 1.0)], (0.0, 6600)),
+        ((100, 1.5), (9100, 10.5), (1.4, 1000.0)),
+        ((100, 2.0), (9100, 9.0), (2 - 7 / 90, 9000 / 7)),
+        ((1, 2.0), (9, 1.0), (0, 9)),
     ],
 )
-def test_the_rate_leaves_out_what_every_build_takes(measured, expected):
-    assert _start_and_rate(measured) == pytest.approx(expected)
+def test_the_rate_leaves_out_what_every_build_takes(small, large, expected):
+    assert _start_and_rate(small, large) == pytest.approx(expected)
