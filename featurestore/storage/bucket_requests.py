@@ -341,14 +341,13 @@ def _service(uri: str, endpoint: str) -> S3Store:
             f"{uri}: stores in buckets need obstore (MIT): pip install 'featurestore[s3]'."
         ) from error
     bucket, prefix = parse_uri(uri)
-    place = {"endpoint": endpoint} if endpoint else {}  # obstore refuses None, which its types allow
     return S3Store(
         bucket,
         prefix=prefix or None,
         client_options=client_options(endpoint, "1h"),
         retry_config={"max_retries": 0},
         credential_provider=credentials(uri),
-        **place,
+        config={"endpoint": endpoint} if endpoint else None,  # as an argument of its own it may not be None
     )
 
 
