@@ -1,4 +1,4 @@
-"""Machine code of kernels where it can be kept nowhere: a command compiles for itself, works, and says so once."""
+"""Where machine code of kernels is kept, when it counts no longer, and what happens where it cannot be kept."""
 
 from __future__ import annotations
 
@@ -39,6 +39,28 @@ def test_an_installation_keeps_kernels_where_pip_need_not_remove_them(tmp_path, 
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(tmp_path / kept))
+
+
+def test_a_kernel_is_compiled_anew_once_a_formula_in_another_file_changes(tmp_path):
+    package = tmp_path / "featurestore"
+    shutil.copytree(ROOT / "featurestore", package, ignore=shutil.ignore_patterns("__pycache__"))
+    compiled = "from featurestore.signal.kernels.compiled import"
+    formula = compiled + " inlined\n\n@inlined\ndef scaled(x):\n    return {} * x\n"
+    (package / "signal" / "loop.py").write_text(
+        f"{compiled} kernel\nfrom featurestore.signal.kernels.formula import scaled\n\n"
+        "@kernel\ndef loop(x):\n    return scaled(x)\n"
+    )
+    code = "from featurestore.signal.loop import loop; print(loop(1.0), *loop.stats.cache_hits.values())"
+    paths = [str(tmp_path), *(path for path in sys.path if path.endswith(("site-packages", "deps")))]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+
+    told = []
+    for factor in (2, 2, 3):
+        (package / "signal" / "kernels" / "formula.py").write_text(formula.format(factor))
+        command = [sys.executable, "-B", "-S", "-P", "-c", code]
+        told.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split())
+
+    assert told == [["2.0"], ["2.0", "1"], ["3.0"]]
 
 
 @pytest.mark.slow

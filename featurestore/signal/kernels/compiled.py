@@ -11,11 +11,13 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, InTreeCacheLocator
 from numba.extending import register_jitable
 
 from featurestore.signal import KERNELS_NOT_KEPT
@@ -29,7 +31,7 @@ def kernel(function: Function) -> Function:
     """Compile a loop whose operations keep their order and rounding, and keep the machine code if that is possible."""
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     try:
-        compiled._cache = _Kept(function)  # type: ignore[no-untyped-call]
+        compiled._cache = _Kept(function)
     except RuntimeError:  # neither the installation nor the user's cache folder can be written
         if KERNELS_NOT_KEPT not in os.environ:
             os.environ[KERNELS_NOT_KEPT] = "1"
@@ -48,10 +50,28 @@ class _Place(CompileResultCacheImpl):
     ]
 
 
+@cache
+def _sources() -> str:
+    """Return the sha256 of all code of `featurestore.signal`, of whose formulas and constants kernels are made."""
+    found = sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
 class _Kept(FunctionCache):
-    """Machine code in files; one that cannot be read or written costs another compilation and nothing else."""
+    """Machine code in files; one that cannot be read or written costs another compilation and nothing else.
+
+    It counts only while all `_sources` are those of its compilation: Numba itself looks at a kernel's own file alone,
+    and formulas of others are compiled into it.
+    """
 
     _impl_class = _Place
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        stamp = (self._impl.locator.get_source_stamp(), _sources())
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
 
     def load_overload(self, *arguments: Any) -> Any:  # noqa: ANN401 (of numba)
         """Return kept machine code, or None."""
