@@ -116,10 +116,11 @@ class ObjectCache:
         unfinished = self.folder / f"{name}.{os.getpid()}-{next(_counter)}.part"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with unfinished.open("xb") as file:
+            with self._alone():  # else another writer could find the file before its lock, and remove it
+                self._make_room(needed)
+                file = unfinished.open("xb")
                 fcntl.flock(file, fcntl.LOCK_EX)  # the kernel drops it with the process: then others remove the file
-                with self._alone():
-                    self._make_room(needed)
+            with file:
                 file.write(data)
                 file.write(google_crc32c.value(data).to_bytes(CRC_BYTES, "big"))
                 file.flush()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,18 @@ def test_threads_that_keep_copies_at_the_same_time_stay_within_the_bound(cache):
 
     cache.put(NAMES[0], bytes(1))
     assert sum(path.stat().st_size for path in cache.folder.iterdir()) <= 1000
+
+
+def test_a_copy_that_is_being_made_is_never_taken_for_abandoned(tmp_path):
+    cache = ObjectCache(tmp_path / "copies", 10**9)
+
+    def keep(writer: int) -> list[bool]:
+        return [cache.put(copy_name("place", f"{writer}-{number}", "tag"), b"data") for number in range(200)]
+
+    with ThreadPoolExecutor(6) as pool:
+        kept = [each for copies in pool.map(keep, range(6)) for each in copies]
+
+    assert all(kept)
 
 
 def test_what_a_killed_process_left_is_removed_and_what_stands_is_sound(cache):
