@@ -144,7 +144,10 @@ def _speakers(manifest: Manifest) -> str:
     return f"{manifest.speaker_count}: {', '.join(people)}"
 
 
-@corpora.command(epilog="Example: featurestore corpora check emodb --source download.zip")
+@corpora.command(
+    short_help="Report what is missing or different in a copy of a corpus.",
+    epilog="Example: featurestore corpora check emodb --source download.zip",
+)
 @click.argument("name", metavar="NAME|FOLDER", shell_complete=completion.corpora_or_paths)
 @source_option
 @click.option("--quality", is_flag=True, help="Also decode every recording and report levels, noise and clipping.")
@@ -170,7 +173,7 @@ def check(
     from pipelines.ingest.fetch import Fetcher
 
     terminal = Terminal()
-    fetcher = Fetcher(notice, terminal.download(), reading=terminal.reading)
+    fetcher = Fetcher(notice, terminal.download(), reading=terminal.reading, hashing=terminal.hashing)
     found = check_corpus(name, source, store, fetcher, limits, max_seconds, quality=quality)
     report = found.report
     if quality and found.audio:
@@ -234,7 +237,10 @@ def _print_quality(audio: AudioCheck) -> None:
         )
 
 
-@corpora.command(epilog="Example: featurestore corpora new recordings/ --out my_corpus.toml")
+@corpora.command(
+    short_help="Propose a manifest for a folder or archive of audio.",
+    epilog="Example: featurestore corpora new recordings/ --out my_corpus.toml",
+)
 @click.argument("folder", metavar="FOLDER|ARCHIVE")
 @click.option("--out", "out", metavar="FILE.toml", help="Write the manifest to this file. Default: standard output.")
 @file_limit_options

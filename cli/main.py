@@ -8,7 +8,9 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -20,46 +22,58 @@ SAME_COMMAND = "run the same command again to continue."
 UNWRITABLE = (errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EIO)
 """What writing to standard output fails with: its reader is gone, it is closed, or its disk is full or broken."""
 
+
+class Command(NamedTuple):
+    """A command as `featurestore --help` lists it."""
+
+    module: str
+    """Imported when the command is used."""
+    topic: str
+    summary: str
+    """At most 65 characters, so that a terminal of 80 columns shows it on one line."""
+
+
 COMMANDS = {
-    "baseline": "cli.experiments",
-    "build": "cli.build",
-    "compare": "cli.runs",
-    "corpora": "cli.corpora",
-    "crossval": "cli.experiments",
-    "curve": "cli.studies",
-    "doctor": "cli.doctor",
-    "ensemble": "cli.runs",
-    "evaluate": "cli.runs",
-    "export": "cli.store",
-    "fields": "cli.catalogs",
-    "forget": "cli.store",
-    "gc": "cli.store",
-    "info": "cli.store",
-    "ls": "cli.store",
-    "matrix": "cli.studies",
-    "models": "cli.catalogs",
-    "policies": "cli.catalogs",
-    "predict": "cli.runs",
-    "presets": "cli.catalogs",
-    "pull": "cli.moving",
-    "push": "cli.moving",
-    "recipes": "cli.catalogs",
-    "repair": "cli.store",
-    "report": "cli.runs",
-    "reproduce": "cli.experiments",
-    "show": "cli.show",
-    "splits": "cli.splits",
-    "track": "cli.track",
-    "train": "cli.experiments",
-    "tune": "cli.experiments",
-    "verify": "cli.store",
-    "why": "cli.store",
+    "ls": Command("cli.store", "Look", "List the datasets of the store."),
+    "info": Command("cli.store", "Look", "Describe a dataset: features, classes, speakers, licence."),
+    "show": Command("cli.show", "Look", "Draw a recording and its copies as log-mel pictures."),
+    "report": Command("cli.runs", "Look", "Write an HTML page about a dataset or a run."),
+    "splits": Command("cli.splits", "Look", "Show the sides of a split, and what is on more than one."),
+    "doctor": Command("cli.doctor", "Look", "Check installation and machine, and measure the speed of builds."),
+    "build": Command("cli.build", "Compute", "Compute the features of a corpus and of its augmented copies."),
+    "train": Command("cli.experiments", "Train", "Train a model on a dataset or from a recipe."),
+    "crossval": Command("cli.experiments", "Train", "Train and test once for every fold of a split."),
+    "baseline": Command("cli.experiments", "Train", "Classify without a network: what a network has to beat."),
+    "tune": Command("cli.experiments", "Train", "Search the settings of a recipe."),
+    "reproduce": Command("cli.experiments", "Train", "Train what a publication reports, and print both results."),
+    "matrix": Command("cli.studies", "Train", "Train on each dataset and test on each other one."),
+    "curve": Command("cli.studies", "Train", "Train with ever more speakers or copies."),
+    "evaluate": Command("cli.runs", "Judge", "Evaluate a run on a side of its split or on another dataset."),
+    "compare": Command("cli.runs", "Judge", "Test whether runs differ."),
+    "ensemble": Command("cli.runs", "Judge", "Let several runs label the same items together."),
+    "predict": Command("cli.runs", "Judge", "Label audio files."),
+    "track": Command("cli.track", "Judge", "Write what a run records for TensorBoard or MLflow."),
+    "verify": Command("cli.store", "Keep sound", "Check every byte of the store or of a dataset."),
+    "repair": Command("cli.store", "Keep sound", "Repair what is damaged."),
+    "why": Command("cli.store", "Keep sound", "Explain how two datasets differ, or why rows are computed again."),
+    "forget": Command("cli.store", "Make room", "Drop a dataset's name; 'gc --delete' then makes room."),
+    "gc": Command("cli.store", "Make room", "List or remove what no dataset needs."),
+    "push": Command("cli.moving", "Move", "Copy a dataset to another store."),
+    "pull": Command("cli.moving", "Move", "Copy a dataset from another store."),
+    "export": Command("cli.store", "Move", "Write a dataset or a model in another format."),
+    "corpora": Command("cli.corpora", "Choose", "List the known corpora; check a copy of one; describe your own."),
+    "models": Command("cli.catalogs", "Choose", "List the networks."),
+    "recipes": Command("cli.catalogs", "Choose", "List the built-in experiments, or print one."),
+    "presets": Command("cli.catalogs", "Choose", "List the built-in feature presets, or print one."),
+    "policies": Command("cli.catalogs", "Choose", "List the built-in augmentation policies, or print one."),
+    "fields": Command("cli.catalogs", "Choose", "List every field that '--set' can change."),
 }
-"""The module of each command, imported on demand."""
+OTHER_NAMES = {"inspect": "report"}
+"""Not listed."""
 
 
 class LazyGroup(click.Group):
-    """Imports commands on demand."""
+    """Imports commands on demand, and lists them by topic."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -67,10 +81,18 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; None if there is none of this name."""
-        if cmd_name not in COMMANDS:
+        name = OTHER_NAMES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(importlib.import_module(COMMANDS[name].module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands for `--help`, without importing them."""
+        width = max(map(len, COMMANDS))
+        for topic, commands in groupby(COMMANDS.items(), key=lambda item: item[1].topic):
+            with formatter.section(topic):
+                formatter.write_dl([(name.ljust(width), command.summary) for name, command in commands])
 
 
 @click.group(

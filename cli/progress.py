@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 TENTHS = 10
 """Lines of a build or a download, at most."""
+LONG_TO_HASH = 10**9
+"""Bytes that take about a second to hash."""
 
 
 class DatedLines:
@@ -47,6 +49,11 @@ class DatedLines:
     def reading(self, corpus: str) -> Callable[[int, int | None], None]:
         """Write a line for each tenth of the files of a corpus."""
         return self._tenths(lambda done, total: f"{corpus}: read {done:,} of {total:,} files")
+
+    def hashing(self, corpus: str) -> Callable[[int, int | None], None]:
+        """Write a line for each tenth of the bytes of an archive that takes a while to hash."""
+        show = self._tenths(lambda done, total: f"{corpus}: hashed {size(done)} of {size(total)}")
+        return lambda done, total: show(done, total if total and total >= LONG_TO_HASH else None)
 
     def _tenths(self, text: Callable[[int, int], str]) -> Callable[[int, int | None], None]:
         shown = -1

@@ -50,7 +50,7 @@ def splits(name: str, split: str | None, source: str | None, seed: int | None, s
             print_card({row["split"]: row["description"] for row in rows})
         return
     terminal = Terminal()
-    fetcher = Fetcher(notice, terminal.download(), reading=terminal.reading)
+    fetcher = Fetcher(notice, terminal.download(), reading=terminal.reading, hashing=terminal.hashing)
     document, by_sound = describe_split(store, name, split, source, seed or 0, fetcher)
     if as_json:
         for piece in _json_pieces(document, {}):

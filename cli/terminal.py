@@ -206,6 +206,10 @@ class Terminal:
         """Show how far a corpus is read."""
         return CountProgress(f"{corpus}: read", "files")
 
+    def hashing(self, corpus: str) -> CountProgress:
+        """Show how far the archive of a corpus is hashed."""
+        return CountProgress(f"{corpus}: hashed")
+
     def build(self, corpus: str) -> RowProgress:
         """Show a build."""
         return RowProgress(corpus)

@@ -306,7 +306,7 @@ def recorded(path: Path, *, ffmpeg: bool = False) -> bytes:
     if len(data) > LARGEST:
         raise AudioError(f"larger than {LARGEST:,} bytes. Cut it into clips.")
     kind = foreign.format_of(data)
-    if kind is None:
+    if not kind:
         return data
     if not ffmpeg:
         raise AudioError(f"of the format {kind}, which only ffmpeg reads: give --ffmpeg, or convert it to WAV or FLAC.")

@@ -22,7 +22,7 @@ from models.optimisation.distributed import ALONE, Ranks, refuse_ranks
 from models.optimisation.losses import class_weights
 from models.optimisation.optimisers import check_modules
 from models.runs.folders import has_begun, hold_run
-from models.runs.making import describe_making
+from models.runs.provenance import describe_provenance
 from models.runs.records import read_result
 from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
 from models.training_loop import SilentTraining, Trainer, TrainingProgress
@@ -67,7 +67,7 @@ def configure(
         normalisation=describe_normalisation(spec),
         recipe=dict(recipe or {}),
         versions=library_versions(),
-        made=describe_making(sides.train),
+        made=describe_provenance(sides.train),
         sexes=dict(getattr(sides.train, "sexes", {})),
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from featurestore.corpus.catalog import find_manifest, manifest_names, parse_manifest
 from featurestore.errors import ManifestError, UnknownNameError, edits, nearest_name
-from pipelines.workers.engines import DEVICES, chosen_device
+from pipelines.workers.engines import DEVICES, device_of_rows
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_device_of_another_kind_is_no_misspelt_one(name, meant):
 
 def test_the_error_lists_what_there_is_where_nothing_is_near():
     with pytest.raises(UnknownNameError, match=r"unknown device 'tpu': known: auto, cpu, cuda, torch-cpu\."):
-        chosen_device("tpu")
+        device_of_rows("tpu")
     with pytest.raises(UnknownNameError) as caught:
         find_manifest("nosuch")
     assert "did you mean" not in str(caught.value)

@@ -1,8 +1,8 @@
 """From the bytes of an audio file to mono signals, of all of it or of segments.
 
-Only libsndfile decodes: no fallback that starts programs or guesses. The header is checked before memory is asked
-for, since a header of a few bytes can promise hours of sound. A decoder that a file could trap runs in a process of
-its own: see `featurestore.signal.guarded`.
+Only libsndfile decodes what becomes rows: no fallback that starts programs or guesses. The header is checked before
+memory is asked for, since a header of a few bytes can promise hours of sound. A decoder that a file could trap runs in
+a process of its own: see `featurestore.signal.guarded`.
 """
 
 from __future__ import annotations

@@ -17,18 +17,10 @@ from pathlib import Path
 
 from featurestore.errors import AudioError, MissingPackageError
 from featurestore.signal.arrays import MAX_SECONDS
+from featurestore.signal.containers import foreign
 
 SUFFIXES = (".m4a", ".mp4", ".mov", ".3gp", ".webm", ".mka", ".mkv", ".amr", ".awb", ".aac", ".wma")
 """Of files that are converted."""
-_MAGICS = (
-    (0, b"\x1aE\xdf\xa3", "matroska"),
-    (0, b"#!AMR", "amr"),
-    (0, b"0&\xb2u\x8ef\xcf\x11", "asf"),
-    (0, b"\xff\xf1", "aac"),
-    (0, b"\xff\xf9", "aac"),
-    (4, b"ftyp", "mov"),
-)
-"""Place and bytes in a file, and what ffmpeg calls its format."""
 PATIENCE = 120.0
 """Seconds on the clock after which it is stopped."""
 PROCESSOR_SECONDS = 60
@@ -40,9 +32,10 @@ _LIMITED = 'ulimit -t "$1" && ulimit -d "$2" && ulimit -f "$3" && shift 3 && exe
 """Limits of the process that becomes ffmpeg: seconds, KiB, and blocks of 512 bytes."""
 
 
-def format_of(data: bytes) -> str | None:
-    """Return what ffmpeg calls the format of a file that only it reads; None for any other."""
-    return next((name for start, magic, name in _MAGICS if data[start : start + len(magic)] == magic), None)
+def format_of(data: bytes) -> str:
+    """Return what ffmpeg calls the format of a file that only it reads; nothing for any other."""
+    known = foreign(data)
+    return known.ffmpeg if known else ""
 
 
 def program() -> str:
@@ -68,13 +61,25 @@ def converted(data: bytes) -> bytes:
         If there is no ffmpeg.
     """
     kind = format_of(data)
-    if kind is None:
+    if not kind:
         raise AudioError("not a file that ffmpeg is asked to read.")
     given, written = os.memfd_create("given"), os.memfd_create("written")
     try:
         _write(given, data)
         source, target = (f"file:/proc/self/fd/{number}" for number in (given, written))
-        words = ["-nostdin", "-v", "error", "-protocol_whitelist", "file", "-threads", "1", "-f", kind, "-i", source]
+        words = [
+            "-nostdin",
+            "-v",
+            "error",
+            "-protocol_whitelist",
+            "file",
+            "-threads",
+            "1",
+            "-f",
+            kind,
+            "-i",
+            source,
+        ]
         words += ["-map", "0:a:0", "-map_metadata", "-1", "-t", f"{MAX_SECONDS + 1:g}", "-c:a", "pcm_f32le"]
         words += ["-fflags", "+bitexact", "-f", "wav", "-y", target]
         _run([program(), *words], (given, written))

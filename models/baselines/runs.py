@@ -19,7 +19,7 @@ from models.errors import TrainingError
 from models.evaluation import Evaluation
 from models.figures.predictions import Predictions
 from models.runs.checkpoint import write_json
-from models.runs.making import describe_making
+from models.runs.provenance import describe_provenance
 from models.runs.records import predictions_name, write_predictions, write_sides
 from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions
 from models.training_spec import TrainingSpec
@@ -167,7 +167,7 @@ def configure_baseline(
         normalisation=spec.described(),
         recipe=dict(recipe),
         versions=library_versions(),
-        made=describe_making(sides.train),
+        made=describe_provenance(sides.train),
         sexes=dict(getattr(sides.train, "sexes", {})),
     )
 

@@ -17,8 +17,8 @@ from models.figures import metrics
 from models.figures.intervals import intervals, intervals_in_words
 from models.figures.predictions import Predictions
 from models.reports.items import item_parts
-from models.reports.making import conditions, model_rows
 from models.reports.parts import Changed, class_table, measure_table, number, page, paragraph, table
+from models.reports.provenance import conditions, model_rows
 from models.reports.remarks import remarks
 from models.runs.folders import RunFolder
 from models.runs.run import read_config
@@ -130,8 +130,8 @@ def _differences(measure: str, names: Sequence[str], pairs: Sequence[Mapping[str
             {
                 "first": one,
                 "second": other,
-                "difference": _signed(found["difference"], 4),
-                "interval": f"{_signed(low, 3)} to {_signed(high, 3)}" if found["interval"] else "–",
+                "difference": _signed(found["difference"]),
+                "interval": f"{_signed(low)} to {_signed(high)}" if found["interval"] else "–",
                 "p": f"{found['p_value']:.4f}",
                 "p_holm": f"{found['p_holm']:.4f}",
                 "likely": found["p_holm"] < LIKELY,
@@ -151,9 +151,9 @@ def _differences(measure: str, names: Sequence[str], pairs: Sequence[Mapping[str
     )
 
 
-def _signed(value: float, digits: int) -> str:
+def _signed(value: float) -> str:
     """Return a difference with its sign, a minus and not a hyphen."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _csv(measure: str, pairs: Sequence[Mapping[str, Any]]) -> str:

@@ -14,9 +14,9 @@ from models.figures import metrics
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions
 from models.reports.items import Sounds, item_parts
-from models.reports.making import conditions, cost, model_rows, origin, terms
 from models.reports.paper import paper_parts
 from models.reports.parts import class_table, leak_verdict, measure_table, number, page, paragraph, settings, table
+from models.reports.provenance import conditions, cost, model_rows, origin, terms
 from models.reports.remarks import remarks
 from models.runs.folders import RunFolder, pooled_summary
 from models.runs.records import predictions_name, read_predictions, read_result
@@ -60,7 +60,7 @@ def render_folder(folder: RunFolder, out: Path, against: Sequence[str] = (), sou
     config, summary = configs[0], pooled_summary(ended)
     together = metrics.mean_and_deviation([result["test"] for result in results])
     lead = ", ".join(
-        f"{metrics.DISPLAY[name]} {mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+        f"{metrics.DISPLAY[name]} {number(mean)}" + ("" if deviation is None else f" ± {number(deviation)}")
         for (name, mean), deviation in zip(together["mean"].items(), together["deviation"].values(), strict=True)
     )
     missing = ", ".join(str(run.relative_to(folder.path)) for run in folder.runs() if run not in ended)

@@ -54,10 +54,10 @@ def drawing(svgs: str | Sequence[str], caption: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a value as text; a dash where there is none."""
+    """Return a value as text, with as many digits as intervals have; a dash where there is none."""
     if value is None:
         return "–"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def measure_table(figures: Mapping[str, Any], found: Mapping[str, Any]) -> str:

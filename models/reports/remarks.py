@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 
 from models.figures import metrics
-from models.reports.parts import paragraph
+from models.reports.parts import number, paragraph
 
 
 def remarks(figures: Mapping[str, Any]) -> Iterator[str]:
     """Yield what there is to say about the `confusion` of `classes`, as HTML."""
     found = metrics.chance(np.array(figures["confusion"], np.int64), figures["classes"])
     if found["uar"] is not None:
-        yield paragraph(
-            f"Chance: UAR (UA) {found['uar']:.4f}; always {found['majority']}: accuracy (WA) {found['accuracy']:.4f}.",
-            "note",
-        )
+        constant = f"always {found['majority']}: accuracy (WA) {number(found['accuracy'])}"
+        yield paragraph(f"Chance: UAR (UA) {number(found['uar'])}; {constant}.", "note")
     remark = collapsed(figures["confusion"], figures["classes"])
     if remark:
         yield paragraph(remark, "leak")

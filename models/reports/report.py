@@ -17,7 +17,6 @@ from models.figures.comparison import compare
 from models.figures.intervals import intervals
 from models.reports.folds import PAGE, ended_runs, render_folder
 from models.reports.items import Sounds, item_parts
-from models.reports.making import conditions, making, origin, terms
 from models.reports.paper import paper_parts
 from models.reports.parts import (
     class_table,
@@ -31,6 +30,7 @@ from models.reports.parts import (
     table,
 )
 from models.reports.plots import axis_of, curves_in_words, figure_svg, figures_of
+from models.reports.provenance import conditions, model_and_cost, origin, terms
 from models.reports.remarks import remarks
 from models.runs.folders import RunFolder
 from models.runs.records import predictions_name, read_predictions
@@ -116,8 +116,8 @@ def _beside(folder: Path, baseline: Path) -> str:
         one = found[name]
         bounds = one["interval"]
         within = f", 95 % interval {bounds[0]:+.3f} to {bounds[1]:+.3f}" if bounds else ""
-        change = f"this {one['difference']:+.4f}{within}, p {one['p_value']:.4f}"
-        lines.append(f"{metrics.DISPLAY[name]} {one['second']:.4f}, {change}")
+        change = f"this {one['difference']:+.3f}{within}, p {one['p_value']:.4f}"
+        lines.append(f"{metrics.DISPLAY[name]} {number(one['second'])}, {change}")
     normalised = config.normalisation.get("kind", "none")
     return paragraph(
         f"Baseline {config.model} (normalisation {normalised}): {'; '.join(lines)}. {found['clusters']:,} "
@@ -161,7 +161,7 @@ def render_report(run: Run | BaselineRun, against: Sequence[str] = (), sounds: S
             [
                 *origin(config),
                 *conditions(config),
-                *making(run),
+                *model_and_cost(run),
                 ("versions", settings(config.versions)),
                 *terms(config, sounds),
             ],

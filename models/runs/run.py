@@ -75,7 +75,7 @@ class RunConfig:
     """The recipe as it was read, if one was."""
     versions: Mapping[str, str] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
-    """What `models.runs.making.describe_making` returned when it began; older runs record none."""
+    """What `models.runs.provenance.describe_provenance` returned when it began; older runs record none."""
     sexes: Mapping[str, str] = field(default_factory=dict)
     """The sex of each speaker of the dataset of whom it is known; older runs record none."""
 

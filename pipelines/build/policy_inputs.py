@@ -37,7 +37,7 @@ def with_inputs(store: Store, spec: DatasetSpec, *, write: bool = True) -> Datas
     SpecError
         If there are no recordings where the policy says, or one of them cannot be used.
     """
-    policy = spec.policy
+    policy = spec.augmentation
     if policy is None:
         return spec
     chosen: dict[str, Any] = {name: _resolved(store, name, one, write) for name, one in policy.recordings.items()}

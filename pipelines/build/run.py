@@ -9,14 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
-from pathlib import Path
 
 from featurestore.corpus.corpus_spec import CorpusSpec
-from featurestore.corpus.manifest import Manifest
 from featurestore.corpus.protocols import find_split
 from featurestore.corpus.types import Corpus
 from featurestore.datasets import DatasetRecord, check_dataset_name, dataset_digest, dataset_name
-from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, SourceError, StorageError
+from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, StorageError
 from featurestore.shards.record import ShardRecord
 from featurestore.specs.row_spec import CPU
 from featurestore.store import Store
@@ -32,7 +30,7 @@ from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import Bundle, warm_worker
 from pipelines.ingest.fetch import Fetcher, silent
 from pipelines.ingest.ingest import AS_USUAL, ReadOptions, ingest_spec
-from pipelines.workers.engines import chosen_device, engine_of
+from pipelines.workers.engines import device_of_rows, engine_of
 from pipelines.workers.pool import Workers
 from pipelines.workers.scheduler import SchedulerLostError
 
@@ -83,7 +81,7 @@ def build(
     if spec.split is not None:
         find_split(spec.split)  # a name that does not exist is reported before anything is read
     with workers or Workers() as workers:
-        device = chosen_device(device, spec.features, spec.policy)
+        device = device_of_rows(device, spec.features, spec.augmentation)
         if workers.scheduler is not None and device != CPU:
             raise BuildError(
                 f"--scheduler and --device {device} exclude each other: a device computes in this process."
@@ -91,11 +89,11 @@ def build(
         spec = with_inputs(store, dataclasses.replace(spec, engine=engine_of(device)), write=not dry_run)
         check(spec)
         if isinstance(corpus, CorpusSpec):
-            warm = partial(workers.prepare, partial(warm_worker, spec.features, spec.policy))
+            warm = partial(workers.prepare, partial(warm_worker, spec.features, spec.augmentation))
             before_reading = reading.before_reading if dry_run or device != CPU else warm
             reading = dataclasses.replace(reading, write=not dry_run, before_reading=before_reading)
-            fetcher, fetch = fetcher or Fetcher(lambda _: None, silent), _refuse_download if dry_run else None
-            corpus = ingest_spec(store, corpus, source, fetcher, reading, fetch=fetch)
+            fetcher = fetcher or Fetcher(lambda _: None, silent)
+            corpus = ingest_spec(store, corpus, source, fetcher.dry() if dry_run else fetcher, reading)
         started = time.monotonic()
         plan = plan_build(store, corpus, spec)
         if dry_run:
@@ -109,13 +107,6 @@ def build(
     counts, records = running.counts, [store.record(address) for address in plan.addresses]
     done = plan_before(store, plan, counts.written)
     return _report(done, name, started, records=records, counts=counts, digest=digest, former=former)
-
-
-def _refuse_download(manifest: Manifest) -> Path:
-    """Stand in for the download in a dry run, which fetches nothing."""
-    raise SourceError(
-        f"{manifest.name!r} has not been downloaded, and a dry run downloads nothing: give it with --source."
-    )
 
 
 def _dataset_of(store: Store, name: str) -> str | None:
@@ -284,7 +275,7 @@ class _RunningBuild:
         elif self.workers.scheduler is not None:
             crew = ClusterCrew(self.workers.client(), bundles, self.progress)
         else:
-            self.workers.prepare(partial(warm_worker, spec.features, spec.policy))
+            self.workers.prepare(partial(warm_worker, spec.features, spec.augmentation))
             crew = LocalCrew(self.workers.local(), self.workers.jobs, self.progress)
         counts = self.counts
         run_bundles(crew, bundles, self.progress, counts)

@@ -20,6 +20,7 @@ class DatasetSpec:
 
     features: FeatureSpec
     augmentation: AugmentationSpec | None = None
+    """None without copies, whatever was given."""
     copies: int = 0
     """Augmented copies of each utterance."""
     split: str | None = None
@@ -33,6 +34,8 @@ class DatasetSpec:
     """Longest recording or segment that gets rows, 600 to 86,400; in no key, as it changes no row."""
 
     def __post_init__(self) -> None:
+        if not self.copies:
+            object.__setattr__(self, "augmentation", None)
         if not 0 <= self.copies <= 100_000:
             raise SpecError(f"the number of copies must lie within 0 and 100,000, not {self.copies}.")
         if self.copies and self.augmentation is None:
@@ -45,14 +48,9 @@ class DatasetSpec:
         if self.side not in ("train", "validation", "test"):
             raise SpecError(f"a split has the sides train, validation and test, not {self.side!r}.")
 
-    @property
-    def policy(self) -> AugmentationSpec | None:
-        """The augmentation that rows need: none without copies."""
-        return self.augmentation if self.copies else None
-
     def check_code(self) -> None:
         """Refuse functions of the user's own whose modules are not allowed, with `SpecError`; nothing is imported."""
-        own = self.policy.own if self.policy else ()
+        own = self.augmentation.own if self.augmentation else ()
         for function in (self.features.function, *(one.function for one in own)):
             if function is not None:
                 check_trusted(function)

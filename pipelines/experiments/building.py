@@ -124,7 +124,13 @@ def build(
         max_seconds=max_seconds,
     )
     spec = find_corpus_spec(corpus or chosen.corpus, limits)
-    fetcher = Fetcher(listener.notice, listener.download(), reading=listener.reading, trust_first=trust_first_download)
+    fetcher = Fetcher(
+        listener.notice,
+        listener.download(),
+        reading=listener.reading,
+        hashing=listener.hashing,
+        trust_first=trust_first_download,
+    )
     return build_rows(
         open_store(store),
         spec,

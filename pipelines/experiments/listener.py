@@ -22,6 +22,9 @@ class Listener(Protocol):
     def reading(self, corpus: str) -> Callable[[int, int | None], None]:
         """Return what receives how many files of a corpus have been read, and of how many, if that is known."""
 
+    def hashing(self, corpus: str) -> Callable[[int, int | None], None]:
+        """Return what receives how many bytes of a corpus's archive have been hashed, and of how many."""
+
     def build(self, corpus: str) -> BuildProgress:
         """Return what receives the progress of a build."""
 
@@ -41,6 +44,10 @@ class Silent:
 
     def reading(self, corpus: str) -> Callable[[int, int | None], None]:
         """Ignore how far a corpus is read."""
+        return lambda _done, _total: None
+
+    def hashing(self, corpus: str) -> Callable[[int, int | None], None]:
+        """Ignore how far an archive is hashed."""
         return lambda _done, _total: None
 
     def build(self, corpus: str) -> BuildProgress:

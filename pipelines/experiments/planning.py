@@ -124,7 +124,7 @@ def _read_counts(store: Store, experiment: Experiment, source: str, listener: Li
     from pipelines.ingest.ingest import ReadOptions, ingest_spec
 
     chosen, copies = experiment.split, experiment.dataset.copies
-    fetcher = Fetcher(listener.notice, listener.download())
+    fetcher = Fetcher(listener.notice, listener.download(), hashing=listener.hashing)
     corpus = ingest_spec(store, find_corpus_spec(experiment.dataset.corpus), source, fetcher, ReadOptions(write=False))
     utterances = labelled_under(chosen.name, corpus.utterances, corpus.name)
     several = find_split(chosen.name).folds
@@ -159,7 +159,7 @@ def _cached(store: Store, experiment: Experiment) -> bool:
             return False
         view = store.view(name)
         copies = int(view.copies.max(initial=0))
-        if view.features != spec.features or copies != spec.copies or (copies and view.augmentation != spec.policy):
+        if view.features != spec.features or (copies, view.augmentation) != (spec.copies, spec.augmentation):
             return False
     return True
 

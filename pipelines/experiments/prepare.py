@@ -201,7 +201,7 @@ def _built(
     from pipelines.workers.pool import Workers
 
     choice = find_corpus_spec(experiment.dataset.corpus)
-    fetcher = Fetcher(listener.notice, listener.download(), reading=listener.reading)
+    fetcher = Fetcher(listener.notice, listener.download(), reading=listener.reading, hashing=listener.hashing)
     corpus = ingest_spec(store, choice, str(source) if source else None, fetcher)
     utterances = labelled_under(experiment.split.name, corpus.utterances, corpus.name)
 

@@ -5,6 +5,7 @@ A file under its final name is complete and has the right checksum; everything e
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import hashlib
 import json
@@ -42,6 +43,8 @@ class Fetcher:
         Is told the bytes so far and all bytes (None if unknown).
     reading : callable
         For the name of a corpus, returns what is told the files that have been read so far, and of how many.
+    hashing : callable
+        The same for the bytes of an archive whose checksum is computed.
     trust_first : bool
         Accept an archive whose checksum nobody has published, and pin what came.
     folder : path, optional
@@ -54,14 +57,23 @@ class Fetcher:
         progress: DownloadProgress,
         *,
         reading: Callable[[str], DownloadProgress] = lambda _: silent,
+        hashing: Callable[[str], DownloadProgress] = lambda _: silent,
         trust_first: bool = False,
         folder: Path | None = None,
     ) -> None:
         self.tell = tell
         self.progress = progress
         self.reading = reading
+        self.hashing = hashing
         self.trust_first = trust_first
         self.folder = folder or Path(platformdirs.user_cache_dir("featurestore")) / "downloads"
+        self._dry = False
+
+    def dry(self) -> Fetcher:
+        """Return one that takes what was downloaded before, and refuses to download anything."""
+        other = copy.copy(self)
+        other._dry = True
+        return other
 
     def local(self, source: str | None, manifest: Manifest) -> str | None:
         """Return a source as a local path; a URL is downloaded first.
@@ -98,6 +110,11 @@ class Fetcher:
     def _download(self, archive: Archive, manifest: Manifest, *, trust_first: bool) -> Path:
         folder = self.folder / manifest.name
         if not (folder / archive.name).exists():
+            if self._dry:
+                raise SourceError(
+                    f"{manifest.name!r} has not been downloaded, and a dry run downloads nothing: give an archive or "
+                    "folder with --source."
+                )
             self.tell(f"{manifest.name}: downloading {archive.url} (licence: {terms(manifest)})")
         return download(archive, folder, self.progress, trust_first=trust_first)
 

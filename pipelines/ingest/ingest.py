@@ -29,6 +29,10 @@ Fetch = Callable[[Manifest], Path]
 """Downloads a corpus and returns its archive."""
 
 
+HASHED_AT_ONCE = 2**20
+"""Bytes of an archive between two looks at progress."""
+
+
 def _nothing() -> None:
     """Prepare nothing."""
 
@@ -48,6 +52,8 @@ class ReadOptions:
     """Called if recordings have to be read, so that what comes next can be prepared meanwhile."""
     progress: DownloadProgress = silent
     """Is told the files that have been read so far and, where that is known, of how many."""
+    hashing: DownloadProgress = silent
+    """Is told how many bytes of an archive have been hashed, and of how many."""
 
 
 AS_USUAL = ReadOptions()
@@ -83,7 +89,7 @@ def ingest(
     place = source
     if listing is None:
         place = source if source is not None or manifest.generator else fetch(manifest)
-        origin = _archive_checksum(place)
+        origin = _archive_checksum(place, options.hashing)
         listing = known.listing(origin) if origin else None
         if listing is None:
             opened = corpus_source(manifest, place, options.limits)
@@ -204,12 +210,16 @@ def reread(store: Store, source: Source, contents: set[str]) -> set[str]:
     return found
 
 
-def _archive_checksum(place: str | Path | None) -> str:
+def _archive_checksum(place: str | Path | None, progress: DownloadProgress) -> str:
     """Return the sha256 of an archive file; empty for folders and synthesised corpora, which are always read."""
     if place is None or not Path(place).is_file():
         return ""
-    with Path(place).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    found, total = hashlib.sha256(), Path(place).stat().st_size
+    with Path(place).open("rb", buffering=0) as file:
+        while block := file.read(HASHED_AT_ONCE):
+            found.update(block)
+            progress(file.tell(), total)
+    return found.hexdigest()
 
 
 class _Known:
@@ -249,8 +259,6 @@ def ingest_spec(
     source: str | None,
     fetcher: Fetcher,
     options: ReadOptions = AS_USUAL,
-    *,
-    fetch: Fetch | None = None,
 ) -> Corpus:
     """Identify, label and keep the recordings of every corpus of a spec, then select and relabel them.
 
@@ -263,8 +271,6 @@ def ingest_spec(
     fetcher : Fetcher
         Downloads what is given as a URL, and by default what is not given at all.
     options : ReadOptions, optional
-    fetch : callable, optional
-        Stands in for the fetcher's download of a corpus.
 
     Raises
     ------
@@ -275,8 +281,9 @@ def ingest_spec(
     """
     parts = []
     for manifest, place in zip(spec.manifests, spec.sources(source), strict=True):
-        watched = replace(options, progress=fetcher.reading(manifest.name))
-        parts.append(ingest(store, manifest, fetcher.local(place, manifest), fetch or fetcher.archive, watched))
+        name = manifest.name
+        watched = replace(options, progress=fetcher.reading(name), hashing=fetcher.hashing(name))
+        parts.append(ingest(store, manifest, fetcher.local(place, manifest), fetcher.archive, watched))
     return spec.corpus(parts)
 
 

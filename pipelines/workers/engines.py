@@ -24,8 +24,8 @@ MOST_KEPT = 2
 """Specs whose engines are kept from one task of a worker to the next."""
 
 
-def chosen_device(name: str, features: FeatureSpec | None = None, augmentation: AugmentationSpec | None = None) -> str:
-    """Return the device of a name; `auto` is `cuda` where torch finds a GPU and computes such rows, else `cpu`.
+def device_of_rows(name: str, features: FeatureSpec | None = None, augmentation: AugmentationSpec | None = None) -> str:
+    """Return the device that computes rows: `auto` is `cuda` where torch finds a GPU and knows such rows, else `cpu`.
 
     Raises
     ------

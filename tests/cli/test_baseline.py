@@ -54,8 +54,8 @@ def test_a_report_and_a_comparison_set_a_network_beside_its_baseline(place):
         featurestore("report", place / "network", "--baseline", place / "baseline", "--json").stdout
     )["path"]  # fmt: skip
     text = Path(page).read_text()
-    assert f"Baseline svm-linear (normalisation training): accuracy (WA) {found['accuracy']['second']:.4f}" in text
-    assert f"this {found['uar']['difference']:+.4f}" in text
+    assert f"Baseline svm-linear (normalisation training): accuracy (WA) {found['accuracy']['second']:.3f}" in text
+    assert f"this {found['uar']['difference']:+.3f}" in text
     assert "Chance: UAR (UA) 0.2500; always angry: accuracy (WA) 0.2500" in text
 
 

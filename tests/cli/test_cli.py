@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from command_line import error_line, featurestore
+from command_line import ENVIRONMENT, error_line, featurestore
 
 from cli.main import COMMANDS
 from cli.main import featurestore as featurestore_group
@@ -220,6 +220,21 @@ def test_a_store_that_is_a_file_is_named(tmp_path):
     assert "is a file" in error_line(result)
 
 
+@pytest.mark.parametrize("group", [[], ["corpora"]])
+def test_the_list_of_commands_is_whole_at_80_columns(group):
+    listed = featurestore(*group, "--help").stdout
+
+    assert "..." not in listed.partition("Options:")[2]
+    assert max(map(len, listed.splitlines())) <= 80
+    assert [name for name in COMMANDS if f"\n  {name} " not in listed and not group] == []
+
+
+def test_inspect_is_report_under_another_name():
+    ours, other = featurestore("report", "--help").stdout, featurestore("inspect", "--help").stdout
+
+    assert other == ours.replace("featurestore report [OPTIONS]", "featurestore inspect [OPTIONS]")
+
+
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_the_help_of_every_command_shows_an_example(command):
     result = featurestore(command, "--help")
@@ -263,8 +278,11 @@ def test_the_version_is_told():
     assert featurestore("--version").stdout.startswith("featurestore, version ")
 
 
-def test_a_dry_run_never_downloads(tmp_path):
-    result = featurestore("build", "emodb", "--dry-run", store=tmp_path / "store")
+@pytest.mark.parametrize("source", [[], ["--source", "https://127.0.0.1:1/download.zip"]])
+def test_a_dry_run_never_downloads(tmp_path, source):
+    empty = {**ENVIRONMENT, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    result = featurestore("build", "emodb", "--dry-run", *source, store=tmp_path / "store", environment=empty)
 
     assert result.returncode == 1
     assert "--source" in error_line(result)

@@ -2,6 +2,8 @@
 
 import io
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from command_line import ENVIRONMENT, featurestore
@@ -9,7 +11,11 @@ from tiny_corpus import write_corpus
 
 from cli.progress import DatedLines, _Several
 from cli.terminal import CountProgress
+from featurestore.corpus.corpus_spec import find_corpus_spec
+from featurestore.store import open_store
 from pipelines.experiments import Silent
+from pipelines.ingest.fetch import Fetcher, silent
+from pipelines.ingest.ingest import ingest_spec
 
 DATED = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d ")
 
@@ -127,3 +133,28 @@ def test_without_a_width_progress_is_dated_lines(corpus, tmp_path, monkeypatch):
     assert all(DATED.match(line) for line in result.stderr.splitlines())
     assert "tiny: read 6 of 6 files" in result.stderr
     assert "tiny: 6 of 6 rows written" in result.stderr
+
+
+def test_hashing_a_large_archive_is_told_and_a_small_one_is_not():
+    stream = io.StringIO()
+
+    for total in (10**6, 4 * 10**9):
+        told = DatedLines(stream).hashing("iemocap")
+        for done in range(0, total + 1, total // 40):
+            told(done, total)
+
+    lines = [DATED.sub("", line) for line in stream.getvalue().splitlines()]
+    assert lines[1] == "iemocap: hashed 400.0 MB of 4.0 GB"
+    assert len(lines) == 11
+
+
+def test_whoever_listens_is_told_all_bytes_of_an_archive(corpus, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "tiny"), "zip", corpus)
+    told = []
+    fetcher = Fetcher(told.append, silent, hashing=lambda name: lambda *bytes_: told.append((name, *bytes_)))
+    spec = find_corpus_spec(str(corpus.with_suffix(".toml")))
+
+    ingest_spec(open_store(tmp_path / "store"), spec, archive, fetcher)
+
+    size = Path(archive).stat().st_size
+    assert told == [("tiny", size, size)]

@@ -13,7 +13,7 @@ from featurestore.specs.augmentation import AugmentationSpec
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.presets import feature_preset, override, preset_names
 from featurestore.specs.row_spec import check_together, row_versions
-from pipelines.workers.engines import chosen_device
+from pipelines.workers.engines import device_of_rows
 
 OWN = {"kind": "function", "function": "module:name", "version": 1, "bands": 3}
 COMPUTED = [name for name in preset_names("features") if not FEATURES[feature_preset(name).kind].foreign]
@@ -242,8 +242,8 @@ def test_the_torch_engine_refuses_in_one_line_what_it_does_not_compute(name):
 
 @pytest.mark.parametrize("name", ["etienne", "waveform"])
 def test_an_automatic_choice_of_device_takes_the_processor_for_what_torch_does_not_compute(name):
-    assert chosen_device("auto", feature_preset(name)) == "cpu"
-    assert chosen_device("cuda", feature_preset(name)) == "cuda"
+    assert device_of_rows("auto", feature_preset(name)) == "cpu"
+    assert device_of_rows("cuda", feature_preset(name)) == "cuda"
 
 
 @pytest.mark.parametrize("name", COMPUTED)

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 from array_view import some_view
 
-from models.reports.making import cost, model_rows, terms
 from models.reports.parts import Changed, beside_defaults, table
 from models.reports.plots import curves_in_words
+from models.reports.provenance import cost, model_rows, terms
 from models.reports.report import render_report
-from models.runs.making import command_line, commit, describe_making
+from models.runs.provenance import command_line, commit, describe_provenance
 from models.runs.run import RunConfig, read_config
 
 
@@ -61,7 +61,7 @@ def test_a_dataset_tells_its_licence_to_the_run():
     view = some_view(3, seed=1)
     view.table = SimpleNamespace(licence="CC0", citation="B. Author")
 
-    assert (describe_making(view)["licence"], describe_making(view)["citation"]) == ("CC0", "B. Author")
+    assert (describe_provenance(view)["licence"], describe_provenance(view)["citation"]) == ("CC0", "B. Author")
 
 
 @pytest.mark.parametrize(

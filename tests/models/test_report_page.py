@@ -22,7 +22,7 @@ def test_a_report_shows_figures_dataset_and_leaks(finished, tmp_path):
     _, result, run = finished
     text = write_report(run.folder, tmp_path / "report.html").read_text()
 
-    assert f"{result['test']['accuracy']:.4f}" in text
+    assert f"{result['test']['accuracy']:.3f}" in text
     assert "0" * 64 in text
     assert "Leaks between sides were not looked for" in text
     assert text.count("<svg") == 5

@@ -27,7 +27,7 @@ from pipelines.build.spec import DatasetSpec
 from pipelines.build.tasks import gather_rows
 from pipelines.ingest.ingest import ingest
 from pipelines.repair import repair
-from pipelines.workers.engines import chosen_device, open_engine
+from pipelines.workers.engines import device_of_rows, open_engine
 from pipelines.workers.pool import Workers
 
 DEVICE = "torch-cpu"
@@ -163,13 +163,13 @@ def test_a_gpu_that_is_not_there_is_one_line(store, folder):
 
     assert "\n" not in str(failure.value)
     assert list(store.storage.walk("shards")) == []
-    assert chosen_device("auto") == "cpu"
+    assert device_of_rows("auto") == "cpu"
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "mps"])
 def test_an_unknown_device_is_refused(name):
     with pytest.raises(UnknownNameError, match="unknown device"):
-        chosen_device(name)
+        device_of_rows(name)
 
 
 def test_a_scheduler_and_a_device_exclude_each_other(store, folder):

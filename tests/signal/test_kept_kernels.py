@@ -24,21 +24,33 @@ def mounts() -> bool:
     return bool(shutil.which("unshare")) and not subprocess.run(["unshare", "-m", "true"], check=False).returncode
 
 
-@pytest.mark.parametrize(("folder", "kept"), [("site-packages", "cache/numba"), ("checkout", "checkout/featurestore")])
-def test_an_installation_keeps_kernels_where_pip_need_not_remove_them(tmp_path, folder, kept):
+@pytest.mark.parametrize(
+    ("folder", "cache", "kept"),
+    [
+        ("site-packages", "{}/cache", "cache/numba"),
+        ("site-packages", "", "home/.cache/numba"),  # empty means unset
+        ("checkout", "{}/cache", "checkout/featurestore"),
+    ],
+)
+def test_an_installation_keeps_kernels_where_pip_need_not_remove_them(tmp_path, folder, cache, kept):
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "featurestore").symlink_to(ROOT / "featurestore")
     code = "from featurestore.signal.kernels.level import energy; print(energy._cache.cache_path)"
     paths = [str(tmp_path / folder), *(path for path in sys.path if path.endswith(("site-packages", "deps")))]
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    environment |= {"PYTHONPATH": os.pathsep.join(paths), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment |= {"PYTHONPATH": os.pathsep.join(paths), "XDG_CACHE_HOME": cache.format(tmp_path)}
 
     done = subprocess.run(
-        [sys.executable, "-S", "-P", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-S", "-P", "-c", code],
+        cwd=tmp_path,
+        env={**environment, "HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
     )
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(tmp_path / kept))
+    assert not (tmp_path / "numba").exists()
 
 
 def test_a_kernel_is_compiled_anew_once_a_formula_in_another_file_changes(tmp_path):

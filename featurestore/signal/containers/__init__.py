@@ -6,7 +6,9 @@ refuses files that are cut, wrong or ambiguous, and returns the bytes that libsn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from featurestore.errors import AudioError
 from featurestore.signal.containers.chunked import prepare_aiff, prepare_au, prepare_caf, prepare_nist, prepare_w64
@@ -16,7 +18,7 @@ from featurestore.signal.containers.ogg import prepare_ogg
 from featurestore.signal.containers.prepared import Prepared, id3_length
 from featurestore.signal.containers.wav import prepare_wav
 
-__all__ = ["Prepared", "container_of", "prepare"]
+__all__ = ["Prepared", "container_of", "foreign", "prepare"]
 
 PREPARE: dict[str, Callable[[bytes], Prepared]] = {
     "wav": prepare_wav,
@@ -54,37 +56,61 @@ _MAGICS = (
 )
 _WAVES = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 
-_STRANGERS = (
-    (b"\x1aE\xdf\xa3", "a Matroska or WebM file"),
-    (b"0&\xb2u\x8ef\xcf\x11", "a WMA or ASF file"),
-    (b"#!AMR", "an AMR file"),
-    (b"#!SILK", "a SILK file"),
-    (b"\x02#!SILK", "a SILK file"),
-    (b"ADIF", "an AAC file"),
-    (b"MAC ", "a Monkey's Audio file"),
-    (b"wvpk", "a WavPack file"),
-    (b"TTA1", "a True Audio file"),
-    (b"MPCK", "a Musepack file"),
-    (b"ajkg", "a Shorten file"),
-    (b"Creative Voice File", "a VOC file"),
-    (b"DSD ", "a DSD file"),
-    (b"FRM8", "a DSD file"),
-    (b"MThd", "a MIDI file"),
-    (b".RMF", "a RealAudio file"),
-    (b".ra\xfd", "a RealAudio file"),
-    (b"FLV", "a Flash video"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x1f\x8b", "a gzip file"),
-    (b"/annex/objects/", "a git-annex pointer, not the audio: run 'git annex get' where it came from"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x80\x04", "a Python pickle"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the audio: run 'git lfs pull' where it came from"),
-)
 CONVERT = "convert it to WAV or FLAC"
+TAKE_OUT = "take its sound out with 'ffmpeg -i IN -vn OUT.wav'"
+
+
+class Foreign(NamedTuple):
+    """A kind of file that libsndfile does not read."""
+
+    magic: bytes
+    what: str
+    """For messages; with a colon or a semicolon it says itself what to do."""
+    ffmpeg: str = ""
+    """What ffmpeg calls its format, of those that it is asked to read."""
+    start: int = 0
+    """Where the bytes are."""
+
+
+FOREIGN = (
+    Foreign(b"\x1aE\xdf\xa3", "a Matroska or WebM file", "matroska"),
+    Foreign(b"0&\xb2u\x8ef\xcf\x11", "a WMA or ASF file", "asf"),
+    Foreign(b"#!AMR", "an AMR file", "amr"),
+    Foreign(b"#!SILK", "a SILK file"),
+    Foreign(b"\x02#!SILK", "a SILK file"),
+    Foreign(b"ADIF", "an AAC file"),
+    Foreign(b"\xff\xf1", "an AAC file", "aac"),
+    Foreign(b"\xff\xf9", "an AAC file", "aac"),
+    Foreign(b"MAC ", "a Monkey's Audio file"),
+    Foreign(b"wvpk", "a WavPack file"),
+    Foreign(b"TTA1", "a True Audio file"),
+    Foreign(b"MPCK", "a Musepack file"),
+    Foreign(b"ajkg", "a Shorten file"),
+    Foreign(b"Creative Voice File", "a VOC file"),
+    Foreign(b"DSD ", "a DSD file"),
+    Foreign(b"FRM8", "a DSD file"),
+    Foreign(b"MThd", "a MIDI file"),
+    Foreign(b".RMF", "a RealAudio file"),
+    Foreign(b".ra\xfd", "a RealAudio file"),
+    Foreign(b"FLV", "a Flash video"),
+    Foreign(b"\x89PNG", "a PNG picture"),
+    Foreign(b"\xff\xd8\xff", "a JPEG picture"),
+    Foreign(b"GIF8", "a GIF picture"),
+    Foreign(b"%PDF", "a PDF document"),
+    Foreign(b"PK\x03\x04", "a zip archive"),
+    Foreign(b"\x1f\x8b", "a gzip file"),
+    Foreign(b"/annex/objects/", "a git-annex pointer, not the audio: run 'git annex get' where it came from"),
+    Foreign(b"\x93NUMPY", "a NumPy array"),
+    Foreign(b"\x80\x04", "a Python pickle"),
+    Foreign(b"version https://git-lfs", "a Git LFS pointer, not the audio: run 'git lfs pull' where it came from"),
+    Foreign(b"ftyp", f"an MP4, M4A or QuickTime file; {TAKE_OUT}", "mov", start=4),
+)
+"""Kinds that are named where a file is refused."""
+
+
+def foreign(data: bytes) -> Foreign | None:
+    """Return what kind of file it is that libsndfile does not read; None where that is not known."""
+    return next((one for one in FOREIGN if data.startswith(one.magic, one.start)), None)
 
 
 def container_of(data: bytes) -> str:
@@ -120,13 +146,9 @@ def container_of(data: bytes) -> str:
 
 
 def _likeness(data: bytes) -> str:
-    for magic, what in _STRANGERS:
-        if data.startswith(magic):
-            return what if ":" in what else f"{what}; {CONVERT}"
-    if data[4:8] == b"ftyp":
-        return "an MP4, M4A or QuickTime file; take its sound out with 'ffmpeg -i IN -vn OUT.wav'"
-    if data[:2] in (b"\xff\xf1", b"\xff\xf9"):
-        return f"an AAC file; {CONVERT}"
+    known = foreign(data)
+    if known is not None:
+        return known.what if re.search("[:;]", known.what) else f"{known.what}; {CONVERT}"
     if data[:4] in (*_WAVES, b"FORM"):
         return f"a {data[:4].decode()} file of type {data[8:12]!r} and not of sound"
     if data.lstrip()[:1] == b"<":

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, InTreeCacheLocator
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    InTreeCacheLocator,
+    UserWideCacheLocator,
+)
 from numba.extending import register_jitable
 
 from featurestore.signal import KERNELS_NOT_KEPT
@@ -42,11 +48,22 @@ def kernel(function: Function) -> Function:
     return cast("Function", compiled)
 
 
+class _UserCache(UserWideCacheLocator):
+    """The user's cache, also where `XDG_CACHE_HOME` is empty: Numba alone would write to the working directory."""
+
+    def __init__(self, function: Function, file: str) -> None:
+        super().__init__(function, file)  # type: ignore[no-untyped-call]
+        if not Path(self._cache_path).is_absolute():
+            self._cache_path = str(Path.home() / ".cache" / "numba" / Path(self._cache_path).name)
+
+
 class _Place(CompileResultCacheImpl):
     """Where machine code is kept: beside the code of a checkout; in an installation pip would leave it behind there."""
 
     _locator_classes = [  # noqa: RUF012 (as numba has them)
-        one for one in CompileResultCacheImpl._locator_classes if one is not InTreeCacheLocator or not INSTALLED
+        _UserCache if one is UserWideCacheLocator else one
+        for one in CompileResultCacheImpl._locator_classes
+        if one is not InTreeCacheLocator or not INSTALLED
     ]
 
 

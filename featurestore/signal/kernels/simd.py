@@ -24,7 +24,11 @@ Lanes = Any
 
 
 def _instruction(generator: _Object) -> _Object:
-    """Make a function that says what to emit into one that kernels can call."""
+    """Make a function that kernels can call of a generator.
+
+    A generator returns the signature, and a function `generate` that emits the instructions, which Numba calls where a
+    kernel is compiled.
+    """
     return intrinsic(generator)
 
 

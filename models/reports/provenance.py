@@ -63,12 +63,12 @@ def model_rows(config: RunConfig, parameters: int | None = None) -> Rows:
     return [*rows, ("model settings", beside_defaults(own, defaults))] if own else rows
 
 
-def making(run: Run | BaselineRun) -> Rows:
+def model_and_cost(run: Run | BaselineRun) -> Rows:
     """Return model, cost and weights of a run."""
     config, result = run.config, run.summary["result"]
     if config.is_baseline:
         inner = result["inner_uar"]
-        by = "given" if inner is None else f"chosen by inner folds over training speakers, their UAR (UA) {inner:.4f}"
+        by = "given" if inner is None else f"chosen by inner folds over training speakers, their UAR (UA) {inner:.3f}"
         return [
             *model_rows(config),
             ("regularisation", f"C = {result['regularisation']:g}, {by}"),

@@ -18,7 +18,7 @@ LONGEST = 2000
 """Characters of a command line that are kept."""
 
 
-def describe_making(view: FeatureView) -> dict[str, str]:
+def describe_provenance(view: FeatureView) -> dict[str, str]:
     """Return `date` (UTC) and, where they are known, `command`, `commit`, `licence` and `citation`.
 
     Parameters
