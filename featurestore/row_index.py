@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -176,10 +177,10 @@ def locate_rows(store: ReadableStore, record: DatasetRecord, table: Table) -> tu
     places = _kept_index(store, record)
     if places is None:
         places = index_of(record, {address: store.record(address) for address in record.addresses})
-    rows_in_order = RowOrder(record)
+    rows_in_order, contents_of = RowOrder(record), table.utterances.contents
     utterances, copies, rows = [], [], []
     for part, first, positions in zip(record.parts, rows_in_order.first, rows_in_order.positions, strict=False):
-        found = np.array([positions.get(content, -1) for content in table.utterances.contents], np.int64)
+        found = np.fromiter(map(positions.get, contents_of, itertools.repeat(-1)), np.int64, len(contents_of))
         numbers = np.flatnonzero(found >= 0)
         contents = found[numbers]
         each = np.arange(part.stop - part.first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import operator
 import re
@@ -203,7 +204,7 @@ def _read_columns(data: bytes) -> tuple[bytes, Utterances] | None:
         stop = text.find(_BEGINNING, min(place + BLOCK, end), end)
         stop = end if stop < 0 else stop
         found = _UTTERANCE.findall(text, place, stop)
-        taken = len(found) * _BETWEEN + sum(map(len, (part for groups in found for part in groups)))
+        taken = len(found) * _BETWEEN + sum(map(len, itertools.chain.from_iterable(found)))
         if not found or taken - (stop == end) != stop - place:  # the last has no comma
             return None
         content, label, several, path, size, speaker, said = zip(*found, strict=True)
