@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from featurestore.errors import BuildError
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from distributed import Client
 
 AGAIN = "run the same command again to continue"
@@ -48,8 +50,13 @@ def connect(scheduler: str, *, allow_unencrypted: bool = False) -> Iterator[Clie
         finally:
             if client is not None:
                 client.close()
+                client.loop.asyncio_loop.set_exception_handler(_forget)
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+def _forget(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of what a closed client still waited for: Python finds it once the levels above are back."""
 
 
 def _client(client: type[Client], scheduler: str) -> Client:

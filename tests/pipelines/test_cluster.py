@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import shutil
 import subprocess
 import sys
@@ -156,6 +158,23 @@ def test_a_scheduler_that_ends_is_one_line(bundles):
         cluster.close()
         with pytest.raises(BuildError, match="scheduler is gone"):
             run_bundles(ClusterCrew(client, bundles, SilentBuild()), bundles, SilentBuild(), BundleCounts())
+
+
+def test_what_a_closed_client_waited_for_in_vain_is_not_printed_when_python_finds_it(scheduler, caplog):
+    async def wait_in_vain() -> list[asyncio.Task[None]]:
+        async def fail() -> None:
+            raise RuntimeError("the scheduler is gone")
+
+        task = asyncio.ensure_future(fail())
+        await asyncio.wait([task])
+        return [task]
+
+    with connect(scheduler) as client:
+        waiting = client.sync(wait_in_vain)
+    waiting.clear()
+    gc.collect()
+
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 class SlowToArrive:
