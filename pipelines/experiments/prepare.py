@@ -207,7 +207,9 @@ def _built(
 
     def check_split(spec: DatasetSpec) -> None:
         """Raise what `_chosen_splits` raises, before anything is computed."""
-        _chosen_splits(experiment, utterances, every_fold, mixed_in=spec.augmentation.inputs if spec.policy else ())
+        _chosen_splits(
+            experiment, utterances, every_fold, mixed_in=spec.augmentation.inputs if spec.augmentation else ()
+        )
 
     def built(spec: DatasetSpec, name: str, check: Callable[[DatasetSpec], None] = lambda _: None) -> DatasetView:
         """Build a dataset and return its view."""
