@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,9 @@ def print_summary(summary: Mapping[str, Any]) -> None:
 
 
 def print_chance(chance: Mapping[str, Any]) -> None:
-    """Print what answers that hear nothing reach, as of `models.figures.metrics.chance`."""
+    """Print what answers that hear nothing reach, as of `models.figures.metrics.chance`; nothing without items."""
+    if chance["majority"] is None:
+        return
     majority = printable(chance["majority"])
     click.echo(f"chance: UAR (UA) {chance['uar']:.4f}; always {majority}: accuracy (WA) {chance['accuracy']:.4f}")
 
@@ -263,10 +266,16 @@ def ensemble(members: tuple[str, ...], as_json: bool, **options: Any) -> None:  
 @click.command(
     epilog="Example: featurestore predict runs/mathworks-001 recording.wav;  "
     "featurestore predict runs/mathworks-001 talk.wav --window 3 --hop 1 --page talk.html;  "
+    "featurestore predict --pretrained recording.wav;  "
     "sox in.wav -t wav - | featurestore predict runs/emodb-loso-001 -"
 )
-@click.argument("run", type=click.Path())
-@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.argument("run", required=False, metavar="[RUN]", type=click.Path())
+@click.argument("files", nargs=-1, metavar="FILES...", type=click.Path())
+@click.option(
+    "--pretrained",
+    is_flag=True,
+    help="In place of RUN, take the small model that comes with the package: seven emotions of acted German speech.",
+)
 @click.option(
     "--window", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Label windows of this length."
 )
@@ -287,8 +296,9 @@ def ensemble(members: tuple[str, ...], as_json: bool, **options: Any) -> None:  
 @trust_code_option
 @json_option
 def predict(
-    run: str,
+    run: str | None,
     files: tuple[str, ...],
+    pretrained: bool,
     window: float | None,
     hop: float | None,
     out: str | None,
@@ -308,12 +318,33 @@ def predict(
         raise click.UsageError("--hop needs --window.")
     if out is not None and not out.endswith((".csv", ".json")):
         raise click.UsageError("--out needs a file name that ends in .csv or .json.")
-    answers = experiments.predict(run, files, window=window, hop=hop, out=out, **options)
+    if pretrained and run is not None:  # without RUN its place has the first file
+        run, files = None, (run, *files)
+    if not files:
+        raise click.UsageError("give a RUN and FILES, or --pretrained and FILES.")
+    if pretrained:
+        _refuse_runs(files)
+    answers = experiments.predict(run, files, pretrained=pretrained, window=window, hop=hop, out=out, **options)
     if as_json:
         print_json(answers)
     else:
         _print_answers(answers)
+    if pretrained:
+        from models.pretrained import model_card
+
+        for remark in model_card().remarks:
+            notice(remark)
     return ExitCode.REJECTED if any(answer["label"] is None for answer in answers) else 0
+
+
+def _refuse_runs(files: Sequence[str]) -> None:
+    """Refuse a run folder among the files of the pretrained model."""
+    from models.errors import RunError
+    from models.runs.folders import RunFolder
+
+    for file in files:
+        with suppress(RunError):
+            raise click.UsageError(f"--pretrained takes the place of a RUN, and {RunFolder.of(file).path} is one.")
 
 
 def _print_answers(answers: list[dict[str, Any]]) -> None:

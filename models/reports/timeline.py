@@ -23,7 +23,13 @@ RATE = 16_000
 
 
 def write_timelines(
-    path: Path, runs: Sequence[Run], files: Sequence[Path], answers: Sequence[Mapping[str, Any]], *, ffmpeg: bool
+    path: Path,
+    runs: Sequence[Run],
+    files: Sequence[Path],
+    answers: Sequence[Mapping[str, Any]],
+    *,
+    ffmpeg: bool,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write the page of what `models.prediction.predict_files` returned.
 
@@ -37,6 +43,8 @@ def write_timelines(
     answers : sequence of mapping
     ffmpeg : bool
         As they were predicted with.
+    remarks : sequence of str
+        Sentences to read before the answers.
     """
     decoder, players = GuardedDecoder(), 0
     labelled, refused = [], []
@@ -53,7 +61,7 @@ def write_timelines(
         "timeline.html",
         title=f"{config.model}, trained on {config.dataset['name']}",
         members=[str(run.folder) for run in runs],
-        notes=[f"Normalised as {note}." for note in notes],
+        notes=[*remarks, *(f"Normalised as {note}." for note in notes)],
         files=labelled,
         refused=refused,
         silent_after=PLAYERS if players > PLAYERS else 0,

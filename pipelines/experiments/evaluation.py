@@ -89,9 +89,10 @@ def evaluate(
 
 
 def predict(
-    run: str | Path,
-    files: str | Path | Iterable[str | Path],
+    run: str | Path | None = None,
+    files: str | Path | Iterable[str | Path] = (),
     *,
+    pretrained: bool = False,
     window: float | None = None,
     hop: float | None = None,
     out: str | Path | None = None,
@@ -99,14 +100,16 @@ def predict(
     ffmpeg: bool = False,
     device: str = "auto",
 ) -> list[dict[str, Any]]:
-    """Label audio files, and all audio in folders, with a run's model.
+    """Label audio files, and all audio in folders, with a run's model or the one that comes with the package.
 
     Parameters
     ----------
-    run : str or Path
+    run : str or Path, optional
         A run's folder, or one with folds or seeds, which answer together by their mean probabilities.
     files : str or Path, or an iterable of them
         Files of any rate and number of channels, or folders of them; the text `-` is standard input.
+    pretrained : bool
+        Take the model of `models.pretrained` in place of a run; its card says what it can and cannot do.
     window, hop : float, optional
         Label windows of this many seconds, and seconds from one to the next.
     out : str or Path, optional
@@ -120,21 +123,35 @@ def predict(
     -------
     list of dict
         As `models.prediction.predict_files` returns it; a file that cannot be read has a `reason` and no label.
+
+    Raises
+    ------
+    SpecError
+        If there is no file, or not one of a run and the pretrained model.
+    AudioError
+        If no file can be labelled.
     """
+    from featurestore.errors import SpecError
     from featurestore.signal.ffmpeg import program
     from models.prediction import audio_files, load_members, predict_files, write_answers
+    from models.pretrained import FOLDER, model_card
 
+    if (run is None) != pretrained:
+        raise SpecError("give a run or pretrained=True, one of the two, and the files as 'files'.")
     if ffmpeg:
         program()  # refused before anything is read, where there is none
-    places = [files] if isinstance(files, str | Path) else files
-    members, found = load_members(run), audio_files(places, ffmpeg=ffmpeg)
+    places = [files] if isinstance(files, str | Path) else list(files)
+    if not places:
+        raise SpecError("nothing to label: give audio files, or folders of them.")
+    members, found = load_members(FOLDER if run is None else run), audio_files(places, ffmpeg=ffmpeg)
     answers = predict_files(members, found, device, window=window, hop=hop, ffmpeg=ffmpeg)
     if out is not None:
         write_answers(Path(out), answers)
     if page is not None:
         from models.reports.timeline import write_timelines
 
-        write_timelines(Path(page), members, found, answers, ffmpeg=ffmpeg)
+        remarks = model_card().remarks if pretrained else ()
+        write_timelines(Path(page), members, found, answers, ffmpeg=ffmpeg, remarks=remarks)
     return answers
 
 

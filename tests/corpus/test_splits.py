@@ -33,6 +33,14 @@ def test_emodb_splits_into_371_training_80_validation_and_84_test_files(emodb, n
     assert {*found.train, *found.validation, *found.test} == {one.path for one in emodb.utterances}
 
 
+def test_all_of_emodb_trains_for_a_model_that_is_given_away(emodb):
+    found = split(emodb.utterances, "all")
+
+    assert found.train == tuple(sorted(one.path for one in emodb.utterances))
+    assert (found.validation, found.test) == ((), ())
+    assert check_leaks(found, emodb.utterances).by_kind["speaker"] == ()
+
+
 def test_the_mathworks_split_takes_the_first_seventy_percent_of_each_class_in_name_order(emodb):
     found = split(emodb.utterances, "mathworks")
     anger = [one.path for one in emodb.utterances if one.label == "anger"]

@@ -1,4 +1,4 @@
-"""Splits by shares: 70 / 15 / 15 % of utterances or of speakers. All rounding is in whole numbers."""
+"""Splits by shares: 70 / 15 / 15 % of utterances or of speakers, or all of it. All rounding is in whole numbers."""
 
 from __future__ import annotations
 
@@ -68,6 +68,17 @@ def _cut(
         places |= dict.fromkeys(ordered[first:second], "validation")
         places |= dict.fromkeys(ordered[second:], "test")
     return (filled_sides(sides_by(name, (one for part in parts for one in part), lambda one: places[one.path])),)
+
+
+class Everything(SplitRule):
+    """For a model that is given away, whose figure is that of a cross-validation with the same settings."""
+
+    name = "all"
+    description = "everything trains; nothing validates, and nothing tests"
+
+    def build(self, utterances: Sequence[SplitItem], seed: int) -> tuple[Split, ...]:
+        """Return the one split."""
+        return (sides_by(self.name, utterances, lambda _: "train"),)
 
 
 class WholeSpeakers(SplitRule):
