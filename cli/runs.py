@@ -319,7 +319,7 @@ def predict(
     if out is not None and not out.endswith((".csv", ".json")):
         raise click.UsageError("--out needs a file name that ends in .csv or .json.")
     if pretrained and run is not None:  # without RUN its place has the first file
-        run, files = None, (run, *files)
+        files, run = (run, *files), None
     if not files:
         raise click.UsageError("give a RUN and FILES, or --pretrained and FILES.")
     if pretrained:
