@@ -78,16 +78,17 @@ def _draw(shown: ShownRecording) -> None:
 
 def _draw_blocks(one: ShownCopy, levels: tuple[float, float], width: int) -> None:
     """Draw two pixels in each character: the colour of its upper half block, and of its ground."""
-    from matplotlib import colormaps
+    import numpy as np
     from rich.color import Color
     from rich.console import Console
     from rich.style import Style
     from rich.text import Text
 
-    from featurestore.pages.pictures import COLOURS
+    from featurestore.pages.pictures import LEVELS, PALETTE
     from featurestore.pages.show import hertz_marks, pixels
 
-    colours = (colormaps[COLOURS](pixels(one.picture, levels, width, 2 * LINES))[:, :, :3] * 255).round().astype(int)
+    shades = np.rint(pixels(one.picture, levels, width, 2 * LINES) * (LEVELS - 1)).astype(int)
+    colours = np.frombuffer(PALETTE, np.uint8).reshape(LEVELS, 3)[shades]
     marks = {place // 2: text for place, text in hertz_marks(one.picture, 2 * LINES).items()}
     console = Console(width=MARGIN + width + 1, soft_wrap=True)
     for line in range(LINES):

@@ -6,11 +6,9 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from html import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featurestore.errors import AudioError
 from featurestore.features import FEATURES
@@ -19,8 +17,18 @@ from featurestore.specs.features import FeatureSpec
 
 COLOURS = "magma"
 """Perceptually uniform, and readable without colour: lighter is louder."""
-LEVELS = 128
-"""Colours of a picture."""
+PALETTE = bytes.fromhex(
+    "00000401010602010902020d03031205041606051a08071e0a08220c09260e0b2b110c2f130d34150e38180f3d1a10421d114720114b"
+    "22115025125529115a2c115f2f116333106736106b390f6e3d0f71400f74440f764710784a10794e117b51127c54137d57157e5a167e"
+    "5d177f601880641a80671b806a1c816d1d81701f817320817621817922827c23828025828326818627818928818c2981902a81932b80"
+    "962c80992d809c2e7fa02f7fa3307ea6317daa337dad347cb0357bb3367ab83779bc3978bf3a77c23b75c53c74c83e73cc3f71cf4070"
+    "d2426fd5446dd8456cdb476ade4968e04c67e34e65e55064e85362ea5661ec5860ee5b5ef05f5ef2625df3655cf4695cf66c5cf7705c"
+    "f8745cf9785df97b5dfa7f5efb835ffb8761fc8a62fc8e64fd9266fd9668fd9a6afe9d6cfea16efea571fea973feac76feb078feb47b"
+    "feb77efebb81febf84fec287fec68afeca8dfecd90fed194fed597fed89afddc9efde0a1fde3a5fde7a9fdebacfceeb0fcf2b4fcf6b8"
+    "fcf9bbfcfdbf"
+)
+"""Red, green and blue of each level, since importing matplotlib for them would take half a second."""
+LEVELS = len(PALETTE) // 3
 RANGE_DB = 80.0
 """What lies further below the loudest part of an example is drawn as black."""
 HERTZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000)
@@ -163,15 +171,7 @@ def _png(levels: Float64, shown: tuple[float, float]) -> str:
     low, high = shown
     places = np.clip((levels - low) / max(high - low, 1e-9), 0, 1) * (LEVELS - 1)
     image = Image.fromarray(np.ascontiguousarray(np.rint(places).astype(np.uint8).T[::-1]))
-    image.putpalette(_palette())
+    image.putpalette(PALETTE)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-@cache
-def _palette() -> bytes:
-    from matplotlib import colormaps
-
-    colours: NDArray[np.float64] = colormaps[COLOURS](np.linspace(0, 1, LEVELS))[:, :3]
-    return np.rint(colours * 255).astype(np.uint8).tobytes()

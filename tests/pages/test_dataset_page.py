@@ -14,6 +14,7 @@ from tiny_corpus import build_here, recipe, write_corpus
 
 import featurestore
 from featurestore.pages.examples import chosen_paths, in_words
+from featurestore.pages.pictures import COLOURS, LEVELS, PALETTE
 from featurestore.specs.augmentation import Perturbation
 from featurestore.specs.presets import feature_preset, override, policy
 from featurestore.store import open_store
@@ -108,6 +109,14 @@ def test_text_from_a_corpus_is_escaped_and_nothing_is_loaded(store):
 def test_quality_is_measured_when_asked(store):
     assert "were not measured: --quality does" in dataset_page(store, "tiny", shown=0)
     assert "12 recordings were decoded and measured" in dataset_page(store, "tiny", shown=0, quality=True, jobs=1)
+
+
+def test_pictures_have_the_colours_that_matplotlib_has_under_this_name():
+    from matplotlib import colormaps
+
+    ours = np.frombuffer(PALETTE, np.uint8).reshape(LEVELS, 3)
+
+    assert np.array_equal(ours, np.rint(255 * colormaps[COLOURS](np.linspace(0, 1, LEVELS))[:, :3]))
 
 
 def test_what_was_drawn_is_said_in_words():
