@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from featurestore.corpus.sources.archive_safety import Limits
+from featurestore.corpus.sources.audio_files import ENDINGS
 from featurestore.errors import AudioError, SourceError, SpecError
 from featurestore.files import write_atomically
 from featurestore.signal import ffmpeg as foreign
@@ -32,7 +33,6 @@ from models.runs.run import Run, load_run
 if TYPE_CHECKING:
     from featurestore.row_engine import RowEngine
 
-AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 LARGEST = Limits().member_bytes
 STANDARD_INPUT = Path("/dev/stdin")
 """Shown as `-`."""
@@ -240,16 +240,16 @@ def _trained_frames(runs: Sequence[Run]) -> tuple[int, int] | None:
 def audio_files(places: Iterable[str | Path], *, ffmpeg: bool = False) -> list[Path]:
     """Return files as they are named, and of folders all audio files in them; `SourceError` if a folder has none.
 
-    The text `-` is standard input; `ffmpeg` also finds what only ffmpeg reads.
+    The text `-` is standard input; `ffmpeg` also finds the endings of videos.
     """
     files: list[Path] = []
-    suffixes = (*AUDIO, *(foreign.SUFFIXES if ffmpeg else ()))
+    suffixes = {*ENDINGS, *(foreign.SUFFIXES if ffmpeg else ())}
     for place in (STANDARD_INPUT if one == "-" else Path(one) for one in places):
         inside = (
             sorted(file for file in place.rglob("*") if file.suffix.lower() in suffixes) if place.is_dir() else [place]
         )
         if not inside:
-            raise SourceError(f"no audio file ({', '.join(suffixes)}) in {str(place)!r}.")
+            raise SourceError(f"no audio file ({', '.join(sorted(suffixes))}) in {str(place)!r}.")
         files += inside
     return files
 

@@ -172,6 +172,62 @@ def test_a_table_that_is_stored_in_another_way_is_named_with_the_way_out(tmp_pat
         load_corpus(folder)
 
 
+def test_names_that_differ_in_case_alone_are_told_and_unicode_forms_are_one(tmp_path):
+    lines = "file_name,emotion,speaker\nwav/u1.wav,f\u00e2ch\u00e9,ann\nwav/u2.wav,Sad,Ann\n"
+    lines += "wav/u3.wav,fa\u0302che\u0301,ben\nwav/u4.wav,sad,ben\nwav/u5.wav,sad,ann\n"
+
+    corpus = load_corpus(write(tmp_path, {**audio(), "metadata.csv": lines}))
+
+    assert corpus.label_counts() == {"f\u00e2ch\u00e9": 2, "Sad": 1, "sad": 2}
+    classes, speakers = [note for note in corpus.notes if "under several names" in note]
+    assert classes.startswith("one class under several names? 1 'Sad', 2 'sad'")
+    assert speakers.startswith("one speaker under several names? 1 'Ann', 2 'ann'")
+
+
+def test_metadata_of_a_side_counts_beside_that_of_the_whole_folder(tmp_path):
+    tables = {
+        "metadata.csv": "file_name,emotion,speaker\nwav/u1.wav,anger,ann\nwav/u2.wav,sadness,ann\n",
+        "train/metadata.csv": "file_name,emotion,speaker\nu3.wav,anger,ben\nu4.wav,sadness,ben\n",
+    }
+    folder = write(tmp_path, {**audio(), **audio("train/"), **tables})
+
+    found = {one.path: one.label for one in load_corpus(folder).utterances}
+
+    assert found == {
+        "train/u3.wav": "anger", "train/u4.wav": "sadness", "wav/u1.wav": "anger", "wav/u2.wav": "sadness"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"metadata.csv": "file_name,emotion\n", "metadata.jsonl": '{"file_name": "a"}\n'}, r"csv and metadata\.jsonl"),
+        ({"metadata.csv": "file_name;emotion\nwav/u1.wav;anger\n"}, "line 2: no 'file_name' among .*commas stand"),
+    ],
+)
+def test_metadata_that_cannot_be_meant_is_refused(tmp_path, tables, message):
+    with pytest.raises(SourceError, match=message):
+        load_corpus(write(tmp_path, {**audio(), **tables}))
+
+
+def test_supervisions_without_recordings_of_their_name_are_told(tmp_path):
+    folder = lhotse(tmp_path, packed=False)
+    (folder / "corpus_recordings_test.jsonl").rename(folder / "corpus_recordings_eval.jsonl")
+
+    assert any("'corpus_supervisions_test.jsonl' is left out" in note for note in load_corpus(folder).notes)
+
+
+def test_lines_of_utterances_that_are_not_there_are_told(tmp_path):
+    folder = kaldi(tmp_path)
+    for name in ("utt2spk", "utt2emotion"):
+        (folder / name).write_text((folder / name).read_text().replace("u8 ", "U8 "))
+
+    notes = load_corpus(folder).notes
+
+    assert any("'utt2emotion' has 1 lines" in note and "'U8'" in note for note in notes)
+    assert any("speaker of 1 utterances is unknown, such as 'u8'" in note for note in notes)
+
+
 def test_a_change_of_labels_changes_what_a_store_must_read(tmp_path):
     folder = kaldi(tmp_path)
     before = folder_manifest(folder).reading

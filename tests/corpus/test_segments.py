@@ -301,7 +301,7 @@ def test_a_channel_of_kaldi_that_there_is_not_is_refused_for_a_file_of_its_own_a
         load_corpus(folder)
 
 
-@pytest.mark.parametrize("segments", ["u0 a 0.5\n", "u0 a\n", "u0 a 0 1 0 7\n"])
+@pytest.mark.parametrize("segments", ["u0 a 0.5\n", "u0 a\n", "u0 a 0 1 0 7\n", "u0 a 0.5 nan\n"])
 def test_a_segment_of_kaldi_without_times_is_refused(tmp_path, segments):
     folder = kaldi(tmp_path)
     (folder / "segments").write_text(segments)

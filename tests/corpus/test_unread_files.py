@@ -63,6 +63,24 @@ def test_a_name_that_is_no_text_rejects_that_file_alone(folder, tmp_path, capsys
     ]
 
 
+def test_what_is_no_file_is_rejected_by_name_and_not_passed_over(folder, tmp_path, capsys):
+    (folder / "joy" / "annexed.wav").symlink_to("../.git/annex/objects/SHA256E-s1--1.wav")
+    os.mkfifo(folder / "joy" / "pipe.wav")
+    (folder / "calm" / "zero.wav").symlink_to("/dev/zero")
+    write(tmp_path / "elsewhere", {"1.wav": tone(20)})
+    (folder / "fear").symlink_to(tmp_path / "elsewhere")
+    (folder / "again").symlink_to("joy")
+
+    code, report = built(folder, tmp_path, capsys)
+
+    assert (code, report["rows"]["clean"]) == (3, 6)
+    rejected = {one["path"]: one["reason"] for one in report["rejected"]}
+    assert rejected.keys() == {"joy/annexed.wav", "joy/pipe.wav", "calm/zero.wav", "fear"}
+    assert "a link that leads nowhere" in rejected["joy/annexed.wav"]
+    assert "a pipe" in rejected["joy/pipe.wav"]
+    assert "not followed" in rejected["fear"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
 def test_a_file_without_permission_rejects_itself_alone(folder, tmp_path, capsys):
     (folder / "joy" / "1.wav").chmod(0)

@@ -13,7 +13,7 @@ from featurestore.corpus.sources.archive_safety import Limits
 from featurestore.errors import AudioError
 from featurestore.row_engine import RowEngine
 from featurestore.specs.features import FeatureSpec
-from models.prediction import file_pieces, predict_files, write_answers
+from models.prediction import audio_files, file_pieces, predict_files, write_answers
 
 
 @pytest.fixture
@@ -53,6 +53,14 @@ def test_files_that_cannot_be_read_leave_the_others_their_labels(finished, tones
     assert [mono, stereo] == predict_files(finished[2], tones, "cpu")
     assert bad["label"] is None
     assert "text.wav: " in bad["reason"]
+
+
+def test_a_folder_gives_every_file_that_ends_as_audio_does(tmp_path):
+    names = ["a.wav", "b.OPUS", "c.w64", "d.sph", "e.m4a", "f.caf"]
+    for name in [*names, "notes.txt"]:
+        (tmp_path / name).touch()
+
+    assert [path.name for path in audio_files([tmp_path])] == names
 
 
 def test_what_is_no_regular_file_or_too_large_is_refused_and_not_read(finished, tmp_path):

@@ -18,6 +18,7 @@ from featurestore.corpus.importers.data_folder import (
     written_path,
 )
 from featurestore.corpus.suggest.roles import SIDES, side_of, speaker_field, split_field, text_field
+from featurestore.errors import SourceError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.tsv")
 KEY = "file_name"
@@ -34,28 +35,35 @@ class HuggingFace(DataFormat):
 
     def recognises(self, folder: DataFolder) -> bool:
         """Tell whether a folder, or one of its sides, holds metadata with a column `file_name`."""
-        return any(KEY.encode() in part.head(name) for part, name in _metadata_files(folder))
+        return any(True for _ in _metadata_files(folder))
 
     def read(self, folder: DataFolder) -> FoundCorpus:
         """Read all metadata files of an audio folder; paths are relative to the metadata that names them.
 
-        `SourceError` if a row names no file, or a table has too many columns.
+        `SourceError` if a row names no file, a table has too many columns, or a folder holds two such files.
         """
         rows: list[tuple[str, dict[str, str]]] = []
+        first: dict[Path, str] = {}
         for part, name in _metadata_files(folder):
+            if first.setdefault(part.place, name) != name:
+                raise SourceError(
+                    f"{str(part.place)!r:.120} holds {first[part.place]} and {name}, which may differ. Remove one."
+                )
             above = part.place.relative_to(folder.place).as_posix()
             of_json = ((place, texts_of(values)) for place, values in part.objects(name))
             for place, row in of_json if name.endswith(".jsonl") else table_fields(part, name):
-                path = written_path(row.pop(KEY, ""), place)
+                if KEY not in row:
+                    raise SourceError(
+                        f"{place}: no {KEY!r} among {', '.join(map(repr, row))[:200]}. Fill it in; commas stand "
+                        "between the columns of a .csv file, tabs in a .tsv file."
+                    )
+                path = written_path(row.pop(KEY), place)
                 rows.append((path if above == "." or path.startswith("/") else f"{above}/{path}", row))
         return FoundCorpus("Hugging Face audio folder", tuple(_with_roles(rows)))
 
 
 def _metadata_files(folder: DataFolder, depth: int = DEEPEST) -> Iterator[tuple[DataFolder, str]]:
-    names = [name for name in METADATA if folder.has(name)]
-    if names:
-        yield folder, names[0]
-        return
+    yield from ((folder, name) for name in METADATA if folder.has(name) and KEY.encode() in folder.head(name))
     for part in folder.below() if depth else ():
         if depth < DEEPEST or part.place.name == "data" or part.place.name.casefold() in SIDES:
             yield from _metadata_files(part, depth - 1)

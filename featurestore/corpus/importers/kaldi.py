@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from featurestore.corpus.importers.data_folder import DataFolder, DataFormat, FoundCorpus, written_path
+from featurestore.corpus.labels.fields import is_missing
 from featurestore.corpus.suggest.roles import side_of
 from featurestore.errors import SourceError
 
@@ -45,7 +46,7 @@ class Kaldi(DataFormat):
         for part in parts:
             side = {} if part is folder else {"split": side_of([part.place.name]) or part.place.name}
             rows += ((path, {**fields, **side}) for path, fields in _rows(part))
-        notes = [note for part in parts for note in _channels_of_own_files(part)]
+        notes = [note for part in parts for note in (*_channels_of_own_files(part), *_strangers(part))]
         if not any("speaker" in fields for _, fields in rows):
             notes.append("the speakers are unknown: utt2spk is absent, or names each utterance as its own speaker")
         return FoundCorpus("Kaldi", tuple(rows), notes=tuple(notes))
@@ -146,6 +147,18 @@ def _channels_of_own_files(folder: DataFolder) -> Iterator[str]:
         )
 
 
+def _strangers(folder: DataFolder) -> Iterator[str]:
+    """Name the lines of utterances that are not in the folder, and the utterances that lack a speaker."""
+    own = _values(folder, "segments" if folder.has("segments") else "wav.scp")
+    for name in folder.names():
+        lines = _values(folder, name) if name == "text" or name.startswith("utt2") else {}
+        if others := sorted(set(lines) - set(own)):
+            yield f"{name!r:.80} has {len(others):,} lines of utterances that are not there, such as {others[0]!r:.80}"
+    speakers = _speakers(folder)
+    if speakers and (alone := sorted(set(own) - set(speakers))):
+        yield f"the speaker of {len(alone):,} utterances is unknown, such as {alone[0]!r:.80}: not in 'utt2spk'"
+
+
 def _audio_path(value: str, place: str) -> str:
     if value.endswith("|") or value.startswith("|"):
         raise SourceError(
@@ -166,7 +179,7 @@ def _utterances(folder: DataFolder, recordings: Mapping[str, str]) -> Iterator[t
         recording, start, end, channel = (*value.split(), "", "", "", "")[:4]
         if recording not in recordings:
             raise SourceError(f"{place}: the recording {recording!r:.80} is missing from wav.scp. Correct one of them.")
-        if not start or not end or len(value.split()) > 4:
+        if not start or not end or is_missing(start) or is_missing(end) or len(value.split()) > 4:
             raise SourceError(f"{place}: a recording, a start and an end in seconds are needed, not {value!r:.80}.")
         try:  # -1 ends with the recording, and so does the length in `reco2dur`
             whole = float(end) == -1 or (recording in seconds and float(end) == float(seconds[recording]))

@@ -21,6 +21,7 @@ MOST = 10**12
 PLAIN_FIELDS = ("speaker", "text", "gender", "language")
 
 _RECORDINGS = re.compile(r"(?P<before>.*)recordings(?P<behind>.*\.jsonl(\.gz)?)", re.IGNORECASE)
+_SUPERVISIONS = re.compile(r".*supervisions.*\.jsonl(\.gz)?", re.IGNORECASE)
 
 
 class Lhotse(DataFormat):
@@ -41,11 +42,17 @@ class Lhotse(DataFormat):
         without times or of channels that are neither one nor all.
         """
         rows: list[tuple[str, Mapping[str, str]]] = []
+        left_out = {name for name in folder.names() if _SUPERVISIONS.fullmatch(name)}
         for recordings, supervisions in _pairs(folder):
+            left_out.discard(supervisions)
             side = side_of(re.split(r"[^a-zA-Z]+", recordings))
             split = {"split": side} if side else {}
             rows += ((path, {**row, **split}) for path, row in _rows(folder, recordings, supervisions))
-        return FoundCorpus("Lhotse", tuple(rows))
+        notes = (
+            f"{name!r:.120} is left out: no manifest of recordings of the same name lies beside it"
+            for name in sorted(left_out)
+        )
+        return FoundCorpus("Lhotse", tuple(rows), notes=tuple(notes))
 
 
 def _pairs(folder: DataFolder) -> Iterator[tuple[str, str]]:

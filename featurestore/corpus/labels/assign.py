@@ -77,6 +77,10 @@ def label(manifest: Manifest, listing: Iterable[ListedFile], read: ReadBytes | N
     notes += (*manifest.notes, *count_notes(manifest, files), *_missing_notes(rejected, rule.target))
     if beside.rows and rule.target not in (*pattern.groupindex, *rule.codes):
         notes += tuple(_doubtful_classes(rule.target, Counter(utterance.label for utterance in utterances)))
+    notes += (
+        *_twins("class", (one.label for one in utterances)),
+        *_twins("speaker", (one.speaker for one in utterances)),
+    )
     notes += (*_duplicates(utterances), *orphan_notes(beside, files))
     return Corpus(manifest.name, manifest, tuple(utterances), tuple(rejected), tuple(unlabelled), notes)
 
@@ -119,8 +123,8 @@ def parse_label(
     for name, derivation in rule.derived.items():
         if value := fields.get(name) or DERIVATIONS[derivation](path):
             fields[name] = value
-    if rule.target in fields:
-        return fields
+    if rule.target in fields:  # two forms of one text would be two classes or speakers that look alike
+        return {name: unicodedata.normalize("NFC", value) for name, value in fields.items()}
     if rule.target in tabled:
         return _missing(rule.target, tabled[rule.target])
     return None if row else f"the name says no {rule.target}"
@@ -154,6 +158,17 @@ def _doubtful_classes(target: str, counts: Mapping[str, int]) -> Iterator[str]:
                 f"{counts[name]:,} recordings have the class {shown(name)!r}: if it means that nobody knows it, leave "
                 "it empty"
             )
+
+
+def _twins(what: str, names: Iterable[str | None]) -> Iterator[str]:
+    """Name classes or speakers whose names differ only in case, in spaces or in the width of letters."""
+    counts = Counter(name for name in names if name is not None)
+    alike: dict[str, list[str]] = {}
+    for name in sorted(counts):
+        alike.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    for group in (group for group in alike.values() if len(group) > 1):
+        each = ", ".join(f"{counts[name]:,} {shown(name)!r}" for name in group)
+        yield f"one {what} under several names? {each}: they differ in case, spaces or width alone"
 
 
 def _without_label(manifest: Manifest) -> str:

@@ -31,8 +31,9 @@ class FolderSource:
     """The regular files of a folder and all folders below it.
 
     Links to files below the folder are followed. One that leads out of it is refused by name: a folder that somebody
-    else made could take any file of the user's for a recording, and a store would keep it. Links to folders are not
-    followed, so that a loop cannot trap the walk. Devices, pipes, sockets and hidden folders are passed over.
+    else made could take any file of the user's for a recording, and a store would keep it. Links that lead nowhere,
+    devices, pipes and sockets are listed as files that cannot be read. Links to folders are not followed, so that a
+    loop cannot trap the walk: `unread` names those whose files are not found otherwise. Hidden folders are passed over.
     """
 
     folder: Path
@@ -60,16 +61,31 @@ class FolderSource:
                     if entry.is_dir(follow_symlinks=False):
                         folders += [] if entry.name.startswith(".") else [f"{prefix}{entry.name}/"]
                         continue
-                    status = entry.stat()
-                except OSError:  # a link that leads nowhere, or a file that has gone
+                    member = self._member(entry, f"{prefix}{entry.name}")
+                except FileNotFoundError:  # gone since it was listed
                     continue
-                path = f"{prefix}{entry.name}"
-                if stat.S_ISREG(status.st_mode) and not is_junk(path):
-                    state = None if entry.is_symlink() else file_state(status)
-                    found.append(Member(path, status.st_size, state))
+                if member is not None and not is_junk(member.path):
+                    found.append(member)
             if len(found) > self.limits.members:
                 raise SourceError(f"folder {self.name!r} holds {self.limits.too_many}")
         yield from sorted(found, key=lambda member: member.path)
+
+    def _member(self, entry: os.DirEntry[str], path: str) -> Member | None:
+        """Return a file as it is listed; None for a link to a folder."""
+        try:
+            status = entry.stat()
+        except OSError:
+            if not entry.is_symlink():
+                raise
+            return Member(path, 0)  # it leads nowhere: reading it says so
+        if stat.S_ISDIR(status.st_mode):
+            top, leads_to = self.folder.resolve(), Path(entry.path).resolve()
+            inside = leads_to.relative_to(top).parts if leads_to.is_relative_to(top) else (".",)
+            if any(part.startswith(".") for part in inside):
+                self.unread[path] = "a link to a folder, which is not followed: put the folder or a copy in its place"
+            return None
+        regular = stat.S_ISREG(status.st_mode)
+        return Member(path, status.st_size if regular else 0, None if entry.is_symlink() else file_state(status))
 
     def iterate(self, wanted: Wanted = everything) -> Iterator[tuple[str, bytes]]:
         """Yield path and bytes of each wanted file that can be read, sorted by path."""
@@ -99,8 +115,10 @@ class FolderSource:
         except (OSError, RuntimeError) as error:  # a loop of links is the latter
             if getattr(error, "errno", None) == errno.EFBIG:
                 raise SourceError(f"{path!r} in {self.name!r} is {self.limits.too_large}") from error
-            reason = getattr(error, "strerror", None) or error
-            raise SourceError(f"{path!r} in {self.name!r} cannot be read ({reason}). Check it.") from error
+            reason, advice = getattr(error, "strerror", None) or error, "Check it."
+            if isinstance(error, FileNotFoundError) and (self.folder / path).is_symlink():
+                reason, advice = "a link that leads nowhere", "Fetch what it stands for (git annex get, dvc pull)."
+            raise SourceError(f"{path!r} in {self.name!r} cannot be read ({reason}). {advice}") from error
 
 
 def file_state(status: os.stat_result) -> FileState:
