@@ -50,6 +50,8 @@ class Findings:
     rows: int = 0
     damaged: list[tuple[str, str]] = field(default_factory=list)
     """(object, reason), sorted by object."""
+    present: set[str] = field(default_factory=set, repr=False)
+    """Objects that others need and that are there: what many datasets need is looked for once."""
 
 
 def verify(
@@ -136,7 +138,7 @@ def _check(store: Store, key: str, findings: Findings) -> None:
             elif not store.storage.exists(record_key(address)):
                 raise DamagedObjectError(key, "data without a record: an interrupted write or a lost record")
         case ["datasets", _]:
-            _check_dataset(store, key)
+            _check_dataset(store, key, findings.present)
         case ["indexes", name]:
             _check_index(store, key, name.removesuffix(".npy"))
         case ["tables", _]:
@@ -149,11 +151,11 @@ def _check(store: Store, key: str, findings: Findings) -> None:
             _check_reject(store, key)
         case ["refs", "corpora", name]:
             listing = store.corpus(name.removesuffix(".json")).listing
-            _check_exist(store, [listing_key(listing)], key)
+            _check_exist(store, [listing_key(listing)], key, findings.present)
             contents = {file.content for file in store.listing(listing)}
-            _check_exist(store, (f"sources/{content}" for content in sorted(contents)), key)
+            _check_exist(store, (f"sources/{content}" for content in sorted(contents)), key, findings.present)
         case ["refs", *_]:
-            _check_reference(store, key)
+            _check_reference(store, key, findings.present)
         case ["cards", *_]:
             check_card(key, store.storage.get(key))
         case [index] if index == INDEX:  # of what stood when a dataset was last pushed: it may be behind
@@ -184,14 +186,14 @@ def sound_shard(store: Store, address: str) -> tuple[ShardRecord, Buffer]:
     return record, data
 
 
-def _check_dataset(store: Store, key: str) -> None:
+def _check_dataset(store: Store, key: str, present: set[str]) -> None:
     """Check a dataset record: its shards and originals are there and hold its rows with its digest."""
     record = DatasetRecord.from_bytes(key, store.storage.get(key))
     for address in record.addresses:
         if not store.has_shard(address):
             raise DamagedObjectError(address, f"missing, and dataset {record.id[:12]} needs it")
     if SOURCES not in store.lacks(record.id):
-        _check_exist(store, (f"sources/{content}" for content in record.originals), key)
+        _check_exist(store, (f"sources/{content}" for content in record.originals), key, present)
     try:
         found = dataset_digest(record.parts, [store.record(address) for address in record.addresses])
     except DamagedObjectError as error:
@@ -225,18 +227,18 @@ def _check_reject(store: Store, key: str) -> None:
         raise DamagedObjectError(key, "its seal does not match")
 
 
-def _check_reference(store: Store, key: str) -> None:
+def _check_reference(store: Store, key: str, present: set[str]) -> None:
     """Check a dataset's name: it has its own key, and what it names exists."""
     reference = Reference.from_bytes(key, store.storage.get(key))
     table = f"tables/{reference.table}.json"
-    _check_exist(store, (f"datasets/{reference.dataset}.json", table, reference.root), key)
+    _check_exist(store, (f"datasets/{reference.dataset}.json", table, reference.root), key, present)
     corpus = ""
     with suppress(FeatureStoreError):  # a damaged table is reported as its own object
         corpus = store.table(reference.table).corpus
     if corpus and reference.corpus not in ("", corpus):
         raise DamagedObjectError(key, f"it says {reference.corpus!r}, and its table {corpus!r}")
     corpora = corpora_of(corpus) if corpus and LISTING not in store.lacks(reference.dataset) else ()
-    _check_exist(store, (f"refs/corpora/{corpus}.json" for corpus in corpora), key)
+    _check_exist(store, (f"refs/corpora/{corpus}.json" for corpus in corpora), key, present)
     if not store.storage.exists(reference.key):
         nameless = True
         with suppress(FeatureStoreError):  # likewise
@@ -245,10 +247,12 @@ def _check_reference(store: Store, key: str) -> None:
             raise DamagedObjectError(reference.key, f"missing, and {key} needs it")
 
 
-def _check_exist(store: Store, targets: Iterable[str], key: str) -> None:
+def _check_exist(store: Store, targets: Iterable[str], key: str, present: set[str]) -> None:
+    """Check that what an object needs is there, and remember it as present."""
     for target in targets:
-        if not store.storage.exists(target):
+        if target not in present and not store.storage.exists(target):
             raise DamagedObjectError(target, f"missing, and {key} needs it")
+        present.add(target)
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,19 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from collections import Counter
 
 from demo_corpus import no_download
-from tiny_corpus import recipe, write_corpus
+from tiny_corpus import build_here, recipe, write_corpus
 
 from featurestore.corpus.catalog import find_manifest
 from featurestore.corpus.types import Utterance
+from featurestore.integrity.verify import verify
 from featurestore.shards.parts import Part, canonical_shards, plan_part
 from featurestore.specs.features import FeatureSpec
 from featurestore.specs.row_spec import CPU, RowSpec
 from featurestore.storage import writers
+from featurestore.storage.local import LocalStorage
 from featurestore.store import open_store
 from featurestore.tables import Table
 from pipelines.build.plan import bundles_of, plan_build
@@ -105,3 +108,15 @@ def test_a_table_is_written_as_json_once():
     written = dataclasses.asdict(table.utterances[0]) | {"labels": [["emotion", "joy"]]}
     del written["fields"]
     assert json.loads(table.to_bytes())["utterances"] == [written]
+
+
+def test_verify_looks_once_for_an_original_that_many_datasets_need(tmp_path, monkeypatch):
+    folder, store, asked = write_corpus(tmp_path / "corpus", range(1, 9)), open_store(tmp_path / "store"), Counter()
+    for mels in (8, 9, 10):
+        build_here(store, folder, recipe(1, mels), f"of-{mels}")
+    exists = LocalStorage.exists
+    monkeypatch.setattr(LocalStorage, "exists", lambda storage, key: asked.update([key]) or exists(storage, key))
+
+    assert verify(store).damaged == []
+
+    assert {asked[f"sources/{content}"] for content in store.storage.children("sources")} == {1}

@@ -20,6 +20,8 @@ from featurestore.integrity.verify import verify
 from featurestore.storage import bucket_holders, bucket_listings
 from featurestore.storage.bucket_requests import Requests
 from featurestore.store import Store, open_store
+from pipelines.experiments import baseline, report
+from pipelines.exports import export
 from pipelines.repair import repair
 
 
@@ -153,6 +155,27 @@ def test_a_folder_on_top_of_a_bucket_writes_only_what_the_bucket_lacks(place, co
     assert digest == build_here(open_store(tmp_path / "local"), corpus, recipe(3))[0]
     view = open_store(tmp_path / "own", place).view("more")
     assert sum(view[row][0].nbytes > 0 for row in range(len(view))) == 8 * 4
+
+
+TELLING = {"config.json", "crossval.json", "summary.json"}
+"""Files of a run that say where and how long it ran."""
+
+
+def test_what_commands_make_of_a_dataset_is_the_same_from_a_bucket_and_from_a_folder(place, corpus, tmp_path):
+    made = []
+    for number, store in enumerate((open_store(place), open_store(tmp_path / "local"))):
+        out = tmp_path / f"made-{number}"
+        out.mkdir()
+        build_here(store, corpus, recipe(2))
+        for name in ("csv", "wav", "webdataset"):
+            export(store.view("tiny"), name, out / name)
+        baseline("tiny", model="logistic", regularisation=1.0, store=store, folder=out / "baseline")
+        report("tiny", store=store, out=out / "page.html", audio=True)
+        files = (path for path in out.rglob("*") if path.is_file() and path.name not in TELLING)
+        made.append({path.relative_to(out).as_posix(): path.read_bytes() for path in files})
+
+    assert {name.partition("/")[0] for name in made[0]} == {"baseline", "csv", "page.html", "wav", "webdataset"}
+    assert made[0] == made[1]
 
 
 KILLED = """
