@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -297,20 +297,20 @@ def _reuse(store: Store, view: DatasetView, record: DatasetRecord) -> dict[str, 
             shared = own & set(store.dataset(reference.dataset).addresses)
         if shared:
             together |= shared
-            rows.append((reference.name, f"{len(shared):,} shards, {_megabytes(store, shared):,.1f} MB"))
-    held = f"It refers to {len(own):,} shards with {_megabytes(store, own):,.1f} MB of rows"
+            rows.append((reference.name, _size(store, shared)))
+    held = f"It refers to {_size(store, own)} of rows"
     if not rows:
         return {"lead": f"{held}; no other dataset in this store refers to them.", "rows": []}
     return {"lead": f"{held}. Other datasets in this store refer to {len(together):,} of them too:", "rows": rows}
 
 
-def _megabytes(store: Store, addresses: Iterable[str]) -> float:
-    """Return the size of shards; those that are lost have none."""
+def _size(store: Store, addresses: Collection[str]) -> str:
+    """Say how many shards these are and how large; those that are lost have no size."""
     found = 0
     for key in map(data_key, addresses):
         with suppress(MissingObjectError):
             found += store.storage.size(key)
-    return found / 1e6
+    return f"{len(addresses):,} shard{'' if len(addresses) == 1 else 's'}, {found / 1e6:,.1f} MB"
 
 
 def _examples_note(view: DatasetView, licence: str, *, open_licence: bool, sounds: bool) -> str:

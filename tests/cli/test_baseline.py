@@ -56,7 +56,7 @@ def test_a_report_and_a_comparison_set_a_network_beside_its_baseline(place):
     text = Path(page).read_text()
     assert f"Baseline svm-linear (normalisation training): accuracy (WA) {found['accuracy']['second']:.3f}" in text
     assert f"this {found['uar']['difference']:+.3f}" in text
-    assert "Chance: UAR (UA) 0.2500; always angry: accuracy (WA) 0.2500" in text
+    assert "Chance: UAR (UA) 0.250; always angry: accuracy (WA) 0.250" in text
 
 
 def test_reports_of_a_baseline_say_how_it_was_made_and_name_no_epochs(place):
