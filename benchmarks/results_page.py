@@ -1,23 +1,26 @@
 """The page of results, from what was measured.
 
-    python benchmarks/results_page.py
+    python benchmarks/results_page.py [RESULTS.json ...]
 
 `docs/results.md` is `benchmarks/results_notes.md` with tables in the place of its marks, `{{ table RECIPE }}` and
 `{{ seeds RECIPE }}`, written from `docs/results.json`, which `featurestore reproduce NAME --full --keep
-docs/results.json` adds to. The notes hold no figure that the tables have.
+docs/results.json` adds to; files that are given, such as `results.json` of its run folders, are added first. The notes
+hold no figure that the tables have.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from featurestore.errors import SpecError
 from models.runs.checkpoint import write_atomically
-from pipelines.experiments.kept_results import committed_results, kept_results
+from pipelines.experiments.kept_results import committed_results, keep_results, kept_results
 from pipelines.experiments.recipe import read_recipe
+from pipelines.experiments.row_figures import Metric
 
 HERE = Path(__file__).resolve().parent
 NOTES, RESULTS, PAGE = HERE / "results_notes.md", HERE.parent / "docs/results.json", HERE.parent / "docs/results.md"
@@ -32,10 +35,13 @@ def results_page(notes: str, results: Path) -> str:
 
 
 def table(recipe: str, results: Path) -> str:
-    """Return every published result beside ours or beside why there is none, how ours came about, and departures."""
+    """Return what was measured beside what is published, how it came about, what was not measured, and departures."""
     known, lines = read_recipe(recipe), committed_results(recipe, file=results)
     measured = [line for line in lines if line["runs"]]
-    parts = [grid(COLUMNS, map(_cells, lines)), *_told(lines), *map(_run_by, _trainings(measured, recipe))]
+    parts = [grid(COLUMNS, map(_cells, measured))] if measured else []
+    notes = {line["row"]: line["note"] for line in measured if line["note"]}
+    parts += ["\n".join(f"- {row}: {note}." for row, note in notes.items())] if notes else []
+    parts += [*map(_run_by, _trainings(measured, recipe)), *_not_measured(line for line in lines if line["why"])]
     departures = [f"- {text}" for text in known.departures]
     if departures:
         parts.append("\n".join(["Where this departs from the source, or the source leaves it open:", "", *departures]))
@@ -49,7 +55,7 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cells(line: Mapping[str, Any]) -> list[str]:
     interval, baseline = line["interval"], line["baseline"] or {}
-    where = f"{line['corpus']} {line['protocol']}" if line["runs"] else "not measured"
+    where = f"{line['corpus']} {line['protocol']}"
     reduced = ", REDUCED" if line["setting"] == "reduced" else ""
     return [
         *(line["row"], line["metric"].replace("uar", "UAR")),
@@ -67,14 +73,23 @@ def _figure(value: float | None, deviation: float | None = None, digits: int = 4
     return f"{value:.{digits}f}" + (f" +- {deviation:.4f}" if deviation is not None else "")
 
 
-def _told(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return, a paragraph each, why rows were not measured, and notes on rows."""
-    lacking = {line["corpus"]: line["why"] for line in lines if line["why"]}
-    notes = {line["row"]: line["note"] for line in lines if line["note"]}
-    return [
-        *(f"Not measured on `{corpus}`: {why.rstrip('.')}." for corpus, why in lacking.items()),
-        *(["\n".join(f"- {row}: {note}." for row, note in notes.items())] if notes else []),
-    ]
+def _not_measured(lines: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return, for each reason why published results have none of ours beside them, the reason and a table of them."""
+    reasons: dict[str, dict[str, dict[str, str]]] = {}
+    for line in lines:
+        metric = Metric.read(line["metric"])
+        row = f"{line['row']}, fold {metric.fold}" if metric.fold else line["row"]
+        column = f"{metric.side} {metric.measure.replace('uar', 'UAR')}"
+        rows = reasons.setdefault(f"`{line['corpus']}`: {line['why'].rstrip('.')}", {})
+        rows.setdefault(row, {})[column] = _figure(line["published"], line["published_deviation"])
+    parts = []
+    for reason, rows in reasons.items():
+        columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
+        table = grid(
+            ["published", *columns], ([row, *(cells.get(one, "") for one in columns)] for row, cells in rows.items())
+        )
+        parts += [f"Published, and not measured here on {reason}.", table]
+    return parts
 
 
 def _trainings(lines: Iterable[Mapping[str, Any]], recipe: str) -> list[dict[str, Any]]:
@@ -119,6 +134,9 @@ def main() -> None:
     """Write the page."""
     if not NOTES.is_file():
         raise SpecError(f"{NOTES} is missing: the page is written in a checkout.")
+    for file in sys.argv[1:]:
+        for recipe, kept in kept_results(Path(file)).items():
+            keep_results(RESULTS, recipe, kept["rows"])
     write_atomically(PAGE, results_page(NOTES.read_text(encoding="utf-8"), RESULTS).encode())
 
 

@@ -97,7 +97,8 @@ def chosen_rows(
     """Return the rows to train with their experiments and the names of their folders, which equal experiments share.
 
     Rows are those of the corpus if the table has any; else those of the recipe's own corpus, one of each experiment,
-    since two tasks of the published corpus can be one on another. Without a corpus, all that were published.
+    since two tasks of the published corpus can be one on another. Without a corpus, all that were published,
+    or all of a table of our own.
     """
     from featurestore.errors import SpecError, UnknownNameError
 
@@ -106,7 +107,7 @@ def chosen_rows(
         raise SpecError(f"recipe {recipe.name!r} has no [[rows]] of a published table.")
     own = [row for row in rows if row.corpus == corpus]
     if corpus is None:
-        wanted = [row for row in rows if row.published]
+        wanted = [row for row in rows if row.published] or rows
     else:
         wanted = own or [row for row in rows if row.corpus == recipe.corpus]
     found, folders = [], dict[str, str]()

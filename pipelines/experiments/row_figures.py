@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipelines.experiments.prepare import Prepared, mean_figure
 
@@ -23,6 +23,24 @@ if TYPE_CHECKING:
 BASELINE = "svm-linear"
 TESTED = ("accuracy", "uar")
 """Measures that have an interval and a test."""
+
+
+class Metric(NamedTuple):
+    """A metric of a row, such as `test uar` or `fold 3 test uar`."""
+
+    of: str
+    """Empty: the mean over folds; `fold`: one of them; `pooled`: the answers of all folds counted together;
+    `ensemble`: pooled too, where all seeds answer together by their mean probabilities."""
+    fold: int
+    """The first is 1; 0 for all."""
+    side: str
+    measure: str
+
+    @classmethod
+    def read(cls, text: str) -> Metric:
+        """Read it as recipes write it."""
+        *before, side, measure = text.split(" ")
+        return cls(before[0] if before else "", int(before[1]) if before[1:] else 0, side, measure)
 
 
 def measured_lines(
@@ -79,48 +97,64 @@ def measured_lines(
     runs = [folder / f"seed-{seed}" for seed in range(len(trainings))]
     lines = []
     for metric in row.metrics:
-        if metric.startswith("fold ") and not by_fold:
+        wanted = Metric.read(metric)
+        if (wanted.fold and not by_fold) or (wanted.of == "ensemble" and len(runs) < 2):
             continue
         published, deviation = row.published.get(metric, (None, None)) if beside else (None, None)
-        judged = _judged(metric, runs, baseline)
-        figures = {"published": published, "published_deviation": deviation, **_ours(metric, trainings), **judged}
+        found = answers_of(runs, wanted)
+        ours = _of_answers(found, wanted) if wanted.of in ("pooled", "ensemble") else _of_trainings(trainings, wanted)
+        counts = {"runs": sum(1 if wanted.fold else len(results) for results in trainings), "seeds": len(trainings)}
+        figures = {"published": published, "published_deviation": deviation, **ours, **counts}
+        figures |= judged(found, wanted, baseline)
         lines.append({"row": row.name, "metric": metric, **described, **figures})
     return lines
 
 
-def _ours(metric: str, trainings: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
+def answers_of(runs: Sequence[Path], metric: Metric) -> list[Predictions]:
+    """Return the predictions that a metric is judged by: those of each run, or of all together."""
+    from models.figures.comparison import ensemble
+    from models.runs.folders import RunFolder
+
+    found = [one for run in runs for one in RunFolder.of(run).predictions(metric.side)]
+    return [ensemble(found, list(map(str, runs)))] if metric.of == "ensemble" else found
+
+
+def _of_answers(found: Sequence[Predictions], metric: Metric) -> dict[str, Any]:
+    """Return the mean over seeds of a measure of all their answers, and its deviation."""
+    from models.figures.metrics import summary
+
+    return _mean_and_deviation([summary(one.confusion, one.classes)[metric.measure] for one in found], "seeds")
+
+
+def _of_trainings(trainings: Sequence[Sequence[dict[str, Any]]], metric: Metric) -> dict[str, Any]:
     """Return the mean over seeds and folds; its deviation is that of seeds, or with one seed of folds."""
-    fold, measured = fold_of(metric)
-    chosen = [[results[fold - 1]] if fold else results for results in trainings]
-    by_seed = [mean_figure(list(results), measured) for results in chosen]
-    by_fold = [mean_figure([result], measured) for result in chosen[0]]
-    spread, over = (by_seed, "seeds") if len(by_seed) > 1 else (by_fold, "folds")
-    several = len(spread) > 1
-    return {
-        "ours": fmean(by_seed),
-        "deviation": stdev(spread) if several else None,
-        "deviation_over": over if several else None,
-        "runs": sum(map(len, chosen)),
-        "seeds": len(chosen),
-    }
+    name = f"{metric.side} {metric.measure}"
+    chosen = [[results[metric.fold - 1]] if metric.fold else results for results in trainings]
+    by_seed = [mean_figure(list(results), name) for results in chosen]
+    by_fold = [mean_figure([result], name) for result in chosen[0]]
+    several = len(by_seed) > 1
+    spread = _mean_and_deviation(*((by_seed, "seeds") if several else (by_fold, "folds")))
+    return {**spread, "ours": fmean(by_seed)}
 
 
-def _judged(metric: str, runs: Sequence[Path], baseline: Path | None) -> dict[str, Any]:
+def _mean_and_deviation(values: Sequence[float], over: str) -> dict[str, Any]:
+    several = len(values) > 1
+    deviation = stdev(values) if several else None
+    return {"ours": fmean(values), "deviation": deviation, "deviation_over": over if several else None}
+
+
+def judged(found: Sequence[Predictions], metric: Metric, baseline: Path | None) -> dict[str, Any]:
     """Return classes, chance, interval and the test against the baseline, from the predictions of all items."""
     from models.figures.intervals import intervals
     from models.figures.metrics import chance
-    from models.runs.folders import RunFolder
 
-    fold, measured = fold_of(metric)
-    side, _, measure = measured.partition(" ")
-    found = [one for run in runs for one in RunFolder.of(run).predictions(side)]
     by_chance = chance(found[0].confusion, found[0].classes)
-    tested = measure in TESTED and not fold
+    tested = metric.measure in TESTED and not metric.fold
     return {
         "classes": len(found[0].classes),
-        "chance": by_chance.get(measure),
-        "interval": intervals(found)["interval"][measure] if tested else None,
-        "baseline": _against(found, baseline, side, measure) if tested and baseline else None,
+        "chance": by_chance.get(metric.measure),
+        "interval": intervals(found)["interval"][metric.measure] if tested else None,
+        "baseline": _against(found, baseline, metric.side, metric.measure) if tested and baseline else None,
     }
 
 
@@ -148,14 +182,6 @@ def _against(found: Sequence[Predictions], baseline: Path, side: str, measure: s
         "p_holm": None,
         "exchanged": result["unit"],
     }
-
-
-def fold_of(metric: str) -> tuple[int, str]:
-    """Return the number of the fold that a metric is of, 0 for all, and the metric, such as `test uar`."""
-    if not metric.startswith("fold "):
-        return 0, metric
-    _, number, measured = metric.split(" ", 2)
-    return int(number), measured
 
 
 def corrected(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

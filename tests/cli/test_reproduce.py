@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -163,7 +164,7 @@ def test_another_task_has_no_published_figure(place, lines, tmp_path):
     assert line["ours"] == lines[2]["ours"]
 
 
-@pytest.mark.parametrize("name", ["mathworks", "digits", "etienne", "zhao", "keren"])
+@pytest.mark.parametrize("name", ["mathworks", "digits", "etienne", "zhao", "keren", "best"])
 def test_every_published_figure_is_shown_beside_ours_or_beside_why_there_is_none(name):
     published = [(row.name, metric) for row in read_recipe(name).rows() for metric in row.published]
     lines = json.loads(featurestore("reproduce", name, "--show", "--json").stdout)
@@ -171,6 +172,50 @@ def test_every_published_figure_is_shown_beside_ours_or_beside_why_there_is_none
     assert [found for found in published if found not in {(line["row"], line["metric"]) for line in lines}] == []
     for line in lines:
         assert (line["ours"] is None) == (line["runs"] == 0) == bool(line["why"])
+
+
+def test_folds_are_pooled_and_seeds_answer_together(place, lines, tmp_path):
+    from featurestore import ensemble
+    from models.runs.folders import RunFolder, pooled_summary
+
+    metrics = 'metrics = ["pooled test uar", "ensemble test uar"]'
+    (tmp_path / "table.toml").write_text(RECIPE.replace('metrics = ["test accuracy"]', metrics))
+    shutil.copytree(place / "runs", tmp_path / "runs")
+    row = ("--row", "folds of another table", "--run", tmp_path / "runs")
+    alone = json.loads(run(place, "reproduce", tmp_path / "table.toml", *row).stdout)
+    _, pooled, together = json.loads(run(place, "reproduce", tmp_path / "table.toml", *row, "--seeds", 2).stdout)
+
+    seeds = [tmp_path / "runs" / "folds" / f"seed-{seed}" for seed in (0, 1)]
+    each = [pooled_summary(RunFolder.of(seed).runs())["uar"] for seed in seeds]
+    assert [line["metric"] for line in alone] == ["test uar", "pooled test uar"]  # one seed is no ensemble
+    assert alone[1]["ours"] == pytest.approx(each[0])
+    assert pooled["ours"] == pytest.approx(sum(each) / 2)
+    assert (pooled["deviation_over"], pooled["runs"], pooled["seeds"]) == ("seeds", 4, 2)
+    assert together["ours"] == pytest.approx(ensemble(seeds)["uar"])
+    assert (together["deviation"], together["runs"]) == (None, 4)
+    assert together["baseline"]["difference"] == pytest.approx(together["ours"] - together["baseline"]["figure"])
+
+
+def test_four_classes_of_emodb_stand_beside_those_of_iemocap(tmp_path):
+    from pipelines.experiments.kept_results import NOTHING, committed_results, keep_results
+    from pipelines.experiments.published import chosen_rows
+
+    recipe = read_recipe("etienne")
+    assert all(recipe.task("emodb", row) == row.task for row, _, _ in chosen_rows(recipe, "emodb"))
+    measured = {
+        "row": "4 kHz",
+        "metric": "test uar",
+        "corpus": "emodb/4class",
+        "published": 0.577,
+        "ours": 0.5,
+        "runs": 10,
+    }
+    keep_results(tmp_path / "kept.json", "etienne", [{**NOTHING, **measured}])
+    lines = committed_results("etienne", file=tmp_path / "kept.json")
+
+    (line,) = [line for line in lines if (line["row"], line["metric"]) == ("4 kHz", "test uar")]
+    assert (line["corpus"], line["published"], line["ours"]) == ("emodb/4class", 0.577, 0.5)
+    assert {line["metric"] for line in lines if line["why"]} >= {"test accuracy", "fold 10 test uar"}
 
 
 def test_the_page_of_results_is_written_from_what_was_measured():
