@@ -14,6 +14,7 @@ from featurestore.pages.template import render
 from featurestore.signal.audio import Recording, resample
 from featurestore.signal.guarded import GuardedDecoder
 from models.prediction import recorded
+from models.pretrained import ModelCard
 from models.runs.run import Run
 
 PLAYERS = 20
@@ -29,7 +30,7 @@ def write_timelines(
     answers: Sequence[Mapping[str, Any]],
     *,
     ffmpeg: bool,
-    remarks: Sequence[str] = (),
+    card: ModelCard | None = None,
 ) -> None:
     """Write the page of what `models.prediction.predict_files` returned.
 
@@ -43,8 +44,8 @@ def write_timelines(
     answers : sequence of mapping
     ffmpeg : bool
         As they were predicted with.
-    remarks : sequence of str
-        Sentences to read before the answers.
+    card : ModelCard, optional
+        Of the model that comes with the package, if that answered.
     """
     decoder, players = GuardedDecoder(), 0
     labelled, refused = [], []
@@ -60,8 +61,8 @@ def write_timelines(
     text = render(
         "timeline.html",
         title=f"{config.model}, trained on {config.dataset['name']}",
-        members=[str(run.folder) for run in runs],
-        notes=[*remarks, *(f"Normalised as {note}." for note in notes)],
+        members=["the pretrained model"] if card else [str(run.folder) for run in runs],
+        notes=[*(card.remarks if card else ()), *(f"Normalised as {note}." for note in notes)],
         files=labelled,
         refused=refused,
         silent_after=PLAYERS if players > PLAYERS else 0,

@@ -150,8 +150,8 @@ def predict(
     if page is not None:
         from models.reports.timeline import write_timelines
 
-        remarks = model_card().remarks if pretrained else ()
-        write_timelines(Path(page), members, found, answers, ffmpeg=ffmpeg, remarks=remarks)
+        card = model_card() if pretrained else None
+        write_timelines(Path(page), members, found, answers, ffmpeg=ffmpeg, card=card)
     return answers
 
 

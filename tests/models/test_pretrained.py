@@ -82,6 +82,7 @@ def test_windows_and_a_page_have_the_licence_and_a_caution(recordings, tmp_path)
         assert "CC BY 4.0" in text
         assert "Burkhardt" in text
         assert "do not judge people" in text
+    assert str(FOLDER) not in page.read_text()
 
 
 def test_folders_and_a_home_that_cannot_be_written_do(recordings, tmp_path):

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from source_copy import distributions
 
+from featurestore.corpus.synthetic import demo_files
 from pipelines.doctor import installation
 
 
@@ -85,6 +86,16 @@ def test_a_dataset_is_built_there(installed):
     report = asked(installed, "build", "demo", "--jobs", "1")
 
     assert report["computed"] == 120
+
+
+def test_the_model_of_the_package_labels_a_recording_there(installed):
+    pytest.importorskip("torch")
+    recording = installed.parent / "a.wav"
+    recording.write_bytes(demo_files()["f1_s1_hap.wav"])
+    (answer,) = asked(installed, "predict", "--pretrained", recording)
+
+    assert answer["label"] in answer["probabilities"]
+    assert len(answer["probabilities"]) == 7
 
 
 def test_every_package_of_an_extra_has_its_tested_version():
