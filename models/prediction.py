@@ -44,12 +44,14 @@ def load_members(folder: Path | str) -> list[Run]:
     Raises
     ------
     RunError
-        If one has not ended, or they have different classes or features.
+        If one has not ended or is missing, or they have different classes or features.
     """
     try:
-        parts = RunFolder.of(folder).runs()
+        found = RunFolder.of(folder)
     except RunError:
-        parts = [Path(folder)]  # opening it says what it is
+        found = RunFolder(Path(folder), "run")  # opening it says what it is
+    found.check_finished()
+    parts = found.runs()
     runs = [load_run(part) for part in parts]
     check_alike(runs)
     return runs

@@ -152,6 +152,19 @@ def test_a_data_frame_holds_metadata_and_drawn_parameters_and_its_masks_choose_r
     assert "perturbation.snr_db" not in view.to_pandas(perturbations=False)
 
 
+def test_a_mask_of_pandas_chooses_rows_by_its_index(view):
+    pandas = pytest.importorskip("pandas")
+    table = view.to_pandas()
+    loud = table["label"] == view.labels[0]
+
+    for order in ("label", "frames", "copy"):
+        assert view[loud.loc[table.sort_values(order, ascending=False).index]].paths == view[loud.to_numpy()].paths
+    for mask in (loud.iloc[1:], loud.set_axis(range(1, 1 + len(loud))), loud.set_axis(table["path"])):
+        with pytest.raises(TypeError, match="index of the mask"):
+            view[mask]
+    assert len(view[pandas.Series([3, 1])]) == 2
+
+
 def test_an_xarray_has_named_axes_in_seconds_and_hertz(view):
     pytest.importorskip("xarray")
     found = view.to_xarray()

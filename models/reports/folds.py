@@ -76,6 +76,7 @@ def render_folder(folder: RunFolder, out: Path, against: Sequence[str] = (), sou
     parts = (
         paragraph(f"Mean and deviation over {len(ended)} {word}: {lead or 'no test items'}.", "lead"),
         *([paragraph(f"Not finished, and not counted here: {missing}.", "leak")] if missing else []),
+        *([paragraph(f"Not finished: {lacking}.", "leak")] if (lacking := folder.unfinished()) else []),
         _run_table(folder, ended, results, together, out),
         *against,
         leak_verdict(_all_leaks(configs)),

@@ -16,11 +16,13 @@ from models.errors import CheckpointError, RunError
 from models.figures import metrics
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions, pooled
-from models.runs.checkpoint import sweep
+from models.runs.checkpoint import read_json, sweep
 from models.runs.records import predictions_name, read_predictions, read_side
 
 PART_FOLDERS = {"fold": "fold-*", "seed": "seed-*"}
 """What the parts of a folder of runs differ in, and what their folders are called."""
+BEGUN = {"fold": "folds.json", "seed": "seeds.json"}
+"""What records in a folder of runs that they are trained there."""
 
 
 @contextmanager
@@ -78,6 +80,27 @@ class RunFolder:
                 return cls(path, kind, tuple(sorted(parts, key=_number)))
         raise RunError(f"{path} is no run folder: it has neither config.json nor folders fold-01 or seed-0.")
 
+    def unfinished(self) -> str:
+        """Return what a folder of folds or seeds lacks of what it was begun for; nothing where it is whole.
+
+        Folders that hold no record of their beginning are what somebody put together, and whole.
+        """
+        begun, ended = self.path / BEGUN.get(self.kind, ""), self.path / "crossval.json"
+        if self.kind == "run" or not begun.is_file():
+            return ""
+        if self.kind == "seed":
+            wanted = read_json(begun).get("seeds")
+            return "" if wanted == len(self.parts) else f"{len(self.parts)} of {wanted} seeds are there"
+        if not ended.is_file():
+            return f"its cross-validation has not ended; {len(self.parts)} folds are there"
+        failed = read_json(ended).get("failed")
+        return f"{len(failed)} of its folds failed" if failed else ""
+
+    def check_finished(self) -> None:
+        """Raise `RunError` for a folder of folds or seeds of which some are missing."""
+        if lacking := self.unfinished():
+            raise RunError(f"{self.path} is not finished, {lacking}: resume it, or name the folder of a single run.")
+
     def runs(self) -> list[Path]:
         """Return the folders of all single runs."""
         if self.kind == "run":
@@ -90,10 +113,11 @@ class RunFolder:
         Raises
         ------
         RunError
-            If a run has not ended, or was made before predictions were kept.
+            If a run has not ended or is missing, or was made before predictions were kept.
         """
         if self.kind == "run":
             return [run_predictions(self.path, side)]
+        self.check_finished()
         found = [RunFolder.of(part).predictions(side) for part in self.parts]
         if self.kind == "seed":
             return [one for part in found for one in part]

@@ -20,6 +20,7 @@ from models.crossval import cross_validate
 from models.errors import RunError, TrainingError
 from models.evaluation import evaluate_run
 from models.figures.comparison import compare
+from models.prediction import load_members
 from models.reports.figure_files import write_figures
 from models.reports.report import write_report
 from models.runs.folders import RunFolder
@@ -116,6 +117,20 @@ def test_a_cross_validation_killed_in_its_second_fold_ends_with_the_same_result(
 
     assert outcome(result) == outcome(whole[1])
     assert (folder / "fold-01" / "summary.json").read_bytes() == first
+
+
+def test_folds_of_a_cross_validation_that_was_broken_off_do_not_answer_for_all(whole, tmp_path):
+    folder = shutil.copytree(whole[0], tmp_path / "cv")
+    (folder / "folds.json").write_text("{}")
+    assert len(load_members(folder)) == 3
+
+    shutil.rmtree(folder / "fold-03")
+    (folder / "crossval.json").unlink()
+
+    for use in (load_members, lambda run: RunFolder.of(run).predictions("test")):
+        with pytest.raises(RunError, match="not finished, its cross-validation has not ended; 2 folds are there"):
+            use(folder)
+    assert "Not finished: its cross-validation has not ended" in write_report(folder).read_text()
 
 
 class Deadly(ThreadPoolExecutor):
