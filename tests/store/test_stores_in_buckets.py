@@ -17,6 +17,7 @@ from tiny_corpus import build_here, recipe, write_corpus
 from featurestore.errors import StoreBusyError
 from featurestore.integrity.collect import collect
 from featurestore.integrity.verify import verify
+from featurestore.pages.show import png, show
 from featurestore.storage import bucket_holders, bucket_listings
 from featurestore.storage.bucket_requests import Requests
 from featurestore.store import Store, open_store
@@ -167,14 +168,23 @@ def test_what_commands_make_of_a_dataset_is_the_same_from_a_bucket_and_from_a_fo
         out = tmp_path / f"made-{number}"
         out.mkdir()
         build_here(store, corpus, recipe(2))
+        view = store.view("tiny")
         for name in ("csv", "wav", "webdataset"):
-            export(store.view("tiny"), name, out / name)
+            export(view, name, out / name)
+        (out / "show.png").write_bytes(png(show(view, copies=(1,))))
         baseline("tiny", model="logistic", regularisation=1.0, store=store, folder=out / "baseline")
         report("tiny", store=store, out=out / "page.html", audio=True)
         files = (path for path in out.rglob("*") if path.is_file() and path.name not in TELLING)
         made.append({path.relative_to(out).as_posix(): path.read_bytes() for path in files})
 
-    assert {name.partition("/")[0] for name in made[0]} == {"baseline", "csv", "page.html", "wav", "webdataset"}
+    assert {name.partition("/")[0] for name in made[0]} == {
+        "baseline",
+        "csv",
+        "page.html",
+        "show.png",
+        "wav",
+        "webdataset",
+    }
     assert made[0] == made[1]
 
 
@@ -182,6 +192,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4].split(":")
+from featurestore.pages.show import png, show
 from featurestore.storage import bucket_holders
 bucket_holders.PERIOD, bucket_holders.SILENCE = 1.0, float(sys.argv[5])
 from tiny_corpus import build_here, recipe
