@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import completion
-from cli.console import notice, print_json, print_some, say, size
+from cli.console import notice, print_json, print_some, say
 from cli.options import (
     allow_unencrypted_option,
     file_limit_options,
@@ -20,6 +20,7 @@ from cli.options import (
 )
 from cli.progress import progress_options
 from featurestore.errors import ExitCode
+from featurestore.showing import spelled_bytes
 
 if TYPE_CHECKING:
     from pipelines.build.report import BuildReport
@@ -139,11 +140,11 @@ def _print(report: BuildReport) -> None:
         say(f"{report.dataset}: {rows}: would be {work}")
         seconds, free = report.estimated_seconds, report.free_bytes
         time = "; the time that torch takes is unknown" if seconds is None else f" and {seconds:g} s"
-        room = "" if free is None else f" of {size(free)} that are free"
-        say(f"about {size(report.estimated_bytes)}{room}{time}; nothing was written")
+        room = "" if free is None else f" of {spelled_bytes(free)} that are free"
+        say(f"about {spelled_bytes(report.estimated_bytes)}{room}{time}; nothing was written")
         if seconds:
             say(f"the rate was measured {report.estimated_by}")
         return
     say(f"{report.dataset}: {rows} of {report.utterances:,} utterances")
-    say(f"{work}; {size(report.bytes_written)} written in {report.seconds:.1f} s")
+    say(f"{work}; {spelled_bytes(report.bytes_written)} written in {report.seconds:.1f} s")
     click.echo(f"digest {report.digest}")

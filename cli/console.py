@@ -205,21 +205,6 @@ def _phrase(value: Any) -> str:  # noqa: ANN401
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def size(count: float) -> str:
-    """Write a number of bytes for people.
-
-    Examples
-    --------
-    >>> size(999), size(1_500_000)
-    ('999 B', '1.5 MB')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
 def duration(seconds: float) -> str:
     """Write a time for people.
 

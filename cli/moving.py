@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import completion
-from cli.console import notice, print_json, printable, size
+from cli.console import notice, print_json, printable
 from cli.options import json_option, store_option
 from cli.terminal import CountProgress
+from featurestore.showing import spelled_bytes
 
 if TYPE_CHECKING:
     from featurestore.moving.copying import Copied
@@ -109,7 +110,7 @@ def _print(done: Copied, *, as_json: bool) -> None:
     notice(f"licence: {done.licence or 'none stated'}" + (f"; cite: {done.citation}" if done.citation else ""))
     kind = "" if done.sources else ", without recordings"
     click.echo(
-        f"{printable(done.dataset)}: {done.objects:,} objects copied ({size(done.bytes)}), {done.standing:,} there "
-        f"already{kind}; {done.seconds:.1f} s"
+        f"{printable(done.dataset)}: {done.objects:,} objects copied ({spelled_bytes(done.bytes)}), {done.standing:,} "
+        f"there already{kind}; {done.seconds:.1f} s"
     )
     click.echo(f"digest {done.digest}")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from cli.console import columns_to_fit, figure, printable, size, timestamp
+from cli.console import columns_to_fit, figure, printable, timestamp
 from cli.terminal import Terminal
+from featurestore.showing import spelled_bytes
 
 if TYPE_CHECKING:
     from models.training_loop import StepReport
@@ -44,7 +45,7 @@ class DatedLines:
 
     def download(self) -> Callable[[int, int | None], None]:
         """Write a line for each tenth of a download."""
-        return self._tenths(lambda done, total: f"downloaded {size(done)} of {size(total)}")
+        return self._tenths(lambda done, total: f"downloaded {spelled_bytes(done)} of {spelled_bytes(total)}")
 
     def reading(self, corpus: str) -> Callable[[int, int | None], None]:
         """Write a line for each tenth of the files of a corpus."""
@@ -52,7 +53,7 @@ class DatedLines:
 
     def hashing(self, corpus: str) -> Callable[[int, int | None], None]:
         """Write a line for each tenth of the bytes of an archive that takes a while to hash."""
-        show = self._tenths(lambda done, total: f"{corpus}: hashed {size(done)} of {size(total)}")
+        show = self._tenths(lambda done, total: f"{corpus}: hashed {spelled_bytes(done)} of {spelled_bytes(total)}")
         return lambda done, total: show(done, total if total and total >= LONG_TO_HASH else None)
 
     def _tenths(self, text: Callable[[int, int], str]) -> Callable[[int, int | None], None]:

@@ -18,11 +18,11 @@ from cli.console import (
     printable,
     say,
     shorten_middle,
-    size,
 )
 from cli.options import file_limit_options, json_option, source_option, store_option, trust_code_option
 from cli.terminal import CountProgress
 from featurestore.errors import ExitCode
+from featurestore.showing import spelled_bytes
 
 if TYPE_CHECKING:
     from featurestore.corpus.sources.archive_safety import Limits
@@ -53,8 +53,8 @@ def ls(store: Store, as_json: bool) -> int:
                 row["dataset"],
                 row["corpus"] if columns_to_fit() is None else shorten_middle(row["corpus"], WIDEST_CORPUS),
                 f"{row['rows']:,}",
-                size(row["bytes"]),
-                size(row["shared_bytes"]),
+                spelled_bytes(row["bytes"]),
+                spelled_bytes(row["shared_bytes"]),
                 row["digest"][:SHOWN_DIGITS],
                 _state(row),
             )
@@ -240,7 +240,7 @@ def gc(delete: bool, grace: float, compact: bool, store: Store, as_json: bool) -
     def announce(objects: Iterable[tuple[str, int]]) -> None:
         """Print the objects that are about to go, with their bytes."""
         for key, count in objects:
-            notice(f"{key}  {size(count)}")
+            notice(f"{key}  {spelled_bytes(count)}")
 
     if compact:
         notice(f"{move(store):,} datasets moved to the layout of a fresh build")
@@ -250,7 +250,7 @@ def gc(delete: bool, grace: float, compact: bool, store: Store, as_json: bool) -
         print_json({"objects": len(found.objects), "bytes": found.bytes, "deleted": deleted})
         return
     verb = "removed" if delete else "can be removed with --delete"
-    say(f"{len(found.objects):,} objects, {size(found.bytes)}: {verb}")
+    say(f"{len(found.objects):,} objects, {spelled_bytes(found.bytes)}: {verb}")
     if found.young:
         notice(f"{found.young:,} more are younger than {grace:g} days and are kept (--grace)")
 

@@ -18,9 +18,9 @@ from cli.console import (
     printable,
     say,
     shorten_middle,
-    size,
     timestamp,
 )
+from featurestore.showing import spelled_bytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -131,7 +131,7 @@ class CountProgress:
         return text
 
     def _amount(self, count: float) -> str:
-        return f"{count:,.3g}" if self._unit and count < 1 else f"{count:,}" if self._unit else size(count)
+        return f"{count:,.3g}" if self._unit and count < 1 else f"{count:,}" if self._unit else spelled_bytes(count)
 
 
 class TrainingProgress:

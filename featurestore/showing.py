@@ -32,6 +32,21 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
+def spelled_bytes(count: float) -> str:
+    """Write a number of bytes for people.
+
+    Examples
+    --------
+    >>> spelled_bytes(999), spelled_bytes(1_500_000)
+    ('999 B', '1.5 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def brief(kind: str, name: str, *parts: str) -> str:
     """Return what an object is in one line, `Kind('name': part, part)`; nothing in it acts on a terminal."""
     return f"{kind}({name!r}: {', '.join(shown(part) for part in parts if part)})"

@@ -35,6 +35,7 @@ from featurestore.errors import (
 from featurestore.moving.licences import forbids_derivatives, may_pass_on
 from featurestore.moving.origin import CorpusListing, Origin
 from featurestore.shards.record import data_key, record_key
+from featurestore.showing import spelled_bytes
 from featurestore.storage.protocol import INDEX, KEY, put
 from featurestore.store import Store
 
@@ -277,7 +278,7 @@ class _Copy:
         free = storage.free_bytes()
         if free is not None and free < self._to_send:
             raise StorageError(
-                f"{self.target.uri} has {free / 1e6:,.0f} MB free and the copy needs {self._to_send / 1e6:,.0f} MB: "
+                f"{self.target.uri} has {spelled_bytes(free)} free and the copy needs {spelled_bytes(self._to_send)}: "
                 "free some space or give another place. Nothing was written."
             )
 

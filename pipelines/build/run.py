@@ -16,6 +16,7 @@ from featurestore.corpus.types import Corpus
 from featurestore.datasets import DatasetRecord, check_dataset_name, dataset_digest, dataset_name
 from featurestore.errors import BuildError, FeatureStoreError, MissingObjectError, StorageError
 from featurestore.shards.record import ShardRecord
+from featurestore.showing import spelled_bytes
 from featurestore.specs.row_spec import CPU
 from featurestore.store import Store
 from featurestore.tables import Table
@@ -228,7 +229,7 @@ class _RunningBuild:
         store, free, needed = self.store, self.store.storage.free_bytes(), plan.bytes_to_write
         if free is not None and free < needed:
             raise StorageError(
-                f"{store.uri} has {free / 1e6:,.0f} MB free and the build needs about {needed / 1e6:,.0f} MB: "
+                f"{store.uri} has {spelled_bytes(free)} free and the build needs about {spelled_bytes(needed)}: "
                 "free some space or give --store another place. Nothing was written."
             )
         self.progress.begin(plan.computed + plan.copied, plan.reused)
