@@ -226,3 +226,9 @@ def timestamp() -> str:
 def figure(value: float | None, form: str = ".3f") -> str:
     """Return a value as text; a dash where there is none, as for a side without rows."""
     return "-" if value is None else format(value, form)
+
+
+def epoch_figures(figures: Mapping[str, Any], most: int = 2) -> str:
+    """Return accuracy and UAR of a side after an epoch, or its CCC where dimensions are estimated."""
+    shown = {"ccc": "CCC"} if "ccc" in figures else {"accuracy": "accuracy", "uar": "UAR"}
+    return ", ".join(f"{name} {figure(figures[key])}" for key, name in list(shown.items())[:most])

@@ -12,6 +12,7 @@ import click
 
 from cli import completion
 from cli.console import figure, notice, print_json, print_table, say
+from cli.metrics import MEASURES, print_chance, print_runs, print_sides, print_summary
 from cli.options import (
     allow_unencrypted_option,
     change_option,
@@ -24,12 +25,12 @@ from cli.options import (
     refuse_changes,
     source_option,
     store_option,
+    target_option,
     training_options,
     trust_code_option,
     validate_option,
 )
 from cli.progress import progress_options
-from cli.runs import MEASURES, print_chance, print_runs, print_sides, print_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     help="speakers, loso/03, emodb/mathworks, sides.tsv, ... Default: the recipe's.",
 )
 @validate_option
+@target_option
 @training_options
 @click.option("--seeds", type=click.IntRange(1), help="Train this many times, with seeds 0, 1, ...")
 @click.option("--resume", type=click.Path(file_okay=False), metavar="RUN", help="Continue an interrupted run.")
@@ -114,6 +116,7 @@ def _print_training(result: dict[str, Any]) -> None:
     help="A split with folds: loso, group-5fold, emodb/loso, ... Default: the recipe's.",
 )
 @validate_option
+@target_option
 @training_options
 @change_option
 @click.option("--run", "folder", type=click.Path(), metavar="FOLDER", help="Run folder; an existing one is resumed.")

@@ -196,6 +196,13 @@ def experiment_options(command: Command) -> Command:
     )
 
 
+target_option = click.option(
+    "--target",
+    metavar="label|NAMES",
+    help="What is learnt: the label, or fields of numbers, as valence,arousal,dominance. Default: the recipe's, label.",
+)
+
+
 def training_options(command: Command) -> Command:
     """Add how a model is trained: `--allow-leak`, `--epochs`, `--batch-size`, `--device` and `--seed`."""
     return _all_of(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from cli.console import columns_to_fit, figure, printable, timestamp
+from cli.console import columns_to_fit, epoch_figures, figure, printable, timestamp
 from cli.terminal import Terminal
 from featurestore.showing import spelled_bytes
 
@@ -112,9 +112,8 @@ class _DatedTraining:
         """Write the figures of a finished epoch."""
         train, validation = record["train"], record["validation"]
         self._line(
-            f"{self._label}: epoch {record['epoch']}: training loss {figure(train['loss'])}, accuracy "
-            f"{figure(train['accuracy'])}; validation accuracy {figure(validation['accuracy'])}, UAR "
-            f"{figure(validation['uar'])}; rate {record['learning_rate']:.3g}"
+            f"{self._label}: epoch {record['epoch']}: training loss {figure(train['loss'])}, "
+            f"{epoch_figures(train, 1)}; validation {epoch_figures(validation)}; rate {record['learning_rate']:.3g}"
         )
 
     def stage(self, text: str) -> None:

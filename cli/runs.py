@@ -1,17 +1,17 @@
-"""Commands about trained models: `evaluate`, `compare`, `predict`, `report`; and how their metrics are printed."""
+"""Commands about trained models: `evaluate`, `compare`, `ensemble`, `predict`, `report`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli import completion
 from cli.console import figure, notice, print_json, print_table, printable, say
+from cli.metrics import CALLED, MEASURES, TWO, between, print_summary, say_intervals, tracked
 from cli.options import device_option, json_option, store_option, trust_code_option
 from cli.terminal import Terminal
 from featurestore.errors import ExitCode
@@ -19,83 +19,7 @@ from featurestore.errors import ExitCode
 if TYPE_CHECKING:
     from featurestore.store import Store
 
-MEASURES = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
-"""As in `models.figures.metrics.DISPLAY`, which takes a second to import."""
-
-TWO = ("accuracy", "uar")
 page_option = click.option("--page", type=click.Path(dir_okay=False), metavar="FILE", help="Also write an HTML page.")
-PER_CLASS = ("precision", "recall", "f1", "support")
-
-
-def print_sides(result: Mapping[str, Any]) -> None:
-    """Print the metrics of a training's validation and test side."""
-    columns = ("side", *(MEASURES[name] for name in TWO))
-    rows = [[side, *(figure(result[side][name], ".4f") for name in TWO)] for side in ("validation", "test")]
-    print_table(columns, rows, numbers=columns[1:])
-
-
-def print_runs(runs: Sequence[Mapping[str, Any]], over: str, spread: Mapping[str, Any]) -> None:
-    """Print the test metrics of several trainings, with mean and deviation.
-
-    Parameters
-    ----------
-    runs : sequence
-        Results of trainings.
-    over : str
-        What they differ in: `folds` or `seeds`.
-    spread : mapping
-        `mean` and `deviation` by measure; of seeds also `interval`, over speakers and seeds, and `interval_over`.
-    """
-    columns = ("test side", *(MEASURES[name] for name in TWO))
-    rows = [[Path(run["run"]).name, *(figure(run["test"][name], ".4f") for name in TWO)] for run in runs]
-    if len(runs) > 1:
-        rows.append([f"mean over {len(runs)} {over}", *(figure(spread["mean"].get(name), ".4f") for name in TWO)])
-        rows.append(["deviation", *(figure(spread["deviation"].get(name), ".4f") for name in TWO)])
-        if over == "seeds":
-            rows.append(["95 % interval", *(between(spread["interval"].get(name)) for name in TWO)])
-    print_table(columns, rows, numbers=columns[1:])
-    if over == "seeds":
-        from models.figures.intervals import intervals_in_words
-
-        say(f"interval {intervals_in_words(spread['interval_over'])}")
-
-
-def print_summary(summary: Mapping[str, Any]) -> None:
-    """Print accuracy, UAR and macro F1 with their intervals, then the metrics of each class."""
-    found = summary.get("interval") or {}
-    columns = (f"{summary['items']} items", "value", "95 % interval")
-    rows = [
-        [shown, figure(summary[name], ".4f"), between(found.get(name)) if found else "-"]
-        for name, shown in MEASURES.items()
-    ]
-    print_table(columns, rows, numbers=columns[1:])
-    if summary.get("interval_over"):
-        from models.figures.intervals import intervals_in_words
-
-        say(f"intervals {intervals_in_words(summary['interval_over'])}")
-    if summary.get("vote"):
-        vote = summary["vote"]
-        click.echo(f"majority vote of {vote['copies']} copies; {vote['ties']} ties, broken by mean probability")
-    click.echo()
-    averages = {"macro avg": summary["macro_avg"], "weighted avg": summary["weighted_avg"]}
-    rows = [
-        [printable(name), *(figure(values[column]) for column in PER_CLASS[:3]), values["support"]]
-        for name, values in {**summary["per_class"], **averages}.items()
-    ]
-    print_table(("class", *PER_CLASS), rows, numbers=PER_CLASS)
-
-
-def print_chance(chance: Mapping[str, Any]) -> None:
-    """Print what answers that hear nothing reach, as of `models.figures.metrics.chance`; nothing without items."""
-    if chance["majority"] is None:
-        return
-    majority = printable(chance["majority"])
-    click.echo(f"chance: UAR (UA) {chance['uar']:.4f}; always {majority}: accuracy (WA) {chance['accuracy']:.4f}")
-
-
-def between(bounds: Sequence[float] | None, form: str = ".3f") -> str:
-    """Return an interval as text."""
-    return "-" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
 
 
 @click.command(
@@ -130,7 +54,7 @@ def evaluate(run: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (
         return
     click.echo(f"{run} on {result['dataset']}, side: {result['side']}")
     print_summary(result)
-    if result["sex"]["sexes"]:
+    if result.get("sex", {}).get("sexes"):
         click.echo()
         _print_sexes(result["sex"])
 
@@ -189,16 +113,23 @@ def _print_comparison(first: str, second: str, side: str, found: Mapping[str, An
     columns = (f"{side} side", "first", "second", "difference", "95 % interval", "p-value")
     rows = [
         [
-            MEASURES[name],
-            *(f"{found[name][key]:.4f}" for key in ("first", "second")),
-            f"{found[name]['difference']:+.4f}",
-            between(found[name]["interval"], "+.3f"),
-            f"{found[name]['p_value']:.4f}",
+            shown,
+            *(f"{one[key]:.4f}" for key in ("first", "second")),
+            f"{one['difference']:+.4f}",
+            between(one["interval"], "+.3f"),
+            f"{one['p_value']:.4f}",
         ]
-        for name in TWO
+        for shown, one in _compared(found)
     ]
     print_table(columns, rows, numbers=columns[1:])
     _say_how(found)
+
+
+def _compared(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return what two runs were compared by, with its name: accuracy and UAR, or the CCC of each dimension."""
+    if "ccc" in found:
+        return [("CCC, mean", found["ccc"]), *((f"CCC of {name}", one) for name, one in found["dimensions"].items())]
+    return [(MEASURES[name], found[name]) for name in TWO]
 
 
 def _print_pairs(found: Mapping[str, Any]) -> None:
@@ -208,15 +139,16 @@ def _print_pairs(found: Mapping[str, Any]) -> None:
     columns = (f"{found['side']} side", "runs", "difference", "95 % interval", "p-value", "Holm")
     rows = [
         [
-            MEASURES[name],
+            shown,
             f"{one} - {other}",
-            f"{pair[name]['difference']:+.4f}",
-            between(pair[name]["interval"], "+.3f"),
-            f"{pair[name]['p_value']:.4f}",
-            f"{pair[name]['p_holm']:.4f}",
+            f"{figures['difference']:+.4f}",
+            between(figures["interval"], "+.3f"),
+            f"{figures['p_value']:.4f}",
+            f"{figures['p_holm']:.4f}",
         ]
-        for name in TWO
+        for place in range(len(_compared(pairs[0])))
         for (one, other), pair in zip(combinations(range(1, 1 + len(names)), 2), pairs, strict=True)
+        for shown, figures in [_compared(pair)[place]]
     ]
     print_table(columns, rows, numbers=columns[2:])
     say(f"Holm: p-values corrected for {len(pairs)} pairs, for each measure alone")
@@ -225,14 +157,12 @@ def _print_pairs(found: Mapping[str, Any]) -> None:
 
 def _say_how(found: Mapping[str, Any]) -> None:
     """Say what was exchanged, how often, and what intervals are over."""
-    from models.figures.intervals import intervals_in_words
-
     reason = f" ({found['reason']})" if found["reason"] else ""
     click.echo(f"{found['items']:,} items; {found['clusters']:,} {found['unit']} exchanged{reason}")
     how = f"all {found['permutations']:,}" if found["exact"] else f"{found['permutations']:,} random"
     agreed = "the two agree on every item" if found["exact"] and found["permutations"] == 1 else f"{how} exchanges"
     click.echo(agreed)
-    say(f"intervals {intervals_in_words(found['interval_over'])}")
+    say_intervals("intervals", found["interval_over"], tracked(found))
     if found["ignores_speakers"]:
         say("note: items are exchanged as if independent, but clips of one speaker are similar: p-values are too small")
 
@@ -256,8 +186,9 @@ def ensemble(members: tuple[str, ...], as_json: bool, **options: Any) -> None:  
     if as_json:
         print_json(found)
         return
-    columns = ("member", *(MEASURES[name] for name in TWO))
-    rows = [[one["run"], *(figure(one[name], ".4f") for name in TWO)] for one in found["members"]]
+    names = tracked(found)
+    columns = ("member", *(CALLED[name] for name in names))
+    rows = [[one["run"], *(figure(one[name], ".4f") for name in names)] for one in found["members"]]
     print_table(columns, rows, numbers=columns[1:])
     click.echo()
     print_summary(found)
@@ -307,6 +238,8 @@ def predict(
 ) -> int:
     """Label audio FILES, or all audio in folders, with RUN's model; exit code 3 if some could not be read.
 
+    Of a model that learnt dimensions such as valence, their values are printed.
+
     FILES may be -, for one audio file on standard input. RUN may be a folder of folds or seeds: the mean of their
     probabilities answers.
 
@@ -334,7 +267,7 @@ def predict(
 
         for remark in model_card().remarks:
             notice(remark)
-    return ExitCode.REJECTED if any(answer["label"] is None for answer in answers) else 0
+    return ExitCode.REJECTED if any("reason" in answer for answer in answers) else 0
 
 
 def _refuse_runs(files: Sequence[str]) -> None:
@@ -350,7 +283,7 @@ def _refuse_runs(files: Sequence[str]) -> None:
 def _print_answers(answers: list[dict[str, Any]]) -> None:
     for answer in answers:
         file = printable(answer["file"])
-        if answer["label"] is None:
+        if "reason" in answer:
             notice(f"rejected: {printable(answer['reason'])}")
             continue
         for one in answer.get("timeline", ()):
@@ -364,6 +297,8 @@ def _print_answers(answers: list[dict[str, Any]]) -> None:
 
 
 def _most_likely(answer: dict[str, Any]) -> str:
+    if "values" in answer:
+        return "  ".join(f"{printable(name)} {value:.3f}" for name, value in answer["values"].items()) or "silent"
     if answer["label"] is None:
         return "silent"
     shares = sorted(answer["probabilities"].items(), key=lambda share: -share[1])[:3]

@@ -9,6 +9,7 @@ import click
 
 from cli import completion
 from cli.console import figure, notice, print_json, print_table, printable, say
+from cli.metrics import MEASURES, TWO, between
 from cli.options import (
     change_option,
     fold_jobs_option,
@@ -18,7 +19,6 @@ from cli.options import (
     trust_code_option,
 )
 from cli.progress import progress_options
-from cli.runs import MEASURES, TWO, between
 
 Command = Callable[..., Any]
 

@@ -13,6 +13,7 @@ import click
 from cli.console import (
     columns_to_fit,
     duration,
+    epoch_figures,
     figure,
     notice,
     printable,
@@ -159,15 +160,15 @@ class TrainingProgress:
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Print a finished epoch: its metrics and last learning rate, as far as there is room."""
         train, validation = record["train"], record["validation"]
-        loss, accuracy = figure(train["loss"]), figure(train["accuracy"])
-        validated, uar = figure(validation["accuracy"]), figure(validation["uar"])
+        loss, trained, validated = figure(train["loss"]), epoch_figures(train, 1), epoch_figures(validation)
+        briefly = validated.removeprefix("accuracy ")
         lines = [
             f": epoch {record['epoch']}: {figures}; rate {record['learning_rate']:.3g}"
             for figures in (
-                f"training loss {loss}, accuracy {accuracy}; validation accuracy {validated}, UAR {uar}",
-                f"loss {loss}, accuracy {accuracy}; validation accuracy {validated}, UAR {uar}",
-                f"loss {loss}, accuracy {accuracy}; validation {validated}, UAR {uar}",
-                f"loss {loss}; validation {validated}, UAR {uar}",
+                f"training loss {loss}, {trained}; validation {validated}",
+                f"loss {loss}, {trained}; validation {validated}",
+                f"loss {loss}, {trained}; validation {briefly}",
+                f"loss {loss}; validation {briefly}",
             )
         ]
         room = (columns_to_fit(err=True) or 0) - len(lines[-1])

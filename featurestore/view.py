@@ -19,6 +19,7 @@ from featurestore.corpus.protocols import labelled_under
 from featurestore.corpus.speakers import sexes_of
 from featurestore.corpus.splits.types import SIDE_BITS
 from featurestore.datasets import DatasetRecord, Reference, corpora_of
+from featurestore.dimensions import numbers_of
 from featurestore.row_index import RowIndex, locate_rows
 from featurestore.segments import segment_of
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS
@@ -195,6 +196,10 @@ class DatasetView:
         utterances = self.table.utterances
         return sexes_of(corpora_of(self.table.corpus), utterances.speakers, utterances.fields)
 
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return what a dimension such as `valence` is of each row, `array [rows]`; see `featurestore.dimensions`."""
+        return numbers_of(self.table, name)[self._index.utterance]
+
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of all labels in the table, sorted; equal on every side of a split."""
@@ -317,13 +322,13 @@ class DatasetView:
 
         `SplitError` if it is a protocol of another corpus, or its scheme leaves nothing.
         """
-        return self._taking(Utterances.of(labelled_under(name, self.table.utterances, self.table.corpus)))
+        return self.taking(Utterances.of(labelled_under(name, self.table.utterances, self.table.corpus)))
 
     def under_scheme(self, scheme: Scheme) -> DatasetView:
         """Return the rows that take part in a label scheme, with its classes; `SplitError` if it leaves nothing."""
-        return self._taking(Utterances.of(under_scheme(self.table.utterances, scheme)))
+        return self.taking(Utterances.of(under_scheme(self.table.utterances, scheme)))
 
-    def _taking(self, chosen: Utterances) -> DatasetView:
+    def taking(self, chosen: Utterances) -> DatasetView:
         """Return the rows of some utterances of the table, with the labels that these have."""
         if chosen == self.table.utterances:
             return self
@@ -340,13 +345,9 @@ class DatasetView:
         train, validation, test = (side_bits & bit > 0 for bit in SIDE_BITS.values())
         clean, augmented = self.copies == 0, self.copies > 0
         wanted = train & augmented if (train & augmented).any() else train & clean
-        if clean_in_training:
-            wanted |= train & clean
-        return (
-            self.select(wanted),
-            self.select(validation & (self.copies == validation_copy)),
-            self.select(test & clean),
-        )
+        wanted |= train & clean & clean_in_training
+        validates = validation & (self.copies == validation_copy)
+        return self.select(wanted), self.select(validates), self.select(test & clean)
 
     def to_numpy(self, *, pad: str | None = None, fill: float = 0.0) -> NDArray[Any]:
         """Return the features of all rows as one array `[rows, frames, bands]` of the storage type, read at once.

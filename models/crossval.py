@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from featurestore.errors import BuildError, FeatureStoreError
 from models.batches.loader import FeatureView, Sides
 from models.errors import RunError, TrainingError
-from models.figures.metrics import mean_and_deviation
+from models.figures import concordance, metrics
 from models.runs.checkpoint import write_json
 from models.runs.folders import fold_folder, has_begun, hold_run, pooled_summary
 from models.runs.run import RunConfig
@@ -75,7 +75,7 @@ def cross_validate(
     Returns
     -------
     dict
-        `run`, `folds` (results of `train`), `mean` and `deviation` of the folds' test accuracy and UAR, and
+        `run`, `folds` (results of `train`), `mean` and `deviation` of the folds' test accuracy and UAR, or CCC, and
         `pooled`: the metrics of all test items together, with their confusion matrix, `interval` and `interval_over`
         (over speakers), which are also given beside it.
 
@@ -121,7 +121,7 @@ def together(folder: Path, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]
     return {
         "run": str(folder),
         "folds": done,
-        **mean_and_deviation([one["test"] for one in done]),
+        **metrics.mean_and_deviation([one["test"] for one in done]),
         **{name: pooled and pooled[name] for name in ("interval", "interval_over")},
         "pooled": pooled,
         "failed": [outcome for outcome in outcomes if "error" in outcome],
@@ -180,9 +180,9 @@ def _outcome_line(outcome: Mapping[str, Any]) -> str:
     if "error" in outcome:
         return f"failed: {outcome['error']}"
     figures = outcome["test"]
-    if figures["accuracy"] is None:
-        return "no test items"
-    return f"test accuracy (WA) {figures['accuracy']:.4f}, UAR (UA) {figures['uar']:.4f}"
+    shown = {**metrics.DISPLAY, **concordance.DISPLAY}
+    known = [f"{shown[name]} {figures[name]:.4f}" for name in metrics.tracked_in(figures) if figures[name] is not None]
+    return f"test {', '.join(known)}" if known else "no test items"
 
 
 def _refuse_failures(folder: Path, failed: Sequence[Mapping[str, Any]], done: int) -> None:

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (the usual name)
-from torch import Tensor, nn
+from torch import nn
 
 from models.batches.loader import FeatureView, ViewDataset
 from models.errors import TrainingError
-from models.execution import Execution, by_length
+from models.execution import BATCH, Execution, by_length, view_logits
 from models.figures import metrics
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions, voted
 from models.figures.running_metrics import RunningMetrics
 from models.runs.run import Run
-
-BATCH = 32
-
-
-@torch.no_grad()
-def view_logits(model: nn.Module, dataset: ViewDataset, execution: Execution) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield logits `[batch, classes]` and labels `[batch]` of all rows, shortest clips first."""
-    model.eval()
-    order = by_length(dataset.view.frames.tolist(), BATCH)
-    with closing(execution.feed(dataset, order)) as feed:
-        for batch in feed:
-            yield execution.logits(model, batch), batch.labels
 
 
 def measure_view(model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution) -> RunningMetrics:
@@ -108,14 +95,22 @@ def evaluate_run(run: Run, view: FeatureView, device: str = "auto", *, vote: boo
     Raises
     ------
     TrainingError
-        If the view has labels that the run does not know, or other features.
+        If the view has labels that the run does not know, or other features, or the run estimates dimensions.
     """
+    if run.config.dimensions:
+        raise TrainingError(f"run {run.folder} estimates {', '.join(run.config.dimensions)}, and labels nothing.")
     unknown = sorted(set(np.unique(view.labels).tolist()) - set(run.config.classes))
     if unknown:
         raise TrainingError(
             f"dataset {view.name} has labels that run {run.folder} does not know ({', '.join(unknown)}); "
             f"its classes are {', '.join(run.config.classes)}. Choose a label scheme that has those."
         )
+    execution = run_execution(run, view, device)
+    return evaluate_model(execution.place(run.model), view, run.config.classes, execution, vote=vote)
+
+
+def run_execution(run: Run, view: FeatureView, device: str) -> Execution:
+    """Return how a finished run's model is run on a view; `TrainingError` if that has other features."""
     if view.features != run.config.features:
         trained, found = run.config.features.to_dict(), view.features.to_dict()
         names = [name for name in {**trained, **found} if trained.get(name) != found.get(name)]
@@ -125,5 +120,4 @@ def evaluate_run(run: Run, view: FeatureView, device: str = "auto", *, vote: boo
             "Build it with those."
         )
     execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
-    execution = execution.normalising(run.normalisation)
-    return evaluate_model(execution.place(run.model), view, run.config.classes, execution, vote=vote)
+    return execution.normalising(run.normalisation)

@@ -91,6 +91,20 @@ class Execution:
         return outputs.float()
 
 
+BATCH = 32
+"""Clips at a time where nothing is learnt."""
+
+
+@torch.no_grad()
+def view_logits(model: nn.Module, dataset: ViewDataset, execution: Execution) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield outputs `[batch, outputs]` and targets of all rows, shortest clips first."""
+    model.eval()
+    order = by_length(dataset.view.frames.tolist(), BATCH)
+    with closing(execution.feed(dataset, order)) as feed:
+        for batch in feed:
+            yield execution.logits(model, batch), batch.labels
+
+
 def check_padding(model: str, settings: Mapping[str, Any], spec: TrainingSpec) -> None:
     """Raise `TrainingError` if padding is `joined` and the model would mix the clips up."""
     if spec.padding != "joined":

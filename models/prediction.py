@@ -26,9 +26,10 @@ from featurestore.signal import ffmpeg as foreign
 from models.batches.loader import Batch
 from models.batches.normalisation import fit_unknown_speaker
 from models.errors import CheckpointError, RunError
+from models.estimation import Dimensions
 from models.execution import Execution
 from models.runs.folders import RunFolder
-from models.runs.run import Run, load_run
+from models.runs.run import Run, RunConfig, load_run
 
 if TYPE_CHECKING:
     from featurestore.row_engine import RowEngine
@@ -58,16 +59,24 @@ def load_members(folder: Path | str) -> list[Run]:
 
 
 def check_alike(runs: Sequence[Run]) -> None:
-    """Raise `RunError` where runs have different classes or features."""
+    """Raise `RunError` where runs have different classes, dimensions or features."""
+    first = _answered(runs[0].config)
     for run in runs[1:]:
-        for what in ("classes", "features"):
-            if getattr(run.config, what) != getattr(runs[0].config, what):
+        for what, value in _answered(run.config).items():
+            if value != first[what]:
                 raise RunError(f"{run.folder} and {runs[0].folder} have different {what}: they cannot answer together.")
+
+
+def _answered(config: RunConfig) -> dict[str, object]:
+    """Return what runs that answer together have in common."""
+    return {"classes": config.classes, "dimensions": tuple(config.dimensions), "features": config.features}
 
 
 @torch.no_grad()
 def predict(run: Run | Sequence[Run], features: Iterable[NDArray[Any]], device: str = "auto") -> list[dict[str, Any]]:
     """Label clips of features: a list of `label` and `probabilities` by class name; of several runs their mean.
+
+    Runs that estimate dimensions answer with `values` by the name of each instead.
 
     If the model normalises each speaker, the clips are taken to be of one unknown speaker, and every answer notes it
     under `normalised_as`.
@@ -93,29 +102,34 @@ def predict(run: Run | Sequence[Run], features: Iterable[NDArray[Any]], device: 
         values = torch.from_numpy(np.ascontiguousarray(_checked(clip, config.bands)))[None]
         batch = Batch(values, torch.tensor([len(clip)]), torch.tensor([0]), torch.tensor([0]))
         shares = np.mean([member(batch) for member in members], axis=0)
-        answers.append({**_answer(shares, config.classes), **remark})
+        answers.append({**_answer(shares, config), **remark})
     return answers
 
 
 def _member(run: Run, features: Iterable[NDArray[Any]], device: str) -> Callable[[Batch], NDArray[np.float64]]:
-    """Return what gives the probabilities of a run for a batch of one clip, array [classes]."""
+    """Return what gives the probabilities of a run for a batch of one clip, array [classes], or its estimates."""
     execution = Execution.of(run.config.model, run.config.settings, run.config.training, device)
     model, normalisation = execution.place(run.model).eval(), run.normalisation
     if normalisation is not None and normalisation.kind == "speaker":
         normalisation = fit_unknown_speaker(list(features), run.config.bands, single=normalisation.single)
     normalise = normalisation.normaliser(execution.device) if normalisation else None
 
-    def probabilities(batch: Batch) -> NDArray[np.float64]:
+    dimensions = Dimensions(run.config.dimensions)
+
+    def answer(batch: Batch) -> NDArray[np.float64]:
         batch = batch.to(execution.device)
-        logits = execution.logits(model, normalise(batch) if normalise else batch)
-        shares: NDArray[np.float64] = logits.softmax(1)[0].cpu().double().numpy()
+        outputs = execution.logits(model, normalise(batch) if normalise else batch)
+        if dimensions.names:
+            shares = dimensions.values(outputs[0].cpu().double().numpy())
+        else:
+            shares = outputs.softmax(1)[0].cpu().double().numpy()
         if not np.isfinite(shares).all():
             raise CheckpointError(
                 f"run {run.folder}: its answer is not a number, its weights are too large. Train again."
             )
         return shares
 
-    return probabilities
+    return answer
 
 
 def _checked(clip: NDArray[Any], bands: int) -> NDArray[Any]:
@@ -124,9 +138,18 @@ def _checked(clip: NDArray[Any], bands: int) -> NDArray[Any]:
     return clip
 
 
-def _answer(shares: NDArray[np.float64], classes: Sequence[str]) -> dict[str, Any]:
-    probabilities = {name: float(share) for name, share in zip(classes, shares, strict=True)}
-    return {"label": classes[int(shares.argmax())], "probabilities": probabilities}
+def _answer(shares: NDArray[np.float64] | None, config: RunConfig) -> dict[str, Any]:
+    """Return the answer to a clip; to one that is silent or cannot be read, for which there are no shares, none."""
+    named = {} if shares is None else dict(zip(config.outputs, shares.tolist(), strict=True))
+    if config.dimensions:
+        return {"values": named}
+    return {"label": None if shares is None else config.classes[int(shares.argmax())], "probabilities": named}
+
+
+def answers_of(answer: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the probabilities of an answer by class, or its values by dimension; empty where there is no answer."""
+    found: Mapping[str, float] = answer["values"] if "values" in answer else answer["probabilities"]
+    return found
 
 
 @dataclass(frozen=True)
@@ -167,9 +190,9 @@ def predict_files(
     Returns
     -------
     list of dict
-        Of each file `file`, `label`, `probabilities` by class name (of windows: their mean) and `outside`: how the
-        recording differs from those that the model was trained on. With a window also `timeline`, a list of `start`,
-        `end` (seconds), `label` and `probabilities` of each; a silent window has no label.
+        Of each file `file`, `label`, `probabilities` by class name (of windows: their mean), or `values` by the name of
+        a dimension, and `outside`: how the recording differs from those that the model was trained on. With a window
+        also `timeline`, a list of `start`, `end` (seconds) and the answer to each; to a silent window there is none.
 
     Raises
     ------
@@ -214,8 +237,8 @@ def _file_answer(
 ) -> dict[str, Any]:
     """Combine the answers to the pieces of one file, or give the reason why it has none."""
     if isinstance(pieces, AudioError):
-        return {"label": None, "probabilities": {}, "outside": [], "reason": str(pieces)}
-    found = [next(answers) if piece.frames else {"label": None, "probabilities": {}} for piece in pieces]
+        return {**_answer(None, runs[0].config), "outside": [], "reason": str(pieces)}
+    found = [next(answers) if piece.frames else _answer(None, runs[0].config) for piece in pieces]
     outside, known = [], _trained_frames(runs)
     frames = [piece.frames for piece in pieces if piece.frames]
     if known and not known[0] <= min(frames) <= max(frames) <= known[1]:
@@ -223,13 +246,14 @@ def _file_answer(
         outside = [f"{counts} frames, where the clips of the training have {known[0]:,} to {known[1]:,}"]
     if not in_windows:
         return {**found[0], "outside": outside}
+    kept = ("label", "probabilities", "values")
     timeline = [
-        {"start": piece.start, "end": piece.end, "label": one["label"], "probabilities": one["probabilities"]}
+        {"start": piece.start, "end": piece.end, **{key: one[key] for key in kept if key in one}}
         for piece, one in zip(pieces, found, strict=True)
     ]
-    labelled = [one for one in found if one["label"] is not None]
-    shares = np.mean([list(one["probabilities"].values()) for one in labelled], axis=0)
-    whole = {**labelled[0], **_answer(shares, runs[0].config.classes)}
+    answered = [one for one in found if answers_of(one)]
+    shares = np.mean([list(answers_of(one).values()) for one in answered], axis=0)
+    whole = {**answered[0], **_answer(shares, runs[0].config)}
     return {**whole, "outside": outside, "timeline": timeline}
 
 
@@ -326,18 +350,21 @@ def _standard_input() -> bytes:
 def write_answers(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
     """Write the answers of `predict_files` as JSON, or as a CSV table with a row for each file or window.
 
-    Its columns are `file, start, end, label, reason, outside` and `p(CLASS)` for each class.
+    Its columns are `file, start, end, label, reason, outside` and `p(CLASS)` for each class; of dimensions
+    `file, start, end, reason, outside` and each by its name.
     """
     if path.suffix == ".json":
         write_atomically(path, (json.dumps(answers, indent=2, allow_nan=False) + "\n").encode())
         return
-    classes = next(list(answer["probabilities"]) for answer in answers if answer["probabilities"])
+    names, labelled = next(list(answers_of(one)) for one in answers if answers_of(one)), "label" in answers[0]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["file", "start", "end", "label", "reason", "outside", *(f"p({name})" for name in classes)])
+    shown = [f"p({name})" for name in names] if labelled else names
+    table.writerow(["file", "start", "end", *(["label"] if labelled else []), "reason", "outside", *shown])
     for answer in answers:
         for one in answer.get("timeline", [answer]):
-            columns = [one.get("start", ""), one.get("end", ""), one["label"] or "", answer.get("reason", "")]
-            shares = [one["probabilities"].get(name, "") for name in classes]
+            label = [one["label"] or ""] if labelled else []
+            columns = [one.get("start", ""), one.get("end", ""), *label, answer.get("reason", "")]
+            shares = [answers_of(one).get(name, "") for name in names]
             table.writerow([answer["file"], *columns, "; ".join(answer["outside"]), *shares])
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

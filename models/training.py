@@ -16,15 +16,17 @@ from models.batches.loader import Sides
 from models.batches.normalisation import describe_normalisation, speakers_of
 from models.batches.residence import resolve_residence, resolve_shuffle
 from models.errors import TrainingError
+from models.estimation import Dimensions, describe_dimensions
 from models.execution import Execution, arithmetic, check_padding, keep_freed_memory
 from models.networks import build_model, model_card
 from models.optimisation.distributed import ALONE, Ranks, refuse_ranks
 from models.optimisation.losses import class_weights
 from models.optimisation.optimisers import check_modules
+from models.runs.description import describe_dataset, describe_items, library_versions
 from models.runs.folders import has_begun, hold_run
 from models.runs.provenance import describe_provenance
 from models.runs.records import read_result
-from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions, start_run
+from models.runs.run import RunConfig, start_run
 from models.training_loop import SilentTraining, Trainer, TrainingProgress
 from models.training_spec import TrainingSpec
 
@@ -51,23 +53,26 @@ def configure(
     if not len(sides.train):
         raise TrainingError(f"dataset {sides.train.name}: the training side of split {split!r} has no rows.")
     _check_rows(sides, spec)
-    check_model(model, settings or {}, spec, len(sides.train.classes), sides.train.bands)
+    names = spec.dimensions
+    classes = () if names else tuple(sides.train.classes)
+    check_model(model, settings or {}, spec, len(classes or names), sides.train.bands)
     return RunConfig(
         model=model,
         settings=dict(settings or {}),
         training=replace(spec, shuffle=resolve_shuffle(spec, sides.train)),
-        classes=tuple(sides.train.classes),
+        classes=classes,
         bands=sides.train.bands,
         dataset=describe_dataset(sides.train),
         split=split,
         rows={name: len(view) for name, view in zip(Sides._fields, sides, strict=True)},
-        items={name: describe_items(view) for name, view in zip(Sides._fields, sides, strict=True)},
+        items={name: describe_items(view, names) for name, view in zip(Sides._fields, sides, strict=True)},
         trained_on={"frames": [int(sides.train.frames.min()), int(sides.train.frames.max())]},
         leaks=dict(leaks or {}),
         normalisation=describe_normalisation(spec),
         recipe=dict(recipe or {}),
         versions=library_versions(),
         made=describe_provenance(sides.train),
+        dimensions=describe_dimensions(sides.train, names) if names else {},
         sexes=dict(getattr(sides.train, "sexes", {})),
     )
 
@@ -85,9 +90,10 @@ def check_model(
         If padding is `joined` and the model would mix the clips up.
     """
     check_padding(model, settings, spec)
-    if spec.modules:
+    if spec.modules or spec.dimensions:
         card = model_card(model)
-        check_modules(build_model(model, classes or card.classes, bands or card.bands, **settings), spec)
+        outputs, regression = classes or len(spec.dimensions) or card.classes, bool(spec.dimensions)
+        check_modules(build_model(model, outputs, bands or card.bands, regression=regression, **settings), spec)
 
 
 def _check_rows(sides: Sides, spec: TrainingSpec) -> None:
@@ -98,6 +104,8 @@ def _check_rows(sides: Sides, spec: TrainingSpec) -> None:
             "Choose another split or setting."
         )
     class_weights(spec, sides.train.classes, torch.zeros(1, dtype=torch.int64))
+    for view in sides if spec.dimensions else ():
+        Dimensions({name: {} for name in spec.dimensions}).truth(view)  # every row has its numbers
     for label in spec.repeat:
         if label not in sides.train.classes:
             raise UnknownNameError("label of repeat", label, sides.train.classes)
@@ -144,6 +152,10 @@ def train(
     """
     if ranks.count == 1:
         refuse_ranks("this command")
+    elif config.dimensions:
+        raise TrainingError(
+            "1 - CCC of a batch is no sum over its clips, which several processes could share: train in one."
+        )
     execution = Execution.of(config.model, config.settings, config.training, ranks.device(device))
     if not resume:
         resolve_residence(config.training, sides.train, execution.device)  # refused before a folder is made

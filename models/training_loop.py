@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from featurestore.corpus.splits.leakage import class_notes
 from featurestore.files import write_atomically
 from models.batches.loader import Batch, Sides, ViewDataset
 from models.batches.normalisation import SCOPES, fit
@@ -23,16 +22,17 @@ from models.batches.residence import reside, resolve_residence, view_bytes
 from models.batches.samplers import make_sampler
 from models.batches.spec_augment import SpecAugment
 from models.errors import TrainingError
-from models.evaluation import Evaluation, evaluate_model, has_copies, measure_view
+from models.estimation import Estimation
+from models.evaluation import Evaluation
 from models.execution import Execution, device_name
-from models.figures.running_metrics import GradientNorms, RunningMetrics
+from models.figures.running_metrics import GradientNorms
 from models.layers.convolution import has_batch_norm, population_statistics
-from models.networks import build_model, count_parameters
+from models.networks import count_parameters
+from models.objectives import objective_of
 from models.optimisation.distributed import ALONE, Ranks
-from models.optimisation.losses import make_loss
 from models.optimisation.optimisers import make_optimiser, set_rate
 from models.optimisation.schedules import ScheduleStep, best_epoch, rate_factor, stale_epochs
-from models.reports.plots import figures_of, write_confusion, write_figure
+from models.reports.plots import figures_of, write_figure
 from models.runs.checkpoint import write_json
 from models.runs.records import predictions_name, write_predictions, write_sides
 from models.runs.run import RunConfig, write_model
@@ -104,9 +104,9 @@ class Trainer:
     ) -> None:
         self.sides, self.config, self.folder, self.ranks = sides, config, folder, ranks
         self.progress, self.spec = progress, config.training
-        spec, classes = config.training, config.classes
-        self.notes = class_notes({side: set(view.labels.tolist()) for side, view in sides._asdict().items()}, classes)
-        data, *others = [ViewDataset(view, classes) for view in sides]  # the labels of all sides have to fit
+        spec, self.objective = config.training, objective_of(config)
+        self.notes = self.objective.notes(sides)
+        data, *others = map(self.objective.dataset, sides)  # the targets of all sides have to fit
         place = resolve_residence(spec, sides.train, execution.device)
         if place != "none":
             size = view_bytes(sides.train) / 1e6
@@ -117,12 +117,12 @@ class Trainer:
         self.execution = execution.normalising(fit(spec, [self.data, *others]))
         self.masks = SpecAugment(spec, ranks.rank, ranks.count)
         self.sampler = make_sampler(self.data, spec)
-        model = build_model(config.model, len(classes), config.bands, seed=spec.seed, **config.settings)
+        model = config.build(seed=spec.seed)
         model = execution.place(model)
         if spec.compile:
             model.compile(dynamic=True)  # in place, so that weights keep their names; batches differ in length
-        self.loss = make_loss(spec, classes, data.targets).to(execution.device)
-        running = RunningMetrics(len(classes), execution.device)
+        self.loss = self.objective.loss(spec, data).to(execution.device)
+        running = self.objective.running(execution.device)
         norms = GradientNorms(model) if spec.gradient_norms else None
         self.state = TrainingState(model, make_optimiser(model, spec), running, norms=norms)
         self.state.load(folder, config.id, ranks)
@@ -181,7 +181,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(state.model.parameters(), self.spec.clip_norm)
         state.optimiser.step()
         if counted:
-            state.running_metrics.add(losses.plain, logits, batch.labels)
+            self.objective.count(state.running_metrics, losses, logits, batch.labels)
         counters.step += 1
         counters.clips += len(rows)
         loss = float(mean) if self._reports else 0.0  # waits for the device, so before the clock is read
@@ -213,7 +213,7 @@ class Trainer:
                 when = " before each validation" if deciding else ""
                 self.progress.stage(f"measuring batch-norm statistics of the training side{when}")
             measure_population(model, self.data, spec, self.execution, batches)
-        return measure_view(model, self.sides.validation, self.config.classes, self.execution).figures()
+        return self.objective.measure(model, self.sides.validation, self.execution)
 
     def _close_epoch(self, trained: dict[str, Any], validated: dict[str, Any]) -> None:
         counters = self.state.counters
@@ -249,7 +249,7 @@ class Trainer:
             model.load_state_dict(self.state.best)
         self.progress.stage("evaluating on validation and test")
         evaluations = {
-            name: evaluate_model(model, view, self.config.classes, self.execution, vote=has_copies(view))
+            name: self.objective.judge(model, view, self.execution)
             for name, view in (("validation", self.sides.validation), ("test", self.sides.test))
         }
         write_sides(folder, self.sides._asdict())
@@ -258,7 +258,7 @@ class Trainer:
             for figure in figures_of(history):
                 write_figure(figure.draw(history), folder / figure.file)
             for side, evaluation in evaluations.items():
-                write_confusion(evaluation.confusion, self.config.classes, side, folder / f"confusion-{side}")
+                self.objective.draw(evaluation, side, folder)
         except Exception as error:  # whatever goes wrong here, the run itself is complete
             self.progress.stage(
                 f"the run is complete, but its plots could not be drawn ({error}): "
@@ -266,7 +266,7 @@ class Trainer:
             )
         return result
 
-    def _write(self, evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+    def _write(self, evaluations: Mapping[str, Evaluation | Estimation]) -> dict[str, Any]:
         """Write weights, predictions and, last, `summary.json`, which makes a run complete; remove the checkpoint.
 
         Return the metrics of the epoch whose weights are kept, and the cost of the training.

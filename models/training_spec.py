@@ -14,8 +14,10 @@ LARGEST_COUNT = 2**31 - 1
 """The largest whole number of a setting but `seed`; nobody trains so long, and sums of them fit into 64 bits."""
 MOST_TIMES = 1_000_000
 """How often an epoch can repeat rows of a label."""
-MONITORS = ("loss", "accuracy", "uar")
-"""Metrics of the validation side that can be monitored."""
+MONITORS = ("loss", "accuracy", "uar", "ccc")
+"""Metrics of the validation side that can be monitored: accuracy and UAR of classes, CCC of dimensions."""
+CLASSES = ("label",)
+"""Targets that are classes; others are names of dimensions."""
 PADDING_SIDES = ("left", "right", "joined")
 """Where a batch pads its clips; `joined` puts them one after the other instead."""
 CHOICES = {
@@ -52,6 +54,9 @@ BEFORE: Mapping[str, Any] = {"normalisation": "none"}
 class TrainingSpec:
     """Every setting of a training; the defaults are those of system A (the MathWorks example)."""
 
+    target: str = "label"
+    """What is learnt: the class that is the `label`, by cross entropy; or dimensions, which are fields of numbers such
+    as `valence,arousal,dominance`, by 1 - CCC (Lin 1989), the mean over dimensions for each batch."""
     normalisation: str = "training"
     """Features are brought to mean 0 and deviation 1 over `training` (the training side), `everything` (all sides: it
     sees the test side's features), each `speaker` (transductive: the test speakers' own rows), each `utterance`, or
@@ -104,7 +109,7 @@ class TrainingSpec:
     warmup_epochs: int = 0
     """The rate rises in a straight line, step by step, over this many epochs first."""
     keep_monitor: str = ""
-    """The metric that selects the `best` epoch, if not `monitor`, which then only stops: `loss`, `accuracy`, `uar`."""
+    """The metric that selects the `best` epoch, if not `monitor`, which then only stops; one that `monitor` takes."""
     class_weights: str | dict[str, float] = field(default="none", hash=False)
     """Weights of the classes in the loss: `none`, `balanced` (inverse frequency over the training side) or a table of
     labels; one that it leaves out has weight 1."""
@@ -145,7 +150,7 @@ class TrainingSpec:
     keep: str = "last"
     """`last` epoch (the source) or the `best` by the validation metric `monitor`."""
     monitor: str = "loss"
-    """`loss`, `accuracy` or `uar` on the validation side."""
+    """`loss`, `accuracy`, `uar` or, of dimensions, `ccc` on the validation side."""
     patience: int = 0
     """Stop after this many epochs without a better `monitor`; 0 never stops early."""
     seed: int = 0
@@ -173,6 +178,7 @@ class TrainingSpec:
         self._check_ranges()
         self._check_modules()
         self._check_labels()
+        self._check_target()
 
     def _check_ranges(self) -> None:
         fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
@@ -233,6 +239,35 @@ class TrainingSpec:
                 raise SpecError(f"training: repeat.{label} must be {known}, not {times}.")
         if self.balance and self.repeat:
             raise SpecError("training: balance makes all classes equal: leave out balance or repeat.")
+
+    def _check_target(self) -> None:
+        """Refuse names that are none, and settings of classes where dimensions are learnt and the other way round."""
+        names = self.dimensions
+        if not all(names) or len(set(names)) < len(names):
+            raise SpecError(f"training: target must name each dimension once, as valence,arousal, not {self.target!r}.")
+        monitors = {self.monitor, self.keep_monitor} - {"", "loss"}
+        wrong = sorted(monitors & {"accuracy", "uar"} if names else monitors & {"ccc"})
+        if wrong:
+            right = "ccc" if names else "accuracy or uar"
+            raise SpecError(
+                f"training: {wrong[0]} cannot be monitored for the target {self.target}: use {right} or loss."
+            )
+        of_classes = {
+            "class_weights": self.class_weights != "none",
+            "label_smoothing": self.label_smoothing > 0,
+            "balance": self.balance,
+            "repeat": bool(self.repeat),
+        }
+        if names:
+            for setting in (setting for setting, given in of_classes.items() if given):
+                raise SpecError(f"training: {setting} is about classes, and the target is {self.target}: leave it out.")
+            if self.batch_size < 2:
+                raise SpecError("training: 1 - CCC needs a batch_size of 2 or more: one clip has no variance.")
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The names of the dimensions that are learnt; none where classes are."""
+        return () if self.target in CLASSES else tuple(name.strip() for name in self.target.split(","))
 
     @property
     def masks(self) -> bool:

@@ -17,7 +17,7 @@ from featurestore.checksummed_json import canonical_json, parsed
 from featurestore.errors import FeatureStoreError
 from featurestore.typed_values import check_fields
 from models.errors import CheckpointError
-from models.figures.running_metrics import GradientNorms, RunningMetrics
+from models.figures.running_metrics import GradientNorms, RunningConcordance, RunningMetrics
 from models.optimisation.distributed import ALONE, Ranks
 from models.optimisation.optimisers import optimiser_tensors, restore_optimiser
 from models.runs.checkpoint import read_tensors, write_tensors
@@ -67,7 +67,7 @@ class TrainingState:
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
-    running_metrics: RunningMetrics
+    running_metrics: RunningMetrics | RunningConcordance
     """Of the epoch under way."""
     counters: Counters = field(default_factory=Counters)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -83,13 +83,13 @@ class TrainingState:
         """Go on to the next epoch, with nothing counted in it."""
         counters = self.counters
         counters.epoch, counters.step, counters.losses, counters.norms = counters.epoch + 1, 0, [], []
-        self.running_metrics = RunningMetrics(self.running_metrics.classes, self.running_metrics.loss.device)
+        self.running_metrics = self.running_metrics.cleared()
         if self.norms:
             self.norms.clear()
 
     def save(self, folder: Path, config: str, ranks: Ranks = ALONE) -> None:
         """Write the state of all ranks into a run folder, atomically; the first rank does."""
-        own = self.running_metrics.tensors(), random_state(self.running_metrics.loss.device)
+        own = self.running_metrics.tensors(), random_state(next(self.model.parameters()).device)
         by_rank = [ranks.gather(named) for named in own]  # every rank takes part, and only the first one writes
         if not ranks.first:
             return

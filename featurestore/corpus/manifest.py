@@ -146,6 +146,21 @@ class Scheme:
 
 
 @dataclass(frozen=True, slots=True)
+class Dimension:
+    """A field that holds an amount, such as a rating of valence, which a model can learn as a number."""
+
+    name: str
+    low: float
+    """Lower end of the scale."""
+    high: float
+    """Upper end of the scale."""
+    title: str = ""
+    """What the ends of the scale mean, and how one number was made of several ratings."""
+    field: str = ""
+    """The field that holds it; empty where it is called so itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class SideRule:
     """A split of a corpus's own: values of a field decide the side, and some groups of training validate."""
 
@@ -333,6 +348,8 @@ class Manifest:
     """Lists of recordings beside the audio."""
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
     """Selections and mappings of labels by name."""
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
+    """Fields that hold amounts on a scale, by the name that they are learnt under."""
     side_rules: Mapping[str, SideRule] = field(default_factory=dict)
     """Splits of this corpus's own by name, `[sides.NAME]` in the manifest."""
     protocols: Mapping[str, Protocol] = field(default_factory=dict)

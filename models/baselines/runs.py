@@ -19,9 +19,10 @@ from models.errors import TrainingError
 from models.evaluation import Evaluation
 from models.figures.predictions import Predictions
 from models.runs.checkpoint import write_json
+from models.runs.description import describe_dataset, describe_items, library_versions
 from models.runs.provenance import describe_provenance
 from models.runs.records import predictions_name, write_predictions, write_sides
-from models.runs.run import RunConfig, describe_dataset, describe_items, library_versions
+from models.runs.run import RunConfig
 from models.training_spec import TrainingSpec
 
 SCOPES = ("training", "speaker", "utterance", "none")

@@ -69,6 +69,9 @@ class FeatureView(Protocol):
     def classes(self) -> tuple[str, ...]:
         """All label names, sorted."""
 
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return what a dimension such as `valence` is of each row, `array [rows]`; NaN where it has none."""
+
     @property
     def paths(self) -> tuple[str, ...]:
         """Path of each row's recording."""
@@ -124,7 +127,7 @@ class Batch:
     starts: Tensor
     """First real frame of each clip, int64 `[batch]`."""
     labels: Tensor
-    """Positions in the class list, int64 `[batch]`."""
+    """Positions in the class list, int64 `[batch]`; of dimensions their numbers, float32 `[batch, dimensions]`."""
     rows: Tensor | None = None
     """Row of each clip in the view, int64 `[batch]` on the CPU; None for clips of no view."""
 
@@ -147,8 +150,13 @@ class Batch:
         return replace(self, features=self.features.pin_memory(), labels=self.labels.pin_memory())
 
 
-class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
+class ViewDataset(Dataset[tuple[NDArray[Any], Any]]):
     """A view as a torch `Dataset` with class numbers for labels, in the order of `classes`, the model's outputs.
+
+    Parameters
+    ----------
+    targets : Tensor, optional
+        What is learnt of each row in place of class numbers, `[rows, ...]`.
 
     Raises
     ------
@@ -156,9 +164,12 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
         If a row's label is not among the classes.
     """
 
-    def __init__(self, view: FeatureView, classes: Sequence[str]) -> None:
+    def __init__(self, view: FeatureView, classes: Sequence[str], targets: Tensor | None = None) -> None:
         self.view = view
         self.classes = tuple(classes)
+        if targets is not None:
+            self.targets = targets
+            return
         number = {name: position for position, name in enumerate(self.classes)}
         unknown = sorted(set(view.labels.tolist()) - set(number))
         if unknown:
@@ -168,9 +179,9 @@ class ViewDataset(Dataset[tuple[NDArray[Any], int]]):
     def __len__(self) -> int:
         return len(self.view)
 
-    def __getitem__(self, row: int) -> tuple[NDArray[Any], int]:
-        """Return features `array [frames, bands]` and the class number of a row."""
-        return self.view[row][0], int(self.targets[row])
+    def __getitem__(self, row: int) -> tuple[NDArray[Any], Any]:
+        """Return features `array [frames, bands]` and the class number, or other target, of a row."""
+        return self.view[row][0], self.targets[row].tolist()
 
     def __getitems__(self, rows: Sequence[int]) -> RowRequest:
         """Name the rows of a batch; `PadCollate` reads them straight into the batch."""

@@ -103,7 +103,7 @@ class RamDataset(ViewDataset):
     """A dataset whose rows lie in RAM; `DamagedObjectError` if a chunk of them is damaged."""
 
     def __init__(self, dataset: ViewDataset) -> None:
-        super().__init__(dataset.view, dataset.classes)
+        super().__init__(dataset.view, dataset.classes, dataset.targets)
         self._ends = np.cumsum(self.view.frames, dtype=np.int64)
         frames = int(self._ends[-1]) if len(self._ends) else 0
         self._rows = np.empty((frames, self.view.bands), np.dtype(self.view.features.dtype))
@@ -122,10 +122,10 @@ class RamDataset(ViewDataset):
     def expect(self, rows: Iterable[int]) -> None:
         """Do nothing: the rows are here."""
 
-    def __getitem__(self, row: int) -> tuple[NDArray[Any], int]:
-        """Return features `array [frames, bands]` and the class number of a row."""
+    def __getitem__(self, row: int) -> tuple[NDArray[Any], Any]:
+        """Return features `array [frames, bands]` and the class number, or other target, of a row."""
         stop = int(self._ends[row])
-        return self._rows[stop - int(self.view.frames[row]) : stop], int(self.targets[row])
+        return self._rows[stop - int(self.view.frames[row]) : stop], self.targets[row].tolist()
 
     def read(self, rows: NDArray[np.int64], out: NDArray[Any], *, left: bool = False) -> None:
         """Copy rows into `out [rows, longest, bands]`, padded with 0."""
@@ -146,7 +146,7 @@ class DeviceDataset(ViewDataset):
     """A dataset whose rows lie on a device, where batches are gathered; `DamagedObjectError` if a chunk is damaged."""
 
     def __init__(self, dataset: ViewDataset, device: torch.device) -> None:
-        super().__init__(dataset.view, dataset.classes)
+        super().__init__(dataset.view, dataset.classes, dataset.targets)
         self.device = device
         order = shard_by_shard(self.view)
         frames = self.view.frames[order].astype(np.int64)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from featurestore.checksummed_json import canonical_json
-from featurestore.errors import StorageError, UnknownNameError
+from featurestore.errors import SpecError, StorageError, UnknownNameError
 from featurestore.registry import formats_in
 from models.errors import CheckpointError
 from models.exports.plain import Classifier, plain
@@ -57,7 +57,7 @@ def export_model(run: Run, to: str, out: Path) -> Path:
     UnknownNameError
         If there is no such format.
     SpecError
-        If the network cannot be exported.
+        If the network cannot be exported, or estimates dimensions.
     StorageError
         If a file stands there.
     MissingPackageError
@@ -68,6 +68,11 @@ def export_model(run: Run, to: str, out: Path) -> Path:
     known = formats()
     if to not in known:
         raise UnknownNameError("model format", to, known)
+    if run.config.dimensions:
+        raise SpecError(
+            f"run {run.folder} estimates {', '.join(run.config.dimensions)}, and files hold classifiers alone: use "
+            "'featurestore predict'."
+        )
     if out.exists():
         raise StorageError(f"{str(out)!r} exists: give --out another path.")
     network = plain(run)

@@ -70,7 +70,7 @@ def compare(
     if not len(ordered[0]):
         raise RunError(f"{names[0]} has no items on this side: there is nothing to compare.")
     ours, theirs = ordered[: len(first)], ordered[len(first) :]
-    clusters = _clusters(ours[0].speakers, unit)
+    clusters = exchanged(ours[0].speakers, unit)
     differences = _weighted_differences(ours, theirs)
     sums = np.zeros((len(clusters), len(TRACKED)))
     np.add.at(sums, clusters.numbers, differences)
@@ -207,7 +207,8 @@ def _check_same(one: Predictions, other: Predictions, name: str, other_name: str
     )
 
 
-def _clusters(speakers: Sequence[str | None], unit: str) -> Clusters:
+def exchanged(speakers: Sequence[str | None], unit: str) -> Clusters:
+    """Return what a test exchanges as a whole; `RunError` if it cannot be what `unit` asks for."""
     if unit not in UNITS:
         raise RunError(f"the unit of a comparison is one of {', '.join(UNITS)}, not {unit!r}.")
     if unit == "items":

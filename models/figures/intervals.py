@@ -105,6 +105,32 @@ def jackknife(confusions: NDArray[np.float64], groups: Sequence[slice], signs: S
     B. Efron and C. Stein, The jackknife estimate of variance, Annals of Statistics 9 (1981).
     F. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics Bulletin 2 (1946).
     """
+    whole = confusions.sum(axis=0)
+    fewest = max(2, fewest_speakers(confusions)[0])  # of a class of one speaker only accuracy has an interval
+    freedom = np.array([len(confusions) - 1, *[fewest - 1] * (len(MEASURES) - 1)], np.float64)
+    return spreads_of_figures(measures(whole), measures(whole - confusions), groups, signs, freedom)
+
+
+def spreads_of_figures(
+    figures: NDArray[np.float64],
+    left_out: NDArray[np.float64],
+    groups: Sequence[slice],
+    signs: Sequence[int],
+    freedom: NDArray[np.float64],
+) -> list[Spread]:
+    """Return the `jackknife` spread of each of some figures.
+
+    Parameters
+    ----------
+    figures : array [runs, figures]
+        Of all items.
+    left_out : array [speakers, runs, figures]
+        Without each speaker.
+    groups, signs
+        As `jackknife` takes them.
+    freedom : array [figures]
+        Degrees of freedom of the variance over speakers.
+    """
 
     def signed(figures: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map `[..., runs, figures]` to the signed sum of the means over groups, `[..., figures]`."""
@@ -112,12 +138,8 @@ def jackknife(confusions: NDArray[np.float64], groups: Sequence[slice], signs: S
         total: NDArray[np.float64] = np.sum(means, axis=0)
         return total
 
-    whole, speakers = confusions.sum(axis=0), len(confusions)
-    figures = measures(whole)
-    left_out = signed(measures(whole - confusions))
-    variance = (speakers - 1) / speakers * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-    fewest = max(2, fewest_speakers(confusions)[0])  # of a class of one speaker only accuracy has an interval
-    freedom = np.array([speakers - 1, *[fewest - 1] * (figures.shape[-1] - 1)], np.float64)
+    speakers, without = len(left_out), signed(left_out)
+    variance = (speakers - 1) / speakers * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
     runs = [figures[group] for group in groups]
     if min(map(len, runs)) >= FEWEST_SEEDS:
         parts = [(variance, freedom), *((one.var(axis=0, ddof=1) / len(one), len(one) - 1) for one in runs)]
@@ -163,7 +185,7 @@ def spreads_of(
     return found, none
 
 
-def described(runs: Sequence[Sequence[Predictions]], clusters: Clusters, none: dict[str, str]) -> dict[str, Any]:
+def described(runs: Sequence[Sequence[object]], clusters: Clusters, none: dict[str, str]) -> dict[str, Any]:
     """Return what intervals of groups of runs are over, as JSON values."""
     seeds = min(map(len, runs))
     return {
@@ -205,14 +227,14 @@ def intervals(runs: Sequence[Predictions]) -> dict[str, Any]:
     return {"interval": found, "interval_over": described([runs], clusters, none)}
 
 
-def intervals_in_words(over: Mapping[str, Any]) -> str:
-    """Say what intervals are over, and why a measure has none, from `interval_over`."""
+def intervals_in_words(over: Mapping[str, Any], called: Mapping[str, str] = DISPLAY) -> str:
+    """Say what intervals are over, and why a measure has none, from `interval_over`; `called` names the measures."""
     none = over["none"]
     why = "; ".join(
-        f"none for {' and '.join(DISPLAY[name] for name in none if none[name] == reason)}: {reason}"
+        f"none for {' and '.join(called[name] for name in none if none[name] == reason)}: {reason}"
         for reason in dict.fromkeys(none.values())
     )
-    if len(none) == len(MEASURES) and len(set(none.values())) == 1:
+    if len(none) == len(called) and len(set(none.values())) == 1:
         return f"not given: {next(iter(none.values()))}"
     seeds = f" and {over['seeds']} seeds" if over["seeds"] >= FEWEST_SEEDS else ""
     method = f"by the jackknife over {over['count']} speakers{seeds}: what {over['covers']} would give"

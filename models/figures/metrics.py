@@ -18,8 +18,15 @@ Confusion = NDArray[np.int64]
 MEASURES = ("accuracy", "uar", "macro_f1")
 TRACKED = MEASURES[:2]
 """Measured after each epoch and in each fold."""
+TRACKED_OF_DIMENSIONS = ("ccc",)
+"""The same where dimensions are estimated: the mean over them, see `models.figures.concordance`."""
 DISPLAY: Mapping[str, str] = {"accuracy": "accuracy (WA)", "uar": "UAR (UA)", "macro_f1": "macro F1"}
 """What a measure is called wherever people read it."""
+
+
+def tracked_in(figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the measures that the figures of a side have: those of classes or of dimensions."""
+    return TRACKED_OF_DIMENSIONS if "ccc" in figures else TRACKED
 
 
 def confusion_matrix(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> Confusion:
@@ -117,7 +124,8 @@ def mean_and_deviation(figures: Sequence[Mapping[str, float | None]]) -> dict[st
     They have no interval here: seeds differ for other reasons than speakers do, and folds share training data. See
     `models.figures.intervals`.
     """
-    columns = {name: [f[name] for f in figures if f[name] is not None] for name in TRACKED}
+    names = tracked_in(figures[0]) if figures else TRACKED
+    columns = {name: [f[name] for f in figures if f[name] is not None] for name in names}
     values = {name: np.array(column, dtype=float) for name, column in columns.items() if column}
     return {
         "mean": {name: float(column.mean()) for name, column in values.items()},

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from models.figures import metrics
+from models.figures import concordance, metrics
 
 
 class RunningMetrics:
@@ -40,6 +40,10 @@ class RunningMetrics:
         confusion = self.confusion
         return metrics.tracked(confusion, float(self.loss) / max(int(confusion.sum()), 1))
 
+    def cleared(self) -> RunningMetrics:
+        """Return new sums of the same kind, with nothing counted."""
+        return RunningMetrics(self.classes, self.loss.device)
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the sums, for a checkpoint."""
         return {"loss": self.loss, "cells": self.cells}
@@ -48,6 +52,38 @@ class RunningMetrics:
         """Take up the sums of a checkpoint."""
         self.loss.copy_(tensors["loss"].reshape(()))
         self.cells.copy_(tensors["cells"].reshape(self.cells.shape))
+
+
+class RunningConcordance:
+    """Sums over the batches of a pass in which dimensions are estimated, float64: their moments."""
+
+    def __init__(self, dimensions: int, device: torch.device) -> None:
+        self.sums = torch.zeros(dimensions, 6, dtype=torch.float64, device=device)
+
+    def add(self, outputs: Tensor, truth: Tensor) -> None:
+        """Count a batch: outputs and truth `[batch, dimensions]`."""
+        x, y = truth.double(), outputs.detach().double()
+        self.sums += torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y], 2).sum(0)
+
+    def figures(self) -> dict[str, float | None]:
+        """Return the CCC of all rows, the mean over dimensions, and the loss, 1 - CCC; None where there is none."""
+        sums = self.sums.cpu().numpy()
+        ccc = float(concordance.measures(sums)[:, 0].mean())
+        if np.isnan(ccc) and np.isfinite(sums).all():
+            return {"loss": None, "ccc": None}
+        return {"loss": 1 - ccc, "ccc": ccc}  # not finite where an answer is not, which ends a training
+
+    def cleared(self) -> RunningConcordance:
+        """Return new sums of the same kind, with nothing counted."""
+        return RunningConcordance(len(self.sums), self.sums.device)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the sums, for a checkpoint."""
+        return {"sums": self.sums}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up the sums of a checkpoint."""
+        self.sums.copy_(tensors["sums"].reshape(self.sums.shape))
 
 
 def layer_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:

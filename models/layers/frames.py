@@ -179,6 +179,6 @@ def clips_of_length(
 
 
 def check_sizes(name: str, classes: int, bands: int, *, fits: bool, wanted: str) -> None:
-    """Raise `SpecError` unless there are two classes and the bands fit; `wanted` describes the bands that do."""
-    if classes < 2 or not fits:
+    """Raise `SpecError` unless there are outputs and the bands fit; `wanted` describes the bands that do."""
+    if classes < 1 or not fits:
         raise SpecError(f"{name} needs 2 classes or more and {wanted}, not {classes} and {bands}.")

@@ -45,6 +45,8 @@ class ModelCard:
     """Other numbers of bands that its source has."""
     settings: tuple[str, ...] = ()
     """Names of the network's own settings."""
+    probabilities: bool = False
+    """Whether it answers with (log) probabilities, which no number on a dimension can be."""
 
 
 def published() -> dict[str, ModelCard]:
@@ -82,9 +84,12 @@ def build_model(
     bands: int,
     *,
     seed: int = 0,
+    regression: bool = False,
     **settings: Any,  # noqa: ANN401 (each model's own)
 ) -> nn.Module:
     """Build a model with weights drawn from `seed`.
+
+    With `regression`, its outputs are numbers and not the scores of classes, and one is enough.
 
     The same name, sizes, settings and seed give the same weights, those too that a network leaves to torch's own
     generator, whose state stays as it is.
@@ -100,6 +105,10 @@ def build_model(
     for setting in settings:
         if setting not in card.settings:
             raise UnknownNameError(f"setting of {name}", setting, card.settings)
+    if regression and (card.probabilities or settings.get("softmax")):
+        raise SpecError(f"{name} answers with probabilities of classes: choose another network to learn dimensions.")
+    if classes < 2 and not regression:
+        raise SpecError(f"{name} needs 2 classes or more to tell apart, not {classes}.")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # layers draw weights when they are made; ours replace them later
         try:

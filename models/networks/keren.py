@@ -163,6 +163,7 @@ CARD = ModelCard(
     bands=26,
     other_bands=(25,),
     settings=("task",),
+    probabilities=True,
 )
 STANDARD = replace(
     CARD,

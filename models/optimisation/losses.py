@@ -60,6 +60,24 @@ class ClassificationLoss(nn.Module):
         return Losses(objective, weight, F.cross_entropy(logits.detach(), labels))
 
 
+class ConcordanceLoss(nn.Module):
+    """1 - CCC of a batch, the mean over dimensions; see `models.figures.concordance` for the formula and its source.
+
+    Numbers may have any unit that both share: the CCC of `a x + b` and `a y + b` is that of x and y.
+    """
+
+    least = 1e-8
+    """Added to the denominator, which is 0 where a batch has one number only and all of it is estimated right."""
+
+    def forward(self, outputs: Tensor, truth: Tensor) -> Losses:
+        """Return the losses of outputs and truth `[batch, dimensions]`; nothing waits for the device."""
+        mean, true_mean = outputs.mean(0), truth.mean(0)
+        covariance = ((outputs - mean) * (truth - true_mean)).mean(0)
+        variances = (outputs - mean).square().mean(0) + (truth - true_mean).square().mean(0)
+        objective = 1 - (2 * covariance / (variances + (mean - true_mean).square() + self.least)).mean()
+        return Losses(objective, objective.new_full((), len(outputs)), objective.detach())
+
+
 def make_loss(spec: TrainingSpec, classes: Sequence[str], targets: Tensor) -> ClassificationLoss:
     """Return the loss of a spec for a training side with the class numbers `targets`."""
     return ClassificationLoss(class_weights(spec, classes, targets), spec.label_smoothing)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from featurestore.errors import StorageError
 from featurestore.files import write_atomically
+from models.errors import RunError
 from models.figures.metrics import DISPLAY, TRACKED, recalls
 from models.figures.predictions import Predictions
 from models.reports.folds import ended_runs, pooled_items
@@ -60,6 +61,11 @@ def write_figures(folder: Path, out: Path) -> list[Path]:
         If the files cannot be written.
     """
     runs = RunFolder.of(folder)
+    if read_config(runs.runs()[0]).dimensions:
+        raise RunError(
+            f"{folder} estimates dimensions: its figures are in the run folders (training, estimates-test), and on "
+            "its page. Leave out 'figures'."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,18 +10,21 @@ from urllib.parse import quote
 
 from featurestore.pages.template import render_part
 from models.errors import RunError
-from models.figures import metrics
+from models.figures import concordance, metrics
+from models.figures.estimates import Estimates
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions
+from models.reports.dimensions import dimension_parts
 from models.reports.items import Sounds, item_parts
 from models.reports.paper import paper_parts
 from models.reports.parts import class_table, leak_verdict, measure_table, number, page, paragraph, settings, table
 from models.reports.provenance import conditions, cost, model_rows, origin, terms
 from models.reports.remarks import remarks
 from models.runs.folders import RunFolder, pooled_summary
-from models.runs.records import predictions_name, read_predictions, read_result
+from models.runs.records import holds_estimates, predictions_name, read_estimates, read_predictions, read_result
 from models.runs.run import RunConfig, read_config
 
+CALLED = {**metrics.DISPLAY, **concordance.DISPLAY}
 WORDS = {"fold": "folds", "seed": "seeds"}
 PAGE = "report.html"
 """The page of a run, in its folder."""
@@ -60,7 +63,7 @@ def render_folder(folder: RunFolder, out: Path, against: Sequence[str] = (), sou
     config, summary = configs[0], pooled_summary(ended)
     together = metrics.mean_and_deviation([result["test"] for result in results])
     lead = ", ".join(
-        f"{metrics.DISPLAY[name]} {number(mean)}" + ("" if deviation is None else f" ± {number(deviation)}")
+        f"{CALLED[name]} {number(mean)}" + ("" if deviation is None else f" ± {number(deviation)}")
         for (name, mean), deviation in zip(together["mean"].items(), together["deviation"].values(), strict=True)
     )
     missing = ", ".join(str(run.relative_to(folder.path)) for run in folder.runs() if run not in ended)
@@ -97,31 +100,40 @@ def _run_table(
     out: Path,
 ) -> str:
     """Return a line for each run: whom it was tested on, its metrics, and a link to its page if it has one."""
-    rows = []
+    rows, names = [], metrics.tracked_in(results[0]["test"])
     for run, result in zip(ended, results, strict=True):
         kept, shown = run / predictions_name("test"), run / PAGE
-        tested = read_predictions(kept) if kept.is_file() else None
+        tested = _answers(kept) if kept.is_file() else None
         rows.append(
             {
                 "name": str(run.relative_to(folder.path)),
                 "link": quote(os.path.relpath(shown, out.absolute().parent)) if shown.is_file() else "",
                 "speakers": "unknown" if tested is None else _named(tested.speakers),
                 "clips": "–" if tested is None else len(tested),
-                "values": [number(result["test"].get(name)) for name in metrics.TRACKED],
-                "places": [result["test"].get(name) for name in metrics.TRACKED],
+                "values": [number(result["test"].get(name)) for name in names],
+                "places": [_place(result["test"].get(name)) for name in names],
             }
         )
     averages = [
-        {"name": name, "values": [number(together[name].get(measure)) for measure in metrics.TRACKED]}
+        {"name": name, "values": [number(together[name].get(measure)) for measure in names]}
         for name in ("mean", "deviation")
     ]
     return render_part(
         "folds.html",
         kind=folder.kind,
-        measures=[metrics.DISPLAY[name] for name in metrics.TRACKED],
+        measures=[CALLED[name] for name in names],
         rows=rows,
         averages=averages,
     )
+
+
+def _place(value: float | None) -> float | None:
+    """Return where a dot is drawn between 0 and 1; nowhere for a CCC below 0."""
+    return None if value is None or value < 0 else value
+
+
+def _answers(path: Path) -> Predictions | Estimates:
+    return read_estimates(path) if holds_estimates(path) else read_predictions(path)
 
 
 def _named(speakers: Sequence[str | None]) -> str:
@@ -155,6 +167,9 @@ def _item_parts(
     folder: RunFolder, summary: Mapping[str, Any], sounds: Sounds | None, sexes: Mapping[str, str]
 ) -> Iterator[str]:
     """Describe the test items: of all folds put together, or of all seeds, which have the same."""
+    if "dimensions" in summary:
+        yield from _dimension_parts(folder, summary)
+        return
     found: Mapping[str, Any] = summary
     heading, note = "All test items together", "The folds' test items, pooled."
     if folder.kind == "seed":
@@ -172,3 +187,17 @@ def _item_parts(
         yield class_table(summary)
         caption = "Confusion on the test side, all put together"
         yield item_parts(summary, "test", caption, pooled_items(folder), sounds, sexes)
+
+
+def _dimension_parts(folder: RunFolder, summary: Mapping[str, Any]) -> Iterator[str]:
+    """Describe the estimates of all folds together; of seeds, those of the first with the interval of their mean."""
+    tested = folder.estimates("test")
+    if folder.kind == "seed":
+        found = {**concordance.figures(tested[0]), **concordance.intervals([one.sorted() for one in tested])}
+        yield "<h2>Test side, the first seed</h2>"
+        yield from dimension_parts(found, tested[0], "test", "Intervals are those of the mean over seeds.")
+    elif summary["items"]:
+        yield "<h2>All test items together</h2>"
+        yield from dimension_parts(
+            summary, tested[0] if len(tested) == 1 else None, "test", "The folds' test items, pooled."
+        )

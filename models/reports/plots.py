@@ -21,6 +21,8 @@ from matplotlib.font_manager import get_font
 from matplotlib.ticker import MaxNLocator
 
 from featurestore.files import write_atomically
+from models.figures.concordance import DISPLAY as CALLED
+from models.figures.estimates import Estimates
 from models.figures.metrics import DISPLAY, Confusion
 
 History: TypeAlias = Sequence[Mapping[str, Any]]
@@ -73,7 +75,7 @@ def curves_in_words(history: History) -> str:
     """Say where the curves of a training begin, lie lowest and end, for those who cannot see them."""
     said = []
     for side, name in (("train", "training"), ("validation", "validation")):
-        for measure, shown in (("loss", "loss"), ("accuracy", DISPLAY["accuracy"])):
+        for measure, shown in (("loss", "loss"), _drawn_measure(history)):
             known = [(record["epoch"], record[side][measure]) for record in history]
             known = [(epoch, value) for epoch, value in known if value is not None]
             if known:
@@ -94,18 +96,24 @@ def axis_of(figure: Figure) -> str:
     return f"{axes.get_ylabel()} over {axes.get_xlabel()}"
 
 
+def _drawn_measure(history: History) -> tuple[str, str]:
+    """Return the measure that is drawn beside the loss, and what it is called: of dimensions the CCC."""
+    of_classes = not history or "accuracy" in history[0]["validation"]
+    return ("accuracy", DISPLAY["accuracy"]) if of_classes else ("ccc", CALLED["ccc"])
+
+
 def _draw_training(loss: Axes, accuracy: Axes, history: History) -> None:
     steps = _reported_steps(history, "losses")
     loss.plot([time for time, _ in steps], [value for _, value in steps], color=TRAIN, alpha=0.3, linewidth=0.8)
     epochs = [record["epoch"] for record in history]
-    for axes, name, shown in ((loss, "loss", "loss"), (accuracy, "accuracy", DISPLAY["accuracy"])):
+    for axes, name, shown in ((loss, "loss", "loss"), (accuracy, *_drawn_measure(history))):
         for side, label, colour in (("train", "training", TRAIN), ("validation", "validation", VALIDATION)):
             values = [np.nan if record[side][name] is None else record[side][name] for record in history]
             axes.plot(epochs, values, color=colour, marker="o", markersize=4, label=label)
         plain_axes(axes, "epoch", shown)
         _whole_epochs(axes)
     loss.set_ylim(bottom=0)
-    accuracy.set_ylim(0, 1)
+    accuracy.set_ylim(None if accuracy.get_ylim()[0] < 0 else 0, 1)  # a CCC can be below 0
 
 
 def _whole_epochs(axes: Axes) -> None:
@@ -146,6 +154,23 @@ def confusion_figure(confusion: Confusion, classes: Sequence[str], title: str = 
         tick.label1.set(parse_math=False, fontfamily=fonts)  # a name may hold dollar signs
     plain_axes(axes, "predicted", "true")
     axes.set_title(title, fontsize=10)
+    return figure
+
+
+def estimates_figure(estimates: Estimates, title: str = "") -> Figure:
+    """Draw the estimate of each item over the truth, a pair of axes for each dimension; on the line they agree."""
+    figure = new_figure(3.2 * len(estimates.dimensions), 3.4)
+    every = figure.subplots(1, len(estimates.dimensions), squeeze=False)[0]
+    for axes, name, truth, found in zip(
+        every, estimates.dimensions, estimates.truth.T, estimates.estimated.T, strict=True
+    ):
+        both = np.concatenate([truth, found])
+        ends = [both.min(), both.max()] if len(both) else [0, 1]
+        axes.plot(ends, ends, color="#999999", linewidth=0.8)
+        axes.scatter(truth, found, 9, color=TRAIN, alpha=0.5, linewidths=0)
+        axes.set_aspect("equal")
+        plain_axes(axes, f"{name}, true", "estimated")
+    figure.suptitle(title, fontsize=10)
     return figure
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from featurestore.files import write_atomically
 from featurestore.typed_values import typed
-from models.errors import CheckpointError
+from models.errors import CheckpointError, RunError
 from models.figures import metrics
 from models.figures.comparison import compare
 from models.figures.intervals import intervals
+from models.reports.dimensions import dimension_parts, lead_of_dimensions
 from models.reports.folds import PAGE, ended_runs, render_folder
 from models.reports.items import Sounds, item_parts
 from models.reports.paper import paper_parts
@@ -33,8 +34,8 @@ from models.reports.plots import axis_of, curves_in_words, figure_svg, figures_o
 from models.reports.provenance import conditions, model_and_cost, origin, terms
 from models.reports.remarks import remarks
 from models.runs.folders import RunFolder
-from models.runs.records import predictions_name, read_predictions
-from models.runs.run import BaselineRun, Run, load_baseline, load_run, read_config
+from models.runs.records import predictions_name, read_estimates, read_predictions
+from models.runs.run import BaselineRun, Run, RunConfig, load_baseline, load_run, read_config
 
 
 def write_report(
@@ -108,6 +109,8 @@ def _opened(folder: Path) -> Run | BaselineRun:
 def _beside(folder: Path, baseline: Path) -> str:
     """Return a paragraph that sets the test side beside that of a baseline."""
     parts = RunFolder.of(baseline)
+    if read_config(RunFolder.of(folder).runs()[0]).dimensions:
+        raise RunError(f"{folder} estimates dimensions, and baselines tell classes apart: leave out the baseline.")
     ours, theirs = RunFolder.of(folder).predictions("test"), parts.predictions("test")
     found = compare(ours, theirs, names=(str(folder), str(baseline)))
     config = read_config(parts.runs()[0])
@@ -130,31 +133,17 @@ def render_report(run: Run | BaselineRun, against: Sequence[str] = (), sounds: S
     config, result = run.config, run.summary["result"]
     test = _side_figures(run, "test")
     notes: tuple[str, ...] = typed(run.summary.get("notes", ()), tuple[str, ...], "notes", CheckpointError)
-    items, right = test["macro_avg"]["support"], int(np.trace(np.array(test["confusion"])))
-    lead = "There is no test side."
-    if items:
-        lead = (
-            f"{right} of {items} test clips labelled right: accuracy (WA) {number(test['accuracy'])}, unweighted "
-            f"average recall, UAR (UA), {number(test['uar'])}. Split: {config.split or 'not named'}."
-        )
-    sides = [
-        (
-            side,
-            *(number(result[side][name]) for name in ("loss", *metrics.TRACKED)),
-            number(run.summary.get(side, {}).get("macro_f1")),
-        )
-        for side in ("train", "validation", "test")
-    ]
+    items = test["items"] if config.dimensions else test["macro_avg"]["support"]
     parts = (
-        paragraph(lead, "lead"),
-        table(("", "loss", *metrics.DISPLAY.values()), sides),
+        paragraph(_lead(config, test) if items else "There is no test side.", "lead"),
+        _side_table(run, result),
         *(paragraph(f"Note: {note}", "note") for note in notes),
-        *remarks(test),
+        *([] if config.dimensions else remarks(test)),
         *against,
         leak_verdict(config.leaks),
         *([] if config.is_baseline else ["<h2>Training</h2>", *_training_drawings(run.history)]),
         *(part for side in ("test", "validation") if config.rows.get(side) for part in _side_parts(run, side, sounds)),
-        *([paper_parts(config, test, _found(run.folder))] if items else []),
+        *([paper_parts(config, test, test if config.dimensions else _found(run.folder))] if items else []),
         "<h2 id='making'>How it was made</h2>",
         table(
             ("", ""),
@@ -170,8 +159,39 @@ def render_report(run: Run | BaselineRun, against: Sequence[str] = (), sounds: S
     return page(f"{config.model} on {config.dataset['name']}", parts)
 
 
+def _lead(config: RunConfig, test: Mapping[str, Any]) -> str:
+    """Return the first sentence: how good the answers to the test side are."""
+    if config.dimensions:
+        return lead_of_dimensions(test, config.split)
+    right = int(np.trace(np.array(test["confusion"])))
+    return (
+        f"{right} of {test['macro_avg']['support']} test clips labelled right: accuracy (WA) "
+        f"{number(test['accuracy'])}, unweighted average recall, UAR (UA), {number(test['uar'])}. "
+        f"Split: {config.split or 'not named'}."
+    )
+
+
+def _side_table(run: Run | BaselineRun, result: Mapping[str, Any]) -> str:
+    """Return a line for each side with its loss and measures."""
+    sides, summary = ("train", "validation", "test"), run.summary
+    if run.config.dimensions:
+        rows = [(side, *(number(result[side][name]) for name in ("loss", "ccc"))) for side in sides]
+        return table(("", "loss (1 - CCC)", "CCC"), rows)
+    rows = [
+        (
+            side,
+            *(number(result[side][name]) for name in ("loss", *metrics.TRACKED)),
+            number(summary.get(side, {}).get("macro_f1")),
+        )
+        for side in sides
+    ]
+    return table(("", "loss", *metrics.DISPLAY.values()), rows)
+
+
 def _side_figures(run: Run | BaselineRun, side: str) -> dict[str, Any]:
-    """Return all metrics of a side from its confusion matrix, which a run of any age has."""
+    """Return all metrics of a side; of classes from the confusion matrix, which a run of any age has."""
+    if run.config.dimensions:
+        return dict(run.summary[side])
     classes = run.config.classes
     confusion = np.array(run.summary[side]["confusion"], dtype=np.int64).reshape(len(classes), len(classes))
     return metrics.summary(confusion, classes)
@@ -190,6 +210,9 @@ def _training_drawings(history: Sequence[Mapping[str, Any]]) -> Iterable[str]:
 def _side_parts(run: Run | BaselineRun, side: str, sounds: Sounds | None) -> Iterable[str]:
     figures = _side_figures(run, side)
     yield f"<h2>{side.capitalize()} side</h2>"
+    if run.config.dimensions:
+        yield from dimension_parts(figures, read_estimates(run.folder / predictions_name(side)), side)
+        return
     vote = run.summary[side].get("vote")
     if vote:
         yield paragraph(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from featurestore.errors import StoreBusyError
 from featurestore.storage.folder_lock import hold_folder
 from models.errors import CheckpointError, RunError
-from models.figures import metrics
+from models.figures import concordance, estimates, metrics
+from models.figures.estimates import Estimates
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions, pooled
 from models.runs.checkpoint import read_json, sweep
-from models.runs.records import predictions_name, read_predictions, read_side
+from models.runs.records import predictions_name, read_estimates, read_predictions, read_side
+from models.runs.run import read_config
+
+Answers = TypeVar("Answers", Predictions, Estimates)
 
 PART_FOLDERS = {"fold": "fold-*", "seed": "seed-*"}
 """What the parts of a folder of runs differ in, and what their folders are called."""
@@ -115,13 +119,21 @@ class RunFolder:
         RunError
             If a run has not ended or is missing, or was made before predictions were kept.
         """
+        return self._together(lambda run: run_predictions(run, side), pooled)
+
+    def estimates(self, side: str) -> list[Estimates]:
+        """Return the estimates of dimensions for a side, as `predictions` returns those of classes."""
+        return self._together(lambda run: run_estimates(run, side), estimates.pooled)
+
+    def _together(self, read: Callable[[Path], Answers], pool: Callable[[list[Answers]], Answers]) -> list[Answers]:
+        """Return what is read of each run, pooled over folds, one entry for each seed."""
         if self.kind == "run":
-            return [run_predictions(self.path, side)]
+            return [read(self.path)]
         self.check_finished()
-        found = [RunFolder.of(part).predictions(side) for part in self.parts]
+        found = [RunFolder.of(part)._together(read, pool) for part in self.parts]
         if self.kind == "seed":
             return [one for part in found for one in part]
-        return [pooled(seeds) for seeds in zip(*found, strict=True)]
+        return [pool(list(seeds)) for seeds in zip(*found, strict=True)]
 
 
 def _number(path: Path) -> tuple[int, str]:
@@ -139,12 +151,24 @@ def run_predictions(folder: Path, side: str) -> Predictions:
     return read_predictions(path)
 
 
+def run_estimates(folder: Path, side: str) -> Estimates:
+    """Return a run's estimates of dimensions for a side; `RunError` if it has none."""
+    path = folder / predictions_name(side)
+    if not path.is_file():
+        raise RunError(
+            f"run {folder} has no {path.name}: write it with 'featurestore evaluate {folder} --side {side}'."
+        )
+    return read_estimates(path)
+
+
 def pooled_summary(runs: Sequence[Path], side: str = "test") -> dict[str, Any]:
-    """Return the metrics of the pooled items of several runs, such as folds.
+    """Return the metrics of the pooled items of several runs, such as folds: of classes or of dimensions.
 
     The confusion matrix is the sum of those of the runs. `interval` and `interval_over` are None where a run was made
     before predictions were kept.
     """
+    if read_config(runs[0]).dimensions:
+        return concordance.summary(estimates.pooled([run_estimates(run, side) for run in runs]))
     summaries = [read_side(run, side) for run in runs]
     classes = summaries[0]["classes"]
     if any(summary["classes"] != classes for summary in summaries):

@@ -18,7 +18,8 @@ from featurestore.files import write_atomically
 from featurestore.typed_values import typed
 from models.batches.loader import FeatureView
 from models.errors import CheckpointError
-from models.figures.metrics import TRACKED
+from models.figures.estimates import Estimates
+from models.figures.metrics import tracked_in
 from models.figures.predictions import Predictions
 from models.runs.checkpoint import read_json, regular
 
@@ -42,6 +43,9 @@ FIRST_COLUMNS = COLUMNS[:3]
 PREDICTION_COLUMNS = ("path", "copy", "speaker", "label", "predicted", "content")
 """Columns of the file before the probabilities, which are called `p(class)`."""
 
+ESTIMATE_COLUMNS = ("path", "copy", "speaker", "content")
+"""Columns of such a file about dimensions before the numbers: for each, `NAME` is the truth, `estimated(NAME)` not."""
+
 SideRecordings = Mapping[str, Mapping[str, Recording]]
 """Every recording of each side, by path."""
 
@@ -64,7 +68,7 @@ def check_epoch(record: dict[str, Any]) -> dict[str, Any]:
     typed(record.get("epoch"), int, "epoch", CheckpointError)
     for side in ("train", "validation"):
         figures = typed(record.get(side), dict, side, CheckpointError)
-        for name in ("loss", *TRACKED):
+        for name in ("loss", *tracked_in(figures)):
             typed(figures.get(name), float | None, f"{name} of {side}", CheckpointError)
     return record
 
@@ -74,7 +78,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
     result: dict[str, Any] = typed(read_json(path).get("result"), dict, f"{path}: result", CheckpointError)
     test = typed(result.get("test"), dict, f"{path}: test", CheckpointError)
-    for name in TRACKED:
+    for name in tracked_in(test):
         if test.get(name, "") is not None:  # there was no test side
             typed(test.get(name), float, f"{path}: {name} of the test side", CheckpointError)
     return result
@@ -142,8 +146,14 @@ def predictions_name(side: str) -> str:
     return f"predictions-{side}.csv"
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a line for each item: path, copy, speaker, label, predicted, content and probabilities."""
+def write_predictions(path: Path, predictions: Predictions | Estimates) -> None:
+    """Write a line for each item: path, copy, speaker, label, predicted, content and probabilities.
+
+    Of dimensions: path, copy, speaker, content and, for each, the truth and the estimate.
+    """
+    if isinstance(predictions, Estimates):
+        _write_estimates(path, predictions)
+        return
     names = predictions.classes
     lines: list[Sequence[str | int]] = [[*PREDICTION_COLUMNS, *(f"p({name})" for name in names)]]
     for place, (file, copy, content, label) in enumerate(predictions.items):
@@ -158,6 +168,8 @@ def read_predictions(path: Path) -> Predictions:
     before = len(PREDICTION_COLUMNS)
     try:
         head, *rows = _read(path)
+        if tuple(head[: len(ESTIMATE_COLUMNS)]) == ESTIMATE_COLUMNS:
+            raise ValueError("it holds estimates of dimensions, and no classes")
         if tuple(head[:before]) != PREDICTION_COLUMNS:
             raise ValueError(f"its columns are {', '.join(head[:before])}")
         classes = tuple(name[2:-1] for name in head[before:])
@@ -176,6 +188,46 @@ def read_predictions(path: Path) -> Predictions:
         )
     except (OSError, ValueError, IndexError, KeyError, csv.Error) as error:
         raise CheckpointError(f"{path}: no readable table of predictions ({error}).") from error
+
+
+def _write_estimates(path: Path, estimates: Estimates) -> None:
+    head = (part for name in estimates.dimensions for part in (name, f"estimated({name})"))
+    lines: list[Sequence[str | int]] = [[*ESTIMATE_COLUMNS, *head]]
+    values = np.stack([estimates.truth, estimates.estimated], axis=2).reshape(len(estimates), -1).tolist()
+    for place, (file, copy, content, _) in enumerate(estimates.items):
+        lines.append([file, copy, estimates.speakers[place] or "", content, *map(repr, values[place])])
+    _write(path, lines)
+
+
+def holds_estimates(path: Path) -> bool:
+    """Tell a file of estimates from one of predicted classes, by its columns."""
+    with regular(path).open("rb") as file:
+        return file.read(4096).startswith(",".join(ESTIMATE_COLUMNS).encode())
+
+
+def read_estimates(path: Path) -> Estimates:
+    """Read what `write_predictions` wrote of dimensions; `CheckpointError` if the file is not such a table."""
+    before = len(ESTIMATE_COLUMNS)
+    try:
+        head, *rows = _read(path)
+        dimensions = tuple(head[before::2])
+        if head != [*ESTIMATE_COLUMNS, *(part for name in dimensions for part in (name, f"estimated({name})"))]:
+            raise ValueError(f"its columns are {', '.join(head)}")
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(head)
+        paths, copies, speakers, contents, *values = columns
+        numbers = np.array(values, np.float64).reshape(len(dimensions), 2, len(rows))
+        if not np.isfinite(numbers).all():
+            raise ValueError("a number is not finite")
+        return Estimates(
+            dimensions,
+            tuple(paths),
+            np.array([int(copy) for copy in copies], np.int64),
+            tuple(speaker or None for speaker in speakers),
+            tuple(contents),
+            *(numbers[:, place].T for place in (0, 1)),
+        )
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise CheckpointError(f"{path}: no readable table of estimates ({error}).") from error
 
 
 def _write(path: Path, lines: Iterable[Sequence[str | int]]) -> None:

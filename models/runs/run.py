@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +15,10 @@ from featurestore.errors import MissingObjectError, SpecError, UnknownNameError
 from featurestore.showing import brief, html_table
 from featurestore.specs.features import FeatureSpec
 from featurestore.typed_values import check_fields, typed
-from models.batches.loader import FeatureView
 from models.batches.normalisation import Normalisation, describe_normalisation
 from models.errors import CheckpointError, DamagedCheckpointError, RunError
-from models.figures.metrics import DISPLAY, TRACKED
+from models.figures import concordance
+from models.figures.metrics import DISPLAY, tracked_in
 from models.networks import MODELS, build_model
 from models.runs.checkpoint import (
     PICKLES,
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from featurestore.store import Store
     from featurestore.view import DatasetView
 
-LIBRARIES = ("featurestore", "torch", "numpy", "scikit-learn", "safetensors")
 BASELINES = ("svm-linear", "svm-rbf", "logistic")
 """Models that are no networks: classifiers of functionals, whose runs keep no weights (`models.baselines`)."""
 OF_BASELINES = ("normalisation", "class_weights")
@@ -56,7 +53,7 @@ class RunConfig:
     """The model's own settings."""
     training: TrainingSpec
     classes: tuple[str, ...]
-    """Label names in the order of the model's outputs."""
+    """Label names in the order of the model's outputs; none where dimensions are learnt."""
     bands: int
     dataset: Mapping[str, Any]
     """Name, digest, table of labels, feature and augmentation spec."""
@@ -76,6 +73,9 @@ class RunConfig:
     versions: Mapping[str, str] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
     """What `models.runs.provenance.describe_provenance` returned when it began; older runs record none."""
+    dimensions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Dimensions in the order of the model's outputs, with `mean` and `deviation` on the training side; none where
+    classes are learnt."""
     sexes: Mapping[str, str] = field(default_factory=dict)
     """The sex of each speaker of the dataset of whom it is known; older runs record none."""
 
@@ -98,6 +98,11 @@ class RunConfig:
             check_fields(config, "its fields")
             for name, kind in (("name", str), ("digest", str), ("features", dict)):
                 typed(config.dataset.get(name), kind, f"dataset.{name}")
+            for name, one in config.dimensions.items():
+                if not {"mean", "deviation"} <= one.keys() or not one["deviation"] > 0:
+                    raise SpecError(f"dimension {name!r:.60} has no mean and deviation")
+            if bool(config.dimensions) != bool(training.dimensions):
+                raise SpecError(f"its target is {training.target!r:.60}, and its dimensions are others")
         except (KeyError, TypeError, SpecError) as error:
             raise CheckpointError(f"config.json does not describe a run ({error}).") from error
         return config
@@ -106,6 +111,16 @@ class RunConfig:
     def is_baseline(self) -> bool:
         """Whether the model is a classifier of functionals, not a network."""
         return self.model in BASELINES
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the model's outputs are about, in their order: classes or dimensions."""
+        return self.classes or tuple(self.dimensions)
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """Build the network with its first weights."""
+        regression = bool(self.dimensions)
+        return build_model(self.model, len(self.outputs), self.bands, seed=seed, regression=regression, **self.settings)
 
     def training_settings(self) -> dict[str, Any]:
         """Return the settings of the training that the result depends on."""
@@ -127,40 +142,13 @@ class RunConfig:
         left_out = {"versions", "made", "sexes", "recipe", "normalisation", "trained_on"} | (
             set() if self.items else {"items"}
         )
+        left_out |= set() if self.dimensions else {"dimensions"}
         return {name: value for name, value in document.items() if name not in left_out}
 
     @property
     def features(self) -> FeatureSpec:
         """The features that the model was trained on."""
         return FeatureSpec.from_dict(self.dataset["features"])
-
-
-def describe_dataset(view: FeatureView) -> dict[str, Any]:
-    """Return name, digest, table and specs of a view's dataset."""
-    return {
-        "name": view.name,
-        "digest": view.digest,
-        "table": getattr(view, "table_id", ""),
-        "features": view.features.to_dict(),
-        "augmentation": view.augmentation.to_dict() if view.augmentation else None,
-    }
-
-
-def describe_items(view: FeatureView) -> str:
-    """Return the sha256 of which rows a view holds, whatever their order: recording, copy and label of each."""
-    rows = zip(view.contents, view.copies.tolist(), view.labels.tolist(), strict=True)
-    return digest(sorted(f"{content}/{copy}/{label}" for content, copy, label in rows))
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that a result depends on."""
-    versions = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
 
 
 @dataclass(frozen=True)
@@ -182,16 +170,18 @@ class Run:
 
     def _lines(self) -> list[tuple[str, object]]:
         """Return what there is to see of a run, the most important first."""
-        test = self.summary.get("test") or {}
+        test, shown = self.summary.get("test") or {}, {**DISPLAY, **concordance.DISPLAY}
         figures = [
-            f"{DISPLAY[name]} {test[name]:.3f}" for name in reversed(TRACKED) if isinstance(test.get(name), float)
+            f"{shown[name]} {test[name]:.3f}"
+            for name in reversed(tracked_in(test))
+            if isinstance(test.get(name), float)
         ]
         return [
             ("model", self.config.model),
             ("dataset", self.config.dataset["name"]),
             ("test", ", ".join(figures)),
             ("split", self.config.split),
-            ("classes", ", ".join(self.config.classes)),
+            ("dimensions" if self.config.dimensions else "classes", ", ".join(self.config.outputs)),
             ("epochs", self.summary.get("epochs")),
             ("normalisation", self.config.normalisation.get("kind")),
         ]
@@ -295,7 +285,7 @@ def load_run(folder: Path | str) -> Run:
     if not (folder / "summary.json").is_file():
         raise RunError(f"run {folder} is not finished: resume it with 'featurestore train --resume {folder}'.")
     summary = read_json(folder / "summary.json")
-    model = build_model(config.model, len(config.classes), config.bands, **config.settings)
+    model = config.build()
     normalisation = _load_weights(model, folder / "model.safetensors", config, str(summary.get("model_sha256")))
     return Run(folder, config, summary, model.eval(), normalisation)
 

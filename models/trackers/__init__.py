@@ -16,12 +16,10 @@ from featurestore.checksummed_json import canonical_json, digest
 from featurestore.errors import StorageError, StoreBusyError, UnknownNameError
 from featurestore.registry import formats_in
 from featurestore.storage.folder_lock import hold_folder
-from models.figures.metrics import TRACKED
+from models.figures.metrics import tracked_in
 from models.runs.folders import RunFolder
 from models.runs.records import read_history, read_result
 from models.runs.run import RunConfig, read_config
-
-MEASURES = ("loss", *TRACKED)
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class TrackedRun:
             "dataset.digest": config.dataset["digest"],
             "features": config.dataset["features"],
             "augmentation": config.dataset.get("augmentation"),
-            "classes": list(config.classes),
+            "dimensions" if config.dimensions else "classes": list(config.outputs),
             **{f"model.{name}": value for name, value in config.settings.items()},
             **{f"training.{name}": value for name, value in config.training_settings().items()},
             **{f"rows.{side}": count for side, count in config.rows.items()},
@@ -150,6 +148,6 @@ def _values(epoch: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _of_side(record: Mapping[str, Any], side: str) -> Iterator[tuple[str, float]]:
-    for name in MEASURES:
+    for name in ("loss", *tracked_in(record[side])):
         if record[side].get(name) is not None:
             yield f"{name}/{side}", float(record[side][name])

@@ -13,7 +13,7 @@ from featurestore.errors import FeatureStoreError
 from featurestore.specs.row_spec import RowSpec
 from models.errors import TrainingError
 from models.execution import choose_device
-from models.runs.run import library_versions
+from models.runs.description import library_versions
 from models.training_loop import SilentTraining, StepReport
 from pipelines.workers.cluster_workers import ClusterWorkers
 from pipelines.workers.fitness import fault_of_worker

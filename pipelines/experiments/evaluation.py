@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
+from pipelines.experiments.prepare import learnt_of
 
 if TYPE_CHECKING:
     from featurestore.store import Store
@@ -61,31 +62,36 @@ def evaluate(
     -------
     dict
         `dataset, side, loss` and the metrics of the predictions, such as `accuracy`, `uar` and `per_class`; `sex` and
-        `speakers`, those of each sex and speaker, as `models.figures.groups` returns them.
+        `speakers`, those of each sex and speaker, as `models.figures.groups` returns them. Of a run that learnt
+        dimensions `ccc`, the mean, and `dimensions`, as `models.figures.concordance.summary` returns them.
     """
     from featurestore.errors import StorageError
     from featurestore.store import open_store
-    from models.evaluation import evaluate_run
+    from models.estimation import Estimation, estimate_run
+    from models.evaluation import Evaluation, evaluate_run
     from models.figures.groups import by_sex, by_speaker
     from models.runs.records import predictions_name, write_predictions
     from models.runs.run import load_run
 
-    trained = load_run(run)
+    trained, groups = load_run(run), {}
     rows = evaluated_rows(open_store(store), trained, side, dataset, vote=vote, listener=listener)
-    evaluation = evaluate_run(trained, rows.view, device, vote=rows.vote)
+    found: Evaluation | Estimation
+    if trained.config.dimensions:
+        found = estimate_run(trained, rows.view, device)
+    else:
+        found = evaluate_run(trained, rows.view, device, vote=rows.vote)
+        by = {"sex": by_sex, "speakers": by_speaker}
+        groups = {name: group(found.predictions, rows.view.sexes) for name, group in by.items()}
     if predictions:
-        write_predictions(Path(predictions), evaluation.predictions)
+        write_predictions(Path(predictions), found.predictions)
     path = trained.folder / predictions_name(rows.side if rows.own else "")
     if rows.own and not path.exists():  # the run was made before it kept them
         try:
-            write_predictions(path, evaluation.predictions)
+            write_predictions(path, found.predictions)
         except StorageError as error:
             listener.notice(f"note: {error}")
-    groups = {
-        "sex": by_sex(evaluation.predictions, rows.view.sexes),
-        "speakers": by_speaker(evaluation.predictions, rows.view.sexes),
-    }
-    return {"dataset": rows.view.name, "side": rows.side, "loss": evaluation.loss, **evaluation.summary(), **groups}
+    loss = found.figures()["loss"]
+    return {"dataset": rows.view.name, "side": rows.side, "loss": loss, **found.summary(), **groups}
 
 
 def predict(
@@ -144,6 +150,8 @@ def predict(
     if not places:
         raise SpecError("nothing to label: give audio files, or folders of them.")
     members, found = load_members(FOLDER if run is None else run), audio_files(places, ffmpeg=ffmpeg)
+    if page is not None and members[0].config.dimensions:
+        raise SpecError(f"run {run} estimates dimensions, for which there is no such page: leave out 'page'.")
     answers = predict_files(members, found, device, window=window, hop=hop, ffmpeg=ffmpeg)
     if out is not None:
         write_answers(Path(out), answers)
@@ -176,16 +184,20 @@ def evaluated_rows(
         that it would be judged by; only `all`, where it is asked for, takes those too, with a notice.
     """
     from models.errors import RunError
-    from models.runs.run import describe_items, trained_view
+    from models.runs.description import describe_items
+    from models.runs.run import trained_view
     from pipelines.experiments.recipe import Experiment
 
     if not run.config.recipe:
         raise RunError(f"run {run.folder} does not record how its split was made: evaluate it in Python, on a view.")
     experiment = Experiment.from_dict(run.config.recipe)
+    if vote and run.config.dimensions:
+        raise RunError(f"copies vote for a class, and run {run.folder} estimates {', '.join(run.config.dimensions)}.")
     view = store.view(dataset) if dataset else trained_view(store, run.config)
     same_corpus = dataset is None or _same_corpus(store, run, experiment, view)
     chosen = side or ("test" if same_corpus else "all")
     if chosen == "all":
+        view = learnt_of(experiment, view, listener)
         rows = EvaluatedRows(view.copies_of(view.paths) if vote else view.select(view.copies == 0), "all", vote, False)
     else:
         votes = bool(experiment.vote.policy) and chosen == "test"
@@ -195,7 +207,7 @@ def evaluated_rows(
         rows = EvaluatedRows(found, chosen, vote or voters, own)
     if rows.own and run.config.items:
         then = run.config.items.get(rows.side)
-        if then and then != describe_items(rows.view):
+        if then and then != describe_items(rows.view, run.config.dimensions):
             raise RunError(
                 f"the {rows.side} side of run {run.folder} holds other recordings or labels than in training: its "
                 "table of sides has changed. Evaluate with the table of then, or train again."
@@ -224,7 +236,7 @@ def _side(experiment: Experiment, view: DatasetView, side: str, *, vote: bool = 
     from models.batches.loader import Sides
 
     chosen = experiment.split
-    view = view.under(chosen.name)
+    view = learnt_of(experiment, view.under(chosen.name))
     split = split_named(view.table.utterances, chosen.name, seed=chosen.seed)
     if vote:
         return view.copies_of(getattr(split, side))
@@ -321,8 +333,9 @@ def _sides_of_training(
     """
     from featurestore.errors import SplitError
     from models.errors import RunError
+    from models.runs.description import describe_items
     from models.runs.records import read_sides, recordings_of
-    from models.runs.run import describe_items, trained_view
+    from models.runs.run import trained_view
 
     kept = read_sides(run.folder)
     if kept is not None:
@@ -337,7 +350,8 @@ def _sides_of_training(
         except SplitError:  # the table of sides is gone, or does not fit any more
             continue
         if items:
-            unchanged = all(items.get(side) == describe_items(one) for side, one in sides.items())
+            learnt_here = run.config.dimensions
+            unchanged = all(items.get(side) == describe_items(one, learnt_here) for side, one in sides.items())
         else:  # a run without digests: only the sides of its own table are those of its training
             own = run.config.dataset["digest"], table
             unchanged = all((one.digest, table and one.table_id) == own for one in sides.values())

@@ -115,14 +115,18 @@ def prepare(
     every_fold : bool
         Take all folds of a protocol; otherwise the split must be one.
     """
+    from featurestore.errors import SpecError
     from models.networks import bands_note, build_model
     from models.optimisation.schedules import rate_note
     from models.training_spec import TrainingSpec
 
     spec = TrainingSpec.from_dict(experiment.training)
+    if spec.dimensions and experiment.vote.policy:
+        raise SpecError(f"copies vote for a class, and the target is {spec.target}: leave out [vote] or the target.")
     existing = store.view(dataset) if dataset else None
     bands = existing.bands if existing else experiment.specs()[0].width
-    build_model(experiment.model, 2, bands, **experiment.model_settings)  # refused before features are computed
+    outputs, regression = len(spec.dimensions) or 2, bool(spec.dimensions)  # refused before features are computed
+    build_model(experiment.model, outputs, bands, regression=regression, **experiment.model_settings)
     for note in filter(None, (bands_note(experiment.model, bands), rate_note(spec))):
         listener.notice(f"note: {note}")
     if existing:
@@ -131,7 +135,7 @@ def prepare(
     else:
         view, voters = _built(store, experiment, source, jobs, every_fold, listener)
     mixed_in = view.augmentation.inputs if view.augmentation else ()
-    return prepare_rows(experiment, view, voters, every_fold=every_fold, mixed_in=mixed_in)
+    return prepare_rows(experiment, view, voters, every_fold=every_fold, mixed_in=mixed_in, listener=listener)
 
 
 def prepare_rows(
@@ -141,18 +145,36 @@ def prepare_rows(
     *,
     every_fold: bool = False,
     mixed_in: Sequence[str] = (),
+    listener: Listener = SILENT,
 ) -> Prepared:
     """Split rows that exist; a split that leaks is refused.
+
+    Where dimensions are learnt, utterances without a number for one of them are left out, with a notice.
 
     Parameters
     ----------
     mixed_in : sequence of str
         The contents of noises and rooms that training copies hold.
     """
-    view = view.under(experiment.split.name)
+    view = learnt_of(experiment, view.under(experiment.split.name), listener)
     voters = voters and voters.under(experiment.split.name)
     splits, leaks = _chosen_splits(experiment, view.table.utterances, every_fold, view.sounds, mixed_in)
     return Prepared(experiment, view, voters, splits, leaks)
+
+
+def learnt_of(experiment: Experiment, view: DatasetView, listener: Listener = SILENT) -> DatasetView:
+    """Return the rows of a view that have what an experiment learns: a label, or numbers for its dimensions."""
+    from featurestore.dimensions import with_numbers
+    from models.training_spec import TrainingSpec
+
+    names = TrainingSpec.from_dict(experiment.training).dimensions
+    if not names:
+        return view
+    found = view.taking(with_numbers(view.table, names))
+    left_out = len(view.table.utterances) - len(found.table.utterances)
+    if left_out:
+        listener.notice(f"note: {left_out:,} utterances have no number for {' or '.join(names)} and are left out")
+    return found
 
 
 def _chosen_splits(

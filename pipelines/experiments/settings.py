@@ -37,6 +37,7 @@ def chosen_experiment(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
+    target: str | None = None,
     settings: Sequence[str] = (),
     listener: Listener = SILENT,
 ) -> Experiment:
@@ -58,6 +59,8 @@ def chosen_experiment(
         Kinds of leak to accept, beside those that the recipe declares.
     epochs, batch_size, seed : int, optional
         Of the training; the seed is that of weights and batches.
+    target : str, optional
+        What is learnt: `label`, or dimensions such as `valence,arousal,dominance`.
     settings : sequence of str
         Single fields, as in `split.name=loso`, see `with_settings`.
 
@@ -83,7 +86,7 @@ def chosen_experiment(
         name=name if validate is None or NO_VALIDATION in name else f"{name}{NO_VALIDATION}",
         allow_leak=tuple(sorted({*experiment.split.allow_leak, *allow_leak})),
     )
-    given = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    given = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "target": target}
     training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}
     experiment = dataclasses.replace(experiment, split=changed, model=model or experiment.model, training=training)
     settings = settings if copies is None else (f"dataset.copies={copies}", *settings)
@@ -154,6 +157,18 @@ def with_settings(experiment: Experiment, settings: Sequence[str]) -> Experiment
 
     check_model(experiment.model, experiment.model_settings, TrainingSpec.from_dict(experiment.training))
     return experiment
+
+
+def refuse_dimensions(experiment: Experiment, what: str) -> None:
+    """Raise `SpecError` if an experiment learns dimensions, for `what` compares classes."""
+    from featurestore.errors import SpecError
+    from models.training_spec import TrainingSpec
+
+    spec = TrainingSpec.from_dict(experiment.training)
+    if spec.dimensions:
+        raise SpecError(
+            f"{what} is about classes, and the target is {spec.target}: use 'train' or 'crossval', and 'compare'."
+        )
 
 
 def with_setting(experiment: Experiment, setting: str) -> Experiment:

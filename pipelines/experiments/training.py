@@ -43,6 +43,7 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
+    target: str | None = None,
     settings: Sequence[str] = (),
     store: Store | str | Path | None = None,
     source: str | Path | None = None,
@@ -62,7 +63,7 @@ def train(
         A dataset of the store. With a recipe, its rows take the place of the recipe's.
     recipe : str, optional
         Name or file of a recipe, see `featurestore recipes`.
-    corpus, model, copies, split, validate, allow_leak, epochs, batch_size, seed, settings
+    corpus, model, copies, split, validate, allow_leak, epochs, batch_size, seed, target, settings
         What differs from the recipe, see `pipelines.experiments.settings.chosen_experiment`.
     store, source, jobs
         The store or where it is, the default one if there is none; where the corpus is; worker processes of a build.
@@ -93,7 +94,7 @@ def train(
     ranks, store = ranks or ALONE, open_store(store)
     changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}
     changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    changes |= {"settings": settings, "validate": validate}
+    changes |= {"settings": settings, "validate": validate, "target": target}
     if resume:
         _refuse_changes(dataset=dataset, recipe=recipe, **changes)
         before = recorded_run(Path(resume))
@@ -157,6 +158,7 @@ def crossval(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
+    target: str | None = None,
     settings: Sequence[str] = (),
     store: Store | str | Path | None = None,
     source: str | Path | None = None,
@@ -194,7 +196,7 @@ def crossval(
     store = open_store(store)
     changes: dict[str, Any] = {"corpus": corpus, "model": model, "copies": copies, "split": split}
     changes |= {"allow_leak": allow_leak, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    changes |= {"settings": settings, "validate": validate}
+    changes |= {"settings": settings, "validate": validate, "target": target}
     if scheduler:
         check_scheduler(scheduler, allow_unencrypted=allow_unencrypted)  # before a build that may take minutes
     if resume:
@@ -207,7 +209,7 @@ def crossval(
     where = where.absolute() if scheduler else where  # workers have folders of their own
     from models.crossval import cross_validate  # after what can be refused at once: it takes seconds
     from models.runs.checkpoint import write_json
-    from models.runs.run import describe_dataset
+    from models.runs.description import describe_dataset
 
     prepared = prepare(store, experiment, dataset=dataset, source=source, every_fold=True, listener=listener)
     _notice_if_finished(where, len(prepared.splits), listener)

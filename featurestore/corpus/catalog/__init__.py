@@ -84,6 +84,7 @@ def manifest_of(table: TomlTable, file: Path) -> Manifest:
         tables=tuple(map(sections.read_table_rule, table.tables("tables"))),
         lists=tuple(map(sections.read_list_rule, table.tables("lists"))),
         schemes=table.each("schemes", sections.read_scheme),
+        dimensions=table.each("dimensions", sections.read_dimension),
         side_rules=table.each("sides", sections.read_side_rule),
         protocols=table.each("protocols", sections.read_protocol),
         place=None,

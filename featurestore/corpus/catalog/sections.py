@@ -18,6 +18,7 @@ from featurestore.corpus.labels.votes import VOTE_RULES
 from featurestore.corpus.manifest import (
     Archive,
     AudioFiles,
+    Dimension,
     Expected,
     LabelRule,
     ListRule,
@@ -159,6 +160,15 @@ def read_scheme(table: TomlTable, name: str) -> Scheme:
     if strangers:
         raise table.error(f"expected labels {listed_names(strangers)} are missing from 'keep'")
     return scheme
+
+
+def read_dimension(table: TomlTable, name: str) -> Dimension:
+    """Read a `[dimensions.NAME]` section."""
+    dimension = table.into(Dimension, name=name)
+    _check_name(table, name, _SCHEME_NAME)
+    if not dimension.low < dimension.high:
+        raise table.error(f"'low' must be below 'high', not {dimension.low:g} and {dimension.high:g}")
+    return replace(dimension, field=dimension.field or name)
 
 
 def read_side_rule(table: TomlTable, name: str) -> SideRule:
