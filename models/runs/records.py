@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -200,9 +201,10 @@ def _write_estimates(path: Path, estimates: Estimates) -> None:
 
 
 def holds_estimates(path: Path) -> bool:
-    """Tell a file of estimates from one of predicted classes, by its columns."""
-    with regular(path).open("rb") as file:
+    """Tell a file of estimates from one of predicted classes, by its columns; one that cannot be read is neither."""
+    with suppress(OSError), regular(path).open("rb") as file:
         return file.read(4096).startswith(",".join(ESTIMATE_COLUMNS).encode())
+    return False
 
 
 def read_estimates(path: Path) -> Estimates:

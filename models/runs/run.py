@@ -101,7 +101,7 @@ class RunConfig:
             for name, one in config.dimensions.items():
                 if not {"mean", "deviation"} <= one.keys() or not one["deviation"] > 0:
                     raise SpecError(f"dimension {name!r:.60} has no mean and deviation")
-            if bool(config.dimensions) != bool(training.dimensions):
+            if tuple(config.dimensions) != training.dimensions:
                 raise SpecError(f"its target is {training.target!r:.60}, and its dimensions are others")
         except (KeyError, TypeError, SpecError) as error:
             raise CheckpointError(f"config.json does not describe a run ({error}).") from error
