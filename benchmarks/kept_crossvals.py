@@ -50,7 +50,7 @@ def lines_of(recipe: str, row: str, folders: list[Path], baseline: Path | None, 
         "setting": "full",
     }
     lines = []
-    for of in ("pooled", "ensemble"):
+    for of in ("pooled", "ensemble") if len(folders) > 1 else ("pooled",):
         for measure in ("accuracy", "uar"):
             metric = Metric(of, 0, "test", measure)
             found = answers_of(folders, metric)
