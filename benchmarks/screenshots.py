@@ -20,20 +20,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 LARGEST = 250_000
 """Bytes of a picture."""
-DESKTOP, PHONE, PAPER = {"width": 1080, "height": 1200}, {"width": 390, "height": 844}, {"width": 794, "height": 1123}
+DESKTOP, PHONE, PAPER = {"width": 1080, "height": 1200}, {"width": 390, "height": 844}, {"width": 680, "height": 1009}
+MARGIN = 57
+"""Pixels of paper around what is printed, as in the style of the pages."""
 VIEWS: dict[str, dict[str, Any]] = {
     "light": {"viewport": DESKTOP, "color_scheme": "light"},
     "dark": {"viewport": DESKTOP, "color_scheme": "dark"},
     "phone": {"viewport": PHONE, "color_scheme": "light"},
     "print": {"viewport": PAPER, "color_scheme": "light"},
 }
-"""What the browser is told for each picture; paper is A4 at 96 dots an inch."""
+"""What the browser is told for each picture; paper is A4 at 96 dots an inch, without its margins."""
 SHOTS = (
     ("dataset", "light", ""),
     ("dataset", "dark", "#examples"),
@@ -99,17 +101,19 @@ def pictures(pages: Path) -> Iterator[tuple[str, bytes]]:
                 tab.locator(CLICKED[page, view]).first.click()
                 tab.evaluate("scrollTo(0, 0)")
             top = tab.locator(place).first.bounding_box()["y"] - 16 if place else 0
-            yield f"{page}-{view}.png", cropped(tab.screenshot(full_page=True), top, VIEWS[view]["viewport"]["height"])
+            height, margin = VIEWS[view]["viewport"]["height"], MARGIN if view == "print" else 0
+            yield f"{page}-{view}.png", cropped(tab.screenshot(full_page=True), top, height, margin)
             tab.close()
         browser.close()
 
 
-def cropped(png: bytes, top: float, height: int) -> bytes:
-    """Return the part of a picture that begins at `top`."""
+def cropped(png: bytes, top: float, height: int, margin: int = 0) -> bytes:
+    """Return the part of a picture that begins at `top`, with a white margin around it."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     top = max(0, round(top))
     file = io.BytesIO()
-    image.crop((0, top, image.width, min(image.height, top + height))).save(file, "PNG", optimize=True)
+    part = image.crop((0, top, image.width, min(image.height, top + height)))
+    ImageOps.expand(part, margin, "white").save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
