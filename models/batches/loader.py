@@ -276,6 +276,11 @@ class PadCollate:
             raise TrainingError(
                 "a loader's worker hands its batches over while it makes the next: leave out reused=True."
             )
+        if not isinstance(request, RowRequest):
+            raise TrainingError(
+                "rows of a ViewDataset are collated, and of a Subset of one: to join datasets, build A+B, not a "
+                "ConcatDataset; and give the loader a batch_size."
+            )
         dataset, rows, padding = request.dataset, request.rows, self.padding
         frames = dataset.view.frames[rows].astype(np.int64)
         starts, longest = padding.layout(frames)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_corpus import build_here, recipe, write_corpus
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
 from featurestore.store import open_store
 from models.batches.loader import PadCollate, ViewDataset, batches
@@ -77,6 +77,14 @@ def test_pinned_clips_are_those_of_the_view_too(view, workers):
 def test_a_buffer_that_is_used_again_is_never_handed_to_another_process(view):
     with pytest.raises(TrainingError, match="leave out reused"):
         list(loader(view, PadCollate("left", 16, reused=True), "fork", 1))
+
+
+def test_a_loader_that_hides_the_view_is_refused_in_one_line(view):
+    dataset = ViewDataset(view, view.classes)
+
+    for given, size in ((ConcatDataset([dataset, dataset]), 2), (dataset, None)):
+        with pytest.raises(TrainingError, match="not a ConcatDataset"):
+            next(iter(DataLoader(given, batch_size=size, collate_fn=PadCollate())))
 
 
 def test_batches_of_a_buffer_that_is_used_again_share_it(view):

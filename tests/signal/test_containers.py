@@ -278,6 +278,16 @@ def test_an_ogg_with_a_missing_damaged_or_unmarked_page_is_refused(sound, subtyp
             decode(b"".join(broken))
 
 
+@pytest.mark.parametrize(
+    ("container", "subtype"), [("WAV", "PCM_16"), ("WAV", "ULAW"), ("RF64", "FLOAT"), ("FLAC", "PCM_16")]
+)
+def test_files_put_one_behind_the_other_are_refused(sound, container, subtype):
+    data = written(sound, container=container, subtype=subtype)
+
+    with pytest.raises(AudioError, match=f"several {'FLAC' if container == 'FLAC' else 'WAV'} "):
+        decode(data + data)
+
+
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
 def test_an_mp3_without_an_info_frame_is_read_to_its_last_frame(sound, mode):
     loud_then_silent = np.concatenate([sound, np.zeros(96_000, np.float32)])

@@ -6,6 +6,7 @@ samples. Both come out from the number in the last frame's header (section 9.1).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from featurestore.errors import AudioError
@@ -32,6 +33,8 @@ def _crc_table(width: int, polynomial: int) -> tuple[int, ...]:
     return tuple(table)
 
 
+_STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+"""How a stream begins: its mark and the head of the block that describes it."""
 _RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 """By the code in a frame's header."""
 _CRC8 = _crc_table(8, 0x07)
@@ -50,6 +53,8 @@ def prepare_flac(data: bytes) -> Prepared:
     if len(data) < 42 or data[4] & 0x7F != 0 or int.from_bytes(data[5:8], "big") != 34:
         raise AudioError("truncated or damaged: a FLAC file without its header of 42 bytes.")
     announced, start = int.from_bytes(data[21:26], "big") & (2**36 - 1), _frames_start(data)
+    if _STREAM.search(data, start):
+        raise AudioError("several FLAC streams in one file; split it into one file for each.")
     _refuse_changes(data, start)
     ends: list[int] = []
     behind = len(data)

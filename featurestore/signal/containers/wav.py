@@ -150,6 +150,9 @@ def prepare_wav(data: bytes) -> Prepared:
         kind, low, high = PLAIN_TAGS[form.tag], 8 * _WIDTHS[form.tag][0], 8 * _WIDTHS[form.tag][-1]
         raise AudioError(f"{kind} samples of {form.bits} bits in a WAV file; {low} to {high} are read.")
     check_held(chunk.promised, chunk.held)
+    behind = chunk.start + chunk.promised + chunk.promised % 2
+    if data[behind : behind + 4] == data[:4] and data[behind + 8 : behind + 12] == b"WAVE":
+        raise AudioError("several WAV files in one; split it into one file for each.")
     if chunk.promised == 0 and chunk.held > 8:
         raise AudioError(
             f"no samples: the header announces 0 bytes, {chunk.held} follow; was the recording broken off?"
