@@ -192,6 +192,24 @@ def notebook_table(view: View) -> str:
     return html_table(f"{view.name}: {counted(len(view), 'row')}", lines)
 
 
+def in_order_of_rows(rows: Any, count: int) -> NDArray[Any]:  # noqa: ANN401 (positions, or a mask)
+    """Return what chooses some of `count` rows as an array; a mask of pandas counts by its index, in any order.
+
+    `TypeError` if that is not the index of the rows, as for a table that was cut.
+    """
+    chosen, index = np.asarray(rows), getattr(rows, "index", None)
+    if chosen.dtype.kind != "b" or chosen.ndim != 1 or index is None or callable(index):
+        return chosen
+    places = np.asarray(index)
+    if not np.array_equal(np.sort(places), np.arange(count)):
+        raise TypeError(
+            f"the index of the mask is not 0 to {count - 1:,}, the rows of the view: if it is in their order all the "
+            "same, give mask.to_numpy()"
+        )
+    ordered: NDArray[Any] = chosen[np.argsort(places)]
+    return ordered
+
+
 def to_numpy(view: View, pad: str | None, fill: float) -> NDArray[Any]:
     """Read a view as one array, see `DatasetView.to_numpy`."""
     longest = _common_length(view, pad)

@@ -277,20 +277,8 @@ class DatasetView:
         return RowEngine(self.features, self.augmentation, self.store.original)
 
     def select(self, rows: NDArray[Any]) -> DatasetView:
-        """Return the view of some rows, given by position or by a mask `array [rows]` of truth values.
-
-        A mask of pandas counts by its index, in whatever order it is; `TypeError` if that is not that of the rows.
-        """
-        chosen = np.asarray(rows)
-        index = getattr(rows, "index", None)
-        if chosen.dtype.kind == "b" and chosen.ndim == 1 and index is not None and not callable(index):
-            places = np.asarray(index)
-            if not np.array_equal(np.sort(places), np.arange(len(self))):
-                raise TypeError(
-                    f"the index of the mask is not 0 to {len(self) - 1:,}, the rows of the view: a mask of a table "
-                    "that was cut or given another index says which rows by mask.to_numpy() alone"
-                )
-            chosen = chosen[np.argsort(places)]
+        """Return the view of some rows, given by position or by a mask `array [rows]` of truth values."""
+        chosen = conversion.in_order_of_rows(rows, len(self))
         if chosen.ndim != 1 or (chosen.dtype.kind not in "biu" and chosen.size):
             raise TypeError(
                 f"rows are chosen by a slice, a mask [{len(self)}] or positions, not by an array of {chosen.dtype} "
