@@ -1,7 +1,9 @@
-"""The pages of the demo corpus as pictures, on a screen in both schemes, on a phone and on paper, for docs/pages.md.
+"""The pages of the demo corpus as pictures, on a screen in both schemes, on a phone and on paper, and its terminal.
 
     python benchmarks/screenshots.py                 # builds, trains and reports in a temporary folder
-    python benchmarks/screenshots.py --pages FOLDER  # draws the pages of a folder: dataset.html, run.html, ...
+    python benchmarks/screenshots.py --pages FOLDER  # draws the pages of a folder: dataset.html, terminal.html, ...
+
+docs/pages.md shows them.
 
 It needs `pip install 'featurestore[browser]'` and Chromium; where one is missing it says so and does nothing. The demo
 corpus is synthesised, so pictures of it can be passed on.
@@ -12,11 +14,14 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import pty
 import shutil
 import subprocess
 import sys
 import tempfile
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +54,16 @@ SHOTS = (
     ("folds", "phone", ""),
     ("comparison", "dark", ""),
     ("comparison", "phone", ""),
+    ("terminal", "dark", ""),
 )
 """Page, view, and the element that a picture begins with; its top if there is none."""
+TYPED = (
+    "featurestore ls",
+    "featurestore show demo f1_s1_hap --copy 2",
+    "featurestore splits demo --split loso",
+    "featurestore compare baseline-svm-linear baseline-logistic",
+)
+"""What the picture of a terminal shows."""
 CLICKED = {("run", "dark"): ".matrix button:not([disabled])"}
 """What is clicked before a picture is taken."""
 
@@ -82,6 +95,38 @@ def write_pages(folder: Path) -> None:
         featurestore("baseline", "demo", "--split", "loso", "--model", model, "--run", run)
     featurestore("report", baselines[0], "--out", "folds.html")
     featurestore("compare", *baselines, "--page", "comparison.html")
+    (folder / "terminal.html").write_text(terminal(folder, environment), encoding="utf-8")
+
+
+def terminal(folder: Path, environment: dict[str, str]) -> str:
+    """Return a page with what commands print on a terminal of 80 columns."""
+    from rich.console import Console
+    from rich.terminal_theme import MONOKAI
+    from rich.text import Text
+
+    console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    for command in TYPED:
+        console.print(Text(f"$ {command}", style="bold"))
+        words = [sys.executable, "-m", "cli", *command.split()[1:]]
+        console.print(Text.from_ansi(on_a_terminal(words, folder, environment)), end="\n\n")
+    return console.export_html(theme=MONOKAI, inline_styles=True)
+
+
+def on_a_terminal(words: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """Return what a command writes to a terminal of 80 columns."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (50, 80))
+    environment = {**environment, "COLUMNS": "80", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    with subprocess.Popen(words, cwd=folder, env=environment, stdin=its, stdout=its, stderr=its) as command:
+        os.close(its)
+        written = bytearray()
+        with suppress(OSError):  # what reading meets at the end of a terminal
+            while part := os.read(ours, 2**16):
+                written += part
+    os.close(ours)
+    if command.returncode:
+        sys.exit(f"{' '.join(words)}: exit code {command.returncode}: {written.decode()}")
+    return written.decode().replace("\r\n", "\n").rstrip()
 
 
 def pictures(pages: Path) -> Iterator[tuple[str, bytes]]:

@@ -79,8 +79,8 @@ def report(
             raise SpecError(f"{name!r} is for the page of a run, and {str(what)!r} is a dataset: give its run folder.")
     text = dataset_page(opened, str(what), shown=examples, audio=audio, quality=quality, jobs=jobs).encode()
     path = Path(out) if out else Path(f"{what}.html")
+    listener.notice(f"{path}: {len(text) / 1e6:.1f} MB, {examples} examples")  # before a disk is filled
     write_atomically(path, text)
-    listener.notice(f"{path}: {len(text) / 1e6:.1f} MB, {examples} examples")
     return {"path": str(path), "bytes": len(text)}
 
 

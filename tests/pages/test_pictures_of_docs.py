@@ -16,11 +16,12 @@ def test_every_picture_is_shown_and_small():
     shown = re.findall(r"\]\(pictures/([^)]+)\)", text)
     script = (ROOT / "benchmarks" / "screenshots.py").read_text(encoding="utf-8")
     drawn = [
-        f"{page}-{view}.png" for page, view in re.findall(r'\("(dataset|run|folds|comparison)", "(\w+)", ', script)
+        f"{page}-{view}.png"
+        for page, view in re.findall(r'\("(dataset|run|folds|comparison|terminal)", "(\w+)", ', script)
     ]
 
-    assert sorted(shown) == sorted(drawn) == sorted(path.name for path in PICTURES.iterdir())
-    for path in PICTURES.iterdir():
+    assert sorted(shown) == sorted(drawn) == sorted(path.name for path in PICTURES.glob("*.png"))
+    for path in PICTURES.glob("*.png"):
         assert path.stat().st_size < 250_000
         with Image.open(path) as picture:
             assert picture.format == "PNG"
