@@ -36,7 +36,7 @@ demo: $(READY)
 	$(BIN)/featurestore report demo-output
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 NEWEST = import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*(d for d in p["dependencies"] + p["optional-dependencies"]["test"] if not d.startswith("torch")), sep="\n")
@@ -45,7 +45,7 @@ test-core:
 	$(PYTHON) -m venv $(VENV)-core
 	$(VENV)-core/bin/python -c '$(NEWEST)' | $(VENV)-core/bin/python -m pip install --quiet --upgrade --requirement /dev/stdin
 	$(VENV)-core/bin/python -m pip install --quiet --no-deps --editable .
-	$(VENV)-core/bin/python -m pytest --numprocesses 2 --dist worksteal
+	$(VENV)-core/bin/python -m pytest --numprocesses 3 --dist worksteal
 
 chaos: $(READY)
 	FEATURESTORE_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/attacks/test_fuzz*.py tests/attacks/test_hostile_stores.py tests/attacks/test_hostile_runs.py -o timeout=3600 -o faulthandler_timeout=0
