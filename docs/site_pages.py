@@ -33,6 +33,8 @@ NOTEBOOKS = {
     f"notebooks/{path.stem}.md": f"docs/notebooks/{path.name}" for path in sorted(ROOT.glob("docs/notebooks/*.ipynb"))
 }
 GENERATED = ("commands.md", "fields.md")
+ATTACHED = ("Dockerfile", "models/pretrained/emodb/card.toml")
+"""Files of the repository that pages link to and that are no pages."""
 FIELDS = """
 What a recipe's tables can hold, and what `--set TABLE.FIELD=VALUE` changes. Fields of `training`, `model`, `features`
 and `policy` need no table in front: `--set epochs=10`. `featurestore fields TABLE` prints the same.
@@ -50,6 +52,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for page, path in NOTEBOOKS.items():
         pages |= notebook_page(page, ROOT / path)
     pages |= dict(zip(GENERATED, (commands_page(), fields_page()), strict=True))
+    pages |= {path: (ROOT / path).read_bytes() for path in ATTACHED}
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
 

@@ -59,10 +59,29 @@ def test_every_link_within_the_repository_leads_to_a_file_and_a_heading(page):
     assert broken == []
 
 
-def test_every_page_and_notebook_is_in_the_navigation_of_the_site():
+@pytest.fixture(scope="module")
+def site_pages():
+    """The hook of MkDocs."""
     spec = importlib.util.spec_from_file_location("site_pages", ROOT / "docs" / "site_pages.py")
-    site_pages = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(site_pages)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_pages_of_the_site_link_to_is_on_the_site(site_pages):
+    sources = {**site_pages.ELSEWHERE, **site_pages.NOTEBOOKS}.values()
+    outside = {
+        os.path.relpath((path.parent / link["path"]).resolve(), ROOT)
+        for path in [*(ROOT / "docs").rglob("*.md"), *(ROOT / source for source in sources if source.endswith(".md"))]
+        for link in site_pages.LINK.finditer(path.read_text(encoding="utf-8"))
+    }
+
+    missing = {path for path in outside if not path.startswith("docs/")} - {*sources, *site_pages.ATTACHED}
+
+    assert missing == set()
+
+
+def test_every_page_and_notebook_is_in_the_navigation_of_the_site(site_pages):
     navigation = yaml.load(SITE.read_text(encoding="utf-8"), yaml.BaseLoader)["nav"]  # noqa: S506 (makes only texts)
 
     named = [page for page in leaves(navigation) if page.endswith(".md")]
