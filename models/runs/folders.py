@@ -143,22 +143,22 @@ def _number(path: Path) -> tuple[int, str]:
 
 def run_predictions(folder: Path, side: str) -> Predictions:
     """Return a run's predictions for a side; `RunError` if they were not kept."""
-    path = folder / predictions_name(side)
-    if not path.is_file():
-        raise RunError(
-            f"run {folder} has no {path.name}: write it with 'featurestore evaluate {folder} --side {side}'."
-        )
-    return read_predictions(path)
+    return read_predictions(_kept_answers(folder, side))
 
 
 def run_estimates(folder: Path, side: str) -> Estimates:
     """Return a run's estimates of dimensions for a side; `RunError` if it has none."""
+    return read_estimates(_kept_answers(folder, side))
+
+
+def _kept_answers(folder: Path, side: str) -> Path:
+    """Return the file of a run's answers to a side, whatever it learnt."""
     path = folder / predictions_name(side)
     if not path.is_file():
         raise RunError(
             f"run {folder} has no {path.name}: write it with 'featurestore evaluate {folder} --side {side}'."
         )
-    return read_estimates(path)
+    return path
 
 
 def pooled_summary(runs: Sequence[Path], side: str = "test") -> dict[str, Any]:
