@@ -265,6 +265,12 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
 @click.option("--full", is_flag=True, help="Train as published, for hours. Default: the recipe's reduced setting.")
 @click.option("--plan", is_flag=True, help="Print what would be trained and for how long; train nothing.")
 @click.option("--row", "rows", multiple=True, metavar="ROW", help="Only this row; repeatable.")
+@click.option(
+    "--split",
+    shell_complete=completion.splits_or_paths,
+    help="Other sides than the recipe's; what is published of those does not stand beside them.",
+)
+@leak_option
 @click.option("--show", is_flag=True, help="Print the results that come with the repository; train nothing.")
 @click.option("--keep", type=click.Path(dir_okay=False), metavar="FILE", help="Also add the results to this file.")
 @click.option("--run", "folder", type=click.Path(file_okay=False), metavar="FOLDER", help="Folder of all trainings.")
@@ -320,12 +326,13 @@ def _print_results(lines: list[dict[str, Any]], recipe: Recipe) -> None:
     """Print published results beside ours, and under the table what both are of."""
     columns = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "runs")
     table, why = [], []
+    several = len({line["protocol"] for line in lines if line["runs"]}) > 1
     for line in lines:
         interval, baseline = line["interval"], line["baseline"]
         reduced = " REDUCED" if line["setting"] == "reduced" else ""
         table.append(
             [
-                *(line["row"], line["metric"]),
+                *(f"{line['row']} ({line['protocol']})" if several and line["runs"] else line["row"], line["metric"]),
                 with_deviation(line["published"], line["published_deviation"]),
                 with_deviation(line["ours"], line["deviation"]) + reduced,
                 f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "-",

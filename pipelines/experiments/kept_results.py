@@ -17,9 +17,8 @@ COMMITTED = Path(__file__).resolve().parents[1] / "recipes" / "results.json"
 NOTHING: Mapping[str, Any] = {
     **dict.fromkeys(("row", "metric", "task", "corpus", "protocol", "dataset_digest", "device", "setting", "note"), ""),
     **dict.fromkeys(("classes", "chance", "published", "published_deviation", "published_corpus")),
-    **dict.fromkeys(
-        ("ours", "deviation", "deviation_over", "interval", "baseline", "seconds", "clips_per_second", "why")
-    ),
+    **dict.fromkeys(("ours", "deviation", "deviation_over", "interval", "baseline", "confusion")),
+    **dict.fromkeys(("seconds", "clips_per_second", "why")),
     **dict.fromkeys(("runs", "seeds"), 0),
 }
 """A line of which nothing is known; earlier versions kept fewer of its values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ def reproduce(
     seeds: int = 1,
     full: bool = False,
     rows: Sequence[str] = (),
+    split: str | None = None,
+    allow_leak: Sequence[str] = (),
     plan: bool = False,
     keep: str | Path | None = None,
     folder: str | Path | None = None,
@@ -50,6 +53,8 @@ def reproduce(
     seeds, full, rows
         Trainings of each row; whether to train as published, for hours, and not in the recipe's reduced setting of few
         epochs, whose results are to be read against chance; the names of the rows to train, all if there are none.
+    split, allow_leak : str, sequence of str, optional
+        Another split or protocol, beside which nothing published stands; kinds of leak to accept in it.
     plan : bool
         Train nothing, and return what would be trained, see `pipelines.experiments.planning.planned`.
     keep, folder : str or Path, optional
@@ -68,8 +73,11 @@ def reproduce(
 
     known = recipe_on(read_recipe(recipe), corpus, listener)
     store, setting = open_store(store), "full" if full else "reduced"
-    where = Path(folder or Path("runs") / "-".join(filter(None, ("reproduce", known.name, corpus, setting))))
+    names = ("reproduce", known.name, corpus, split and re.sub(r"\W+", "-", split), setting)
+    where = Path(folder or Path("runs") / "-".join(filter(None, names)))
     chosen = chosen_rows(known, corpus, rows, full=full)
+    if split or allow_leak:
+        chosen = [(*_on_sides(row, experiment, split, allow_leak), name) for row, experiment, name in chosen]
     if plan:
         asked: dict[str, Any] = {"seeds": seeds, "jobs": jobs, "device": device, "listener": listener}
         return planned(store, chosen, known, where, source=source, **asked)
@@ -121,3 +129,14 @@ def chosen_rows(
         if name not in {row.name for row, _, _ in found}:
             raise UnknownNameError("row", name, [row.name for row, _, _ in found])
     return [one for one in found if not names or one[0].name in names]
+
+
+def _on_sides(
+    row: PublishedRow, experiment: Experiment, split: str | None, allow_leak: Sequence[str]
+) -> tuple[PublishedRow, Experiment]:
+    """Return a row and its experiment on another split; what is published is of the recipe's own."""
+    own = experiment.split
+    name, leaks = split or own.name, tuple(sorted({*own.allow_leak, *allow_leak}))
+    if name != own.name:  # its metrics are measured all the same
+        row = dataclasses.replace(row, published={}, metrics=tuple(m for m in row.metrics if not m.startswith("fold ")))
+    return row, dataclasses.replace(experiment, split=dataclasses.replace(own, name=name, allow_leak=leaks))

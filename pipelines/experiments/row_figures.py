@@ -75,6 +75,7 @@ def measured_lines(
         - `interval`: 95 %, over speakers, of all test items together; None where there are too few speakers;
         - `baseline`: `model`, `normalisation`, its `figure`, `difference` (ours minus its), the `p_value` of that over
           `exchanged` (speakers or items), and `p_holm` (Holm) over the rows of a table;
+        - `confusion`: `classes` and `counts [true, predicted]`, the answers of all seeds and folds together;
         - `seconds` and `clips_per_second` of the trainings.
     """
     experiment = prepared.experiment
@@ -145,16 +146,20 @@ def _mean_and_deviation(values: Sequence[float], over: str) -> dict[str, Any]:
 
 def judged(found: Sequence[Predictions], metric: Metric, baseline: Path | None) -> dict[str, Any]:
     """Return classes, chance, interval and the test against the baseline, from the predictions of all items."""
+    import numpy as np
+
     from models.figures.intervals import intervals
     from models.figures.metrics import chance
 
     by_chance = chance(found[0].confusion, found[0].classes)
+    counts = np.sum([one.confusion for one in found], axis=0)
     tested = metric.measure in TESTED and not metric.fold
     return {
         "classes": len(found[0].classes),
         "chance": by_chance.get(metric.measure),
         "interval": intervals(found)["interval"][metric.measure] if tested else None,
         "baseline": _against(found, baseline, metric.side, metric.measure) if tested and baseline else None,
+        "confusion": {"classes": list(found[0].classes), "counts": counts.tolist()} if tested else None,
     }
 
 
