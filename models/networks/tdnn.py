@@ -28,7 +28,7 @@ class Tdnn(nn.Module):
     width : int
         Channels of the convolutions.
     attention : int
-        Hidden units of the attention, which weighs the frames of each channel by themselves.
+        Hidden units of the attention, which weighs the frames of each channel by themselves; 0 weighs all alike.
 
     References
     ----------
@@ -47,11 +47,13 @@ class Tdnn(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes("tdnn", classes, bands, fits=bands >= 1, wanted="at least 1 band")
-        if width < 1 or attention < 1:
-            raise SpecError(f"tdnn needs width and attention of at least 1, not {width} and {attention}.")
+        if width < 1 or attention < 0:
+            raise SpecError(f"tdnn needs a width of at least 1 and attention of at least 0, not {width} and {attention}.")
         self.first = FrameBlock(bands, width, 5)
         self.blocks = nn.ModuleList(FrameBlock(width, width, 3, dilation) for dilation in DILATIONS)
-        self.attend = nn.Sequential(nn.Linear(width, attention), nn.Tanh(), nn.Linear(attention, width))
+        self.attend = (
+            nn.Sequential(nn.Linear(width, attention), nn.Tanh(), nn.Linear(attention, width)) if attention else None
+        )
         self.classify = nn.Linear(2 * width, classes)
         draw_as_pytorch(self, generator)
 
@@ -84,13 +86,18 @@ class Tdnn(nn.Module):
         `of_clip [batch, frames]` is 1 where a frame is a real one of the clip; each has the next of `spans` rows.
         """
         with without_autocast(frames.device):
-            frames, scores = frames.float(), self.attend(frames.float())
-            highest = torch.stack([part.amax(0) for part in scores.detach().split(spans)])
-            weights = (scores - of_clip.t() @ highest).clamp(max=0).exp()
+            frames = frames.float()
+            weights = torch.ones_like(frames) if self.attend is None else self.weigh(self.attend(frames), of_clip, spans)
             total = of_clip @ weights
             mean = of_clip @ (weights * frames) / total
             variance = of_clip @ (weights * (frames - of_clip.t() @ mean).square()) / total
         return torch.cat([mean, (variance + LEAST_VARIANCE).sqrt()], 1)
+
+    @staticmethod
+    def weigh(scores: Tensor, of_clip: Tensor, spans: Sequence[int]) -> Tensor:
+        """Return `exp(scores)`, each clip's highest first taken away, so that none overflows."""
+        highest = torch.stack([part.amax(0) for part in scores.detach().split(spans)])
+        return (scores - of_clip.t() @ highest).clamp(max=0).exp()
 
 
 class FrameBlock(nn.Module):
