@@ -2,10 +2,10 @@
 
     python benchmarks/results_page.py [RESULTS.json ...]
 
-`docs/results.md` is `benchmarks/results_notes.md` with tables in the place of its marks, `{{ table RECIPE }}` and
-`{{ seeds RECIPE }}`, written from `docs/results.json`, which `featurestore reproduce NAME --full --keep
-docs/results.json` adds to; files that are given, such as `results.json` of its run folders, are added first. The notes
-hold no figure that the tables have.
+`docs/results.md` is `benchmarks/results_notes.md` with tables in the place of its marks, `{{ table RECIPE }}`,
+`{{ seeds RECIPE }}` and `{{ parts RECIPE }}`, written from `docs/results.json`, which `featurestore reproduce NAME
+--full --keep docs/results.json` adds to; files that are given, such as `results.json` of its run folders, are added
+first. The notes hold no figure that the tables have. `results_pictures.py` draws the pictures.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from results_pictures import drawn_confusions, drawn_rows, write_pictures
+
 from featurestore.errors import SpecError
 from models.runs.checkpoint import write_atomically
 from pipelines.experiments.kept_results import committed_results, keep_results, kept_results
@@ -24,28 +26,50 @@ from pipelines.experiments.row_figures import Metric
 
 HERE = Path(__file__).resolve().parent
 NOTES, RESULTS, PAGE = HERE / "results_notes.md", HERE.parent / "docs/results.json", HERE.parent / "docs/results.md"
-MARK = re.compile(r"^\{\{ (table|seeds) (\w+) \}\}$", re.MULTILINE)
+MARK = re.compile(r"^\{\{ (table|seeds|parts) (\w+) \}\}$", re.MULTILINE)
 COLUMNS = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "p", "runs", "measured on")
 
 
 def results_page(notes: str, results: Path) -> str:
     """Return the page; `SpecError` if a mark names a recipe without results."""
-    written = {"table": lambda name: table(name, results), "seeds": lambda name: seeds(name, results)}
-    return MARK.sub(lambda mark: written[mark[1]](mark[2]), notes)
+    written = {"table": table, "seeds": seeds, "parts": parts}
+    return MARK.sub(lambda mark: written[mark[1]](mark[2], results), notes)
 
 
 def table(recipe: str, results: Path) -> str:
     """Return what was measured beside what is published, how it came about, what was not measured, and departures."""
     known, lines = read_recipe(recipe), committed_results(recipe, file=results)
     measured = [line for line in lines if line["runs"]]
-    parts = [grid(COLUMNS, map(_cells, measured))] if measured else []
+    written = [grid(COLUMNS, map(_cells, measured))] if measured else []
     notes = {line["row"]: line["note"] for line in measured if line["note"]}
-    parts += ["\n".join(f"- {row}: {note}." for row, note in notes.items())] if notes else []
-    parts += [*map(_run_by, _trainings(measured, recipe)), *_not_measured(line for line in lines if line["why"])]
-    departures = [f"- {text}" for text in known.departures]
-    if departures:
-        parts.append("\n".join(["Where this departs from the source, or the source leaves it open:", "", *departures]))
-    return "\n\n".join(parts)
+    written += ["\n".join(f"- {row}: {note}." for row, note in notes.items())] if notes else []
+    if drawn_rows(lines):
+        written.append(_picture(f"results-{recipe}", "Our figures, intervals, published figures, baselines and chance"))
+    if drawn_confusions(lines):
+        written.append(_picture(f"results-{recipe}-confusions", "What each class was labelled as, in percent"))
+    written += [*map(_run_by, _trainings(measured, recipe)), *_not_measured(line for line in lines if line["why"])]
+    if known.departures:
+        head = "Where this departs from the source, or the source leaves it open:\n"
+        written.append("\n".join([head, *(f"- {text}" for text in known.departures)]))
+    return "\n\n".join(written)
+
+
+def parts(recipe: str, results: Path) -> str:
+    """Return what each part of a recipe gives, as `best_parts.py` measured it."""
+    found = kept_results(results)[recipe]["parts"]
+    cells = [
+        (
+            *(one["part"], f"{one['uar']:.4f}", f"{one['difference']:+.4f}"),
+            *("{:+.3f} to {:+.3f}".format(*one["interval"]), f"{one['p_holm']:.4f}"),
+        )
+        for one in found
+    ]
+    table = grid(("changed", "UAR", "difference", "95 %", "p"), cells)
+    return f"{table}\n\n{_picture(f'results-{recipe}-parts', 'The difference in UAR that each part makes')}"
+
+
+def _picture(name: str, said: str) -> str:
+    return f"![{said}](pictures/{name}.svg)"
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -137,6 +161,9 @@ def main() -> None:
     for file in sys.argv[1:]:
         for recipe, kept in kept_results(Path(file)).items():
             keep_results(RESULTS, recipe, kept["rows"])
+    for recipe, kept in kept_results(RESULTS).items():
+        if "rows" in kept:
+            write_pictures(recipe, committed_results(recipe, file=RESULTS), kept.get("parts", ()))
     write_atomically(PAGE, results_page(NOTES.read_text(encoding="utf-8"), RESULTS).encode())
 
 

@@ -28,7 +28,7 @@ class Tdnn(nn.Module):
     width : int
         Channels of the convolutions.
     attention : int
-        Hidden units of the attention, which weighs the frames of each channel by themselves; 0 weighs all alike.
+        Hidden units of the attention, which weighs the frames of each channel by themselves; with 0 all weigh alike.
 
     References
     ----------
@@ -48,12 +48,12 @@ class Tdnn(nn.Module):
         super().__init__()
         check_sizes("tdnn", classes, bands, fits=bands >= 1, wanted="at least 1 band")
         if width < 1 or attention < 0:
-            raise SpecError(f"tdnn needs a width of at least 1 and attention of at least 0, not {width} and {attention}.")
+            raise SpecError(f"tdnn needs width of at least 1 and attention of at least 0, not {width} and {attention}.")
         self.first = FrameBlock(bands, width, 5)
         self.blocks = nn.ModuleList(FrameBlock(width, width, 3, dilation) for dilation in DILATIONS)
-        self.attend = (
-            nn.Sequential(nn.Linear(width, attention), nn.Tanh(), nn.Linear(attention, width)) if attention else None
-        )
+        self.attend: nn.Module = EqualScores()
+        if attention:
+            self.attend = nn.Sequential(nn.Linear(width, attention), nn.Tanh(), nn.Linear(attention, width))
         self.classify = nn.Linear(2 * width, classes)
         draw_as_pytorch(self, generator)
 
@@ -86,18 +86,21 @@ class Tdnn(nn.Module):
         `of_clip [batch, frames]` is 1 where a frame is a real one of the clip; each has the next of `spans` rows.
         """
         with without_autocast(frames.device):
-            frames = frames.float()
-            weights = torch.ones_like(frames) if self.attend is None else self.weigh(self.attend(frames), of_clip, spans)
+            frames, scores = frames.float(), self.attend(frames.float())
+            highest = torch.stack([part.amax(0) for part in scores.detach().split(spans)])
+            weights = (scores - of_clip.t() @ highest).clamp(max=0).exp()
             total = of_clip @ weights
             mean = of_clip @ (weights * frames) / total
             variance = of_clip @ (weights * (frames - of_clip.t() @ mean).square()) / total
         return torch.cat([mean, (variance + LEAST_VARIANCE).sqrt()], 1)
 
-    @staticmethod
-    def weigh(scores: Tensor, of_clip: Tensor, spans: Sequence[int]) -> Tensor:
-        """Return `exp(scores)`, each clip's highest first taken away, so that none overflows."""
-        highest = torch.stack([part.amax(0) for part in scores.detach().split(spans)])
-        return (scores - of_clip.t() @ highest).clamp(max=0).exp()
+
+class EqualScores(nn.Module):
+    """An attention that weighs all frames alike."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return a score of 0 for each frame and channel."""
+        return torch.zeros_like(frames)
 
 
 class FrameBlock(nn.Module):

@@ -100,6 +100,26 @@ def test_the_figures_are_those_of_the_runs(place, lines):
     assert lines[2]["ours"] == pytest.approx(sum(found) / 2)
 
 
+def test_confusions_count_the_answers_of_all_folds(place, lines):
+    from models.runs.folders import RunFolder, pooled_summary
+
+    pooled = pooled_summary(RunFolder.of(place / "runs" / "folds" / "seed-0").runs())
+
+    assert lines[2]["confusion"] == {"classes": list(pooled["classes"]), "counts": pooled["confusion"]}
+    assert sum(map(sum, lines[0]["confusion"]["counts"])) == trained_on(place / "runs" / "slow-steady")[0]["test"]
+
+
+def test_other_sides_have_no_published_figure_and_a_leak_in_them_is_refused(place, lines):
+    row = ("--row", "Slow & steady", "--split", "shuffled", "--run", place / "other")
+    refused = run(place, "reproduce", place / "table.toml", *row)
+    result = run(place, "reproduce", place / "table.toml", *row, "--allow-leak", "speaker")
+    config = json.loads((place / "other" / "slow-steady" / "seed-0" / "config.json").read_text())
+
+    assert "speaker" in error_line(refused)
+    assert [(line["protocol"], line["published"]) for line in json.loads(result.stdout)] == [("shuffled", None)] * 2
+    assert (config["split"], config["leaks"]["declared"]) == ("shuffled", ["speaker"])
+
+
 def test_one_experiment_in_two_rows_is_trained_once(place, lines):
     assert lines[2]["ours"] == lines[4]["ours"]
     assert not (place / "runs" / "folds-of-another-table").exists()
@@ -134,7 +154,7 @@ def test_a_plan_tells_what_is_left_to_train_and_trains_nothing(place, lines):
 
 def trained_on(folder: Path) -> list[dict[str, int]]:
     """Return the rows of each side of each fold."""
-    return [json.loads(path.read_text())["rows"] for path in sorted(folder.glob("fold-*/config.json"))]
+    return [json.loads(path.read_text())["rows"] for path in sorted(folder.glob("*/config.json"))]
 
 
 def test_the_same_command_again_trains_nothing(place, lines):

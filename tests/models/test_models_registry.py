@@ -1,5 +1,6 @@
 """What holds for every registered model."""
 
+import numpy as np
 import pytest
 import torch
 from model_cases import (
@@ -282,3 +283,18 @@ def test_cpu_and_gpu_agree(name):
 
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
     assert found.isfinite().all()
+
+
+def test_without_attention_a_clip_is_pooled_to_mean_and_deviation_of_its_own_frames():
+    network = build_model("tdnn", CLASSES, 6, width=12, attention=0)
+    spans, real = [7, 9], [3, 5]
+    frames = torch.randn(sum(spans), 12, generator=torch.Generator().manual_seed(1))
+    of_clip = torch.zeros(2, len(frames))
+    of_clip[0, : real[0]] = of_clip[1, spans[0] : spans[0] + real[1]] = 1
+
+    pooled = network.pool(frames, of_clip, spans).numpy()
+
+    clips = np.split(frames.numpy(), spans[:1])
+    expected = [np.r_[clip[:count].mean(0), clip[:count].std(0)] for clip, count in zip(clips, real, strict=True)]
+    assert sum(one.numel() for one in network.attend.parameters()) == 0
+    np.testing.assert_allclose(pooled, expected, atol=1e-4)
