@@ -133,9 +133,10 @@ def _trainings(lines: Iterable[Mapping[str, Any]], recipe: str) -> list[dict[str
 
 def _run_by(one: Mapping[str, Any]) -> str:
     line, seconds = one["line"], sum(one["seconds"].values())
+    task = f" ({line['task']})" if line["task"] else ""
     over = f" `+-` of ours is over {line['deviation_over']}." if line["deviation_over"] else ""
     return (
-        f"`{one['command']}`: {line['classes']} classes ({line['task']}); {line['device']}, "
+        f"`{one['command']}`: {line['classes']} classes{task}; {line['device']}, "
         f"{seconds / 60:,.0f} minutes in training, on a machine that others used; dataset digest "
         f"`{line['dataset_digest'][:12]}`.{over}"
     )

@@ -43,25 +43,28 @@ def drawn_rows(lines: Iterable[Line]) -> list[Line]:
 def drawn_confusions(lines: Iterable[Line]) -> dict[str, Line]:
     """Return a line of each measured row whose answers are known, by what stands above them."""
     known = {_row(line): line for line in lines if line["confusion"] and Metric.read(line["metric"]).side == "test"}
-    several = len({protocol for _, protocol in known}) > 1
-    return {f"{row}\n({protocol})" if several else row: line for (row, protocol), line in known.items()}
+    return dict(zip(_names(list(known.values()), "\n"), known.values(), strict=True))
 
 
-def _row(line: Line) -> tuple[str, str]:
-    return line["row"], line["protocol"]
+def _row(line: Line) -> tuple[str, str, str]:
+    return line["row"], line["corpus"], line["protocol"]
+
+
+def _names(lines: Sequence[Line], between: str = " ") -> list[str]:
+    """Return the rows of lines, with what else tells them apart."""
+    wanted = [name for name in ("corpus", "protocol") if len({line[name] for line in lines}) > 1]
+    told = [", ".join(str(line[name]).removeprefix(f"{line['corpus']}/") for name in wanted) for line in lines]
+    return [line["row"] + (f"{between}({one})" if one else "") for line, one in zip(lines, told, strict=True)]
 
 
 def rows_figure(lines: Sequence[Line]) -> Figure | None:
     """Draw a line for each figure: ours with its interval or deviation, what is published, the baseline and chance."""
     if not lines:
         return None
-    metrics, protocols = ({line[name] for line in lines} for name in ("metric", "protocol"))
-    names = [
-        line["row"]
-        + (f" ({line['protocol']})" if len(protocols) > 1 else "")
-        + (f", {_called(line['metric'])}" if len(metrics) > 1 else "")
-        for line in lines
-    ]
+    metrics = {line["metric"] for line in lines}
+    names = _names(lines)
+    if len(metrics) > 1:
+        names = [f"{name}, {_called(line['metric'])}" for name, line in zip(names, lines, strict=True)]
     figure = new_figure(7.6, 1.1 + 0.28 * len(lines))
     axes = figure.subplots()
     for place, line in enumerate(lines):
@@ -96,7 +99,7 @@ def confusions_figure(lines: Mapping[str, Line]) -> Figure | None:
     rows = -(-len(lines) // columns)
     classes = max(len(line["confusion"]["classes"]) for line in lines.values())
     size = 1.3 + 0.22 * classes
-    figure = new_figure(size * columns + 0.6, (size + 0.3) * rows)
+    figure = new_figure(size * columns + 0.6, (size + 0.5) * rows + 0.2)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, line) in zip(grid, lines.items(), strict=False):
         names, counts = line["confusion"]["classes"], np.array(line["confusion"]["counts"])
