@@ -34,6 +34,7 @@ from models.optimisation.optimisers import make_optimiser, set_rate
 from models.optimisation.schedules import ScheduleStep, best_epoch, rate_factor, stale_epochs
 from models.reports.plots import figures_of, write_figure
 from models.runs.checkpoint import write_json
+from models.runs.folders import tested_before
 from models.runs.records import predictions_name, write_predictions, write_sides
 from models.runs.run import RunConfig, write_model
 from models.training_spec import TrainingSpec
@@ -297,6 +298,7 @@ class Trainer:
             "model_sha256": sha256,
             "normalisation": dict(config.normalisation),
             "notes": self.notes,
+            "tested_before": tested_before(folder, config),
             **{side: evaluation.summary() for side, evaluation in evaluations.items()},
         }
         write_json(folder / "summary.json", summary)

@@ -20,6 +20,7 @@ from models.evaluation import Evaluation
 from models.figures.predictions import Predictions
 from models.runs.checkpoint import write_json
 from models.runs.description import describe_dataset, describe_items, library_versions
+from models.runs.folders import tested_before
 from models.runs.provenance import describe_provenance
 from models.runs.records import predictions_name, write_predictions, write_sides
 from models.runs.run import RunConfig
@@ -200,6 +201,7 @@ def write_baseline(folder: Path, fitted: Fitted, config: RunConfig) -> dict[str,
         "result": result,
         "normalisation": dict(config.normalisation),
         "notes": [],
+        "tested_before": tested_before(folder, config),
         **{side: evaluation.summary() for side, evaluation in judged.items()},
     }
     write_json(folder / "summary.json", summary)

@@ -19,7 +19,8 @@ from models.reports.items import Sounds, item_parts
 from models.reports.paper import paper_parts
 from models.reports.parts import class_table, leak_verdict, measure_table, number, page, paragraph, settings, table
 from models.reports.provenance import conditions, cost, model_rows, origin, terms
-from models.reports.remarks import remarks
+from models.reports.remarks import remarks, tested_often
+from models.runs.checkpoint import read_json
 from models.runs.folders import RunFolder, pooled_summary
 from models.runs.records import holds_estimates, predictions_name, read_estimates, read_predictions, read_result
 from models.runs.run import RunConfig, read_config
@@ -81,6 +82,7 @@ def render_folder(folder: RunFolder, out: Path, against: Sequence[str] = (), sou
         *([paragraph(f"Not finished, and not counted here: {missing}.", "leak")] if missing else []),
         *([paragraph(f"Not finished: {lacking}.", "leak")] if (lacking := folder.unfinished()) else []),
         _run_table(folder, ended, results, together, out),
+        *tested_often(read_json(run / "summary.json") for run in ended),
         *against,
         leak_verdict(_all_leaks(configs)),
         *_item_parts(folder, summary, sounds, {name: sex for one in configs for name, sex in one.sexes.items()}),

@@ -1,12 +1,14 @@
-"""Remarks on a result: what answers that hear nothing reach, and that a model has collapsed to one answer."""
+"""Remarks on a result: what chance reaches, that a model has collapsed, and how often its test side was looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from featurestore.typed_values import typed
+from models.errors import CheckpointError
 from models.figures import metrics
 from models.reports.parts import number, paragraph
 
@@ -20,6 +22,18 @@ def remarks(figures: Mapping[str, Any]) -> Iterator[str]:
     remark = collapsed(figures["confusion"], figures["classes"])
     if remark:
         yield paragraph(remark, "leak")
+
+
+def tested_often(runs: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield how often the test side had been looked at when runs ended, by their summaries, as HTML."""
+    often = max((typed(run.get("tested_before", 0), int, "tested_before", CheckpointError) for run in runs), default=0)
+    if often:
+        runs = "1 run" if often == 1 else f"{often:,} runs"
+        yield paragraph(
+            f"Tested on the same recordings before, beside this one: {runs}. The best of many is better than it will "
+            "be elsewhere.",
+            "note",
+        )
 
 
 def collapsed(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:

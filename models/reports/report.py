@@ -32,7 +32,7 @@ from models.reports.parts import (
 )
 from models.reports.plots import axis_of, curves_in_words, figure_svg, figures_of
 from models.reports.provenance import conditions, model_and_cost, origin, terms
-from models.reports.remarks import remarks
+from models.reports.remarks import remarks, tested_often
 from models.runs.folders import RunFolder
 from models.runs.records import predictions_name, read_estimates, read_predictions
 from models.runs.run import BaselineRun, Run, RunConfig, load_baseline, load_run, read_config
@@ -139,6 +139,7 @@ def render_report(run: Run | BaselineRun, against: Sequence[str] = (), sounds: S
         _side_table(run, result),
         *(paragraph(f"Note: {note}", "note") for note in notes),
         *([] if config.dimensions else remarks(test)),
+        *tested_often([run.summary]),
         *against,
         leak_verdict(config.leaks),
         *([] if config.is_baseline else ["<h2>Training</h2>", *_training_drawings(run.history)]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from models.figures.intervals import intervals
 from models.figures.predictions import Predictions, pooled
 from models.runs.checkpoint import read_json, sweep
 from models.runs.records import predictions_name, read_estimates, read_predictions, read_side
-from models.runs.run import read_config
+from models.runs.run import RunConfig, read_config
 
 Answers = TypeVar("Answers", Predictions, Estimates)
 
@@ -139,6 +139,26 @@ class RunFolder:
 def _number(path: Path) -> tuple[int, str]:
     digits = path.name.rpartition("-")[2]
     return int(digits) if digits.isdecimal() else -1, path.name
+
+
+def tested_before(folder: Path, config: RunConfig) -> int:
+    """Count the runs that have ended in the same folder of runs, and were tested on the same recordings and labels.
+
+    Folds and seeds count one by one. The more often a test side is looked at, the more the best of its figures owes to
+    chance; runs of other folders, and those that were removed, are not known.
+    """
+    own, looks = config.items.get("test"), 0
+    if not config.rows.get("test"):
+        return 0
+    top = folder.absolute()
+    while any(top.match(pattern) for pattern in PART_FOLDERS.values()):
+        top = top.parent
+    for depth in ("*", "*/*", "*/*/*"):
+        for ended in top.parent.glob(f"{depth}/summary.json"):
+            if ended.parent != folder.absolute():
+                with suppress(CheckpointError, RunError):  # a folder of something else
+                    looks += read_config(ended.parent).items.get("test") == own
+    return looks
 
 
 def run_predictions(folder: Path, side: str) -> Predictions:

@@ -110,3 +110,17 @@ def test_one_split_is_one_run_and_is_shown_in_80_columns(place, tmp_path):
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["normalisation"]["leakage"] == "transductive: features of the test speakers"
     shutil.rmtree(tmp_path / "run")
+
+
+def test_a_run_tells_how_many_beside_it_were_tested_on_its_recordings_before(place, tmp_path):
+    words = ("baseline", "demo", "--split", "speakers", "--run", place / "speakers")
+    assert featurestore(*words, store=place / "store").returncode == 0  # other sides: nobody was tested on these
+    report = featurestore("report", place / "network", "--out", tmp_path / "page.html", store=place / "store")
+    known = {
+        name: {json.loads(file.read_text())["tested_before"] for file in (place / name).rglob("summary.json")}
+        for name in ("baseline", "network", "speakers")
+    }
+
+    assert known == {"baseline": {0}, "network": {1}, "speakers": {0}}
+    assert report.returncode == 0, report.stderr
+    assert "Tested on the same recordings before, beside this one: 1 run." in (tmp_path / "page.html").read_text()
