@@ -198,8 +198,9 @@ def experiment_options(command: Command) -> Command:
 
 target_option = click.option(
     "--target",
-    metavar="label|NAMES",
-    help="What is learnt: the label, or fields of numbers, as valence,arousal,dominance. Default: the recipe's, label.",
+    metavar="label|votes|NAMES",
+    help="What is learnt: the label, raters' votes (soft labels), or fields of numbers, as valence,arousal,dominance. "
+    "Default: the recipe's, label.",
 )
 
 

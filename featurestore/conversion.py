@@ -10,6 +10,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -160,6 +161,30 @@ def _drawn(view: View) -> dict[str, list[Any]]:
     for place, own in enumerate(spec.own):
         columns[own.function] = [one.own[place] if one else None for one in applied]
     return {f"perturbation.{name}": column for name, column in columns.items()}
+
+
+def describe(view: View) -> dict[str, Any]:
+    """Return what a dataset is made of, as JSON values; labels and speakers are counted over clean rows."""
+    clean = view.copies == 0
+    return {
+        "dataset": view.name,
+        "digest": view.digest,
+        "corpus": view.table.corpus,
+        "licence": view.table.licence,
+        "citation": view.table.citation,
+        "rows": len(view),
+        "copies": int(view.copies.max()),
+        "frames": {
+            "min": int(view.frames.min()),
+            "median": float(np.median(view.frames)),
+            "max": int(view.frames.max()),
+        },
+        "labels": dict(sorted(Counter(view.labels[clean].tolist()).items())),
+        "speakers": dict(sorted(Counter(speaker or "unknown" for speaker in compress(view.speakers, clean)).items())),
+        "features": view.features.to_dict(),
+        "augmentation": view.augmentation.to_dict() if view.augmentation else None,
+        "rejected": [{"path": one.path, "reason": one.reason} for one in view.table.rejected],
+    }
 
 
 def one_line(view: View) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 
 from featurestore import conversion
 from featurestore.corpus import protocols
-from featurestore.corpus.labels.schemes import under_scheme
+from featurestore.corpus.labels.schemes import soft_labels, under_scheme
 from featurestore.corpus.protocols import labelled_under
 from featurestore.corpus.speakers import sexes_of
 from featurestore.corpus.splits.types import SIDE_BITS
 from featurestore.datasets import DatasetRecord, Reference, corpora_of
 from featurestore.dimensions import numbers_of
+from featurestore.errors import SpecError
 from featurestore.row_index import RowIndex, locate_rows
 from featurestore.segments import segment_of
 from featurestore.signal.arrays import LARGEST_MAX_SECONDS
@@ -59,6 +59,8 @@ class DatasetView:
         self._whole = self._index
 
     _decoded: tuple[str, DecodedRecording] | None = None
+    votes: Scheme | None = None
+    """The scheme that made the labels of raters' votes, where these are learnt; see `featurestore.soft_labels`."""
 
     @classmethod
     def open(cls, store: ReadableStore, reference: Reference) -> DatasetView:
@@ -200,6 +202,13 @@ class DatasetView:
         """Return what a dimension such as `valence` is of each row, `array [rows]`; see `featurestore.dimensions`."""
         return numbers_of(self.table, name)[self._index.utterance]
 
+    def vote_shares(self, classes: Sequence[str]) -> NDArray[np.float32]:
+        """Return the share of the raters' voices that each class got, `array [rows, classes]`; each row sums to 1."""
+        if self.votes is None:
+            raise SpecError(f"dataset {self.name}: its votes are not counted: see 'featurestore.soft_labels'.")
+        places, rows = np.unique(self._index.utterance, return_inverse=True)
+        return soft_labels([self.table.utterances[place] for place in places], self.votes, classes)[rows]
+
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of all labels in the table, sorted; equal on every side of a split."""
@@ -223,22 +232,7 @@ class DatasetView:
 
     def describe(self) -> dict[str, Any]:
         """Return what the dataset is made of, as JSON values; labels and speakers are counted over recordings."""
-        clean, frames = self.select(self.copies == 0), self.frames
-        return {
-            "dataset": self.name,
-            "digest": self.digest,
-            "corpus": self.table.corpus,
-            "licence": self.table.licence,
-            "citation": self.table.citation,
-            "rows": len(self),
-            "copies": int(self.copies.max()),
-            "frames": {"min": int(frames.min()), "median": float(np.median(frames)), "max": int(frames.max())},
-            "labels": dict(sorted(Counter(clean.labels.tolist()).items())),
-            "speakers": dict(sorted(Counter(speaker or "unknown" for speaker in clean.speakers).items())),
-            "features": self.features.to_dict(),
-            "augmentation": self.augmentation.to_dict() if self.augmentation else None,
-            "rejected": [{"path": one.path, "reason": one.reason} for one in self.table.rejected],
-        }
+        return conversion.describe(self)
 
     def perturbation(self, row: int) -> Perturbation | None:
         """Return what was done to a row, None for a clean one; `SpecError` if another version drew it."""
@@ -286,7 +280,7 @@ class DatasetView:
             )
         view = object.__new__(DatasetView)
         kept = ["store", "name", "digest", "table", "_stored", "features", "augmentation", "bands", "_shards", "_whole"]
-        view.__dict__.update({name: getattr(self, name) for name in kept})
+        view.__dict__.update({name: getattr(self, name) for name in (*kept, "votes")})
         view._index = self._index.take(chosen if chosen.size else chosen.astype(np.int64))
         return view
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 (the usual name)
 from torch import nn
 
 from models.batches.loader import FeatureView, ViewDataset
@@ -18,14 +17,24 @@ from models.figures import metrics
 from models.figures.intervals import intervals
 from models.figures.predictions import Predictions, voted
 from models.figures.running_metrics import RunningMetrics
+from models.optimisation.losses import class_numbers, cross_entropy
 from models.runs.run import Run
 
 
-def measure_view(model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution) -> RunningMetrics:
-    """Count loss and confusion of a model on all rows of a view."""
-    running = RunningMetrics(len(classes), execution.device)
-    for logits, labels in view_logits(model, ViewDataset(view, classes), execution):
-        running.add(F.cross_entropy(logits, labels), logits, labels)
+def class_dataset(view: FeatureView, classes: Sequence[str], target: str = "label") -> ViewDataset:
+    """Return a view with class numbers, int64 `[rows]`; for the target `votes` with soft labels (`cross_entropy`)."""
+    dataset = ViewDataset(view, classes)
+    if target == "votes":
+        shares = torch.from_numpy(view.vote_shares(classes))
+        return ViewDataset(view, classes, torch.cat([shares, dataset.targets[:, None].float()], dim=1))
+    return dataset
+
+
+def measure_view(model: nn.Module, dataset: ViewDataset, execution: Execution) -> RunningMetrics:
+    """Count loss and confusion of a model on all rows of a `class_dataset`."""
+    running = RunningMetrics(len(dataset.classes), execution.device)
+    for logits, targets in view_logits(model, dataset, execution):
+        running.add(cross_entropy(logits, targets), logits, class_numbers(targets))
     return running
 
 
@@ -34,7 +43,7 @@ class Evaluation:
     """What a model predicts for each item of a view, and how good that is."""
 
     loss: float | None
-    """Mean cross entropy over rows; None without rows."""
+    """Mean cross entropy over rows, with labels or soft labels, whichever were learnt; None without rows."""
     predictions: Predictions
     """One for each row, or for each utterance after a vote."""
     copies: int = 0
@@ -63,26 +72,24 @@ def has_copies(view: FeatureView) -> bool:
     return len(set(view.paths)) < len(view)
 
 
-def evaluate_model(
-    model: nn.Module, view: FeatureView, classes: Sequence[str], execution: Execution, *, vote: bool = False
-) -> Evaluation:
-    """Let a model label all rows of a view; with `vote`, the copies of an utterance vote for its class.
+def evaluate_model(model: nn.Module, dataset: ViewDataset, execution: Execution, *, vote: bool = False) -> Evaluation:
+    """Let a model label all rows of a `class_dataset`; with `vote`, the copies of an utterance vote for its class.
 
     Raises
     ------
     TrainingError
-        If a label is none of the classes, or a vote has one copy of each utterance only.
+        If an answer is no number, or a vote has one copy of each utterance only.
     """
-    dataset = ViewDataset(view, classes)
+    view, classes, labels = dataset.view, dataset.classes, class_numbers(dataset.targets)
     order = [row for batch in by_length(view.frames.tolist(), BATCH) for row in batch]
     found = [logits for logits, _ in view_logits(model, dataset, execution)]
     logits = torch.empty(len(order), len(classes), dtype=torch.float64)
     if found:
         logits[order] = torch.cat(found).double().cpu()
-    loss = float(F.cross_entropy(logits, dataset.targets)) if found else None
+    loss = float(cross_entropy(logits, dataset.targets)) if found else None
     if not torch.isfinite(logits).all():
         raise TrainingError(f"dataset {view.name}: the model's answers are not numbers: its weights are too large.")
-    rows = Predictions.of(view, classes, dataset.targets.numpy(), logits.numpy())
+    rows = Predictions.of(view, classes, labels.numpy(), logits.numpy())
     if not vote:
         return Evaluation(loss, rows)
     answers, ties = voted(rows)
@@ -106,7 +113,8 @@ def evaluate_run(run: Run, view: FeatureView, device: str = "auto", *, vote: boo
             f"its classes are {', '.join(run.config.classes)}. Choose a label scheme that has those."
         )
     execution = run_execution(run, view, device)
-    return evaluate_model(execution.place(run.model), view, run.config.classes, execution, vote=vote)
+    dataset = class_dataset(view, run.config.classes, run.config.training.target)
+    return evaluate_model(execution.place(run.model), dataset, execution, vote=vote)
 
 
 def run_execution(run: Run, view: FeatureView, device: str) -> Execution:

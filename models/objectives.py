@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from featurestore.corpus.splits.leakage import class_notes
 from models.batches.loader import FeatureView, Sides, ViewDataset
 from models.estimation import Dimensions, Estimation, estimate, measure_concordance
-from models.evaluation import Evaluation, evaluate_model, has_copies, measure_view
+from models.evaluation import Evaluation, class_dataset, evaluate_model, has_copies, measure_view
 from models.execution import Execution
 from models.figures.running_metrics import RunningConcordance, RunningMetrics
-from models.optimisation.losses import ConcordanceLoss, Losses, make_loss
+from models.optimisation.losses import ConcordanceLoss, Losses, class_numbers, make_loss
 from models.reports.plots import estimates_figure, write_confusion, write_figure
 from models.runs.run import RunConfig
 from models.training_spec import TrainingSpec
@@ -51,18 +51,22 @@ class Objective(Protocol):
 
 def objective_of(config: RunConfig) -> Objective:
     """Return what a run learns."""
-    return Regression(Dimensions(config.dimensions)) if config.dimensions else Classification(config.classes)
+    if config.dimensions:
+        return Regression(Dimensions(config.dimensions))
+    return Classification(config.classes, config.training.target)
 
 
 @dataclass(frozen=True)
 class Classification:
-    """One class for each clip, by cross entropy; copies of an utterance vote."""
+    """One class for each clip, by cross entropy with labels or soft labels; copies of an utterance vote."""
 
     classes: tuple[str, ...]
+    target: str
+    """`label` or `votes`."""
 
     def dataset(self, view: FeatureView) -> ViewDataset:
-        """Return a view with class numbers."""
-        return ViewDataset(view, self.classes)
+        """Return a view with class numbers or soft labels."""
+        return class_dataset(view, self.classes, self.target)
 
     def loss(self, spec: TrainingSpec, data: ViewDataset) -> nn.Module:
         """Return the cross entropy."""
@@ -74,7 +78,7 @@ class Classification:
 
     def count(self, running: RunningMetrics, losses: Losses, outputs: Tensor, targets: Tensor) -> None:
         """Count loss and answers of a batch."""
-        running.add(losses.plain, outputs, targets)
+        running.add(losses.plain, outputs, class_numbers(targets))
 
     def notes(self, sides: Sides) -> list[str]:
         """Name the classes that a side lacks."""
@@ -82,11 +86,11 @@ class Classification:
 
     def measure(self, model: nn.Module, view: FeatureView, execution: Execution) -> dict[str, float | None]:
         """Return loss, accuracy and UAR."""
-        return measure_view(model, view, self.classes, execution).figures()
+        return measure_view(model, self.dataset(view), execution).figures()
 
     def judge(self, model: nn.Module, view: FeatureView, execution: Execution) -> Evaluation:
         """Let a model label all rows of a view."""
-        return evaluate_model(model, view, self.classes, execution, vote=has_copies(view))
+        return evaluate_model(model, self.dataset(view), execution, vote=has_copies(view))
 
     def draw(self, judged: Evaluation, side: str, folder: Path) -> None:
         """Draw the confusion matrix."""

@@ -65,7 +65,7 @@ def configure(
         dataset=describe_dataset(sides.train),
         split=split,
         rows={name: len(view) for name, view in zip(Sides._fields, sides, strict=True)},
-        items={name: describe_items(view, names) for name, view in zip(Sides._fields, sides, strict=True)},
+        items={name: describe_items(view, spec) for name, view in zip(Sides._fields, sides, strict=True)},
         trained_on={"frames": [int(sides.train.frames.min()), int(sides.train.frames.max())]},
         leaks=dict(leaks or {}),
         normalisation=describe_normalisation(spec),
@@ -156,6 +156,8 @@ def train(
         raise TrainingError(
             "1 - CCC of a batch is no sum over its clips, which several processes could share: train in one."
         )
+    elif config.training.target == "votes":
+        raise TrainingError("the target votes has not been tried in several processes: train in one, without torchrun.")
     execution = Execution.of(config.model, config.settings, config.training, ranks.device(device))
     if not resume:
         resolve_residence(config.training, sides.train, execution.device)  # refused before a folder is made

@@ -16,7 +16,7 @@ MOST_TIMES = 1_000_000
 """How often an epoch can repeat rows of a label."""
 MONITORS = ("loss", "accuracy", "uar", "ccc")
 """Metrics of the validation side that can be monitored: accuracy and UAR of classes, CCC of dimensions."""
-CLASSES = ("label",)
+CLASSES = ("label", "votes")
 """Targets that are classes; others are names of dimensions."""
 PADDING_SIDES = ("left", "right", "joined")
 """Where a batch pads its clips; `joined` puts them one after the other instead."""
@@ -55,8 +55,9 @@ class TrainingSpec:
     """Every setting of a training; the defaults are those of system A (the MathWorks example)."""
 
     target: str = "label"
-    """What is learnt: the class that is the `label`, by cross entropy; or dimensions, which are fields of numbers such
-    as `valence,arousal,dominance`, by 1 - CCC (Lin 1989), the mean over dimensions for each batch."""
+    """What is learnt: the class that is the `label`, by cross entropy; the raters' `votes`, by cross entropy with the
+    share of the voices that each class got (soft labels); or dimensions, which are fields of numbers such as
+    `valence,arousal,dominance`, by 1 - CCC (Lin 1989), the mean over dimensions for each batch."""
     normalisation: str = "training"
     """Features are brought to mean 0 and deviation 1 over `training` (the training side), `everything` (all sides: it
     sees the test side's features), each `speaker` (transductive: the test speakers' own rows), each `utterance`, or
@@ -241,7 +242,7 @@ class TrainingSpec:
             raise SpecError("training: balance makes all classes equal: leave out balance or repeat.")
 
     def _check_target(self) -> None:
-        """Refuse names that are none, and settings of classes where dimensions are learnt and the other way round."""
+        """Refuse names that are none, and settings of labels where they are not learnt and the other way round."""
         names = self.dimensions
         if not all(names) or len(set(names)) < len(names):
             raise SpecError(f"training: target must name each dimension once, as valence,arousal, not {self.target!r}.")
@@ -252,17 +253,16 @@ class TrainingSpec:
             raise SpecError(
                 f"training: {wrong[0]} cannot be monitored for the target {self.target}: use {right} or loss."
             )
-        of_classes = {
+        of_labels = {
             "class_weights": self.class_weights != "none",
             "label_smoothing": self.label_smoothing > 0,
             "balance": self.balance,
             "repeat": bool(self.repeat),
         }
-        if names:
-            for setting in (setting for setting, given in of_classes.items() if given):
-                raise SpecError(f"training: {setting} is about classes, and the target is {self.target}: leave it out.")
-            if self.batch_size < 2:
-                raise SpecError("training: 1 - CCC needs a batch_size of 2 or more: one clip has no variance.")
+        for setting in (setting for setting, given in of_labels.items() if given and self.target != "label"):
+            raise SpecError(f"training: {setting} is about labels, and the target is {self.target}: leave it out.")
+        if names and self.batch_size < 2:
+            raise SpecError("training: 1 - CCC needs a batch_size of 2 or more: one clip has no variance.")
 
     @property
     def dimensions(self) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ def configure_baseline(
         dataset={**describe_dataset(sides.train), "augmentation": None},  # of its rows, only the clean ones are used
         split=split,
         rows={name: len(view) for name, view in zip(Sides._fields, sides, strict=True)},
-        items={name: describe_items(view) for name, view in zip(Sides._fields, sides, strict=True)},
+        items={name: describe_items(view, spec.training) for name, view in zip(Sides._fields, sides, strict=True)},
         trained_on={"frames": [int(sides.train.frames.min()), int(sides.train.frames.max())]},
         leaks=dict(leaks),
         normalisation=spec.described(),

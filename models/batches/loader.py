@@ -72,6 +72,9 @@ class FeatureView(Protocol):
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return what a dimension such as `valence` is of each row, `array [rows]`; NaN where it has none."""
 
+    def vote_shares(self, classes: Sequence[str]) -> NDArray[np.float32]:
+        """Return the share of the raters' voices that each class got, `array [rows, classes]`; each row sums to 1."""
+
     @property
     def paths(self) -> tuple[str, ...]:
         """Path of each row's recording."""
@@ -127,7 +130,8 @@ class Batch:
     starts: Tensor
     """First real frame of each clip, int64 `[batch]`."""
     labels: Tensor
-    """Positions in the class list, int64 `[batch]`; of dimensions their numbers, float32 `[batch, dimensions]`."""
+    """Positions in the class list, int64 `[batch]`; of dimensions their numbers, float32 `[batch, dimensions]`; soft
+    labels, float32 `[batch, classes + 1]`."""
     rows: Tensor | None = None
     """Row of each clip in the view, int64 `[batch]` on the CPU; None for clips of no view."""
 

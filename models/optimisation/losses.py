@@ -25,6 +25,19 @@ class Losses(NamedTuple):
     training, validation and test are of one measure."""
 
 
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross entropy of logits `[batch, classes]` with class numbers `[batch]`, or with soft labels.
+
+    Soft labels are `[batch, classes + 1]`: the share of the voices that each class got, and last the class number.
+    """
+    return F.cross_entropy(logits, targets if targets.ndim == 1 else targets[:, :-1].to(logits.dtype))
+
+
+def class_numbers(targets: Tensor) -> Tensor:
+    """Return the class numbers, int64 `[batch]`, of targets that `cross_entropy` takes."""
+    return targets if targets.ndim == 1 else targets[:, -1].long()
+
+
 class ClassificationLoss(nn.Module):
     """Cross entropy of logits.
 
@@ -51,9 +64,12 @@ class ClassificationLoss(nn.Module):
         self.smoothing = smoothing
 
     def forward(self, logits: Tensor, labels: Tensor) -> Losses:
-        """Return the losses of logits `[batch, classes]` and class numbers `[batch]`; nothing waits for the device."""
+        """Return the losses of logits `[batch, classes]` and class numbers `[batch]`; nothing waits for the device.
+
+        Without weights and smoothing it takes soft labels too, see `cross_entropy`.
+        """
         if self.weights is None and not self.smoothing:
-            plain = F.cross_entropy(logits, labels)
+            plain = cross_entropy(logits, labels)
             return Losses(plain, logits.new_full((), len(labels)), plain.detach())
         objective = F.cross_entropy(logits, labels, self.weights, label_smoothing=self.smoothing)
         weight = logits.new_full((), len(labels)) if self.weights is None else self.weights[labels].sum()

@@ -68,6 +68,11 @@ def _learnt(config: RunConfig) -> str:
 
 def _reported(config: RunConfig) -> str:
     """Say what was minimised, where that is not the usual, and what is reported."""
+    if config.training.target == "votes":
+        return (
+            "We minimised the cross entropy with the share of the raters' voices that each class got (soft labels), "
+            "and report accuracy (WA) and unweighted average recall (UA) of the label."
+        )
     if not config.dimensions:
         return "We report accuracy (WA) and unweighted average recall (UA)."
     return (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from featurestore.checksummed_json import digest
 from models.batches.loader import FeatureView
+from models.training_spec import TrainingSpec
 
 LIBRARIES = ("featurestore", "torch", "numpy", "scikit-learn", "safetensors")
 
@@ -24,13 +24,15 @@ def describe_dataset(view: FeatureView) -> dict[str, Any]:
     }
 
 
-def describe_items(view: FeatureView, dimensions: Iterable[str] = ()) -> str:
+def describe_items(view: FeatureView, spec: TrainingSpec) -> str:
     """Return the sha256 of which rows a view holds, whatever their order: recording, copy and what is learnt of each.
 
-    That is the label, or the numbers of dimensions.
+    That is the label, with the shares of all classes where votes are learnt, or the numbers of dimensions.
     """
-    numbers = [view.numbers(name).tolist() for name in dimensions]
+    numbers = [view.numbers(name).tolist() for name in spec.dimensions]
     learnt = zip(*numbers, strict=True) if numbers else view.labels.tolist()
+    if spec.target == "votes":
+        learnt = zip(learnt, view.vote_shares(view.classes).tolist(), strict=True)
     rows = zip(view.contents, view.copies.tolist(), learnt, strict=True)
     return digest(sorted(f"{content}/{copy}/{target}" for content, copy, target in rows))
 

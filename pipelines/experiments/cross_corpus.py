@@ -96,7 +96,7 @@ def matrix(
     )
     from pipelines.experiments.matrix_cells import Baselines, Networks
     from pipelines.experiments.prepare import prepare_rows
-    from pipelines.experiments.settings import chosen_experiment, refuse_dimensions
+    from pipelines.experiments.settings import chosen_experiment, require_labels
     from pipelines.experiments.training import free_folder
 
     if len(datasets) < 2 or len(set(datasets)) < len(datasets):
@@ -111,7 +111,7 @@ def matrix(
         changes = with_normalisation(of_networks, normalisation) | {"model": model, "split": split}
         changes |= {"allow_leak": tuple(allow_leak)}
         experiments = {view.name: chosen_experiment(store, view.name, recipe, **changes) for view in views}
-        refuse_dimensions(experiments[views[0].name], "matrix")
+        require_labels(experiments[views[0].name], "matrix")
         described = describe_network(experiments[views[0].name])
     leaks = {train.name: _leaks(train, views, allow_leak) for train in views}
 

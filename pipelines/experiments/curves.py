@@ -106,7 +106,7 @@ def curve(
     )
     from pipelines.experiments.cross_corpus import begin_folder
     from pipelines.experiments.prepare import prepare
-    from pipelines.experiments.settings import chosen_experiment, refuse_dimensions
+    from pipelines.experiments.settings import chosen_experiment, require_labels
     from pipelines.experiments.training import free_folder
 
     if over not in OVER:
@@ -124,7 +124,7 @@ def curve(
     else:
         changes = with_normalisation(of_networks, normalisation) | {"model": model, "split": split}
         experiment = chosen_experiment(store, dataset, recipe, **changes, allow_leak=tuple(allow_leak))
-        refuse_dimensions(experiment, "curve")
+        require_labels(experiment, "curve")
         prepared = prepare(store, experiment, dataset=dataset, every_fold=True, listener=listener)
         described = describe_network(experiment)
     wanted = _values(prepared, over, values)

@@ -191,8 +191,9 @@ def evaluated_rows(
     if not run.config.recipe:
         raise RunError(f"run {run.folder} does not record how its split was made: evaluate it in Python, on a view.")
     experiment = Experiment.from_dict(run.config.recipe)
-    if vote and run.config.dimensions:
-        raise RunError(f"copies vote for a class, and run {run.folder} estimates {', '.join(run.config.dimensions)}.")
+    target = run.config.training.target
+    if vote and target != "label":
+        raise RunError(f"copies vote for a label, and the target of run {run.folder} is {target}: leave out 'vote'.")
     view = store.view(dataset) if dataset else trained_view(store, run.config)
     same_corpus = dataset is None or _same_corpus(store, run, experiment, view)
     chosen = side or ("test" if same_corpus else "all")
@@ -207,7 +208,7 @@ def evaluated_rows(
         rows = EvaluatedRows(found, chosen, vote or voters, own)
     if rows.own and run.config.items:
         then = run.config.items.get(rows.side)
-        if then and then != describe_items(rows.view, run.config.dimensions):
+        if then and then != describe_items(rows.view, run.config.training):
             raise RunError(
                 f"the {rows.side} side of run {run.folder} holds other recordings or labels than in training: its "
                 "table of sides has changed. Evaluate with the table of then, or train again."
@@ -350,8 +351,8 @@ def _sides_of_training(
         except SplitError:  # the table of sides is gone, or does not fit any more
             continue
         if items:
-            learnt_here = run.config.dimensions
-            unchanged = all(items.get(side) == describe_items(one, learnt_here) for side, one in sides.items())
+            training = run.config.training
+            unchanged = all(items.get(side) == describe_items(one, training) for side, one in sides.items())
         else:  # a run without digests: only the sides of its own table are those of its training
             own = run.config.dataset["digest"], table
             unchanged = all((one.digest, table and one.table_id) == own for one in sides.values())

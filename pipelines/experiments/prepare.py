@@ -116,16 +116,19 @@ def prepare(
         Take all folds of a protocol; otherwise the split must be one.
     """
     from featurestore.errors import SpecError
+    from featurestore.soft_labels import votes_scheme
     from models.networks import bands_note, build_model
     from models.optimisation.schedules import rate_note
     from models.training_spec import TrainingSpec
 
     spec = TrainingSpec.from_dict(experiment.training)
-    if spec.dimensions and experiment.vote.policy:
-        raise SpecError(f"copies vote for a class, and the target is {spec.target}: leave out [vote] or the target.")
+    if spec.target != "label" and experiment.vote.policy:
+        raise SpecError(f"copies vote for a label, and the target is {spec.target}: leave out [vote] or the target.")
     existing = store.view(dataset) if dataset else None
+    if spec.target == "votes":  # refused before features are computed, as the rest here
+        votes_scheme(experiment.split.name, existing.table.corpus if existing else experiment.dataset.corpus)
     bands = existing.bands if existing else experiment.specs()[0].width
-    outputs, regression = len(spec.dimensions) or 2, bool(spec.dimensions)  # refused before features are computed
+    outputs, regression = len(spec.dimensions) or 2, bool(spec.dimensions)
     build_model(experiment.model, outputs, bands, regression=regression, **experiment.model_settings)
     for note in filter(None, (bands_note(experiment.model, bands), rate_note(spec))):
         listener.notice(f"note: {note}")
@@ -163,11 +166,15 @@ def prepare_rows(
 
 
 def learnt_of(experiment: Experiment, view: DatasetView, listener: Listener = SILENT) -> DatasetView:
-    """Return the rows of a view that have what an experiment learns: a label, or numbers for its dimensions."""
+    """Return the rows of a view that have what an experiment learns: a label, votes, or numbers for its dimensions."""
     from featurestore.dimensions import with_numbers
+    from featurestore.soft_labels import counting_votes, votes_scheme
     from models.training_spec import TrainingSpec
 
-    names = TrainingSpec.from_dict(experiment.training).dimensions
+    spec = TrainingSpec.from_dict(experiment.training)
+    names = spec.dimensions
+    if spec.target == "votes":
+        return counting_votes(view, votes_scheme(experiment.split.name, view.table.corpus))
     if not names:
         return view
     found = view.taking(with_numbers(view.table, names))

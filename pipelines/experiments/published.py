@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.experiments.kept_results import keep_results
 from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.prepare import prepare, train_prepared
-from pipelines.experiments.settings import recipe_on, refuse_dimensions
+from pipelines.experiments.settings import recipe_on, require_labels
 
 if TYPE_CHECKING:
     from featurestore.store import Store
@@ -121,7 +121,7 @@ def chosen_rows(
     found, folders = [], dict[str, str]()
     for row in wanted:
         experiment = recipe.experiment(corpus or row.corpus, row, reduced=not full)
-        refuse_dimensions(experiment, "reproduce")
+        require_labels(experiment, "reproduce")
         same, name = str(experiment.to_dict()), re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
         if same not in folders or corpus is None or own:
             found.append((row, experiment, folders.setdefault(same, name)))

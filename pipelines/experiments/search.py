@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.experiments.listener import SILENT, Listener
 from pipelines.experiments.prepare import mean_figure, prepare, train_prepared
-from pipelines.experiments.settings import chosen_experiment, refuse_dimensions, with_settings
+from pipelines.experiments.settings import chosen_experiment, require_labels, with_settings
 from pipelines.experiments.training import fold_executor
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def tune(
     experiment = chosen_experiment(
         store, None, recipe, corpus, split=split, epochs=epochs, settings=settings, listener=listener
     )
-    refuse_dimensions(experiment, "tune")
+    require_labels(experiment, "tune")
     held = {setting.partition("=")[0].strip() for setting in settings}
     space = {field: rule for field, rule in read_recipe(recipe).space.items() if field not in held}
     run = Path(folder or Path("runs") / f"tune-{experiment.name}")

@@ -60,7 +60,7 @@ def chosen_experiment(
     epochs, batch_size, seed : int, optional
         Of the training; the seed is that of weights and batches.
     target : str, optional
-        What is learnt: `label`, or dimensions such as `valence,arousal,dominance`.
+        What is learnt: `label`, `votes`, or dimensions such as `valence,arousal,dominance`.
     settings : sequence of str
         Single fields, as in `split.name=loso`, see `with_settings`.
 
@@ -159,15 +159,15 @@ def with_settings(experiment: Experiment, settings: Sequence[str]) -> Experiment
     return experiment
 
 
-def refuse_dimensions(experiment: Experiment, what: str) -> None:
-    """Raise `SpecError` if an experiment learns dimensions, for `what` compares classes."""
+def require_labels(experiment: Experiment, what: str) -> None:
+    """Raise `SpecError` if an experiment learns votes or dimensions: `what` is about labels."""
     from featurestore.errors import SpecError
     from models.training_spec import TrainingSpec
 
     spec = TrainingSpec.from_dict(experiment.training)
-    if spec.dimensions:
+    if spec.target != "label":
         raise SpecError(
-            f"{what} is about classes, and the target is {spec.target}: use 'train' or 'crossval', and 'compare'."
+            f"{what} is about labels, and the target is {spec.target}: use 'train' or 'crossval', and 'compare'."
         )
 
 

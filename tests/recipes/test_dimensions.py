@@ -152,10 +152,10 @@ def test_values_of_files_are_printed_and_written(place, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"class_weights": "balanced"}, "class_weights is about classes"),
-        ({"label_smoothing": 0.1}, "label_smoothing is about classes"),
-        ({"balance": True}, "balance is about classes"),
-        ({"repeat": {"anger": 2}}, "repeat is about classes"),
+        ({"class_weights": "balanced"}, "class_weights is about labels"),
+        ({"label_smoothing": 0.1}, "label_smoothing is about labels"),
+        ({"balance": True}, "balance is about labels"),
+        ({"repeat": {"anger": 2}}, "repeat is about labels"),
         ({"monitor": "uar"}, "uar cannot be monitored for the target valence: use ccc or loss"),
         ({"batch_size": 1}, "needs a batch_size of 2 or more"),
         ({"target": "valence,,arousal"}, "must name each dimension once"),
@@ -173,8 +173,8 @@ def test_what_is_about_classes_is_refused_by_name(place, tmp_path):
     with pytest.raises(FeatureStoreError, match="holds estimates of dimensions, and no classes"):
         read_predictions(run / "predictions-test.csv")
     for refused, said in (
-        (lambda: library.evaluate(run, store=store, vote=True), "copies vote for a class"),
-        (lambda: library.curve("iemocap", store=store, model="tdnn", settings=target), "curve is about classes"),
+        (lambda: library.evaluate(run, store=store, vote=True), "copies vote for a label"),
+        (lambda: library.curve("iemocap", store=store, model="tdnn", settings=target), "curve is about labels"),
         (lambda: library.report(run, figures=tmp_path, store=store), "estimates dimensions"),
         (lambda: library.train("iemocap", store=store, model="keren-standard", target="valence"), "probabilities"),
         (lambda: library.train("iemocap", store=store, model="tdnn", target="txt"), "field of numbers"),
