@@ -23,8 +23,11 @@ from featurestore import open_store
 from featurestore.corpus.manifest import Scheme
 from featurestore.errors import FeatureStoreError, SpecError, SplitError
 from featurestore.soft_labels import counting_votes, votes_scheme
+from models.optimisation.distributed import Ranks
 from models.optimisation.losses import make_loss
 from models.runs.records import read_predictions
+from models.runs.run import read_config
+from models.training import train
 from models.training_loop import SilentTraining
 from models.training_spec import TrainingSpec
 from models.training_state import CHECKPOINT
@@ -235,6 +238,7 @@ def test_what_was_not_tried_with_votes_is_refused_by_name(place):
         (lambda: library.evaluate(run, store=store, dataset="iemocap-4class"), "are not made of raters' votes"),
         (lambda: library.evaluate(run, store=store, vote=True), "copies vote for a label"),
         (lambda: library.curve("iemocap-votes4", settings=["target=votes"], **how), "curve is about labels"),
+        (lambda: train(None, read_config(run), place / "no", ranks=Ranks(0, 2)), "not been tried in several processes"),
     ):
         with pytest.raises(FeatureStoreError, match=said):
             refuses()
