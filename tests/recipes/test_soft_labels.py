@@ -47,6 +47,7 @@ TURN = re.compile(r"(?<=\t)(Ses\w+)\t(\w+)\t\[.*?\n(?:C-E\d:.*\n)+")
 SMALL = ("width=8", "attention=4", "batch_norm=moving", "learning_rate=0.01", "precision=float32", "batch_size=16")
 HOW = {"model": "tdnn", "split": "loso/Ses01F", "epochs": 2, "settings": (*SMALL, "checkpoint_minutes=1e-9")}
 OPTIONS = ("--model", "tdnn", "--epochs", 2, "--device", "cpu")
+ONCE = ("--model", "tdnn", "--epochs", 1, "--device", "cpu")
 
 
 def rated(turn, random):
@@ -183,7 +184,7 @@ def test_a_training_that_was_killed_ends_with_the_same_weights(place):
 def test_folds_evaluation_answers_and_pages_are_those_of_any_classes(place):
     store, run = place / "store", place / "run"
     split = ("--split", "group-3fold", "--run", place / "folds", "--set", "width=8", "--set", "attention=4")
-    folds = featurestore("crossval", "iemocap-votes4", "--target", "votes", *split, *OPTIONS, "--json", store=store)
+    folds = featurestore("crossval", "iemocap-votes4", "--target", "votes", *split, *ONCE, "--json", store=store)
     assert folds.returncode == 0, folds.stderr
     assert sum(map(sum, json.loads(folds.stdout)["pooled"]["confusion"])) == 75
     found = featurestore("evaluate", run, "--device", "cpu", "--json", store=store)
