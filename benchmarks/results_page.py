@@ -21,7 +21,8 @@ from results_pictures import drawn_confusions, drawn_rows, write_pictures
 from featurestore.errors import SpecError
 from models.runs.checkpoint import write_atomically
 from pipelines.experiments.kept_results import committed_results, keep_results, kept_results
-from pipelines.experiments.recipe import read_recipe
+from pipelines.experiments.published import chosen_rows
+from pipelines.experiments.recipe import Recipe, read_recipe
 from pipelines.experiments.row_figures import Metric
 
 HERE = Path(__file__).resolve().parent
@@ -47,9 +48,17 @@ def table(recipe: str, results: Path) -> str:
         written.append(_picture(f"results-{recipe}", "Our figures, intervals, published figures, baselines and chance"))
     if drawn_confusions(lines):
         written.append(_picture(f"results-{recipe}-confusions", "What each class was labelled as, in percent"))
-    written += [*map(_run_by, _trainings(measured, recipe)), *_not_measured(line for line in lines if line["why"])]
+    written += [
+        *(_run_by(one, known) for one in _trainings(measured, known)),
+        *_not_measured(line for line in lines if line["why"]),
+    ]
     if known.departures:
-        head = "Where this departs from the source, or the source leaves it open:\n"
+        ours = "To be known of it:\n"
+        head = (
+            ours
+            if known.document["source"] == "this project"
+            else "Where this departs from the source, or the source leaves it open:\n"
+        )
         written.append("\n".join([head, *(f"- {text}" for text in known.departures)]))
     return "\n\n".join(written)
 
@@ -116,27 +125,34 @@ def _not_measured(lines: Iterable[Mapping[str, Any]]) -> list[str]:
     return parts
 
 
-def _trainings(lines: Iterable[Mapping[str, Any]], recipe: str) -> list[dict[str, Any]]:
-    """Return, for each corpus, protocol and setting, the command that measured it, and what it cost."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+def _trainings(lines: Iterable[Mapping[str, Any]], known: Recipe) -> list[list[Mapping[str, Any]]]:
+    """Return the lines of each command: of one corpus, protocol, setting, number of seeds and dataset; a line a row."""
+    found: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
+    names = {row.name for row in known.rows()}
     for line in lines:
-        if line["seconds"] is None:  # measured before cost was kept
-            continue
-        place = (line["corpus"], line["protocol"], line["setting"])
-        corpus = str(line["corpus"]).partition("/")[0]
-        full = " --full" if line["setting"] == "full" else ""
-        command = f"featurestore reproduce {recipe} --corpus {corpus}{full} --seeds {line['seeds']}"
-        one = found.setdefault(place, {"command": command, "line": line, "seconds": {}})
-        one["seconds"][line["row"]] = line["seconds"]
-    return list(found.values())
+        if line["seconds"] is not None and line["row"] in names:  # others were measured before cost was kept
+            place = (
+                *(line[name] for name in ("corpus", "protocol", "setting", "seeds", "dataset_digest")),
+                line["device"],
+            )
+            found.setdefault(place, {}).setdefault(line["row"], line)
+    return [list(rows.values()) for rows in found.values()]
 
 
-def _run_by(one: Mapping[str, Any]) -> str:
-    line, seconds = one["line"], sum(one["seconds"].values())
+def _run_by(lines: Sequence[Mapping[str, Any]], known: Recipe) -> str:
+    """Return the command that measured these rows, on what, and what it cost."""
+    line, corpus = lines[0], str(lines[0]["corpus"]).partition("/")[0]
+    rows = {row.name: row for row, _, _ in chosen_rows(known, corpus)}
+    words = ["featurestore", "reproduce", known.name, "--corpus", corpus]
+    if line["protocol"] != known.experiment(corpus, rows.get(line["row"])).split.name:
+        words += ["--split", line["protocol"], *(f"--allow-leak {kind}" for kind in line.get("allow_leak", ()))]
+    words += [f'--row "{one["row"]}"' for one in lines] if {one["row"] for one in lines} != rows.keys() else []
+    words += ["--full"] if line["setting"] == "full" else []
+    seconds = sum(one["seconds"] for one in lines)
     task = f" ({line['task']})" if line["task"] else ""
     over = f" `+-` of ours is over {line['deviation_over']}." if line["deviation_over"] else ""
     return (
-        f"`{one['command']}`: {line['classes']} classes{task}; {line['device']}, "
+        f"`{' '.join(words)} --seeds {line['seeds']}`: {line['classes']} classes{task}; {line['device']}, "
         f"{seconds / 60:,.0f} minutes in training, on a machine that others used; dataset digest "
         f"`{line['dataset_digest'][:12]}`.{over}"
     )
@@ -156,12 +172,12 @@ def seeds(recipe: str, results: Path) -> str:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and its pictures."""
     if not NOTES.is_file():
         raise SpecError(f"{NOTES} is missing: the page is written in a checkout.")
     for file in sys.argv[1:]:
         for recipe, kept in kept_results(Path(file)).items():
-            keep_results(RESULTS, recipe, kept["rows"])
+            keep_results(RESULTS, recipe, kept.get("rows", []))
     for recipe, kept in kept_results(RESULTS).items():
         if "rows" in kept:
             write_pictures(recipe, committed_results(recipe, file=RESULTS), kept.get("parts", ()))

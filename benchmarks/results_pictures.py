@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from models.reports.plots import TRAIN, VALIDATION, new_figure, plain_axes, write_figure
-from pipelines.experiments.row_figures import Metric
+from pipelines.experiments.row_figures import Metric, row_names
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs/pictures"
 COLUMNS = 4
@@ -30,31 +30,33 @@ def write_pictures(recipe: str, lines: Sequence[Line], parts: Sequence[Line]) ->
 
 
 def drawn_rows(lines: Iterable[Line]) -> list[Line]:
-    """Return what was measured beside a published figure, and of rows without one the UAR on the test side."""
+    """Return what was measured beside a published figure; of rows without one the UAR of the test side, if there is."""
     measured = [line for line in lines if line["runs"] and not Metric.read(line["metric"]).fold]
     beside = {_row(line) for line in measured if line["published"] is not None}
+    tested = {_row(line) for line in measured if line["metric"].endswith("test uar")}
     return [
         line
         for line in measured
-        if line["published"] is not None or (_row(line) not in beside and line["metric"].endswith("test uar"))
+        if line["published"] is not None
+        or (_row(line) not in beside and (line["metric"].endswith("test uar") or _row(line) not in tested))
     ]
 
 
 def drawn_confusions(lines: Iterable[Line]) -> dict[str, Line]:
-    """Return a line of each measured row whose answers are known, by what stands above them."""
-    known = {_row(line): line for line in lines if line["confusion"] and Metric.read(line["metric"]).side == "test"}
-    return dict(zip(_names(list(known.values()), "\n"), known.values(), strict=True))
+    """Return a line of each measured row whose answers are known, by what stands above them.
+
+    The answers are those of all seeds and folds; of the ensemble where a row has no others.
+    """
+    known: dict[tuple[str, ...], Line] = {}
+    for line in lines:
+        of = Metric.read(line["metric"])
+        if line["confusion"] and of.side == "test" and (of.of != "ensemble" or _row(line) not in known):
+            known[_row(line)] = line
+    return dict(zip(row_names(list(known.values()), "\n"), known.values(), strict=True))
 
 
-def _row(line: Line) -> tuple[str, str, str]:
-    return line["row"], line["corpus"], line["protocol"]
-
-
-def _names(lines: Sequence[Line], between: str = " ") -> list[str]:
-    """Return the rows of lines, with what else tells them apart."""
-    wanted = [name for name in ("corpus", "protocol") if len({line[name] for line in lines}) > 1]
-    told = [", ".join(str(line[name]).removeprefix(f"{line['corpus']}/") for name in wanted) for line in lines]
-    return [line["row"] + (f"{between}({one})" if one else "") for line, one in zip(lines, told, strict=True)]
+def _row(line: Line) -> tuple[str, ...]:
+    return line["row"], line["corpus"], line["protocol"], line["setting"]
 
 
 def rows_figure(lines: Sequence[Line]) -> Figure | None:
@@ -62,17 +64,16 @@ def rows_figure(lines: Sequence[Line]) -> Figure | None:
     if not lines:
         return None
     metrics = {line["metric"] for line in lines}
-    names = _names(lines)
+    names = row_names(lines)
     if len(metrics) > 1:
         names = [f"{name}, {_called(line['metric'])}" for name, line in zip(names, lines, strict=True)]
     figure = new_figure(7.6, 1.1 + 0.28 * len(lines))
     axes = figure.subplots()
     for place, line in enumerate(lines):
-        low, high = line["interval"] or (
-            line["ours"] - (line["deviation"] or 0),
-            line["ours"] + (line["deviation"] or 0),
-        )
-        axes.hlines(place, low, high, color=TRAIN, linewidth=4, alpha=0.3)
+        if line["interval"]:
+            axes.hlines(place, *line["interval"], color=TRAIN, linewidth=5, alpha=0.3)
+        elif line["deviation"]:
+            axes.errorbar(line["ours"], place, xerr=line["deviation"], color=TRAIN, linewidth=1, capsize=3)
     series = (
         ("chance", "|", "#999999", [line["chance"] for line in lines]),
         ("baseline", "s", "#777777", [(line["baseline"] or {}).get("figure") for line in lines]),
@@ -82,12 +83,12 @@ def rows_figure(lines: Sequence[Line]) -> Figure | None:
     for label, marker, colour, values in series:
         if any(value is not None for value in values):
             numbers = [np.nan if value is None else value for value in values]
-            axes.plot(numbers, range(len(lines)), marker, color=colour, markersize=6, fillstyle="none", label=label)
-    axes.lines[-1].set_fillstyle("full")
+            fill = "full" if label == "ours" else "none"
+            axes.plot(numbers, range(len(lines)), marker, color=colour, markersize=6, fillstyle=fill, label=label)
     _name_lines(axes, names)
     axes.set_xlim(0, 1)
     plain_axes(axes, _called(metrics.pop()) if len(metrics) == 1 else "", "")
-    figure.legend(frameon=False, loc="outside upper right", ncols=len(axes.lines))
+    figure.legend(frameon=False, loc="outside upper right", ncols=len(series))
     return figure
 
 
@@ -127,7 +128,7 @@ def parts_figure(parts: Sequence[Line]) -> Figure:
     axes = figure.subplots()
     axes.axvline(0, color="#999999", linewidth=0.8)
     for place, part in enumerate(parts):
-        axes.hlines(place, *part["interval"], color=TRAIN, linewidth=4, alpha=0.3)
+        axes.hlines(place, *part["interval"], color=TRAIN, linewidth=5, alpha=0.3)
     axes.plot([part["difference"] for part in parts], range(len(parts)), "o", color=TRAIN, markersize=6)
     _name_lines(axes, [part["part"] for part in parts])
     plain_axes(axes, "difference in UAR to the whole", "")
@@ -136,7 +137,7 @@ def parts_figure(parts: Sequence[Line]) -> Figure:
 
 def _name_lines(axes: Any, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", color="#eeeeee")
     axes.set_axisbelow(True)
 

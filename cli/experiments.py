@@ -268,7 +268,7 @@ def tune(recipe: str, objective: str, as_json: bool, **options: Any) -> None:  #
 @click.option(
     "--split",
     shell_complete=completion.splits_or_paths,
-    help="Other sides than the recipe's; what is published of those does not stand beside them.",
+    help="Another split or protocol; published figures do not stand beside its rows.",
 )
 @leak_option
 @click.option("--show", is_flag=True, help="Print the results that come with the repository; train nothing.")
@@ -291,6 +291,8 @@ def reproduce(recipe: str, corpus: str | None, show: bool, as_json: bool, **opti
     from pipelines.experiments.recipe import read_recipe
 
     if show:
+        if options["split"] or options["rows"]:
+            raise click.UsageError("--show prints all that is kept: leave out --split and --row, or leave out --show.")
         lines = committed_results(recipe, corpus, options["listener"])
     else:
         lines = experiments.reproduce(recipe, corpus=corpus, **options)
@@ -324,15 +326,17 @@ def _print_plan(lines: list[dict[str, Any]]) -> None:
 
 def _print_results(lines: list[dict[str, Any]], recipe: Recipe) -> None:
     """Print published results beside ours, and under the table what both are of."""
+    from pipelines.experiments.row_figures import row_names
+
     columns = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "runs")
     table, why = [], []
-    several = len({line["protocol"] for line in lines if line["runs"]}) > 1
+    measured = iter(row_names([line for line in lines if line["runs"]]))
     for line in lines:
         interval, baseline = line["interval"], line["baseline"]
         reduced = " REDUCED" if line["setting"] == "reduced" else ""
         table.append(
             [
-                *(f"{line['row']} ({line['protocol']})" if several and line["runs"] else line["row"], line["metric"]),
+                *(next(measured) if line["runs"] else line["row"], line["metric"]),
                 with_deviation(line["published"], line["published_deviation"]),
                 with_deviation(line["ours"], line["deviation"]) + reduced,
                 f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "-",

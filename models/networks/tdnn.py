@@ -28,7 +28,7 @@ class Tdnn(nn.Module):
     width : int
         Channels of the convolutions.
     attention : int
-        Hidden units of the attention, which weighs the frames of each channel by themselves; with 0 all weigh alike.
+        Hidden units of the attention, which gives each channel its own weights over the frames; 0: all weigh alike.
 
     References
     ----------

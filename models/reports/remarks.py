@@ -28,10 +28,10 @@ def tested_often(runs: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Yield how often the test side had been looked at when runs ended, by their summaries, as HTML."""
     often = max((typed(run.get("tested_before", 0), int, "tested_before", CheckpointError) for run in runs), default=0)
     if often:
-        runs = "1 run" if often == 1 else f"{often:,} runs"
+        counted = "1 run" if often == 1 else f"{often:,} runs"
         yield paragraph(
-            f"Tested on the same recordings before, beside this one: {runs}. The best of many is better than it will "
-            "be elsewhere.",
+            f"Tested on the same recordings before, beside this one: {counted}. The best of many is better than it "
+            "will be elsewhere.",
             "note",
         )
 

@@ -20,6 +20,7 @@ NOTHING: Mapping[str, Any] = {
     **dict.fromkeys(("ours", "deviation", "deviation_over", "interval", "baseline", "confusion")),
     **dict.fromkeys(("seconds", "clips_per_second", "why")),
     **dict.fromkeys(("runs", "seeds"), 0),
+    "allow_leak": [],
 }
 """A line of which nothing is known; earlier versions kept fewer of its values."""
 
@@ -54,7 +55,8 @@ def committed_results(
             places = [place for place, line in enumerate(kept) if (line["row"], line["metric"]) == (row.name, metric)]
             used.update(places)
             lines += [{**NOTHING, "task": row.task, "note": row.note, **kept[place]} for place in places]
-            if not places and metric in row.published and corpus in (None, row.corpus):
+            beside = any(kept[place].get("published") is not None for place in places)
+            if metric in row.published and not beside and corpus in (None, row.corpus):
                 lines.append(unmeasured(known, row, metric))
     lines += [{**NOTHING, **line} for place, line in enumerate(kept) if place not in used]
     if not lines:
@@ -91,19 +93,20 @@ def kept_results(path: Path) -> dict[str, Any]:
 
 
 def keep_results(path: Path, name: str, lines: list[dict[str, Any]]) -> None:
-    """Put lines of a recipe in the place of those of the same row, metric, corpus, protocol and setting."""
+    """Put lines of a recipe in the place of those of the same row, corpus, protocol and setting."""
     from featurestore.typed_values import typed
     from models.errors import CheckpointError
     from models.runs.checkpoint import write_json
+    from pipelines.experiments.row_figures import corrected
 
     document = kept_results(path)
     system = typed(document.setdefault(name, {}), dict, f"{path}: {name}", CheckpointError)
     rows = typed(system.get("rows", []), tuple[dict[str, Any], ...], f"{path}: rows of {name}", CheckpointError)
     new = {_place(line) for line in lines}
-    system["rows"] = [*(line for line in rows if _place(line) not in new), *lines]
+    system["rows"] = corrected([*(line for line in rows if _place(line) not in new), *lines])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, document)
 
 
 def _place(line: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(line.get(name)) for name in ("row", "metric", "corpus", "protocol", "setting"))
+    return tuple(str(line.get(name)) for name in ("row", "corpus", "protocol", "setting"))

@@ -270,11 +270,14 @@ def train_prepared(
     all on an executor.
     """
     from models.crossval import cross_validate
+    from models.errors import RunError
     from models.runs.folders import has_begun
     from models.training import train
 
     how: dict[str, Any] = {"device": device, "progress": listener.training(title)}
     if len(prepared.splits) > 1:
+        if has_begun(run):
+            raise RunError(f"{run} holds a single run, and this training has folds: give another folder ('--run').")
         how |= {"jobs": jobs, "executor": executor, "resume": run.exists()}
         found = cross_validate(prepared.all_sides, partial(prepared.describe, seed=seed), run, **how)
         return list(found["folds"])

@@ -15,6 +15,7 @@ from pipelines.experiments.settings import recipe_on, require_labels
 
 if TYPE_CHECKING:
     from featurestore.store import Store
+    from pipelines.experiments.prepare import Prepared
     from pipelines.experiments.recipe import Experiment, PublishedRow, Recipe
 
 
@@ -54,7 +55,8 @@ def reproduce(
         Trainings of each row; whether to train as published, for hours, and not in the recipe's reduced setting of few
         epochs, whose results are to be read against chance; the names of the rows to train, all if there are none.
     split, allow_leak : str, sequence of str, optional
-        Another split or protocol, beside which nothing published stands; kinds of leak to accept in it.
+        Another split or protocol, beside whose figures no published one stands; kinds of leak to accept, and on the
+        recipe's own split those that it declares.
     plan : bool
         Train nothing, and return what would be trained, see `pipelines.experiments.planning.planned`.
     keep, folder : str or Path, optional
@@ -75,9 +77,7 @@ def reproduce(
     store, setting = open_store(store), "full" if full else "reduced"
     names = ("reproduce", known.name, corpus, split and re.sub(r"\W+", "-", split), setting)
     where = Path(folder or Path("runs") / "-".join(filter(None, names)))
-    chosen = chosen_rows(known, corpus, rows, full=full)
-    if split or allow_leak:
-        chosen = [(*_on_sides(row, experiment, split, allow_leak), name) for row, experiment, name in chosen]
+    chosen = chosen_rows(known, corpus, rows, full=full, split=split, allow_leak=allow_leak)
     if plan:
         asked: dict[str, Any] = {"seeds": seeds, "jobs": jobs, "device": device, "listener": listener}
         return planned(store, chosen, known, where, source=source, **asked)
@@ -85,13 +85,14 @@ def reproduce(
     for row, experiment, name in chosen:
         every_fold = find_split(experiment.split.name).folds
         prepared = prepare(store, experiment, source=source, every_fold=every_fold, listener=listener)
+        row = _on_sides_that_are(row, prepared)
         trainings = []
         for seed in range(seeds):
             how: dict[str, Any] = {"seed": seed, "device": device, "jobs": jobs, "listener": listener}
             run = where / name / f"seed-{seed}"
             trainings.append(train_prepared(prepared, run, f"{row.name}, seed {seed}", **how))
         baseline = baseline_of(prepared, where / "baselines", listener)
-        task = known.task(corpus or row.corpus, row)
+        task = known.task(corpus or row.corpus, row) if split is None else row.task
         found = measured_lines(row, task, prepared, trainings, where / name, baseline)
         lines = corrected([*lines, *({**line, "setting": setting} for line in found)])
         for file in (where / "results.json", *([keep] if keep else [])):
@@ -100,7 +101,13 @@ def reproduce(
 
 
 def chosen_rows(
-    recipe: Recipe, corpus: str | None, names: Sequence[str] = (), *, full: bool = True
+    recipe: Recipe,
+    corpus: str | None,
+    names: Sequence[str] = (),
+    *,
+    full: bool = True,
+    split: str | None = None,
+    allow_leak: Sequence[str] = (),
 ) -> list[tuple[PublishedRow, Experiment, str]]:
     """Return the rows to train with their experiments and the names of their folders, which equal experiments share.
 
@@ -122,6 +129,7 @@ def chosen_rows(
     for row in wanted:
         experiment = recipe.experiment(corpus or row.corpus, row, reduced=not full)
         require_labels(experiment, "reproduce")
+        row, experiment = _on_split(row, experiment, split, allow_leak)
         same, name = str(experiment.to_dict()), re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
         if same not in folders or corpus is None or own:
             found.append((row, experiment, folders.setdefault(same, name)))
@@ -131,12 +139,39 @@ def chosen_rows(
     return [one for one in found if not names or one[0].name in names]
 
 
-def _on_sides(
+def _on_split(
     row: PublishedRow, experiment: Experiment, split: str | None, allow_leak: Sequence[str]
 ) -> tuple[PublishedRow, Experiment]:
-    """Return a row and its experiment on another split; what is published is of the recipe's own."""
-    own = experiment.split
-    name, leaks = split or own.name, tuple(sorted({*own.allow_leak, *allow_leak}))
-    if name != own.name:  # its metrics are measured all the same
-        row = dataclasses.replace(row, published={}, metrics=tuple(m for m in row.metrics if not m.startswith("fold ")))
-    return row, dataclasses.replace(experiment, split=dataclasses.replace(own, name=name, allow_leak=leaks))
+    """Return a row and its experiment on another split; what the recipe publishes and declares is of its own."""
+    from featurestore.corpus.protocols import find_split
+    from featurestore.errors import SpecError
+
+    own, name = experiment.split, split or experiment.split.name
+    leaks = {*allow_leak, *(own.allow_leak if name == own.name else ())}
+    if name != own.name:
+        if experiment.dataset.side and find_split(name).folds:
+            raise SpecError(
+                f"only the {experiment.dataset.side} side of row {row.name!r} has copies, and {name!r} has a side for "
+                "each fold. Choose a split without folds."
+            )
+        metrics = tuple(metric for metric in row.metrics if not metric.startswith("fold "))
+        task = "" if "split" in row.changes else row.task  # the row's task came with its split
+        row = dataclasses.replace(row, published={}, metrics=metrics, task=task)
+    return row, dataclasses.replace(
+        experiment, split=dataclasses.replace(own, name=name, allow_leak=tuple(sorted(leaks)))
+    )
+
+
+def _on_sides_that_are(row: PublishedRow, prepared: Prepared) -> PublishedRow:
+    """Return a row without the metrics of a side that is empty; `SpecError` if none is left."""
+    from featurestore.errors import SpecError
+    from pipelines.experiments.row_figures import Metric
+
+    sides = {side for one in prepared.splits for side, paths in one.members.items() if paths}
+    metrics = tuple(metric for metric in row.metrics if Metric.read(metric).side in sides)
+    if not metrics:
+        raise SpecError(
+            f"row {row.name!r} has {', '.join(row.metrics)}, and split {prepared.experiment.split.name!r} has no such "
+            "side. Choose another split."
+        )
+    return dataclasses.replace(row, metrics=metrics)

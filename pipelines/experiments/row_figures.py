@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,14 +68,15 @@ def measured_lines(
     -------
     list of dict
         `row, metric, task, classes, published, published_deviation, published_corpus, ours, deviation, runs, seeds,
-        corpus, protocol, dataset_digest, device, note`, and
+        corpus, protocol, allow_leak, dataset_digest, device, note`, and
 
         - `chance`: of accuracy, what always answering the most frequent class gives; of UAR, one over the classes;
         - `deviation_over`: `seeds` or `folds`, what the deviation is of;
         - `interval`: 95 %, over speakers, of all test items together; None where there are too few speakers;
         - `baseline`: `model`, `normalisation`, its `figure`, `difference` (ours minus its), the `p_value` of that over
           `exchanged` (speakers or items), and `p_holm` (Holm) over the rows of a table;
-        - `confusion`: `classes` and `counts [true, predicted]`, the answers of all seeds and folds together;
+        - `confusion`: `classes` and `counts [true, predicted]`, the answers of all seeds and folds, or of the ensemble;
+          None of a single fold;
         - `seconds` and `clips_per_second` of the trainings.
     """
     experiment = prepared.experiment
@@ -88,6 +89,7 @@ def measured_lines(
         "published_corpus": row.corpus if row.published and beside else None,
         "corpus": experiment.dataset.corpus,
         "protocol": experiment.split.name,
+        "allow_leak": list(experiment.split.allow_leak),
         "dataset_digest": prepared.view.digest,
         "device": trainings[0][0]["device"],
         "seconds": round(sum(result["seconds"] for results in trainings for result in results), 1),
@@ -145,7 +147,7 @@ def _mean_and_deviation(values: Sequence[float], over: str) -> dict[str, Any]:
 
 
 def judged(found: Sequence[Predictions], metric: Metric, baseline: Path | None) -> dict[str, Any]:
-    """Return classes, chance, interval and the test against the baseline, from the predictions of all items."""
+    """Return classes, chance, interval, the test against the baseline and the confusion, from all predictions."""
     import numpy as np
 
     from models.figures.intervals import intervals
@@ -187,6 +189,13 @@ def _against(found: Sequence[Predictions], baseline: Path, side: str, measure: s
         "p_holm": None,
         "exchanged": result["unit"],
     }
+
+
+def row_names(lines: Sequence[Mapping[str, Any]], between: str = " ") -> list[str]:
+    """Return the names of the rows of lines, with the corpus, protocol or setting that tells them apart."""
+    wanted = [name for name in ("corpus", "protocol", "setting") if len({line[name] for line in lines}) > 1]
+    told = [", ".join(str(line[name]).removeprefix(f"{line['corpus']}/") for name in wanted) for line in lines]
+    return [line["row"] + (f"{between}({one})" if one else "") for line, one in zip(lines, told, strict=True)]
 
 
 def corrected(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

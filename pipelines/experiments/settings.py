@@ -81,10 +81,11 @@ def chosen_experiment(
     check_listed("allow_leak", allow_leak, "['speaker']")
     experiment = _base(store, dataset, recipe, corpus, listener)
     name = split or experiment.split.name
+    declared = experiment.split.allow_leak if name == experiment.split.name else ()  # of the recipe's own split
     changed = dataclasses.replace(
         experiment.split,
         name=name if validate is None or NO_VALIDATION in name else f"{name}{NO_VALIDATION}",
-        allow_leak=tuple(sorted({*experiment.split.allow_leak, *allow_leak})),
+        allow_leak=tuple(sorted({*declared, *allow_leak})),
     )
     given = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "target": target}
     training = {**experiment.training, **{name: value for name, value in given.items() if value is not None}}
