@@ -120,6 +120,36 @@ def test_other_sides_have_no_published_figure_and_a_leak_in_them_is_refused(plac
     assert (config["split"], config["leaks"]["declared"]) == ("shuffled", ["speaker"])
 
 
+def test_a_leak_that_a_recipe_declares_is_not_declared_for_other_sides(place, lines, tmp_path):
+    (tmp_path / "table.toml").write_text(RECIPE.replace('"speakers"', '"shuffled"\nallow_leak = ["speaker"]', 1))
+    row = ("--row", "Slow & steady", "--split", "stratified-3fold")
+
+    assert "speaker" in error_line(run(place, "reproduce", tmp_path / "table.toml", *row))
+    train = run(place, "crossval", "--recipe", tmp_path / "table.toml", "--split", "stratified-3fold")
+    assert "--allow-leak speaker" in error_line(train)
+
+
+def test_sides_that_are_empty_have_no_figures(place, lines):
+    row = ("--row", "Slow & steady", "--split", "speakers-no-validation", "--run", place / "all-train")
+    found = json.loads(run(place, "reproduce", place / "table.toml", *row).stdout)
+
+    assert [line["metric"] for line in found] == ["test uar"]
+
+
+def test_folds_do_not_go_into_the_folder_of_a_single_run(place, lines):
+    row = ("--row", "Slow & steady", "--split", "loso", "--run", place / "runs")
+    weights = (place / "runs" / "slow-steady" / "seed-0" / "model.safetensors").read_bytes()
+
+    assert "holds a single run" in error_line(run(place, "reproduce", place / "table.toml", *row))
+    assert (place / "runs" / "slow-steady" / "seed-0" / "model.safetensors").read_bytes() == weights
+
+
+def test_rows_that_are_kept_are_shown_whole(place):
+    refused = run(place, "reproduce", "best", "--show", "--row", "normalised by speaker")
+
+    assert "leave out --split and --row" in error_line(refused)
+
+
 def test_one_experiment_in_two_rows_is_trained_once(place, lines):
     assert lines[2]["ours"] == lines[4]["ours"]
     assert not (place / "runs" / "folds-of-another-table").exists()
@@ -231,8 +261,12 @@ def test_four_classes_of_emodb_stand_beside_those_of_iemocap(tmp_path):
         "runs": 10,
     }
     keep_results(tmp_path / "kept.json", "etienne", [{**NOTHING, **measured}])
+    elsewhere = {**measured, "protocol": "shuffled", "metric": "test accuracy", "published": None}
+    keep_results(tmp_path / "kept.json", "etienne", [{**NOTHING, **elsewhere}])
     lines = committed_results("etienne", file=tmp_path / "kept.json")
 
+    beside = {line["published"] for line in lines if (line["row"], line["metric"]) == ("4 kHz", "test accuracy")}
+    assert beside == {None, 0.664}  # a figure on other sides does not hide the published one
     (line,) = [line for line in lines if (line["row"], line["metric"]) == ("4 kHz", "test uar")]
     assert (line["corpus"], line["published"], line["ours"]) == ("emodb/4class", 0.577, 0.5)
     assert {line["metric"] for line in lines if line["why"]} >= {"test accuracy", "fold 10 test uar"}
