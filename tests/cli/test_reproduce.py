@@ -147,7 +147,7 @@ def test_folds_do_not_go_into_the_folder_of_a_single_run(place, lines):
 def test_rows_that_are_kept_are_shown_whole(place):
     refused = run(place, "reproduce", "best", "--show", "--row", "normalised by speaker")
 
-    assert "leave out --split and --row" in error_line(refused)
+    assert (refused.returncode, "leave out --split and --row" in refused.stderr) == (2, True)
 
 
 def test_one_experiment_in_two_rows_is_trained_once(place, lines):
