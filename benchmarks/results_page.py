@@ -45,9 +45,9 @@ def table(recipe: str, results: Path) -> str:
     notes = {line["row"]: line["note"] for line in measured if line["note"]}
     written += ["\n".join(f"- {row}: {note}." for row, note in notes.items())] if notes else []
     if drawn_rows(lines):
-        written.append(_picture(f"results-{recipe}", "Our figures, intervals, published figures, baselines and chance"))
+        written.append(_picture(f"{recipe}", "Our figures, intervals, published figures, baselines and chance"))
     if drawn_confusions(lines):
-        written.append(_picture(f"results-{recipe}-confusions", "What each class was labelled as, in percent"))
+        written.append(_picture(f"{recipe}-confusions", "What each class was labelled as, in percent"))
     written += [
         *(_run_by(one, known) for one in _trainings(measured, known)),
         *_not_measured(line for line in lines if line["why"]),
@@ -74,11 +74,11 @@ def parts(recipe: str, results: Path) -> str:
         for one in found
     ]
     table = grid(("changed", "UAR", "difference", "95 %", "p"), cells)
-    return f"{table}\n\n{_picture(f'results-{recipe}-parts', 'The difference in UAR that each part makes')}"
+    return f"{table}\n\n{_picture(f'{recipe}-parts', 'The difference in UAR that each part makes')}"
 
 
 def _picture(name: str, said: str) -> str:
-    return f"![{said}](pictures/{name}.svg)"
+    return f"![{said}](pictures/results/{name}.svg)"
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from models.reports.plots import TRAIN, VALIDATION, new_figure, plain_axes, write_figure
 from pipelines.experiments.row_figures import Metric, row_names
 
-PICTURES = Path(__file__).resolve().parent.parent / "docs/pictures"
+PICTURES = Path(__file__).resolve().parent.parent / "docs/pictures/results"
 COLUMNS = 4
 """Confusions side by side."""
 
@@ -26,7 +26,7 @@ def write_pictures(recipe: str, lines: Sequence[Line], parts: Sequence[Line]) ->
         pictures["-parts"] = parts_figure(parts)
     for name, figure in pictures.items():
         if figure:
-            write_figure(figure, PICTURES / f"results-{recipe}{name}")
+            write_figure(figure, PICTURES / f"{recipe}{name}")
 
 
 def drawn_rows(lines: Iterable[Line]) -> list[Line]:

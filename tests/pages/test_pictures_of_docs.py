@@ -1,4 +1,4 @@
-"""The pictures of docs/pages.md: small, all referred to, and drawn by the script that says so."""
+"""The pictures of docs/pages.md and docs/results.md: all referred to, and drawn by the scripts that say so."""
 
 import re
 from pathlib import Path
@@ -25,3 +25,14 @@ def test_every_picture_is_shown_and_small():
         assert path.stat().st_size < 250_000
         with Image.open(path) as picture:
             assert picture.format == "PNG"
+
+
+@pytest.mark.skipif(not PICTURES.is_dir(), reason="the documentation is not installed")
+def test_every_picture_of_results_is_shown_and_there_as_png_too():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\]\(pictures/results/([^)]+)\.svg\)", text)
+
+    assert shown
+    assert sorted(path.name for path in (PICTURES / "results").iterdir()) == sorted(
+        f"{name}.{form}" for name in shown for form in ("png", "svg")
+    )
