@@ -28,7 +28,7 @@ from pipelines.experiments.row_figures import Metric
 HERE = Path(__file__).resolve().parent
 NOTES, RESULTS, PAGE = HERE / "results_notes.md", HERE.parent / "docs/results.json", HERE.parent / "docs/results.md"
 MARK = re.compile(r"^\{\{ (table|seeds|parts) (\w+) \}\}$", re.MULTILINE)
-COLUMNS = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "p", "runs", "measured on")
+COLUMNS = ("row", "metric", "published", "ours", "95 %", "chance", "baseline", "p", "runs")
 
 
 def results_page(notes: str, results: Path) -> str:
@@ -41,7 +41,9 @@ def table(recipe: str, results: Path) -> str:
     """Return what was measured beside what is published, how it came about, what was not measured, and departures."""
     known, lines = read_recipe(recipe), committed_results(recipe, file=results)
     measured = [line for line in lines if line["runs"]]
-    written = [grid(COLUMNS, map(_cells, measured))] if measured else []
+    written = []
+    for where, rows in _by_place(measured).items():
+        written += [f"Measured on {where}:", grid(COLUMNS, map(_cells, rows))]
     notes = {line["row"]: line["note"] for line in measured if line["note"]}
     written += ["\n".join(f"- {row}: {note}." for row, note in notes.items())] if notes else []
     if drawn_rows(lines):
@@ -86,17 +88,25 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows))
 
 
+def _by_place(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return lines by what they were measured on, in words."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        protocol = str(line["protocol"]).removeprefix(f"{line['corpus']}/")
+        reduced = ", REDUCED" if line["setting"] == "reduced" else ""
+        found.setdefault(f"`{line['corpus']}`, split `{protocol}`{reduced}", []).append(line)
+    return found
+
+
 def _cells(line: Mapping[str, Any]) -> list[str]:
     interval, baseline = line["interval"], line["baseline"] or {}
-    where = f"{line['corpus']} {line['protocol']}"
-    reduced = ", REDUCED" if line["setting"] == "reduced" else ""
     return [
         *(line["row"], line["metric"].replace("uar", "UAR")),
         _figure(line["published"], line["published_deviation"]),
         _figure(line["ours"], line["deviation"]),
         f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else "",
-        *(_figure(line["chance"], digits=2), _figure(baseline.get("figure"))),
-        *(_figure(baseline.get("p_holm")), str(line["runs"] or ""), where + reduced),
+        *(_figure(line["chance"], digits=3), _figure(baseline.get("figure"))),
+        *(_figure(baseline.get("p_holm")), str(line["runs"] or "")),
     ]
 
 
