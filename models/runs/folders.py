@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from featurestore.errors import StoreBusyError
+from featurestore.errors import FeatureStoreError, StoreBusyError
 from featurestore.storage.folder_lock import hold_folder
 from models.errors import CheckpointError, RunError
 from models.figures import concordance, estimates, metrics
@@ -156,7 +156,7 @@ def tested_before(folder: Path, config: RunConfig) -> int:
     for depth in ("*", "*/*", "*/*/*"):
         for ended in top.parent.glob(f"{depth}/summary.json"):
             if ended.parent != folder.absolute():
-                with suppress(CheckpointError, RunError):  # a folder of something else
+                with suppress(FeatureStoreError):  # a folder of something else: it must not spoil this run
                     looks += read_config(ended.parent).items.get("test") == own
     return looks
 

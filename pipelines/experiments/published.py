@@ -92,7 +92,7 @@ def reproduce(
             run = where / name / f"seed-{seed}"
             trainings.append(train_prepared(prepared, run, f"{row.name}, seed {seed}", **how))
         baseline = baseline_of(prepared, where / "baselines", listener)
-        task = known.task(corpus or row.corpus, row) if split is None else row.task
+        task = "" if split and "split" in row.changes else known.task(corpus or row.corpus, row)
         found = measured_lines(row, task, prepared, trainings, where / name, baseline)
         lines = corrected([*lines, *({**line, "setting": setting} for line in found)])
         for file in (where / "results.json", *([keep] if keep else [])):
@@ -155,8 +155,7 @@ def _on_split(
                 "each fold. Choose a split without folds."
             )
         metrics = tuple(metric for metric in row.metrics if not metric.startswith("fold "))
-        task = "" if "split" in row.changes else row.task  # the row's task came with its split
-        row = dataclasses.replace(row, published={}, metrics=metrics, task=task)
+        row = dataclasses.replace(row, published={}, metrics=metrics)
     return row, dataclasses.replace(
         experiment, split=dataclasses.replace(own, name=name, allow_leak=tuple(sorted(leaks)))
     )
